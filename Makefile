@@ -1,0 +1,58 @@
+# Everything a developer types. Needs only Python 3.11+ and make; the rest goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types contracts coverage wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+# The stamps hold the moment of the last install: a changed pyproject.toml installs again.
+$(VENV)/run.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+run: $(VENV)/run.stamp  ## start the server on the simulator: no account needed
+	@exec $(BIN)/copilot-proxy serve --simulate --port $(PORT)
+
+test: $(VENV)/dev.stamp  ## run the tests
+	$(BIN)/python -m pytest
+
+check: lint types contracts coverage wheel  ## everything that has to hold before a change lands
+
+format: $(VENV)/dev.stamp  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/dev.stamp  ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.stamp  ## static types
+	$(BIN)/mypy
+
+contracts: $(VENV)/dev.stamp  ## which module may import which
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/dev.stamp  ## the tests, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a fresh environment and use it there
+	$(BIN)/python tests/check_wheel.py
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .venv-wheel build dist .coverage .mypy_cache .ruff_cache .pytest_cache

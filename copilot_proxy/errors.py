@@ -1,0 +1,166 @@
+"""Every failure that a person or a client is told about.
+
+    CopilotProxyError
+    ├── UsageError                a flag or setting that cannot work            exit 2
+    ├── SignInError               who the person is to GitHub
+    │   ├── NotSignedIn           no token, or GitHub no longer takes it         401, exit 3
+    │   ├── NoCopilotAccess       the account has no Copilot                     403, exit 4
+    │   ├── LoginFailed           the device flow ended without a token
+    │   └── StoreError            the keyring or the token file failed
+    ├── RequestError              the client's mistake                           4xx
+    └── UpstreamError             what came, or did not come, from upstream
+        ├── Refused               an answer with an error in it
+        ├── Unreachable           no answer: connection, TLS, time               502, 504
+        └── Broken                an answer that began well and did not end so   502
+
+Each says what happened (`message`), what to do next (`hint`), and how it reads as an HTTP answer
+(`status`, `type`, `code`, `param`, as in OpenAI's error object) and as an exit code.
+"""
+
+from collections.abc import Mapping
+
+
+class CopilotProxyError(Exception):
+    """The base of all; `message` is one or two sentences for a person."""
+
+    status: int = 500
+    type: str = "server_error"
+    exit_code: int = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+        self.param = param
+        self.headers = dict(headers or {})
+        """Headers for the client's answer, such as ``retry-after``."""
+        self.extra = dict(extra or {})
+        """More keys for the client's error object, such as what upstream called it."""
+        if status is not None:
+            self.status = status
+        if type is not None:
+            self.type = type
+
+
+class UsageError(CopilotProxyError):
+    """A flag, setting or configuration file that cannot work."""
+
+    exit_code = 2
+
+
+class SignInError(CopilotProxyError):
+    """Something between the person and GitHub."""
+
+    status = 401
+    type = "authentication_error"
+
+
+class NotSignedIn(SignInError):
+    """There is no GitHub token, or GitHub does not take it any more."""
+
+    exit_code = 3
+
+    def __init__(self, message: str = "Not signed in to GitHub.", **more: object) -> None:
+        more.setdefault("hint", "Sign in with: copilot-proxy login")
+        more.setdefault("code", "not_signed_in")
+        super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
+
+
+class NoCopilotAccess(SignInError):
+    """GitHub knows the account and says that it may not use Copilot."""
+
+    status = 403
+    type = "permission_error"
+    exit_code = 4
+
+
+class LoginFailed(SignInError):
+    """The device flow ended without a token."""
+
+
+class StoreError(SignInError):
+    """The keyring or the token file could not be read or written."""
+
+    status = 500
+    type = "server_error"
+
+
+class RequestError(CopilotProxyError):
+    """The client asked for something that cannot be; 400 unless told otherwise."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class UpstreamError(CopilotProxyError):
+    """Upstream is the reason."""
+
+    status = 502
+
+
+class Refused(UpstreamError):
+    """Upstream answered with an error; `upstream_status` and `upstream_code` are its own."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        upstream_status: int,
+        upstream_code: str | None = None,
+        hint: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            hint=hint,
+            code=code,
+            param=param,
+            status=status,
+            type=type,
+            headers=headers,
+            extra=extra,
+        )
+        self.upstream_status = upstream_status
+        self.upstream_code = upstream_code
+
+
+class Unreachable(UpstreamError):
+    """No answer came. `sent` is false when it is certain that upstream saw nothing of the call."""
+
+    def __init__(
+        self, message: str, *, sent: bool, hint: str | None = None, status: int = 502
+    ) -> None:
+        super().__init__(message, hint=hint, code="upstream_unreachable", status=status)
+        self.sent = sent
+        if sent:
+            # The call may have been counted: a client that repeats it by itself would pay twice.
+            self.headers["x-should-retry"] = "false"
+
+
+class Broken(UpstreamError):
+    """An accepted call whose answer was empty, cut, or not what it claimed to be."""
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(
+            message,
+            hint=hint,
+            code=code or "upstream_broken",
+            headers={"x-should-retry": "false"},
+        )

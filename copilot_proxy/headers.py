@@ -1,0 +1,85 @@
+"""What we call ourselves to GitHub, and the headers that each call must carry.
+
+Plain data and pure functions. The versions are settings, since GitHub refuses old ones from one
+day to the next (466) and no release should be needed for that.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from copilot_proxy import __version__
+
+CLIENT_ID: Final = "Iv1.b507a08c87ecfe98"
+"""The GitHub App of Copilot's editor plugins: the one whose tokens the exchange takes."""
+
+SCOPE: Final = "read:user"
+
+USER_AGENT: Final = f"g-copilot-proxy/{__version__}"
+"""Our own name. A library's default name is taken for abuse by the token exchange."""
+
+GITHUB_API_VERSION: Final = "2025-04-01"
+"""Of api.github.com; the Copilot API has a version of its own, `Identity.api_version`."""
+
+Initiator = Literal["user", "agent"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The editor and integration that a Copilot token is bound to; each value is a setting."""
+
+    editor_version: str = "vscode/1.137.0"
+    editor_plugin_version: str = "copilot-chat/0.65.0"
+    integration_id: str = "vscode-chat"
+    api_version: str = "2026-08-01"
+
+
+def github(identity: Identity) -> dict[str, str]:
+    """Headers for github.com and api.github.com, without Authorization."""
+    return {
+        "accept": "application/json",
+        "user-agent": USER_AGENT,
+        "editor-version": identity.editor_version,
+        "editor-plugin-version": identity.editor_plugin_version,
+        "x-github-api-version": GITHUB_API_VERSION,
+    }
+
+
+def copilot(
+    identity: Identity,
+    *,
+    intent: str,
+    initiator: Initiator | None = None,
+    vision: bool = False,
+    request_id: str | None = None,
+) -> dict[str, str]:
+    """Headers for the Copilot API, without Authorization.
+
+    `initiator` decides what a request-billed plan is charged for, so it is only ever what the
+    last message says. `vision` must be set when any message of the request holds an image.
+    """
+    headers = {
+        "accept": "application/json",
+        "user-agent": USER_AGENT,
+        "editor-version": identity.editor_version,
+        "editor-plugin-version": identity.editor_plugin_version,
+        "copilot-integration-id": identity.integration_id,
+        "x-github-api-version": identity.api_version,
+        "openai-intent": intent,
+        "x-request-id": request_id or str(uuid.uuid4()),
+    }
+    if initiator is not None:
+        headers["x-initiator"] = initiator
+    if vision:
+        headers["copilot-vision-request"] = "true"
+    return headers
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those of upstream's answer headers that tell a client something about its quota."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name.startswith(("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratelimit-"))
+    }

@@ -1,0 +1,44 @@
+"""Keeps secrets out of everything a person or a program may read."""
+
+import re
+from typing import Final
+
+_SECRETS: Final = re.compile(
+    r"(?:gh[a-z]_|github_pat_)[A-Za-z0-9_]{4,}"  # GitHub's tokens
+    r"|\btid=[^\s\"'<>]+"  # Copilot's short-lived token, `key=value` pairs and a MAC
+    r"|(?<=[Bb]earer )[^\s\"'<>]{8,}"
+    r"|(?<=token )gh[^\s\"'<>]{8,}"
+)
+_MASK: Final = "***"
+
+
+class Secret:
+    """A value that shows itself only to whoever calls `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself; for an Authorization header or a store, never for a text."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self._value else "Secret('')"
+
+    __str__ = __repr__
+
+
+def mask(text: str) -> str:
+    """`text` with everything that looks like a GitHub or Copilot token replaced by ``***``."""
+    return _SECRETS.sub(_MASK, text)

@@ -1,0 +1,1 @@
+"""HTTP in and out: one module an API, plus the door every request passes."""

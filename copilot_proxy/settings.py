@@ -1,0 +1,323 @@
+"""What the person has set, and where each value came from.
+
+Defaults are overridden by ``config.toml``, that by the environment (``COPILOT_PROXY_`` and the
+upper-case name), that by flags.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.headers import Identity
+from copilot_proxy.masking import Secret
+
+ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
+DEFAULT_GITHUB_URL: Final = "https://github.com"
+DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
+_APP: Final = "copilot-proxy"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is expected")
+    if any(ord(char) < 32 for char in value):
+        raise ValueError("it holds a control character")
+    return value.strip()
+
+
+def _header_value(value: object) -> str:
+    text = _text(value)
+    if not text or not text.isascii():
+        raise ValueError("plain ASCII text is expected")
+    return text
+
+
+def _optional_text(value: object) -> str | None:
+    return _text(value) or None
+
+
+def _secret(value: object) -> Secret | None:
+    text = _text(value)
+    if not text.isascii():
+        raise ValueError("plain ASCII text is expected")
+    return Secret(text) if text else None
+
+
+def _port(value: object) -> int:
+    port = _whole(value)
+    if not 0 <= port <= 65535:
+        raise ValueError("a port is a number from 0 to 65535")
+    return port
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("a whole number is expected")
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("a whole number is expected") from None
+
+
+def _positive(value: object) -> int:
+    number = _whole(value)
+    if number < 1:
+        raise ValueError("a whole number above 0 is expected")
+    return number
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a number of seconds is expected")
+    try:
+        seconds = float(value)
+    except ValueError:
+        raise ValueError("a number of seconds is expected") from None
+    if not 0 < seconds < 1e6:
+        raise ValueError("a number of seconds above 0 is expected")
+    return seconds
+
+
+def _url(value: object) -> str | None:
+    text = _text(value).rstrip("/")
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("an address such as https://github.com is expected")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address without user, password, query or fragment is expected")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("https is needed for any other host than this machine")
+    return text
+
+
+def _required_url(value: object) -> str:
+    url = _url(value)
+    if url is None:
+        raise ValueError("it is empty")
+    return url
+
+
+def _path(value: object) -> Path | None:
+    if isinstance(value, Path):
+        return value
+    text = _text(value)
+    return Path(text).expanduser() if text else None
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """A list, or a text of names with commas between them."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple):
+        raise ValueError("a list is expected")
+    return tuple(text for text in map(_text, value) if text)
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    origins = tuple(origin.rstrip("/").lower() for origin in _names(value))
+    for origin in origins:
+        if "*" in origin:
+            raise ValueError("`*` would let every web page spend your quota; name the origins")
+        if "://" not in origin:
+            raise ValueError(f"an origin such as http://localhost:3000 is expected, not {origin!r}")
+    return origins
+
+
+def _choice(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        text = _text(value)
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is expected")
+        return text
+
+    return parse
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can reach `host` (a name or an address)."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _setting(default: Any, parse: Callable[[object], object], help: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings; `sources` maps each name to ``default``, ``config.toml``, an environment
+    variable's name, or ``flag``."""
+
+    host: str = _setting("127.0.0.1", _header_value, "Address that the server listens on.")
+    port: int = _setting(8000, _port, "Port that the server listens on; 0 takes a free one.")
+    api_key: Secret | None = _setting(
+        None,
+        _secret,
+        "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), _origins, "Web origins that may call the server from a browser; none by default."
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (),
+        _names,
+        "More names for this server that a request's Host header may carry.",
+    )
+    github_token: Secret | None = _setting(
+        None, _secret, "A GitHub OAuth token; wins over the stores and is never written."
+    )
+    github_url: str = _setting(DEFAULT_GITHUB_URL, _required_url, "Where the device flow is.")
+    github_api_url: str = _setting(
+        DEFAULT_GITHUB_API_URL, _required_url, "Where the token exchange and the account are."
+    )
+    copilot_api_url: str | None = _setting(
+        None, _url, "The Copilot API; by default the token exchange names it."
+    )
+    default_model: str = _setting(
+        "claude-sonnet-4.5", _header_value, "What `default` and a bare `chat` mean."
+    )
+    home_dir: Path | None = _setting(
+        None, _path, "One folder that takes the place of the config, data and cache folders."
+    )
+    log_format: str = _setting("text", _choice("text", "json"), "Log lines as `text` or `json`.")
+    keep_alive: float = _setting(
+        10.0, _seconds, "Seconds of silence after which a stream gets a comment line."
+    )
+    header_grace: float = _setting(
+        5.0,
+        _seconds,
+        "Seconds that a stream's status waits for upstream's; after that it is 200 and an error "
+        "comes as an event.",
+    )
+    connect_timeout: float = _setting(
+        10.0, _seconds, "Seconds that connecting to GitHub and Copilot may take."
+    )
+    read_timeout: float = _setting(
+        600.0, _seconds, "Seconds that upstream may be silent before it is given up."
+    )
+    max_body_bytes: int = _setting(
+        64 * 1024 * 1024, _positive, "Largest request body that is read, in bytes."
+    )
+    shutdown_timeout: float = _setting(
+        30.0, _seconds, "Seconds that open answers may take to end when the server stops."
+    )
+    editor_version: str = _setting(
+        Identity.editor_version, _header_value, "Editor-Version sent to Copilot."
+    )
+    editor_plugin_version: str = _setting(
+        Identity.editor_plugin_version, _header_value, "Editor-Plugin-Version sent to Copilot."
+    )
+    integration_id: str = _setting(
+        Identity.integration_id, _header_value, "Copilot-Integration-Id sent to Copilot."
+    )
+    api_version: str = _setting(
+        Identity.api_version, _header_value, "X-GitHub-Api-Version sent to the Copilot API."
+    )
+    sources: Mapping[str, str] = field(default=MappingProxyType({}), repr=False)
+
+    @property
+    def identity(self) -> Identity:
+        """What we call ourselves to Copilot."""
+        return Identity(
+            editor_version=self.editor_version,
+            editor_plugin_version=self.editor_plugin_version,
+            integration_id=self.integration_id,
+            api_version=self.api_version,
+        )
+
+    @property
+    def config_file(self) -> Path:
+        """The file that these settings may come from."""
+        return config_dir(self.home_dir) / "config.toml"
+
+    @property
+    def data_dir(self) -> Path:
+        """Where a token file is kept."""
+        return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
+
+
+def config_dir(home_dir: Path | None) -> Path:
+    """The folder of ``config.toml``."""
+    return home_dir or Path(platformdirs.user_config_dir(_APP, appauthor=False))
+
+
+def setting_names() -> dict[str, str]:
+    """Every setting's name (lower case) with its help text, in the order of the documentation."""
+    return {f.name: f.metadata["help"] for f in fields(Settings) if "parse" in f.metadata}
+
+
+def load_settings(
+    flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from all four places; a flag that is None counts as not given.
+
+    Raises `UsageError` that names the place, the setting and what is wrong with it.
+    """
+    environ = os.environ if environ is None else environ
+    parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
+    given: dict[str, tuple[object, str]] = {}
+
+    home = (flags or {}).get("home_dir") or environ.get(f"{ENVIRONMENT_PREFIX}HOME_DIR")
+    config_file = config_dir(_path(home) if home else None) / "config.toml"
+    for name, value in _read_config(config_file).items():
+        if name not in parsers:
+            raise UsageError(
+                f"{config_file} has an unknown setting, {name!r}.", hint=_nearest(name, parsers)
+            )
+        given[name] = (value, str(config_file))
+    for name in parsers:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environ:
+            given[name] = (environ[variable], variable)
+        if flags and flags.get(name) is not None:
+            given[name] = (flags[name], "flag")
+
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(parsers, "default")
+    for name, (value, source) in given.items():
+        try:
+            values[name] = parsers[name](value)
+        except ValueError as error:
+            where = f"--{name.replace('_', '-')}" if source == "flag" else f"{name} from {source}"
+            where = source if source.startswith(ENVIRONMENT_PREFIX) else where
+            raise UsageError(f"{where} cannot be used: {error}.") from None
+        sources[name] = source
+    return Settings(**values, sources=MappingProxyType(sources))
+
+
+def _read_config(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str | None:
+    near = get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else None

@@ -1,0 +1,1 @@
+"""Where answers come from: one seam (base.py), one module an upstream."""
