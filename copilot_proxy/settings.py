@@ -235,7 +235,7 @@ class Settings:
     api_version: str = _setting(
         Identity.api_version, _header_value, "X-GitHub-Api-Version sent to the Copilot API."
     )
-    sources: Mapping[str, str] = field(default=MappingProxyType({}), repr=False)
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
     def identity(self) -> Identity:

@@ -1,0 +1,97 @@
+"""Puts the server together: routes, the door, and how failures are told."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
+
+from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.masking import mask
+from copilot_proxy.routes.chat_completions import chat_completions
+from copilot_proxy.routes.door import Door
+from copilot_proxy.routes.health import health, root
+from copilot_proxy.routes.models import get_model, list_models
+from copilot_proxy.routes.openapi import openapi_config
+from copilot_proxy.routes.services import AnyRequest, Services, request_id_of
+
+log = logging.getLogger(__name__)
+
+_ROUTES: Final = (chat_completions, list_models, get_model, health, root)
+_WHERE: Final = "The API is under /v1: /v1/chat/completions and /v1/models."
+
+
+def create_app(services: Services) -> ASGIApp:
+    """The server as an ASGI application; it closes the upstream when it shuts down."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await services.upstream.aclose()
+
+    app = Litestar(
+        route_handlers=_ROUTES,
+        state=State({"services": services}),
+        lifespan=[lifespan],
+        exception_handlers={
+            CopilotProxyError: _ours,
+            HTTPException: _litestars,
+            Exception: _unexpected,
+        },
+        openapi_config=openapi_config(),
+        logging_config=None,
+    )
+    settings = services.settings
+    return Door(
+        app,
+        host=settings.host,
+        api_key=settings.api_key,
+        allowed_hosts=settings.allowed_hosts,
+        cors_origins=settings.cors_origins,
+    )
+
+
+def _ours(request: AnyRequest, error: CopilotProxyError) -> Response[bytes]:
+    body = msgspec.json.encode(error_body(error, request_id_of(request)))
+    return Response(
+        body, status_code=error.status, media_type="application/json", headers=error.headers
+    )
+
+
+def _litestars(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """What Litestar refuses before a route is reached: unknown paths and methods."""
+    asked = f"{request.method} {request.url.path[:200]}"
+    if error.status_code == 404:
+        ours = RequestError(f"Unknown URL ({asked}).", status=404, code="unknown_url", hint=_WHERE)
+    elif error.status_code == 405:
+        ours = RequestError(
+            f"The method is not allowed here ({asked}).",
+            status=405,
+            code="method_not_supported",
+            headers=error.headers,
+        )
+    else:
+        ours = RequestError(error.detail, status=error.status_code)
+    return _ours(request, ours)
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """A fault of ours: told plainly to the client, and in full to the log, without secrets."""
+    log.error("internal error: %s", mask(repr(error)), exc_info=error)
+    return _ours(
+        request,
+        CopilotProxyError(
+            "copilot-proxy itself failed.",
+            hint="Its log has the details under this request_id; please report them.",
+            code="internal_error",
+            headers={"x-should-retry": "false"},
+        ),
+    )

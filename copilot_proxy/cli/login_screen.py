@@ -1,0 +1,110 @@
+"""What ``login`` shows while the person is at GitHub: code, address, time left; and the browser."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from copilot_proxy.cli.console import someone_watches, talk
+
+if TYPE_CHECKING:
+    from copilot_proxy.auth.device_flow import Waiting
+    from copilot_proxy.auth.github import DeviceCode
+
+
+class Progress(Protocol):
+    """Is told how the wait for the approval stands."""
+
+    def __call__(self, waiting: "Waiting") -> None: ...
+
+
+def show_code(code: "DeviceCode") -> None:
+    """The code and where to enter it: a panel on a terminal, plain lines elsewhere."""
+    if not someone_watches():
+        talk(f"Open {code.verification_uri} and enter the code {code.user_code}")
+        return
+    from rich.align import Align
+    from rich.console import Console, Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    lines = Group(
+        Align.center(Text.assemble("Open ", (code.verification_uri, "bold cyan"))),
+        Align.center(Text.assemble("and enter ", (code.user_code, "bold yellow"))),
+    )
+    Console(stderr=True).print(Panel(lines, title="Sign in to GitHub", padding=(1, 4), width=64))
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A line with the time left while the block runs."""
+    if not someone_watches():
+        yield _plain_progress()
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    line = _Line()
+    with Live(line, console=Console(stderr=True), refresh_per_second=4, transient=True):
+        yield line
+
+
+class _Line:
+    """A line that counts down by itself between two reports."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+        self._hiccup: str | None = None
+
+    def __call__(self, waiting: "Waiting") -> None:
+        self._until = time.monotonic() + waiting.left
+        self._hiccup = waiting.hiccup
+
+    def __rich__(self) -> str:
+        from rich.markup import escape
+
+        if self._until is None:
+            return "Waiting for your approval"
+        left = max(round(self._until - time.monotonic()), 0)
+        text = f"Waiting for your approval, [bold]{left // 60}:{left % 60:02}[/] left"
+        if self._hiccup:
+            text += f"\n[yellow]{escape(self._hiccup)} Still trying.[/]"
+        return text
+
+
+def _plain_progress() -> Progress:
+    """One line at the start, and one for each new trouble."""
+    before: list[str | None] = []
+
+    def report(waiting: "Waiting") -> None:
+        if not before:
+            talk(f"Waiting for your approval, {waiting.left / 60:.0f} minutes at most.")
+        elif waiting.hiccup and waiting.hiccup != before[-1]:
+            talk(f"{waiting.hiccup} Still trying.")
+        before[:] = [waiting.hiccup]
+
+    return report
+
+
+def open_browser(url: str) -> None:
+    """Opens `url` if this machine has a browser; whether it did is not known.
+
+    A process of its own, away from the terminal: browsers print, and some would run inside it.
+    """
+    command = [sys.executable, "-I", "-m", "webbrowser", url]
+    from copilot_proxy.auth.threads import start
+
+    start(
+        lambda: subprocess.run(  # noqa: S603  # the address is checked to be http(s)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=os.path.expanduser("~"),
+            check=False,
+        )
+    )

@@ -1,0 +1,292 @@
+"""The shapes of chat completions, for checking requests and for the OpenAPI page.
+
+A request is checked against these types but travels as the decoded JSON it came as, so that
+fields nobody here knows survive. Unset optional fields may be null, as OpenAI's own SDKs send.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Json = dict[str, Any]
+
+
+class TextPart(Struct, tag_field="type", tag="text"):
+    """A piece of text."""
+
+    text: str
+
+
+class ImageUrl(Struct):
+    """`url` is a ``data:`` URL with base64; Copilot does not fetch addresses."""
+
+    url: str
+    detail: str | None = None
+
+
+class ImagePart(Struct, tag_field="type", tag="image_url"):
+    """An image."""
+
+    image_url: ImageUrl | str
+
+
+class AudioPart(Struct, tag_field="type", tag="input_audio"):
+    """Audio; no model of Copilot takes it."""
+
+    input_audio: Json
+
+
+class FilePart(Struct, tag_field="type", tag="file"):
+    """A file; Copilot's chat takes none."""
+
+    file: Json
+
+
+class RefusalPart(Struct, tag_field="type", tag="refusal"):
+    """A refusal that the assistant gave earlier."""
+
+    refusal: str
+
+
+ContentPart = TextPart | ImagePart | AudioPart | FilePart | RefusalPart
+Content = str | list[ContentPart]
+
+
+class CalledFunction(Struct):
+    """`arguments` is JSON as a text, as the model wrote it."""
+
+    name: str
+    arguments: str | None = None
+
+
+class ToolCall(Struct):
+    """A call that the assistant made."""
+
+    id: str
+    function: CalledFunction
+    type: str = "function"
+
+
+class SystemMessage(Struct, tag_field="role", tag="system"):
+    """Instructions."""
+
+    content: Content
+    name: str | None = None
+
+
+class DeveloperMessage(Struct, tag_field="role", tag="developer"):
+    """Instructions; sent to Copilot as a system message."""
+
+    content: Content
+    name: str | None = None
+
+
+class UserMessage(Struct, tag_field="role", tag="user"):
+    """What the person says."""
+
+    content: Content
+    name: str | None = None
+
+
+class AssistantMessage(Struct, tag_field="role", tag="assistant"):
+    """What the model said; `reasoning_content` and `reasoning_opaque` go back as they came."""
+
+    content: Content | None = None
+    tool_calls: list[ToolCall] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    reasoning_content: str | None = None
+    reasoning_opaque: str | None = None
+
+
+class ToolMessage(Struct, tag_field="role", tag="tool"):
+    """The result of a call."""
+
+    content: Content
+    tool_call_id: str
+
+
+Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+
+
+class FunctionDefinition(Struct):
+    """`parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str | None = None
+    parameters: Json | None = None
+    strict: bool | None = None
+
+
+class Tool(Struct):
+    """A function that the model may call."""
+
+    function: FunctionDefinition
+    type: Literal["function"] = "function"
+
+
+class StreamOptions(Struct):
+    """With `include_usage` a last chunk without choices brings the usage."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class ResponseFormat(Struct):
+    """``text``, ``json_object``, or ``json_schema`` with a schema."""
+
+    type: str
+    json_schema: Json | None = None
+
+
+class ChatCompletionRequest(Struct):
+    """The body of ``POST /v1/chat/completions``; other fields of OpenAI's schema pass on."""
+
+    model: str
+    messages: list[Message]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int | None = None
+    stop: str | list[str] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | Json | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    seed: int | None = None
+    user: str | None = None
+
+
+class PromptTokensDetails(Struct):
+    """Of the prompt's tokens."""
+
+    cached_tokens: int
+    audio_tokens: int = 0
+
+
+class CompletionTokensDetails(Struct):
+    """Of the answer's tokens."""
+
+    reasoning_tokens: int
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class Usage(Struct):
+    """Tokens of one request."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
+
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class AnswerMessage(Struct):
+    """The assistant's message; `reasoning_content` when the model showed its reasoning."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning_opaque: str | None = None
+
+
+class Choice(Struct):
+    """The one answer."""
+
+    index: int
+    message: AnswerMessage
+    finish_reason: FinishReason
+    logprobs: Json | None
+
+
+class ChatCompletion(Struct):
+    """The answer to a request without `stream`; `created` in seconds since 1970."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage | None = None
+    system_fingerprint: str | None = None
+
+
+class CalledFunctionDelta(Struct):
+    """`name` comes once; the `arguments` of one index join to one JSON text."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(Struct):
+    """`id`, `type` and the name come with the first piece of a call only."""
+
+    index: int
+    function: CalledFunctionDelta
+    id: str | None = None
+    type: Literal["function"] | None = None
+
+
+class Delta(Struct):
+    """What this chunk adds to the message."""
+
+    role: Literal["assistant"] | None = None
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    reasoning_content: str | None = None
+    reasoning_opaque: str | None = None
+
+
+class ChunkChoice(Struct):
+    """`finish_reason` is null in every chunk but the last that has a choice."""
+
+    index: int
+    delta: Delta
+    finish_reason: FinishReason | None
+    logprobs: Json | None
+
+
+class ChatCompletionChunk(Struct):
+    """One event of a stream; all of one stream share `id`, `created` and `model`."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | None = None
+    system_fingerprint: str | None = None
+
+
+class ErrorObject(Struct):
+    """`hint` says what to do next; `request_id` finds the request in the server's log."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+    hint: str | None = None
+    request_id: str | None = None
+
+
+class ErrorBody(Struct):
+    """Every failure, also as an event of a stream."""
+
+    error: ErrorObject

@@ -1,0 +1,275 @@
+"""Repairs Copilot's answers: whatever a model sent becomes one valid completion, or one stream.
+
+`ChatStream` takes the JSON of Copilot's events and gives OpenAI's chunks. A whole answer goes
+through it as one event, and `fold` makes one completion of chunks: there is one set of rules.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
+from copilot_proxy.formats.chat_completions.usage import repair_usage
+from copilot_proxy.formats.refusals import event_refusal
+
+_FINISH_REASONS: Final[Mapping[str, str]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "stop",
+    # Claude's own words, which Copilot lets through now and then.
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "cot_summary")
+
+
+class ChatStream:
+    """One answer of Copilot's chat API, repaired event by event.
+
+    `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
+    stream and returns the last ones, the finish among them. Both raise `UpstreamError` when the
+    answer is not one. `usage` and `copilot_usage` hold upstream's counts as far as they have come.
+    """
+
+    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+        self._model = model
+        self._include_usage = include_usage
+        self._id = ""
+        self._created = 0
+        self._now = int(time.time()) if now is None else now
+        self._fingerprint: str | None = None
+        self._started = False
+        self._finish: str | None = None
+        self._calls = ToolCalls()
+        self.usage: Json | None = None
+        self.copilot_usage: Json | None = None
+
+    def feed(self, data: object) -> list[Json]:
+        """The chunks of one event, or of a whole answer."""
+        if not isinstance(data, dict):
+            raise Broken("Copilot sent an event that is not a JSON object.")
+        if "choices" not in data and isinstance(data.get("content"), list):
+            data = _from_anthropic(data)
+        if data.get("error"):
+            raise event_refusal(data)
+        self._note_head(data)
+        chunks: list[Json] = []
+        for choice in data.get("choices") or ():
+            if isinstance(choice, dict):
+                self._take(choice, chunks)
+        return chunks
+
+    def close(self) -> list[Json]:
+        """The chunks that end the stream; to be called once, when upstream has ended."""
+        if self._finish is None:
+            if not self._started:
+                raise Broken(
+                    "Copilot sent an empty answer.", hint="Try again, or try another model."
+                )
+            raise Broken(
+                "Copilot's answer broke off before it was complete.",
+                hint="What came so far may be incomplete. Try again.",
+            )
+        if self._finish == "error":
+            raise Broken(
+                "Copilot's model failed while it was answering.",
+                hint="Try again, or try another model.",
+            )
+        chunks = [self._chunk({"tool_calls": [d]}) for d in self._calls.close()]
+        chunks.append(self._chunk({}, finish_reason=self._final_reason(self._finish)))
+        if self._include_usage and self.usage is not None:
+            last = self._frame([])
+            last["usage"] = self.usage
+            if self.copilot_usage is not None:
+                last["copilot_usage"] = self.copilot_usage
+            chunks.append(last)
+        return chunks
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the model has said that it is done; only counts may still follow."""
+        return self._finish is not None
+
+    def _note_head(self, data: Json) -> None:
+        """Keeps what belongs to the whole answer, from whichever event has it."""
+        if not self._started:
+            if isinstance(data.get("id"), str) and data["id"]:
+                self._id = data["id"]
+            if isinstance(data.get("created"), int) and data["created"] > 0:
+                self._created = data["created"]
+            if isinstance(data.get("system_fingerprint"), str):
+                self._fingerprint = data["system_fingerprint"]
+        usage = repair_usage(data.get("usage"))
+        # Gemini says zeros until the end, others only tell in the end: the last real one counts.
+        if usage is not None and (self.usage is None or usage["total_tokens"]):
+            self.usage = usage
+        if isinstance(data.get("copilot_usage"), dict):
+            self.copilot_usage = data["copilot_usage"]
+
+    def _take(self, choice: Json, chunks: list[Json]) -> None:
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = choice.get("message")
+        delta = delta if isinstance(delta, dict) else {}
+        if not self._started:
+            self._start(chunks)
+
+        out: Json = {}
+        reasoning = next((v for f in _REASONING_FIELDS if (v := _text(delta.get(f)))), "")
+        if reasoning:
+            out["reasoning_content"] = reasoning
+        if content := _text(delta.get("content")):
+            out["content"] = content
+        if refusal := _text(delta.get("refusal")):
+            out["refusal"] = refusal
+        if opaque := _text(delta.get("reasoning_opaque")):
+            out["reasoning_opaque"] = opaque
+        fragments = delta.get("tool_calls")
+        if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
+            out["tool_calls"] = calls
+        logprobs = choice.get("logprobs")
+        if not isinstance(logprobs, dict):
+            logprobs = None
+        if out or logprobs:
+            chunks.append(self._chunk(out, logprobs=logprobs))
+
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._finish = _FINISH_REASONS.get(reason, "error" if reason == "error" else "stop")
+
+    def _start(self, chunks: list[Json]) -> None:
+        self._started = True
+        self._id = self._id or f"chatcmpl-{uuid.uuid4().hex}"
+        self._created = self._created or self._now
+        chunks.append(self._chunk({"role": "assistant", "content": ""}))
+
+    def _final_reason(self, reason: str) -> str:
+        if not self._calls:
+            return "stop" if reason == "tool_calls" else reason
+        # An answer that was cut in the middle of a call says so: the call cannot be carried out.
+        return reason if reason == "length" and not self._calls.are_complete else "tool_calls"
+
+    def _chunk(
+        self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
+    ) -> Json:
+        return self._frame(
+            [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}]
+        )
+
+    def _frame(self, choices: list[Json]) -> Json:
+        chunk: Json = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+            "choices": choices,
+        }
+        if self._fingerprint is not None:
+            chunk["system_fingerprint"] = self._fingerprint
+        if self._include_usage:
+            chunk["usage"] = None
+        return chunk
+
+
+def fold(chunks: Iterable[Json]) -> Json:
+    """The completion that a repaired stream, ended properly, adds up to."""
+    message: Json = {"role": "assistant", "content": None, "refusal": None}
+    texts: dict[str, list[str]] = {}
+    calls: list[Json] = []
+    logprobs: dict[str, list[Any]] = {}
+    completion: Json = {}
+    finish_reason: str | None = None
+    for chunk in chunks:
+        if not completion:
+            completion = {**chunk, "object": "chat.completion"}
+            completion.pop("usage", None)
+        if chunk.get("usage"):
+            completion["usage"] = chunk["usage"]
+        if "copilot_usage" in chunk:
+            completion["copilot_usage"] = chunk["copilot_usage"]
+        for choice in chunk["choices"]:
+            delta = choice["delta"]
+            for name in ("content", "refusal", "reasoning_content", "reasoning_opaque"):
+                if delta.get(name):
+                    texts.setdefault(name, []).append(delta[name])
+            for part in delta.get("tool_calls", ()):
+                _fold_call(calls, part)
+            for name, entries in (choice["logprobs"] or {}).items():
+                if isinstance(entries, list):
+                    logprobs.setdefault(name, []).extend(entries)
+            finish_reason = choice["finish_reason"] or finish_reason
+    message.update({name: "".join(parts) for name, parts in texts.items()})
+    if calls:
+        message["tool_calls"] = calls
+    elif message["content"] is None and message["refusal"] is None:
+        message["content"] = ""
+    completion["choices"] = [
+        {
+            "index": 0,
+            "message": message,
+            "finish_reason": finish_reason,
+            "logprobs": {"content": None, "refusal": None, **logprobs} if logprobs else None,
+        }
+    ]
+    return completion
+
+
+def _fold_call(calls: list[Json], part: Json) -> None:
+    if part["index"] == len(calls):
+        function = {"name": part["function"]["name"], "arguments": ""}
+        calls.append({"id": part["id"], "type": "function", "function": function})
+    calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
+
+
+def _from_anthropic(body: Json) -> Json:
+    """Claude's native body, with which the newest models answer this API now and then."""
+    message: Json = {"content": "", "tool_calls": []}
+    for block in body["content"]:
+        if not isinstance(block, dict):
+            continue
+        match block.get("type"):
+            case "text":
+                message["content"] += _text(block.get("text"))
+            case "thinking":
+                message["reasoning_text"] = _text(block.get("thinking"))
+            case "tool_use":
+                arguments = msgspec.json.encode(block.get("input") or {}).decode()
+                function = {"name": block.get("name"), "arguments": arguments}
+                message["tool_calls"].append({"id": block.get("id"), "function": function})
+    usage = body.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    cached = counts.get("cache_read_input_tokens") or 0
+    prompt = (
+        (counts.get("input_tokens") or 0)
+        + cached
+        + (counts.get("cache_creation_input_tokens") or 0)
+    )
+    return {
+        "id": body.get("id"),
+        "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": counts.get("output_tokens") or 0,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        },
+        "copilot_usage": body.get("copilot_usage"),
+    }
+
+
+def _text(value: object) -> str:
+    """A text, or the text of a list of parts; anything else is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+    return ""

@@ -1,0 +1,135 @@
+"""Tells the tool calls of one answer apart and numbers them 0 to n-1.
+
+Copilot's models begin at 1, say 0 for every call, or say no index at all, so an index alone
+proves nothing: a new id is a new call; a piece without an id belongs to the call that last used
+its index, else to the last call.
+"""
+
+import uuid
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.schema import Json
+
+_RUNAWAY: Final = 20
+"""Line breaks and tabs in a row, with nothing between, after which a model is stuck: real
+arguments never hold that many, and the person would pay for all that follow."""
+
+
+class _Call:
+    __slots__ = ("arguments", "blanks", "held", "id", "index", "name")
+
+    def __init__(self, index: int, id: str) -> None:
+        self.index = index
+        self.id = id
+        self.name = ""
+        self.arguments: list[str] = []
+        self.held = True  # the client has not been told of the call yet
+        self.blanks = 0
+
+
+class ToolCalls:
+    """The calls of one answer; `feed` takes Copilot's fragments and returns OpenAI's deltas."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_id: dict[str, _Call] = {}
+        self._by_index: dict[int, _Call] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether the arguments of every call are JSON."""
+        return all(_is_json("".join(call.arguments)) for call in self._calls)
+
+    def feed(self, fragments: list[Any]) -> list[Json]:
+        """The deltas of the fragments of one event."""
+        deltas = []
+        for fragment in fragments:
+            if isinstance(fragment, dict):
+                delta = self._take(fragment)
+                if delta is not None:
+                    deltas.append(delta)
+        return deltas
+
+    def close(self) -> list[Json]:
+        """What is still missing at the end: ``{}`` for calls without arguments."""
+        deltas = []
+        for call in self._calls:
+            if not any(call.arguments):
+                call.arguments = ["{}"]
+                if not call.held:
+                    deltas.append({"index": call.index, "function": {"arguments": "{}"}})
+            if call.held:
+                deltas.append(self._announce(call))
+        return deltas
+
+    def _take(self, fragment: Json) -> Json | None:
+        function = fragment.get("function")
+        function = function if isinstance(function, dict) else {}
+        name = function.get("name")
+        name = name if isinstance(name, str) else ""
+        call = self._call_of(fragment.get("id"), fragment.get("index"), name)
+        text = _arguments(function.get("arguments"))
+        if text:
+            call.arguments.append(text)
+            self._watch(call, text)
+        if call.held:
+            # A call is announced with its name; one that comes without is held until it has one.
+            call.name = call.name or name
+            return self._announce(call) if call.name else None
+        return {"index": call.index, "function": {"arguments": text}} if text else None
+
+    def _call_of(self, id: object, index: object, name: str) -> _Call:
+        known = isinstance(index, int) and index in self._by_index
+        if isinstance(id, str) and id:
+            call = self._by_id.get(id) or self._open(id)
+        elif known:
+            call = self._by_index[index]  # type: ignore[index]  # `known` says that it is an int
+        elif self._calls and not (name and isinstance(index, int)):
+            call = self._calls[-1]
+        else:
+            call = self._open(f"call_{uuid.uuid4().hex[:24]}")
+        if isinstance(index, int):
+            self._by_index[index] = call
+        return call
+
+    def _open(self, id: str) -> _Call:
+        call = _Call(len(self._calls), id)
+        self._calls.append(call)
+        self._by_id[id] = call
+        return call
+
+    def _announce(self, call: _Call) -> Json:
+        call.held = False
+        function = {"name": call.name, "arguments": "".join(call.arguments)}
+        return {"index": call.index, "id": call.id, "type": "function", "function": function}
+
+    def _watch(self, call: _Call, text: str) -> None:
+        tail = text.rstrip()
+        blanks = sum(char in "\r\n\t" for char in text[len(tail) :])
+        call.blanks = blanks if tail else call.blanks + blanks
+        if call.blanks > _RUNAWAY:
+            raise Broken(
+                "The model got stuck writing blank lines into a tool call, so it was stopped.",
+                hint="Try again, or try another model.",
+                code="runaway_whitespace",
+            )
+
+
+def _arguments(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""OpenAI's model objects, made of Copilot's models.
+
+The extra fields are those that clients such as Open WebUI, LiteLLM and Zed look for.
+Source of the shape: https://platform.openai.com/docs/api-reference/models/object
+"""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from copilot_proxy.catalogue import ENABLE_URL, Model
+from copilot_proxy.formats.chat_completions.schema import Json
+
+_CREATED: Final = 1_700_000_000
+"""Seconds since 1970. The shape demands one, and Copilot tells no date."""
+
+
+class ModelObject(Struct):
+    """One model. Limits in tokens; `state` is ``needs_enabling`` until its terms are accepted."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    name: str
+    type: str
+    state: Literal["enabled", "needs_enabling"]
+    supported_endpoints: list[str]
+    input_modalities: list[str]
+    output_modalities: list[str]
+    context_length: int | None = None
+    max_prompt_tokens: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: Json | None = None
+    billing: Json | None = None
+    enable_url: str | None = None
+
+
+class ModelList(Struct):
+    """The models of the account."""
+
+    object: Literal["list"]
+    data: list[ModelObject]
+
+
+def model_object(model: Model, *, name: str | None = None) -> Json:
+    """The object of `model`; under `name` if it was asked for by an alias."""
+    body: Json = {
+        "id": name or model.id,
+        "object": "model",
+        "created": _CREATED,
+        "owned_by": model.vendor,
+        "name": model.name,
+        "type": model.type,
+        "state": "needs_enabling" if model.needs_enabling else "enabled",
+        "supported_endpoints": list(model.endpoints) or _default_endpoints(model),
+        "input_modalities": _input_modalities(model),
+        "output_modalities": ["embeddings"] if model.type == "embeddings" else ["text"],
+    }
+    limits = {
+        "context_length": model.limit("max_context_window_tokens"),
+        "max_prompt_tokens": model.limit("max_prompt_tokens"),
+        "max_output_tokens": model.limit("max_output_tokens"),
+    }
+    body.update({key: value for key, value in limits.items() if value is not None})
+    if model.supports:
+        body["capabilities"] = dict(model.supports)
+    if isinstance(model.raw.get("billing"), dict):
+        body["billing"] = model.raw["billing"]
+    if name is not None and name != model.id:
+        body["resolved_id"] = model.id
+    if model.needs_enabling:
+        body["enable_url"] = ENABLE_URL
+    return body
+
+
+def model_list(models: Iterable[Model]) -> Json:
+    """The list of `models`."""
+    return {"object": "list", "data": [model_object(model) for model in models]}
+
+
+def _default_endpoints(model: Model) -> list[str]:
+    return ["/embeddings"] if model.type == "embeddings" else ["/chat/completions"]
+
+
+def _input_modalities(model: Model) -> list[str]:
+    return ["text", "image"] if model.supports.get("vision") is True else ["text"]

@@ -1,0 +1,106 @@
+"""Server-sent events: bytes to events, incrementally and with a size limit, and back to bytes.
+
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream;
+`id` and `retry` fields are skipped, since no API here uses them.
+"""
+
+from typing import Final, NamedTuple
+
+DEFAULT_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes that one event may have before the stream is given up."""
+
+DONE: Final = b"[DONE]"
+"""The data of the event that ends a chat completions stream."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(NamedTuple):
+    """One event; `event` is empty when the stream gave no name."""
+
+    event: str
+    data: bytes
+
+
+class EventTooLarge(ValueError):
+    """One event has more bytes than the limit."""
+
+
+class EventDecoder:
+    """Turns the bytes of a stream, cut anywhere, into its events."""
+
+    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+        self._limit = limit
+        self._line: list[bytes] = []  # pieces of a line whose end has not come yet
+        self._size = 0  # bytes of the pending event, its unfinished line included
+        self._name = b""
+        self._data: list[bytes] = []
+        self._skip_newline = False  # the last byte was a CR: a LF right after it ends no new line
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that `chunk` completes.
+
+        Raises `EventTooLarge` when the pending event has outgrown the limit.
+        """
+        if self._at_start and chunk:
+            chunk = self._without_bom(chunk)
+        if self._skip_newline and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._skip_newline = False
+        if b"\r" in chunk:
+            self._skip_newline = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        events: list[ServerSentEvent] = []
+        for line in lines:
+            if self._line:
+                self._line.append(line)
+                line = b"".join(self._line)
+                self._line = []
+            self._take(line, events)
+        if rest:
+            self._line.append(rest)
+            self._size += len(rest)
+        if self._size > self._limit:
+            raise EventTooLarge(f"an event of more than {self._limit} bytes")
+        return events
+
+    def _without_bom(self, chunk: bytes) -> bytes:
+        """`chunk`, joined with what was held back, once it is clear whether a BOM leads it."""
+        chunk = b"".join(self._line) + chunk
+        self._line, self._size = [], 0
+        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+            self._line = [chunk]
+            return b""
+        self._at_start = False
+        return chunk.removeprefix(_BOM)
+
+    def _take(self, line: bytes, events: list[ServerSentEvent]) -> None:
+        if line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(value)
+            self._size += len(value)
+        elif not line:
+            if self._data:
+                data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                events.append(ServerSentEvent(self._name.decode("utf-8", "replace"), data))
+            self._name, self._data, self._size = b"", [], 0
+        elif line.startswith(b"event:"):
+            self._name = line[7:] if line[6:7] == b" " else line[6:]
+        elif line == b"data":
+            self._data.append(b"")
+
+
+def encode(data: bytes, event: str = "") -> bytes:
+    """One event as bytes; `data` is a single line, as JSON without indentation is."""
+    if event:
+        return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
+    return b"data: %b\n\n" % data
+
+
+def comment(text: str) -> bytes:
+    """A comment line, which keeps a silent connection open and which readers skip."""
+    return b": %b\n\n" % text.encode()

@@ -1,0 +1,71 @@
+"""Reads a request's body, within a limit, and unpacks it."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from litestar.types import Receive
+
+from copilot_proxy.errors import CopilotProxyError, RequestError
+
+_WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""What zlib calls the formats (its `wbits`)."""
+
+
+class ClientGone(CopilotProxyError):
+    """The client left before it had sent its request; there is nobody to tell."""
+
+    def __init__(self) -> None:
+        super().__init__("The client closed the connection.", status=499)
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    """The unpacked body; raises `RequestError` 413 before more than `limit` bytes are read."""
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = message["body"]
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            break
+    body = b"".join(parts)
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    return body if encoding in ("", "identity") else _unpacked(body, encoding, limit)
+
+
+def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+    window = _WINDOWS.get(encoding)
+    if window is None:
+        raise RequestError(
+            f"The body's encoding {encoding[:40]!r} is not supported.",
+            status=415,
+            hint="Send it plain, or as gzip or deflate.",
+        )
+    unpacker = zlib.decompressobj(window)
+    try:
+        # One byte more than allowed tells a body that is too large from one that just fits.
+        unpacked = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        raise RequestError(f"The body is not valid {encoding}.") from None
+    if len(unpacked) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise RequestError(f"The body's {encoding} data is not complete.")
+    return unpacked
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(
+        f"The body is larger than {limit} bytes.",
+        status=413,
+        hint="Send smaller or fewer images. COPILOT_PROXY_MAX_BODY_BYTES sets the limit.",
+    )

@@ -1,0 +1,184 @@
+"""The door that every request passes: Host, Origin, key, path, and a name for the request.
+
+A server on loopback is within reach of every web page the person opens: by a form post, by a
+script, or by a host name that is made to point here (DNS rebinding). What a page can do without
+being allowed to is refused before anything reads the request.
+"""
+
+import hmac
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.masking import Secret
+from copilot_proxy.relay import new_request_id
+from copilot_proxy.settings import is_loopback
+
+_APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
+_OPEN_PATHS: Final = ("/health",)
+_EXPOSED: Final = "x-request-id, retry-after, x-copilot-proxy-notes, x-copilot-proxy-route"
+_METHODS: Final = "GET, POST, OPTIONS"
+
+
+class Door:
+    """Wraps the application; everything it refuses is told in OpenAI's error shape."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        api_key: Secret | None,
+        allowed_hosts: Iterable[str],
+        cors_origins: Iterable[str],
+    ) -> None:
+        self._app = app
+        self._key = api_key.reveal().encode() if api_key else None
+        # On another address than loopback a key is required, and a page that is led here by a
+        # name of its own has none: any name will do.
+        self._any_host = not is_loopback(host)
+        self._hosts = {name.lower() for name in allowed_hosts} | {host.lower().strip("[]")}
+        self._origins = set(cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = new_request_id()
+        scope["state"]["request_id"] = request_id
+        extra = [(b"x-request-id", request_id.encode())]
+        origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
+        if origin in self._origins:
+            extra += _cors(origin, headers)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *extra]
+            await send(message)
+
+        path = scope["path"] = normal_path(scope["path"])
+        scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        try:
+            self._check_host(headers)
+            self._check_origin(origin, headers)
+            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                await _send_empty(send_with_headers, 204)
+                return
+            if path not in _OPEN_PATHS:
+                self._check_key(headers)
+        except CopilotProxyError as error:
+            await send_error(send_with_headers, error, request_id)
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host_name(host)
+        if self._any_host or is_loopback(name) or name in self._hosts or host in self._hosts:
+            return
+        raise RequestError(
+            f"This server does not answer to the name {name[:200]!r}.",
+            status=403,
+            type="permission_error",
+            code="host_not_allowed",
+            hint="Use http://127.0.0.1, or allow the name with COPILOT_PROXY_ALLOWED_HOSTS.",
+        )
+
+    def _check_origin(self, origin: str, headers: dict[bytes, bytes]) -> None:
+        if not origin or origin in self._origins or _is_same_origin(origin, headers):
+            return
+        raise RequestError(
+            f"The web page {origin[:200]!r} is not allowed to use this server.",
+            status=403,
+            type="permission_error",
+            code="origin_not_allowed",
+            hint=f"If it is yours, start the server with --cors-origin {origin[:200]}",
+        )
+
+    def _check_key(self, headers: dict[bytes, bytes]) -> None:
+        if self._key is None:
+            return
+        given = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
+        if any(hmac.compare_digest(key, self._key) for key in given if key):
+            return
+        raise RequestError(
+            "No API key was given." if not any(given) else "The API key is not this server's.",
+            status=401,
+            code="invalid_api_key",
+            hint="Send the key that `copilot-proxy serve` was started with, as "
+            "`Authorization: Bearer KEY` or `x-api-key: KEY`.",
+        )
+
+
+def normal_path(path: str) -> str:
+    """The one path of a route: without ``//`` or a slash at the end, and with ``/v1`` once.
+
+    Clients are told a base URL in many ways, and add to it in many more.
+    """
+    parts = [part for part in path.split("/") if part]
+    first = next((i for i, part in enumerate(parts) if part != "v1"), len(parts))
+    rest = parts[first:]
+    if rest and rest[0] in _APIS:
+        return "/v1/" + "/".join(rest)
+    return "/" + "/".join(parts)
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without the port and the brackets of IPv6."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0] if host.count(":") == 1 else host
+
+
+async def send_error(send: Send, error: CopilotProxyError, request_id: str) -> None:
+    """A whole HTTP answer that says `error`."""
+    body = msgspec.json.encode(error_body(error, request_id))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *((name.encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _send_empty(send: Send, status: int) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _bearer(authorization: bytes) -> bytes:
+    scheme, _, value = authorization.strip().partition(b" ")
+    return value.strip() if scheme.lower() == b"bearer" else authorization.strip()
+
+
+def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether the page came from this very server."""
+    return urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1").lower()
+
+
+def _cors(origin: str, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    answer = [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", _EXPOSED.encode()),
+        (b"vary", b"Origin"),
+    ]
+    if b"access-control-request-method" in headers:
+        wanted = headers.get(b"access-control-request-headers", b"authorization, content-type")
+        answer += [
+            (b"access-control-allow-methods", _METHODS.encode()),
+            (b"access-control-allow-headers", wanted),
+            (b"access-control-max-age", b"600"),
+        ]
+        if headers.get(b"access-control-request-private-network") == b"true":
+            answer.append((b"access-control-allow-private-network", b"true"))
+    return answer

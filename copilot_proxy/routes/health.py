@@ -1,0 +1,47 @@
+"""``GET /health`` and ``GET /``: is the server up, and what is it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from litestar import MediaType, get
+
+from copilot_proxy import __version__
+from copilot_proxy.routes.services import AnyRequest, services_of
+
+
+@dataclass(frozen=True)
+class Health:
+    """The state of the server. `signed_in` is ``unknown`` until the first request needs it."""
+
+    status: Literal["ok"]
+    version: str
+    simulated: bool
+    signed_in: Literal["yes", "no", "unknown"]
+    token_expires_in: int | None
+    """Seconds; the token is renewed long before."""
+    last_error: str | None
+
+
+@get("/health", summary="Is the server up and signed in")
+async def health(request: AnyRequest) -> Health:
+    """Costs nothing upstream, needs no key and names nobody."""
+    services = services_of(request)
+    state = services.upstream.state()
+    return Health(
+        status="ok",
+        version=__version__,
+        simulated=services.simulated,
+        signed_in=state.signed_in,
+        token_expires_in=None if state.expires_in is None else int(state.expires_in),
+        last_error=state.last_error,
+    )
+
+
+@get("/", media_type=MediaType.TEXT, include_in_schema=False)
+async def root(request: AnyRequest) -> str:
+    """A plain sentence for whoever opens the address in a browser."""
+    kind = " Its answers are simulated." if services_of(request).simulated else ""
+    return (
+        f"copilot-proxy {__version__} is running.{kind}\n"
+        "Point an OpenAI client at /v1; the API is described at /schema.\n"
+    )

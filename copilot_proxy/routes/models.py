@@ -1,0 +1,39 @@
+"""``GET /v1/models`` and ``/v1/models/{id}``: what the account can use."""
+
+import msgspec
+from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
+
+from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
+from copilot_proxy.routes.services import AnyRequest, caller, services_of
+
+
+@get(
+    "/v1/models",
+    responses={200: ResponseSpec(ModelList, description="Chat and embeddings models.")},
+    summary="List the models",
+)
+async def list_models(request: AnyRequest) -> Response[bytes]:
+    """OpenAI's list, with limits, vendor, modalities and state as extra fields."""
+    catalogue = await services_of(request).relay.models(caller(request))
+    return _json(model_list(catalogue.usable))
+
+
+@get(
+    "/v1/models/{model_id:path}",
+    responses={
+        200: ResponseSpec(ModelObject, description="The model."),
+        404: ResponseSpec(ErrorBody, description="The account has no such model."),
+    },
+    summary="Show one model",
+)
+async def get_model(request: AnyRequest, model_id: str) -> Response[bytes]:
+    """One model, by its id or an alias; ids may hold slashes."""
+    name = model_id.removeprefix("/")
+    model = await services_of(request).relay.model(name, caller(request))
+    return _json(model_object(model, name=name))
+
+
+def _json(body: object) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), media_type="application/json")

@@ -1,0 +1,47 @@
+"""What the routes work with, and how they find it and the caller in a request."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+
+from copilot_proxy.auth.caller_tokens import CallerTokens
+from copilot_proxy.auth.copilot_auth import TokenSource
+from copilot_proxy.relay import Relay
+from copilot_proxy.settings import Settings
+from copilot_proxy.upstreams.base import Upstream
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that a route may use; made once, by whoever starts the server."""
+
+    settings: Settings
+    upstream: Upstream
+    relay: Relay
+    callers: CallerTokens
+    simulated: bool = False
+
+
+def services_of(request: AnyRequest) -> Services:
+    """The services of the application that `request` came to."""
+    services: Services = request.app.state.services
+    return services
+
+
+def request_id_of(request: AnyRequest) -> str:
+    """The name that the door gave the request."""
+    return str(request.scope["state"]["request_id"])
+
+
+def caller(request: AnyRequest) -> TokenSource | None:
+    """The client's own sign-in to GitHub, if it sent one and may.
+
+    With a key of the server's own, the header carries that key and never a GitHub token.
+    """
+    services = services_of(request)
+    if services.settings.api_key:
+        return None
+    return services.callers.for_header(request.headers.get("authorization"))

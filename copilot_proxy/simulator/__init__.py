@@ -1,0 +1,7 @@
+"""A stand-in for github.com, api.github.com and the Copilot API, as a real server on loopback."""
+
+from .faults import CATALOGUE as FAULTS
+from .server import Simulator
+from .state import SIMULATED_TOKEN
+
+__all__ = ["FAULTS", "SIMULATED_TOKEN", "Simulator"]

@@ -1,0 +1,182 @@
+"""The ASGI application: which path leads where, and what every request passes on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from . import catalogue, chat_completions, doors, embeddings, github, messages, plans, responses
+from .call import Broken, Call, ClientGone, Receive, Scope, Send
+from .faults import MODEL_PATHS
+from .recorder import CLIENT_GONE, COMPLETE, FAULT
+from .refusal import PLAIN, Refusal, copilot, plain
+from .state import State
+
+WELCOME = (
+    "This is copilot-proxy's simulator: it stands in for GitHub and the Copilot API so that "
+    "copilot-proxy can be tried and tested without an account. To talk to it, start "
+    "`copilot-proxy serve --simulate` and point an OpenAI client at that.\n"
+)
+
+GitHubHandler = Callable[[Call], Awaitable[None]]
+CopilotHandler = Callable[[Call, dict[str, str]], Awaitable[None]]
+
+GITHUB: dict[tuple[str, str], GitHubHandler] = {
+    ("POST", "/login/device/code"): github.device_code,
+    ("POST", "/login/oauth/access_token"): github.access_token,
+    ("GET", "/login/device"): github.device_page,
+    ("POST", "/login/device"): github.device_page,
+    ("GET", "/user"): github.user,
+    ("GET", "/copilot_internal/v2/token"): github.exchange,
+    ("GET", "/copilot_internal/user"): github.copilot_user,
+}
+COPILOT: dict[tuple[str, str], CopilotHandler] = {
+    ("GET", "/models"): catalogue.models,
+    ("POST", "/chat/completions"): chat_completions.handle,
+    ("POST", "/responses"): responses.handle,
+    ("POST", "/v1/messages"): messages.handle,
+    ("POST", "/v1/messages/count_tokens"): messages.count_tokens,
+    ("POST", "/embeddings"): embeddings.handle,
+}
+GITHUB_PATHS = {path for _, path in GITHUB}
+COPILOT_PATHS = {path for _, path in COPILOT}
+
+
+class Application:
+    """The three hosts as one ASGI application."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"the simulator does not speak {scope['type']}")
+        call = Call(scope, receive, send, self.state)
+        if call.path.startswith("/_simulator"):
+            await self._settle(call, _control)
+            return
+        recorder = self.state.recorder
+        with recorder.counted():
+            try:
+                try:
+                    await call.read()
+                finally:
+                    recorder.add(call.record)
+                await self._settle(call, _route)
+                reason = COMPLETE
+            except ClientGone:
+                reason = CLIENT_GONE
+            except Broken:
+                reason = FAULT
+            finally:
+                call.unwatch()
+        recorder.finish(call.record, reason)
+
+    async def _settle(self, call: Call, handler: GitHubHandler) -> None:
+        """Run a handler and put its refusal into an answer."""
+        if call.path.startswith("/_simulator"):
+            await call.read()
+        ours = doors.headers(call) if call.path not in GITHUB_PATHS else github.headers()
+        try:
+            await handler(call)
+        except Refusal as refusal:
+            await call.refuse(refusal, ours)
+        finally:
+            call.unwatch()
+
+
+async def _route(call: Call) -> None:
+    """One request to one of the three hosts."""
+    faults = call.state.faults
+    if call.path in GITHUB_PATHS:
+        if faults.take("github_down", call.path):
+            await call.hang_up(reset=True)
+        found = GITHUB.get((call.method, call.path))
+        if found is None:
+            raise plain(405, "Method Not Allowed\n")
+        await found(call)
+        return
+    if call.path == "/" and call.method in ("GET", "HEAD"):
+        await call.answer(200, WELCOME.encode(), PLAIN, {})
+    elif call.path == "/_ping":
+        await call.answer(200, b"OK", PLAIN, doors.headers(call))
+    else:
+        await _copilot(call)
+
+
+async def _copilot(call: Call) -> None:
+    """One request to the Copilot API."""
+    handler = COPILOT.get((call.method, call.path))
+    is_policy = call.parts[1] == "models" and call.parts[-1] == "policy" and len(call.parts) > 3
+    if is_policy and call.method == "POST":
+        handler = catalogue.policy
+    if handler is None:
+        if call.path in COPILOT_PATHS or is_policy:
+            raise plain(405, "Method Not Allowed\n")
+        raise plain(404, "404 page not found\n")
+    await _break(call)
+    doors.check(call)
+    if ordered := call.state.faults.answer(call.path):
+        raise ordered
+    if len(call.body) > call.state.body_limit:
+        raise plain(413, "413 Request Entity Too Large\n")
+    quota = plans.quota_headers(call.state.account, call.state.spent)
+    await handler(call, {**doors.headers(call), **quota})
+
+
+async def _break(call: Call) -> None:
+    """The faults that come before any answer."""
+    faults = call.state.faults
+    if call.path not in MODEL_PATHS:
+        named = {fault for fault, on in faults.listed()["on"].items() if on["path"] == call.path}
+    else:
+        named = {"cut_before_headers", "stall_before_headers"}
+    if "cut_before_headers" in named and faults.take("cut_before_headers", call.path):
+        await call.hang_up(reset=True)
+    if "stall_before_headers" in named and (
+        fault := faults.take("stall_before_headers", call.path)
+    ):
+        if fault.value is None:
+            await call.wait_until_gone()
+        await call.pause(float(fault.value))
+
+
+async def _control(call: Call) -> None:
+    """``/_simulator/...``: switch faults and look at the recorded requests, by hand."""
+    parts = call.path.strip("/").split("/")[1:]
+    faults = call.state.faults
+    if call.method == "GET" and parts == ["requests"]:
+        concurrency = call.state.concurrency
+        shown = [record.public() for record in list(call.state.requests)]
+        now = {"now": concurrency.now, "max": concurrency.max}
+        await call.json({"requests": shown, "concurrency": now, "exchanges": call.state.exchanges})
+    elif call.method == "GET" and parts == ["faults"]:
+        await call.json(faults.listed())
+    elif call.method == "DELETE" and parts == ["faults"]:
+        faults.clear()
+        await call.json(faults.listed()["on"])
+    elif call.method in ("PUT", "DELETE") and len(parts) == 2 and parts[0] == "faults":
+        _switch(call, parts[1])
+        await call.json(faults.listed()["on"])
+    else:
+        raise plain(404, "404 page not found\n")
+
+
+def _switch(call: Call, name: str) -> None:
+    faults = call.state.faults
+    if call.method == "DELETE":
+        faults.off(name)
+        return
+    given: dict[str, Any] = {}
+    if call.body:
+        try:
+            given = msgspec.json.decode(call.body, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise copilot(400, "The body has to be a JSON object.") from None
+    options = {key: given[key] for key in ("times", "path", "value") if key in given}
+    try:
+        faults.on(name, **options)
+    except ValueError as error:
+        raise copilot(404, str(error), "unknown_fault") from None

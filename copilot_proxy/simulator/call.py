@@ -1,0 +1,178 @@
+"""One request on its way: its body, its answer, and noticing at once when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from .recorder import Record
+from .refusal import JSON, Refusal
+
+if TYPE_CHECKING:
+    from .state import State
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The client closed the connection before the answer was complete."""
+
+
+class Broken(Exception):
+    """The simulator itself broke the connection, because a fault said so."""
+
+
+class Call:
+    """A request and the way back to the one who sent it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, state: State) -> None:
+        self.state = state
+        self.method: str = scope["method"]
+        # A model's id may hold a slash, which arrives encoded: the raw path keeps the two apart.
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.parts = [unquote(part) for part in raw_path.decode().split("/")]
+        self.path: str = scope["path"]
+        self.query: str = scope["query_string"].decode()
+        self.headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        self.body = b""
+        self.record = Record(self.method, self.path, self.query, self.headers)
+        self.started = False
+        self.gone = asyncio.Event()
+        self._receive = receive
+        self._send = send
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def read(self) -> None:
+        """Read the whole body, then watch for the client's leaving."""
+        parts = []
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.gone.set()
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        self.body = b"".join(parts)
+        self.record.raw = self.body
+        self.record.body = self.decoded()
+        self._watcher = asyncio.create_task(self._watch())
+
+    def decoded(self) -> Any:
+        """The body as JSON or as a form; None when it is neither."""
+        if "x-www-form-urlencoded" in self.headers.get("content-type", ""):
+            return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return None
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the client does."""
+        if seconds > 0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.gone.wait()
+            except TimeoutError:
+                return
+        else:
+            await asyncio.sleep(0)
+        if self.gone.is_set():
+            raise ClientGone
+
+    async def wait_until_gone(self) -> None:
+        """Say nothing until the client gives up."""
+        await self.gone.wait()
+        raise ClientGone
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the status line and the headers."""
+        if self.gone.is_set():
+            raise ClientGone
+        self.started = True
+        self.state.recorder.answered(self.record, status)
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the body, at once."""
+        if self.gone.is_set():
+            raise ClientGone
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last piece of the body."""
+        if self.gone.is_set():
+            raise ClientGone
+        self.unwatch()
+        await self._send({"type": "http.response.body", "body": data})
+
+    def unwatch(self) -> None:
+        """Stop looking out for the client's leaving."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    async def answer(
+        self, status: int, body: bytes, content_type: str, headers: Mapping[str, str]
+    ) -> None:
+        """Give a whole answer."""
+        length = {"content-length": str(len(body))} if status != 204 else {}
+        await self.start(status, {"content-type": content_type, **length, **headers})
+        await self.end(b"" if self.method == "HEAD" else body)
+
+    async def json(
+        self, value: Any, headers: Mapping[str, str] | None = None, *, status: int = 200
+    ) -> None:
+        """Give a whole answer in JSON."""
+        await self.answer(status, msgspec.json.encode(value), JSON, headers or {})
+
+    async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
+        """Give an error answer; `headers` are those that every answer carries."""
+        await self.answer(
+            refusal.status, refusal.body, refusal.content_type, {**headers, **refusal.headers}
+        )
+
+    async def hang_up(self, *, reset: bool = False) -> None:
+        """Break the connection: what was written still arrives, unless `reset` is asked for."""
+        transport = _transport(self._send)
+        if reset:
+            # With no time to linger the kernel sends RST instead of FIN.
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        else:
+            transport.close()
+        # uvicorn complains about an unfinished answer unless it knows that the client is gone.
+        await self.gone.wait()
+        raise Broken
+
+
+def _transport(send: Send) -> asyncio.Transport:
+    """The TCP connection under an ASGI `send`.
+
+    ASGI has no way to break a connection, and breaking it is what some faults are about. In
+    uvicorn `send` is a bound method of the object that holds the request and its transport.
+    """
+    transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+    return transport
+
+
+def github_request_id() -> str:
+    """An id as GitHub's front door writes it: five groups of hex digits."""
+    groups = [secrets.token_hex(size).upper() for size in (2, 3, 4, 4, 4)]
+    return ":".join(groups)

@@ -1,0 +1,132 @@
+"""``POST /chat/completions``: checks the request, works out the reply, answers in a dialect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import catalogue, chat_rules, pricing
+from .chat_flavours import Facts, answer
+from .faults import QUIRKS
+from .messages_answers import whole as native_body
+from .script import IMAGE_TOKENS, Conversation, Tool, reply, tokens
+from .stream import send
+
+if TYPE_CHECKING:
+    from .call import Call
+
+SMALL_DEFAULT = 4096
+"""Tokens that Claude says when the request sets no limit."""
+
+
+async def handle(call: Call, headers: dict[str, str]) -> None:
+    """Answer one request."""
+    body = chat_rules.shape(call.record.body)
+    model = catalogue.wanted(call.state, body, catalogue.CHAT)
+    chat_rules.check(body, model, call)
+    quirks = call.state.faults.take_all(QUIRKS, call.path)
+    conversation = read(body, model)
+    chat_rules.check_length(model, conversation.prompt_tokens)
+    if "ignored_tool_choice" in quirks:
+        conversation.forced = None
+    said = reply(conversation)
+    pricing.charge(call, model)
+    if "fenced_json" in quirks and conversation.schema is not None:
+        said.text = f"Here it is:\n```json\n{said.text}\n```"
+    facts = Facts(
+        model,
+        said,
+        include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        choices=body.get("n") or 1,
+        quirks=quirks,
+    )
+    ready = answer(facts)
+    if "native_claude_body" in quirks and catalogue.vendor(model) == "claude":
+        ready.whole = lambda: native_body(model, said, call.state.seals, quirks)
+    await send(call, ready, headers, streamed=bool(body.get("stream")))
+
+
+def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
+    """What matters of the request for the reply."""
+    messages = body["messages"]
+    format_ = body.get("response_format") or {}
+    effort = body.get("reasoning_effort")
+    found = Conversation(
+        model["id"],
+        user=_last_user_text(messages),
+        results=_results(messages),
+        tools=[_tool(one) for one in body.get("tools") or []],
+        forced=_forced(body.get("tool_choice")),
+        parallel=body.get("parallel_tool_calls") is not False
+        and bool(catalogue.supports(model, "parallel_tool_calls")),
+        images=sum(1 for message in messages for _ in chat_rules.images(message)),
+        limit=body.get("max_completion_tokens") or body.get("max_tokens"),
+        stop=[body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or [],
+        prompt_tokens=_count(body),
+    )
+    kind = catalogue.vendor(model)
+    if format_.get("type") == "json_schema":
+        found.schema = format_["json_schema"].get("schema") or {}
+    elif format_.get("type") == "json_object":
+        found.schema = {}
+    if kind == "claude":
+        found.limit = found.limit or SMALL_DEFAULT
+        found.reasons = effort not in (None, "none") or bool(body.get("thinking_budget"))
+    elif kind == "gemini":
+        found.reasons = catalogue.supports(model, "max_thinking_budget") is not None
+    else:
+        found.talks = False
+        found.reasons = effort != "none" and catalogue.is_gpt5(model)
+    if len(messages) > 2 and found.prompt_tokens >= 1024:
+        found.cached_tokens = (found.prompt_tokens - 64) // 128 * 128
+    return found
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content, whatever its form."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _last_user_text(messages: list[dict[str, Any]]) -> str:
+    for message in reversed(messages):
+        if message["role"] == "user":
+            return text_of(message.get("content"))
+    return ""
+
+
+def _results(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The tool results at the end of the conversation, with the names of their tools."""
+    names = {
+        one["id"]: one["function"]["name"]
+        for message in messages
+        for one in message.get("tool_calls") or []
+    }
+    found: list[tuple[str, str]] = []
+    for message in reversed(messages):
+        if message["role"] != "tool":
+            break
+        found.insert(0, (names[message["tool_call_id"]], text_of(message.get("content"))))
+    return found
+
+
+def _tool(tool: dict[str, Any]) -> Tool:
+    return Tool(tool["function"]["name"], tool["function"]["parameters"])
+
+
+def _forced(choice: Any) -> str | None:
+    if isinstance(choice, dict):
+        return str(choice.get("function", {}).get("name"))
+    return choice if choice in ("none", "required") else None
+
+
+def _count(body: dict[str, Any]) -> int:
+    """A rough count of the prompt's tokens; images have a price of their own."""
+    total = 3
+    for message in body["messages"]:
+        total += 4 + tokens(text_of(message.get("content")))
+        total += IMAGE_TOKENS * len(list(chat_rules.images(message)))
+        for call in message.get("tool_calls") or []:
+            total += tokens(call["function"]["name"] + call["function"].get("arguments", ""))
+    return total + sum(tokens(str(tool)) for tool in body.get("tools") or [])

@@ -1,0 +1,357 @@
+"""The error answers that can be ordered from the simulator, as data: name, meaning, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import refusal
+from .refusal import Refusal, copilot, plain
+
+Value = Any
+"""What the one who switched a fault on gave with it; None when nothing."""
+
+RATE_TEXT = (
+    "Sorry, you've hit a rate limit that restricts the number of Copilot model requests you can "
+    "make within a specific time period. Please try again in {wait}. Please review our Terms of "
+    "Service (https://docs.github.com/site-policy/github-terms/github-terms-of-service)."
+)
+WEEKLY_TEXT = (
+    "Sorry, you've exceeded your weekly rate limit. Please review our [Terms of Service]"
+    "(https://docs.github.com/site-policy/github-terms/github-terms-of-service)."
+)
+
+
+class Answer(NamedTuple):
+    """One ordered error: what it means, and the answer made of the value given with it."""
+
+    description: str
+    make: Callable[[Value], Refusal]
+
+
+def _error(status: int, message: str, code: Any = "", /, **more: Any) -> Callable[[Value], Refusal]:
+    return lambda value: copilot(status, message, code, **more)
+
+
+def _text(status: int, text: str) -> Callable[[Value], Refusal]:
+    return lambda value: plain(status, text)
+
+
+def _limited(code: str, default: str = "30", text: str = "") -> Callable[[Value], Refusal]:
+    """A 429 whose Retry-After is the value: seconds, a date, or ``none`` for no such header."""
+
+    def make(value: Value) -> Refusal:
+        wait = default if value is None else str(value)
+        answer = copilot(
+            429, text or RATE_TEXT.format(wait=f"{wait} seconds"), code, type="rate_limit_error"
+        )
+        if wait != "none":
+            answer.headers["retry-after"] = wait
+        answer.headers["x-ratelimit-exceeded"] = code
+        return answer
+
+    return make
+
+
+def _nested(value: Value) -> Refusal:
+    inner = (
+        '{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).",'
+        '"status":"RESOURCE_EXHAUSTED"}}'
+    )
+    return Refusal(429, {"error": {"message": inner}})
+
+
+ANSWERS: dict[str, Answer] = {
+    "model_not_supported": Answer(
+        "400: the model is unknown, not in the plan, not enabled, or hidden from this client",
+        _error(
+            400,
+            "The requested model is not supported.",
+            "model_not_supported",
+            param="model",
+            type="invalid_request_error",
+        ),
+    ),
+    "unsupported_api_for_model": Answer(
+        "400: the model is served by another endpoint; the value is the model's id",
+        lambda value: copilot(
+            400,
+            f'model "{value or "gpt-5.5"}" is not accessible via the /chat/completions endpoint',
+            "unsupported_api_for_model",
+        ),
+    ),
+    "prompt_too_long": Answer(
+        "400: more tokens than the model's max_prompt_tokens",
+        _error(
+            400,
+            "prompt token count of 138898 exceeds the limit of 128000",
+            "model_max_prompt_tokens_exceeded",
+        ),
+    ),
+    "prompt_too_long_old": Answer(
+        "400: the same in its older form, with an empty code",
+        _error(400, "prompt token count of 138898 exceeds the limit of 128000", "", type=""),
+    ),
+    "prompt_too_long_anthropic": Answer(
+        "400: too many tokens, in the words and the shape of Claude's API",
+        lambda value: refusal.anthropic(
+            400,
+            "invalid_request_error",
+            "prompt is too long: 210000 tokens > 200000 maximum",
+            "req_vrtx_011CVfault",
+        ),
+    ),
+    "context_length_exceeded": Answer(
+        "400: too many tokens, in the words of the Responses API",
+        _error(
+            400,
+            "Your input exceeds the context window of this model. Please adjust your input and "
+            "try again.",
+            "context_length_exceeded",
+        ),
+    ),
+    "invalid_request_body": Answer(
+        "400: the body breaks the schema",
+        _error(400, "invalid request body", "invalid_request_body"),
+    ),
+    "invalid_reasoning_effort": Answer(
+        "400: an effort that the model does not offer",
+        _error(
+            400,
+            'reasoning_effort "xhigh" is not supported by model gpt-5-mini; '
+            "supported values: [low medium high]",
+            "invalid_reasoning_effort",
+        ),
+    ),
+    "missing_vision_header": Answer(
+        "400: an image without Copilot-Vision-Request, or vision switched off by an organisation",
+        _error(400, "missing required Copilot-Vision-Request header for vision requests"),
+    ),
+    "missing_editor_version": Answer(
+        "400: no Editor-Version",
+        _text(400, "bad request: missing Editor-Version header for IDE auth\n"),
+    ),
+    "authorization_badly_formatted": Answer(
+        "400: an empty token, or one of the wrong kind",
+        _text(400, "bad request: Authorization header is badly formatted\n"),
+    ),
+    "previous_response_not_found": Answer(
+        "400: a previous_response_id, which is not stored over HTTP",
+        _error(400, "Previous response not found.", "previous_response_not_found"),
+    ),
+    "foreign_item_id": Answer(
+        "400 (or the value, such as 401): an item id of another connection was sent back",
+        lambda value: copilot(
+            int(value or 400), "input item ID does not belong to this connection"
+        ),
+    ),
+    "off_topic": Answer(
+        "400: the intent filter found the question off topic",
+        _error(400, "the prompt is off_topic for this endpoint", "off_topic"),
+    ),
+    "rate_limited_400": Answer(
+        "400: a rate limit that comes as a bad request",
+        _error(400, "rate limit exceeded", "rate_limited"),
+    ),
+    "bad_request": Answer("400: plain text, nothing more", _text(400, "Bad Request\n")),
+    "token_expired": Answer(
+        "401: the Copilot token is too old",
+        _text(401, "IDE token expired: unauthorized: token expired\n"),
+    ),
+    "authentication_failed": Answer(
+        "401: the token is not accepted at all",
+        _text(401, "unauthorized: unauthorized: AuthenticateToken authentication failed\n"),
+    ),
+    "authorize_url": Answer(
+        "401: an agent wants an authorisation of its own",
+        lambda value: Refusal(
+            401, {"authorize_url": "https://github.com/login/oauth/authorize?client_id=agent"}
+        ),
+    ),
+    "quota_exceeded": Answer(
+        "402: the plan's quota is used up; the value is another code",
+        lambda value: copilot(402, "You have no quota", str(value or "quota_exceeded")),
+    ),
+    "free_quota_exceeded": Answer(
+        "402: the free plan's quota is used up",
+        _error(
+            402,
+            "You have exceeded your free tier quota. Please upgrade to Copilot Pro.",
+            "free_quota_exceeded",
+        ),
+    ),
+    "overage_limit_reached": Answer(
+        "402: the budget for use beyond the plan is used up",
+        _error(402, "Your overage limit has been reached", "overage_limit_reached"),
+    ),
+    "billing_not_configured": Answer(
+        "402: use beyond the plan needs a way to pay",
+        _error(402, "Billing is not configured", "billing_not_configured"),
+    ),
+    "quota_exceeded_text": Answer("402: the same in plain text", _text(402, "quota exceeded\n")),
+    "quota_exceeded_403": Answer(
+        "403: quota exhaustion that comes as forbidden",
+        _error(
+            403,
+            "You have exceeded your free tier quota. Please upgrade to Copilot Pro.",
+            "free_quota_exceeded",
+        ),
+    ),
+    "forbidden": Answer("403: opaque", _text(403, "forbidden\n")),
+    "terms_of_service": Answer(
+        "403: abuse was detected, or the integration id is wrong", _text(403, refusal.TERMS)
+    ),
+    "feature_not_authorized": Answer(
+        "403: the feature is switched off by the organisation or the plan",
+        _text(403, "unauthorized: not authorized to use this Copilot feature\n"),
+    ),
+    "not_found": Answer("404: in JSON", _error(404, "Not Found", "not_found")),
+    "page_not_found": Answer("404: no such path", _text(404, "404 page not found\n")),
+    "timeout_408": Answer(
+        "408: the request's body did not arrive in time",
+        _error(
+            408,
+            "Timed out reading request body. Try again, or use a smaller request size.",
+            "user_request_timeout",
+        ),
+    ),
+    "too_large_413": Answer(
+        "413: too many bytes, plain text", _text(413, "413 Request Entity Too Large\n")
+    ),
+    "too_large_413_json": Answer(
+        "413: too many bytes, JSON without a code", _error(413, "failed to parse request", "")
+    ),
+    "filtered_422": Answer(
+        "422: the filter for responsible AI",
+        _error(
+            422,
+            "The response was filtered due to the prompt triggering the content management policy.",
+            "content_filter",
+        ),
+    ),
+    "filtered_415": Answer(
+        "415: the same filter, plain text", _text(415, "filtered by responsible AI policy\n")
+    ),
+    "agent_failed_424": Answer(
+        "424: something that a Copilot agent needs has failed", _text(424, "failed dependency\n")
+    ),
+    "rate_limited": Answer(
+        "429: short-term limit; the value is Retry-After", _limited("rate_limited")
+    ),
+    "user_global_rate_limited": Answer(
+        "429: a limit over all models; the value is Retry-After",
+        _limited("user_global_rate_limited:pro"),
+    ),
+    "user_model_rate_limited": Answer(
+        "429: a limit of this model; the value is Retry-After",
+        _limited("user_model_rate_limited:claude-sonnet-4.5"),
+    ),
+    "user_weekly_rate_limited": Answer(
+        "429: the weekly limit, with a wait of days; the value is Retry-After",
+        _limited("user_weekly_rate_limited", "183600", WEEKLY_TEXT),
+    ),
+    "integration_rate_limited": Answer(
+        "429: a limit of the integration", _limited("integration_rate_limited")
+    ),
+    "agent_mode_limit_exceeded": Answer(
+        "429: a limit of agents", _limited("agent_mode_limit_exceeded")
+    ),
+    "model_overloaded": Answer("429: the model is overloaded", _limited("model_overloaded")),
+    "upstream_provider_rate_limit": Answer(
+        "429: the vendor of the model limits GitHub", _limited("upstream_provider_rate_limit")
+    ),
+    "extension_blocked": Answer(
+        "429: one extension is blocked",
+        _error(429, "extension blocked", "extension_blocked", type="rate_limit_error"),
+    ),
+    "rate_limited_body": Answer(
+        "429: the wait stands in the body only; the value is its seconds",
+        lambda value: copilot(
+            429, "Rate limit exceeded", "rate_limited", retry_after=int(value or 30)
+        ),
+    ),
+    "resource_exhausted": Answer(
+        "429: Gemini's backend, whose code is a number",
+        _error(429, "RESOURCE_EXHAUSTED: Resource has been exhausted (e.g. check quota).", 429),
+    ),
+    "nested_json_429": Answer("429: JSON inside the message string", _nested),
+    "api_version_466": Answer(
+        "466: Editor-Version or X-GitHub-Api-Version is too old", _text(466, refusal.TOO_OLD)
+    ),
+    "invalid_api_version_404": Answer(
+        "404: a path that this API version does not have", _text(404, "invalid apiVersion\n")
+    ),
+    "cancelled_499": Answer("499: the server cancelled the request", _text(499, "")),
+    "server_error_500": Answer("500: plain text", _text(500, "Internal Server Error\n")),
+    "server_error_500_json": Answer(
+        "500: JSON", _error(500, "internal server error", "internal_error")
+    ),
+    "bad_gateway": Answer("502: plain text", _text(502, "Bad Gateway\n")),
+    "bad_gateway_empty": Answer("502: no body", _text(502, "")),
+    "bad_gateway_html": Answer("502: a page for people", lambda value: refusal.html(502)),
+    "unavailable_503": Answer(
+        "503: plain text; the vendor of the model limits GitHub",
+        _text(503, "upstream connect error or disconnect/reset before headers\n"),
+    ),
+    "gateway_timeout_504": Answer("504: a page for people", lambda value: refusal.html(504)),
+    "cyber_policy": Answer(
+        "400: a false alarm about misuse, seen with codex models",
+        _error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
+    ),
+    "invalid_encrypted_content": Answer(
+        "400: reasoning of another model or account was sent back",
+        _error(
+            400,
+            "The encrypted content could not be verified. Reason: Encrypted content could not be "
+            "decrypted or parsed.",
+            "invalid_encrypted_content",
+        ),
+    ),
+    "overloaded_529": Answer(
+        "529: Claude's backend is overloaded, in the shape of Claude's API",
+        lambda value: refusal.anthropic(529, "overloaded_error", "Overloaded", "req_011CVfault"),
+    ),
+    "failed_precondition": Answer(
+        "400: a field that this time landed on a backend which does not know it",
+        _error(400, "FAILED_PRECONDITION: output_config.format is not supported", 400),
+    ),
+}
+"""Name of an ordered error answer of the Copilot API -> what it means and how it reads."""
+
+
+def _without_token(value: Value) -> Refusal:
+    return Refusal(200, {"sku": "monthly_subscriber_quota"}, content_type=refusal.JSON)
+
+
+EXCHANGE_ANSWERS: dict[str, Answer] = {
+    "exchange_401": Answer(
+        "the exchange says 401 Bad credentials",
+        lambda value: refusal.github(401, "Bad credentials"),
+    ),
+    "exchange_403": Answer(
+        "the exchange refuses the account; the value is a notification id",
+        lambda value: refusal.no_access(str(value or "no_copilot_access"), "mona"),
+    ),
+    "exchange_404": Answer(
+        "the exchange says Not Found, as to tokens of foreign apps",
+        lambda value: refusal.github(404, "Not Found"),
+    ),
+    "exchange_rate_limit": Answer(
+        "the exchange meets the rate limit of GitHub's REST API",
+        lambda value: refusal.github(403, "API rate limit exceeded for user ID 12345."),
+    ),
+    "exchange_500": Answer(
+        "the exchange fails with 500; the value is another status",
+        lambda value: refusal.github(int(value or 500), "Server Error"),
+    ),
+    "exchange_html": Answer(
+        "the exchange answers with a page for people; the value is its status",
+        lambda value: refusal.html(int(value or 502)),
+    ),
+    "exchange_missing_fields": Answer("the exchange says 200 without a token", _without_token),
+    "exchange_empty": Answer(
+        "the exchange says 200 with an empty body",
+        lambda value: Refusal(200, "", content_type=refusal.JSON),
+    ),
+}
+"""Name of an ordered answer of the token exchange -> what it means and how it reads."""

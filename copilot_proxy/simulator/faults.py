@@ -1,0 +1,181 @@
+"""The catalogue of everything that can go wrong on demand, and what is switched on right now."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from .fault_answers import ANSWERS, EXCHANGE_ANSWERS
+from .refusal import Refusal
+
+EXCHANGE = "/copilot_internal/v2/token"
+MODEL_PATHS = ("/chat/completions", "/responses", "/v1/messages", "/embeddings")
+STREAM_PATHS = MODEL_PATHS[:3]
+
+BREAKS = {
+    "cut_before_headers": "the connection is reset (TCP RST) before any answer",
+    "stall_before_headers": "silence before the answer: value seconds, else until the client goes",
+}
+STREAMS = {
+    "cut_after_headers": "the connection is closed after the headers",
+    "cut_mid_event": "the connection is closed in the middle of an event, halfway through",
+    "cut_mid_stream": "the connection is closed between two events, halfway through",
+    "cut_after_finish": "the stream ends properly after the finish, without its last event",
+    "end_early": "the stream ends properly halfway through, without a finish",
+    "stall_mid_stream": "silence halfway through: value seconds, else until the client goes",
+    "empty_stream": "status 200 and not a single event",
+    "filter_chunk_only": "only the leading chunk without choices, then the end",
+    "json_instead_of_sse": "a whole answer as JSON though a stream was asked for",
+    "json_error_instead_of_sse": "an error object as JSON, with status 200",
+    "html_instead": "a page for people, with status 200",
+    "error_first_chunk": "an error event first and nothing else; the value is its code",
+    "error_chunk": "an error event halfway through; the value is its code",
+    "failed": "a Responses stream that ends with response.failed; the value is its code",
+    "invalid_json_event": "an event halfway through whose data is not JSON",
+    "invalid_utf8": "an event halfway through that is not UTF-8",
+    "huge_event": "one event of at least value bytes (default 1 MiB) in the middle",
+    "comments": "a comment line before every event",
+    "one_byte_writes": "every byte is sent on its own",
+    "split_writes": "events are cut at odd places, also inside a character",
+    "crlf": "lines end with CR LF",
+    "gzip": "the stream is compressed",
+    "no_done": "no [DONE] although everything else is there",
+    "extra_done": "a [DONE] where the API has none",
+}
+QUIRKS = {
+    "finish_error": "finish_reason error",
+    "content_filter": "finish_reason content_filter, with filter results saying why",
+    "finish_length": "finish_reason length although nothing was asked to be short",
+    "stop_despite_calls": "finish_reason stop although tools were called",
+    "calls_all_zero": "parallel tool calls that all say index 0, each with its own id",
+    "calls_from_one": "tool calls numbered from 1",
+    "calls_without_index": "tool calls without an index",
+    "calls_split_choices": "text and tool calls of one stream in choices of their own",
+    "whole_calls": "every tool call complete in one delta",
+    "runaway_arguments": "tool arguments that are endless white space; the value is how much",
+    "broken_arguments": "tool arguments that are not JSON",
+    "native_claude_body": "Claude answers chat completions with a body of its own API",
+    "cot_id": "Azure's reasoning summary, whose cot_id comes after the finish",
+    "thinking_fields": "Claude's reasoning under the names thinking and signature",
+    "annotations": "copilot_annotations in the deltas",
+    "references": "chunks with choices null that carry copilot_references",
+    "changing_ids": "every chunk has another id",
+    "usage_nowhere": "no usage at all",
+    "ignored_tool_choice": "a forced tool is not called",
+    "fenced_json": "JSON that was asked for arrives in a Markdown fence",
+    "wordless": "an answer without any content",
+    "other_model_name": "the answer names the model by its display name",
+    "no_reasoning_deltas": "reasoning summaries only in the finished item",
+    "compaction": "a Responses answer that holds a compaction item",
+    "no_sequence_numbers": "Responses events without sequence_number",
+    "empty_input_delta": "a tool without arguments sends one empty delta on messages",
+    "unordered": "embeddings come in another order",
+}
+OTHERS = {
+    "github_down": "connections to github.com and api.github.com break without an answer",
+    "models_500": "the list of models answers 500; the value is another status",
+    "models_429": "the list of models is rate limited",
+    "models_html": "the list of models is a page for people",
+    "models_garbage": "the list of models is 200 with nothing useful in it",
+    "user_404": "the account's page says Not Found",
+    "user_500": "the account's page answers 500",
+    "count_tokens_missing": "counting tokens is not offered here (404)",
+}
+
+CATALOGUE: dict[str, str] = {
+    **{name: answer.description for name, answer in ANSWERS.items()},
+    **{name: answer.description for name, answer in EXCHANGE_ANSWERS.items()},
+    **BREAKS,
+    **STREAMS,
+    **QUIRKS,
+    **OTHERS,
+}
+"""Every fault: name -> what it does, for a person."""
+
+
+@dataclass
+class Fault:
+    """One fault that is switched on."""
+
+    name: str
+    value: Any = None
+    path: str | None = None
+    """The only path it strikes; None: all paths where it makes sense."""
+    times: int | None = None
+    """How often it still strikes; None: until it is switched off."""
+
+
+class Faults:
+    """The faults that are on; every use from any thread is safe."""
+
+    def __init__(self) -> None:
+        self._on: dict[str, Fault] = {}
+        self._lock = threading.Lock()
+
+    def on(
+        self, name: str, *, times: int | None = None, path: str | None = None, value: Any = None
+    ) -> None:
+        """Switch a fault on, for ever or for the next `times` requests, for one path or for all."""
+        if name not in CATALOGUE:
+            raise ValueError(f"There is no fault named {name!r}. There are: {', '.join(CATALOGUE)}")
+        with self._lock:
+            self._on[name] = Fault(name, value, path, times)
+
+    def off(self, name: str) -> bool:
+        """Switch a fault off; says whether it was on."""
+        with self._lock:
+            return self._on.pop(name, None) is not None
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        with self._lock:
+            self._on.clear()
+
+    def listed(self) -> dict[str, Any]:
+        """The whole catalogue and what is on, for a person."""
+        with self._lock:
+            on = {
+                fault.name: {"value": fault.value, "path": fault.path, "times": fault.times}
+                for fault in self._on.values()
+            }
+        return {"on": on, "catalogue": CATALOGUE}
+
+    def take(self, name: str, path: str) -> Fault | None:
+        """The named fault if it strikes a request to `path` now; it is used up by one."""
+        with self._lock:
+            fault = self._on.get(name)
+            if fault is None or (fault.path is not None and fault.path != path):
+                return None
+            if fault.times is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    del self._on[name]
+            return fault
+
+    def take_all(self, names: dict[str, str], path: str) -> dict[str, Any]:
+        """Those of `names` that strike a request to `path` now, with their values."""
+        taken = {}
+        for name in list(self._on):
+            if name in names and (fault := self.take(name, path)):
+                taken[name] = fault.value
+        return taken
+
+    def answer(self, path: str) -> Refusal | None:
+        """The error answer that a request to `path` of the Copilot API shall get, if any."""
+        for name in list(self._on):
+            if name not in ANSWERS:
+                continue
+            fault = self._on.get(name)
+            if fault and (path in MODEL_PATHS or fault.path == path):
+                taken = self.take(name, path)
+                if taken:
+                    return ANSWERS[name].make(taken.value)
+        return None
+
+    def exchange_answer(self) -> Refusal | None:
+        """The answer that the token exchange shall give, if any."""
+        for name in list(self._on):
+            if name in EXCHANGE_ANSWERS and (fault := self.take(name, EXCHANGE)):
+                return EXCHANGE_ANSWERS[name].make(fault.value)
+        return None

@@ -1,0 +1,117 @@
+"""``POST /v1/messages`` and its counting of tokens: Claude's own API behind GitHub's doors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import catalogue, messages_rules, pricing
+from .faults import QUIRKS
+from .messages_answers import answer
+from .refusal import plain
+from .script import IMAGE_TOKENS, Conversation, Tool, reply, tokens
+from .stream import send
+
+if TYPE_CHECKING:
+    from .call import Call
+
+Json = dict[str, Any]
+
+
+async def handle(call: Call, headers: dict[str, str]) -> None:
+    """Answer one request."""
+    body = messages_rules.shape(call.record.body, call)
+    model = catalogue.wanted(call.state, body, catalogue.MESSAGES)
+    messages_rules.check(body, model, call)
+    quirks = call.state.faults.take_all(QUIRKS, call.path)
+    conversation = read(body, model)
+    messages_rules.check_length(model, conversation.prompt_tokens)
+    pricing.charge(call, model)
+    said = reply(conversation)
+    ready = answer(model, said, call.state.seals, quirks)
+    await send(call, ready, headers, streamed=bool(body.get("stream")))
+
+
+async def count_tokens(call: Call, headers: dict[str, str]) -> None:
+    """Say how many tokens a request would be; costs nothing."""
+    if call.state.faults.take("count_tokens_missing", call.path):
+        raise plain(404, "404 page not found\n")
+    body = messages_rules.shape(call.record.body, call, counting=True)
+    catalogue.wanted(call.state, body, catalogue.MESSAGES)
+    await call.json({"input_tokens": _count(body)}, headers)
+
+
+def read(body: Json, model: catalogue.Model) -> Conversation:
+    """What matters of the request for the reply."""
+    messages = body["messages"]
+    choice = body.get("tool_choice") or {}
+    found = Conversation(
+        model["id"],
+        user=_last_user_text(messages),
+        results=_results(messages),
+        tools=[Tool(one["name"], one["input_schema"]) for one in body.get("tools") or []],
+        forced=choice["name"] if choice.get("type") == "tool" else _forced(choice),
+        parallel=not choice.get("disable_parallel_tool_use"),
+        images=sum(1 for message in messages for _ in messages_rules.images(message)),
+        limit=body["max_tokens"],
+        stop=body.get("stop_sequences") or [],
+        reasons=messages_rules.thinks(body),
+        prompt_tokens=_count(body),
+    )
+    format_ = (body.get("output_config") or {}).get("format") or {}
+    if format_.get("type") == "json_schema":
+        found.schema = format_.get("schema") or {}
+    if any("cache_control" in one for message in messages for one in _blocks(message)):
+        found.cached_tokens = found.prompt_tokens // 2
+    return found
+
+
+def _forced(choice: Json) -> str | None:
+    return {"any": "required", "none": "none"}.get(choice.get("type", "auto"))
+
+
+def _blocks(message: Json) -> list[Json]:
+    return messages_rules.blocks(message)
+
+
+def _text(message: Json) -> str:
+    return "\n".join(one["text"] for one in _blocks(message) if one["type"] == "text")
+
+
+def _last_user_text(messages: list[Json]) -> str:
+    for message in reversed(messages):
+        if message["role"] == "user" and (text := _text(message)):
+            return text
+    return ""
+
+
+def _results(messages: list[Json]) -> list[tuple[str, str]]:
+    """The results in the last message, with the names of their tools."""
+    names = {
+        one["id"]: str(one.get("name"))
+        for message in messages
+        for one in _blocks(message)
+        if one["type"] == "tool_use"
+    }
+    return [
+        (names[one["tool_use_id"]], _text(one))
+        for one in _blocks(messages[-1])
+        if one["type"] == "tool_result"
+    ]
+
+
+def _count(body: Json) -> int:
+    system = body.get("system") or ""
+    total = 3 + tokens(system if isinstance(system, str) else str(system))
+    for message in body["messages"]:
+        total += 4 + sum(_block_tokens(one) for one in _blocks(message))
+    return total + sum(tokens(str(tool)) for tool in body.get("tools") or [])
+
+
+def _block_tokens(block: Json) -> int:
+    if block["type"] == "image":
+        return IMAGE_TOKENS
+    if block["type"] == "tool_result":
+        return sum(_block_tokens(one) for one in _blocks(block))
+    if block["type"] == "tool_use":
+        return tokens(str(block.get("name")) + str(block["input"]))
+    return tokens(str(block.get("text") or ""))

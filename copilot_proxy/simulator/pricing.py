@@ -1,0 +1,60 @@
+"""What an answer costs: ``copilot_usage``, and the premium requests of plans billed by request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .refusal import copilot
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .catalogue import Model
+    from .script import Reply
+
+USUAL = {"input_price": 250, "output_price": 1000, "cache_read_price": 25}
+"""AI credits per million tokens, for models whose entry names no price."""
+
+
+def copilot_usage(model: Model, said: Reply) -> dict[str, Any]:
+    """Token counts with their price; a billionth of an AI credit is the unit of the total."""
+    prices = model.get("billing", {}).get("token_prices", {})
+    size = prices.get("batch_size", 1_000_000)
+    tier = prices.get("default", USUAL)
+    cached = tier.get("cache_read_price", tier.get("cache_price", 0))
+    counts = {
+        "input": (said.prompt_tokens - said.cached_tokens, tier["input_price"]),
+        "cache_read": (said.cached_tokens, cached),
+        "output": (said.completion_tokens + said.reasoning_tokens, tier["output_price"]),
+    }
+    details = [
+        {
+            "token_type": kind,
+            "token_count": count,
+            "batch_size": size,
+            "cost_per_batch": round(price * 1e9),
+        }
+        for kind, (count, price) in counts.items()
+        if count
+    ]
+    total = sum(one["token_count"] * one["cost_per_batch"] // size for one in details)
+    return {"token_details": details, "total_nano_aiu": total}
+
+
+def charge(call: Call, model: Model) -> None:
+    """Count a request that is about to be answered; refuse it when nothing is left for it."""
+    account = call.state.account
+    billing = model.get("billing", {})
+    if account.exhausted and billing.get("is_premium"):
+        raise copilot(402, "You have no quota", "quota_exceeded")
+    if call.record.initiator == "agent":
+        return
+    if account.free:
+        if account.used + call.state.spent + 1 > account.entitlement:
+            raise copilot(402, "You have no quota", "free_quota_exceeded")
+        call.state.spent += 1
+        return
+    cost = billing.get("multiplier", 1 if billing.get("is_premium") else 0)
+    left = account.entitlement - account.used - call.state.spent
+    if account.entitlement > 0 and cost > left and not account.overage:
+        raise copilot(402, "You have no quota", "quota_exceeded")
+    call.state.spent = round(call.state.spent + cost, 2)

@@ -1,0 +1,157 @@
+"""Remembers every request, so that a test can say what was sent, how often and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+COMPLETE = "complete"
+CLIENT_GONE = "client_gone"
+FAULT = "fault"
+
+
+@dataclass
+class Record:
+    """One request and how it ended; times are seconds of the monotonic clock."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: Any = None
+    """The decoded JSON or form; None where there was none."""
+    raw: bytes = b""
+    time: float = field(default_factory=time.monotonic)
+    status: int | None = None
+    finished: str | None = None
+    """``complete``, ``client_gone`` or ``fault``; None while the answer is still being given."""
+    ended: float | None = None
+    done: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set as soon as `finished` is."""
+
+    @property
+    def initiator(self) -> str | None:
+        """``user`` or ``agent``, as the client said; None when it said nothing."""
+        return self.headers.get("x-initiator")
+
+    @property
+    def vision(self) -> bool:
+        """Whether the client announced an image."""
+        return self.headers.get("copilot-vision-request", "").lower() == "true"
+
+    @property
+    def closed_by_client(self) -> bool:
+        """Whether the client left before the answer was complete."""
+        return self.finished == CLIENT_GONE
+
+    def public(self) -> dict[str, Any]:
+        """The record for people to look at: secrets are masked."""
+        headers = dict(self.headers)
+        if "authorization" in headers:
+            headers["authorization"] = masked(headers["authorization"])
+        body = self.body
+        if isinstance(body, dict) and "device_code" in body:
+            body = {**body, "device_code": "***"}
+        return {
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "headers": headers,
+            "body": body,
+            "time": round(self.time, 6),
+            "status": self.status,
+            "finished": self.finished,
+            "initiator": self.initiator,
+            "vision": self.vision,
+            "closed_by_client": self.closed_by_client,
+        }
+
+
+def masked(authorization: str) -> str:
+    """The scheme and the kind of token, never the token."""
+    scheme, _, token = authorization.partition(" ")
+    kind = "tid=" if token.startswith("tid=") else token[:4] if token[3:4] == "_" else ""
+    return f"{scheme} {kind}***"
+
+
+@dataclass
+class Concurrency:
+    """How many requests are being answered now, and the most that ever were."""
+
+    now: int = 0
+    max: int = 0
+
+
+class Recorder:
+    """The list of records; waiting for one works from any thread."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.concurrency = Concurrency()
+        self._changed = threading.Condition()
+
+    def add(self, record: Record) -> None:
+        """Remember a request that has arrived."""
+        with self._changed:
+            self.records.append(record)
+            self._changed.notify_all()
+
+    def answered(self, record: Record, status: int) -> None:
+        """Note the status line that went out."""
+        with self._changed:
+            record.status = status
+            self._changed.notify_all()
+
+    def finish(self, record: Record, reason: str) -> None:
+        """Note how a request ended; the first reason stays."""
+        with self._changed:
+            if record.finished is None:
+                record.finished = reason
+                record.ended = time.monotonic()
+                record.done.set()
+            self._changed.notify_all()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request as being answered for as long as the block runs."""
+        with self._changed:
+            self.concurrency.now += 1
+            self.concurrency.max = max(self.concurrency.max, self.concurrency.now)
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.concurrency.now -= 1
+                self._changed.notify_all()
+
+    def wait_for(self, predicate: Callable[[Record], bool], timeout: float = 5.0) -> Record:
+        """The first record that satisfies `predicate`, waiting up to `timeout` seconds for it."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                for record in self.records:
+                    if predicate(record):
+                        return record
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"no such request among {len(self.records)}")
+                self._changed.wait(left)
+
+    async def wait_for_async(
+        self, predicate: Callable[[Record], bool], timeout: float = 5.0
+    ) -> Record:
+        """`wait_for` for a test that must not block its event loop."""
+        return await asyncio.to_thread(self.wait_for, predicate, timeout)
+
+    def clear(self) -> None:
+        """Forget what has been seen so far."""
+        with self._changed:
+            self.records.clear()
+            self.concurrency.max = self.concurrency.now

@@ -1,0 +1,283 @@
+"""One reply in the shape of the Responses API, whose ids differ in every event."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .catalogue import Model, backend_name
+from .pricing import copilot_usage
+from .script import Reply, pieces
+from .seals import Seals
+from .stream import Answer, Event
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Facts:
+    """What is needed of one answer."""
+
+    model: Model
+    said: Reply
+    body: Json
+    seals: Seals
+    quirks: Json = field(default_factory=dict)
+    created: int = field(default_factory=lambda: int(time.time()))
+    call_ids: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.call_ids = ["call_" + secrets.token_hex(12) for _ in self.said.calls]
+
+    def new_id(self) -> str:
+        """An encrypted id: long, without a prefix, and never the same twice."""
+        return self.seals.make("item", 200 + secrets.randbelow(200))
+
+    @property
+    def encrypted(self) -> Json:
+        """The encrypted reasoning, for those who asked for it."""
+        if "reasoning.encrypted_content" not in (self.body.get("include") or []):
+            return {}
+        return {"encrypted_content": self.seals.make(f"encrypted {self.model['id']}", 240)}
+
+    @property
+    def summary(self) -> list[Json]:
+        """The reasoning in words, for those who asked for it."""
+        if not (self.body.get("reasoning") or {}).get("summary"):
+            return []
+        return [{"type": "summary_text", "text": self.said.reasoning}]
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why the answer ends early."""
+        if "content_filter" in self.quirks:
+            return "content_filter"
+        return "max_output_tokens" if self.said.finish == "length" else None
+
+    @property
+    def phase(self) -> Json:
+        """Newer models say whether a text is the answer or a word in between."""
+        if not has_phases(self.model):
+            return {}
+        return {"phase": "commentary" if self.said.calls else "final_answer"}
+
+
+def has_phases(model: Model) -> bool:
+    """Whether the model marks its texts as commentary or final answer."""
+    return any(model["id"].startswith(f"gpt-5.{minor}") for minor in range(3, 10))
+
+
+def answer(facts: Facts) -> Answer:
+    """The reply, streamed and whole."""
+    return Answer(
+        lambda: _Stream(facts).events(),
+        lambda: whole(facts),
+        lambda code: Event(
+            {"type": "error", "code": code, "message": "The server had an error.", "param": None,
+             "sequence_number": 3},
+            "error",
+        ),
+        failed=lambda code: _failed(facts, code),
+        filler=Event(
+            {"type": "response.in_progress", "sequence_number": 1, "response": {"id": "x"}},
+            "response.in_progress",
+        ),
+    )  # fmt: skip
+
+
+def usage(said: Reply) -> Json:
+    """Token counts in the words of this API; the output includes the reasoning."""
+    output = said.completion_tokens + said.reasoning_tokens
+    return {
+        "input_tokens": said.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": said.cached_tokens},
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": said.reasoning_tokens},
+        "total_tokens": said.prompt_tokens + output,
+    }
+
+
+def output(facts: Facts) -> list[Json]:
+    """All items, with ids of their own."""
+    said = facts.said
+    found: list[Json] = []
+    if "compaction" in facts.quirks:
+        sealed = facts.seals.make(f"encrypted {facts.model['id']}", 240)
+        found.append({"id": facts.new_id(), "type": "compaction", "encrypted_content": sealed})
+    if said.reasoning:
+        found.append(
+            {"id": facts.new_id(), "type": "reasoning", "summary": facts.summary, **facts.encrypted}
+        )
+    if said.text and "wordless" not in facts.quirks:
+        part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
+        status = "incomplete" if facts.incomplete else "completed"
+        found.append(
+            {
+                "id": facts.new_id(),
+                "type": "message",
+                "role": "assistant",
+                "status": status,
+                "content": [part],
+                **facts.phase,
+            }
+        )
+    for call, call_id in zip(said.calls, facts.call_ids, strict=True):
+        found.append(
+            {
+                "id": facts.new_id(),
+                "type": "function_call",
+                "call_id": call_id,
+                "name": call.name,
+                "arguments": call.arguments or "{}",
+                "status": "completed",
+            }
+        )
+    return found
+
+
+def whole(facts: Facts) -> Json:
+    """The answer as one object."""
+    body = facts.body
+    reasoning = body.get("reasoning") or {}
+    text = body.get("text") or {}
+    tools = [
+        {
+            **tool,
+            "strict": True,
+            "parameters": {**tool["parameters"], "additionalProperties": False},
+        }
+        if tool["type"] == "function"
+        else tool
+        for tool in body.get("tools") or []
+    ]
+    reason = facts.incomplete
+    return {
+        "id": facts.new_id(),
+        "object": "response",
+        "created_at": facts.created,
+        "status": "incomplete" if reason else "completed",
+        "output_text": None,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "error": None,
+        "instructions": body.get("instructions"),
+        "max_output_tokens": body.get("max_output_tokens"),
+        "model": backend_name(facts.model),
+        "output": output(facts),
+        "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
+        "previous_response_id": None,
+        "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
+        "safety_identifier": "3b1f" + "0" * 60,
+        "service_tier": "default",
+        "store": False,
+        "temperature": 1,
+        "top_p": 1,
+        "text": {"format": {"type": "text"}, "verbosity": "medium", **text},
+        "tool_choice": body.get("tool_choice") or "auto",
+        "tools": tools,
+        "truncation": body.get("truncation") or "disabled",
+        "usage": usage(facts.said),
+        "copilot_usage": copilot_usage(facts.model, facts.said),
+    }
+
+
+def _failed(facts: Facts, code: str) -> Event:
+    error = {"code": code, "message": "The server had an error while processing your request."}
+    response = {**whole(facts), "status": "failed", "error": error, "output": []}
+    costs = response.pop("copilot_usage")
+    return Event(
+        {"type": "response.failed", "sequence_number": 4, "response": response,
+         "copilot_usage": costs},
+        "response.failed",
+    )  # fmt: skip
+
+
+class _Stream:
+    """The events of one answer, numbered."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.number = 0
+
+    def event(self, kind: str, *, final: bool = False, **more: Any) -> Event:
+        numbered: Json = {"type": kind}
+        if "no_sequence_numbers" not in self.facts.quirks:
+            numbered["sequence_number"] = self.number
+        self.number += 1
+        return Event({**numbered, **more}, kind, final)
+
+    def events(self) -> Iterator[Event]:
+        facts = self.facts
+        full = whole(facts)
+        costs = full.pop("copilot_usage")
+        begun = {**full, "status": "in_progress", "output": [], "usage": None}
+        begun["incomplete_details"] = None
+        for kind in ("response.created", "response.in_progress"):
+            yield self.event(kind, response={**begun, "id": facts.new_id()})
+        for index, item in enumerate(full["output"]):
+            yield from self.item(index, item)
+        kind = "response.incomplete" if facts.incomplete else "response.completed"
+        response = {**full, "id": facts.new_id(), "output": output(facts)}
+        yield self.event(kind, final=True, response=response, copilot_usage=costs)
+
+    def item(self, index: int, item: Json) -> Iterator[Event]:
+        """One output item from its announcement to its end."""
+        begun: Json = {**item, "id": self.facts.new_id()}
+        kind = item["type"]
+        if kind == "reasoning":
+            begun["summary"] = []
+            inner = self.reasoning(index, item)
+        elif kind == "message":
+            begun |= {"status": "in_progress", "content": []}
+            begun.pop("phase", None)
+            inner = self.message(index, item)
+        elif kind == "function_call":
+            begun |= {"status": "in_progress", "arguments": ""}
+            inner = self.call(index, item)
+        else:
+            inner = iter(())
+        yield self.event("response.output_item.added", output_index=index, item=begun)
+        yield from inner
+        done = {**item, "id": self.facts.new_id()}
+        yield self.event("response.output_item.done", output_index=index, item=done)
+
+    def reasoning(self, index: int, item: Json) -> Iterator[Event]:
+        if "no_reasoning_deltas" in self.facts.quirks:
+            return
+        base = "response.reasoning_summary"
+        for number, part in enumerate(item["summary"]):
+            at: Json = {"output_index": index, "summary_index": number}
+            text = part["text"]
+            empty = {"type": "summary_text", "text": ""}
+            yield self.event(f"{base}_part.added", item_id=self.facts.new_id(), **at, part=empty)
+            for piece in pieces(text):
+                fresh = self.facts.new_id()
+                yield self.event(f"{base}_text.delta", item_id=fresh, **at, delta=piece)
+            yield self.event(f"{base}_text.done", item_id=self.facts.new_id(), **at, text=text)
+            yield self.event(f"{base}_part.done", item_id=self.facts.new_id(), **at, part=part)
+
+    def message(self, index: int, item: Json) -> Iterator[Event]:
+        at: Json = {"output_index": index, "content_index": 0}
+        text = item["content"][0]["text"]
+        part = {"type": "output_text", "text": "", "annotations": []}
+        new_id = self.facts.new_id
+        yield self.event("response.content_part.added", item_id=new_id(), **at, part=part)
+        for piece in pieces(text):
+            yield self.event("response.output_text.delta", item_id=new_id(), **at, delta=piece)
+        yield self.event("response.output_text.done", item_id=new_id(), **at, text=text)
+        full = {**part, "text": text}
+        yield self.event("response.content_part.done", item_id=new_id(), **at, part=full)
+
+    def call(self, index: int, item: Json) -> Iterator[Event]:
+        arguments = item["arguments"]
+        if "runaway_arguments" in self.facts.quirks:
+            arguments = "{" + "\n\t\r" * int(self.facts.quirks["runaway_arguments"] or 200)
+        at: Json = {"output_index": index}
+        kind = "response.function_call_arguments"
+        for start in range(0, len(arguments), 9):
+            part = arguments[start : start + 9]
+            yield self.event(f"{kind}.delta", item_id=self.facts.new_id(), **at, delta=part)
+        done = {"arguments": arguments, "name": item["name"]}
+        yield self.event(f"{kind}.done", item_id=self.facts.new_id(), **at, **done)

@@ -1,0 +1,192 @@
+"""Runs the simulator under uvicorn, in a thread of its own or for as long as a person wants."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self, Unpack
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .app import Application
+from .state import Options, State
+
+HOST = "127.0.0.1"
+LONGEST_START = 10.0
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol without an access log, however the process has set up its logging."""
+
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]  # uvicorn's own arguments
+        self.access_log = False
+
+
+class _Config(uvicorn.Config):
+    """Leaves the logging of the process alone: the simulator is a guest in it."""
+
+    def configure_logging(self) -> None:
+        """Do nothing."""
+
+
+class _Server(uvicorn.Server):
+    """Stops at once, where uvicorn looks ten times a second and waits for open answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._leave = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serve until told to leave."""
+        self.ready.set()
+        while not self._leave.is_set():
+            await self.on_tick(0)
+            try:
+                # Once a second uvicorn renews the date that answers carry.
+                async with asyncio.timeout(1):
+                    await self._leave.wait()
+            except TimeoutError:
+                continue
+
+    def leave(self) -> None:
+        """Make the main loop end."""
+        self._leave.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port and break every connection; the handlers notice and end by themselves."""
+        for server in self.servers:
+            server.close()
+        for one in sockets or []:
+            one.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if tasks := list(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=2)
+
+
+class Simulator:
+    """GitHub and the Copilot API on one port of this machine.
+
+    with Simulator(pace=0) as simulator:
+        httpx.get(simulator.url + "/copilot_internal/v2/token", ...)
+
+    `options` are described at the attributes of `State`, where they can also be changed later.
+    Starting raises OSError when the port is taken.
+    """
+
+    def __init__(
+        self, *, port: int = 0, faults: Iterable[str] = (), **options: Unpack[Options]
+    ) -> None:
+        self.state = State(faults=faults, **options)
+        self.port = port
+        """0 until the start means any free port."""
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: _Server | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def url(self) -> str:
+        """The base address of all three hosts."""
+        return self.state.url
+
+    def start(self) -> Self:
+        """Listen and serve in the background; returns when requests can be sent."""
+        if self._thread is not None:
+            raise RuntimeError("the simulator is already running")
+        listener = _listener(self.port)
+        self.port = listener.getsockname()[1]
+        self.state.url = f"http://{HOST}:{self.port}"
+        ready = threading.Event()
+        self._failure = None
+        self._thread = threading.Thread(
+            target=self._run, args=(listener, ready), name="copilot-simulator", daemon=True
+        )
+        self._thread.start()
+        if not ready.wait(LONGEST_START) or self._failure is not None:
+            failure = self._failure
+            self.stop()
+            raise RuntimeError("the simulator did not start") from failure
+        return self
+
+    def stop(self) -> None:
+        """Break what is open and stop; safe to call twice."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        loop, server = self._loop, self._server
+        if loop is not None and server is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(server.leave)
+        thread.join()
+
+    def run(self) -> None:
+        """Serve until the person presses Ctrl+C, in the foreground."""
+        self.start()
+        try:
+            assert self._thread is not None
+            # A join without a timeout cannot be interrupted on every platform.
+            while self._thread.is_alive():
+                self._thread.join(0.5)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self, listener: socket.socket, ready: threading.Event) -> None:
+        """The thread: an event loop of its own, and uvicorn in it."""
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._serve(listener, ready))
+        except BaseException as error:
+            self._failure = error
+        finally:
+            listener.close()
+            ready.set()
+
+    async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
+        config = _Config(
+            Application(self.state),  # type: ignore[arg-type]  # its own names for ASGI's types
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=300,
+        )
+        self._server = _Server(config)
+        self._server.ready = ready
+        await self._server.serve(sockets=[listener])
+
+
+def _listener(port: int) -> socket.socket:
+    """A socket that listens on loopback; OSError says which port is taken."""
+    # asyncio turns Nagle's algorithm off only for sockets that name their protocol; with it, an
+    # answer in two writes takes 40 ms longer.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno, f"port {port} of {HOST} cannot be used: {error.strerror}"
+        ) from error
+    return listener

@@ -1,0 +1,200 @@
+"""Sends an answer event by event, at the set pace and with whatever faults are switched on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import msgspec
+
+from .call import Call
+from .faults import STREAMS
+from .refusal import HTML, JSON, UNICORN
+
+MIDDLE = 3
+"""Events that arrive well before something happens in the middle of a stream."""
+ODD_SIZES = (1, 11, 3, 29, 2, 7)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One server-sent event; `data` is text as it is, anything else is sent as JSON."""
+
+    data: Any
+    name: str | None = None
+    final: bool = False
+    """Whether it says that the answer is complete."""
+
+    def encode(self) -> bytes:
+        """The event as it goes over the wire."""
+        data = self.data.encode() if isinstance(self.data, str) else msgspec.json.encode(self.data)
+        name = f"event: {self.name}\n".encode() if self.name else b""
+        return name + b"data: " + data + b"\n\n"
+
+
+DONE = Event("[DONE]")
+
+
+@dataclass
+class Answer:
+    """An answer in both of its forms, and the way its API reports an error inside a stream."""
+
+    events: Callable[[], Iterable[Event]]
+    whole: Callable[[], dict[str, Any]]
+    error: Callable[[str], Event]
+    failed: Callable[[str], Event] | None = None
+    leading: Event | None = None
+    filler: Event | None = None
+    """An event that says nothing, to be blown up."""
+
+
+async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed: bool) -> None:
+    """Give the answer, as a stream or whole."""
+    faults = call.state.faults.take_all(STREAMS, call.path)
+    if not streamed or "json_instead_of_sse" in faults:
+        await call.pause(call.state.pace)
+        await call.json(answer.whole(), headers)
+    elif "json_error_instead_of_sse" in faults:
+        body = msgspec.json.encode(answer.error("internal_error").data)
+        await call.answer(200, body, JSON, headers)
+    elif "html_instead" in faults:
+        await call.answer(200, UNICORN.encode(), HTML, headers)
+    else:
+        await _Writer(call, answer, faults).run(headers)
+
+
+class _Writer:
+    """One stream on its way."""
+
+    def __init__(self, call: Call, answer: Answer, faults: dict[str, Any]) -> None:
+        self.call = call
+        self.answer = answer
+        self.faults = faults
+        self.packer = zlib.compressobj(wbits=31) if "gzip" in faults else None
+        self.sizes: Iterator[int] = cycle((1,) if "one_byte_writes" in faults else ODD_SIZES)
+        self.left_over = b""
+
+    async def run(self, headers: dict[str, str]) -> None:
+        headers = {"content-type": "text/event-stream", "cache-control": "no-cache", **headers}
+        if self.packer:
+            headers["content-encoding"] = "gzip"
+        await self.call.start(200, headers)
+        if "cut_after_headers" in self.faults:
+            await self.call.hang_up()
+        for event in self._events():
+            if isinstance(event, str):
+                await self._happen(event)
+                continue
+            frame = event.encode()
+            if "comments" in self.faults:
+                frame = b": keep-alive\n\n" + frame
+            await self._write(frame)
+            await self.call.pause(self.call.state.pace)
+        await self._finish()
+
+    def _events(self) -> Iterator[Event | str]:
+        """The events, and in between the names of the faults that are to happen there."""
+        faults = self.faults
+        if "empty_stream" in faults:
+            return
+        if "filter_chunk_only" in faults:
+            yield from (one for one in (self.answer.leading, DONE) if one)
+            return
+        if "error_first_chunk" in faults:
+            yield self.answer.error(str(faults["error_first_chunk"] or "internal_error"))
+            return
+        pending = [name for name in faults if name in MIDDLE_FAULTS]
+        done = False
+        for number, event in enumerate(self.answer.events()):
+            if pending and (number >= MIDDLE or event.final):
+                for name in pending:
+                    yield name
+                    if name in ENDS:
+                        return
+                pending = []
+            if event.data == "[DONE]":
+                done = True
+                if "no_done" in faults:
+                    continue
+            yield event
+            if event.final and "cut_after_finish" in faults:
+                return
+        if "extra_done" in faults and not done:
+            yield DONE
+
+    async def _happen(self, name: str) -> None:
+        """Let one fault of the middle of a stream happen."""
+        value = self.faults[name]
+        answer = self.answer
+        if name == "stall_mid_stream":
+            await self._flush()
+            if value is None:
+                await self.call.wait_until_gone()
+            await self.call.pause(float(value))
+        elif name == "cut_mid_stream":
+            await self._flush()
+            await self.call.hang_up()
+        elif name == "cut_mid_event":
+            await self._flush()
+            await self._write(b'data: {"choices":[{"index":0,"del')
+            await self._flush()
+            await self.call.hang_up()
+        elif name == "error_chunk":
+            await self._write(answer.error(str(value or "internal_error")).encode())
+        elif name == "failed":
+            make = answer.failed or answer.error
+            await self._write(make(str(value or "server_error")).encode())
+        elif name == "invalid_json_event":
+            await self._write(b'data: {"choices":[{"index":0,]\n\n')
+        elif name == "invalid_utf8":
+            await self._write(b'data: {"id":"\xff\xfe\xc3"}\n\n')
+        elif name == "huge_event":
+            await self._write_huge(int(value or 1 << 20))
+
+    async def _write_huge(self, size: int) -> None:
+        filler = self.answer.filler or Event({})
+        data = {**filler.data, "padding": "x" * size}
+        await self._write(Event(data, filler.name).encode())
+
+    async def _write(self, data: bytes) -> None:
+        """Send bytes, in the line ends, the packing and the pieces that the faults ask for."""
+        if "crlf" in self.faults:
+            data = data.replace(b"\n", b"\r\n")
+        if self.packer:
+            data = self.packer.compress(data) + self.packer.flush(zlib.Z_SYNC_FLUSH)
+        if "one_byte_writes" not in self.faults and "split_writes" not in self.faults:
+            await self.call.write(data)
+            return
+        # The rest of one event travels with the head of the next: cuts fall anywhere.
+        self.left_over += data
+        while len(self.left_over) > (size := next(self.sizes)):
+            await self.call.write(self.left_over[:size])
+            await self.call.pause(0)
+            self.left_over = self.left_over[size:]
+
+    async def _flush(self) -> None:
+        if self.left_over:
+            await self.call.write(self.left_over)
+            self.left_over = b""
+
+    async def _finish(self) -> None:
+        await self._flush()
+        await self.call.end(self.packer.flush() if self.packer else b"")
+
+
+MIDDLE_FAULTS = {
+    "cut_mid_event",
+    "cut_mid_stream",
+    "end_early",
+    "stall_mid_stream",
+    "error_chunk",
+    "failed",
+    "invalid_json_event",
+    "invalid_utf8",
+    "huge_event",
+}
+ENDS = {"end_early", "error_chunk", "failed", "cut_mid_event", "cut_mid_stream"}
+"""Those after which no more events follow."""

@@ -1,0 +1,70 @@
+"""The seam between the server and whatever answers: one protocol, `Upstream`.
+
+An upstream is handed a finished `Call` and gives an `Answer` while the caller stays in the
+context; leaving the context, for whatever reason, ends the call upstream at once.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
+from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.formats.sse import ServerSentEvent
+from copilot_proxy.headers import Initiator
+
+Api = Literal["chat_completions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, in the format of `api`, as upstream is to get it."""
+
+    api: Api
+    body: dict[str, Any]
+    initiator: Initiator
+    vision: bool
+    request_id: str
+    auth: TokenSource | None = None
+    """The caller's own sign-in; None for the server's."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether events are asked for; the answer may be whole all the same."""
+        return self.body.get("stream") is True
+
+
+class Answer(Protocol):
+    """An accepted call. Exactly one of `whole` and `events` is to be used, by `is_stream`."""
+
+    headers: Mapping[str, str]
+    is_stream: bool
+
+    async def whole(self) -> Any:
+        """The decoded JSON of the body; raises `UpstreamError`."""
+        ...
+
+    def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """The events, those that arrived together in one list; raises `UpstreamError`."""
+        ...
+
+
+class Upstream(Protocol):
+    """Something that answers calls."""
+
+    async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
+        """The account's models, from memory while they are young unless `fresh`."""
+        ...
+
+    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
+        """Sends `call`; raises `CopilotProxyError` when there is no answer to be had."""
+        ...
+
+    def state(self) -> AuthState:
+        """What ``/health`` may tell anyone."""
+        ...
+
+    async def aclose(self) -> None:
+        """Lets go of all connections."""
+        ...

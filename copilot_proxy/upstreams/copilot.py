@@ -1,0 +1,226 @@
+"""The Copilot API over HTTP: endpoints, headers, and what may be sent a second time.
+
+A call is repeated only when it is certain that it was not processed: the connection failed before
+anything was sent, or the token was refused (401, 421). No other answer is ever asked for twice.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from copilot_proxy import headers as identity_headers
+from copilot_proxy.auth import network
+from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
+from copilot_proxy.catalogue import Catalogue, parse_models
+from copilot_proxy.errors import Broken, Unreachable, UpstreamError
+from copilot_proxy.formats.refusals import refusal
+from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
+from copilot_proxy.headers import Identity
+from copilot_proxy.upstreams.base import Answer, Call
+from copilot_proxy.upstreams.catalogues import Catalogues
+
+_PATHS: Final = {"chat_completions": "/chat/completions"}
+_INTENT: Final = "conversation-panel"
+_MODELS_INTENT: Final = "model-access"
+_MOST_ERROR_BYTES: Final = 256 * 1024
+_MODELS_TIMEOUT: Final = 30.0
+
+
+class CopilotAnswer:
+    """An accepted answer of Copilot's, still on the wire."""
+
+    def __init__(self, response: httpx.Response, *, asked_for_stream: bool) -> None:
+        self._response = response
+        self.headers: Mapping[str, str] = dict(response.headers)
+        self.is_stream = _is_stream(response, asked_for_stream)
+
+    async def whole(self) -> Any:
+        """The decoded body."""
+        try:
+            body = await self._response.aread()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _cut(error) from error
+        if not body.strip():
+            raise Broken("Copilot sent an empty answer.", hint="Try again.")
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
+                raise Broken(
+                    "A web page came instead of Copilot's answer.",
+                    hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+                ) from None
+            raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
+
+    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """The events as they come."""
+        decoder = EventDecoder()
+        try:
+            async for chunk in self._response.aiter_bytes():
+                if events := decoder.feed(chunk):
+                    yield events
+        except EventTooLarge as error:
+            raise Broken(f"Copilot sent {error}.") from error
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _cut(error) from error
+
+
+class CopilotUpstream:
+    """Answers calls through the Copilot API, with the token and host that `auth` gives."""
+
+    def __init__(self, client: httpx.AsyncClient, auth: TokenSource, identity: Identity) -> None:
+        self._client = client
+        self._auth = auth
+        self._identity = identity
+        self._catalogues = Catalogues(self._fetch_models)
+
+    async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
+        """The account's models."""
+        return await self._catalogues.get(auth or self._auth, fresh=fresh)
+
+    @asynccontextmanager
+    async def send(self, call: Call) -> AsyncIterator[Answer]:
+        """Sends `call` and gives the answer; the connection is closed at the end, read or not."""
+        headers = identity_headers.copilot(
+            self._identity,
+            intent=_INTENT,
+            initiator=call.initiator,
+            vision=call.vision,
+            request_id=call.request_id,
+        )
+        headers["content-type"] = "application/json"
+        if call.stream:
+            headers["accept"] = "text/event-stream"
+        response = await self._answered(
+            call.auth or self._auth,
+            "POST",
+            _PATHS[call.api],
+            headers,
+            msgspec.json.encode(call.body),
+        )
+        try:
+            yield CopilotAnswer(response, asked_for_stream=call.stream)
+        finally:
+            await response.aclose()
+
+    def state(self) -> AuthState:
+        """What ``/health`` may tell anyone."""
+        return self._auth.state()
+
+    async def aclose(self) -> None:
+        """Lets go of all connections."""
+        await self._client.aclose()
+
+    async def _fetch_models(self, auth: TokenSource) -> Catalogue:
+        headers = identity_headers.copilot(self._identity, intent=_MODELS_INTENT)
+        response = await self._answered(
+            auth, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
+        )
+        try:
+            return parse_models(await CopilotAnswer(response, asked_for_stream=False).whole())
+        except ValueError as error:
+            raise Broken(f"Copilot's list of models cannot be read: {error}.") from error
+        finally:
+            await response.aclose()
+
+    async def _answered(
+        self,
+        auth: TokenSource,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        timeout: float | None = None,
+    ) -> httpx.Response:
+        """The accepted answer, its body unread; raises `Refused` or `Unreachable`."""
+        token = await auth.token()
+        may_reconnect = may_renew = True
+        while True:
+            try:
+                response = await self._open(token, method, path, headers, content, timeout)
+            except Unreachable as error:
+                if error.sent or not may_reconnect:
+                    raise
+                may_reconnect = False
+                continue
+            if response.is_success:
+                return response
+            body = await _error_bytes(response)
+            if may_renew and _is_stale_token(response.status_code, body):
+                may_renew = False
+                token = await auth.renew(token)
+                continue
+            raise _refused(response, body)
+
+    async def _open(
+        self,
+        token: CopilotToken,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        timeout: float | None,
+    ) -> httpx.Response:
+        request = self._client.build_request(
+            method,
+            token.api_url + path,
+            headers={**headers, "authorization": f"Bearer {token.value.reveal()}"},
+            content=content,
+            timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
+        )
+        try:
+            return await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise network.describe(error) from error
+
+
+def _is_stream(response: httpx.Response, asked: bool) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/event-stream":
+        return True
+    return asked and kind not in ("application/json", "text/html")
+
+
+def _is_stale_token(status: int, body: bytes) -> bool:
+    """Whether a fresh token may help: it was refused (401), or belongs to another host (421)."""
+    # This 401 is about an id inside the request, and a new token would not change it.
+    return status == 421 or (status == 401 and b"input item ID" not in body)
+
+
+async def _error_bytes(response: httpx.Response) -> bytes:
+    """The body of an error answer, as far as it comes and as much as anyone would read."""
+    body = b""
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _MOST_ERROR_BYTES:
+                break
+    except (httpx.HTTPError, httpx.StreamError):
+        pass  # the status alone still says something
+    finally:
+        await response.aclose()
+    return body
+
+
+def _refused(response: httpx.Response, body: bytes) -> UpstreamError:
+    if response.status_code < 400:
+        return Broken(
+            f"Copilot's address answered with status {response.status_code}, which it never does.",
+            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+        )
+    return refusal(response.status_code, response.headers, body)
+
+
+def _cut(error: Exception) -> Broken:
+    if isinstance(error, httpx.TimeoutException):
+        return Broken(
+            "Copilot fell silent in the middle of its answer.",
+            hint="Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+        )
+    return Broken(
+        "The connection to Copilot broke in the middle of its answer.",
+        hint="What came so far may be incomplete. Try again.",
+    )

@@ -1,0 +1,86 @@
+"""Every test of sign-in has a home, a keyring and an environment of its own."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import keyring
+import pytest
+from keyring.backends import fail
+
+from copilot_proxy.auth.network import make_client
+from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.simulator.server import Simulator
+from tests.auth.keyrings import MemoryKeyring
+
+SCRUBBED = (
+    "COPILOT_PROXY_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_",
+    "PYTHON_KEYRING_",
+    "KEYRING_",
+    "BROWSER",
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of the program."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """No setting of this machine reaches a test, and no real keyring is ever asked."""
+    for name in list(os.environ):
+        if name.upper().startswith(SCRUBBED):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
+    keyring.set_keyring(fail.Keyring())
+    yield home
+    keyring.set_keyring(fail.Keyring())
+
+
+@pytest.fixture
+def memory_keyring() -> MemoryKeyring:
+    """A keyring that works, in use for this test."""
+    backend = MemoryKeyring()
+    keyring.set_keyring(backend)
+    return backend
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """GitHub and Copilot on this machine, without pauses."""
+    with Simulator(pace=0) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(simulator: Simulator) -> Settings:
+    """Settings that mean the simulator."""
+    return settings_for(simulator.url)
+
+
+@pytest.fixture
+async def client(own_home: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client as the program makes it."""
+    async with make_client(load_settings(environ={})) as made:
+        yield made
+
+
+def settings_for(url: str, **environ: str) -> Settings:
+    """Settings whose GitHub is at `url`."""
+    return load_settings(
+        environ={
+            "COPILOT_PROXY_HOME_DIR": os.environ["COPILOT_PROXY_HOME_DIR"],
+            "COPILOT_PROXY_GITHUB_URL": url,
+            "COPILOT_PROXY_GITHUB_API_URL": url,
+            **{f"COPILOT_PROXY_{name}": value for name, value in environ.items()},
+        }
+    )

@@ -1,0 +1,200 @@
+"""Plan and quota from GitHub's own page about the account."""
+
+from datetime import date
+
+import pytest
+
+from copilot_proxy.auth.account import Quota, parse_account, plan_name
+
+PRO = {
+    "login": "mona",
+    "access_type_sku": "monthly_subscriber_quota",
+    "copilot_plan": "individual",
+    "chat_enabled": True,
+    "endpoints": {"api": "https://api.individual.githubcopilot.com"},
+    "quota_reset_date": "2026-12-01",
+    "quota_snapshots": {
+        "chat": {"entitlement": 0, "percent_remaining": 100.0, "unlimited": True},
+        "premium_interactions": {
+            "entitlement": 300,
+            "remaining": 171,
+            "quota_remaining": 171.67,
+            "percent_remaining": 57.2,
+            "unlimited": False,
+            "overage_permitted": True,
+            "overage_count": 0,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("sku", "expected"),
+    [
+        ("free_limited_copilot", "Free"),
+        ("free_educational_quota", "Pro for students and teachers"),
+        ("monthly_subscriber_quota", "Pro"),
+        ("yearly_subscriber_quota", "Pro"),
+        ("plus_monthly_subscriber_quota", "Pro+"),
+        ("max_monthly_subscriber_quota", "Max"),
+        ("max_yearly_subscriber_quota", "Max"),
+        ("copilot_for_business_seat_quota", "Business"),
+        ("copilot_enterprise_seat_multi_quota", "Enterprise"),
+        ("enterprise_managed", "none (managed by an enterprise, without a seat)"),
+        ("no_auth_limited_copilot", "none"),
+        ("no_access", "none"),
+        ("something_new", "something_new"),
+    ],
+)
+def test_the_sku_names_the_plan(sku: str, expected: str) -> None:
+    """`copilot_plan` says "individual" for Free as for Pro; the SKU does not."""
+
+    assert expected == plan_name(sku)
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ("individual_pro", "Pro+"),
+        ("individual_max", "Max"),
+        ("business", "Business"),
+        ("new", "new"),
+        (None, "unknown"),
+    ],
+)
+def test_without_a_sku_the_plans_own_word_must_do(plan: str | None, expected: str) -> None:
+    """An account that lacks the field still gets a name."""
+
+    assert expected == plan_name(None, plan)
+
+
+def test_a_paid_plan_is_metered_by_premium_requests() -> None:
+    """171 of 300, to be renewed on the day that GitHub names."""
+    account = parse_account(PRO)
+    expected = Quota("premium requests", 300.0, 171.67, 57.2, False, False, True, 0.0)
+
+    assert expected == account.quota
+    assert date(2026, 12, 1) == account.resets_on
+    assert ("mona", "Pro", True) == (account.login, account.plan, account.chat_enabled)
+    assert "https://api.individual.githubcopilot.com" == account.api_url
+
+
+def test_a_free_plan_is_metered_by_chat_messages() -> None:
+    """The older shape has no snapshots, and says only what is left and how much there is."""
+    account = parse_account(
+        {
+            "access_type_sku": "free_limited_copilot",
+            "monthly_quotas": {"chat": 500, "completions": 4000},
+            "limited_user_quotas": {"chat": 410, "completions": 4000},
+            "limited_user_reset_date": "2026-12-14",
+        }
+    )
+    expected = Quota("chat messages", 500.0, 410.0, 82.0, False, False, False, 0.0)
+
+    assert expected == account.quota
+    assert date(2026, 12, 14) == account.resets_on
+
+
+def test_a_free_plan_that_is_billed_in_credits_looks_at_chat() -> None:
+    """Its premium requests are always at zero, which is normal."""
+    account = parse_account(
+        {
+            "access_type_sku": "free_limited_copilot",
+            "token_based_billing": True,
+            "quota_snapshots": {
+                "chat": {"percent_remaining": 97.8, "quota_remaining": 195.7, "entitlement": 200},
+                "premium_interactions": {"percent_remaining": 0, "entitlement": 0},
+            },
+        }
+    )
+
+    assert account.quota is not None
+    assert ("AI credits", 97.8, False) == (
+        account.quota.unit,
+        account.quota.percent_remaining,
+        account.quota.used_up,
+    )
+
+
+def test_unlimited_is_not_believed_without_quota() -> None:
+    """A shared pool that is empty says unlimited, too."""
+    snapshot = {"entitlement": -1, "remaining": 0, "percent_remaining": 100, "unlimited": True}
+    full, empty = (
+        parse_account(
+            {"quota_snapshots": {"premium_interactions": {**snapshot, "has_quota": has_quota}}}
+        ).quota
+        for has_quota in (True, False)
+    )
+
+    assert Quota("premium requests", None, None, None, True, False, False, 0.0) == full
+    assert Quota("premium requests", None, None, None, True, True, False, 0.0) == empty
+
+
+def test_credits_beyond_the_plan_are_counted() -> None:
+    """Used up, but going on at a price."""
+    quota = parse_account(
+        {
+            "quota_snapshots": {
+                "premium_models": {
+                    "entitlement": 1500,
+                    "percent_remaining": 0,
+                    "overage_permitted": True,
+                    "overage_count": 1025,
+                    "token_based_billing": True,
+                    "quota_reset_at": 1796083200,
+                }
+            }
+        }
+    ).quota
+
+    assert Quota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
+
+
+def test_the_reset_day_may_stand_in_the_snapshot() -> None:
+    """The epoch second of the newest shape."""
+    account = parse_account(
+        {"quota_snapshots": {"premium_interactions": {"quota_reset_at": 1796083200}}}
+    )
+
+    assert date(2026, 12, 1) == account.resets_on
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"quota_snapshots": {}, "endpoints": None, "login": 7, "chat_enabled": "yes"},
+        {"quota_snapshots": {"premium_interactions": "odd"}, "quota_reset_date": "soon"},
+        {"quota_snapshots": [], "limited_user_quotas": {"chat": 1}, "endpoints": {"api": 3}},
+        {"login": "\x1b", "quota_reset_date_utc": None},
+    ],
+)
+def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
+    """Whatever GitHub leaves out or changes, the rest still shows."""
+    account = parse_account(payload)
+
+    assert (None, None, None, None, None) == (
+        account.login,
+        account.quota,
+        account.resets_on,
+        account.api_url,
+        account.chat_enabled,
+    )
+
+
+def test_numbers_that_are_none_are_unknown() -> None:
+    """True is not 1, and no date lies beyond the end of time."""
+    account = parse_account(
+        {
+            "quota_snapshots": {
+                "premium_interactions": {
+                    "entitlement": True,
+                    "remaining": "many",
+                    "quota_reset_at": 1e18,
+                }
+            }
+        }
+    )
+
+    assert Quota("premium requests", None, None, None, False, False, False, 0.0) == account.quota
+    assert account.resets_on is None

@@ -1,0 +1,132 @@
+"""What every test stands on: a clean environment, the simulator, and a server in front of it."""
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from copilot_proxy.app import create_app
+from copilot_proxy.cli.composition import make_services
+from copilot_proxy.relay import Record
+from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+
+RECORDINGS = Path(__file__).parent / "recordings"
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting, key or proxy of whoever runs the tests; folders and keyring of their own."""
+    for name in list(os.environ):
+        if name.startswith(("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "SSL_CERT_")) or (
+            name.upper() in _PROXY_VARIABLES
+        ):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A simulator that does not dawdle."""
+    with Simulator(pace=0) as running:
+        yield running
+
+
+def settings_at(simulator: Simulator, **flags: object) -> Settings:
+    """Settings of somebody who is signed in to the simulator."""
+    return load_settings(
+        {
+            "github_url": simulator.url,
+            "github_api_url": simulator.url,
+            "github_token": SIMULATED_TOKEN,
+            **flags,
+        }
+    )
+
+
+class Proxy:
+    """The server, in a thread, on a port of its own; `records` are its requests as logged."""
+
+    def __init__(self, settings: Settings, *, simulated: bool = False) -> None:
+        self.settings = settings
+        self.simulated = simulated
+        self.records: list[Record] = []
+        self.url = ""
+        self._recorded = threading.Condition()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Proxy":
+        self._thread.start()
+        assert self._ready.wait(10), "the server did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A plain HTTP client of the server."""
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options)
+
+    def wait_for_record(self, count: int = 1) -> Record:
+        """The record of request number `count`, once that has ended."""
+        with self._recorded:
+            assert self._recorded.wait_for(lambda: len(self.records) >= count, 10)
+            return self.records[count - 1]
+
+    def _report(self, record: Record) -> None:
+        with self._recorded:
+            self.records.append(record)
+            self._recorded.notify_all()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        services = make_services(self.settings, report=self._report, simulated=self.simulated)
+        config = uvicorn.Config(
+            create_app(services), port=0, log_config=None, access_log=False, ws="none"
+        )
+        self._server = uvicorn.Server(config)
+        serving = asyncio.create_task(self._server.serve())
+        while not self._server.started and not serving.done():
+            await asyncio.sleep(0.001)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._ready.set()
+        await serving
+
+
+@pytest.fixture
+def proxy(simulator: Simulator) -> Iterator[Proxy]:
+    """A server that is signed in to the simulator."""
+    with Proxy(settings_at(simulator)) as running:
+        yield running
+
+
+def recorded_events(name: str) -> list[Any]:
+    """The decoded events of a recorded stream, without its end mark."""
+    text = (RECORDINGS / name).read_text(encoding="utf-8")
+    lines = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]
+
+
+def recorded_json(name: str) -> Any:
+    """A recorded answer."""
+    return json.loads((RECORDINGS / name).read_text(encoding="utf-8"))
