@@ -72,7 +72,8 @@ class Proxy:
 
     def __enter__(self) -> "Proxy":
         self._thread.start()
-        assert self._ready.wait(10), "the server did not start"
+        assert self._ready.wait(10)
+        assert self.url, "the server did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +97,10 @@ class Proxy:
             self._recorded.notify_all()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         services = make_services(self.settings, report=self._report, simulated=self.simulated)

@@ -24,6 +24,11 @@ _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
 _OPEN_PATHS: Final = ("/health",)
 _EXPOSED: Final = "x-request-id, retry-after, x-copilot-proxy-notes, x-copilot-proxy-route"
 _METHODS: Final = "GET, POST, OPTIONS"
+_ALWAYS: Final = (
+    # No answer here is a page that may load, frame or run anything.
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class Door:
@@ -53,7 +58,7 @@ class Door:
         headers = dict(scope["headers"])
         request_id = new_request_id()
         scope["state"]["request_id"] = request_id
-        extra = [(b"x-request-id", request_id.encode())]
+        extra = [(b"x-request-id", request_id.encode()), *_ALWAYS]
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
         if origin in self._origins:
             extra += _cors(origin, headers)

@@ -3,6 +3,7 @@
 import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
 
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
@@ -28,9 +29,9 @@ async def list_models(request: AnyRequest) -> Response[bytes]:
     },
     summary="Show one model",
 )
-async def get_model(request: AnyRequest, model_id: str) -> Response[bytes]:
+async def get_model(request: AnyRequest, model_id: FromPath[str]) -> Response[bytes]:
     """One model, by its id or an alias; ids may hold slashes."""
-    name = model_id.removeprefix("/")
+    name = str(model_id).removeprefix("/")
     model = await services_of(request).relay.model(name, caller(request))
     return _json(model_object(model, name=name))
 

@@ -1,4 +1,4 @@
-"""The OpenAPI page: what it says of routes that read their bodies by themselves.
+"""The OpenAPI document: the shapes of routes that read their bodies by themselves.
 
 A route decodes its body itself, so that unknown fields survive; Litestar is told the shape here.
 """
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin, YamlRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, Operation, Reference, RequestBody
 
 from copilot_proxy import __version__
@@ -16,6 +16,7 @@ from copilot_proxy.formats.chat_completions.schema import (
     ChatCompletionChunk,
     ChatCompletionRequest,
 )
+from copilot_proxy.routes.openapi_page import PlainPage
 
 PATH: Final = "/schema"
 _REF: Final = "#/components/schemas/{name}"
@@ -62,5 +63,5 @@ def openapi_config() -> OpenAPIConfig:
         description="Your own GitHub Copilot subscription as a local server that speaks the "
         "OpenAI API.",
         path=PATH,
-        render_plugins=[SwaggerRenderPlugin(path="/"), YamlRenderPlugin()],
+        render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -55,7 +56,9 @@ class Application:
             raise RuntimeError(f"the simulator does not speak {scope['type']}")
         call = Call(scope, receive, send, self.state)
         if call.path.startswith("/_simulator"):
-            await self._settle(call, _control)
+            with suppress(ClientGone):
+                await call.read()
+                await self._settle(call, _control)
             return
         recorder = self.state.recorder
         with recorder.counted():
@@ -76,8 +79,6 @@ class Application:
 
     async def _settle(self, call: Call, handler: GitHubHandler) -> None:
         """Run a handler and put its refusal into an answer."""
-        if call.path.startswith("/_simulator"):
-            await call.read()
         ours = doors.headers(call) if call.path not in GITHUB_PATHS else github.headers()
         try:
             await handler(call)
@@ -90,6 +91,7 @@ class Application:
 async def _route(call: Call) -> None:
     """One request to one of the three hosts."""
     faults = call.state.faults
+    await _break(call)
     if call.path in GITHUB_PATHS:
         if faults.take("github_down", call.path):
             await call.hang_up(reset=True)
@@ -116,7 +118,6 @@ async def _copilot(call: Call) -> None:
         if call.path in COPILOT_PATHS or is_policy:
             raise plain(405, "Method Not Allowed\n")
         raise plain(404, "404 page not found\n")
-    await _break(call)
     doors.check(call)
     if ordered := call.state.faults.answer(call.path):
         raise ordered

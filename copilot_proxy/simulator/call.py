@@ -42,7 +42,9 @@ class Call:
         self.parts = [unquote(part) for part in raw_path.decode().split("/")]
         self.path: str = scope["path"]
         self.query: str = scope["query_string"].decode()
-        self.headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {
+            name.decode().lower(): value.decode() for name, value in scope["headers"]
+        }
         self.body = b""
         self.record = Record(self.method, self.path, self.query, self.headers)
         self.started = False

@@ -137,7 +137,7 @@ def is_gpt5(model: Model) -> bool:
 
 def is_gemini3(model: Model) -> bool:
     """Whether the model insists on its own signatures."""
-    return model["id"].startswith("gemini-3")
+    return str(model["id"]).startswith("gemini-3")
 
 
 def backend_name(model: Model) -> str:

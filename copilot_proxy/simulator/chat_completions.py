@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue, chat_rules, pricing
-from .chat_flavours import Facts, answer
+from .chat_flavours import answer
+from .dialect import Facts
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
 from .script import IMAGE_TOKENS, Conversation, Tool, reply, tokens
+from .shared_rules import images
 from .stream import send
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
         forced=_forced(body.get("tool_choice")),
         parallel=body.get("parallel_tool_calls") is not False
         and bool(catalogue.supports(model, "parallel_tool_calls")),
-        images=sum(1 for message in messages for _ in chat_rules.images(message)),
+        images=sum(1 for message in messages for _ in images(message)),
         limit=body.get("max_completion_tokens") or body.get("max_tokens"),
         stop=[body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or [],
         prompt_tokens=_count(body),
@@ -126,7 +128,7 @@ def _count(body: dict[str, Any]) -> int:
     total = 3
     for message in body["messages"]:
         total += 4 + tokens(text_of(message.get("content")))
-        total += IMAGE_TOKENS * len(list(chat_rules.images(message)))
+        total += IMAGE_TOKENS * len(list(images(message)))
         for call in message.get("tool_calls") or []:
             total += tokens(call["function"]["name"] + call["function"].get("arguments", ""))
     return total + sum(tokens(str(tool)) for tool in body.get("tools") or [])

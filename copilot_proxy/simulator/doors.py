@@ -1,4 +1,4 @@
-"""What the Copilot API checks of every request before it reads the body: who, from which program."""
+"""What the Copilot API checks before it reads the body: whose token, from which program."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from .fault_answers import ANSWERS, EXCHANGE_ANSWERS
+from .exchange_answers import EXCHANGE_ANSWERS
+from .fault_answers import ANSWERS
 from .refusal import Refusal
 
 EXCHANGE = "/copilot_internal/v2/token"

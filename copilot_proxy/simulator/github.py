@@ -117,7 +117,7 @@ def _step(call: Call, login: DeviceCode) -> str:
     """What this poll is told: the script decides, else what has happened so far."""
     script = call.state.device_flow
     if script is not None:
-        return script[min(login.polls, len(script) - 1)]
+        return str(script[min(login.polls, len(script) - 1)])
     if time.monotonic() >= login.deadline:
         return "expired_token"
     if login.denied:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, messages_rules, pricing
+from . import catalogue, messages_rules, messages_thinking, pricing
 from .faults import QUIRKS
 from .messages_answers import answer
 from .refusal import plain
@@ -54,7 +54,7 @@ def read(body: Json, model: catalogue.Model) -> Conversation:
         images=sum(1 for message in messages for _ in messages_rules.images(message)),
         limit=body["max_tokens"],
         stop=body.get("stop_sequences") or [],
-        reasons=messages_rules.thinks(body),
+        reasons=messages_thinking.thinks(body),
         prompt_tokens=_count(body),
     )
     format_ = (body.get("output_config") or {}).get("format") or {}

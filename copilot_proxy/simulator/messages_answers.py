@@ -140,7 +140,7 @@ def _deltas(block: Json, call: ToolCall | None, quirks: Json) -> Iterator[Json]:
         yield {"type": "signature_delta", "signature": block["signature"]}
     elif block["type"] == "text":
         for number, part in enumerate(pieces(block["text"])):
-            delta = {"type": "text_delta", "text": part}
+            delta: Json = {"type": "text_delta", "text": part}
             if number == 0 and "annotations" in quirks:
                 delta["copilot_annotations"] = {"IPCodeCitations": [{"id": 1}]}
             yield delta

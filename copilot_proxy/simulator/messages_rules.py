@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, chat_rules
-from .refusal import Refusal, anthropic, copilot
+from . import catalogue, messages_thinking, shared_rules
+from .messages_thinking import refused
+from .refusal import Refusal
 
 if TYPE_CHECKING:
     from .call import Call
@@ -49,12 +49,6 @@ BLOCKS = {
 MOST_MARKS = 4
 
 
-def refused(message: str) -> Refusal:
-    """A 400 in Claude's own envelope, with the request id of a backend."""
-    request_id = "req_vrtx_" + secrets.token_hex(12)
-    return anthropic(400, "invalid_request_error", message, request_id)
-
-
 def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
     """The body, if it is a request at all."""
     if not isinstance(body, dict):
@@ -63,7 +57,7 @@ def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
     for name in body:
         if name not in KNOWN and not (name == "context_management" and CONTEXT_BETA in betas):
             raise refused(f"{name}: Extra inputs are not permitted")
-    chat_rules.typed(body, TYPES)
+    shared_rules.typed(body, TYPES)
     if not counting and body.get("max_tokens") is None:
         raise refused("max_tokens: Field required")
     if not counting and body["max_tokens"] < 1:
@@ -137,9 +131,7 @@ def check(body: Json, model: Model, call: Call) -> None:
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."
         )
-    _sampling(body, model)
-    _thinking(body, model)
-    _effort(body, model)
+    messages_thinking.check(body, model)
     _tools(body, call)
     most = catalogue.limit(model, "max_non_streaming_output_tokens")
     asked = body.get("max_tokens") or 0
@@ -167,7 +159,7 @@ def _images(body: Json, model: Model, call: Call) -> None:
             urls.append(str(source.get("url")))
         else:
             urls.append(f"data:{source.get('media_type')};base64,{source.get('data', '')}")
-    chat_rules.check_images(urls, model, call)
+    shared_rules.check_images(urls, model, call)
 
 
 def _marks(body: Json) -> None:
@@ -235,71 +227,10 @@ def _answered(messages: list[Json]) -> None:
         )
 
 
-def _sampling(body: Json, model: Model) -> None:
-    family, version = catalogue.claude_version(model)
-    temperature = body.get("temperature")
-    if temperature is None:
-        return
-    if family == "opus" and version >= 4.7:
-        raise refused("`temperature` is deprecated for this model.")
-    if not 0 <= temperature <= 1:
-        raise refused("temperature: range: 0..1")
-    if version >= 4.5 and body.get("top_p") is not None:
-        raise refused(
-            "`temperature` and `top_p` cannot both be specified for this model. "
-            "Please use only one."
-        )
-    if temperature != 1 and thinks(body):
-        raise refused("`temperature` may only be set to 1 when thinking is enabled.")
-
-
-def thinks(body: Json) -> bool:
-    """Whether the request switches thinking on."""
-    return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
-
-
-def _thinking(body: Json, model: Model) -> None:
-    thinking = body.get("thinking") or {}
-    kind = thinking.get("type", "disabled")
-    family, version = catalogue.claude_version(model)
-    if kind not in ("enabled", "adaptive", "disabled"):
-        raise refused("thinking: Input tag does not match any of the expected tags")
-    if kind == "enabled":
-        if family == "opus" and version >= 4.7:
-            raise refused('"thinking.type.enabled" is not supported for this model.')
-        budget = thinking.get("budget_tokens")
-        if not isinstance(budget, int) or budget < 1024:
-            raise refused("thinking.enabled.budget_tokens: Input should be at least 1024")
-        if budget >= body.get("max_tokens", budget + 1):
-            raise refused("`max_tokens` must be greater than `thinking.budget_tokens`.")
-    if kind == "adaptive" and not catalogue.supports(model, "adaptive_thinking"):
-        raise refused("adaptive thinking is not supported on this model")
-    forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
-    if kind != "disabled" and forced:
-        raise refused("Thinking may not be enabled when tool_choice forces tool use.")
-
-
-def _effort(body: Json, model: Model) -> None:
-    config = body.get("output_config")
-    if config is None:
-        return
-    offered = catalogue.supports(model, "reasoning_effort")
-    if offered is None:
-        raise refused("output_config: Extra inputs are not permitted")
-    effort = config.get("effort")
-    if effort is not None and effort not in offered:
-        raise copilot(
-            400,
-            f'output_config.effort "{effort}" is not supported by model {model["id"]}; '
-            f"supported values: [{' '.join(offered)}]",
-            "invalid_reasoning_effort",
-        )
-
-
 def _tools(body: Json, call: Call) -> None:
     tools = body.get("tools") or []
     allowed = TOOL_KEYS | ({"defer_loading"} if TOOL_BETA in _betas(call) else set())
-    if len(tools) > chat_rules.MOST_TOOLS:
+    if len(tools) > shared_rules.MOST_TOOLS:
         raise refused("tools: too many tools")
     for number, tool in enumerate(tools):
         if not isinstance(tool, dict) or tool.get("type", "custom") != "custom":
@@ -308,7 +239,7 @@ def _tools(body: Json, call: Call) -> None:
             if key not in allowed:
                 raise refused(f"tools.{number}.custom.{key}: Extra inputs are not permitted")
         try:
-            chat_rules.check_tool(number, tool.get("name"), tool.get("input_schema"))
+            shared_rules.check_tool(number, tool.get("name"), tool.get("input_schema"))
         except Refusal:
             raise refused(f"tools.{number}.custom: name or input_schema is not valid") from None
     choice = body.get("tool_choice") or {"type": "auto"}

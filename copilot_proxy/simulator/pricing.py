@@ -55,6 +55,6 @@ def charge(call: Call, model: Model) -> None:
         return
     cost = billing.get("multiplier", 1 if billing.get("is_premium") else 0)
     left = account.entitlement - account.used - call.state.spent
-    if account.entitlement > 0 and cost > left and not account.overage:
+    if account.entitlement > 0 and cost > max(left, 0) and not account.overage:
         raise copilot(402, "You have no quota", "quota_exceeded")
     call.state.spent = round(call.state.spent + cost, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, chat_rules
+from . import catalogue, shared_rules
 from .refusal import copilot, invalid
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def shape(body: Any) -> Json:
     """The body, if it is a request at all; a plain string as input is one."""
     if not isinstance(body, dict):
         raise invalid()
-    chat_rules.typed(body, TYPES)
+    shared_rules.typed(body, TYPES)
     for name in body:
         if name not in KNOWN:
             raise copilot(400, f"Unknown parameter: '{name}'.", "unknown_parameter", param=name)
@@ -77,7 +77,7 @@ def check(body: Json, model: Model, call: Call) -> None:
     for item in items(body):
         _item(item, model, call)
     pictures = [image for item in items(body) for image in images(item)]
-    chat_rules.check_images(pictures, model, call)
+    shared_rules.check_images(pictures, model, call)
     _answered(items(body))
     _tools(body, call)
 
@@ -204,12 +204,12 @@ def _answered(found: list[Json]) -> None:
 
 def _tools(body: Json, call: Call) -> None:
     tools = body.get("tools") or []
-    if len(tools) > chat_rules.MOST_TOOLS:
+    if len(tools) > shared_rules.MOST_TOOLS:
         raise invalid("Invalid 'tools': array too long.")
     for number, tool in enumerate(tools):
         kind = tool.get("type")
         if kind == "function":
-            chat_rules.check_tool(number, tool.get("name"), tool.get("parameters"))
+            shared_rules.check_tool(number, tool.get("name"), tool.get("parameters"))
         elif kind not in call.state.hosted_tools:
             raise invalid(f"The requested tool {kind} is not supported.")
     choice = body.get("tool_choice")

@@ -116,17 +116,14 @@ def _object(schema: Schema, root: Schema, words: Words, depth: int) -> dict[str,
 
 def _array(schema: Schema, root: Schema, words: Words, name: str, depth: int) -> list[Any]:
     least = schema.get("minItems", 0)
-    if depth >= DEEPEST:
-        wanted = least
-    else:
-        wanted = max(1, least) if schema.get("maxItems", 1) else 0
+    wanted = least if depth >= DEEPEST or not schema.get("maxItems", 1) else max(1, least)
     prefix = schema.get("prefixItems") or []
     items = schema.get("items", {})
     if items is False:
         wanted = min(wanted, len(prefix))
     values = [
         _value(prefix[i] if i < len(prefix) else items, root, words, name, depth + 1)
-        for i in range(max(wanted, min(len(prefix), wanted)))
+        for i in range(wanted)
     ]
     if schema.get("uniqueItems"):
         return _distinct(values, items)

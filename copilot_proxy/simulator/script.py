@@ -7,6 +7,7 @@ and answers are no part of it; those are new each time.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -31,7 +32,7 @@ WORDS = re.compile(r"\b(\d{1,6})\s+words\b", re.I)
 FILLER = (
     "the simulator writes words without meaning so that somebody can watch a long answer arrive "
     "piece by piece and stop it halfway if need be"
-).split()
+)
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,7 @@ def _calls(conversation: Conversation) -> list[ToolCall]:
 def _meant(conversation: Conversation) -> list[Tool]:
     """The tools that the person's words ask for."""
     text = conversation.user.lower()
-    plain = text.replace("_", " ")
-    exact = [tool for tool in conversation.tools if _spoken(tool.name) in plain]
+    exact = [tool for tool in conversation.tools if _named(tool.name, text)]
     if SEVERAL.search(text):
         return exact if len(exact) > 1 else conversation.tools
     if exact:
@@ -160,13 +160,24 @@ def _meant(conversation: Conversation) -> list[Tool]:
 
 
 def _spoken(name: str) -> str:
-    return re.sub(r"[_-]+", " ", name.lower())
+    """A tool's name as words: ``getWeather`` and ``get_weather`` are “get weather”."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.sub(r"[\s_-]+", " ", parted).lower()
+
+
+def _named(name: str, text: str) -> bool:
+    """Whether the text names the tool; a name of one word has to be called a tool, or called."""
+    spoken = re.escape(_spoken(name))
+    if " " in _spoken(name):
+        written = re.escape(name.lower())
+        return bool(re.search(rf"\b(?:{spoken}|{written})\b", text))
+    told = rf"\b(?:use|call|invoke|run)\s+(?:the\s+)?{spoken}\b|\b{spoken}\s+(?:tool|function)\b"
+    return bool(re.search(told, text))
 
 
 def _nouns(name: str) -> set[str]:
     """What a tool is about: ``get_weather`` is about weather."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    words = re.split(r"[\s_-]+", parted.lower())
+    words = _spoken(name).split()
     return {word for word in words if len(word) > 3 and word not in VERBS}
 
 
@@ -210,9 +221,9 @@ def _text(conversation: Conversation) -> str:
     )
 
 
-def _filler() -> Any:
+def _filler() -> Iterator[str]:
     while True:
-        yield from FILLER
+        yield from FILLER.split()
 
 
 def _reasoning(conversation: Conversation, calls: list[ToolCall]) -> str:

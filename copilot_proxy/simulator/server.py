@@ -68,6 +68,8 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         if tasks := list(self.server_state.tasks):
             await asyncio.wait(tasks, timeout=2)
+        # A broken connection is closed in the loop's next round.
+        await asyncio.sleep(0)
 
 
 class Simulator:
@@ -129,9 +131,8 @@ class Simulator:
         """Serve until the person presses Ctrl+C, in the foreground."""
         self.start()
         try:
-            assert self._thread is not None
             # A join without a timeout cannot be interrupted on every platform.
-            while self._thread.is_alive():
+            while self._thread is not None and self._thread.is_alive():
                 self._thread.join(0.5)
         except KeyboardInterrupt:
             pass
@@ -163,7 +164,7 @@ class Simulator:
 
     async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
         config = _Config(
-            Application(self.state),  # type: ignore[arg-type]  # its own names for ASGI's types
+            Application(self.state),
             http=_Protocol,
             ws="none",
             lifespan="off",

@@ -1,4 +1,4 @@
-"""Everything the simulator knows and everything a test may turn: accounts, tokens, knobs, records."""
+"""Everything the simulator knows and a test may turn: accounts, tokens, knobs, records."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ class _Writer:
         if "cut_after_headers" in self.faults:
             await self.call.hang_up()
         for event in self._events():
-            if isinstance(event, str):
-                await self._happen(event)
+            if isinstance(event, tuple):
+                await self._happen(*event)
                 continue
             frame = event.encode()
             if "comments" in self.faults:
@@ -95,8 +95,8 @@ class _Writer:
             await self.call.pause(self.call.state.pace)
         await self._finish()
 
-    def _events(self) -> Iterator[Event | str]:
-        """The events, and in between the names of the faults that are to happen there."""
+    def _events(self) -> Iterator[Event | tuple[str, Event]]:
+        """The events, and before one of them the faults that are to happen there."""
         faults = self.faults
         if "empty_stream" in faults:
             return
@@ -111,7 +111,7 @@ class _Writer:
         for number, event in enumerate(self.answer.events()):
             if pending and (number >= MIDDLE or event.final):
                 for name in pending:
-                    yield name
+                    yield name, event
                     if name in ENDS:
                         return
                 pending = []
@@ -125,8 +125,8 @@ class _Writer:
         if "extra_done" in faults and not done:
             yield DONE
 
-    async def _happen(self, name: str) -> None:
-        """Let one fault of the middle of a stream happen."""
+    async def _happen(self, name: str, event: Event) -> None:
+        """Let one fault of the middle of a stream happen, just before an event."""
         value = self.faults[name]
         answer = self.answer
         if name == "stall_mid_stream":
@@ -139,7 +139,8 @@ class _Writer:
             await self.call.hang_up()
         elif name == "cut_mid_event":
             await self._flush()
-            await self._write(b'data: {"choices":[{"index":0,"del')
+            frame = event.encode()
+            await self._write(frame[: len(frame) // 2])
             await self._flush()
             await self.call.hang_up()
         elif name == "error_chunk":

@@ -35,7 +35,8 @@ def test_whatever_people_paste_for_a_tenant_is_understood(pasted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pasted", ["github.com", "https://github.com/", "GitHub.com", "www.github.com", "api.github.com"]
+    "pasted",
+    ["github.com", "https://github.com/", "GitHub.com", "www.github.com", "api.github.com"],
 )
 def test_github_itself_is_understood(pasted: str) -> None:
     """Any address of github.com means github.com."""
@@ -184,7 +185,9 @@ def test_hosts_that_the_person_named_are_taken() -> None:
     assert "http://127.0.0.1:2" == hosts.check_api_url("http://127.0.0.1:2", "github.com", ours)
 
 
-@pytest.mark.parametrize("url", ["http://github.example", "http://localhost:2", "https://other.example"])
+@pytest.mark.parametrize(
+    "url", ["http://github.example", "http://localhost:2", "https://other.example"]
+)
 def test_hosts_near_those_that_the_person_named_are_not(url: str) -> None:
     """Plain http needs loopback, and the name must be the same."""
     ours = settings(GITHUB_API_URL="https://github.example", GITHUB_URL="http://127.0.0.1:1")
@@ -202,9 +205,7 @@ def test_the_setting_is_the_copilot_api_whatever_the_answer_says() -> None:
     """COPILOT_API_URL overrides even a strange endpoint."""
     ours = settings(COPILOT_API_URL="http://127.0.0.1:9")
 
-    assert "http://127.0.0.1:9" == hosts.copilot_url(
-        "https://evil.example", {}, "github.com", ours
-    )
+    assert "http://127.0.0.1:9" == hosts.copilot_url("https://evil.example", {}, "github.com", ours)
 
 
 def test_the_endpoint_of_the_answer_comes_before_the_tokens_own() -> None:

@@ -1,0 +1,189 @@
+"""What the dialects of chat completions have in common, and the facts they are made from."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .catalogue import Model, backend_name, vendor
+from .pricing import copilot_usage
+from .script import Reply, ToolCall, pieces
+from .stream import DONE, Event
+
+Json = dict[str, Any]
+
+SAFE = {"filtered": False, "severity": "safe"}
+FILTERS = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), SAFE)
+HIT = {**FILTERS, "violence": {"filtered": True, "severity": "high"}}
+
+
+@dataclass
+class Facts:
+    """What the dialects need to know of one answer."""
+
+    model: Model
+    said: Reply
+    include_usage: bool = False
+    choices: int = 1
+    quirks: dict[str, Any] = field(default_factory=dict)
+    created: int = field(default_factory=lambda: int(time.time()))
+    id: str = ""
+    call_ids: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        kind = vendor(self.model)
+        self.id = {
+            "claude": str(uuid.uuid4()),
+            "gemini": secrets.token_urlsafe(8) + "-" + secrets.token_urlsafe(3),
+        }.get(kind, "chatcmpl-" + secrets.token_hex(14))
+        prefix = "tooluse_" if kind == "claude" else "call_"
+        self.call_ids = [prefix + secrets.token_hex(10) for _ in self.said.calls]
+
+    @property
+    def finish(self) -> str:
+        """The finish reason as it goes out."""
+        for quirk, reason in FINISHES.items():
+            if quirk in self.quirks:
+                return reason
+        if self.said.calls and "stop_despite_calls" in self.quirks:
+            return "stop"
+        return self.said.finish
+
+    @property
+    def name(self) -> str:
+        """What the answer says its model is."""
+        if "other_model_name" in self.quirks:
+            return str(self.model.get("name", "?"))
+        if vendor(self.model) == "azure":
+            return backend_name(self.model)
+        return str(self.model["id"])
+
+    @property
+    def envelope(self) -> Json:
+        """What every chunk carries beside its choices."""
+        same = "changing_ids" not in self.quirks
+        return {
+            "created": self.created,
+            "id": self.id if same else secrets.token_hex(12),
+            "model": self.name,
+        }
+
+    def arguments(self, call: ToolCall) -> str:
+        """A call's arguments, spoiled where a quirk says so."""
+        if "runaway_arguments" in self.quirks:
+            return '{"a":"' + "\n\t\r" * int(self.quirks["runaway_arguments"] or 200)
+        if "broken_arguments" in self.quirks:
+            return '{"location": "Par'
+        return call.arguments
+
+
+FINISHES = {"finish_error": "error", "content_filter": "content_filter", "finish_length": "length"}
+
+
+class Dialect:
+    """One vendor's way of saying a reply."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.said = facts.said
+        self.quirks = facts.quirks
+
+    def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
+        """One chunk with one choice."""
+        choice: Json = {"finish_reason": finish} if finish else {}
+        choice |= {"index": more.pop("index", 0), **more.pop("choice", {}), "delta": delta}
+        return {"choices": [choice], **self.facts.envelope, **more}
+
+    def events(self) -> Iterator[Event]:
+        for chunk in self.chunks():
+            choices = chunk.get("choices") or []
+            final = any("finish_reason" in one and one["finish_reason"] for one in choices)
+            yield Event(chunk, final=final)
+        yield DONE
+
+    def chunks(self) -> Iterator[Json]:
+        raise NotImplementedError
+
+    def usage(self) -> Json:
+        """The token counts in this vendor's own way."""
+        raise NotImplementedError
+
+    def whole(self) -> Json:
+        """The answer as one object."""
+        raise NotImplementedError
+
+    def costs(self) -> Json:
+        """Usage and price, as they stand beside the choices."""
+        if "usage_nowhere" in self.quirks:
+            return {}
+        return {"usage": self.usage(), "copilot_usage": copilot_usage(self.facts.model, self.said)}
+
+    def text(self) -> list[str]:
+        return [] if "wordless" in self.quirks else pieces(self.said.text)
+
+    def index(self, number: int) -> Json:
+        """The ``index`` of a tool call, as right or wrong as the quirks want it."""
+        if "calls_without_index" in self.quirks:
+            return {}
+        if "calls_all_zero" in self.quirks:
+            return {"index": 0}
+        return {"index": number + ("calls_from_one" in self.quirks)}
+
+    def extras(self) -> Iterator[Json]:
+        """Chunks that say nothing about the answer."""
+        if "references" in self.quirks:
+            yield {"choices": None, "copilot_references": [], **self.facts.envelope}
+        if "annotations" in self.quirks:
+            found = [{"id": 1, "start_offset": 0, "end_offset": 5, "details": {"type": "code"}}]
+            yield self.chunk({"content": "", "copilot_annotations": {"IPCodeCitations": found}})
+
+    def full_calls(self) -> list[Json]:
+        """Every tool call in one piece."""
+        return [
+            {
+                "function": {"arguments": self.facts.arguments(call), "name": call.name},
+                "id": call_id,
+                "type": "function",
+            }
+            for call, call_id in zip(self.said.calls, self.facts.call_ids, strict=True)
+        ]
+
+    def fragments(self) -> Iterator[Json]:
+        """The tool calls in the fragments in which they are streamed."""
+        for number, full in enumerate(self.full_calls()):
+            index = self.index(number)
+            arguments = full["function"]["arguments"]
+            if "whole_calls" in self.quirks:
+                yield {**full, **index}
+                continue
+            yield {**full, "function": self.first_fragment(full["function"]["name"]), **index}
+            for start in range(0, len(arguments), 9):
+                yield self.next_fragment(arguments[start : start + 9]) | index
+
+    def first_fragment(self, name: str) -> Json:
+        return {"arguments": "", "name": name}
+
+    def next_fragment(self, part: str) -> Json:
+        return {"function": {"arguments": part}}
+
+
+def filter_chunk(results: Json) -> Json:
+    """The chunk without choices in which Azure tells what it thinks of the prompt."""
+    return {
+        "choices": [],
+        "created": 0,
+        "id": "",
+        "model": "",
+        "object": "",
+        "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": results}],
+    }
+
+
+def opaque(reasoning: str) -> str:
+    """An encrypted-looking signature that belongs to this reasoning."""
+    return base64.b64encode(b"simulated:" + reasoning.encode() + b"\x00\xff" * 16).decode()

@@ -1,0 +1,106 @@
+"""Chat completions as Azure serves GPT: filter results everywhere, padding, an odd first chunk."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from .dialect import FILTERS, HIT, Dialect, Json, filter_chunk
+
+NO_ERROR = {"error": {"code": "", "message": ""}}
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Azure(Dialect):
+    """GPT, and every vendor without a dialect of its own."""
+
+    def usage(self) -> Json:
+        said = self.said
+        completion = said.completion_tokens + said.reasoning_tokens
+        details = {"accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}
+        if said.reasoning_tokens:
+            details["reasoning_tokens"] = said.reasoning_tokens
+        return {
+            "completion_tokens": completion,
+            "completion_tokens_details": details,
+            "prompt_tokens": said.prompt_tokens,
+            "prompt_tokens_details": {"cached_tokens": said.cached_tokens},
+            "total_tokens": said.prompt_tokens + completion,
+        }
+
+    def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
+        more.setdefault("system_fingerprint", "fp_569604b1f8")
+        chunk = super().chunk(delta, finish=finish, **more)
+        if self.facts.include_usage:
+            # OpenAI's own form: typed chunks, and a null usage until the last one.
+            chunk |= {"object": "chat.completion.chunk", "usage": None}
+            chunk["choices"][0].setdefault("finish_reason", None)
+        return chunk
+
+    def chunks(self) -> Iterator[Json]:
+        hit = self.facts.finish == "content_filter"
+        yield filter_chunk(HIT if hit else FILTERS)
+        yield from self.extras()
+        for index in range(self.facts.choices):
+            yield from self.choice(index)
+        if "cot_id" in self.quirks:
+            yield self.chunk({"cot_id": "cot_" + secrets.token_hex(8)})
+        if self.facts.include_usage:
+            yield {**self.chunk({}), "choices": [], **self.costs()}
+
+    def choice(self, index: int) -> Iterator[Json]:
+        """All chunks of one choice."""
+        offsets = {"check_offset": 2257, "start_offset": 2257, "end_offset": 2312}
+        checked: Json = {
+            "content_filter_offsets": offsets,
+            "content_filter_results": {**NO_ERROR, **FILTERS},
+        }
+        text = self.text()
+        if text or not self.said.calls:
+            yield self.chunk({"content": "", "role": "assistant"}, index=index, choice=checked)
+        if "cot_id" in self.quirks:
+            yield self.chunk({"cot_summary": "**Thinking**", "role": None}, index=index)
+        for number, part in enumerate(text):
+            speaker: Json = {"role": None} if number % 2 else {}
+            more = checked if number % 3 == 0 else {}
+            yield self.chunk({"content": part, **speaker}, index=index, choice=more)
+        role: Json = {} if text else {"role": "assistant"}
+        place = index + ("calls_split_choices" in self.quirks)
+        for fragment in self.fragments():
+            delta = {"content": None, **role, "tool_calls": [fragment]}
+            yield self.chunk(delta, index=place)
+            role = {}
+        last = index == self.facts.choices - 1
+        costs = self.costs() if last and not self.facts.include_usage else {}
+        results = {"content_filter_results": HIT} if self.facts.finish == "content_filter" else {}
+        yield self.chunk(
+            {"content": None}, finish=self.facts.finish, index=index, choice=results, **costs
+        )
+
+    def whole(self) -> Json:
+        facts, said = self.facts, self.said
+        hit = facts.finish == "content_filter"
+        length = 8 + len(said.text) % 28
+        message: Json = {"padding": ALPHABET[:length], "role": "assistant"}
+        if said.calls:
+            message["tool_calls"] = self.full_calls()
+        else:
+            message = {"content": "".join(self.text()), **message}
+        results: Json = {} if said.calls else HIT if hit else FILTERS
+        choices = [
+            {
+                "finish_reason": facts.finish,
+                "index": index,
+                "content_filter_results": results,
+                "message": message,
+            }
+            for index in range(facts.choices)
+        ]
+        return {
+            "choices": choices,
+            **facts.envelope,
+            "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": FILTERS}],
+            "system_fingerprint": "fp_569604b1f8",
+            **self.costs(),
+        }

@@ -1,0 +1,73 @@
+"""Chat completions as Claude gives them: one answer split over choices, calls without arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .dialect import Dialect, Json, opaque
+from .script import pieces
+
+
+class Claude(Dialect):
+    """Claude behind the chat completions API."""
+
+    def usage(self) -> Json:
+        said = self.said
+        completion = said.completion_tokens + said.reasoning_tokens
+        return {
+            "completion_tokens": completion,
+            "prompt_tokens": said.prompt_tokens,
+            "prompt_tokens_details": {
+                "cached_tokens": said.cached_tokens,
+                "cache_creation_input_tokens": 0,
+            },
+            "total_tokens": said.prompt_tokens + completion,
+        }
+
+    def reasoning(self) -> list[Json]:
+        """The deltas that carry the reasoning and its signature."""
+        if not self.said.reasoning:
+            return []
+        names = ("reasoning_text", "reasoning_opaque")
+        if "thinking_fields" in self.quirks:
+            names = ("thinking", "signature")
+        deltas: list[Json] = [{names[0]: part} for part in pieces(self.said.reasoning)]
+        return [*deltas, {names[1]: opaque(self.said.reasoning)}]
+
+    def first_fragment(self, name: str) -> Json:
+        return {"name": name}
+
+    def next_fragment(self, part: str) -> Json:
+        return {"function": {"arguments": part}, "type": "function"}
+
+    def chunks(self) -> Iterator[Json]:
+        yield from self.extras()
+        for delta in self.reasoning():
+            yield self.chunk({"content": None, **delta, "role": "assistant"})
+        for part in self.text():
+            yield self.chunk({"content": part, "role": "assistant"})
+        place = 1 if "calls_split_choices" in self.quirks else 0
+        for fragment in self.fragments():
+            yield self.chunk({"content": None, "tool_calls": [fragment]}, index=place)
+            if fragment.get("id") and "whole_calls" not in self.quirks:
+                empty = {
+                    **self.next_fragment(""),
+                    **({k: v for k, v in fragment.items() if k == "index"}),
+                }
+                yield self.chunk({"content": None, "tool_calls": [empty]}, index=place)
+        yield self.chunk({"content": None}, finish=self.facts.finish, **self.costs())
+
+    def whole(self) -> Json:
+        facts = self.facts
+        text = "".join(self.text())
+        first: Json = {"content": text, "role": "assistant"}
+        if self.said.reasoning:
+            first["reasoning_text"] = self.said.reasoning
+            first["reasoning_opaque"] = opaque(self.said.reasoning)
+        choices: list[Json] = []
+        if text or not self.said.calls:
+            choices.append({"finish_reason": facts.finish, "message": first})
+        for full in self.full_calls():
+            message = {"role": "assistant", "tool_calls": [full]}
+            choices.append({"finish_reason": facts.finish, "message": message})
+        return {"choices": choices, **facts.envelope, **self.costs()}

@@ -1,0 +1,59 @@
+"""Chat completions as Gemini gives them: usage on every chunk, whole calls, signed reasoning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .dialect import Dialect, Json, opaque
+
+
+class Gemini(Dialect):
+    """Gemini behind the chat completions API."""
+
+    def usage(self) -> Json:
+        said = self.said
+        return _gemini_usage(
+            said.prompt_tokens, said.cached_tokens, said.completion_tokens, said.reasoning_tokens
+        )
+
+    def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
+        chunk = super().chunk(delta, finish=finish, **more)
+        chunk.setdefault("usage", _gemini_usage(0, 0, 0, 0))
+        return chunk
+
+    def chunks(self) -> Iterator[Json]:
+        yield from self.extras()
+        if self.said.reasoning:
+            text = self.said.reasoning + "\n\n\n"
+            yield self.chunk({"content": None, "role": "assistant", "reasoning_text": text})
+        for part in self.text():
+            yield self.chunk({"content": part, "role": "assistant"})
+        last: Json = {"content": None, "role": "assistant"}
+        calls = self.full_calls()
+        if calls:
+            last["tool_calls"] = [one | self.index(number) for number, one in enumerate(calls)]
+        if self.said.reasoning:
+            last["reasoning_opaque"] = opaque(self.said.reasoning)
+        yield self.chunk(last, finish=self.facts.finish, **self.costs())
+
+    def whole(self) -> Json:
+        text = "".join(self.text())
+        message: Json = {"content": text or None, "role": "assistant"}
+        if self.said.calls:
+            message["tool_calls"] = self.full_calls()
+        if self.said.reasoning:
+            message["reasoning_text"] = self.said.reasoning
+            message["reasoning_opaque"] = opaque(self.said.reasoning)
+        choice = {"finish_reason": self.facts.finish, "index": 0, "message": message}
+        return {"choices": [choice], **self.facts.envelope, **self.costs()}
+
+
+def _gemini_usage(prompt: int, cached: int, completion: int, reasoning: int) -> Json:
+    return {
+        "completion_tokens": completion,
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "total_tokens": prompt + completion + reasoning,
+        "reasoning_tokens": reasoning,
+    }

@@ -1,0 +1,84 @@
+"""Rules about images, tools and types of fields that all three model APIs share."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import catalogue
+from .refusal import copilot, invalid
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .catalogue import Model
+
+Json = dict[str, Any]
+
+MOST_TOOLS = 128
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
+NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
+
+
+def typed(body: Json, types: dict[str, tuple[type, ...]]) -> None:
+    """Refuse known fields whose values are of another type; null counts as absent."""
+    for name, allowed in types.items():
+        value = body.get(name)
+        if value is None:
+            continue
+        # To Python a boolean is a number; to JSON it is not.
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            raise invalid()
+
+
+def images(message: Json) -> Iterator[str]:
+    """The addresses of a message's images."""
+    content = message.get("content")
+    for part in content if isinstance(content, list) else []:
+        if part.get("type") == "image_url":
+            image = part.get("image_url")
+            url = image.get("url") if isinstance(image, dict) else image
+            if not isinstance(url, str):
+                raise invalid()
+            yield url
+
+
+def check_images(urls: list[str], model: Model, call: Call) -> None:
+    """Refuse images without the header, from elsewhere, of strange types, too many or too large."""
+    if not urls:
+        return
+    if not call.record.vision:
+        raise copilot(400, NO_VISION_HEADER)
+    limits = model.get("capabilities", {}).get("limits", {}).get("vision")
+    if not catalogue.supports(model, "vision") or not limits:
+        raise invalid(f"model {model['id']} does not support image input")
+    for url in urls:
+        if not url.startswith("data:"):
+            raise invalid("external image URLs are not supported; send a base64 data URL")
+        found = DATA_URL.fullmatch(url)
+        if found is None:
+            raise invalid("invalid image data")
+        # A document may be named among the media types, but not where an image is expected.
+        if found[1] not in limits["supported_media_types"] or not found[1].startswith("image/"):
+            raise copilot(400, "image media type not supported")
+        try:
+            size = len(base64.b64decode(found[2], validate=True))
+        except binascii.Error:
+            raise invalid("invalid image data") from None
+        if size > limits["max_prompt_image_size"]:
+            most = limits["max_prompt_image_size"]
+            raise invalid(f"image size of {size} bytes exceeds the limit of {most}")
+    if len(urls) > limits["max_prompt_images"]:
+        most = limits["max_prompt_images"]
+        raise invalid(f"image count of {len(urls)} exceeds the limit of {most}")
+
+
+def check_tool(number: int, name: Any, schema: Any) -> None:
+    """Refuse a tool's name or schema that breaks the rules which all APIs share."""
+    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
+        raise invalid(f"tools.{number}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        raise invalid(f"tools.{number}: the parameters of {name} must be an object schema")

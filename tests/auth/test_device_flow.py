@@ -1,0 +1,163 @@
+"""The wait for the approval, with a clock of its own."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from copilot_proxy.auth.device_flow import Waiting, wait_for_approval
+from copilot_proxy.auth.github import DeviceCode, GitHub, Pending
+from copilot_proxy.errors import Broken, CopilotProxyError, LoginFailed, Unreachable
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator.server import Simulator
+
+TOKEN = Secret("ghu_abc")
+DOWN = Unreachable("github.com could not be reached.", hint="Check the network.", sent=False)
+
+
+class Script:
+    """A GitHub that says what it is told, a clock, and a sleep that only moves the clock."""
+
+    def __init__(self, *answers: Secret | Pending | CopilotProxyError, takes: float = 0) -> None:
+        self.answers = list(answers)
+        self.takes = takes
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self.reports: list[Waiting] = []
+
+    async def poll(self, device_code: Secret) -> Secret | Pending:
+        self.now += self.takes
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, CopilotProxyError):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def wait(self, expires_in: float = 899, interval: float = 5) -> Secret:
+        code = DeviceCode(
+            Secret("d"), "A-B", "https://github.com/login/device", expires_in, interval
+        )
+        return await wait_for_approval(
+            self, code, report=self.reports.append, sleep=self.sleep, clock=lambda: self.now
+        )
+
+
+async def test_the_pace_is_githubs_and_a_second_more() -> None:
+    """A clock that runs fast would earn a slow_down otherwise."""
+    script = Script(Pending(), Pending(), TOKEN)
+
+    assert TOKEN == await script.wait()
+    assert [6.0, 6.0, 6.0] == script.slept
+
+
+async def test_slow_down_sets_the_new_interval_from_its_body() -> None:
+    """GitHub names the interval; it holds from then on."""
+    script = Script(Pending(interval=10, slower=True), Pending(), TOKEN)
+    await script.wait()
+
+    assert [6.0, 11.0, 11.0] == script.slept
+
+
+async def test_slow_down_without_an_interval_adds_five_seconds() -> None:
+    """As RFC 8628 says, each time."""
+    script = Script(Pending(slower=True), Pending(slower=True), TOKEN)
+    await script.wait()
+
+    assert [6.0, 11.0, 16.0] == script.slept
+
+
+async def test_slow_down_never_makes_it_faster() -> None:
+    """An interval below the present one is not taken."""
+    script = Script(Pending(interval=1, slower=True), TOKEN)
+    await script.wait()
+
+    assert [6.0, 6.0] == script.slept
+
+
+async def test_the_wait_ends_with_the_code() -> None:
+    """The last question comes just when the code expires, and no more after it."""
+    script = Script(Pending())
+    with pytest.raises(LoginFailed, match="expired before GitHub reported") as caught:
+        await script.wait(expires_in=15)
+
+    assert [6.0, 6.0, 3.0] == script.slept
+    assert "copilot-proxy login" in str(caught.value.hint)
+
+
+async def test_time_that_the_questions_take_counts() -> None:
+    """A slow network does not make the code live longer."""
+    script = Script(Pending(), takes=10)
+    with pytest.raises(LoginFailed):
+        await script.wait(expires_in=20)
+
+    assert [6.0, 4.0] == script.slept
+
+
+async def test_network_trouble_does_not_end_the_wait() -> None:
+    """The person is told and the next question is asked as before."""
+    script = Script(DOWN, Broken("Something that is not GitHub answered."), Pending(), TOKEN)
+
+    assert TOKEN == await script.wait()
+    assert [None, DOWN.message, "Something that is not GitHub answered.", None] == [
+        report.hiccup for report in script.reports
+    ]
+
+
+async def test_trouble_until_the_end_is_the_reason_given() -> None:
+    """Whoever was offline all the time learns that, not only that the code expired."""
+    script = Script(DOWN)
+    with pytest.raises(LoginFailed, match=r"github\.com could not be reached") as caught:
+        await script.wait(expires_in=10)
+
+    assert "Check the network." == caught.value.hint
+
+
+@pytest.mark.parametrize("code", ["expired_token", "access_denied"])
+async def test_githubs_last_word_ends_the_wait_at_once(code: str) -> None:
+    """No further question is asked after a denial."""
+    script = Script(Pending(), LoginFailed("no", code=code), TOKEN)
+    with pytest.raises(LoginFailed, match="no"):
+        await script.wait()
+
+    assert 2 == len(script.slept)
+
+
+async def test_the_time_left_is_reported() -> None:
+    """Before every pause, for a countdown."""
+    script = Script(Pending(), TOKEN)
+    await script.wait(expires_in=100)
+
+    assert [Waiting(100.0, 6.0), Waiting(94.0, 6.0)] == script.reports
+
+
+async def test_the_wait_can_be_cancelled() -> None:
+    """Ctrl-C must not have to wait for the next question."""
+    code = DeviceCode(Secret("d"), "A-B", "https://github.com/login/device", 899, 5)
+    task = asyncio.create_task(wait_for_approval(Script(Pending()), code))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_whole_sign_in(
+    client: httpx.AsyncClient, settings: Settings, simulator: Simulator
+) -> None:
+    """Pending, trouble of every kind, slow_down, and the token at last."""
+    simulator.state.device_flow = [
+        "pending", "slow_down", "drop", "html", "http_500", "missing_fields", "ok",
+    ]  # fmt: skip
+    github = GitHub(client, settings)
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    token = await wait_for_approval(github, await github.device_code(), sleep=sleep)
+
+    assert token.reveal().startswith("ghu_")
+    assert [6.0, 6.0] + [11.0] * 5 == pauses

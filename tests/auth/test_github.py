@@ -1,0 +1,532 @@
+"""The calls to GitHub, and what each of its answers means."""
+
+import time
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.auth.github import Exchange, GitHub, Pending
+from copilot_proxy.errors import (
+    Broken,
+    CopilotProxyError,
+    LoginFailed,
+    NoCopilotAccess,
+    NotSignedIn,
+    Refused,
+    Unreachable,
+)
+from copilot_proxy.headers import CLIENT_ID
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator.server import Simulator
+from copilot_proxy.simulator.state import FOREIGN_TOKEN, SIMULATED_TOKEN
+from tests.auth.conftest import settings_for
+from tests.auth.stranger import HTML, Answer, Stranger
+
+TOKEN = Secret(SIMULATED_TOKEN)
+EXCHANGE = {"token": "tid=1;exp=2:ff", "expires_at": 1795331400, "refresh_in": 1500}
+
+
+@pytest.fixture
+def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
+    """The simulator's GitHub."""
+    return GitHub(client, settings)
+
+
+async def asking(client: httpx.AsyncClient, *answers: Answer) -> tuple[GitHub, Stranger]:
+    stranger = Stranger(*answers)
+    return GitHub(client, settings_for(stranger.url)), stranger
+
+
+async def refusal(
+    client: httpx.AsyncClient, answer: Answer, call: str, token: Secret = TOKEN
+) -> CopilotProxyError:
+    """What `answer` makes of the call."""
+    github, stranger = await asking(client, answer)
+    with stranger, pytest.raises(CopilotProxyError) as caught:
+        await (github.device_code() if call == "device_code" else getattr(github, call)(token))
+    return caught.value
+
+
+# The device flow
+
+
+async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
+    """Code, address, and how long they work."""
+    code = await github.device_code()
+
+    assert f"{simulator.url}/login/device" == code.verification_uri
+    assert (899.0, 5.0) == (code.expires_in, code.interval)
+    assert 9 == len(code.user_code)
+    assert code.device_code.reveal() not in repr(code)
+
+
+async def test_a_sign_in_ends_with_a_token(github: GitHub, simulator: Simulator) -> None:
+    """Pending until the person has approved."""
+    simulator.state.device_flow = ["pending", "ok"]
+    code = await github.device_code()
+
+    assert Pending() == await github.poll(code.device_code)
+    answer = await github.poll(code.device_code)
+    assert isinstance(answer, Secret)
+    assert answer.reveal().startswith("ghu_")
+
+
+async def test_slow_down_carries_the_new_pace(github: GitHub, simulator: Simulator) -> None:
+    """GitHub's body names the interval to use from now on."""
+    simulator.state.device_flow = ["slow_down"]
+    code = await github.device_code()
+
+    assert Pending(interval=10.0, slower=True) == await github.poll(code.device_code)
+
+
+async def test_slow_down_without_a_pace(client: httpx.AsyncClient) -> None:
+    """RFC 8628 does not promise one."""
+    github, stranger = await asking(client, Answer({"error": "slow_down"}))
+    with stranger:
+        answer = await github.poll(Secret("x"))
+
+    assert Pending(interval=None, slower=True) == answer
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("expired", "expired before it was entered"),
+        ("denied", "was cancelled on GitHub's page"),
+        ("incorrect_device_code", "GitHub refused the sign-in: The device_code provided"),
+        ("device_flow_disabled", "does not let this app sign in"),
+    ],
+)
+async def test_the_end_of_a_sign_in_is_a_sentence(
+    github: GitHub, simulator: Simulator, step: str, words: str
+) -> None:
+    """GitHub's error words become something to read."""
+    simulator.state.device_flow = [step]
+    code = await github.device_code()
+    with pytest.raises(LoginFailed, match=words) as caught:
+        await github.poll(code.device_code)
+
+    assert caught.value.hint
+
+
+async def test_an_error_word_alone_is_shown(client: httpx.AsyncClient) -> None:
+    """Without a description the word itself must do."""
+    error = await refusal(client, Answer({"error": "new_word"}, status=400), "poll")
+
+    assert "GitHub refused the sign-in: new_word" == error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer({"message": "Server Error"}, status=500), Refused),
+        (Answer(HTML, status=502), Refused),
+        (Answer("", status=503), Refused),
+        (Answer({"token_type": "bearer"}), Broken),
+        (Answer([1]), Broken),
+        (Answer({"message": "no"}, status=418), Refused),
+        (Answer({"message": "slower"}, status=429), Refused),
+    ],
+)
+async def test_trouble_while_polling_is_told_from_the_end(
+    client: httpx.AsyncClient, answer: Answer, kind: type[CopilotProxyError]
+) -> None:
+    """It may pass, so it is no `LoginFailed`."""
+
+    assert kind is type(await refusal(client, answer, "poll"))
+
+
+async def test_form_encoded_answers_are_read(client: httpx.AsyncClient) -> None:
+    """Something in between may drop the Accept header."""
+    github, stranger = await asking(
+        client,
+        Answer("device_code=d1&user_code=A-B&verification_uri=https%3A%2F%2Fx.example&interval=7"),
+        Answer("access_token=ghu_1&token_type=bearer"),
+    )
+    with stranger:
+        code = await github.device_code()
+        token = await github.poll(code.device_code)
+
+    assert ("A-B", 7.0, 900.0) == (code.user_code, code.interval, code.expires_in)
+    assert "https://x.example" == code.verification_uri
+    assert Secret("ghu_1") == token
+
+
+async def test_the_sign_in_asks_as_the_editor_plugins_app(
+    github: GitHub, simulator: Simulator
+) -> None:
+    """Only that app's tokens can be exchanged."""
+    await github.device_code()
+    request = simulator.state.requests[0]
+
+    assert {"client_id": CLIENT_ID, "scope": "read:user"} == request.json
+    assert "application/json" == request.headers["accept"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["javascript:alert(1)", "file:///etc/passwd", "x", 7, None, "https://a\x1b"]
+)
+async def test_what_is_no_web_address_is_never_opened(
+    client: httpx.AsyncClient, uri: object
+) -> None:
+    """The browser gets GitHub's own page instead."""
+    github, stranger = await asking(
+        client, Answer({"device_code": "d", "user_code": "A\x1b[31m-B", "verification_uri": uri})
+    )
+    with stranger:
+        code = await github.device_code()
+
+    assert f"{stranger.url}/login/device" == code.verification_uri
+    assert "\x1b" not in code.user_code
+
+
+async def test_a_login_page_in_between_is_said_to_be_one(client: httpx.AsyncClient) -> None:
+    """A captive portal or a company proxy answers with a page of its own."""
+    error = await refusal(client, Answer(HTML), "device_code")
+
+    assert error.message.startswith("Something that is not GitHub answered at 127.0.0.1:")
+    assert "HTTPS_PROXY" in str(error.hint)
+
+
+async def test_a_redirect_is_not_github(client: httpx.AsyncClient) -> None:
+    """It is not followed, least of all with a token."""
+    answer = Answer("", status=302, headers={"location": "https://portal.example"})
+
+    assert "not_github" == (await refusal(client, answer, "exchange")).code
+
+
+async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) -> None:
+    """Half an answer is no answer."""
+    error = await refusal(client, Answer({"device_code": "d"}), "device_code")
+
+    assert isinstance(error, Broken)
+
+
+async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
+    """Its administrator can switch it on."""
+    answer = Answer({"error": "device_flow_disabled"})
+
+    assert "administrator" in str((await refusal(client, answer, "device_code")).hint)
+
+
+# The exchange
+
+
+async def test_the_exchange_brings_copilots_token_and_host(
+    github: GitHub, simulator: Simulator
+) -> None:
+    """Token, host and times come from one answer."""
+    exchange = await github.exchange(TOKEN)
+
+    assert exchange.token.reveal().startswith("tid=")
+    assert simulator.url == str(exchange.api_url)
+    assert 1500.0 == exchange.refresh_in
+    assert 1790 < exchange.lifetime < 1810
+    assert "monthly_subscriber_quota" == exchange.sku
+    assert exchange.token.reveal() not in repr(exchange)
+
+
+async def test_the_exchange_says_who_asks(github: GitHub, simulator: Simulator) -> None:
+    """Our own name, the editor's, and GitHub's API version."""
+    await github.exchange(TOKEN)
+    sent = simulator.state.requests[0].headers
+
+    assert sent["user-agent"].startswith("g-copilot-proxy/")
+    assert sent["editor-version"].startswith("vscode/")
+    assert "2025-04-01" == sent["x-github-api-version"]
+
+
+async def test_a_wrong_clock_here_does_not_shorten_the_token(client: httpx.AsyncClient) -> None:
+    """The token's life is measured by GitHub's own clock, from its Date header."""
+    now = 1_000_000_000
+    github, stranger = await asking(
+        client,
+        Answer(
+            {**EXCHANGE, "expires_at": now + 1800}, headers={"date": formatdate(now, usegmt=True)}
+        ),
+    )
+    with stranger:
+        exchange = await github.exchange(TOKEN)
+
+    assert 1800.0 == exchange.lifetime
+
+
+@pytest.mark.parametrize("date", ["", "odd"])
+async def test_without_githubs_clock_this_machines_is_used(
+    client: httpx.AsyncClient, date: str
+) -> None:
+    """As long as it makes sense."""
+    soon = time.time() + 1700
+    github, stranger = await asking(
+        client, Answer({**EXCHANGE, "expires_at": soon}, headers={"date": date})
+    )
+    with stranger:
+        exchange = await github.exchange(TOKEN)
+
+    assert exchange.lifetime == pytest.approx(1700, abs=5)
+
+
+async def test_a_token_that_seems_to_have_expired_lives_by_refresh_in(
+    client: httpx.AsyncClient,
+) -> None:
+    """A clock that is wrong by years says so; `refresh_in` needs no clock."""
+    github, stranger = await asking(client, Answer({**EXCHANGE, "expires_at": 1}))
+    with stranger:
+        exchange = await github.exchange(TOKEN)
+
+    assert (1500.0, 1560.0) == (exchange.refresh_in, exchange.lifetime)
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"endpoints": {"api": "https://api.githubcopilot.com", "new": 7}, "sku": "x"},
+        {"endpoints": {"api": "https://api.githubcopilot.com"}, "sku": ["x"]},
+    ],
+)
+async def test_a_field_of_a_new_type_keeps_nobody_from_working(
+    client: httpx.AsyncClient, drift: dict[str, object]
+) -> None:
+    """Only token, expires_at and refresh_in must be as they were."""
+    github, stranger = await asking(client, Answer({**EXCHANGE, **drift}))
+    with stranger:
+        exchange = await github.exchange(TOKEN)
+
+    assert ("https://api.githubcopilot.com", None) == (exchange.api_url, exchange.sku)
+
+
+@pytest.mark.parametrize("endpoints", ["odd", {"api": 7}, None])
+async def test_endpoints_may_be_anything(client: httpx.AsyncClient, endpoints: object) -> None:
+    """What cannot be read is as good as missing."""
+    github, stranger = await asking(client, Answer({**EXCHANGE, "endpoints": endpoints}))
+    with stranger:
+        exchange = await github.exchange(TOKEN)
+
+    assert exchange.api_url is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {**EXCHANGE, "token": 7},
+        {**EXCHANGE, "refresh_in": "soon"},
+        {**EXCHANGE, "token": ""},
+        {**EXCHANGE, "token": "tid=1\r\nx-evil: 1"},
+        {**EXCHANGE, "token": "tid=é"},
+        [],
+        HTML,
+    ],
+)
+async def test_an_exchange_without_a_usable_token_is_broken(
+    client: httpx.AsyncClient, body: Any
+) -> None:
+    """It is said so, instead of failing later with something odd."""
+    error = await refusal(client, Answer(body), "exchange")
+
+    assert isinstance(error, Broken)
+    assert "tid=" not in repr(error) + error.message
+
+
+async def test_a_revoked_token(github: GitHub, simulator: Simulator) -> None:
+    """401 means to sign in again."""
+    simulator.state.revoke()
+    with pytest.raises(NotSignedIn, match="no longer accepts the token") as caught:
+        await github.exchange(TOKEN)
+
+    assert "copilot-proxy login" in str(caught.value.hint)
+    assert 3 == caught.value.exit_code
+
+
+@pytest.mark.parametrize(
+    "notification", ["no_copilot_access", "subscription_ended", "programmatic_token_generation"]
+)
+async def test_an_account_without_copilot(
+    github: GitHub, simulator: Simulator, notification: str
+) -> None:
+    """GitHub's own sentence and link are passed on, its placeholder filled in."""
+    simulator.state.block(notification)
+    with pytest.raises(NoCopilotAccess) as caught:
+        await github.exchange(TOKEN)
+
+    assert notification == caught.value.code
+    assert 4 == caught.value.exit_code
+    assert "{EDITOR}" not in str(caught.value.hint)
+    assert "https://" in str(caught.value.hint)
+
+
+async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient) -> None:
+    """Even empty details mean that the account is the reason."""
+    error = await refusal(client, Answer({"error_details": {}}, status=403), "exchange")
+
+    assert isinstance(error, NoCopilotAccess)
+    assert "GitHub says that this account may not use Copilot." == error.message
+    assert error.hint is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer({"message": "API rate limit exceeded for user ID 12345."}, status=403),
+        Answer({"message": "You have exceeded a secondary rate limit."}, status=403),
+        Answer({"message": "no"}, status=403, headers={"x-ratelimit-remaining": "0"}),
+        Answer({"message": "no"}, status=429),
+    ],
+)
+async def test_a_rate_limit_of_github_passes(client: httpx.AsyncClient, answer: Answer) -> None:
+    """It says nothing about the account."""
+    error = await refusal(client, answer, "exchange")
+
+    assert isinstance(error, Refused)
+    assert (429, "rate_limited") == (error.status, error.code)
+
+
+async def test_githubs_wait_is_passed_on(client: httpx.AsyncClient) -> None:
+    """Retry-After in seconds goes to the client; anything else does not."""
+    limited = {"status": 429, "body": {"message": "no"}}
+    numbered = await refusal(client, Answer(**limited, headers={"retry-after": "77"}), "exchange")
+    dated = await refusal(client, Answer(**limited, headers={"retry-after": "soon"}), "exchange")
+
+    assert ({"retry-after": "77"}, {}) == (numbered.headers, dated.headers)
+
+
+async def test_a_personal_access_token_that_got_this_far(client: httpx.AsyncClient) -> None:
+    """GitHub's own words for it mean the same as the prefix."""
+    said = {"message": "Resource not accessible by personal access token"}
+    by_words = await refusal(client, Answer(said, status=403), "exchange")
+    by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
+
+    assert ["personal_access_token"] * 2 == [by_words.code, by_prefix.code]
+
+
+async def test_a_token_of_another_app(github: GitHub) -> None:
+    """404 with a subscription: the sign-in must be made by ours."""
+    with pytest.raises(NotSignedIn, match="another app made it") as caught:
+        await github.exchange(Secret(FOREIGN_TOKEN))
+
+    assert "copilot-proxy login" in str(caught.value.hint)
+
+
+async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
+    """To sign in again would not help: the account has no Copilot."""
+    answer = Answer({"message": "Not Found"}, status=404)
+    error = await refusal(client, answer, "exchange", Secret("ghu_abc"))
+
+    assert isinstance(error, NoCopilotAccess)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"message": "Protected by \x1b[31mSAML\nghu_secret1"}, "Protected by [31mSAML ***"),
+        ({}, "forbidden"),
+        ({"message": 7}, "forbidden"),
+    ],
+)
+async def test_any_other_403_is_about_the_account(
+    client: httpx.AsyncClient, body: object, words: str
+) -> None:
+    """With GitHub's words, made fit for a terminal, and no token in them."""
+    error = await refusal(client, Answer(body, status=403), "exchange")
+
+    assert isinstance(error, NoCopilotAccess)
+    assert f"GitHub does not let this account use Copilot: {words}" == error.message
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("body", [HTML, {"message": "Server Error"}])
+async def test_trouble_at_github_passes(
+    client: httpx.AsyncClient, status: int, body: object
+) -> None:
+    """Its error pages are HTML as often as JSON."""
+    error = await refusal(client, Answer(body, status=status), "exchange")
+
+    assert isinstance(error, Refused)
+    assert (503, status) == (error.status, error.upstream_status)
+
+
+async def test_a_403_page_is_not_github(client: httpx.AsyncClient) -> None:
+    """A proxy's block page says nothing about the account."""
+
+    assert "not_github" == (await refusal(client, Answer(HTML, status=403), "exchange")).code
+
+
+async def test_an_unknown_refusal_is_quoted(client: httpx.AsyncClient) -> None:
+    """Whatever is new is shown with its status."""
+    error = await refusal(client, Answer({"message": "Teapot"}, status=418), "exchange")
+
+    assert "GitHub refused (HTTP 418): Teapot" == error.message
+
+
+async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) -> None:
+    """No answer is `Unreachable`, and the request with its token is not in the chain."""
+    simulator.state.github_down = True
+    with pytest.raises(Unreachable) as caught:
+        await github.exchange(TOKEN)
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+# The account
+
+
+async def test_whose_token_it_is(github: GitHub, simulator: Simulator) -> None:
+    """`/user` names the login, asked with its own API version."""
+
+    assert "mona" == await github.user(TOKEN)
+    assert "2022-11-28" == simulator.state.requests[0].headers["x-github-api-version"]
+
+
+@pytest.mark.parametrize("body", [{}, {"login": 7}, {"login": ""}])
+async def test_a_user_without_a_login_is_broken(client: httpx.AsyncClient, body: object) -> None:
+    """It is never shown as nobody."""
+
+    assert isinstance(await refusal(client, Answer(body), "user"), Broken)
+
+
+async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
+    """The page of the Copilot plugins says all that `status` needs."""
+    account = await github.copilot_user(TOKEN)
+
+    assert ("mona", "Pro") == (account.login, account.plan)
+    assert account.quota is not None
+
+
+@pytest.mark.parametrize("call", ["user", "copilot_user"])
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer({"message": "Bad credentials"}, status=401), NotSignedIn),
+        (Answer({"message": "Not Found"}, status=404), NoCopilotAccess),
+        (Answer({"message": "no"}, status=403), NoCopilotAccess),
+        (Answer({"message": "Teapot"}, status=418), Refused),
+        (Answer(HTML, status=200), Broken),
+        (Answer(HTML, status=404), Broken),
+        (Answer(HTML, status=502), Refused),
+    ],
+)
+async def test_refusals_of_the_account_pages(
+    client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
+) -> None:
+    """The same words as everywhere else."""
+
+    assert kind is type(await refusal(client, answer, call))
+
+
+async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None:
+    """A credential's host decides the addresses; the same host needs no new object."""
+    github = GitHub(client, Settings())
+
+    assert github is github.at("github.com")
+    assert "https://api.acme.ghe.com" == github.at("acme.ghe.com").addresses.api
+
+
+def test_an_exchange_does_not_show_its_token() -> None:
+    """A record may be logged by mistake."""
+    exchange = Exchange(Secret("tid=1;exp=2:ff"), 1.0, 2.0, None, None)
+
+    assert "tid" not in repr(exchange)

@@ -1,0 +1,367 @@
+"""HTTP clients, and their failures in words."""
+
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import HTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from copilot_proxy.auth import network
+from copilot_proxy.auth.network import describe, make_client
+from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import Settings
+from tests.auth.stranger import Answer, Stranger
+
+SETTINGS = Settings(connect_timeout=5, read_timeout=5)
+
+
+@pytest.fixture(autouse=True)
+def fresh_contexts() -> Iterator[None]:
+    """The context of one test is not kept for the next."""
+    network._ssl_context.cache_clear()
+    yield
+    network._ssl_context.cache_clear()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """A company's own certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[Stranger]:
+    """A server with a certificate of that authority."""
+    stranger = Stranger(Answer({"ok": True}))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server: HTTPServer = stranger._server
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *args: None  # type: ignore[method-assign]
+    stranger.url = stranger.url.replace("http:", "https:")
+    with stranger:
+        yield stranger
+
+
+async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:
+    """What asking `url` raises."""
+    async with make_client(settings) as client:
+        with pytest.raises(httpx.HTTPError) as caught:
+            await client.get(url)
+    return caught.value
+
+
+async def test_the_client_says_its_own_name_and_follows_no_redirect() -> None:
+    """A library's default name is taken for abuse, and a redirect could carry a token away."""
+    with Stranger(Answer(status=302, headers={"location": "https://evil.example"})) as stranger:
+        async with make_client(SETTINGS) as client:
+            response = await client.get(stranger.url)
+
+    assert 302 == response.status_code
+    assert stranger.headers[0]["user-agent"].startswith("g-copilot-proxy/")
+
+
+async def test_the_timeouts_are_those_of_the_settings() -> None:
+    """Connecting and silence have each their own."""
+    async with make_client(Settings(connect_timeout=3, read_timeout=600)) as client:
+        timeout = client.timeout
+
+    assert (3, 600) == (timeout.connect, timeout.read)
+
+
+async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only talks to this machine does not pay for TLS."""
+    monkeypatch.setattr(
+        network._Context, "_read_certificates", lambda self: pytest.fail("certificates were read")
+    )
+    with Stranger() as stranger:
+        async with make_client(SETTINGS) as client:
+            response = await client.get(stranger.url)
+
+    assert 200 == response.status_code
+
+
+def test_the_context_is_made_once() -> None:
+    """All clients of a process share it."""
+
+    assert network._ssl_context(None, None) is network._ssl_context(None, None)
+
+
+async def test_ssl_cert_file_makes_a_companys_authority_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
+) -> None:
+    """With the variable the connection works, and certificates are read once."""
+    file = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    async with make_client(SETTINGS) as client:
+        first = await client.get(secure.url)
+        file.unlink()
+        secure_again = await client.get(secure.url, headers={"connection": "close"})
+
+    assert (200, 200) == (first.status_code, secure_again.status_code)
+
+
+async def test_ssl_cert_dir_is_taken_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
+) -> None:
+    """A folder of other certificates is a store of its own, and does not trust this one."""
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
+    error = describe(await failure(secure.url))
+
+    assert "is not trusted" in error.message
+
+
+async def test_an_untrusted_certificate_is_said_to_be_one(secure: Stranger) -> None:
+    """The usual reason, a company proxy, and the variable that helps are named."""
+    error = describe(await failure(secure.url))
+
+    assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (
+        error.message
+    )
+    assert "SSL_CERT_FILE" in str(error.hint)
+    assert error.sent is False
+
+
+async def test_the_systems_store_is_found_where_openssl_does_not_look(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
+) -> None:
+    """A Python that was built elsewhere still finds the distribution's store."""
+    file = tmp_path / "ca-certificates.crt"
+    authority.cert_pem.write_to_path(str(file))
+    nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
+    monkeypatch.setattr(network, "_CERTIFICATE_FILES", ("/nonexistent", str(file)))
+    async with make_client(SETTINGS) as client:
+        response = await client.get(secure.url)
+
+    assert 200 == response.status_code
+
+
+async def test_a_machine_without_any_store_trusts_nobody(
+    monkeypatch: pytest.MonkeyPatch, secure: Stranger
+) -> None:
+    """No store is no reason to skip the check."""
+    nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
+    monkeypatch.setattr(network, "_CERTIFICATE_FILES", ())
+    error = describe(await failure(secure.url))
+
+    assert "is not trusted" in error.message
+
+
+def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the store is no file, and truststore asks the system."""
+    import truststore
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert isinstance(network._ssl_context(None, None), truststore.SSLContext)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_broken_certificate_path_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A typing mistake there is said at once, not as a failed handshake."""
+    monkeypatch.setenv(variable, "/nonexistent/company.pem")
+    with pytest.raises(UsageError, match=f"{variable} names /nonexistent/company.pem"):
+        make_client(SETTINGS)
+
+
+async def test_a_certificate_file_with_something_else_in_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
+) -> None:
+    """DER files and saved web pages are the usual ones."""
+    file = tmp_path / "company.der"
+    file.write_bytes(b"\x30\x82 no PEM")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    async with make_client(SETTINGS) as client:
+        with pytest.raises(UsageError, match="holds no certificates in PEM format"):
+            await client.get(secure.url)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://a:b:c"])
+def test_a_proxy_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """SOCKS, unknown schemes and broken addresses are said before the first call."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UsageError) as caught:
+        make_client(SETTINGS)
+
+    assert "HTTPS_PROXY" in str(caught.value.hint)
+
+
+async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company's proxy is asked without any setting of our own."""
+    with Stranger(Answer("from the proxy")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        async with make_client(SETTINGS) as client:
+            response = await client.get("http://elsewhere.example/x")
+
+    assert "from the proxy" == response.text
+    assert ["http://elsewhere.example/x"] == proxy.paths
+
+
+async def test_this_machine_is_never_asked_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The simulator works behind a company proxy, whatever NO_PROXY says."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Stranger(Answer("direct")) as stranger:
+        async with make_client(SETTINGS) as client:
+            response = await client.get(stranger.url)
+
+    assert "direct" == response.text
+
+
+async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing password for the proxy is not GitHub's fault, and nothing was sent."""
+    with Stranger(Answer(status=407)) as proxy:
+        proxy._server.RequestHandlerClass.do_CONNECT = (  # type: ignore[attr-defined]
+            proxy._server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
+        )
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = describe(await failure("https://api.github.com/user"))
+
+    assert error.message.startswith("The proxy on the way to api.github.com refused: 407")
+    assert "HTTPS_PROXY" in str(error.hint)
+    assert error.sent is False
+
+
+async def test_a_refused_connection() -> None:
+    """Nobody listens there; nothing was sent."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        error = describe(await failure(f"http://{address}/x"))
+
+    assert f"{address} refused the connection." == error.message
+    assert (502, False) == (error.status, error.sent)
+
+
+async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lookup is told from everything that comes after it."""
+
+    def nothing(*args: object, **more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nothing)
+    error = describe(await failure("http://nowhere.invalid/x"))
+
+    assert "The name nowhere.invalid could not be looked up." == error.message
+    assert error.sent is False
+
+
+async def test_tls_towards_something_that_does_not_speak_it() -> None:
+    """A plain http port behind https is said to be another protocol."""
+    with Stranger() as stranger:
+        error = describe(await failure(stranger.url.replace("http:", "https:")))
+
+    assert error.message.startswith("No secure connection to 127.0.0.1:")
+    assert error.sent is False
+
+
+@pytest.fixture
+def mute() -> Iterator[tuple[str, threading.Event]]:
+    """A port that takes connections and says nothing; the event makes it hang up."""
+    hang_up = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                hang_up.wait(10)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", hang_up
+        hang_up.set()
+        thread.join()
+
+
+async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> None:
+    """The call may have counted: it was sent, and must not be repeated by itself."""
+    error = describe(await failure(mute[0], Settings(read_timeout=0.05)))
+
+    assert "did not answer in time" in error.message
+    assert (504, True, "false") == (error.status, error.sent, error.headers["x-should-retry"])
+
+
+async def test_an_answer_that_breaks_off(mute: tuple[str, threading.Event]) -> None:
+    """A connection that closes without a word was sent to all the same."""
+    mute[1].set()
+    error = describe(await failure(mute[0]))
+
+    assert "broke before the answer was complete" in error.message
+    assert (502, True) == (error.status, error.sent)
+
+
+REQUEST = httpx.Request("GET", "https://api.github.com/user")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sent"),
+    [
+        (httpx.ConnectTimeout("", request=REQUEST), 504, False),
+        (httpx.PoolTimeout("", request=REQUEST), 504, False),
+        (httpx.ReadTimeout("", request=REQUEST), 504, True),
+        (httpx.WriteTimeout("", request=REQUEST), 504, True),
+        (httpx.ConnectError("", request=REQUEST), 502, False),
+        (httpx.ReadError("", request=REQUEST), 502, True),
+        (httpx.WriteError("", request=REQUEST), 502, True),
+        (httpx.CloseError("", request=REQUEST), 502, True),
+        (httpx.ProxyError("", request=REQUEST), 502, False),
+        (httpx.UnsupportedProtocol("", request=REQUEST), 502, False),
+        (httpx.LocalProtocolError("", request=REQUEST), 502, True),
+        (httpx.RemoteProtocolError("", request=REQUEST), 502, True),
+        (httpx.DecodingError("", request=REQUEST), 502, True),
+        (httpx.TooManyRedirects("", request=REQUEST), 502, True),
+    ],
+)
+def test_every_failure_of_httpx_has_its_words(
+    error: httpx.HTTPError, status: int, sent: bool
+) -> None:
+    """`sent` is false only where nothing can have been sent."""
+    ours = describe(error)
+
+    assert (status, sent) == (ours.status, ours.sent)
+    assert ours.message.endswith(".")
+
+
+def test_no_failure_of_httpx_was_forgotten() -> None:
+    """A transport error that is new in httpx must be looked at here."""
+    known = {
+        "CloseError", "ConnectError", "ConnectTimeout", "LocalProtocolError", "NetworkError",
+        "PoolTimeout", "ProtocolError", "ProxyError", "ReadError", "ReadTimeout",
+        "RemoteProtocolError", "TimeoutException", "TransportError", "UnsupportedProtocol",
+        "WriteError", "WriteTimeout",
+    }  # fmt: skip
+    found = {
+        name
+        for name, value in vars(httpx).items()
+        if isinstance(value, type) and issubclass(value, httpx.TransportError)
+    }
+
+    assert known == found
+
+
+def test_an_error_without_its_request_still_has_words() -> None:
+    """httpx does not always know what it was about."""
+
+    assert "GitHub could not be reached." == describe(httpx.ConnectError("x")).message
+
+
+def test_the_cause_is_found_inside_a_group() -> None:
+    """Trying several addresses at once fails with all their errors together."""
+    error = httpx.ConnectError("x", request=REQUEST)
+    error.__cause__ = OSError("All connection attempts failed")
+    error.__cause__.__cause__ = ExceptionGroup("two", [OSError("v6"), ConnectionRefusedError("v4")])
+
+    assert "api.github.com refused the connection." == describe(error).message

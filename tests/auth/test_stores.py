@@ -1,0 +1,694 @@
+"""Where the token is kept: each store by the same contract, then each by its own troubles."""
+
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backends import null
+
+from copilot_proxy.auth import file_store, keyring_store
+from copilot_proxy.auth.credential import Credential, CredentialStore, from_json, to_json
+from copilot_proxy.auth.stores import (
+    Credentials,
+    EnvironmentStore,
+    FileStore,
+    KeyringStore,
+)
+from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.errors import NotSignedIn, StoreError
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import Settings, load_settings
+from tests.auth.keyrings import (
+    ERRORS,
+    LOCKED,
+    BrokenKeyring,
+    EmptyChain,
+    ForgetfulKeyring,
+    MemoryKeyring,
+    PromptingKeyring,
+)
+
+MONA = Credential(Secret("ghu_mona"), "github.com", "mona")
+ACME = Credential(Secret("ghu_acme"), "acme.ghe.com", "mona_acme")
+
+
+def same(expected: Credential, actual: Credential | None, source: str) -> bool:
+    return actual == Credential(expected.token, expected.host, expected.login, source)
+
+
+# The contract of every store that can be written
+
+
+@pytest.fixture(params=["keyring", "file"])
+def store(request: pytest.FixtureRequest, memory_keyring: MemoryKeyring, tmp_path: Path) -> object:
+    """Each of them."""
+    return KeyringStore() if request.param == "keyring" else FileStore(tmp_path / "home")
+
+
+def test_an_empty_store_has_nothing_to_load_or_forget(store: CredentialStore) -> None:
+    """Nothing there is no error."""
+
+    assert store.unavailable() is None
+    assert store.load() is None
+    assert store.delete() is False
+
+
+def test_what_is_saved_is_loaded_and_replaced_and_forgotten(store: CredentialStore) -> None:
+    """Token, host and login come back, with the store's name."""
+    store.save(MONA)
+    assert same(MONA, store.load(), store.name)
+
+    store.save(ACME)
+    assert same(ACME, store.load(), store.name)
+
+    assert store.delete() is True
+    assert store.load() is None
+
+
+def test_the_check_leaves_nothing_behind(store: CredentialStore, tmp_path: Path) -> None:
+    """Neither an entry nor a file, and what is kept stays."""
+    store.save(MONA)
+    store.check_writable()
+
+    assert same(MONA, store.load(), store.name)
+    assert len(list((tmp_path / "home").glob("*"))) <= 1
+    backend = keyring.get_keyring()
+    assert isinstance(backend, MemoryKeyring)
+    assert len(backend.entries) <= 1
+
+
+def test_a_store_describes_itself(store: CredentialStore) -> None:
+    """In words that follow "the token is in"."""
+
+    assert store.describe().startswith("the ")
+
+
+# Credentials as text
+
+
+def test_a_credential_hides_its_token() -> None:
+    """Only `to_json` shows it, for a store."""
+
+    assert "ghu_mona" not in repr(MONA)
+    assert "ghu_mona" in to_json(MONA)
+
+
+def test_an_older_text_without_host_or_login_is_read() -> None:
+    """github.com is meant, then."""
+
+    assert Credential(Secret("ghu_x"), "github.com", None, "file") == from_json(
+        '{"token": "ghu_x", "login": 7}', "file"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ghu_secret",
+        "[]",
+        "7",
+        "{}",
+        '{"token": 7}',
+        '{"token": ""}',
+        '{"token": "ghu_secret\\n"}',
+        '{"token": "ghu_sécret"}',
+        '{"token": "ghu_secret", "host": "evil.example"}',
+        '{"token": "ghu_secret", "host": 7}',
+        '"' + "[" * 10_000,
+        "[" * 100_000,
+    ],
+)
+def test_any_other_text_is_refused_without_being_shown(text: str) -> None:
+    """A stored host that is not GitHub's would send the token there."""
+    with pytest.raises(ValueError, match="not a credential") as caught:
+        from_json(text, "file")
+
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+# The file
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> FileStore:
+    """A file store with a token in it."""
+    store = FileStore(tmp_path / "home")
+    store.save(MONA)
+    return store
+
+
+def test_the_file_is_for_its_owner_only_from_the_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0600 in a folder 0700, whatever the umask says, and never anything else in between."""
+    seen: list[int] = []
+    real = os.open
+
+    def watched(path: Path, flags: int, mode: int = 0o777) -> int:
+        descriptor = real(path, flags, mode)
+        if flags & os.O_CREAT:
+            seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(file_store.os, "open", watched)
+    before = os.umask(0)
+    try:
+        FileStore(tmp_path / "home").save(MONA)
+    finally:
+        os.umask(before)
+
+    assert [0o600] == seen
+    assert 0o600 == stat.S_IMODE((tmp_path / "home/credentials.json").stat().st_mode)
+    assert 0o700 == stat.S_IMODE((tmp_path / "home").stat().st_mode)
+
+
+def test_a_file_that_others_can_read_is_repaired(file: FileStore) -> None:
+    """A copy or a restore may have opened it."""
+    file.path.chmod(0o644)
+
+    assert same(MONA, file.load(), "file")
+    assert 0o600 == stat.S_IMODE(file.path.stat().st_mode)
+
+
+def test_a_file_that_cannot_be_repaired_is_refused(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the line that repairs it."""
+    file.path.chmod(0o644)
+
+    def refused(descriptor: int, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(file_store.os, "fchmod", refused)
+    with pytest.raises(StoreError, match="can be read by other users") as caught:
+        file.load()
+
+    assert f"Run: chmod 600 {file.path}" == caught.value.hint
+
+
+def test_another_users_file_is_refused(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody could have put a token of theirs there."""
+    monkeypatch.setattr(file_store.os, "geteuid", lambda: os.getuid() + 1000)
+    real = os.fstat
+
+    def theirs(descriptor: int) -> os.stat_result:
+        values = list(real(descriptor))
+        values[4] = 4242
+        return os.stat_result(values)
+
+    monkeypatch.setattr(file_store.os, "fstat", theirs)
+    with pytest.raises(StoreError, match="belongs to another user"):
+        file.load()
+
+
+def test_a_link_is_not_followed(file: FileStore, tmp_path: Path) -> None:
+    """Neither when reading nor when writing: only the link itself is replaced."""
+    elsewhere = tmp_path / "elsewhere.json"
+    file.path.rename(elsewhere)
+    file.path.symlink_to(elsewhere)
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        file.load()
+    file.save(ACME)
+
+    assert same(ACME, file.load(), "file")
+    assert "ghu_mona" in elsewhere.read_text()
+    assert not file.path.is_symlink()
+
+
+def test_forgetting_a_link_leaves_what_it_points_to(file: FileStore, tmp_path: Path) -> None:
+    """Only our own name goes."""
+    elsewhere = tmp_path / "elsewhere.json"
+    file.path.rename(elsewhere)
+    file.path.symlink_to(elsewhere)
+
+    assert file.delete() is True
+    assert elsewhere.exists()
+
+
+def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> None:
+    """It is refused at once."""
+    file.path.unlink()
+    os.mkfifo(file.path, 0o600)
+    with pytest.raises(StoreError, match="is not a file"):
+        file.load()
+    file.path.unlink()
+    file.path.mkdir()
+    with pytest.raises(StoreError, match=r"is not a file|cannot be read"):
+        file.load()
+    with pytest.raises(StoreError, match="cannot be deleted"):
+        file.delete()
+    with pytest.raises(StoreError, match="cannot be written"):
+        file.save(MONA)
+
+    assert ["credentials.json"] == os.listdir(file.path.parent)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b'{"token": 1}'])
+def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: bytes) -> None:
+    """With the command that replaces it."""
+    file.path.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        file.load()
+
+    assert f"{file.path} does not hold a token." == caught.value.message
+    assert "login --store file" in str(caught.value.hint)
+    assert file.delete() is True
+
+
+def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
+    """Nothing is kept there, and nothing can be."""
+    (tmp_path / "home").write_text("x")
+    store = FileStore(tmp_path / "home")
+
+    assert store.load() is None
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.check_writable()
+    with pytest.raises(StoreError, match="cannot be deleted"):
+        store.delete()
+
+
+def failing(number: int, text: str) -> Callable[..., None]:
+    def fail(*args: object, **more: object) -> None:
+        raise OSError(number, text)
+
+    return fail
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_token_and_no_rubbish(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The new file takes the old one's place only when it is complete."""
+    monkeypatch.setattr(file_store.os, call, failing(28, "No space left on device"))
+    with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+        file.save(ACME)
+
+    assert same(MONA, file.load(), "file")
+    assert ["credentials.json"] == os.listdir(file.path.parent)
+
+
+def test_a_file_system_without_folder_sync_will_do(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network file systems cannot; the file is written all the same."""
+    real = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(file_store.os, "fsync", only_files)
+    file.save(ACME)
+
+    assert same(ACME, file.load(), "file")
+
+
+@pytest.mark.parametrize("call", ["fstat", "open"])
+def test_an_unreadable_file_is_named(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """With the system's own reason."""
+    monkeypatch.setattr(file_store.os, call, failing(13, "Permission denied"))
+    if call == "fstat":
+        monkeypatch.setattr(FileStore, "_check", failing(13, "Permission denied"))
+        monkeypatch.undo()
+        monkeypatch.setattr(FileStore, "_check", failing(13, "Permission denied"))
+    with pytest.raises(StoreError, match="cannot be read: Permission denied"):
+        file.load()
+
+
+def test_an_error_without_words_has_its_name(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some errors of the system carry no text."""
+
+    def fail(*args: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(file_store.os, "unlink", fail)
+    with pytest.raises(StoreError, match="cannot be deleted: PermissionError"):
+        file.delete()
+
+
+def test_where_there_are_no_modes_none_are_checked(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows keeps the user's folder to the user in its own way."""
+    monkeypatch.setattr(file_store, "_POSIX", False)
+    file.path.chmod(0o644)
+    file.save(ACME)
+    file.path.chmod(0o644)
+
+    assert same(ACME, file.load(), "file")
+    assert 0o644 == stat.S_IMODE(file.path.stat().st_mode)
+
+
+def test_writers_and_readers_at_once_never_see_half_a_file(tmp_path: Path) -> None:
+    """Each reader finds one complete credential or the other."""
+    store = FileStore(tmp_path / "home")
+    store.save(MONA)
+    failures: list[BaseException] = []
+
+    def work(credential: Credential) -> None:
+        own = FileStore(tmp_path / "home")
+        try:
+            for _ in range(25):
+                own.save(credential)
+                found = own.load()
+                assert found is not None
+                assert found.token in (MONA.token, ACME.token)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in (MONA, ACME) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [] == failures
+    assert ["credentials.json"] == os.listdir(tmp_path / "home")
+
+
+# The keyring
+
+
+def test_the_keyrings_entry_is_one_json_text(memory_keyring: MemoryKeyring) -> None:
+    """Under our own name, so that a person can find it in the system's own program."""
+    KeyringStore().save(ACME)
+    entry = json.loads(memory_keyring.entries["g-copilot-proxy", "github"])
+
+    assert {
+        "version": 1,
+        "token": "ghu_acme",
+        "host": "acme.ghe.com",
+        "login": "mona_acme",
+    } == entry
+
+
+def missing(*args: object) -> object:
+    raise ModuleNotFoundError("No module named 'gi'")
+
+
+@pytest.mark.parametrize(
+    "absent", ["no backend", "null", "empty chain", "chain of nothing", "broken import"]
+)
+def test_a_machine_without_a_keyring_says_so_in_a_sentence(
+    absent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loads nothing, forgets nothing, and takes nothing."""
+    if absent == "null":
+        keyring.set_keyring(null.Keyring())
+    elif absent == "empty chain":
+        keyring.set_keyring(EmptyChain())
+    elif absent == "chain of nothing":
+        chain = EmptyChain()
+        monkeypatch.setattr(EmptyChain, "backends", [null.Keyring()])
+        keyring.set_keyring(chain)
+    elif absent == "broken import":
+        monkeypatch.setattr(keyring, "get_keyring", missing)
+    store = KeyringStore()
+
+    assert str(store.unavailable()).startswith("This machine has no keyring that can be used")
+    assert store.load() is None
+    assert store.delete() is False
+    for call in (store.check_writable, lambda: store.save(MONA)):
+        with pytest.raises(StoreError, match="no keyring that can be used") as caught:
+            call()
+        assert "login --store file" in str(caught.value.hint)
+
+
+def test_a_chain_with_a_keyring_in_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """keyring makes chains by itself when it finds several."""
+    monkeypatch.setattr(EmptyChain, "backends", [MemoryKeyring()])
+    keyring.set_keyring(EmptyChain())
+
+    assert KeyringStore().unavailable() is None
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_whatever_a_keyring_raises_is_a_sentence(error: Exception) -> None:
+    """D-Bus, the system and odd backends; never a traceback."""
+    keyring.set_keyring(BrokenKeyring(error))
+    store = KeyringStore()
+    for call in (store.load, store.delete, store.check_writable, lambda: store.save(MONA)):
+        with pytest.raises(StoreError, match="The keyring failed: ") as caught:
+            call()
+        assert "login --store file" in str(caught.value.hint)
+
+
+def test_an_error_without_words_is_named() -> None:
+    """Its kind is all there is to say."""
+    keyring.set_keyring(BrokenKeyring(OSError()))
+    with pytest.raises(StoreError, match="The keyring failed: OSError."):
+        KeyringStore().load()
+
+
+def test_a_token_in_a_backends_error_is_masked() -> None:
+    """Some backends quote what they were given."""
+    keyring.set_keyring(BrokenKeyring(RuntimeError("cannot store ghu_mona1234")))
+    with pytest.raises(StoreError) as caught:
+        KeyringStore().load()
+
+    assert "ghu_mona" not in caught.value.message
+
+
+def test_a_locked_keyring_says_that_it_is_locked() -> None:
+    """The remedy is to unlock it."""
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+    with pytest.raises(StoreError, match="The keyring is locked") as caught:
+        KeyringStore().load()
+
+    assert "Unlock it" in str(caught.value.hint)
+
+
+def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
+    """What was written is read back."""
+    keyring.set_keyring(ForgetfulKeyring())
+    for call in (KeyringStore().check_writable, lambda: KeyringStore().save(MONA)):
+        with pytest.raises(StoreError, match="did not keep what it was given"):
+            call()
+
+
+def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKeyring) -> None:
+    """It is named, and not shown."""
+    memory_keyring.entries["g-copilot-proxy", "github"] = "hunter2"
+    with pytest.raises(StoreError, match="does not hold a token of copilot-proxy") as caught:
+        KeyringStore().load()
+
+    assert "hunter2" not in repr(caught.value)
+
+
+def test_a_prompt_that_nobody_answers_does_not_hang_for_ever() -> None:
+    """After a while it is said so, and no second prompt is opened on top of the first."""
+    backend = PromptingKeyring()
+    keyring.set_keyring(backend)
+    store = KeyringStore(timeout=0.05)
+    with pytest.raises(StoreError, match="did not answer within") as caught:
+        store.load()
+    with pytest.raises(StoreError, match="has not answered yet"):
+        store.load()
+
+    assert "waiting for its password" in str(caught.value.hint)
+    assert "has not answered yet" in str(store.unavailable())
+    assert 1 == backend.asked
+
+    backend.released.set()
+    deadline = time.monotonic() + 5
+    while store.unavailable() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert store.load() is None
+
+
+# The environment
+
+
+def test_the_setting_comes_first_and_is_never_written(memory_keyring: MemoryKeyring) -> None:
+    """A token in the settings wins over the stores, and only the person can remove it."""
+    settings = load_settings(
+        environ={
+            "COPILOT_PROXY_GITHUB_TOKEN": "ghu_env",
+            "COPILOT_PROXY_GITHUB_URL": "https://acme.ghe.com",
+        }
+    )
+    store = EnvironmentStore(settings)
+
+    assert Credential(Secret("ghu_env"), "acme.ghe.com", None, "environment") == store.load()
+    assert "COPILOT_PROXY_GITHUB_TOKEN" == store.describe()
+    assert store.delete() is False
+    assert store.unavailable() is not None
+    for call in (store.check_writable, lambda: store.save(MONA)):
+        with pytest.raises(StoreError, match="only read, never written"):
+            call()
+
+
+def test_a_token_in_the_configuration_file_names_that_file(own_home: Path) -> None:
+    """Whoever wants to remove it must know where it is."""
+    own_home.mkdir()
+    (own_home / "config.toml").write_text('github_token = "ghu_config"')
+    store = EnvironmentStore(load_settings())
+
+    assert f"github_token from {own_home / 'config.toml'}" == store.describe()
+
+
+def test_settings_without_a_token() -> None:
+    """Then the stores are asked."""
+
+    assert EnvironmentStore(Settings()).load() is None
+
+
+# All of them together
+
+
+@pytest.fixture
+def credentials(own_home: Path) -> Credentials:
+    """As the program makes them."""
+    return Credentials.from_settings(load_settings())
+
+
+def test_the_order_is_environment_keyring_file(
+    memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the one that answered is named."""
+    credentials = Credentials.from_settings(load_settings())
+    assert ["environment", "keyring", "file"] == [store.name for store in credentials.stores]
+    assert credentials.load() is None
+
+    credentials.store("file").save(MONA)
+    assert same(MONA, credentials.load(), "file")
+
+    credentials.store("keyring").save(ACME)
+    assert same(ACME, credentials.load(), "keyring")
+
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
+    found = Credentials.from_settings(load_settings()).load()
+    assert found is not None
+    assert (Secret("ghu_env"), "environment") == (found.token, found.source)
+
+
+def test_a_failing_keyring_does_not_hide_the_file(credentials: Credentials) -> None:
+    """The file may be there just because the keyring fails."""
+    credentials.store("file").save(MONA)
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+
+    assert same(MONA, credentials.load(), "file")
+
+
+def test_a_failing_keyring_alone_is_said_to_fail(credentials: Credentials) -> None:
+    """ "Not signed in" would send the person to login for nothing."""
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+    with pytest.raises(StoreError, match="locked"):
+        credentials.load()
+
+
+@pytest.mark.parametrize("place", ["environment", "keyring", "file"])
+def test_a_personal_access_token_is_refused_wherever_it_comes_from(
+    place: str, memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any network call, saying where it was found."""
+    if place == "environment":
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_classic")
+    else:
+        stores = Credentials.from_settings(load_settings())
+        stores.store(place).save(Credential(Secret("github_pat_fine")))
+    with pytest.raises(NotSignedIn, match="personal access token") as caught:
+        Credentials.from_settings(load_settings()).load()
+
+    assert {"environment": "GITHUB_TOKEN", "keyring": "keyring", "file": "file"}[place] in (
+        caught.value.message
+    )
+
+
+def test_saving_forgets_what_others_hold(
+    credentials: Credentials, memory_keyring: MemoryKeyring
+) -> None:
+    """An older token in the keyring would win over the new one in the file."""
+    credentials.store("keyring").save(ACME)
+
+    assert [] == credentials.save(MONA, "file")
+    assert same(MONA, credentials.load(), "file")
+    assert {} == memory_keyring.entries
+
+
+def test_what_could_not_be_forgotten_is_told(credentials: Credentials) -> None:
+    """The new token is kept all the same."""
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+
+    assert ["The keyring is locked."] == credentials.save(MONA, "file")
+    assert same(MONA, credentials.load(), "file")
+
+
+def test_forgetting_names_each_store_that_held_one(
+    credentials: Credentials, memory_keyring: MemoryKeyring
+) -> None:
+    """And the hosts, so that the grants can be revoked there."""
+    credentials.store("keyring").save(ACME)
+    credentials.store("file").save(MONA)
+
+    assert ["acme.ghe.com", "github.com"] == credentials.hosts()
+    held, failed = credentials.delete()
+    assert (["keyring", "file"], []) == ([store.name for store in held], failed)
+    assert [] == credentials.hosts()
+
+
+def test_two_stores_of_one_host_name_it_once(
+    credentials: Credentials, memory_keyring: MemoryKeyring
+) -> None:
+    """There is one page to revoke the grant."""
+    credentials.store("keyring").save(MONA)
+    credentials.store("file").save(MONA)
+
+    assert ["github.com"] == credentials.hosts()
+
+
+def test_a_store_that_cannot_forget_does_not_keep_the_others_from_it(
+    credentials: Credentials,
+) -> None:
+    """Its failure is told afterwards."""
+    credentials.store("file").save(MONA)
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+    held, failed = credentials.delete()
+
+    assert (["file"], ["The keyring is locked."]) == (
+        [store.name for store in held],
+        [error.message for error in failed],
+    )
+    assert [] == credentials.hosts()
+
+
+async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -> None:
+    """A keyring may wait for its owner."""
+    backend = PromptingKeyring()
+    keyring.set_keyring(backend)
+    threading.Timer(0.05, backend.released.set).start()
+    started = time.monotonic()
+    waiting = in_thread(credentials.load)
+    assert time.monotonic() - started < 0.04
+
+    assert await waiting is None
+    assert await credentials.load_async() is None
+
+
+async def test_what_a_thread_raises_reaches_whoever_waits() -> None:
+    """As if it had been called directly."""
+    with pytest.raises(StoreError, match="odd"):
+        await in_thread(failing_store)
+
+
+def failing_store() -> None:
+    raise StoreError("odd")
+
+
+def test_the_bound_is_half_a_minute() -> None:
+    """Time enough to type a password, and not for ever."""
+
+    assert 30.0 == keyring_store.KeyringStore()._timeout

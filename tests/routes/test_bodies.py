@@ -1,0 +1,146 @@
+"""Request bodies: sizes, encodings, and what is no request at all."""
+
+import gzip
+import json
+import socket
+import zlib
+from urllib.parse import urlsplit
+
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+CHAT = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+PATH = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(CHAT)),
+        ("x-gzip", gzip.compress(CHAT)),
+        ("deflate", zlib.compress(CHAT)),
+        ("identity", CHAT),
+        ("", CHAT),
+    ],
+)
+def test_encodings(proxy: Proxy, encoding: str, body: bytes) -> None:
+    """A packed body is unpacked."""
+    with proxy.client() as client:
+        answer = client.post(PATH, content=body, headers={"content-encoding": encoding})
+
+    assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"),
+    [
+        ("br", CHAT, 415),
+        ("gzip", CHAT, 400),
+        ("gzip", gzip.compress(CHAT)[:-9], 400),
+    ],
+)
+def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int) -> None:
+    """What cannot be unpacked is the caller's mistake, and is said so."""
+    with proxy.client() as client:
+        answer = client.post(PATH, content=body, headers={"content-encoding": encoding})
+
+    assert (status, "invalid_request_error") == (
+        answer.status_code,
+        answer.json()["error"]["type"],
+    )
+
+
+def test_too_large(simulator: Simulator) -> None:
+    """A body over the limit is refused: by its announced size, by what comes, and unpacked."""
+    with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:
+        announced = client.post(PATH, content=b"x" * 2001)
+        streamed = client.post(PATH, content=iter([b"x" * 1500] * 2))
+        bomb = client.post(
+            PATH,
+            content=gzip.compress(b" " * 1_000_000),
+            headers={"content-encoding": "gzip"},
+        )
+        fits = client.post(PATH, content=CHAT + b" " * (2000 - len(CHAT)))
+
+    assert [413, 413, 413] == [a.status_code for a in (announced, streamed, bomb)]
+    assert "2000" in announced.json()["error"]["message"]
+    assert 200 == fits.status_code
+
+
+def test_too_large_is_said_before_the_body_is_sent(simulator: Simulator) -> None:
+    """A client that announces too much hears so at once."""
+    with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n"
+            conn.sendall(head.encode())
+            assert b"413" in conn.recv(100)
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        (b"", None, None),
+        (b"   ", None, None),
+        (b"{", None, None),
+        (b"\xff\xfe", None, None),
+        (b"null", None, None),
+        (b"[1]", None, None),
+        (b"[" * 100_000, None, None),
+        (b"{}", "model", "missing_required_parameter"),
+        (b'{"model":"gpt-4o"}', "messages", "missing_required_parameter"),
+        (b'{"model":"gpt-4o","messages":"x"}', "messages", "invalid_type"),
+        (b'{"model":"gpt-4o","messages":[]}', "messages", None),
+        (
+            b'{"model":"gpt-4o","messages":[{"role":"user"}]}',
+            "messages[0].content",
+            "missing_required_parameter",
+        ),
+        (
+            b'{"model":"gpt-4o","messages":[{"role":"nobody","content":"x"}]}',
+            "messages[0].role",
+            "invalid_value",
+        ),
+        (
+            b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"stream":"yes"}',
+            "stream",
+            "invalid_type",
+        ),
+        (
+            b'{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"n":2}',
+            "n",
+            "unsupported_value",
+        ),
+    ],
+)
+def test_wrong_bodies(proxy: Proxy, body: bytes, param: str | None, code: str | None) -> None:
+    """A body that is no request gets a 400 with all four keys, which names the field."""
+    with proxy.client() as client:
+        answer = client.post(PATH, content=body)
+
+    error = answer.json()["error"]
+    assert 400 == answer.status_code
+    assert ("invalid_request_error", param, code) == (error["type"], error["param"], error["code"])
+    assert error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/chat/completions", 405, "method_not_supported"),
+        ("DELETE", "/v1/models", 405, "method_not_supported"),
+        ("POST", "/v1/completions", 404, "unknown_url"),
+        ("GET", "/v2/models", 404, "unknown_url"),
+        ("GET", "/favicon.ico", 404, "unknown_url"),
+    ],
+)
+def test_unknown_paths_and_methods(
+    proxy: Proxy, method: str, path: str, status: int, code: str
+) -> None:
+    """A wrong path or method is told in OpenAI's shape."""
+    with proxy.client() as client:
+        answer = client.request(method, path)
+
+    assert (status, code) == (answer.status_code, answer.json()["error"]["code"])

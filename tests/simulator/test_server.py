@@ -1,0 +1,167 @@
+"""The simulator as a server: quick, private, and gone when it is stopped."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.call import Call, ClientGone
+from copilot_proxy.simulator.app import Application
+from copilot_proxy.simulator.state import State
+
+
+def test_it_listens_on_loopback_only(simulator):
+    """Nobody but this machine can reach it."""
+    assert f"http://127.0.0.1:{simulator.port}" == simulator.url
+
+
+def test_it_leaves_no_thread_and_no_port_behind():
+    """After `stop` neither its thread nor its port is left."""
+    before = threading.active_count()
+    with Simulator() as simulator:
+        assert before + 1 == threading.active_count()
+    assert before == threading.active_count()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", simulator.port), timeout=1)
+
+
+def test_it_stops_at_once_with_open_streams(simulator, copilot):
+    """An open stream does not hold up the stop."""
+    simulator.state.pace = 60
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    address = "/chat/completions"
+    with copilot.http.stream("POST", address, json=body, headers=copilot.headers) as answer:
+        assert 200 == answer.status_code
+        begun = time.monotonic()
+        simulator.stop()
+        assert time.monotonic() - begun < 0.3
+    simulator.stop()
+
+
+def test_a_taken_port_is_an_error_that_names_it(simulator):
+    """Starting on a port that is in use raises OSError with the port in it."""
+    with pytest.raises(OSError, match=str(simulator.port)):
+        Simulator(port=simulator.port).start()
+
+
+def test_it_can_be_started_again(simulator):
+    """After a stop the same object serves at the same port again."""
+    port = simulator.port
+    simulator.stop()
+    simulator.start()
+    assert port == simulator.port
+    assert 200 == httpx.get(simulator.url, trust_env=False).status_code
+    with pytest.raises(RuntimeError, match="already running"):
+        simulator.start()
+
+
+def test_a_failing_start_is_told(monkeypatch):
+    """When the server itself cannot run, `start` says so instead of waiting."""
+
+    def fail(*args, **more):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("copilot_proxy.simulator.server._Config", fail)
+    with pytest.raises(RuntimeError, match="did not start"):
+        Simulator().start()
+
+
+def test_run_serves_until_interrupted(monkeypatch):
+    """`run` serves in the foreground and ends quietly on Ctrl+C."""
+    simulator = Simulator()
+
+    def interrupted(thread, timeout=None):
+        # The first wait of the foreground is where the person presses the keys.
+        monkeypatch.undo()
+        assert 200 == httpx.get(simulator.url, trust_env=False).status_code
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    simulator.run()
+    assert simulator._thread is None
+
+
+def test_run_ends_when_the_server_ends():
+    """`run` returns when the simulator is stopped from elsewhere."""
+    simulator = Simulator()
+    runner = threading.Thread(target=simulator.run)
+    runner.start()
+    while not simulator.url:
+        runner.join(0.01)
+    assert 200 == httpx.get(simulator.url, trust_env=False).status_code
+    simulator.stop()
+    runner.join(5)
+    assert not runner.is_alive()
+
+
+def test_importing_it_is_light():
+    """It brings neither a web framework nor an HTTP client nor a terminal library."""
+    heavy = {"litestar", "httpx", "typer", "rich", "keyring", "copilot_proxy.formats"}
+    code = "import copilot_proxy.simulator, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set() == heavy & set(done.stdout.split())
+
+
+def test_the_front_page_says_what_it_is(http):
+    """A stray person reads one plain sentence and what to do."""
+    answer = http.get("/")
+    assert answer.text.startswith("This is copilot-proxy's simulator")
+    assert "--simulate" in answer.text
+    assert 200 == http.head("/").status_code
+
+
+def test_ping_answers_anybody(http):
+    """`/_ping` needs no token, as at GitHub."""
+    assert 200 == http.get("/_ping").status_code
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/nothing", "/v1"])
+def test_unknown_paths_are_plain_404(copilot, path):
+    """The Copilot API has no `/v1` but for messages, and says so in plain text."""
+    answer = copilot.post(path, {})
+    assert (404, "404 page not found\n") == (answer.status_code, answer.text)
+
+
+@pytest.mark.parametrize("path", ["/models", "/user", "/models/gpt-4o/policy"])
+def test_wrong_methods_are_405(copilot, path):
+    """A known path with another method is not a 404."""
+    assert 405 == copilot.http.put(path, headers=copilot.headers).status_code
+
+
+async def test_it_speaks_http_only():
+    """Nothing but HTTP is served."""
+    with pytest.raises(RuntimeError, match="websocket"):
+        await Application(State())({"type": "websocket"}, None, None)  # type: ignore[arg-type]
+
+
+async def test_a_client_that_leaves_during_its_upload_is_noticed():
+    """A body that never arrives ends the request and is recorded as the client's leaving."""
+    state = State()
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/chat/completions",
+        "query_string": b"",
+        "headers": [],
+    }
+    await Application(state)(scope, receive, None)  # type: ignore[arg-type]
+    assert [True] == [record.closed_by_client for record in state.requests]
+
+
+async def test_nothing_is_sent_to_a_client_that_has_left():
+    """Every way of answering notices that nobody is there."""
+    scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
+    call = Call(scope, None, None, State())  # type: ignore[arg-type]
+    call.gone.set()
+    for send in (lambda: call.start(200, {}), lambda: call.write(b""), call.end):
+        with pytest.raises(ClientGone):
+            await send()
