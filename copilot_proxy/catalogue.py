@@ -65,7 +65,7 @@ class Model:
     def limit(self, name: str) -> int | None:
         """A limit in tokens, such as ``max_prompt_tokens``, or None where the list is silent."""
         value = self.limits.get(name)
-        return value if isinstance(value, int) and value > 0 else None
+        return value if type(value) is int and value > 0 else None
 
     @property
     def reasoning_efforts(self) -> tuple[str, ...]:
@@ -144,14 +144,17 @@ def _spellings(name: str) -> Sequence[str]:
 def parse_models(payload: object) -> Catalogue:
     """Copilot's answer to ``GET /models``, ``{"data": [...]}``; entries without an id are skipped.
 
-    Raises `ValueError` when it is no such list at all.
+    Raises `ValueError` when it is no such list, or names no model at all.
     """
     data = payload.get("data") if isinstance(payload, Mapping) else payload
     if not isinstance(data, list):
         raise ValueError("no list of models")
-    return Catalogue(
+    catalogue = Catalogue(
         model for entry in data if isinstance(entry, Mapping) and (model := _model(entry))
     )
+    if not len(catalogue):
+        raise ValueError("it names no model")
+    return catalogue
 
 
 def _model(entry: Mapping[str, Any]) -> Model | None:

@@ -4,10 +4,11 @@ import re
 from typing import Final
 
 _SECRETS: Final = re.compile(
-    r"(?:gh[a-z]_|github_pat_)[A-Za-z0-9_]{4,}"  # GitHub's tokens
-    r"|\btid=[^\s\"'<>]+"  # Copilot's short-lived token, `key=value` pairs and a MAC
-    r"|(?<=[Bb]earer )[^\s\"'<>]{8,}"
+    r"(?<=bearer )[^\s\"'<>]{8,}"
     r"|(?<=token )gh[^\s\"'<>]{8,}"
+    r"|(?:gh[a-z]_|github_pat_)[a-z0-9_]{4,}"  # GitHub's tokens
+    r"|\btid=[^\s\"'<>]+",  # Copilot's short-lived token, `key=value` pairs and a MAC
+    re.IGNORECASE,
 )
 _MASK: Final = "***"
 

@@ -30,7 +30,7 @@ _APP: Final = "copilot-proxy"
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a text is expected")
-    if any(ord(char) < 32 for char in value):
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
         raise ValueError("it holds a control character")
     return value.strip()
 
@@ -94,13 +94,13 @@ def _url(value: object) -> str | None:
         return None
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
         _ = parts.port  # raises when it is no number
     except ValueError:
         valid = False
     if not valid:
         raise ValueError("an address such as https://github.com is expected")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if any(char in text for char in "@?#"):
         raise ValueError("an address without user, password, query or fragment is expected")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("https is needed for any other host than this machine")
@@ -118,7 +118,10 @@ def _path(value: object) -> Path | None:
     if isinstance(value, Path):
         return value
     text = _text(value)
-    return Path(text).expanduser() if text else None
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError as error:
+        raise ValueError("it begins with the home folder of nobody here") from error
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -278,15 +281,6 @@ def load_settings(
     environ = os.environ if environ is None else environ
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
     given: dict[str, tuple[object, str]] = {}
-
-    home = (flags or {}).get("home_dir") or environ.get(f"{ENVIRONMENT_PREFIX}HOME_DIR")
-    config_file = config_dir(_path(home) if home else None) / "config.toml"
-    for name, value in _read_config(config_file).items():
-        if name not in parsers:
-            raise UsageError(
-                f"{config_file} has an unknown setting, {name!r}.", hint=_nearest(name, parsers)
-            )
-        given[name] = (value, str(config_file))
     for name in parsers:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environ:
@@ -294,17 +288,28 @@ def load_settings(
         if flags and flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
-    values: dict[str, Any] = {}
+    home = _parsed("home_dir", *given["home_dir"], _path) if "home_dir" in given else None
+    config_file = config_dir(home) / "config.toml"
+    for name, value in _read_config(config_file).items():
+        if name not in parsers:
+            raise UsageError(
+                f"{config_file} has an unknown setting, {name!r}.", hint=_nearest(name, parsers)
+            )
+        given.setdefault(name, (value, str(config_file)))
+
+    values = {name: _parsed(name, *given[name], parsers[name]) for name in given}
     sources = dict.fromkeys(parsers, "default")
-    for name, (value, source) in given.items():
-        try:
-            values[name] = parsers[name](value)
-        except ValueError as error:
-            where = f"--{name.replace('_', '-')}" if source == "flag" else f"{name} from {source}"
-            where = source if source.startswith(ENVIRONMENT_PREFIX) else where
-            raise UsageError(f"{where} cannot be used: {error}.") from None
-        sources[name] = source
+    sources.update({name: source for name, (_, source) in given.items()})
     return Settings(**values, sources=MappingProxyType(sources))
+
+
+def _parsed(name: str, value: object, source: str, parse: Callable[[object], Any]) -> Any:
+    try:
+        return parse(value)
+    except ValueError as error:
+        where = f"--{name.replace('_', '-')}" if source == "flag" else f"{name} from {source}"
+        where = source if source.startswith(ENVIRONMENT_PREFIX) else where
+        raise UsageError(f"{where} cannot be used: {error}.") from None
 
 
 def _read_config(path: Path) -> dict[str, object]:

@@ -15,7 +15,7 @@ from copilot_proxy.auth.copilot_auth import (
 )
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub
-from copilot_proxy.auth.tokens import copilot_fields, is_copilot, is_oauth, is_personal
+from copilot_proxy.auth.tokens import copilot_fields, is_copilot, is_oauth
 from copilot_proxy.errors import RequestError
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
@@ -45,7 +45,7 @@ class CallerTokens:
         self._settings = settings
         self._clock = clock or Clock()
         self._limit = limit
-        self._sources: OrderedDict[bytes, CopilotAuth] = OrderedDict()
+        self._sources: OrderedDict[bytes, TokenSource] = OrderedDict()
 
     def for_header(self, value: str | None) -> TokenSource | None:
         """Whose token `value` is: an Authorization header's value, or a bare key.
@@ -53,37 +53,29 @@ class CallerTokens:
         None if it is no token of GitHub's. Raises `RequestError` (401) for one that cannot work.
         """
         token = _bare(value or "")
-        if is_personal(token):
-            raise RequestError(
-                "The request carries a personal access token, which Copilot does not take.",
-                hint=_HINT,
-                code="personal_access_token",
-                status=401,
-                type="authentication_error",
-            )
         if is_oauth(token):
-            return self._exchanging(token)
-        if is_copilot(token):
-            return self._given(token)
-        return None
-
-    def _exchanging(self, token: Secret) -> CopilotAuth:
+            make: Callable[[Secret], TokenSource] = self._exchanging
+        elif is_copilot(token):
+            make = self._given
+        else:
+            return None
         digest = hashlib.sha256(token.reveal().encode()).digest()
-        source = self._sources.get(digest)
-        if source is None:
-            credential = Credential(token, hosts.host_of(self._settings), source="request")
-            source = CopilotAuth(
-                self._github,
-                _constant(credential),
-                self._settings,
-                clock=self._clock,
-                refused_hint=_HINT,
-            )
-            self._sources[digest] = source
+        if digest not in self._sources:
+            self._sources[digest] = make(token)
             if len(self._sources) > self._limit:
                 self._sources.popitem(last=False)
         self._sources.move_to_end(digest)
-        return source
+        return self._sources[digest]
+
+    def _exchanging(self, token: Secret) -> CopilotAuth:
+        credential = Credential(token, hosts.host_of(self._settings), source="request")
+        return CopilotAuth(
+            self._github,
+            _constant(credential),
+            self._settings,
+            clock=self._clock,
+            refused_hint=_HINT,
+        )
 
     def _given(self, token: Secret) -> "GivenToken":
         fields = copilot_fields(token)
@@ -104,6 +96,9 @@ class GivenToken:
     async def token(self) -> CopilotToken:
         """The token as it came."""
         return self._token
+
+    def accepted(self, token: CopilotToken) -> None:
+        """Nothing is to be remembered."""
 
     async def renew(self, stale: CopilotToken) -> CopilotToken:
         """Raises `RequestError`: only the client can get another."""

@@ -92,6 +92,10 @@ class TokenSource(Protocol):
         """A token that should work. Raises our errors."""
         ...
 
+    def accepted(self, token: CopilotToken) -> None:
+        """To be told that upstream took `token`."""
+        ...
+
     async def renew(self, stale: CopilotToken) -> CopilotToken:
         """Another one, after upstream refused `stale`. Raises our errors."""
         ...
@@ -143,6 +147,8 @@ class CopilotAuth:
         self._failure: _Failure | None = None
         self._looked_at = float("-inf")
         self._fresh = _FRESH
+        self._renewed = False  # whether the last exchange was forced by a refusal
+        self._proven: CopilotToken | None = None
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
     async def token(self) -> CopilotToken:
@@ -155,15 +161,20 @@ class CopilotAuth:
                 return current
             if age < current.lifetime:
                 if self._task is None and not self._pausing(spare=True):
+                    self._renewed = False
                     self._exchange_once()
                 return current
         return await self._exchanged()
 
+    def accepted(self, token: CopilotToken) -> None:
+        """To be told that upstream took `token`: it is a good one, should it be refused later."""
+        self._proven = token
+
     async def renew(self, stale: CopilotToken) -> CopilotToken:
         """A token other than `stale`, which upstream has refused (401 or 421).
 
-        A token that was refused right after it was issued is not exchanged again: raises
-        `SignInError` until some time has passed, longer each time.
+        A token that has never been accepted, and came out of a renewal itself, is not renewed at
+        once: raises `SignInError` until some time has passed, longer each time.
         """
         current = self._current
         if current is not None and current.value != stale.value:
@@ -171,7 +182,7 @@ class CopilotAuth:
         if current is None:
             return await self._exchanged()
         age = current.age(self._clock)
-        if age < self._fresh:
+        if self._proven is not current and self._renewed and age < self._fresh:
             raise SignInError(
                 "Copilot refuses the token that GitHub has just issued.",
                 hint="Try again in a few minutes. If it stays so, sign in again with: "
@@ -182,6 +193,7 @@ class CopilotAuth:
         hardly_used = age < min(_FRESH_LONGEST, current.refresh_after)
         self._fresh = min(self._fresh * 2, _FRESH_LONGEST) if hardly_used else _FRESH
         self._current = None
+        self._renewed = True
         return await self._exchanged()
 
     def state(self) -> AuthState:

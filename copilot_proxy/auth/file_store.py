@@ -79,12 +79,14 @@ class FileStore:
                     hint="Put the file itself there, or set COPILOT_PROXY_GITHUB_TOKEN.",
                 ) from None
             raise self._failed("read", error) from error
-        with open(descriptor, "rb") as file:
-            try:
-                self._check(os.fstat(descriptor), descriptor)
+        try:
+            self._check(os.fstat(descriptor), descriptor)
+            with open(descriptor, "rb", closefd=False) as file:
                 return file.read(_LARGEST)
-            except OSError as error:
-                raise self._failed("read", error) from error
+        except OSError as error:
+            raise self._failed("read", error) from error
+        finally:
+            os.close(descriptor)
 
     def _check(self, status: os.stat_result, descriptor: int) -> None:
         """Whether nobody else can have read or written the open file; repairs its mode."""

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
-    from copilot_proxy.relay import Record
+    from copilot_proxy.auth.copilot_auth import CopilotAuth
+    from copilot_proxy.auth.credential import Credential
+    from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.relay import Record, Relay
     from copilot_proxy.routes.services import Services
     from copilot_proxy.simulator import Simulator
+    from copilot_proxy.upstreams.base import Upstream
 
 
 @contextmanager
@@ -27,6 +31,8 @@ def settings_for(
     if not simulate:
         yield load_settings(flags), None
         return
+    # What is wrong with the flags is said before a simulator is started for them.
+    load_settings(flags)
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
     with Simulator() as simulator:
@@ -38,27 +44,65 @@ def settings_for(
         yield replace(load_settings({**flags, **simulated}), copilot_api_url=None), simulator
 
 
-def make_services(
-    settings: Settings, *, report: "Callable[[Record], None]", simulated: bool = False
-) -> "Services":
-    """Everything between a request and Copilot. To be called where an event loop runs."""
-    from copilot_proxy.auth.caller_tokens import CallerTokens
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Everything between a request and Copilot; no server is needed for it."""
+
+    github: "GitHub"
+    auth: "CopilotAuth"
+    upstream: "Upstream"
+    relay: "Relay"
+
+    async def aclose(self) -> None:
+        """Lets go of all connections; safe to call twice."""
+        await self.auth.close()
+        await self.upstream.aclose()
+
+
+def make_connection(
+    settings: Settings,
+    *,
+    report: "Callable[[Record], None]",
+    load: "Callable[[], Awaitable[Credential | None]] | None" = None,
+) -> Connection:
+    """To be called where an event loop runs. `load` stands in for the stores of the settings."""
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.network import make_client
     from copilot_proxy.auth.stores import Credentials
     from copilot_proxy.relay import Relay
-    from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.copilot import CopilotUpstream
 
     client = make_client(settings)
     github = GitHub(client, settings)
-    auth = CopilotAuth(github, Credentials.from_settings(settings).load_async, settings)
+    auth = CopilotAuth(
+        github, load or Credentials.from_settings(settings).load_async, settings
+    )
     upstream = CopilotUpstream(client, auth, settings.identity)
-    return Services(
-        settings=settings,
+    return Connection(
+        github=github,
+        auth=auth,
         upstream=upstream,
         relay=Relay(upstream, default_model=settings.default_model, report=report),
-        callers=CallerTokens(github, settings),
+    )
+
+
+def make_services(
+    settings: Settings,
+    *,
+    report: "Callable[[Record], None]",
+    simulated: bool = False,
+    connection: Connection | None = None,
+) -> "Services":
+    """What the server's routes work with, on `connection` or a new one."""
+    from copilot_proxy.auth.caller_tokens import CallerTokens
+    from copilot_proxy.routes.services import Services
+
+    connection = connection or make_connection(settings, report=report)
+    return Services(
+        settings=settings,
+        upstream=connection.upstream,
+        relay=connection.relay,
+        callers=CallerTokens(connection.github, settings),
         simulated=simulated,
     )

@@ -15,12 +15,18 @@ from copilot_proxy.cli.boundary import guard
 from copilot_proxy.cli.console import result
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
+from copilot_proxy.cli.models import models
+from copilot_proxy.cli.serve import serve
+from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
 
 _COMMANDS = (
     login,
     logout,
     status,
+    serve,
+    models,
+    simulate,
 )
 
 app = typer.Typer(

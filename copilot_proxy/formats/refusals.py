@@ -7,7 +7,9 @@ since Copilot says some things with several statuses.
 import html
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from math import ceil
 from time import time
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +21,7 @@ from copilot_proxy.masking import mask
 
 _USAGE_URL: Final = "https://github.com/settings/copilot"
 _MOST_TEXT: Final = 2000
+_MOST_WORD: Final = 200
 _LONG_WAIT: Final = 60
 """Seconds of Retry-After beyond which an SDK must not wait by itself: some would sleep for days."""
 
@@ -255,7 +258,11 @@ def _read(body: bytes) -> tuple[str, str | None, str | None]:
         text = _word(error, "message") or ""
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _of_page(text)
-    return mask(text[:_MOST_TEXT]), code, param
+    return mask(text)[:_MOST_TEXT], _short(code), _short(param)
+
+
+def _short(word: str | None) -> str | None:
+    return mask(word)[:_MOST_WORD] if word else None
 
 
 def _word(error: Mapping[str, Any], name: str) -> str | None:
@@ -269,7 +276,7 @@ def _error_object(text: str) -> dict[str, Any] | None:
         return None
     try:
         data = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     if not isinstance(data, dict):
         return None
@@ -302,10 +309,13 @@ def _seconds(value: str | None) -> int | None:
     if value is None:
         return None
     try:
-        return max(0, int(float(value)))
+        return max(0, ceil(float(value)))
     except (ValueError, OverflowError):
         pass
     try:
-        return max(0, int(parsedate_to_datetime(value).timestamp() - time()))
-    except (ValueError, TypeError):
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
         return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0, ceil(date.timestamp() - time()))

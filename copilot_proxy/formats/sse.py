@@ -32,7 +32,8 @@ class EventDecoder:
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self._limit = limit
         self._line: list[bytes] = []  # pieces of a line whose end has not come yet
-        self._size = 0  # bytes of the pending event, its unfinished line included
+        self._line_size = 0
+        self._size = 0  # bytes of the pending event's finished lines
         self._name = b""
         self._data: list[bytes] = []
         self._skip_newline = False  # the last byte was a CR: a LF right after it ends no new line
@@ -59,19 +60,19 @@ class EventDecoder:
             if self._line:
                 self._line.append(line)
                 line = b"".join(self._line)
-                self._line = []
+                self._line, self._line_size = [], 0
             self._take(line, events)
         if rest:
             self._line.append(rest)
-            self._size += len(rest)
-        if self._size > self._limit:
+            self._line_size += len(rest)
+        if self._size + self._line_size > self._limit:
             raise EventTooLarge(f"an event of more than {self._limit} bytes")
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:
         """`chunk`, joined with what was held back, once it is clear whether a BOM leads it."""
         chunk = b"".join(self._line) + chunk
-        self._line, self._size = [], 0
+        self._line = []
         if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
             self._line = [chunk]
             return b""
@@ -82,7 +83,7 @@ class EventDecoder:
         if line.startswith(b"data:"):
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1
         elif not line:
             if self._data:
                 data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
@@ -92,6 +93,9 @@ class EventDecoder:
             self._name = line[7:] if line[6:7] == b" " else line[6:]
         elif line == b"data":
             self._data.append(b"")
+            self._size += 1
+        elif line == b"event":
+            self._name = b""
 
 
 def encode(data: bytes, event: str = "") -> bytes:

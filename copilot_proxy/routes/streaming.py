@@ -21,6 +21,8 @@ _STREAM_HEADERS: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_LAST_WORDS: Final = 1.0
+"""Seconds that a client has to take the news that its answer is cut off."""
 _KEEP_ALIVE: Final = comment("keep-alive")
 
 
@@ -51,6 +53,9 @@ class WholeAnswer:
         except CopilotProxyError as error:
             await send_error(send, error, self._request_id)
             return
+        except asyncio.CancelledError:
+            await _in_passing(send_error(send, _stopped(), self._request_id))
+            raise
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -100,15 +105,22 @@ class EventStream:
                 await self._send(send, frame)
             await self._send(send, b"", last=True)
         except CopilotProxyError as error:
-            if self._started:
-                await self._send(send, self._failed(error), last=True)
-            else:
-                keep_alive.cancel()
-                await send_error(send, error, self._request_id)
+            keep_alive.cancel()
+            await self._tell(send, error)
+        except asyncio.CancelledError:
+            keep_alive.cancel()
+            await _in_passing(self._tell(send, _stopped()))
+            raise
         finally:
             keep_alive.cancel()
             await asyncio.gather(keep_alive, return_exceptions=True)
             await frames.aclose()
+
+    async def _tell(self, send: Send, error: CopilotProxyError) -> None:
+        if self._started:
+            await self._send(send, self._failed(error), last=True)
+        else:
+            await send_error(send, error, self._request_id)
 
     def _take_headers(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -156,6 +168,25 @@ async def until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive)
                 pending.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await pending
+
+
+def _stopped() -> CopilotProxyError:
+    """For a client whose answer is cut off because the server ends."""
+    return CopilotProxyError(
+        "The server was stopped before the answer was complete.",
+        hint="What came so far may be incomplete.",
+        status=503,
+        code="server_stopped",
+        headers={"x-should-retry": "false"},
+    )
+
+
+async def _in_passing(work: Coroutine[Any, Any, None]) -> None:
+    """Last words on being cancelled. If the client has left they reach nobody, and if it does not
+    read they are not waited for."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS):
+            await work
 
 
 async def _disconnected(receive: Receive) -> None:

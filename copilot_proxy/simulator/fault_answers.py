@@ -284,7 +284,7 @@ ANSWERS: dict[str, Answer] = {
     "cancelled_499": Answer("499: the server cancelled the request", _text(499, "")),
     "server_error_500": Answer("500: plain text", _text(500, "Internal Server Error\n")),
     "server_error_500_json": Answer(
-        "500: JSON", _error(500, "internal server error", "internal_error")
+        "500: JSON with a code of its own", _error(500, "internal server error", "internal_error")
     ),
     "bad_gateway": Answer("502: plain text", _text(502, "Bad Gateway\n")),
     "bad_gateway_empty": Answer("502: no body", _text(502, "")),

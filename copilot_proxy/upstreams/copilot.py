@@ -147,6 +147,7 @@ class CopilotUpstream:
                 may_reconnect = False
                 continue
             if response.is_success:
+                auth.accepted(token)
                 return response
             body = await _error_bytes(response)
             if may_renew and _is_stale_token(response.status_code, body):

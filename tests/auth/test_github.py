@@ -162,7 +162,7 @@ async def test_the_sign_in_asks_as_the_editor_plugins_app(
     await github.device_code()
     request = simulator.state.requests[0]
 
-    assert {"client_id": CLIENT_ID, "scope": "read:user"} == request.json
+    assert {"client_id": CLIENT_ID, "scope": "read:user"} == request.body
     assert "application/json" == request.headers["accept"]
 
 

@@ -118,7 +118,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def http(simulator: Simulator) -> Iterator[httpx.Client]:
     """A bare HTTP client at the simulator's address."""
-    with httpx.Client(base_url=simulator.url, trust_env=False, timeout=10) as client:
+    with httpx.Client(base_url=simulator.url, trust_env=False, verify=False, timeout=10) as client:
         yield client
 
 

@@ -158,16 +158,14 @@ def _name_limit(body: Json, model: Model | None, notes: list[str]) -> None:
             limit = body.pop("max_tokens")
             body.setdefault("max_completion_tokens", limit)
             notes.append("renamed max_tokens: max_completion_tokens")
-    elif model.vendor in _STRICT:
-        if "max_completion_tokens" in body:
-            body["max_tokens"] = body.pop("max_completion_tokens")
-            notes.append("renamed max_completion_tokens: max_tokens")
-        most = model.limit("max_output_tokens")
-        if "max_tokens" not in body and model.vendor == "Anthropic" and most is not None:
-            whole = None if body.get("stream") else model.limit("max_non_streaming_output_tokens")
-            body["max_tokens"] = min(most, whole or most)
-    elif "max_tokens" in body and "max_completion_tokens" in body:
-        _drop(body, "max_tokens", "max_completion_tokens was given too", notes)
+        return
+    if "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+        notes.append("renamed max_completion_tokens: max_tokens")
+    most = model.limit("max_output_tokens")
+    if "max_tokens" not in body and model.vendor == "Anthropic" and most is not None:
+        whole = None if body.get("stream") else model.limit("max_non_streaming_output_tokens")
+        body["max_tokens"] = min(most, whole or most)
 
 
 def _streams(body: Json, model: Model | None) -> bool:
@@ -177,7 +175,7 @@ def _streams(body: Json, model: Model | None) -> bool:
     if model is None:
         return wanted
     if wanted:
-        return model.supports.get("streaming") is not False
+        return model.supports.get("streaming") is True
     most = model.limit("max_non_streaming_output_tokens")
     asked = body.get("max_tokens")
     return most is not None and isinstance(asked, int) and asked > most
@@ -199,11 +197,11 @@ def _clamp_effort(body: Json, model: Model | None, notes: list[str]) -> None:
 
 def _tool(tool: Json) -> Json:
     """A tool whose parameters are a schema of an object, which Copilot insists on."""
-    function = tool["function"]
-    if isinstance(function.get("parameters"), dict) and function["parameters"].get("type"):
-        return tool
-    parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
-    return {**tool, "type": "function", "function": {**function, "parameters": parameters}}
+    function = {name: v for name, v in tool["function"].items() if v is not None}
+    given = function.get("parameters") or {}
+    kind = given.get("type") or "object"
+    function["parameters"] = {"properties": {}, **given, "type": kind}
+    return {**tool, "type": "function", "function": function}
 
 
 def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
@@ -253,6 +251,8 @@ def _part(part: Json) -> Json:
 
 def _call(call: Json) -> Json:
     function = call["function"]
-    if function.get("arguments"):
-        return call
-    return {**call, "function": {**function, "arguments": "{}"}}
+    return {
+        "type": "function",
+        **call,
+        "function": {**function, "arguments": function.get("arguments") or "{}"},
+    }

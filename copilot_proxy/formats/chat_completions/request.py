@@ -155,8 +155,13 @@ def initiator(messages: list[Json]) -> Initiator:
 
 def has_image(value: object) -> bool:
     """Whether any message, however old or nested, holds an image."""
-    if isinstance(value, dict):
-        if value.get("type") in ("image_url", "input_image", "image"):
-            return True
-        return has_image(value.get("content"))
-    return isinstance(value, list) and any(map(has_image, value))
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending += item
+        elif isinstance(item, dict):
+            if item.get("type") in ("image_url", "input_image", "image"):
+                return True
+            pending.append(item.get("content"))
+    return False

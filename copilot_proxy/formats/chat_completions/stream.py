@@ -14,7 +14,7 @@ import msgspec
 from copilot_proxy.errors import Broken
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.chat_completions.usage import repair_usage
+from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.refusals import event_refusal
 
 _FINISH_REASONS: Final[Mapping[str, str]] = {
@@ -64,7 +64,8 @@ class ChatStream:
             raise event_refusal(data)
         self._note_head(data)
         chunks: list[Json] = []
-        for choice in data.get("choices") or ():
+        choices = data.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
                 self._take(choice, chunks)
         return chunks
@@ -85,8 +86,10 @@ class ChatStream:
                 "Copilot's model failed while it was answering.",
                 hint="Try again, or try another model.",
             )
-        chunks = [self._chunk({"tool_calls": [d]}) for d in self._calls.close()]
-        chunks.append(self._chunk({}, finish_reason=self._final_reason(self._finish)))
+        reason = self._final_reason(self._finish)
+        calls = self._calls.close(cut=reason != "tool_calls")
+        chunks = [self._chunk({"tool_calls": [delta]}) for delta in calls]
+        chunks.append(self._chunk({}, finish_reason=reason))
         if self._include_usage and self.usage is not None:
             last = self._frame([])
             last["usage"] = self.usage
@@ -105,8 +108,9 @@ class ChatStream:
         if not self._started:
             if isinstance(data.get("id"), str) and data["id"]:
                 self._id = data["id"]
-            if isinstance(data.get("created"), int) and data["created"] > 0:
-                self._created = data["created"]
+            created = data.get("created")
+            if isinstance(created, int) and created > 0:
+                self._created = int(created)
             if isinstance(data.get("system_fingerprint"), str):
                 self._fingerprint = data["system_fingerprint"]
         usage = repair_usage(data.get("usage"))
@@ -137,9 +141,7 @@ class ChatStream:
         fragments = delta.get("tool_calls")
         if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
             out["tool_calls"] = calls
-        logprobs = choice.get("logprobs")
-        if not isinstance(logprobs, dict):
-            logprobs = None
+        logprobs = _logprobs(choice.get("logprobs"))
         if out or logprobs:
             chunks.append(self._chunk(out, logprobs=logprobs))
 
@@ -157,7 +159,8 @@ class ChatStream:
         if not self._calls:
             return "stop" if reason == "tool_calls" else reason
         # An answer that was cut in the middle of a call says so: the call cannot be carried out.
-        return reason if reason == "length" and not self._calls.are_complete else "tool_calls"
+        cut = reason in ("length", "content_filter") and not self._calls.are_complete
+        return reason if cut else "tool_calls"
 
     def _chunk(
         self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
@@ -233,7 +236,7 @@ def _fold_call(calls: list[Json], part: Json) -> None:
 
 def _from_anthropic(body: Json) -> Json:
     """Claude's native body, with which the newest models answer this API now and then."""
-    message: Json = {"content": "", "tool_calls": []}
+    message: Json = {"content": "", "reasoning_text": "", "tool_calls": []}
     for block in body["content"]:
         if not isinstance(block, dict):
             continue
@@ -241,26 +244,25 @@ def _from_anthropic(body: Json) -> Json:
             case "text":
                 message["content"] += _text(block.get("text"))
             case "thinking":
-                message["reasoning_text"] = _text(block.get("thinking"))
+                message["reasoning_text"] += _text(block.get("thinking"))
             case "tool_use":
                 arguments = msgspec.json.encode(block.get("input") or {}).decode()
                 function = {"name": block.get("name"), "arguments": arguments}
                 message["tool_calls"].append({"id": block.get("id"), "function": function})
     usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    cached = counts.get("cache_read_input_tokens") or 0
-    prompt = (
-        (counts.get("input_tokens") or 0)
-        + cached
-        + (counts.get("cache_creation_input_tokens") or 0)
-    )
+    cached = count(counts, "cache_read_input_tokens")
+    created = count(counts, "cache_creation_input_tokens")
     return {
         "id": body.get("id"),
         "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
         "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": counts.get("output_tokens") or 0,
-            "prompt_tokens_details": {"cached_tokens": cached},
+            "prompt_tokens": count(counts, "input_tokens") + cached + created,
+            "completion_tokens": count(counts, "output_tokens"),
+            "prompt_tokens_details": {
+                "cached_tokens": cached,
+                "cache_creation_input_tokens": created,
+            },
         },
         "copilot_usage": body.get("copilot_usage"),
     }
@@ -271,5 +273,18 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+        texts = (part.get("text") for part in value if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
     return ""
+
+
+def _logprobs(value: object) -> Json | None:
+    """Both lists that OpenAI's schema demands, null where there is none."""
+    if not isinstance(value, dict):
+        return None
+    lists = {
+        name: [entry for entry in value[name] if isinstance(entry, dict)]
+        for name in ("content", "refusal")
+        if isinstance(value.get(name), list)
+    }
+    return {"content": None, "refusal": None, **lists} if any(lists.values()) else None

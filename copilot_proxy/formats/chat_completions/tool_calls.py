@@ -21,8 +21,8 @@ arguments never hold that many, and the person would pay for all that follow."""
 class _Call:
     __slots__ = ("arguments", "blanks", "held", "id", "index", "name")
 
-    def __init__(self, index: int, id: str) -> None:
-        self.index = index
+    def __init__(self, id: str) -> None:
+        self.index = 0
         self.id = id
         self.name = ""
         self.arguments: list[str] = []
@@ -37,14 +37,16 @@ class ToolCalls:
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
+        self._announced = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls)
 
     @property
     def are_complete(self) -> bool:
-        """Whether the arguments of every call are JSON."""
-        return all(_is_json("".join(call.arguments)) for call in self._calls)
+        """Whether the arguments of every call are JSON; only the last may yet wait for them."""
+        texts = ["".join(call.arguments) for call in self._calls]
+        return all(map(_is_json, filter(None, texts))) and all(texts[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
         """The deltas of the fragments of one event."""
@@ -56,11 +58,14 @@ class ToolCalls:
                     deltas.append(delta)
         return deltas
 
-    def close(self) -> list[Json]:
-        """What is still missing at the end: ``{}`` for calls without arguments."""
+    def close(self, *, cut: bool = False) -> list[Json]:
+        """What is still missing at the end: ``{}`` for calls without arguments.
+
+        The last call of an answer that was `cut` gets none: it must not look complete.
+        """
         deltas = []
         for call in self._calls:
-            if not any(call.arguments):
+            if not call.arguments and not (cut and call is self._calls[-1]):
                 call.arguments = ["{}"]
                 if not call.held:
                     deltas.append({"index": call.index, "function": {"arguments": "{}"}})
@@ -99,13 +104,16 @@ class ToolCalls:
         return call
 
     def _open(self, id: str) -> _Call:
-        call = _Call(len(self._calls), id)
+        call = _Call(id)
         self._calls.append(call)
         self._by_id[id] = call
         return call
 
     def _announce(self, call: _Call) -> Json:
+        # Numbered only now, so that the numbers come in order however long a call was held.
         call.held = False
+        call.index = self._announced
+        self._announced += 1
         function = {"name": call.name, "arguments": "".join(call.arguments)}
         return {"index": call.index, "id": call.id, "type": "function", "function": function}
 

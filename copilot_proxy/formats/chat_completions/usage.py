@@ -11,19 +11,19 @@ def repair_usage(usage: object) -> Json | None:
     """
     if not isinstance(usage, dict):
         return None
-    prompt = _count(usage, "prompt_tokens")
-    completion = _count(usage, "completion_tokens")
+    prompt = count(usage, "prompt_tokens")
+    completion = count(usage, "completion_tokens")
     prompt_details = _details(usage, "prompt_tokens_details")
     completion_details = _details(usage, "completion_tokens_details")
-    apart = _count(usage, "reasoning_tokens")
-    total = _count(usage, "total_tokens")
+    apart = count(usage, "reasoning_tokens")
+    total = count(usage, "total_tokens")
     if apart and total == prompt + completion + apart:
         completion += apart
     details: Json = {
-        "cached_tokens": _count(prompt_details, "cached_tokens"),
-        "audio_tokens": _count(prompt_details, "audio_tokens"),
+        "cached_tokens": count(prompt_details, "cached_tokens"),
+        "audio_tokens": count(prompt_details, "audio_tokens"),
     }
-    if created := _count(prompt_details, "cache_creation_input_tokens"):
+    if created := count(prompt_details, "cache_creation_input_tokens"):
         details["cache_creation_input_tokens"] = created
     return {
         "prompt_tokens": prompt,
@@ -31,10 +31,10 @@ def repair_usage(usage: object) -> Json | None:
         "total_tokens": total or prompt + completion,
         "prompt_tokens_details": details,
         "completion_tokens_details": {
-            "reasoning_tokens": _count(completion_details, "reasoning_tokens") or apart,
-            "audio_tokens": _count(completion_details, "audio_tokens"),
-            "accepted_prediction_tokens": _count(completion_details, "accepted_prediction_tokens"),
-            "rejected_prediction_tokens": _count(completion_details, "rejected_prediction_tokens"),
+            "reasoning_tokens": count(completion_details, "reasoning_tokens") or apart,
+            "audio_tokens": count(completion_details, "audio_tokens"),
+            "accepted_prediction_tokens": count(completion_details, "accepted_prediction_tokens"),
+            "rejected_prediction_tokens": count(completion_details, "rejected_prediction_tokens"),
         },
     }
 
@@ -44,6 +44,7 @@ def _details(usage: Json, name: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _count(usage: Json, name: str) -> int:
+def count(usage: Json, name: str) -> int:
+    """The number under `name`; 0 when there is none."""
     value = usage.get(name)
     return int(value) if isinstance(value, int | float) and value > 0 else 0

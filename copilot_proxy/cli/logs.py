@@ -1,0 +1,205 @@
+"""Log lines: one a request, as text for a person or as JSON for a program; no secret gets in."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from copilot_proxy.cli.prices import credits_of
+from copilot_proxy.masking import mask
+
+if TYPE_CHECKING:
+    from copilot_proxy.relay import Record
+
+_REQUESTS: Final = "copilot_proxy.requests"
+_ACCESS: Final = "uvicorn.access"
+_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
+_LONGEST_NAME: Final = 24
+_LONGEST_PATH: Final = 80
+
+_reported: ContextVar[bool] = ContextVar("reported", default=False)
+"""Whether the request at hand has its line already. Each request has a context of its own."""
+
+
+class Reporter:
+    """Takes the record of each request that the relay has ended, and writes its line."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        """Whether the server has let go of what was still open."""
+
+    def __call__(self, record: "Record") -> None:
+        if self.stopped and record.client_gone:
+            record.client_gone, record.error = False, "server_stopped"
+        _reported.set(True)
+        logging.getLogger(_REQUESTS).info("request", extra={"record": record})
+
+
+@contextmanager
+def logging_to_stderr(form: str, reporter: Reporter) -> Iterator[None]:
+    """Sends everything that is logged while the block runs to stderr, as `form` text or json."""
+    handler = _Handler()
+    handler.setFormatter(_Json() if form == "json" else _Text(colour=sys.stderr.isatty()))
+    handler.addFilter(lambda entry: _is_news(entry, reporter))
+    levels = {
+        "": logging.WARNING,
+        _REQUESTS: logging.INFO,
+        "copilot_proxy.cli": logging.INFO,
+        # uvicorn's own log of requests is asked for the ones that never reach the relay.
+        _ACCESS: logging.INFO,
+    }
+    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in levels]
+    logging.getLogger().addHandler(handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for logger, level in before:
+            logger.setLevel(level)
+
+
+class _Handler(logging.Handler):
+    """Writes to whatever stderr is now; colours go to terminals only."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            typer.echo(self.format(record), err=True)
+        except (OSError, ValueError):
+            pass  # stderr is closed: there is nobody to tell
+
+
+def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
+    if entry.name == _ACCESS:
+        _, _, path, _, status = _access(entry)
+        return not _reported.get() and (status >= 400 or path not in _QUIET_PATHS)
+    # What was cut off when the server stopped is told in the line of its request.
+    cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
+    return not (reporter.stopped and (cancelled == "CancelledError" or entry.name == "asyncio"))
+
+
+class _Text(logging.Formatter):
+    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  chat_completions``."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self._colour = colour
+
+    def format(self, entry: logging.LogRecord) -> str:
+        clock = datetime.fromtimestamp(entry.created).strftime("%H:%M:%S")  # noqa: DTZ006
+        record: Record | None = getattr(entry, "record", None)
+        if record is not None:
+            status, rest = record.status, _columns(record)
+        elif entry.name == _ACCESS:
+            _, method, path, _, status = _access(entry)
+            rest = f"{method} {path}"
+        else:
+            return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
+        return mask(f"{clock} {self._status(status)} {rest}".rstrip())
+
+    def _level(self, entry: logging.LogRecord) -> str:
+        text = entry.levelname.lower()
+        return typer.style(text, fg="yellow") if self._colour else text
+
+    def _status(self, status: int) -> str:
+        if not self._colour:
+            return str(status)
+        colour = "green" if status < 400 else "yellow" if status < 500 else "red"
+        return typer.style(str(status), fg=colour)
+
+
+def _columns(record: "Record") -> str:
+    name = _printable(record.model or "-", _LONGEST_NAME)
+    first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
+    remarks = [record.route, record.error]
+    if record.client_gone:
+        remarks.append("client left")
+    if record.notes:
+        remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
+    if (credits := credits_of(record.copilot_usage)) is not None:
+        remarks.append(f"{credits:.3g} credits")
+    told = ", ".join(remark for remark in remarks if remark)
+    return f"{name:<{_LONGEST_NAME}} {record.duration:>7.2f}s {first:>13}  {_tokens(record):<28} {told}"
+
+
+def _tokens(record: "Record") -> str:
+    if record.usage is None:
+        return ""
+    count = _counts(record)
+    cached = f" ({count['tokens_cached']} cached)" if count["tokens_cached"] else ""
+    return f"in {count['tokens_in']}{cached} out {count['tokens_out']}"
+
+
+class _Json(logging.Formatter):
+    """One object a line; `event` says which keys it has, and those are always all there."""
+
+    def format(self, entry: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(entry.created, UTC).isoformat(timespec="milliseconds"),
+            "level": entry.levelname.lower(),
+        }
+        record: Record | None = getattr(entry, "record", None)
+        if record is not None:
+            line |= {"event": "request", **_fields(record)}
+        elif entry.name == _ACCESS:
+            _, method, path, _, status = _access(entry)
+            line |= {"event": "http", "method": method, "path": path, "status": status}
+        else:
+            line |= {"event": "log", "logger": entry.name, "message": mask(entry.getMessage())}
+            line |= getattr(entry, "fields", {})
+            if entry.exc_info:
+                line["traceback"] = mask(self.formatException(entry.exc_info))
+        return mask(json.dumps(line))
+
+
+def _fields(record: "Record") -> dict[str, Any]:
+    return {
+        "request_id": record.request_id,
+        "api": record.api,
+        "route": record.route,
+        "model": record.model,
+        "stream": record.stream,
+        "initiator": record.initiator,
+        "status": record.status,
+        "error": record.error,
+        "client_left": record.client_gone,
+        "first_token": _rounded(record.first_token),
+        "duration": _rounded(record.duration),
+        **_counts(record),
+        "credits": credits_of(record.copilot_usage),
+        "notes": record.notes,
+    }
+
+
+def _counts(record: "Record") -> dict[str, int | None]:
+    usage = record.usage or {}
+    details = usage.get("prompt_tokens_details") or {}
+    return {
+        "tokens_in": usage.get("prompt_tokens"),
+        "tokens_cached": details.get("cached_tokens"),
+        "tokens_out": usage.get("completion_tokens"),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
+
+
+def _access(entry: logging.LogRecord) -> tuple[str, str, str, str, int]:
+    """Client, method, path, HTTP version and status. A query may hold anything: it is left out."""
+    client, method, path, version, status = entry.args  # type: ignore[misc]  # as uvicorn gives them
+    path = _printable(str(path).partition("?")[0], _LONGEST_PATH)
+    return str(client), _printable(str(method), 10), path, str(version), int(str(status))
+
+
+def _printable(text: str, longest: int) -> str:
+    """One short line: what a client sends must not move the cursor or fake other lines."""
+    line = "".join(char if char.isprintable() else "?" for char in text)
+    return line if len(line) <= longest else line[: longest - 1] + "…"

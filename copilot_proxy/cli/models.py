@@ -1,0 +1,98 @@
+"""The ``models`` command: what the account can use, and what it costs."""
+
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from copilot_proxy.cli.composition import make_connection, settings_for
+from copilot_proxy.cli.console import result, talk
+
+if TYPE_CHECKING:
+    from copilot_proxy.catalogue import Catalogue, Model
+    from copilot_proxy.settings import Settings
+
+
+def models(
+    filter: Annotated[
+        str | None,
+        typer.Argument(
+            help="Show only models with this text in id, name or vendor.", metavar="[FILTER]"
+        ),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Also models that Copilot's own menu leaves out, and embeddings."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for other programs, as /v1/models has it.")
+    ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Show the simulator's; no account is needed.")
+    ] = False,
+) -> None:
+    """Show the models of the account: limits, abilities, price."""
+    import asyncio
+
+    with settings_for({}, simulate=simulate) as (settings, _):
+        catalogue = asyncio.run(_read(settings))
+    if as_json:
+        _print_json(catalogue, filter)
+    else:
+        _print_table(catalogue, filter, every=every, default=settings.default_model)
+
+
+async def _read(settings: "Settings") -> "Catalogue":
+    connection = make_connection(settings, report=lambda _: None)
+    try:
+        return await connection.relay.models()
+    finally:
+        await connection.aclose()
+
+
+def _print_json(catalogue: "Catalogue", words: str | None) -> None:
+    from copilot_proxy.cli.model_table import matching
+    from copilot_proxy.formats.models import model_object
+
+    found = matching(catalogue.usable, words or "")
+    result(json.dumps([model_object(model) for model in found], indent=2))
+
+
+def _print_table(catalogue: "Catalogue", words: str | None, *, every: bool, default: str) -> None:
+    from copilot_proxy.cli.model_table import draw, matching
+
+    found = matching(catalogue.usable, words or "")
+    shown = found if every else [model for model in found if model.is_chat and model.is_picked]
+    # Whoever asks for a model by name wants to see it, also if the menu leaves it out.
+    shown = shown or (found if words else [])
+    if not shown:
+        what = f"No model matches {words!r}." if words else "There is no model for chat."
+        talk(f"{what} See: copilot-proxy models --all")
+        return
+    terminal = sys.stdout.isatty()
+    heading, *rows = draw(shown, width=shutil.get_terminal_size().columns if terminal else None)
+    result(typer.style(heading, bold=True) if terminal else heading)
+    for row in rows:
+        result(row)
+    _explain(shown, hidden=len(found) - len(shown), default=catalogue.default(default))
+
+
+def _explain(shown: "list[Model]", *, hidden: int, default: "Model | None") -> None:
+    from copilot_proxy.catalogue import ENABLE_URL
+    from copilot_proxy.cli.prices import price_text
+
+    talk()
+    if default is not None:
+        talk(f"Used unless you name another one: {default.id}")
+    if any("$" in price_text(model) for model in shown):
+        talk("Prices are for a million tokens in and out.")
+    if any(price_text(model).endswith("x") for model in shown):
+        talk("1x is one premium request for each thing you say.")
+    if waiting := [model.id for model in shown if model.needs_enabling]:
+        talk(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
+    if hidden:
+        talk(f"{hidden} more with --all.")

@@ -1,0 +1,143 @@
+"""Runs the application under uvicorn, and stops it in two steps: finish what is open, then cut."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+_KEEP_ALIVE: Final = 75.0
+"""Seconds that an idle connection is kept; clients that keep theirs longer would run into its end."""
+_FAREWELL: Final = 2.0
+"""Seconds that answers which are cut may take to say so."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM) + (
+    (signal.SIGBREAK,) if sys.platform == "win32" else ()
+)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn that starts and stops the way `serve` promises; `was_cut` is true if answers that
+    were open at the end had to be broken off because the person asked twice."""
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        patience: float,
+        on_ready: Callable[[], None],
+        on_finishing: Callable[[int], None],
+        on_cut: Callable[[int], None],
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            http=_best_http(),
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=int(_KEEP_ALIVE),
+        )
+        super().__init__(config)
+        self.was_cut = False
+        self._patience = patience
+        self._on_ready = on_ready
+        self._on_finishing = on_finishing
+        self._on_cut = on_cut
+        self._stop = asyncio.Event()
+        self._now = asyncio.Event()
+
+    def stop(self) -> None:
+        """The first time: finish what is open. The second time: at once."""
+        if self._stop.is_set():
+            self.was_cut = True
+            self._now.set()
+        self._stop.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def main_loop(self) -> None:
+        """Waits for the end. uvicorn's own looks for it ten times a second."""
+        while not self._stop.is_set():
+            await self.on_tick(0)  # renews the date that answers carry
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Lets no one in, waits for what is open, cuts what is left, and says goodbye."""
+        for server in self.servers:
+            server.close()
+        for one in sockets or ():
+            one.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if self.server_state.tasks:
+            self._on_finishing(len(self.server_state.tasks))
+            await self._finished(self._patience, self._now)
+        if self.server_state.tasks:
+            self._on_cut(len(self.server_state.tasks))
+            for task in list(self.server_state.tasks):
+                task.cancel()
+            await self._finished(_FAREWELL)
+        await self._sent()
+        await self.lifespan.shutdown()
+
+    async def _finished(self, patience: float, unless: asyncio.Event | None = None) -> None:
+        """Waits until no request is open, for at most `patience` seconds, `unless` it is set."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        waiting = asyncio.ensure_future(unless.wait()) if unless else None
+        while (tasks := set(self.server_state.tasks)) and loop.time() < until:
+            watched: set[asyncio.Future[Any]] = {*tasks, waiting} if waiting else {*tasks}
+            await asyncio.wait(
+                watched, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if waiting and waiting.done():
+                break
+            await asyncio.sleep(0)  # the set is emptied by callbacks
+        if waiting:
+            waiting.cancel()
+
+    async def _sent(self) -> None:
+        """Gives the last bytes a moment to leave; whoever does not read them is not waited for."""
+        until = asyncio.get_running_loop().time() + _FAREWELL
+        while self.server_state.connections and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.01)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """While the block runs, Ctrl+C and a request to end stop the server instead of Python."""
+        loop = asyncio.get_running_loop()
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self.stop)
+
+        before: dict[int, Any] = {}
+        for number in _SIGNALS:
+            # Outside the main thread there are no signals to listen to.
+            with contextlib.suppress(ValueError):
+                before[number] = signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _best_http() -> Any:
+    try:
+        import httptools  # noqa: F401  # uvicorn imports it again by itself
+    except ImportError:
+        return "auto"
+    return "httptools"

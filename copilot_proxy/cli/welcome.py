@@ -1,0 +1,143 @@
+"""The block that tells how to use the server, and the word to whoever starts it first."""
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from copilot_proxy import __version__
+from copilot_proxy.cli.prices import is_included, price_text
+
+if TYPE_CHECKING:
+    from copilot_proxy.catalogue import Catalogue, Model
+    from copilot_proxy.settings import Settings
+
+_SHOWN: Final = 3
+_NOTICE_FILE: Final = "notice-shown"
+_KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
+_FAULT: Final = "rate_limited"
+_NOTICE: Final = (
+    "This is said once. copilot-proxy is not made or endorsed by GitHub. It speaks to Copilot the "
+    "way editors do, as you and with your subscription: GitHub's terms apply, so keep it to "
+    "yourself and use it as a person would."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Welcome:
+    """What a person needs to know to send the first request."""
+
+    settings: "Settings"
+    address: str
+    """Without ``/v1``."""
+    catalogue: "Catalogue | None"
+    """None while the list of models cannot be had."""
+    account: str | None = None
+    simulator: str | None = None
+    """The simulator's address, if it answers."""
+
+    def text(self) -> str:
+        """The block, for a person."""
+        rows = [("Base URL", typer.style(f"{self.address}/v1", bold=True)), ("API key", self._key())]
+        if self.account:
+            rows.append(("Account", self.account))
+        if models := self._models():
+            shown = ", ".join(map(_with_price, models))
+            rows.append(("Models", f"{shown}; all of them: copilot-proxy models"))
+        lines = [f"copilot-proxy {__version__} is ready.", ""]
+        lines += [f"  {name:<10} {value}" for name, value in rows]
+        lines += ["", "  Try it:", f"  {self.curl()}", ""]
+        if self.simulator:
+            lines += [f"  {line}" for line in self._simulated(self.simulator)] + [""]
+        return "\n".join([*lines, "  Stop with Ctrl+C.", ""])
+
+    def fields(self) -> dict[str, Any]:
+        """The same, for a program."""
+        return {
+            "event": "ready",
+            "version": __version__,
+            "base_url": f"{self.address}/v1",
+            "key_required": bool(self.settings.api_key),
+            "models": [model.id for model in self._models()],
+            "simulated": self.simulator is not None,
+        }
+
+    def curl(self) -> str:
+        """A command line that gets a first answer."""
+        models = self._models()
+        body = json.dumps(
+            {
+                "model": models[0].id if models else "default",
+                "messages": [{"role": "user", "content": "Say hi"}],
+            },
+            separators=(",", ":"),
+        )
+        key = f'-H "Authorization: Bearer {self._placeholder()}" ' if self.settings.api_key else ""
+        return f"curl {self.address}/v1/chat/completions {key}-d {_quoted(body)}"
+
+    def _key(self) -> str:
+        if not self.settings.api_key:
+            return "none needed; clients that insist on one may send any text"
+        source = self.settings.sources.get("api_key", "default")
+        source = "--api-key" if source == "flag" else source
+        return f"required, as Authorization: Bearer KEY or x-api-key: KEY; it is set by {source}"
+
+    def _placeholder(self) -> str:
+        is_set = self.settings.sources.get("api_key") == _KEY_VARIABLE and sys.platform != "win32"
+        return f"${_KEY_VARIABLE}" if is_set else "KEY"
+
+    def _models(self) -> "list[Model]":
+        return [] if self.catalogue is None else suggest(self.catalogue, self.settings)
+
+    def _simulated(self, simulator: str) -> Iterable[str]:
+        yield "Simulated: no account is used, and no model reads what you send."
+        yield f"The simulator is at {simulator}. Make its next answer fail with:"
+        yield f"curl -X PUT {simulator}/_simulator/faults/{_FAULT} -d {_quoted(_ONCE)}"
+        yield "More such faults: copilot-proxy simulate --list-faults"
+
+
+_ONCE: Final = '{"times":1}'
+
+
+def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
+    """Up to three models to begin with: the default, one that costs nothing, one of another kind."""
+    usable = [
+        model for model in catalogue if model.speaks_chat_completions and not model.needs_enabling
+    ]
+    usable.sort(key=lambda model: not model.is_picked)
+    default = catalogue.default(settings.default_model)
+    chosen = [default] if default in usable else []
+    chosen += [model for model in usable if is_included(model) and model not in chosen][:1]
+    for model in usable:
+        if model.vendor not in {one.vendor for one in chosen}:
+            chosen.append(model)
+    chosen += [model for model in usable if model not in chosen]
+    return [model for model in chosen if model is not None][:_SHOWN]
+
+
+def first_time_notice(data_dir: Path) -> str | None:
+    """The notice if it has not been shown to this person yet; from now on it has."""
+    marker = data_dir / _NOTICE_FILE
+    if marker.exists():
+        return None
+    with suppress(OSError):  # a folder that cannot be written only means to be told again
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        marker.touch()
+    return _NOTICE
+
+
+def _with_price(model: "Model") -> str:
+    price = price_text(model)
+    return f"{model.id} ({price})" if price else model.id
+
+
+def _quoted(body: str) -> str:
+    """JSON as one word of the shell."""
+    if sys.platform == "win32":
+        return '"' + body.replace('"', '\\"') + '"'
+    return f"'{body}'"

@@ -1,0 +1,165 @@
+"""Tokens that come with a request."""
+
+import httpx
+import pytest
+
+from copilot_proxy.auth.caller_tokens import CallerTokens, GivenToken
+from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotAuth
+from copilot_proxy.auth.github import GitHub
+from copilot_proxy.errors import NotSignedIn, RequestError, SignInError
+from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.simulator.server import Simulator
+from copilot_proxy.simulator.state import SIMULATED_TOKEN
+
+NOW = 1_795_000_000
+CLOCK = Clock(lambda: 1000.0, lambda: float(NOW))
+
+
+def copilot(exp: object = NOW + 1000, proxy: str = "proxy.individual.githubcopilot.com") -> str:
+    return f"tid=1;exp={exp};sku=yearly;proxy-ep={proxy}:ff"
+
+
+@pytest.fixture
+def callers(client: httpx.AsyncClient, settings: Settings) -> CallerTokens:
+    """Against the simulator."""
+    return CallerTokens(GitHub(client, settings), settings, clock=CLOCK)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer sk-local",
+        "sk-local",
+        "Basic dXNlcjpwYXNz",
+        "ghp_own",
+        "Bearer github_pat_own",
+    ],
+)
+async def test_what_is_no_token_of_githubs_is_none(
+    callers: CallerTokens, value: str | None
+) -> None:
+    """The server's own sign-in is used then."""
+
+    assert callers.for_header(value) is None
+
+
+@pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "token {}", "{}", " Bearer  {} "])
+async def test_a_github_token_gets_its_own_exchange(
+    callers: CallerTokens, simulator: Simulator, form: str
+) -> None:
+    """With any scheme or none, as clients send keys."""
+    source = callers.for_header(form.format(SIMULATED_TOKEN))
+
+    assert source is not None
+    assert (await source.token()).api_url == simulator.url
+
+
+async def test_one_caller_is_exchanged_once(callers: CallerTokens, simulator: Simulator) -> None:
+    """Every request of the same caller shares the token."""
+    for _ in range(3):
+        source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
+        assert source is not None
+        await source.token()
+
+    assert 1 == simulator.state.exchanges
+
+
+async def test_a_bad_caller_token_does_not_hammer_github(
+    callers: CallerTokens, simulator: Simulator
+) -> None:
+    """It is refused from memory, with a hint for whoever sent it."""
+    for _ in range(5):
+        source = callers.for_header("Bearer gho_unknown")
+        assert source is not None
+        with pytest.raises(NotSignedIn) as caught:
+            await source.token()
+
+    assert 1 == len(simulator.state.requests)
+    assert "It came in the request" in str(caught.value.hint)
+
+
+async def test_the_number_of_callers_is_bounded(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """The least recently used is forgotten, and no token is kept as a key."""
+    callers = CallerTokens(GitHub(client, settings), settings, clock=CLOCK, limit=2)
+    first, second = callers.for_header("ghu_one"), callers.for_header("ghu_two")
+    assert first is callers.for_header("ghu_one")
+    callers.for_header("ghu_three")
+
+    assert first is callers.for_header("ghu_one")
+    assert second is not callers.for_header("ghu_two")
+    assert all(b"ghu_" not in key for key in callers._sources)
+
+
+@pytest.fixture
+def real(client: httpx.AsyncClient) -> CallerTokens:
+    """With GitHub's own addresses; nothing is sent there."""
+    settings = Settings()
+    return CallerTokens(GitHub(client, settings), settings, clock=CLOCK)
+
+
+async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
+    """Its host comes from inside it."""
+    source = real.for_header(f"Bearer {copilot()}")
+
+    assert isinstance(source, GivenToken)
+    token = await source.token()
+    assert f"Bearer {copilot()}" == token.authorization
+    assert "https://api.individual.githubcopilot.com" == token.api_url
+    assert "yearly" == token.sku
+    assert AuthState("unknown", None, None) == source.state()
+
+
+async def test_a_copilot_token_cannot_be_renewed_here(real: CallerTokens) -> None:
+    """Only whoever sent it can get another."""
+    source = real.for_header(copilot())
+    assert source is not None
+    with pytest.raises(RequestError) as caught:
+        await source.renew(await source.token())
+
+    assert (401, "caller_token_refused") == (caught.value.status, caught.value.code)
+
+
+@pytest.mark.parametrize("exp", [NOW - 61, 0, "soon"])
+async def test_an_expired_copilot_token_is_refused(real: CallerTokens, exp: object) -> None:
+    """Without asking Copilot."""
+    with pytest.raises(RequestError, match="has expired") as caught:
+        real.for_header(copilot(exp))
+
+    assert 401 == caught.value.status
+
+
+async def test_a_clock_that_is_a_little_fast_refuses_nothing(real: CallerTokens) -> None:
+    """Copilot itself decides in the last minute."""
+
+    assert real.for_header(copilot(NOW - 59)) is not None
+
+
+async def test_a_copilot_token_for_a_strange_host_is_refused(real: CallerTokens) -> None:
+    """Requests, with all they hold, go to GitHub only."""
+    with pytest.raises(SignInError, match="neither GitHub's nor in your settings"):
+        real.for_header(copilot(proxy="proxy.evil.example"))
+
+
+async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.AsyncClient) -> None:
+    """As for every other token."""
+    settings = load_settings(environ={"COPILOT_PROXY_COPILOT_API_URL": "http://127.0.0.1:9"})
+    callers = CallerTokens(GitHub(client, settings), settings, clock=CLOCK)
+    source = callers.for_header(copilot(proxy="proxy.evil.example"))
+    assert source is not None
+
+    assert "http://127.0.0.1:9" == (await source.token()).api_url
+
+
+async def test_the_clock_is_the_machines_unless_told(client: httpx.AsyncClient) -> None:
+    """A real token of the past has expired."""
+    settings = Settings()
+    callers = CallerTokens(GitHub(client, settings), settings)
+    with pytest.raises(RequestError):
+        callers.for_header(copilot(1))
+    assert isinstance(callers.for_header("ghu_x"), CopilotAuth)

@@ -1,0 +1,80 @@
+"""Builds the wheel, installs it in a fresh environment, and uses it there as a person would.
+
+What is tested from a checkout may work only there: a file missing in the wheel, a dependency that
+only the tests have. Run with: make wheel
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*command: str | Path, **more: str) -> str:
+    """What the command prints; its failure is ours."""
+    environment = {**os.environ, **more}
+    done = subprocess.run(
+        [str(part) for part in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=600,
+    )
+    if done.returncode:
+        sys.exit(f"{command} failed:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def build(folder: Path) -> Path:
+    """The wheel, built from a copy of the sources by way of the source distribution."""
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    return next(folder.glob("*.whl"))
+
+
+def check_files(wheel: Path) -> None:
+    """The wheel holds the package with its data, and nothing else."""
+    names = zipfile.ZipFile(wheel).namelist()
+    strange = [n for n in names if not n.startswith(("copilot_proxy/", "g_copilot_proxy-"))]
+    if strange:
+        sys.exit(f"the wheel holds more than the package: {strange}")
+    packed = {name for name in names if name.startswith("copilot_proxy/")}
+    tracked = run("git", "-C", ROOT, "ls-files", "copilot_proxy").split()
+    missing = sorted(set(tracked) - packed)
+    if missing:
+        sys.exit(f"the wheel lacks {missing}")
+
+
+def main() -> None:
+    """Build, install, run."""
+    folder = Path(tempfile.mkdtemp(prefix="copilot-proxy-wheel-"))
+    try:
+        wheel = build(folder)
+        check_files(wheel)
+        venv.create(folder / "env", with_pip=True)
+        scripts = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+        run(scripts / "python", "-m", "pip", "install", "--quiet", wheel)
+        home = {"HOME": str(folder), "COPILOT_PROXY_HOME_DIR": str(folder / "home")}
+        version = run(scripts / "copilot-proxy", "--version", **home)
+        if not version.startswith("g-copilot-proxy "):
+            sys.exit(f"--version says {version!r}")
+        run(scripts / "g-copilot-proxy", "--help", **home)
+        answer = run(scripts / "copilot-proxy", "chat", "--simulate", "ping", **home)
+        if "ping" not in answer:
+            sys.exit(f"chat --simulate says {answer!r}")
+        models = run(scripts / "copilot-proxy", "models", "--simulate", "--json", **home)
+        if '"gpt-4o"' not in models:
+            sys.exit("models --simulate does not list gpt-4o")
+        print(f"{wheel.name}: installs, lists models and answers")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

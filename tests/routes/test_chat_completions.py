@@ -1,0 +1,432 @@
+"""Chat completions over HTTP: what goes upstream, what comes back, and how a stream behaves."""
+
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.recorder import Record as Asked
+from tests.conftest import Proxy, settings_at
+
+PATH = "/v1/chat/completions"
+
+
+def chat(text: str = "Hello", **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
+
+
+def asked(simulator: Simulator) -> list[Asked]:
+    """The chat requests that reached Copilot."""
+    return [r for r in simulator.state.requests if r.path == "/chat/completions"]
+
+
+def events(answer: httpx.Response) -> list[Any]:
+    """The events of a stream; its end mark and comments as they stand."""
+    blocks = [block for block in answer.text.split("\n\n") if block]
+    return [
+        json.loads(block[6:]) if block.startswith("data: {") else block.removeprefix("data: ")
+        for block in blocks
+    ]
+
+
+def test_headers_of_a_stream(proxy: Proxy) -> None:
+    """A stream says what it is, is not cached or buffered, and ends with [DONE]."""
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(stream=True))
+
+    assert "text/event-stream; charset=utf-8" == answer.headers["content-type"]
+    assert "no-cache" == answer.headers["cache-control"]
+    assert "no" == answer.headers["x-accel-buffering"]
+    assert "chat_completions" == answer.headers["x-copilot-proxy-route"]
+    assert "rem=" in answer.headers["x-quota-snapshot-premium_interactions"]
+    assert answer.text.endswith("data: [DONE]\n\n")
+
+
+def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None:
+    """A client hears in a header which of its parameters were dropped or renamed."""
+    with proxy.client() as client:
+        answer = client.post(
+            PATH, json=chat(model="gpt-5-mini", max_tokens=50, service_tier="auto", store=True)
+        )
+
+    notes = answer.headers["x-copilot-proxy-notes"]
+    assert 200 == answer.status_code
+    assert all(name in notes for name in ("max_tokens", "service_tier", "store"))
+    body = asked(simulator)[0].body
+    assert 50 == body["max_completion_tokens"]
+    assert not {"max_tokens", "service_tier", "store"} & set(body)
+
+
+def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
+    """Fields that Copilot takes go to it as they came, also such as nobody here knows."""
+    extra = {"temperature": 0.3, "seed": 7, "stop": ["END"], "user": "me", "some_new_field": [1]}
+    with proxy.client() as client:
+        client.post(PATH, json=chat(**extra))
+
+    body = asked(simulator)[0].body
+    assert extra == {name: body[name] for name in extra}
+
+
+@pytest.mark.parametrize(
+    ("messages", "initiator"),
+    [
+        ([{"role": "user", "content": "x"}], "user"),
+        (
+            [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": "y"},
+                {"role": "user", "content": "z"},
+            ],
+            "user",
+        ),
+        (
+            [
+                {"role": "user", "content": "x"},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "a", "content": "1"},
+            ],
+            "agent",
+        ),
+    ],
+)
+def test_initiator(
+    proxy: Proxy, simulator: Simulator, messages: list[dict[str, Any]], initiator: str
+) -> None:
+    """Copilot is told the truth about who asked: the last message decides."""
+    with proxy.client() as client:
+        assert 200 == client.post(PATH, json={"model": "gpt-4o", "messages": messages}).status_code
+
+    assert initiator == asked(simulator)[0].initiator
+
+
+def test_identity(proxy: Proxy, simulator: Simulator) -> None:
+    """Copilot hears our own name, and the versions that it wants to hear."""
+    with proxy.client() as client:
+        client.post(PATH, json=chat())
+
+    headers = asked(simulator)[0].headers
+    assert headers["user-agent"].startswith("g-copilot-proxy/")
+    assert headers["editor-version"].startswith("vscode/")
+    assert "vscode-chat" == headers["copilot-integration-id"]
+    assert headers["authorization"].startswith("Bearer tid=")
+
+
+def test_client_headers_stay_here(proxy: Proxy, simulator: Simulator) -> None:
+    """What a client sends in headers, its key above all, does not reach Copilot."""
+    with proxy.client() as client:
+        client.post(
+            PATH,
+            json=chat(),
+            headers={"authorization": "Bearer my-own-key", "x-initiator": "agent", "x-foo": "1"},
+        )
+
+    headers = asked(simulator)[0].headers
+    assert "my-own-key" not in str(headers)
+    assert "x-foo" not in headers
+    assert "user" == headers["x-initiator"]
+
+
+def test_wrong_api_is_explained(proxy: Proxy, simulator: Simulator) -> None:
+    """A model that Copilot does not serve on this API gets a reason and costs no request."""
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(model="gpt-5.5"))
+
+    error = answer.json()["error"]
+    assert (400, "unsupported_api_for_model") == (answer.status_code, error["code"])
+    assert error["hint"]
+    assert [] == asked(simulator)
+
+
+def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
+    """A model that cannot converse is refused by name."""
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(model="text-embedding-3-small"))
+
+    assert (400, "model") == (answer.status_code, answer.json()["error"]["param"])
+
+
+def test_unknown_model(proxy: Proxy, simulator: Simulator) -> None:
+    """An unknown model is a 404 that names near ones, after a look at a fresh list."""
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(model="gpt-4.11"))
+
+    error = answer.json()["error"]
+    assert (404, "model_not_found") == (answer.status_code, error["code"])
+    assert "gpt-4.1" in error["hint"]
+    assert [] == asked(simulator)
+
+
+def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
+    """A model whose terms nobody has accepted is refused with the page where that is done."""
+    disabled = next(
+        m["id"]
+        for m in simulator.state.catalogue
+        if m.get("policy", {}).get("state") == "disabled"
+        and "/chat/completions" in m.get("supported_endpoints", ["/chat/completions"])
+    )
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(model=disabled))
+        listed = client.get(f"/v1/models/{disabled}").json()
+
+    assert 404 == answer.status_code
+    assert "github.com/settings/copilot" in answer.json()["error"]["hint"]
+    assert "needs_enabling" == listed["state"]
+    assert "github.com/settings/copilot" in listed["enable_url"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("alias", "resolved"),
+    [
+        ("default", "claude-sonnet-4.5"),
+        ("gpt-4", "gpt-4"),
+        ("gpt-4-turbo", "gpt-4.1"),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4.5"),
+        ("claude-3-5-sonnet-20241022", "claude-sonnet-4.5"),
+    ],
+)
+def test_aliases(
+    proxy: Proxy, simulator: Simulator, alias: str, resolved: str, stream: bool
+) -> None:
+    """Names that clients use by habit reach a model, and come back as they were sent."""
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(model=alias, stream=stream))
+
+    assert 200 == answer.status_code
+    assert resolved == asked(simulator)[0].body["model"]
+    first = events(answer)[0] if stream else answer.json()
+    assert alias == first["model"]
+
+
+def test_catalogue_down(proxy: Proxy, simulator: Simulator) -> None:
+    """Without a list of models a request goes on, and Copilot itself decides."""
+    simulator.state.faults.on("models_500")
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat())
+        models = client.get("/v1/models")
+
+    assert 200 == answer.status_code
+    assert models.status_code >= 500
+    assert models.json()["error"]["message"]
+
+
+def test_long_answers_of_claude(proxy: Proxy, simulator: Simulator) -> None:
+    """An answer too long to be had whole from Copilot is had as a stream, and given whole."""
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(model="claude-sonnet-4.5", max_tokens=20_000))
+
+    assert asked(simulator)[0].body["stream"] is True
+    assert "You said: Hello" in answer.json()["choices"][0]["message"]["content"]
+    assert answer.json()["usage"]["completion_tokens"] > 0
+
+
+def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
+    """A client that wants a stream gets one, also of a model that has none."""
+    model = simulator.state.model("gpt-4o")
+    assert model is not None
+    model["capabilities"]["supports"]["streaming"] = False
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(stream=True))
+
+    assert asked(simulator)[0].body["stream"] is False
+    frames = events(answer)
+    assert "[DONE]" == frames[-1]
+    assert "stop" == frames[-2]["choices"][0]["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "json_instead_of_sse",
+        "native_claude_body",
+        "one_byte_writes",
+        "split_writes",
+        "crlf",
+        "gzip",
+        "comments",
+        "no_done",
+        "cut_after_finish",
+        "changing_ids",
+        "references",
+        "annotations",
+        "cot_id",
+        "other_model_name",
+        "usage_nowhere",
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
+def test_oddities_do_no_harm(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
+    """However strangely an answer arrives, the client reads the whole of it."""
+    text = "Grüße, 世界 🙂"
+    simulator.state.faults.on(fault, path="/chat/completions")
+    with proxy.client() as client:
+        streamed = events(client.post(PATH, json=chat(text, model=model, stream=True)))
+        whole = client.post(PATH, json=chat(text, model=model)).json()
+
+    assert "[DONE]" == streamed[-1]
+    assert "stop" == streamed[-2]["choices"][0]["finish_reason"]
+    parts = [event["choices"][0]["delta"].get("content", "") for event in streamed[:-1]]
+    assert "".join(parts) == whole["choices"][0]["message"]["content"]
+    assert text in "".join(parts)
+    assert {"chat.completion.chunk"} == {event["object"] for event in streamed[:-1]}
+    assert 1 == len({event["id"] for event in streamed[:-1]})
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("empty_stream", "upstream_broken"),
+        ("filter_chunk_only", "upstream_broken"),
+        ("html_instead", "upstream_broken"),
+        ("cut_after_headers", "upstream_broken"),
+        ("error_first_chunk", None),
+    ],
+)
+def test_failures_before_the_first_word(
+    proxy: Proxy, simulator: Simulator, fault: str, code: str | None
+) -> None:
+    """An accepted request without an answer is an HTTP error that no SDK repeats by itself."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    with proxy.client() as client:
+        answer = client.post(PATH, json=chat(stream=True))
+
+    assert answer.status_code >= 400
+    assert "false" == answer.headers["x-should-retry"]
+    if code is not None:
+        assert code == answer.json()["error"]["code"]
+    assert 1 == len(asked(simulator))
+
+
+@pytest.mark.parametrize("fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_utf8"])
+def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) -> None:
+    """What came so far is kept, an error event says the rest, and no finish is made up."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    with proxy.client() as client:
+        frames = events(client.post(PATH, json=chat("Write 30 words", stream=True)))
+
+    *chunks, error, done = frames
+    assert "[DONE]" == done
+    assert error["error"]["message"]
+    assert {"message", "type", "param", "code", "request_id"} <= set(error["error"])
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks)
+    assert all(c["choices"][0]["finish_reason"] is None for c in chunks)
+    record = proxy.wait_for_record()
+    assert record.error
+    assert record.first_token is not None
+
+
+@pytest.mark.parametrize("fault", ["stall_before_headers", "stall_mid_stream"])
+def test_keep_alive(simulator: Simulator, fault: str) -> None:
+    """A client of a silent stream is told every moment that it is still alive."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    settings = settings_at(simulator, header_grace="0.05", keep_alive="0.05")
+    with (
+        Proxy(settings) as proxy,
+        proxy.client() as client,
+        client.stream("POST", PATH, json=chat(stream=True)) as answer,
+    ):
+        assert 200 == answer.status_code
+        lines = answer.iter_lines()
+        comments = [line for line in (next(lines) for _ in range(12)) if line.startswith(":")]
+
+    assert [": keep-alive"] == sorted(set(comments))
+    assert len(comments) >= 3
+
+
+def test_failure_after_the_grace_period(simulator: Simulator) -> None:
+    """A failure that is late for a status of its own comes as an event."""
+    simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.5")
+    simulator.state.faults.on("end_early", path="/chat/completions")
+    with (
+        Proxy(settings_at(simulator, header_grace="0.05")) as proxy,
+        proxy.client() as client,
+    ):
+        answer = client.post(PATH, json=chat(stream=True))
+
+    frames = events(answer)
+    assert 200 == answer.status_code
+    assert ": keep-alive" == frames[0]
+    assert "error" in frames[-2]
+
+
+@pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) -> None:
+    """When the client leaves, Copilot is left at once: nothing goes on being billed."""
+    simulator.state.pace = 0.05
+    if fault is not None:
+        simulator.state.faults.on(fault, path="/chat/completions")
+    body = json.dumps(chat("Write 500 words", stream=stream)).encode()
+    with Proxy(settings_at(simulator)) as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+            conn.sendall(head.encode() + body)
+            call = simulator.state.recorder.wait_for(lambda r: r.path == "/chat/completions")
+            if stream and fault != "stall_before_headers":
+                assert conn.recv(1)
+
+        assert call.done.wait(1.0), "upstream is still being read a second later"
+        record = proxy.wait_for_record()
+
+    assert call.closed_by_client
+    assert record.client_gone
+
+
+def test_records(proxy: Proxy) -> None:
+    """The record of a request has its counts and times, and none of its words."""
+    with proxy.client() as client:
+        client.post(PATH, json=chat("a secret thought", stream=True))
+        client.post(PATH, json=chat(model="nope"))
+    answered, refused = proxy.wait_for_record(1), proxy.wait_for_record(2)
+
+    assert ("gpt-4o", 200, True, "user") == (
+        answered.model,
+        answered.status,
+        answered.stream,
+        answered.initiator,
+    )
+    assert answered.usage is not None
+    assert answered.usage["total_tokens"] > 0
+    assert answered.first_token is not None
+    assert 0 < answered.first_token <= answered.duration
+    assert "secret thought" not in repr(answered)
+    assert (404, "model_not_found") == (refused.status, refused.error)
+
+
+def test_openapi_describes_the_shapes(proxy: Proxy) -> None:
+    """The document names the real request and answer, and every reference in it resolves."""
+    with proxy.client() as client:
+        document = client.get("/schema/openapi.json").json()
+        page = client.get("/schema")
+
+    operation = document["paths"]["/v1/chat/completions"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert {"$ref": "#/components/schemas/ChatCompletionRequest"} == body
+    schemas = document["components"]["schemas"]
+    assert {"model", "messages", "tools", "stream"} <= set(
+        schemas["ChatCompletionRequest"]["properties"]
+    )
+    references = set(_references(document))
+    assert references <= {f"#/components/schemas/{name}" for name in schemas}
+    assert "ChatCompletionRequest" in page.text
+    assert "<script" not in page.text
+
+
+def _references(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return own + [ref for child in value.values() for ref in _references(child)]
+    if isinstance(value, list):
+        return [ref for child in value for ref in _references(child)]
+    return []

@@ -1,0 +1,365 @@
+"""How each vendor answers chat completions, streamed and whole."""
+
+import json
+
+import pytest
+
+MODELS = {
+    "azure": "gpt-4o",
+    "claude": "claude-sonnet-4.5",
+    "gemini": "gemini-3.5-flash",
+}
+ASK = "Weather in Paris and London, please"
+
+
+def calls_of(chunks):
+    """Tool call fragments of a stream, in their order."""
+    return [
+        fragment
+        for chunk in chunks
+        if isinstance(chunk, dict)
+        for choice in chunk["choices"] or []
+        for fragment in choice["delta"].get("tool_calls") or []
+    ]
+
+
+def text_of(chunks):
+    """The words of a stream."""
+    return "".join(
+        choice["delta"].get("content") or ""
+        for chunk in chunks
+        if isinstance(chunk, dict)
+        for choice in chunk["choices"] or []
+    )
+
+
+def finishes(chunks):
+    return [
+        choice["finish_reason"]
+        for chunk in chunks
+        if isinstance(chunk, dict)
+        for choice in chunk["choices"] or []
+        if choice.get("finish_reason")
+    ]
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_a_stream_says_what_the_whole_answer_says(copilot, model):
+    """Both forms carry the same words, end with one finish, and the stream with [DONE]."""
+    chunks = copilot.chunks(model=model)
+    assert copilot.said(model=model) == text_of(chunks)
+    assert (["stop"], "[DONE]") == (finishes(chunks), chunks[-1])
+    assert len(chunks) > 5
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_streams_are_labelled(copilot, model):
+    """A stream is an event stream with data lines only."""
+    answer = copilot.chat(model=model, stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert {"data"} == {line.split(":")[0] for line in answer.text.splitlines() if line}
+    assert "x-quota-snapshot-premium_interactions" in answer.headers
+
+
+def test_azure_whole_answers_lack_and_add(copilot):
+    """No `object`, no `logprobs`; padding, filters, fingerprint and a dated model instead."""
+    body = copilot.chat().json()
+    assert "object" not in body
+    choice = body["choices"][0]
+    assert {"finish_reason", "index", "content_filter_results", "message"} == set(choice)
+    assert {"content", "padding", "role"} == set(choice["message"])
+    assert ("gpt-4o-2024-11-20", True) == (body["model"], body["id"].startswith("chatcmpl-"))
+    assert {"prompt_filter_results", "system_fingerprint", "copilot_usage"} <= set(body)
+    usage = body["usage"]
+    assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"]
+
+
+def test_azure_tool_calls_have_no_content(copilot, weather_tool):
+    """With calls the content is missing, not null, and the filters are empty."""
+    choice = copilot.chat(ASK, tools=[weather_tool]).json()["choices"][0]
+    assert "content" not in choice["message"]
+    assert ({}, "tool_calls") == (choice["content_filter_results"], choice["finish_reason"])
+    assert 2 == len(choice["message"]["tool_calls"])
+
+
+def test_azure_streams_begin_without_choices(copilot):
+    """The first chunk has no choices and an empty id; later chunks have no `object`."""
+    chunks = copilot.chunks()
+    assert ([], "", 0) == (chunks[0]["choices"], chunks[0]["id"], chunks[0]["created"])
+    assert "prompt_filter_results" in chunks[0]
+    assert not any("object" in chunk for chunk in chunks[1:-1])
+    assert not any("finish_reason" in chunk["choices"][0] for chunk in chunks[1:-2])
+    assert {"usage", "copilot_usage"} <= set(chunks[-2])
+    assert 1 == sum("usage" in chunk for chunk in chunks[:-1])
+
+
+def test_azure_gives_usage_in_openais_form_when_asked(copilot):
+    """With include_usage: typed chunks, a null usage on each, and one last chunk for it."""
+    chunks = copilot.chunks(stream_options={"include_usage": True})
+    assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
+    assert {None} == {chunk["usage"] for chunk in chunks[1:-2]}
+    assert ([], True) == (chunks[-2]["choices"], chunks[-2]["usage"]["total_tokens"] > 0)
+    assert all("finish_reason" in chunk["choices"][0] for chunk in chunks[1:-2])
+
+
+def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
+    """Id and name come once, then fragments by index."""
+    fragments = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
+    first = [one for one in fragments if "id" in one]
+    assert [0, 1] == [one["index"] for one in first]
+    assert [""] * 2 == [one["function"]["arguments"] for one in first]
+    joined = ["".join(f["function"]["arguments"] for f in fragments if f["index"] == i) for i in (0, 1)]
+    assert [{"city": "Paris"}, {"city": "London"}] == [json.loads(one) for one in joined]
+
+
+def test_azure_answers_several_choices(copilot):
+    """GPT honours n, whole and streamed."""
+    assert [0, 1] == [one["index"] for one in copilot.chat(n=2).json()["choices"]]
+    chunks = copilot.chunks(n=2)
+    indices = {choice["index"] for chunk in chunks[:-1] for choice in chunk["choices"]}
+    assert ({0, 1}, ["stop"] * 2) == (indices, finishes(chunks))
+
+
+def test_claude_splits_one_answer_over_choices(copilot, weather_tool):
+    """Text and each call in a choice of its own, without an index, all with the same finish."""
+    body = copilot.chat(ASK, MODELS["claude"], tools=[weather_tool]).json()
+    assert 3 == len(body["choices"])
+    assert ["tool_calls"] * 3 == [one["finish_reason"] for one in body["choices"]]
+    assert not any("index" in choice for choice in body["choices"])
+    assert [False, True, True] == ["tool_calls" in one["message"] for one in body["choices"]]
+    assert (36, False) == (len(body["id"]), "object" in body)
+    ids = [one["message"]["tool_calls"][0]["id"] for one in body["choices"][1:]]
+    assert [True] * 2 == [one.startswith("tooluse_") for one in ids]
+
+
+def test_claude_calls_begin_without_arguments(copilot, weather_tool):
+    """The first fragment has no `arguments` at all, the next an empty one; the type repeats."""
+    fragments = calls_of(copilot.chunks(ASK, MODELS["claude"], tools=[weather_tool]))
+    assert {"name": "get_weather"} == fragments[0]["function"]
+    assert {"function": {"arguments": ""}, "index": 0, "type": "function"} == fragments[1]
+    assert 2 == sum("id" in one for one in fragments)
+    assert {"function"} == {one["type"] for one in fragments}
+
+
+def test_claude_reasons_when_asked(copilot):
+    """Reasoning comes as text and a signature before the answer, and only when asked for."""
+    chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="high")
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
+    assert "Reading" in "".join(delta.get("reasoning_text", "") for delta in deltas)
+    assert 1 == sum("reasoning_opaque" in delta for delta in deltas)
+    body = copilot.chat(model="claude-sonnet-4", thinking_budget=2000).json()
+    assert {"reasoning_text", "reasoning_opaque"} <= set(body["choices"][0]["message"])
+    plain = copilot.chat(model="claude-sonnet-4").json()
+    assert {"content", "role"} == set(plain["choices"][0]["message"])
+
+
+def test_claude_says_little_without_a_limit(copilot):
+    """Without max_tokens Claude stops early, GPT does not."""
+    assert ["length"] == finishes(copilot.chunks("Count to 9000", MODELS["claude"]))
+    assert ["stop"] == finishes(copilot.chunks("Count to 9000", max_tokens=16000))
+    claude = copilot.chunks("Count to 9000", MODELS["claude"], max_tokens=20000)
+    assert ["stop"] == finishes(claude)
+
+
+def test_gemini_sends_a_usage_on_every_chunk(copilot):
+    """All zeros until the last; reasoning at the top level; the total counts it."""
+    chunks = copilot.chunks(model=MODELS["gemini"])[:-1]
+    assert {0} == {chunk["usage"]["total_tokens"] for chunk in chunks[:-1]}
+    usage = chunks[-1]["usage"]
+    assert usage["reasoning_tokens"] > 0
+    assert (
+        usage["prompt_tokens"] + usage["completion_tokens"] + usage["reasoning_tokens"]
+        == usage["total_tokens"]
+    )
+
+
+def test_gemini_calls_are_whole_and_come_with_the_finish(copilot, weather_tool):
+    """One delta carries every call, the signature and the finish."""
+    chunks = copilot.chunks(ASK, MODELS["gemini"], tools=[weather_tool])[:-1]
+    assert "reasoning_text" in chunks[0]["choices"][0]["delta"]
+    last = chunks[-1]["choices"][0]
+    assert "tool_calls" == last["finish_reason"]
+    assert {"content", "role", "tool_calls", "reasoning_opaque"} == set(last["delta"])
+    assert [0, 1] == [one["index"] for one in last["delta"]["tool_calls"]]
+    message = copilot.chat(ASK, MODELS["gemini"], tools=[weather_tool]).json()["choices"][0]["message"]
+    assert {"content", "role", "tool_calls", "reasoning_text", "reasoning_opaque"} == set(message)
+
+
+def test_gpt5_reasons_in_secret(copilot):
+    """Only the count of the reasoning tokens is shown."""
+    usage = copilot.chat(model="gpt-5-mini").json()["usage"]
+    assert usage["completion_tokens_details"]["reasoning_tokens"] > 0
+    quiet = copilot.chat(model="gpt-5.1", reasoning_effort="none").json()["usage"]
+    assert "reasoning_tokens" not in quiet["completion_tokens_details"]
+
+
+def test_what_was_cached_is_told(copilot):
+    """A long conversation finds most of its prompt in the cache."""
+    said = {"role": "assistant", "content": "Well."}
+    messages = [{"role": "user", "content": "x" * 8000}, said, {"role": "user", "content": "Hi"}]
+    usage = copilot.chat(messages=messages).json()["usage"]
+    assert 0 < usage["prompt_tokens_details"]["cached_tokens"] < usage["prompt_tokens"]
+
+
+def test_the_price_fits_the_tokens(copilot):
+    """The total of copilot_usage is the sum of its parts at the model's prices."""
+    body = copilot.chat(model="claude-opus-4.7").json()
+    details = body["copilot_usage"]["token_details"]
+    assert {"input": 500_000_000_000, "output": 2500_000_000_000} == {
+        one["token_type"]: one["cost_per_batch"] for one in details
+    }
+    total = sum(one["token_count"] * one["cost_per_batch"] // 1_000_000 for one in details)
+    assert total == body["copilot_usage"]["total_nano_aiu"]
+
+
+@pytest.fixture
+def quirk(simulator):
+    """Switch one quirk on for the next request."""
+
+    def switch(name, value=None):
+        simulator.state.faults.on(name, times=1, value=value)
+
+    return switch
+
+
+@pytest.mark.parametrize(
+    ("name", "indices"),
+    [
+        ("calls_all_zero", [0, 0]),
+        ("calls_from_one", [1, 2]),
+        ("calls_without_index", [None, None]),
+    ],
+)
+@pytest.mark.parametrize("model", MODELS.values())
+def test_calls_can_be_numbered_wrongly(copilot, quirk, weather_tool, name, indices, model):
+    """All zero, from one, or not at all: the ids still tell the calls apart."""
+    quirk(name)
+    fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
+    assert indices == [one.get("index") for one in fragments if "id" in one]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
+def test_calls_can_come_whole_or_in_other_choices(copilot, quirk, weather_tool, model):
+    """A call may be complete in one delta, or stand in a second choice."""
+    quirk("whole_calls")
+    fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
+    assert ['{"city":"Paris"}', '{"city":"London"}'] == [
+        one["function"]["arguments"] for one in fragments
+    ]
+    quirk("calls_split_choices")
+    chunks = copilot.chunks(ASK, model, tools=[weather_tool])
+    places = {
+        choice["index"]
+        for chunk in chunks[:-1]
+        for choice in chunk["choices"]
+        if choice["delta"].get("tool_calls")
+    }
+    assert {1} == places
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+@pytest.mark.parametrize(
+    ("name", "finish"),
+    [
+        ("stop_despite_calls", "stop"),
+        ("finish_error", "error"),
+        ("finish_length", "length"),
+        ("content_filter", "content_filter"),
+    ],
+)
+def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish):
+    """Any finish can be ordered, whole and streamed."""
+    quirk(name)
+    assert [finish] == finishes(copilot.chunks(ASK, model, tools=[weather_tool]))
+    quirk(name)
+    body = copilot.chat("Hi", model).json()
+    expected = "stop" if name == "stop_despite_calls" else finish
+    assert expected == body["choices"][0]["finish_reason"]
+
+
+def test_filtered_answers_say_why(copilot, quirk):
+    """With content_filter the filter results name what was found."""
+    quirk("content_filter")
+    chunks = copilot.chunks()
+    found = chunks[0]["prompt_filter_results"][0]["content_filter_results"]
+    assert found["violence"]["filtered"]
+
+
+def test_arguments_can_be_spoiled(copilot, quirk, weather_tool):
+    """They may be cut off, or never end."""
+    quirk("broken_arguments")
+    spoiled = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
+    assert '{"location": "Par' == "".join(
+        one["function"]["arguments"] for one in spoiled if one["index"] == 0
+    )
+    quirk("runaway_arguments", 50)
+    endless = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
+    assert any("\n\t\r" * 2 in one["function"]["arguments"] for one in endless)
+
+
+def test_a_tool_without_arguments_gets_none(copilot):
+    """No properties, no arguments: the string stays empty to the end."""
+    tool = {"type": "function", "function": {"name": "list_files", "parameters": {"type": "object"}}}
+    for model in MODELS.values():
+        fragments = calls_of(copilot.chunks("list files", model, tools=[tool]))
+        assert {""} == {one["function"].get("arguments", "") for one in fragments}
+
+
+def test_claude_may_answer_in_its_own_shape(copilot, quirk, weather_tool):
+    """The newest Claude may give a whole answer of its native API, without choices."""
+    quirk("native_claude_body")
+    body = copilot.chat(ASK, "claude-opus-4.7", tools=[weather_tool]).json()
+    assert "choices" not in body
+    assert ("message", "tool_use") == (body["type"], body["stop_reason"])
+    quirk("native_claude_body")
+    assert "choices" in copilot.chat().json()
+
+
+def test_reasoning_summaries_of_azure_come_late(copilot, quirk):
+    """cot_summary comes first, cot_id after the finish."""
+    quirk("cot_id")
+    chunks = copilot.chunks(model="gpt-5-mini")
+    assert "cot_id" in chunks[-2]["choices"][0]["delta"]
+    assert any("cot_summary" in chunk["choices"][0]["delta"] for chunk in chunks[1:-1])
+
+
+def test_claude_may_use_other_names_for_its_reasoning(copilot, quirk):
+    """thinking and signature instead of reasoning_text and reasoning_opaque."""
+    quirk("thinking_fields")
+    chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="low")
+    keys = {key for chunk in chunks[:-1] for key in chunk["choices"][0]["delta"]}
+    assert {"thinking", "signature"} <= keys
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_chunks_can_carry_noise(copilot, quirk, model, simulator):
+    """Annotations, references with null choices, changing ids, display names, no words."""
+    quirk("annotations")
+    quirk("references")
+    quirk("changing_ids")
+    quirk("other_model_name")
+    quirk("wordless")
+    chunks = [chunk for chunk in copilot.chunks(model=model)[:-1] if chunk["choices"] != []]
+    assert [None] == [chunk["choices"] for chunk in chunks if not chunk["choices"]]
+    assert any("copilot_annotations" in str(chunk) for chunk in chunks)
+    assert len(chunks) == len({chunk["id"] for chunk in chunks})
+    assert {simulator.state.model(model)["name"]} == {chunk["model"] for chunk in chunks}
+    assert "" == text_of(chunks)
+
+
+def test_usage_can_be_missing(copilot, quirk):
+    """Neither whole nor streamed answers have a usage then."""
+    quirk("usage_nowhere")
+    assert "usage" not in copilot.chat().json()
+    quirk("usage_nowhere")
+    assert not any("usage" in chunk for chunk in copilot.chunks(model="claude-sonnet-4.5")[:-1])
+
+
+def test_json_can_be_fenced_and_forced_tools_ignored(copilot, quirk, weather_tool):
+    """What a model promises it need not keep."""
+    quirk("fenced_json")
+    fenced = copilot.said(response_format={"type": "json_object"})
+    assert "```json" in fenced
+    quirk("ignored_tool_choice")
+    answer = copilot.chat("Hi", tools=[weather_tool], tool_choice="required").json()
+    assert "stop" == answer["choices"][0]["finish_reason"]

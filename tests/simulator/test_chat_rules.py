@@ -1,0 +1,322 @@
+"""What chat completions refuses, and that what is allowed passes."""
+
+import base64
+
+import pytest
+
+USER = {"role": "user", "content": "Hi"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+ASKS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "Sunny"}
+UNMATCHED = "tool_use ids were found without tool_result blocks immediately after"
+
+
+def tool(name="get_weather", **changed):
+    return {
+        "type": "function",
+        "function": {"name": name, "parameters": {"type": "object"}, **changed},
+    }
+
+
+def refused(answer, code="invalid_request_body"):
+    """The message of a refusal with this code."""
+    assert 400 == answer.status_code, answer.text
+    assert code == answer.json()["error"]["code"]
+    return answer.json()["error"]["message"]
+
+
+def picture(media="image/png", data=None, size=16):
+    data = base64.b64encode(b"\0" * size).decode() if data is None else data
+    return {"type": "image_url", "image_url": {"url": f"data:{media};base64,{data}"}}
+
+
+def look(copilot, *parts, model="gpt-4o", vision="true"):
+    body = {"model": model, "messages": [{"role": "user", "content": list(parts)}]}
+    return copilot.post("/chat/completions", body, copilot_vision_request=vision)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": None},
+        {"messages": []},
+        {"messages": "Hi"},
+        {"messages": ["Hi"]},
+        {"messages": [{"role": 1, "content": "Hi"}]},
+        {"messages": [{"role": "user", "content": 5}]},
+        {"messages": [{"role": "user", "content": ["Hi"]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        {"messages": [{"role": "user", "content": None}]},
+        {"messages": [{"role": "user", "content": []}]},
+        {"messages": [{"role": "assistant", "content": None}, USER]},
+        {"messages": [{"role": "robot", "content": "Hi"}]},
+        {"messages": [{"role": "function", "name": "f", "content": "Hi"}]},
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        {"messages": [USER, ASKS | {"tool_calls": ["x"]}, RESULT]},
+        {"messages": [USER, ASKS | {"tool_calls": [{"function": {"name": "f"}}]}, RESULT]},
+        {"messages": [USER, ASKS | {"tool_calls": [{"id": "1", "function": {"name": 1}}]}, RESULT]},
+        {"messages": [USER, ASKS, {"role": "tool", "content": "Sunny"}]},
+        {"temperature": "warm"},
+        {"stream": "yes"},
+        {"max_tokens": True},
+        {"max_tokens": 0},
+        {"n": 0},
+        {"stop": [1]},
+        {"tools": "all"},
+        {"tools": ["get_weather"]},
+        {"tools": [{"type": "web_search"}]},
+        {"tools": [tool(parameters=None)]},
+        {"tools": [tool(parameters={"type": "string"})]},
+        {"tools": [tool("two words")]},
+        {"tools": [tool("x" * 65)]},
+        {"tools": [tool("")]},
+        {"tools": [tool(str(number)) for number in range(129)]},
+        {"tools": [tool()], "tool_choice": "always"},
+        {"tools": [tool()], "tool_choice": {"type": "function", "function": {"name": "other"}}},
+        {"tools": [tool()], "tool_choice": {"type": "function", "function": "get_weather"}},
+        {"tool_choice": "required"},
+        {"prediction": {"type": "content", "content": ""}},
+        {"response_format": {"type": "xml"}},
+        {"response_format": {"type": "json_schema"}},
+        {"thinking_budget": 2000},
+    ],
+)
+def test_invalid_bodies_are_refused(copilot, fields):
+    """Whatever breaks the schema is a 400 invalid_request_body."""
+    refused(copilot.chat(**fields))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff"])
+def test_bodies_that_are_no_json_object_are_refused(copilot, content):
+    """So is a body that is no object at all."""
+    answer = copilot.http.post("/chat/completions", content=content, headers=copilot.headers)
+    assert "invalid request body" == refused(answer)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": 0.2, "top_p": 0.5, "seed": 1, "user": "me", "stop": ["x"], "n": None},
+        {"unknown_field": True, "intent": False},
+        {"max_tokens": 5},
+        {"max_completion_tokens": 5},
+        {"tools": [tool("x" * 64)], "tool_choice": "auto"},
+        {"tools": [tool(str(number)) for number in range(128)]},
+        {"messages": [{"role": "developer", "content": "Be nice"}, USER]},
+        {"messages": [USER, ASKS, RESULT]},
+        {"messages": [USER, ASKS, RESULT, USER]},
+        {"messages": [USER, {"role": "assistant", "content": "Prefix"}]},
+        {"parallel_tool_calls": True, "metadata": {}},
+        {"prediction": {"type": "content", "content": "Hello"}},
+    ],
+)
+def test_good_bodies_pass(copilot, fields):
+    """GPT takes these, and ignores fields that it does not know."""
+    assert 200 == copilot.chat(**fields).status_code
+
+
+@pytest.mark.parametrize("name", ["service_tier", "store"])
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
+def test_service_tier_and_store_are_refused(copilot, name, model):
+    """These two are unknown to every model, and the answer names them."""
+    answer = copilot.chat(model=model, **{name: "auto" if name == "service_tier" else True})
+    assert f"{name} is not supported" == refused(answer, "unsupported_value")
+    assert name == answer.json()["error"]["param"]
+
+
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5.1", "gpt-5.2"])
+def test_gpt5_refuses_max_tokens(copilot, model):
+    """The sentence says which parameter to use instead."""
+    assert (
+        "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead."
+    ) == refused(copilot.chat(model=model, max_tokens=50))
+    assert 200 == copilot.chat(model=model, max_completion_tokens=50).status_code
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_gpt5_takes_only_the_default_temperature(copilot, name):
+    """One is allowed, everything else is not."""
+    assert "Only the default (1)" in refused(copilot.chat(model="gpt-5-mini", **{name: 0.5}))
+    assert 200 == copilot.chat(model="gpt-5-mini", **{name: 1}).status_code
+
+
+def test_efforts_have_to_be_offered(copilot):
+    """The refusal lists the efforts that the model knows."""
+    assert (
+        'reasoning_effort "xhigh" is not supported by model gpt-5-mini; '
+        "supported values: [low medium high]"
+    ) == refused(
+        copilot.chat(model="gpt-5-mini", reasoning_effort="xhigh"), "invalid_reasoning_effort"
+    )
+    assert "supported values: []" in refused(
+        copilot.chat(reasoning_effort="low"), "invalid_reasoning_effort"
+    )
+    assert 200 == copilot.chat(model="gpt-5-mini", reasoning_effort="low").status_code
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "words"),
+    [
+        ("claude-sonnet-4.5", {"temperature": 0.5, "top_p": 0.5}, "cannot both be specified"),
+        ("claude-opus-4.7", {"temperature": 0.5}, "`temperature` is deprecated"),
+        ("claude-sonnet-4.5", {"temperature": 1.5}, "range: 0..1"),
+        ("claude-sonnet-4.5", {"n": 2}, "n > 1"),
+        ("gemini-2.5-pro", {"n": 2}, "n > 1"),
+        ("claude-sonnet-4.5", {"unknown": 1}, "unknown: Extra inputs are not permitted"),
+        ("claude-sonnet-4.5", {"max_tokens": 16001}, "max_tokens: 16001 > 16000"),
+        (
+            "claude-sonnet-4.6",
+            {"messages": [USER, {"role": "assistant", "content": "Well,"}]},
+            "prefill",
+        ),
+        (
+            "claude-sonnet-4",
+            {"messages": [USER, {"role": "assistant", "content": " "}, USER]},
+            "must be non-empty",
+        ),
+        (
+            "claude-sonnet-4",
+            {
+                "messages": [
+                    USER,
+                    {"role": "assistant", "content": [{"type": "text", "text": ""}]},
+                    USER,
+                ]
+            },
+            "must be non-empty",
+        ),
+        (
+            "claude-sonnet-4",
+            {"thinking_budget": 2000, "tools": [tool()], "tool_choice": "required"},
+            "Thinking may not be enabled",
+        ),
+        (
+            "claude-sonnet-4.5",
+            {"messages": [{"role": "developer", "content": "Hi"}, USER]},
+            "unknown role: developer",
+        ),
+        ("gpt-4", {"parallel_tool_calls": True}, "parallel_tool_calls is not supported"),
+        ("mai-code-1", {"stream": True}, "streaming is not supported"),
+        ("acme/llama-4-scout", {"tools": [tool()]}, "tools are not supported"),
+    ],
+)
+def test_vendors_have_rules_of_their_own(copilot, model, fields, words):
+    """What one vendor takes another refuses."""
+    assert words in refused(copilot.chat(model=model, **fields))
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("claude-sonnet-4", {"temperature": 0.5, "top_p": 0.5}),
+        ("claude-sonnet-4.5", {"top_p": 0.5}),
+        ("claude-sonnet-4.5", {"max_tokens": 32000, "stream": True}),
+        ("claude-sonnet-4.5", {"messages": [USER, {"role": "assistant", "content": "Well,"}]}),
+        ("claude-sonnet-4.5", {"thinking_budget": 2000, "tools": [tool()], "tool_choice": "auto"}),
+        ("claude-opus-4.7", {"reasoning_effort": "max"}),
+        ("gemini-2.5-pro", {"temperature": 2, "max_tokens": 100}),
+        ("mai-code-1", {}),
+    ],
+)
+def test_what_vendors_allow_passes(copilot, model, fields):
+    """The rules refuse no more than they say."""
+    assert 200 == copilot.chat(model=model, **fields).status_code
+
+
+@pytest.mark.parametrize(
+    ("messages", "number"),
+    [
+        ([USER, ASKS], 1),
+        ([USER, ASKS, USER], 1),
+        ([USER, RESULT], 1),
+        ([USER, ASKS, RESULT, RESULT], 3),
+        ([USER, ASKS, RESULT | {"tool_call_id": "call_2"}], 2),
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
+def test_calls_and_results_have_to_match(copilot, messages, number, model):
+    """Unanswered calls and orphan results are refused, with the place of the first one."""
+    words = refused(copilot.chat(model=model, messages=messages))
+    assert words.startswith(f"messages.{number}: {UNMATCHED}")
+
+
+def test_gemini_wants_its_signature_back(copilot):
+    """Gemini 3 refuses a tool turn without the opaque part of the first one; 2.5 does not."""
+    turn = [USER, ASKS, RESULT]
+    words = refused(copilot.chat(model="gemini-3.5-flash", messages=turn))
+    assert "thought_signature" in words
+    signed = [USER, ASKS | {"reasoning_opaque": "abc"}, RESULT]
+    assert 200 == copilot.chat(model="gemini-3.5-flash", messages=signed).status_code
+    assert 200 == copilot.chat(model="gemini-3.5-flash", messages=[*turn, USER]).status_code
+    assert 200 == copilot.chat(model="gemini-2.5-pro", messages=turn).status_code
+
+
+def test_gemini_wants_neighbours_merged(copilot):
+    """Two assistant messages in a row are refused."""
+    said = {"role": "assistant", "content": "Well."}
+    messages = [USER, said, said, USER]
+    assert "consecutive" in refused(copilot.chat(model="gemini-3.5-flash", messages=messages))
+
+
+def test_images_need_the_vision_header(copilot):
+    """An image without the header is refused in the documented words."""
+    answer = look(copilot, picture(), vision=None)
+    assert {
+        "error": {
+            "message": "missing required Copilot-Vision-Request header for vision requests",
+            "code": "",
+        }
+    } == answer.json()
+    assert 200 == look(copilot, picture()).status_code
+
+
+def test_an_old_image_needs_the_header_too(copilot):
+    """It does not matter how long ago the image was shown."""
+    shown = {"role": "user", "content": [picture()]}
+    messages = [shown, {"role": "assistant", "content": "A cat."}, USER]
+    assert 400 == copilot.chat(messages=messages).status_code
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}, "external"),
+        ({"type": "image_url", "image_url": "https://example.com/cat.png"}, "external"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png,abc"}}, "invalid image data"),
+        (picture(data="@@@"), "invalid image data"),
+        (picture(size=3145729), "image size of 3145729 bytes exceeds the limit of 3145728"),
+    ],
+)
+def test_bad_images_are_refused(copilot, part, words):
+    """Images have to be data URLs of base64 and of limited size."""
+    assert words in refused(look(copilot, part))
+
+
+def test_strange_image_types_are_refused(copilot):
+    """Each model names the media types that it knows; documents are no images."""
+    assert "image media type not supported" == refused(look(copilot, picture("image/bmp")), "")
+    document = look(copilot, picture("application/pdf"), model="claude-opus-4.7")
+    assert "image media type not supported" == refused(document, "")
+    assert 200 == look(copilot, picture("image/heic"), model="gemini-2.5-pro").status_code
+
+
+def test_images_are_counted(copilot):
+    """A model sees so many images and no more."""
+    assert "image count of 2 exceeds the limit of 1" == refused(look(copilot, picture(), picture()))
+    assert 200 == look(copilot, picture(), picture(), model="claude-sonnet-4.5").status_code
+
+
+def test_blind_models_refuse_images(copilot):
+    """A model without vision says so."""
+    answer = look(copilot, picture(), model="gpt-4o-mini")
+    assert "does not support image input" in refused(answer)
+
+
+def test_long_prompts_are_refused_with_the_numbers(copilot):
+    """The limit is max_prompt_tokens, and the sentence names count and limit."""
+    words = refused(copilot.chat("x" * 4 * 64000), "model_max_prompt_tokens_exceeded")
+    assert "prompt token count of 64007 exceeds the limit of 64000" == words
+    assert 200 == copilot.chat("x" * 4 * 63000).status_code

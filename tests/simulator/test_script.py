@@ -1,0 +1,288 @@
+"""What the simulated model says: sensible to a person, reliable for a test."""
+
+import json
+
+import jsonschema
+import pytest
+
+from copilot_proxy.simulator.prompt_words import Words
+from copilot_proxy.simulator.schema_values import fill
+from copilot_proxy.simulator.script import Conversation, Tool, pieces, reply
+
+TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+
+
+def talk(user, *names, schema=None, **more):
+    tools = [Tool(name, schema or TEXT) for name in names]
+    return reply(Conversation("gpt-4o", user=user, tools=tools, **more))
+
+
+def called(user, *names, **more):
+    return [call.name for call in talk(user, *names, **more).calls]
+
+
+def test_it_says_that_it_is_simulated(copilot):
+    """A person sees at once who answers, and that the question has arrived."""
+    text = copilot.said("How are you?")
+    assert "This is copilot-proxy's simulator, playing gpt-4o" in text
+    assert text.endswith("You said: How are you?")
+
+
+def test_it_says_how_many_images_it_saw(copilot, picture):
+    """The number of images is in the answer."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": [picture]}]}
+    answer = copilot.post("/chat/completions", body, copilot_vision_request="true")
+    assert "I see 1 image." in answer.json()["choices"][0]["message"]["content"]
+    assert "I see 3 images." in talk("Look", images=3).text
+
+
+def test_the_same_question_gets_the_same_answer(copilot):
+    """Two equal requests differ in nothing but ids and times."""
+    assert copilot.said("Tell me") == copilot.said("Tell me")
+
+
+def test_very_long_questions_are_not_repeated_whole():
+    """An echo has its limits."""
+    assert len(talk("x" * 10_000).text) < 2200
+
+
+@pytest.mark.parametrize(
+    ("user", "count", "last"),
+    [
+        ("Count to 40", 40, "40"),
+        ("please count slowly from one to 12.", 12, "12"),
+        ("Write 100 words about bees", 100, None),
+        ("an essay of 30 words", 30, None),
+    ],
+)
+def test_long_answers_on_request(user, count, last):
+    """Counting and writing so many words make streams that can be watched."""
+    words = talk(user).text.split()
+    assert (count, last or words[-1]) == (len(words), words[-1])
+
+
+def test_pieces_join_to_the_text():
+    """What is streamed is exactly the text, in small bites."""
+    text = "A few  words,\nsome äöü 日本語のテキスト and a verylongwordindeed \n"
+    assert text == "".join(pieces(text))
+    assert max(len(piece.strip()) for piece in pieces(text)) <= 7
+
+
+@pytest.mark.parametrize(
+    ("user", "names", "expected"),
+    [
+        ("What is the weather in Rome?", ["get_weather"], ["get_weather"]),
+        ("Please call get_weather now", ["get_time", "get_weather"], ["get_weather"]),
+        ("use the tool", ["alpha", "beta"], ["alpha"]),
+        ("Call it", ["alpha"], ["alpha"]),
+        ("use both tools", ["alpha", "beta"], ["alpha", "beta"]),
+        ("run get_time and get_date, both tools", ["get_time", "get_date", "x"], ["get_time", "get_date"]),
+        ("use the read tool", ["read", "write"], ["read"]),
+        ("run bash", ["Bash"], ["Bash"]),
+        ("getWeather for me", ["getWeather"], ["getWeather"]),
+        ("Read this and be false", ["read", "ls"], []),
+        ("Hello", ["get_weather"], []),
+    ],
+)
+def test_tools_are_called_when_the_words_ask_for_it(user, names, expected):
+    """Naming a tool, its subject, or saying “use the tool” is enough; a greeting is not."""
+    assert expected == called(user, *names)
+
+
+def test_named_things_are_called_side_by_side():
+    """Two cities, two calls; one when parallel calls are not wanted."""
+    found = [call.arguments for call in talk("weather in Paris, New York and London", "weather").calls]
+    assert ['{"q":"Paris"}', '{"q":"New York"}', '{"q":"London"}'] == found
+    assert ["weather"] == called("weather in Paris and London", "weather", parallel=False)
+    whole = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    assert ["weather"] == called("weather in Paris and London", "weather", schema=whole)
+
+
+def test_forced_tools_are_called_and_forbidden_ones_are_not():
+    """`required`, a name, and `none` are obeyed."""
+    assert ["alpha"] == called("Hello", "alpha", "beta", forced="required")
+    assert ["beta"] == called("Hello", "alpha", "beta", forced="beta")
+    assert [] == called("use the tool", "alpha", forced="none")
+    assert ["beta"] == called("beta tool", "alpha", "beta", forced="required")
+
+
+def test_results_are_answered_in_words(copilot, weather_tool):
+    """After the tools have run, their results are quoted and nothing more is called."""
+    call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "Weather in Paris?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "Sunny, 22 degrees"},
+    ]
+    text = copilot.said(messages=messages, tools=[weather_tool])
+    assert "get_weather answered: Sunny, 22 degrees" in text
+
+
+def test_the_limit_cuts_and_says_so(copilot):
+    """max_tokens ends the text with finish `length`; the count never goes beyond it."""
+    body = copilot.chat("Count to 500", max_tokens=10).json()
+    assert ("length", 10) == (
+        body["choices"][0]["finish_reason"],
+        body["usage"]["completion_tokens"],
+    )
+    short = copilot.chat("Hi", "gpt-5-mini", max_completion_tokens=5).json()
+    assert ("length", "") == (
+        short["choices"][0]["finish_reason"],
+        short["choices"][0]["message"]["content"],
+    )
+
+
+@pytest.mark.parametrize(("limit", "calls"), [(6, 0), (8, 0), (9, 1), (14, 2), (40, 2)])
+def test_the_limit_cuts_calls(limit, calls):
+    """Calls that do not fit are cut off or left out."""
+    said = talk("weather in Paris and London", "weather", limit=limit)
+    assert calls == len(said.calls)
+    assert ("tool_calls" if limit == 40 else "length") == said.finish
+    assert said.completion_tokens <= limit + 1
+
+
+def test_stop_sequences_end_the_text(copilot):
+    """The text ends before the first of them; the finish is `stop`."""
+    assert "1 2 3 4 " == copilot.said("Count to 9", stop="5")
+    assert "1 2 " == copilot.said("Count to 9", stop=["7", "3", "x"])
+    assert "5" == talk("Count to 9", stop=["5"]).stop_sequence
+
+
+SCHEMAS = [
+    {"type": "string"},
+    {"type": "string", "enum": ["red", "green"]},
+    {"type": "string", "format": "date"},
+    {"type": "string", "format": "uuid"},
+    {"type": "string", "minLength": 30},
+    {"type": "string", "maxLength": 2},
+    {"type": "string", "pattern": "^P"},
+    {"const": 7},
+    {"type": "integer", "minimum": 10},
+    {"type": "integer", "maximum": -3},
+    {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 6},
+    {"type": "integer", "multipleOf": 5, "minimum": 3},
+    {"type": "integer", "multipleOf": 5, "minimum": 0, "maximum": 7},
+    {"type": "number", "multipleOf": 4, "minimum": 1, "maximum": 11},
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"type": "number", "minimum": 0.5, "maximum": 0.7},
+    {"type": "boolean"},
+    {"type": "null"},
+    {"type": ["null", "integer"]},
+    {"type": "array", "items": {"type": "integer"}, "minItems": 3},
+    {"type": "array", "items": {"type": "integer"}, "minItems": 3, "uniqueItems": True},
+    {"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True},
+    {"type": "array", "items": {"enum": ["a", "b", "c"]}, "minItems": 2, "uniqueItems": True},
+    {"type": "array", "maxItems": 0},
+    {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "minItems": 2},
+    {"type": "array", "prefixItems": [{"type": "integer"}], "items": False, "minItems": 1},
+    {"items": {"type": "integer"}},
+    {"minimum": 4},
+    {"anyOf": [{"type": "null"}, {"type": "integer"}]},
+    {"oneOf": [{"type": "string", "maxLength": 3}, {"type": "integer"}]},
+    {"anyOf": [{"type": "null"}]},
+    {
+        "allOf": [
+            {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+            {"properties": {"b": {"type": "string"}}, "required": ["b"]},
+        ]
+    },
+    {"type": "object", "required": ["unnamed"]},
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "default": "Mona"},
+            "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}},
+            "optional": {"type": "integer"},
+        },
+        "required": ["name", "tags"],
+        "additionalProperties": False,
+        "$defs": {"tag": {"type": "string", "enum": ["x", "y"]}},
+    },
+    {
+        "$ref": "#/$defs/node",
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {
+                    "value": {"type": "integer"},
+                    "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                    "other": {"type": ["object", "null"], "required": ["value"]},
+                    "all": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                },
+                "required": ["value", "next", "all"],
+                "additionalProperties": False,
+            }
+        },
+    },
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
+def test_values_are_valid_against_their_schema(schema):
+    """Whatever the schema, the value satisfies it."""
+    jsonschema.validate(fill(schema, Words("Weather in Paris on 5 May")), schema)
+
+
+def test_deep_types_with_null_end():
+    """A schema that nests through a list of types ends with null."""
+    node = {"type": ["object", "null"], "properties": {"n": {"$ref": "#"}}, "required": ["n"]}
+    assert json.dumps(fill(node, Words("x"))).endswith("null" + "}" * 12)
+
+
+def test_anything_goes_without_a_schema():
+    """A schema of true asks for nothing in particular."""
+    assert {"a": "y"} == fill({"properties": {"a": True}, "required": ["a"]}, Words("x y"))
+    assert "y" == fill(True, Words("x y"))
+
+
+def test_references_to_nothing_are_anything():
+    """A broken reference asks for nothing in particular either."""
+    schema = {"properties": {"a": {"$ref": "#/nothing/here"}}, "required": ["a"]}
+    assert {"a": "y"} == fill(schema, Words("x y"))
+
+
+def test_json_is_valid_against_the_schema(copilot):
+    """A response format with a schema is honoured, on chat as on responses."""
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        "required": ["city", "days"],
+        "additionalProperties": False,
+    }
+    format_ = {"type": "json_schema", "json_schema": {"name": "trip", "schema": schema}}
+    text = copilot.said("A trip to Rome for 3 days", response_format=format_)
+    assert {"city": "Rome", "days": 3} == json.loads(text)
+
+
+def test_json_objects_are_objects(copilot):
+    """Without a schema any object will do."""
+    text = copilot.said(response_format={"type": "json_object"})
+    assert {"simulated": True, "answer": "Hi"} == json.loads(text)
+    text = copilot.said(response_format={"type": "json_schema", "json_schema": {"name": "x"}})
+    assert json.loads(text)["simulated"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ('Search for "old maps" please', "query", "old maps"),
+        ("Read src/main.py and README.md", "file_path", "src/main.py"),
+        ("Read README.md", "path", "README.md"),
+        ("weather in New York?", "city", "New York"),
+        ("tell Mona", "name", "Mona"),
+        ("what is it", "query", "what is it"),
+        ("hello there", "who", "there"),
+        ("", "who", "example"),
+        ("", "query", "example"),
+    ],
+)
+def test_strings_are_taken_from_the_prompt(text, name, expected):
+    """Quoted text, paths, names and words of the prompt, whatever fits the property."""
+    assert expected == Words(text).phrase(name)
+
+
+def test_an_enumeration_follows_the_prompt():
+    """A value that the person mentions is preferred."""
+    schema = {"enum": [1, "celsius", "fahrenheit"]}
+    assert "fahrenheit" == fill(schema, Words("in Fahrenheit please"))
+    assert 1 == fill(schema, Words("hello"))

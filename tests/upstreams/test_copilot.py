@@ -1,0 +1,246 @@
+"""Calls to the Copilot API: tokens that grow old, connections that fail, and what is asked twice."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from copilot_proxy.cli.composition import make_services
+from copilot_proxy.errors import Broken, NotSignedIn, Refused, Unreachable
+from copilot_proxy.relay import Record, Relay
+from copilot_proxy.routes.services import Services
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.conftest import Proxy, settings_at
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@asynccontextmanager
+async def services(simulator: Simulator, **flags: object) -> AsyncIterator[Services]:
+    made = make_services(settings_at(simulator, **flags), report=lambda _: None)
+    try:
+        yield made
+    finally:
+        await made.upstream.aclose()
+
+
+async def ask(relay: Relay) -> str:
+    async with relay.chat_completions(CHAT, Record("id", "chat_completions")) as reply:
+        completion = await reply.completion()
+    return str(completion["choices"][0]["message"]["content"])
+
+
+def asked(simulator: Simulator, path: str = "/chat/completions") -> int:
+    return sum(r.path == path for r in simulator.state.requests)
+
+
+async def test_token_expires(simulator: Simulator) -> None:
+    """A token that Copilot no longer takes is renewed once, and the client notices nothing."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.expire_tokens()
+
+        assert "Hello" in await ask(made.relay)
+
+    assert 2 == simulator.state.exchanges
+    assert 3 == asked(simulator)
+
+
+async def test_token_expires_under_load(simulator: Simulator) -> None:
+    """Many requests that meet an old token at once make one exchange between them."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.expire_tokens()
+
+        answers = await asyncio.gather(*(ask(made.relay) for _ in range(30)))
+
+    assert all("Hello" in answer for answer in answers)
+    assert 2 == simulator.state.exchanges
+
+
+async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
+    """However many come first, the token and the list of models are fetched once."""
+    async with services(simulator) as made:
+        await asyncio.gather(*(ask(made.relay) for _ in range(50)))
+
+    assert 1 == simulator.state.exchanges
+    assert 1 == asked(simulator, "/models")
+
+
+@pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
+async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> None:
+    """When the renewed token is refused as well, that is said, after two tries and no more."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    async with services(simulator) as made:
+        with pytest.raises(Refused) as raised:
+            await ask(made.relay)
+
+    assert 401 == raised.value.status
+    assert "copilot-proxy login" in (raised.value.hint or "")
+    assert 2 == asked(simulator)
+
+
+async def test_foreign_item_id_is_no_stale_token(simulator: Simulator) -> None:
+    """A 401 that is about the request itself renews no token."""
+    simulator.state.faults.on("foreign_item_id", path="/chat/completions", value="401")
+    async with services(simulator) as made:
+        with pytest.raises(Refused):
+            await ask(made.relay)
+
+    assert (1, 1) == (simulator.state.exchanges, asked(simulator))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "quota_exceeded",
+        "forbidden",
+        "api_version_466",
+        "rate_limited",
+        "server_error_500",
+        "bad_gateway",
+        "timeout_408",
+        "too_large_413",
+        "cut_before_headers",
+    ],
+)
+async def test_nothing_else_is_asked_twice(simulator: Simulator, fault: str) -> None:
+    """What may have been counted, or was refused, is never sent again."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    async with services(simulator) as made:
+        with pytest.raises((Refused, Unreachable, Broken)):
+            await ask(made.relay)
+
+    assert (1, 1) == (simulator.state.exchanges, asked(simulator))
+
+
+async def test_revoked_login(simulator: Simulator) -> None:
+    """A login that GitHub has revoked is told in one sentence, without a storm of exchanges."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.revoke()
+        simulator.state.expire_tokens()
+        for _ in range(10):
+            with pytest.raises(NotSignedIn) as raised:
+                await ask(made.relay)
+
+    assert "copilot-proxy login" in (raised.value.hint or "")
+    tries = [r for r in simulator.state.requests if r.path == "/copilot_internal/v2/token"]
+    assert len(tries) <= 3
+
+
+async def test_nobody_listens(simulator: Simulator) -> None:
+    """A refused connection is told with the host's name, and nothing was sent."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
+        with pytest.raises(Unreachable) as raised:
+            await ask(made.relay)
+
+    assert (502, False) == (raised.value.status, raised.value.sent)
+    assert str(port) in raised.value.message
+
+
+async def test_silence(simulator: Simulator) -> None:
+    """Upstream that says nothing is given up after the set time, before and in an answer."""
+    async with services(simulator, read_timeout="0.2") as made:
+        simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
+        with pytest.raises(Unreachable) as raised:
+            await ask(made.relay)
+        assert (504, "false") == (raised.value.status, raised.value.headers["x-should-retry"])
+
+        simulator.state.faults.on("stall_mid_stream", path="/chat/completions")
+        record = Record("id", "chat_completions")
+        with pytest.raises(Broken):
+            async with made.relay.chat_completions({**CHAT, "stream": True}, record) as reply:
+                async for _ in reply.chunks():
+                    pass
+
+
+async def test_models_are_kept(simulator: Simulator) -> None:
+    """The list is read once in a while, again for an unknown name, and an old one is kept."""
+    async with services(simulator) as made:
+        await made.upstream.models()
+        await made.upstream.models()
+        assert 1 == asked(simulator, "/models")
+
+        simulator.state.faults.on("models_500")
+        first = await made.upstream.models()
+        await asyncio.sleep(1.05)  # a list is fresh for a second, whatever is asked of it
+        assert first is await made.upstream.models(fresh=True)
+    assert 2 == asked(simulator, "/models")
+
+
+@pytest.mark.parametrize("fault", ["models_garbage", "models_html"])
+async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
+    """A list that cannot be read is a failure upstream, not ours."""
+    simulator.state.faults.on(fault)
+    async with services(simulator) as made:
+        with pytest.raises((Broken, Refused)):
+            await made.upstream.models()
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", ""])
+def test_callers_own_token(simulator: Simulator, scheme: str) -> None:
+    """A GitHub token in the request is used for that request, also when nobody is signed in."""
+    settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
+    own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        with_token = [
+            client.post("/v1/chat/completions", json=CHAT, headers={"authorization": scheme + own})
+            for _ in range(3)
+        ]
+        without = client.post("/v1/chat/completions", json=CHAT)
+
+    assert [200] * 3 == [answer.status_code for answer in with_token]
+    assert (401, "not_signed_in") == (without.status_code, without.json()["error"]["code"])
+    assert (1, 1) == (simulator.state.exchanges, asked(simulator, "/models"))
+
+
+def test_callers_copilot_token(simulator: Simulator) -> None:
+    """A Copilot token in the request is used as it is, without an exchange."""
+    token, expires = simulator.state.issue_copilot_token()
+    assert expires > time.time()
+    before = simulator.state.exchanges
+    settings = settings_at(simulator, copilot_api_url=simulator.url)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answers = [
+            client.post(
+                "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {token}"}
+            )
+            for _ in range(2)
+        ]
+
+    assert [200, 200] == [answer.status_code for answer in answers]
+    assert before == simulator.state.exchanges
+    assert f"Bearer {token}" == simulator.state.requests[-1].headers["authorization"]
+    assert 1 == asked(simulator, "/models")
+
+
+def test_callers_token_is_not_used_with_a_key(simulator: Simulator) -> None:
+    """Where the server has a key, the header is that key and nothing else."""
+    own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
+    with Proxy(settings_at(simulator, api_key=own)) as proxy, proxy.client() as client:
+        answer = client.post(
+            "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {own}"}
+        )
+
+    assert 200 == answer.status_code
+    exchange = next(r for r in simulator.state.requests if "v2/token" in r.path)
+    assert SIMULATED_TOKEN in exchange.headers["authorization"]
+
+
+@pytest.mark.parametrize("key", ["sk-anything", "unused", "ghp_personal0000000000000000"])
+def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
+    """SDKs insist on a key; whatever it is, the server's own sign-in answers."""
+    with proxy.client() as client:
+        answer = client.post(
+            "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {key}"}
+        )
+
+    assert 200 == answer.status_code
