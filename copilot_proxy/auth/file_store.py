@@ -33,6 +33,8 @@ class FileStore:
         return None
 
     def check_writable(self) -> None:
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} is a folder.", hint="Remove it and sign in again.")
         os.unlink(self._write_beside(b""))
 
     def load(self) -> Credential | None:

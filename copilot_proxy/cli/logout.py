@@ -17,7 +17,7 @@ def logout() -> None:
     environment = credentials.store("environment")
     if environment.load() is not None:
         talk(
-            f"A token is also set in {environment.describe()}, which copilot-proxy cannot change: "
+            f"A token is set in {environment.describe()}, which copilot-proxy cannot change: "
             "it stays in use until you remove it."
         )
     elif not held and not failed:

@@ -69,7 +69,8 @@ def run(arguments: Sequence[str]) -> int:
     own[:end] = [argument for argument in own[:end] if argument != "--debug"]
     command = typer.main.get_command(app)
     return guard(
-        lambda: command.main(own or ["--help"], prog_name="copilot-proxy", standalone_mode=False), debug=debug
+        lambda: command.main(own or ["--help"], prog_name="copilot-proxy", standalone_mode=False),
+        debug=debug,
     )
 
 

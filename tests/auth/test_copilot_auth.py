@@ -1,6 +1,7 @@
 """The short-lived token: cached, renewed in time, and never in a storm."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
 
@@ -45,7 +46,7 @@ class Store:
     """Where the credential is, and how often somebody looked."""
 
     def __init__(self) -> None:
-        self.holds: Credential | None | CopilotProxyError = MONA
+        self.holds: Credential | CopilotProxyError | None = MONA
         self.looks = 0
 
     async def load(self) -> Credential | None:
@@ -275,7 +276,7 @@ async def test_a_failed_refresh_is_tried_again_ever_more_rarely(
             tries.append(second)
         now.passes(1)
 
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
     assert 5 <= len(tries) <= 9
     assert pauses == sorted(pauses)
 

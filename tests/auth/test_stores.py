@@ -247,6 +247,8 @@ def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> N
         file.delete()
     with pytest.raises(StoreError, match="cannot be written"):
         file.save(MONA)
+    with pytest.raises(StoreError, match="is a folder"):
+        file.check_writable()
 
     assert ["credentials.json"] == os.listdir(file.path.parent)
 
@@ -445,7 +447,7 @@ def test_whatever_a_keyring_raises_is_a_sentence(error: Exception) -> None:
 def test_an_error_without_words_is_named() -> None:
     """Its kind is all there is to say."""
     keyring.set_keyring(BrokenKeyring(OSError()))
-    with pytest.raises(StoreError, match="The keyring failed: OSError."):
+    with pytest.raises(StoreError, match=r"The keyring failed: OSError\."):
         KeyringStore().load()
 
 

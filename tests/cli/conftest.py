@@ -1,0 +1,148 @@
+"""Command lines in this process, on a pseudo-terminal, and as programs of their own."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+import copilot_proxy
+from copilot_proxy.auth import device_flow, proof
+from copilot_proxy.cli.main import run
+from copilot_proxy.simulator.server import Simulator
+from tests.auth.conftest import memory_keyring, own_home
+
+__all__ = ["memory_keyring", "own_home"]
+
+
+@dataclass
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command line in this process, away from any terminal."""
+
+    def call(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """GitHub on this machine, which the settings mean, and nobody waits between two questions."""
+    monkeypatch.setattr(device_flow, "_POLITE", 0.0)
+    monkeypatch.setattr(proof, "_PAUSES", (0.0, 0.0, 0.0))
+    with Simulator(pace=0, device_flow=["pending", "ok"]) as running:
+        running.state.interval = 0.01  # type: ignore[assignment]  # GitHub's are whole seconds
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", running.url)
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", running.url)
+        yield running
+
+
+@pytest.fixture
+def program() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command line as a program of its own."""
+
+    def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "copilot_proxy", *arguments],
+            input=stdin,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=25,
+            check=False,
+        )
+
+    return call
+
+
+class Terminal:
+    """A person's terminal of 100 columns, with a program in it."""
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        self._screen = pyte.Screen(100, 40)
+        self._stream = pyte.Stream(self._screen)
+        self.raw = ""
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "copilot_proxy", *arguments],
+            env={**environment(), "TERM": "xterm-256color", **environ},
+            dimensions=(40, 100),
+            encoding="utf-8",
+            timeout=15,
+        )
+
+    def expect(self, text: str) -> str:
+        """Waits until `text` has been written; what the screen shows then."""
+        self.child.expect_exact(text)
+        self._show(self.child.before + self.child.after)
+        return self.screen
+
+    def end(self) -> int:
+        """Waits for the end; the exit code."""
+        self.child.expect(pexpect.EOF)
+        self._show(self.child.before)
+        self.child.close()
+        return self.child.exitstatus if self.child.exitstatus is not None else -1
+
+    def type(self, text: str) -> None:
+        """Types a line."""
+        self.child.sendline(text)
+
+    def interrupt(self) -> None:
+        """Presses Ctrl-C."""
+        self.child.sendintr()
+
+    @property
+    def screen(self) -> str:
+        """What a person sees."""
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    def _show(self, written: str) -> None:
+        self.raw += written
+        self._stream.feed(written)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Starts programs on pseudo-terminals and ends them."""
+    started: list[Terminal] = []
+
+    def start(*arguments: str, **environ: str) -> Terminal:
+        started.append(Terminal(*arguments, **environ))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.child.close(force=True)
+
+
+def environment() -> dict[str, str]:
+    """For a program that must find this package, this test's home, and no keyring."""
+    package = Path(copilot_proxy.__file__).parent.parent
+    return {
+        **os.environ,
+        "PYTHONPATH": str(package),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        "PYTHONWARNINGS": "error",
+    }

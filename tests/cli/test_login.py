@@ -1,0 +1,520 @@
+"""Signing in, from the first line to the stored token."""
+
+import json
+import os
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keyring
+import pytest
+
+from copilot_proxy.auth.stores import Credentials
+from copilot_proxy.cli import login as login_module
+from copilot_proxy.cli import login_screen
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator.server import Simulator
+from copilot_proxy.simulator.state import SIMULATED_TOKEN
+from tests.auth.keyrings import LOCKED, BrokenKeyring, MemoryKeyring
+from tests.cli.conftest import Cli, Terminal
+
+FILE = "credentials.json"
+
+
+def stored(home: Path) -> dict[str, Any] | None:
+    file = home / FILE
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def models(simulator: Simulator) -> int:
+    """Chat models of the simulator's account that can be used right away, each id once."""
+    return len(
+        {
+            model["id"]
+            for model in simulator.state.catalogue
+            if model.get("capabilities", {}).get("type") == "chat"
+            and model.get("policy", {}).get("state", "enabled") == "enabled"
+        }
+    )
+
+
+# Without a terminal
+
+
+def test_a_sign_in_ends_with_who_which_plan_and_how_many_models(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """Plain lines on stderr, nothing on stdout, the token in a file for its owner only."""
+    ran = cli("login", "--store", "file")
+    lines = ran.err.splitlines()
+
+    assert (0, "") == (ran.code, ran.out)
+    assert lines[0].startswith(f"Open {simulator.url}/login/device and enter the code ")
+    assert "Waiting for your approval, 15 minutes at most." == lines[1]
+    assert f"The token is in the file {own_home / FILE}." in lines
+    assert f"Signed in as mona, plan Pro, {models(simulator)} models." in lines
+    assert 0o600 == stat.S_IMODE((own_home / FILE).stat().st_mode)
+
+
+def test_no_token_is_ever_shown(cli: Cli, simulator: Simulator, own_home: Path) -> None:
+    """Neither GitHub's nor Copilot's, nor the device code."""
+    ran = cli("login", "--store", "file")
+    kept = stored(own_home)
+    assert kept is not None
+
+    assert ("mona", "github.com") == (kept["login"], kept["host"])
+    for secret in (kept["token"], "tid=", "ghu_"):
+        assert secret not in ran.err
+
+
+def test_the_keyring_is_where_a_token_goes_by_default(
+    cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
+) -> None:
+    """No file is written then."""
+    ran = cli("login")
+
+    assert 0 == ran.code
+    assert "The token is in the system's keyring." in ran.err
+    assert [("g-copilot-proxy", "github")] == list(memory_keyring.entries)
+    assert stored(own_home) is None
+
+
+def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Simulator) -> None:
+    """Nobody signs in just to lose the token at the end."""
+    ran = cli("login")
+
+    assert 1 == ran.code
+    assert "This machine has no keyring that can be used." in ran.err
+    assert "copilot-proxy login --store file" in ran.err
+    assert [] == simulator.state.requests
+
+
+def test_a_locked_keyring_is_like_none(cli: Cli, simulator: Simulator) -> None:
+    """It is found out before the sign-in."""
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+    ran = cli("login")
+
+    assert 1 == ran.code
+    assert "The keyring is locked." in ran.err
+    assert [] == simulator.state.requests
+
+
+@pytest.mark.parametrize("store", ["keyring", "file"])
+def test_a_store_that_was_asked_for_must_work(
+    cli: Cli, simulator: Simulator, own_home: Path, store: str
+) -> None:
+    """Before the sign-in begins, too."""
+    (own_home / FILE).mkdir(parents=True)
+    keyring.set_keyring(BrokenKeyring(OSError("gone")))
+    ran = cli("login", "--store", store)
+
+    assert 1 == ran.code
+    assert ran.err.startswith("Error: ")
+    assert [] == simulator.state.requests
+
+
+def test_the_file_may_be_chosen_although_there_is_a_keyring(
+    cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
+) -> None:
+    """And what the keyring held is forgotten, since it would win."""
+    cli("login")
+    ran = cli("login", "--store", "file")
+
+    assert 0 == ran.code
+    assert "Signed in as mona (github.com) until now; this sign-in replaces it." in ran.err
+    assert {} == memory_keyring.entries
+    assert stored(own_home) is not None
+
+
+def test_a_present_sign_in_without_a_name(cli: Cli, simulator: Simulator, own_home: Path) -> None:
+    """It is replaced like any other."""
+    own_home.mkdir()
+    (own_home / FILE).write_text('{"token": "ghu_old"}')
+
+    assert "Signed in as somebody (github.com) until now" in cli("login", "--store", "file").err
+
+
+def test_a_corrupt_file_does_not_keep_anybody_from_signing_in(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """It is replaced."""
+    own_home.mkdir()
+    (own_home / FILE).write_text("corrupt")
+
+    assert 0 == cli("login", "--store", "file").code
+    assert stored(own_home) is not None
+
+
+def test_a_token_in_the_environment_is_mentioned(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on to win over what is stored now."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
+    ran = cli("login", "--store", "file")
+
+    assert 0 == ran.code
+    assert "A token is set in COPILOT_PROXY_GITHUB_TOKEN; it is used rather than" in ran.err
+
+
+def test_an_old_token_that_stays_is_told(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keyring failed to forget it, and might answer first some day."""
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+    ran = cli("login", "--store", "file")
+
+    assert 0 == ran.code
+    assert "An older token could not be forgotten: The keyring is locked." in ran.err
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [("denied", "was cancelled on GitHub's page"), ("expired", "expired before it was entered")],
+)
+def test_a_sign_in_that_ends_badly_stores_nothing(
+    cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str
+) -> None:
+    """With a sentence and the line to begin again."""
+    simulator.state.device_flow = ["pending", step]
+    ran = cli("login", "--store", "file")
+
+    assert 1 == ran.code
+    assert words in ran.err
+    assert "Start again with: copilot-proxy login" in ran.err
+    assert stored(own_home) is None
+
+
+def test_hiccups_while_waiting_are_told_once_each(cli: Cli, simulator: Simulator) -> None:
+    """And do not end the sign-in."""
+    simulator.state.device_flow = ["drop", "drop", "html", "pending", "ok"]
+    ran = cli("login", "--store", "file")
+
+    assert 0 == ran.code
+    assert 2 == ran.err.count("Still trying.")
+
+
+def test_an_account_without_copilot_is_told_in_githubs_words(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """With its link, exit code 4, and nothing stored."""
+    simulator.state.block()
+    ran = cli("login", "--store", "file")
+
+    assert 4 == ran.code
+    assert "No access to GitHub Copilot found" in ran.err
+    assert "https://github.com/" in ran.err
+    assert "mona" in ran.err
+    assert stored(own_home) is None
+
+
+def test_the_name_is_added_where_githubs_words_lack_it(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has two accounts sees which one it was."""
+    simulator.state.block("programmatic_token_generation")
+    ran = cli("login", "--store", "file")
+
+    assert "Error: Signed in as mona, but: " in ran.err
+
+
+def test_github_failing_after_the_approval_loses_nothing(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """The token is kept, and it is said that it is unchecked."""
+    simulator.state.faults.on("exchange_500")
+    ran = cli("login", "--store", "file")
+
+    assert 1 == ran.code
+    assert "GitHub has trouble" in ran.err
+    assert "The token is stored, but unchecked. See later with: copilot-proxy status" in ran.err
+    assert stored(own_home) is not None
+
+
+def test_github_being_away_is_said_at_once(cli: Cli, simulator: Simulator, own_home: Path) -> None:
+    """Without a code there is nothing to wait for."""
+    simulator.state.github_down = True
+    ran = cli("login", "--store", "file")
+
+    assert 1 == ran.code
+    assert stored(own_home) is None
+
+
+@pytest.mark.parametrize("pasted", ["acme.ghe.com", "https://api.ACME.ghe.com/"])
+def test_a_companys_host_is_kept_with_the_token(
+    cli: Cli, simulator: Simulator, own_home: Path, pasted: str
+) -> None:
+    """However it is pasted."""
+    assert 0 == cli("login", "--store", "file", "--host", pasted).code
+
+    kept = stored(own_home)
+    assert kept is not None
+    assert "acme.ghe.com" == kept["host"]
+
+
+def test_a_host_that_is_none_is_wrong_usage(cli: Cli, simulator: Simulator) -> None:
+    """With an example of one."""
+    ran = cli("login", "--host", "evil.example")
+
+    assert 2 == ran.code
+    assert "acme.ghe.com" in ran.err
+    assert [] == simulator.state.requests
+
+
+# A token from standard input
+
+
+def test_a_token_is_taken_from_standard_input(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """Proved like any other, without a device flow."""
+    ran = cli("login", "--with-token", "--store", "file", stdin=f"{SIMULATED_TOKEN}\n")
+
+    assert 0 == ran.code
+    assert "Signed in as mona" in ran.err
+    assert SIMULATED_TOKEN not in ran.err
+    kept = stored(own_home)
+    assert kept is not None
+    assert SIMULATED_TOKEN == kept["token"]
+    assert not any(one.path.startswith("/login") for one in simulator.state.requests)
+
+
+@pytest.mark.parametrize("token", ["ghp_classic", "github_pat_fine"])
+def test_a_personal_access_token_is_refused_before_any_call(
+    cli: Cli, simulator: Simulator, own_home: Path, token: str
+) -> None:
+    """With what to do instead."""
+    ran = cli("login", "--with-token", "--store", "file", stdin=token)
+
+    assert 3 == ran.code
+    assert "The token from standard input is a personal access token" in ran.err
+    assert "copilot-proxy login" in ran.err
+    assert token not in ran.err
+    assert [] == simulator.state.requests
+    assert stored(own_home) is None
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two words", "ghu_\x1b[31m", "ghu_é"])
+def test_standard_input_without_a_token_is_wrong_usage(
+    cli: Cli, simulator: Simulator, text: str
+) -> None:
+    """Nothing of it is repeated on the screen."""
+    ran = cli("login", "--with-token", "--store", "file", stdin=text)
+
+    assert 2 == ran.code
+    assert "Standard input holds no token." in ran.err
+    assert [] == simulator.state.requests
+
+
+def test_a_given_token_that_github_refuses_is_not_stored(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """Exit code 3: nobody is signed in by it."""
+    ran = cli("login", "--with-token", "--store", "file", stdin="ghu_unknown")
+
+    assert 3 == ran.code
+    assert stored(own_home) is None
+
+
+def test_a_given_token_that_cannot_be_proved_is_not_stored(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """The person still has it, and can try again."""
+    simulator.state.github_down = True
+    ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_TOKEN)
+
+    assert 1 == ran.code
+    assert stored(own_home) is None
+
+
+def test_a_sign_in_whose_owner_github_does_not_name(cli: Cli, simulator: Simulator) -> None:
+    """The exchange has proved what matters; neither name nor models are invented."""
+    simulator.state.faults.on("user_500")
+    simulator.state.faults.on("models_500")
+    ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_TOKEN)
+
+    assert 0 == ran.code
+    assert "plan Pro.\n" in ran.err
+
+
+# What a terminal shows, in this process
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if somebody sat at a terminal of 100 columns, whose browser is not to be opened."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("BROWSER", "true")
+    for module in (login_module, login_screen):
+        monkeypatch.setattr(module, "someone_watches", lambda: True)
+    monkeypatch.setattr(login_module, "someone_answers", lambda: True)
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_panel_shows_code_and_address(cli: Cli, simulator: Simulator) -> None:
+    """Both can be copied whole."""
+    ran = cli("login", "--store", "file")
+
+    assert "Sign in to GitHub" in ran.err
+    assert f"Open {simulator.url}/login/device" in ran.err
+    assert "and enter " in ran.err
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
+def test_the_file_needs_a_yes(
+    cli: Cli, simulator: Simulator, own_home: Path, answer: str, code: int
+) -> None:
+    """No keyring is said first; without a yes nothing is begun."""
+    ran = cli("login", stdin=answer)
+
+    assert code == ran.code
+    assert "This machine has no keyring that can be used." in ran.err
+    assert f"Keep the token in the file {own_home / FILE}, readable only by you?" in ran.err
+    assert (code == 0) == (stored(own_home) is not None)
+    assert (code == 0) == bool(simulator.state.requests)
+
+
+def test_the_countdown_shows_time_left_and_trouble() -> None:
+    """Between two reports it counts by itself."""
+    from copilot_proxy.auth.device_flow import Waiting
+
+    line = login_screen._Line()
+    assert "Waiting for your approval" == line.__rich__()
+
+    line(Waiting(left=125.0, next_in=6.0))
+    assert "Waiting for your approval, [bold]2:05[/] left" == line.__rich__()
+
+    line(Waiting(left=125.0, next_in=6.0, hiccup="[odd] is down."))
+    assert line.__rich__().endswith("\n[yellow]\\[odd] is down. Still trying.[/]")
+
+    line(Waiting(left=-3.0, next_in=0.0))
+    assert "0:00" in line.__rich__()
+
+
+# On a pseudo-terminal, as a person has it
+
+
+@pytest.fixture
+def approving(simulator: Simulator) -> Simulator:
+    """Approves the first question."""
+    simulator.state.device_flow = ["ok"]
+    return simulator
+
+
+def test_a_person_signs_in(
+    terminal: Callable[..., Terminal], approving: Simulator, own_home: Path, tmp_path: Path
+) -> None:
+    """Question, panel, countdown, browser and result, each where it belongs."""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho noise; echo noise >&2; printf %s "$1" > {opened}\n')
+    browser.chmod(0o755)
+    person = terminal("login", BROWSER=f"{browser} %s")
+    person.expect("readable only by you? [y/N]: ")
+    person.type("y")
+    person.expect("and enter ")
+    panel = person.expect("left")
+    assert 0 == person.end()
+
+    assert "─ Sign in to GitHub ─" in panel
+    assert f"Open {approving.url}/login/device" in panel
+    assert "Waiting for your approval, " in panel
+    assert f"Signed in as mona, plan Pro, {models(approving)} models." in person.screen
+    assert "Waiting" not in person.screen
+    assert "noise" not in person.raw
+    assert "ghu_" not in person.raw
+    assert stored(own_home) is not None
+    deadline = time.monotonic() + 5
+    while not opened.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert f"{approving.url}/login/device" == opened.read_text()
+
+
+def test_no_browser_means_none(
+    terminal: Callable[..., Terminal], approving: Simulator, tmp_path: Path
+) -> None:
+    """The address is shown all the same."""
+    opened = tmp_path / "opened"
+    person = terminal("login", "--no-browser", "--store", "file", BROWSER=f"touch {opened} %s")
+    person.expect("/login/device")
+    assert 0 == person.end()
+
+    assert not opened.exists()
+
+
+def test_a_browser_that_hangs_does_not_hold_anybody_up(
+    terminal: Callable[..., Terminal], approving: Simulator
+) -> None:
+    """It has a process of its own, which outlives the command if it must."""
+    person = terminal("login", "--store", "file", BROWSER="sleep 3 %s")
+
+    assert 0 == person.end()
+
+
+def test_ctrl_c_while_waiting_ends_it(
+    terminal: Callable[..., Terminal], simulator: Simulator, own_home: Path
+) -> None:
+    """With exit code 130, a sentence, and nothing stored."""
+    simulator.state.device_flow = ["pending"]
+    person = terminal("login", "--store", "file", "--no-browser")
+    person.expect("left")
+    person.interrupt()
+    assert 130 == person.end()
+
+    assert "Interrupted: nothing was stored." in person.screen
+    assert "Traceback" not in person.raw
+    assert stored(own_home) is None
+    assert "\x1b[?25h" in person.raw.rpartition("\x1b[?25l")[2]
+
+
+def test_ctrl_c_at_the_question_ends_it(
+    terminal: Callable[..., Terminal], simulator: Simulator
+) -> None:
+    """Before anything was begun."""
+    person = terminal("login")
+    person.expect("[y/N]: ")
+    person.interrupt()
+
+    assert 130 == person.end()
+    assert [] == simulator.state.requests
+
+
+def test_a_token_typed_at_a_terminal_is_not_shown(
+    terminal: Callable[..., Terminal], simulator: Simulator, own_home: Path
+) -> None:
+    """As a password."""
+    person = terminal("login", "--with-token", "--store", "file")
+    person.expect("GitHub OAuth token: ")
+    person.type(SIMULATED_TOKEN)
+    assert 0 == person.end()
+
+    assert SIMULATED_TOKEN not in person.raw
+    assert stored(own_home) is not None
+
+
+def test_a_pipe_gets_plain_lines(
+    program: Callable[..., subprocess.CompletedProcess[str]],
+    simulator: Simulator,
+) -> None:
+    """No colours, no boxes, no cursor movements in a log file."""
+    simulator.state.device_flow = ["ok"]
+    ran = program("login", "--store", "file")
+
+    assert 0 == ran.returncode
+    assert "\x1b" not in ran.stderr
+    assert "─" not in ran.stderr
+    assert "" == ran.stdout
+
+
+def test_what_login_stores_the_rest_finds(
+    cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring
+) -> None:
+    """In the store that it named."""
+    cli("login")
+    found = Credentials.from_settings(load_settings(environ=dict(os.environ))).load()
+
+    assert found is not None
+    assert ("mona", "keyring") == (found.login, found.source)

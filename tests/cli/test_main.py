@@ -1,0 +1,266 @@
+"""The way into a command and the way out of it."""
+
+import logging
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+import copilot_proxy
+from copilot_proxy.cli import main as main_module
+from copilot_proxy.cli.boundary import guard
+from copilot_proxy.errors import (
+    Broken,
+    CopilotProxyError,
+    LoginFailed,
+    NoCopilotAccess,
+    NotSignedIn,
+    StoreError,
+    Unreachable,
+    UsageError,
+)
+from tests.cli.conftest import Cli, environment
+
+HEAVY = ("httpx", "litestar", "keyring", "uvicorn", "rich", "msgspec", "copilot_proxy.auth.github")
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def command() -> object:
+        raise error
+
+    return command
+
+
+def test_the_version_names_the_distribution(cli: Cli) -> None:
+    """The plain name is somebody else's package, so it is told whose command this is."""
+    ran = cli("--version")
+
+    assert (0, f"g-copilot-proxy {copilot_proxy.__version__}\n") == (ran.code, ran.out)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_the_help_lists_the_commands_and_where_to_begin(cli: Cli, arguments: list[str]) -> None:
+    """The bare command shows it, too."""
+    ran = cli(*arguments)
+
+    assert 0 == ran.code
+    for command in ("login", "logout", "status"):
+        assert f"\n  {command} " in ran.out
+    assert "Begin with: copilot-proxy login" in ran.out
+    assert "" == ran.err
+
+
+@pytest.mark.parametrize("command", ["login", "logout", "status"])
+def test_each_command_has_its_help(cli: Cli, command: str) -> None:
+    """On stdout, so that it can be piped into a pager."""
+    ran = cli(command, "--help")
+
+    assert 0 == ran.code
+    assert ran.out.startswith(f"Usage: copilot-proxy {command}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["bogus"], "copilot-proxy"),
+        (["--bogus"], "copilot-proxy"),
+        (["login", "--bogus"], "copilot-proxy login"),
+        (["login", "--store", "pocket"], "copilot-proxy login"),
+        (["status", "surplus"], "copilot-proxy status"),
+    ],
+)
+def test_a_wrong_command_line_is_two_lines_and_exit_2(
+    cli: Cli, arguments: list[str], where: str
+) -> None:
+    """What is wrong, and which help to read."""
+    ran = cli(*arguments)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert ran.err.startswith("Error: ")
+    assert ran.err.endswith(f"\nSee: {where} --help\n")
+    assert 2 == len(ran.err.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("It cannot."), 2),
+        (NotSignedIn("It cannot."), 3),
+        (NoCopilotAccess("It cannot."), 4),
+        (LoginFailed("It cannot."), 1),
+        (StoreError("It cannot."), 1),
+        (Broken("It cannot."), 1),
+        (Unreachable("It cannot.", sent=False), 1),
+        (CopilotProxyError("It cannot."), 1),
+    ],
+)
+def test_our_errors_are_a_sentence_a_hint_and_their_exit_code(
+    capsys: pytest.CaptureFixture[str], error: CopilotProxyError, code: int
+) -> None:
+    """On stderr, without a traceback."""
+    error.hint = "Do this."
+
+    assert code == guard(raising(error), debug=False)
+    assert ("", "Error: It cannot.\nDo this.\n") == capsys.readouterr()
+
+
+def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """No empty line, no "None"."""
+    guard(raising(UsageError("It cannot.")), debug=False)
+
+    assert "Error: It cannot.\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])
+def test_an_interruption_is_exit_130(
+    capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    """Without a word, on a line of its own."""
+
+    assert 130 == guard(raising(error), debug=False)
+    assert ("", "\n") == capsys.readouterr()
+
+
+def test_a_defect_is_a_sentence_and_says_how_to_see_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its text, which could hold anything, is not shown."""
+
+    assert 1 == guard(raising(ZeroDivisionError("ghu_secret1")), debug=False)
+    err = capsys.readouterr().err
+    assert "something unexpected happened in copilot-proxy (ZeroDivisionError)" in err
+    assert "--debug" in err
+    assert "Traceback" not in err
+    assert "secret" not in err
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("ghu_secret1"), UsageError("ghu_secret1")])
+def test_debug_shows_where_it_came_from_without_secrets(
+    capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """Tokens are masked even in a traceback."""
+    guard(raising(error), debug=True)
+    err = capsys.readouterr().err
+
+    assert "Traceback (most recent call last)" in err
+    assert type(error).__name__ in err
+    assert "Traceback" in err.split("Error: ", 1)[0]
+    assert "ghu_secret1" not in err.split("\nError: ")[0]
+    assert "--debug" not in err
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
+def test_debug_may_stand_anywhere(cli: Cli, arguments: list[str]) -> None:
+    """People add it at the end of the line that failed."""
+    ran = cli(*arguments)
+
+    assert 3 == ran.code
+    assert "Traceback" in ran.err
+
+
+def test_behind_two_dashes_debug_is_no_option(cli: Cli) -> None:
+    """It is the command's own argument there."""
+    ran = cli("status", "--", "--debug")
+
+    assert 2 == ran.code
+    assert "Traceback" not in ran.err
+
+
+def test_a_broken_setting_is_wrong_usage(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the name of the setting."""
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "many")
+    ran = cli("status")
+
+    assert 2 == ran.code
+    assert "COPILOT_PROXY_PORT" in ran.err
+
+
+def test_our_log_lines_do_not_get_between_a_commands(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would print warnings to stderr when nobody has set up logging."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    guard(lambda: logging.getLogger("copilot_proxy.auth").warning("told twice"), debug=False)
+
+    assert "" == capsys.readouterr().err
+
+
+def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the installed command does."""
+    monkeypatch.setattr(sys, "argv", ["copilot-proxy", "bogus"])
+    with pytest.raises(SystemExit) as caught:
+        main_module.main()
+
+    assert 2 == caught.value.code
+
+
+def test_the_package_runs_as_a_module(
+    program: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """`python -m copilot_proxy` is the same command."""
+    ran = program("--version")
+
+    assert (0, f"g-copilot-proxy {copilot_proxy.__version__}\n", "") == (
+        ran.returncode,
+        ran.stdout,
+        ran.stderr,
+    )
+
+
+def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
+    """`copilot-proxy --help | head -1` says nothing on stderr."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        ran = subprocess.run(
+            [sys.executable, "-m", "copilot_proxy", "--help"],
+            env=environment(),
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=25,
+            check=False,
+        )
+
+    assert (1, "") == (ran.returncode, ran.stderr)
+
+
+def test_a_broken_pipe_inside_a_command_is_quiet(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever read has gone; nobody is left to be told."""
+    before = os.dup(sys.stdout.fileno())
+    try:
+        code = guard(raising(BrokenPipeError()), debug=False)
+    finally:
+        os.dup2(before, sys.stdout.fileno())
+        os.close(before)
+
+    assert 1 == code
+    assert ("", "") == capfd.readouterr()
+
+
+def test_the_help_loads_nothing_heavy() -> None:
+    """A server, a keyring or an HTTP client would make every command slow."""
+    code = (
+        "import sys; from copilot_proxy.cli.main import run; run(['--help']);"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert "[]" == ran.stdout.splitlines()[-1]
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.4

@@ -1,0 +1,241 @@
+"""Who is signed in and what is left."""
+
+import json
+from pathlib import Path
+
+import keyring
+import pytest
+
+from copilot_proxy.auth.account import Account, Quota, parse_account
+from copilot_proxy.auth.github import GitHub
+from copilot_proxy.auth.stores import Credential, Credentials
+from copilot_proxy.cli.status import quota_text
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator.server import Simulator
+from copilot_proxy.simulator.state import SIMULATED_TOKEN
+from tests.auth.keyrings import LOCKED, BrokenKeyring
+from tests.cli.conftest import Cli
+
+KEYS = [
+    "signed_in", "login", "host", "store", "plan", "sku", "chat_enabled", "api_url", "quota",
+    "resets_on", "error",
+]  # fmt: skip
+
+
+def paid(
+    remaining: float | None, percent: float | None, used_up: bool = False, overage: float = 0
+) -> Quota:
+    return Quota("premium requests", 300, remaining, percent, False, used_up, True, overage)
+
+
+@pytest.fixture
+def signed_in(simulator: Simulator, own_home: Path) -> Simulator:
+    """Somebody is signed in to the simulator, with a token in the file."""
+    credential = Credential(Secret(SIMULATED_TOKEN), "github.com", "mona")
+    Credentials.from_settings(load_settings()).store("file").save(credential)
+    return simulator
+
+
+def rows(text: str) -> dict[str, str]:
+    return {line[:14].strip(): line[14:] for line in text.splitlines()}
+
+
+def test_status_says_who_where_and_how_much(cli: Cli, signed_in: Simulator, own_home: Path) -> None:
+    """On stdout, in two columns."""
+    ran = cli("status")
+    shown = rows(ran.out)
+
+    assert (0, "") == (ran.code, ran.err)
+    assert "mona (github.com)" == shown["Signed in as"]
+    assert f"in the file {own_home / 'credentials.json'}" == shown["Token"]
+    assert "Pro" == shown["Plan"]
+    assert signed_in.url == shown["API"]
+    assert "premium requests left (" in shown["Quota"]
+    assert "01" == shown["Resets on"][-2:]
+
+
+@pytest.mark.parametrize(
+    ("plan", "name", "quota"),
+    [
+        ("free", "Free", "% of the chat messages left"),
+        ("free_credits", "Free", "AI credits left ("),
+        ("pro_credits", "Pro", "AI credits left ("),
+        ("pro_overage", "Pro", "used beyond the plan"),
+        ("business", "Business", "no limit of its own"),
+        ("enterprise", "Enterprise", "no limit of its own"),
+        ("pool_exhausted", "Business", "used up: the shared pool is empty"),
+        ("pro_plus", "Pro+", "left"),
+        ("max", "Max", "left"),
+    ],
+)
+def test_every_plan_has_its_name_and_measure(
+    cli: Cli, signed_in: Simulator, plan: str, name: str, quota: str
+) -> None:
+    """As the price list calls it, in the unit that it is billed in."""
+    signed_in.state.plan = plan
+    shown = rows(cli("status").out)
+
+    assert name == shown["Plan"]
+    assert quota in shown["Quota"]
+
+
+@pytest.mark.parametrize("plan", ["none", "no_seat"])
+def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, plan: str) -> None:
+    """Signed in, but of no use; the page to look at is named."""
+    signed_in.state.plan = plan
+    ran = cli("status")
+
+    assert 4 == ran.code
+    assert "Signed in as" in ran.out
+    assert "https://github.com/settings/copilot" in ran.err
+
+
+def test_nobody_signed_in_is_exit_3(cli: Cli) -> None:
+    """With the line to type, and nothing on stdout."""
+    ran = cli("status")
+
+    assert (3, "") == (ran.code, ran.out)
+    assert "Error: Not signed in to GitHub.\nSign in with: copilot-proxy login\n" == ran.err
+
+
+def test_github_being_down_shows_what_is_known(cli: Cli, signed_in: Simulator) -> None:
+    """Who and where come from the store; the rest is said to be missing."""
+    signed_in.state.github_down = True
+    ran = cli("status")
+
+    assert 1 == ran.code
+    assert ["Signed in as", "Token"] == list(rows(ran.out))
+    assert ran.err.startswith("Error: ")
+
+
+def test_a_revoked_token_is_exit_3(cli: Cli, signed_in: Simulator) -> None:
+    """GitHub has the last word on it."""
+    signed_in.state.revoke()
+    ran = cli("status")
+
+    assert 3 == ran.code
+    assert "no longer accepts the token" in ran.err
+
+
+def test_a_failing_keyring_is_told(cli: Cli) -> None:
+    """Nobody is called signed out just because of it."""
+    keyring.set_keyring(BrokenKeyring(LOCKED))
+    ran = cli("status")
+
+    assert (1, "") == (ran.code, ran.out)
+    assert "The keyring is locked." in ran.err
+
+
+def test_a_strange_api_host_is_told(
+    cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account is shown, the host is not taken."""
+    monkeypatch.setattr("copilot_proxy.auth.hosts._is_persons", lambda parts, settings: False)
+    ran = cli("status")
+
+    assert 1 == ran.code
+    assert "Plan" in rows(ran.out)
+    assert "API" not in rows(ran.out)
+    assert "no token was sent there" in ran.err
+
+
+def test_json_has_every_key_and_no_secret(cli: Cli, signed_in: Simulator) -> None:
+    """For scripts: the keys are always the same."""
+    ran = cli("status", "--json")
+    shown = json.loads(ran.out)
+
+    assert (0, "") == (ran.code, ran.err)
+    assert KEYS == list(shown)
+    assert (True, "mona", "github.com", "file", "Pro", "monthly_subscriber_quota", True) == tuple(
+        shown[key] for key in KEYS[:5] + KEYS[5:7]
+    )
+    assert "premium requests" == shown["quota"]["unit"]
+    assert shown["error"] is None
+    assert SIMULATED_TOKEN not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "signed"), [("nobody", 3, False), ("down", 1, True), ("revoked", 3, False)]
+)
+def test_json_of_a_failure_is_still_json(
+    cli: Cli, simulator: Simulator, request: pytest.FixtureRequest, trouble: str, code: int,
+    signed: bool,
+) -> None:  # fmt: skip
+    """The error stands in it, and on stderr for the person."""
+    if trouble != "nobody":
+        request.getfixturevalue("signed_in")
+    simulator.state.github_down = trouble == "down"
+    if trouble == "revoked":
+        simulator.state.revoke()
+    ran = cli("status", "--json")
+    shown = json.loads(ran.out)
+
+    assert code == ran.code
+    assert KEYS == list(shown)
+    assert signed is shown["signed_in"]
+    assert shown["error"]["message"] in ran.err
+
+
+def test_the_token_of_the_environment_has_its_name_from_github(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has typed it in here."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
+    shown = rows(cli("status").out)
+
+    assert "mona (github.com)" == shown["Signed in as"]
+    assert "in COPILOT_PROXY_GITHUB_TOKEN" == shown["Token"]
+
+
+def test_a_name_that_nobody_knows(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token without its login, and GitHub away."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
+    simulator.state.github_down = True
+
+    assert "unknown (github.com)" == rows(cli("status").out)["Signed in as"]
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        (paid(remaining=171.67, percent=57.2), "171.67 of 300 premium requests left (57 %)"),
+        (
+            paid(remaining=0, percent=0, used_up=True),
+            "0 of 300 premium requests left (0 %); more is billed",
+        ),
+        (
+            paid(remaining=-5, percent=-0.3, used_up=True, overage=1025),
+            "0 of 300 premium requests left (0 %); 1025 used beyond the plan",
+        ),
+        (paid(remaining=5, percent=None), "5 of 300 premium requests left"),
+        (paid(remaining=None, percent=40), "40 % of the premium requests left"),
+        (
+            Quota("chat messages", 500, 410, 82, False, False, False, 0),
+            "82 % of the chat messages left",
+        ),
+        (
+            Quota("chat messages", None, None, None, False, False, False, 0),
+            "chat messages: unknown",
+        ),
+    ],
+)
+def test_what_is_left_in_words(quota: Quota, expected: str) -> None:
+    """Numbers where they mean something, the share everywhere."""
+
+    assert expected == quota_text(quota)
+
+
+def test_status_without_quota_and_reset_day(
+    cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What GitHub does not say is not shown."""
+
+    async def bare(self: GitHub, token: Secret) -> Account:
+        return parse_account({"login": "mona"})
+
+    monkeypatch.setattr(GitHub, "copilot_user", bare)
+
+    assert ["Signed in as", "Token", "Plan", "API"] == list(rows(cli("status").out))

@@ -1,0 +1,112 @@
+"""Short ways to write Copilot's events, to repair them, and to read what came out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
+from tests.formats.openai_schemas import check_chunk, check_completion
+
+MODEL = "the-model-asked-for"
+NOW = 1_795_330_000
+
+
+def event(finish: str | None = None, *, usage: Json | None = None, **delta: Any) -> Json:
+    """One event as Copilot's Claude sends it: no `object`, no null fields."""
+    choice: Json = {"index": 0, "delta": delta}
+    if finish is not None:
+        choice["finish_reason"] = finish
+    data: Json = {"choices": [choice], "created": 1795330003, "id": "dc1a974e", "model": "theirs"}
+    if usage is not None:
+        data["usage"] = usage
+    return data
+
+
+def call(
+    id: str | None = None, name: str | None = None, arguments: Any = None, index: Any = 0
+) -> Json:
+    """One fragment of a tool call; what is None is left out."""
+    function = {"name": name, "arguments": arguments}
+    fragment: Json = {"function": {k: v for k, v in function.items() if v is not None}}
+    fragment.update({k: v for k, v in (("id", id), ("index", index)) if v is not None})
+    return fragment
+
+
+def calling(*fragments: Json) -> Json:
+    """An event with these fragments of tool calls."""
+    return event(content=None, tool_calls=list(fragments))
+
+
+def repair(events: Iterable[Any], *, include_usage: bool = False) -> list[Json]:
+    """The repaired stream of `events`, checked against OpenAI's rules for streams."""
+    stream = ChatStream(MODEL, include_usage=include_usage, now=NOW)
+    chunks = [chunk for data in events for chunk in stream.feed(data)]
+    chunks += stream.close()
+    check_stream(chunks, include_usage=include_usage)
+    return chunks
+
+
+def complete(events: Iterable[Any]) -> Json:
+    """The one answer that `events` add up to, checked against OpenAI's schema."""
+    completion = fold(repair(events, include_usage=True))
+    check_completion(completion)
+    return completion
+
+
+def message_of(events: Iterable[Any]) -> Json:
+    """The message of the answer, without its fields that are null."""
+    message = complete(events)["choices"][0]["message"]
+    return {name: value for name, value in message.items() if value is not None}
+
+
+def calls_of(events: Iterable[Any]) -> list[tuple[str, str, str]]:
+    """Id, name and arguments of each tool call of the answer."""
+    return [
+        (call["id"], call["function"]["name"], call["function"]["arguments"])
+        for call in message_of(events).get("tool_calls", [])
+    ]
+
+
+def finish_of(events: Iterable[Any]) -> str:
+    """The finish reason of the answer."""
+    return str(complete(events)["choices"][0]["finish_reason"])
+
+
+def deltas_of(chunks: Iterable[Json]) -> list[Json]:
+    """The deltas of all chunks that have a choice."""
+    return [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+
+
+def check_stream(chunks: list[Json], *, include_usage: bool) -> None:
+    """Raises unless `chunks` are a whole stream that keeps every promise of OpenAI's."""
+    for chunk in chunks:
+        check_chunk(chunk)
+    assert 1 == len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks})
+
+    with_choice = [chunk for chunk in chunks if chunk["choices"]]
+    finishes = [chunk["choices"][0]["finish_reason"] for chunk in with_choice]
+    assert [None] * (len(finishes) - 1) == finishes[:-1], "a finish before the end"
+    assert finishes[-1] is not None
+    assert {} == with_choice[-1]["choices"][0]["delta"]
+    assert {"role": "assistant", "content": ""} == with_choice[0]["choices"][0]["delta"]
+    assert not any("role" in delta for delta in deltas_of(chunks)[1:])
+
+    assert all(("usage" in chunk) == include_usage for chunk in chunks)
+    assert not any(chunk.get("usage") for chunk in with_choice)
+    counts = [chunk for chunk in chunks if not chunk["choices"]]
+    assert counts in ([], chunks[-1:])
+    assert all(chunk["usage"] for chunk in counts)
+    _check_call_numbers(chunks, finishes[-1])
+
+
+def _check_call_numbers(chunks: list[Json], finish: str) -> None:
+    opened: list[str] = []
+    for delta in deltas_of(chunks):
+        for part in delta.get("tool_calls", ()):
+            if "id" in part:
+                assert part["index"] == len(opened), "calls are not numbered in order"
+                opened.append(part["id"])
+            else:
+                assert part["index"] < len(opened), "a fragment of a call unheard of"
+    assert len(opened) == len(set(opened)), "two calls share an id"
+    assert (finish == "tool_calls") == bool(opened) or finish in ("length", "content_filter")
