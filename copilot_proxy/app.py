@@ -1,6 +1,5 @@
 """Puts the server together: routes, the door, and how failures are told."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,15 +12,13 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.masking import mask
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.door import Door
+from copilot_proxy.routes.failures import as_ours
 from copilot_proxy.routes.health import health, root
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.services import AnyRequest, Services, request_id_of
-
-log = logging.getLogger(__name__)
 
 _ROUTES: Final = (chat_completions, list_models, get_model, health, root)
 _WHERE: Final = "The API is under /v1: /v1/chat/completions and /v1/models."
@@ -84,14 +81,4 @@ def _litestars(request: AnyRequest, error: HTTPException) -> Response[bytes]:
 
 
 def _unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """A fault of ours: told plainly to the client, and in full to the log, without secrets."""
-    log.error("internal error: %s", mask(repr(error)), exc_info=error)
-    return _ours(
-        request,
-        CopilotProxyError(
-            "copilot-proxy itself failed.",
-            hint="Its log has the details under this request_id; please report them.",
-            code="internal_error",
-            headers={"x-should-retry": "false"},
-        ),
-    )
+    return _ours(request, as_ours(error))

@@ -1,5 +1,6 @@
 """One request end to end: picks the model, adapts the request, repairs the answer, keeps count."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -35,6 +36,7 @@ class Record:
     route: str | None = None
     initiator: str | None = None
     status: int = 200
+    """What the client was told; 200 also when an answer broke off."""
     error: str | None = None
     """The code, or the class, of the failure."""
     client_gone: bool = False
@@ -195,8 +197,11 @@ class Relay:
         except CopilotProxyError as error:
             _note_failure(error, record)
             raise
-        except BaseException:
+        except (asyncio.CancelledError, GeneratorExit):
             record.client_gone = True
+            raise
+        except Exception:
+            record.error = "internal_error"
             raise
         finally:
             record.duration = time.perf_counter() - record.started
@@ -242,7 +247,7 @@ class Relay:
         if error.code != "model_not_found":
             return
         try:
-            catalogue = await self._upstream.models(auth)
+            catalogue = await self._upstream.models(auth, fresh=True)
         except CopilotProxyError:
             return
         model = catalogue.resolve(name, self._default_model)
@@ -254,7 +259,8 @@ class Relay:
 
 
 def _note_failure(error: CopilotProxyError, record: Record) -> None:
-    record.status = error.status
+    if record.first_token is None:
+        record.status = error.status
     record.error = error.code or type(error).__name__
 
 

@@ -67,6 +67,12 @@ class CallerTokens:
         self._sources.move_to_end(digest)
         return self._sources[digest]
 
+    async def close(self) -> None:
+        """Stops exchanges that may be under way."""
+        for source in list(self._sources.values()):
+            if isinstance(source, CopilotAuth):
+                await source.close()
+
     def _exchanging(self, token: Secret) -> CopilotAuth:
         credential = Credential(token, hosts.host_of(self._settings), source="request")
         return CopilotAuth(

@@ -16,6 +16,7 @@ from copilot_proxy.errors import (
     CopilotProxyError,
     NoCopilotAccess,
     NotSignedIn,
+    Refused,
     SignInError,
     StoreError,
     UpstreamError,
@@ -315,6 +316,8 @@ def _public(error: CopilotProxyError) -> str:
         return "GitHub says that the account may not use Copilot."
     if isinstance(error, StoreError):
         return "The store of the GitHub token failed."
+    if isinstance(error, Refused):
+        return f"GitHub answered with HTTP {error.upstream_status}."
     if isinstance(error, NotSignedIn | UpstreamError):
         return error.message
     return "The Copilot token could not be fetched."

@@ -111,7 +111,7 @@ class GitHub:
         )
         answer = refusals.json_or_form(response)
         token = answer.get("access_token")
-        if isinstance(token, str) and token:
+        if isinstance(token, str) and _is_sendable(token):
             return Secret(token)
         if answer.get("error") == "authorization_pending":
             return Pending()
@@ -211,7 +211,7 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Excha
         endpoints = payload.get("endpoints")
         api_url = endpoints.get("api") if isinstance(endpoints, Mapping) else None
         sku = None
-    if not envelope.token.isascii() or not envelope.token.isprintable() or not envelope.token:
+    if not _is_sendable(envelope.token):
         raise Broken("GitHub's token exchange answered with an unusable token.")
     refresh_in = max(envelope.refresh_in, 0.0)
     lifetime = envelope.expires_at - _timestamp(sent_at)
@@ -222,6 +222,11 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Excha
         api_url=api_url if isinstance(api_url, str) else None,
         sku=sku,
     )
+
+
+def _is_sendable(token: str) -> bool:
+    """Whether it can stand in a header."""
+    return bool(token) and token.isascii() and token.isprintable()
 
 
 def _timestamp(http_date: str | None) -> float:

@@ -1,7 +1,7 @@
 """The token in the operating system's keyring, whatever its backend does."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from copilot_proxy.auth.credential import Credential, from_json, to_json
@@ -85,20 +85,17 @@ class KeyringStore:
         if self._running is not None and not self._running.done():
             raise StoreError("The keyring has not answered yet.", hint=_PROMPT_HINT)
         future = start(call)
-        try:
-            return future.result(self._timeout)
-        except TimeoutError:
-            if not future.done():
-                self._running = future  # type: ignore[assignment]  # only ever asked whether done
-                raise StoreError(
-                    f"The keyring did not answer within {self._timeout:.0f} seconds.",
-                    hint=_PROMPT_HINT,
-                ) from None
-            raise _in_words(TimeoutError()) from None
-        except StoreError:
-            raise
-        except Exception as error:
-            raise _in_words(error) from error
+        wait([future], self._timeout)
+        if not future.done():
+            self._running = future  # type: ignore[assignment]  # only ever asked whether done
+            raise StoreError(
+                f"The keyring did not answer within {self._timeout:.0f} seconds.",
+                hint=_PROMPT_HINT,
+            )
+        error = future.exception()
+        if error is None:
+            return future.result()
+        raise error if isinstance(error, StoreError) else _in_words(error) from error
 
 
 _PROMPT_HINT: Final = (
@@ -107,7 +104,7 @@ _PROMPT_HINT: Final = (
 )
 
 
-def _in_words(error: Exception) -> StoreError:
+def _in_words(error: BaseException) -> StoreError:
     from keyring.errors import KeyringLocked
 
     if isinstance(error, KeyringLocked):

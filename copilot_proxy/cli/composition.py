@@ -75,9 +75,7 @@ def make_connection(
 
     client = make_client(settings)
     github = GitHub(client, settings)
-    auth = CopilotAuth(
-        github, load or Credentials.from_settings(settings).load_async, settings
-    )
+    auth = CopilotAuth(github, load or Credentials.from_settings(settings).load_async, settings)
     upstream = CopilotUpstream(client, auth, settings.identity)
     return Connection(
         github=github,

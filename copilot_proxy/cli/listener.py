@@ -68,10 +68,7 @@ def base_url(host: str, port: int) -> str:
 def _make_key() -> str:
     if sys.platform == "win32":
         return f'$env:COPILOT_PROXY_API_KEY = python -c "{_MAKE_KEY}"; $env:COPILOT_PROXY_API_KEY'
-    return (
-        f"export COPILOT_PROXY_API_KEY=$(python3 -c '{_MAKE_KEY}'); "
-        "echo $COPILOT_PROXY_API_KEY"
-    )
+    return f"export COPILOT_PROXY_API_KEY=$(python3 -c '{_MAKE_KEY}'); echo $COPILOT_PROXY_API_KEY"
 
 
 def _resolve(host: str, port: int) -> tuple[int, tuple[object, ...]]:

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -70,16 +70,16 @@ class _Handler(logging.Handler):
     """Writes to whatever stderr is now; colours go to terminals only."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        with suppress(OSError, ValueError):  # stderr is closed: there is nobody to tell
             typer.echo(self.format(record), err=True)
-        except (OSError, ValueError):
-            pass  # stderr is closed: there is nobody to tell
 
 
 def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
     if entry.name == _ACCESS:
-        _, _, path, _, status = _access(entry)
-        return not _reported.get() and (status >= 400 or path not in _QUIET_PATHS)
+        # What went well is told by the relay when it has ended, or is no news.
+        _, method, path, _, status = _access(entry)
+        told = status < 400 and (method != "GET" or path in _QUIET_PATHS)
+        return not (told or _reported.get())
     # What was cut off when the server stopped is told in the line of its request.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
     return not (reporter.stopped and (cancelled == "CancelledError" or entry.name == "asyncio"))
@@ -93,7 +93,7 @@ class _Text(logging.Formatter):
         self._colour = colour
 
     def format(self, entry: logging.LogRecord) -> str:
-        clock = datetime.fromtimestamp(entry.created).strftime("%H:%M:%S")  # noqa: DTZ006
+        clock = datetime.fromtimestamp(entry.created).strftime("%H:%M:%S")
         record: Record | None = getattr(entry, "record", None)
         if record is not None:
             status, rest = record.status, _columns(record)
@@ -126,7 +126,8 @@ def _columns(record: "Record") -> str:
     if (credits := credits_of(record.copilot_usage)) is not None:
         remarks.append(f"{credits:.3g} credits")
     told = ", ".join(remark for remark in remarks if remark)
-    return f"{name:<{_LONGEST_NAME}} {record.duration:>7.2f}s {first:>13}  {_tokens(record):<28} {told}"
+    times = f"{record.duration:>6.2f}s {first:>12}"
+    return f"{name:<{_LONGEST_NAME}} {times}  {_tokens(record):<26} {told}"
 
 
 def _tokens(record: "Record") -> str:

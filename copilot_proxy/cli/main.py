@@ -12,6 +12,7 @@ import typer
 
 from copilot_proxy import __version__
 from copilot_proxy.cli.boundary import guard
+from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.console import result
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
@@ -25,6 +26,7 @@ _COMMANDS = (
     logout,
     status,
     serve,
+    chat,
     models,
     simulate,
 )

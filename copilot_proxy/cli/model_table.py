@@ -77,10 +77,12 @@ def draw(models: Sequence[Model], *, width: int | None) -> list[str]:
         columns.remove(max(columns, key=lambda column: column.spare))
     rows = [[column.title for column in columns], *cells]
     return [
-        (" " * _GAP).join(
+        (" " * _GAP)
+        .join(
             _padded(text, size, right=column.right)
             for text, size, column in zip(row, widths, columns, strict=True)
-        ).rstrip()
+        )
+        .rstrip()
         for row in rows
     ]
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 import uvicorn
 
 _KEEP_ALIVE: Final = 75.0
-"""Seconds that an idle connection is kept; clients that keep theirs longer would run into its end."""
+"""Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
 _FAREWELL: Final = 2.0
 """Seconds that answers which are cut may take to say so."""
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM) + (
-    (signal.SIGBREAK,) if sys.platform == "win32" else ()
-)
+_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if sys.platform == "win32":
+    _SIGNALS.append(signal.SIGBREAK)
 
 
 class Server(uvicorn.Server):
@@ -110,7 +110,8 @@ class Server(uvicorn.Server):
     async def _sent(self) -> None:
         """Gives the last bytes a moment to leave; whoever does not read them is not waited for."""
         until = asyncio.get_running_loop().time() + _FAREWELL
-        while self.server_state.connections and asyncio.get_running_loop().time() < until:
+        # uvicorn has no event for it.
+        while self.server_state.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
@@ -131,8 +132,8 @@ class Server(uvicorn.Server):
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for taken, handler in before.items():
+                signal.signal(taken, handler)
 
 
 def _best_http() -> Any:

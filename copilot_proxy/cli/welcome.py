@@ -43,7 +43,10 @@ class Welcome:
 
     def text(self) -> str:
         """The block, for a person."""
-        rows = [("Base URL", typer.style(f"{self.address}/v1", bold=True)), ("API key", self._key())]
+        rows = [
+            ("Base URL", typer.style(f"{self.address}/v1", bold=True)),
+            ("API key", self._key()),
+        ]
         if self.account:
             rows.append(("Account", self.account))
         if models := self._models():
@@ -73,7 +76,7 @@ class Welcome:
         body = json.dumps(
             {
                 "model": models[0].id if models else "default",
-                "messages": [{"role": "user", "content": "Say hi"}],
+                "messages": [{"role": "user", "content": "Hi"}],
             },
             separators=(",", ":"),
         )
@@ -105,7 +108,7 @@ _ONCE: Final = '{"times":1}'
 
 
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
-    """Up to three models to begin with: the default, one that costs nothing, one of another kind."""
+    """Up to three models to begin with: the default, one that costs nothing, another vendor's."""
     usable = [
         model for model in catalogue if model.speaks_chat_completions and not model.needs_enabling
     ]

@@ -10,14 +10,13 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.masking import Secret
 from copilot_proxy.relay import new_request_id
+from copilot_proxy.routes.failures import send_error
 from copilot_proxy.settings import is_loopback
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
@@ -140,20 +139,6 @@ def host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0] if host.count(":") == 1 else host
-
-
-async def send_error(send: Send, error: CopilotProxyError, request_id: str) -> None:
-    """A whole HTTP answer that says `error`."""
-    body = msgspec.json.encode(error_body(error, request_id))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *((name.encode(), value.encode()) for name, value in error.headers.items()),
-    ]
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 async def _send_empty(send: Send, status: int) -> None:

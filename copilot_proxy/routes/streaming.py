@@ -14,7 +14,7 @@ from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.sse import comment
-from copilot_proxy.routes.door import send_error
+from copilot_proxy.routes.failures import as_ours, send_error
 
 _STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -50,8 +50,8 @@ class WholeAnswer:
     async def _write(self, send: Send) -> None:
         try:
             body, extra = await self._whole()
-        except CopilotProxyError as error:
-            await send_error(send, error, self._request_id)
+        except Exception as error:
+            await send_error(send, as_ours(error), self._request_id)
             return
         except asyncio.CancelledError:
             await _in_passing(send_error(send, _stopped(), self._request_id))
@@ -104,9 +104,9 @@ class EventStream:
             async for frame in frames:
                 await self._send(send, frame)
             await self._send(send, b"", last=True)
-        except CopilotProxyError as error:
+        except Exception as error:
             keep_alive.cancel()
-            await self._tell(send, error)
+            await self._tell(send, as_ours(error))
         except asyncio.CancelledError:
             keep_alive.cancel()
             await _in_passing(self._tell(send, _stopped()))

@@ -11,7 +11,7 @@ import msgspec
 from . import catalogue, chat_completions, doors, embeddings, github, messages, plans, responses
 from .call import Broken, Call, ClientGone, Receive, Scope, Send
 from .faults import MODEL_PATHS
-from .recorder import CLIENT_GONE, COMPLETE, FAULT
+from .recorder import BUG, CLIENT_GONE, COMPLETE, FAULT
 from .refusal import PLAIN, Refusal, copilot, plain
 from .state import State
 
@@ -61,21 +61,22 @@ class Application:
                 await self._settle(call, _control)
             return
         recorder = self.state.recorder
-        with recorder.counted():
-            try:
+        reason = BUG
+        try:
+            with recorder.counted():
                 try:
                     await call.read()
                 finally:
                     recorder.add(call.record)
                 await self._settle(call, _route)
-                reason = COMPLETE
-            except ClientGone:
-                reason = CLIENT_GONE
-            except Broken:
-                reason = FAULT
-            finally:
-                call.unwatch()
-        recorder.finish(call.record, reason)
+            reason = COMPLETE
+        except ClientGone:
+            reason = CLIENT_GONE
+        except Broken:
+            reason = FAULT
+        finally:
+            call.unwatch()
+            recorder.finish(call.record, reason)
 
     async def _settle(self, call: Call, handler: GitHubHandler) -> None:
         """Run a handler and put its refusal into an answer."""

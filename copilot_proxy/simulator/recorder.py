@@ -13,6 +13,8 @@ from typing import Any
 COMPLETE = "complete"
 CLIENT_GONE = "client_gone"
 FAULT = "fault"
+BUG = "bug"
+"""The simulator itself failed: uvicorn answers 500 and logs why."""
 
 
 @dataclass

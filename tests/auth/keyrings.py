@@ -79,5 +79,6 @@ ERRORS = (
     OSError(5, "Input/output error"),
     TimeoutError("timed out"),
     ValueError("odd"),
+    SystemExit("odd"),
 )
 LOCKED = KeyringLocked("Failed to unlock the collection!")

@@ -1,5 +1,7 @@
 """Tokens that come with a request."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -154,6 +156,18 @@ async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.Asy
     assert source is not None
 
     assert "http://127.0.0.1:9" == (await source.token()).api_url
+
+
+async def test_closing_stops_what_is_under_way(callers: CallerTokens) -> None:
+    """Nothing runs on after the server has stopped."""
+    source = callers.for_header("ghu_one")
+    callers.for_header(copilot(proxy=""))
+    assert source is not None
+    waiting = asyncio.create_task(source.token())
+    await asyncio.sleep(0)
+    await callers.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_the_clock_is_the_machines_unless_told(client: httpx.AsyncClient) -> None:

@@ -257,7 +257,7 @@ async def test_a_failed_refresh_keeps_serving_the_old_token(
         await settle(auth)
 
     assert "yes" == auth.state().signed_in
-    assert "could not be reached" in str(auth.state().last_error) or auth.state().last_error
+    assert "broke before the answer" in str(auth.state().last_error)
 
 
 async def test_a_failed_refresh_is_tried_again_ever_more_rarely(
@@ -487,6 +487,18 @@ async def test_an_unexpected_failure_is_no_silence(
 
     assert "failed unexpectedly: ZeroDivisionError" in caplog.text
     assert "ghu_secret" not in "".join(record.getMessage() for record in caplog.records)
+
+
+async def test_githubs_own_words_are_not_for_strangers(
+    client: httpx.AsyncClient, now: Time, store: Store
+) -> None:
+    """They may name the person; the status code is enough for `/health`."""
+    with Stranger(Answer({"message": "mona is a teapot"}, status=418)) as stranger:
+        settings = settings_for(stranger.url)
+        auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
+        await failing(auth.token)
+
+    assert "GitHub answered with HTTP 418." == auth.state().last_error
 
 
 # Renewal by force

@@ -37,8 +37,10 @@ Cli = Callable[..., Ran]
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs a command line in this process, away from any terminal."""
 
-    def call(*arguments: str, stdin: str = "") -> Ran:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    def call(*arguments: str, stdin: str = "", terminal: bool = False) -> Ran:
+        given = io.StringIO(stdin)
+        given.isatty = lambda: terminal  # type: ignore[method-assign]
+        monkeypatch.setattr(sys, "stdin", given)
         code = run(arguments)
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)

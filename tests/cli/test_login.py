@@ -394,6 +394,32 @@ def test_the_countdown_shows_time_left_and_trouble() -> None:
     assert "0:00" in line.__rich__()
 
 
+@pytest.mark.usefixtures("watched")
+def test_a_token_can_be_typed(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a terminal there is nothing to pipe."""
+    monkeypatch.setattr("typer.prompt", lambda *args, **more: SIMULATED_TOKEN)
+
+    assert 0 == cli("login", "--with-token", "--store", "file", terminal=True).code
+
+
+def test_an_interruption_says_that_nothing_was_stored(
+    cli: Cli, simulator: Simulator, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 130, and no traceback."""
+
+    async def interrupted(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(login_module, "_approved", interrupted)
+    ran = cli("login", "--store", "file")
+
+    assert 130 == ran.code
+    assert "Interrupted: nothing was stored." in ran.err
+    assert stored(own_home) is None
+
+
 # On a pseudo-terminal, as a person has it
 
 

@@ -228,6 +228,23 @@ def test_what_is_left_in_words(quota: Quota, expected: str) -> None:
     assert expected == quota_text(quota)
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_chat_that_is_switched_off_is_exit_4(
+    cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    """The account answers, but may not use Copilot."""
+
+    async def without(self: GitHub, token: Secret) -> Account:
+        return parse_account({"login": "mona", "chat_enabled": False})
+
+    monkeypatch.setattr(GitHub, "copilot_user", without)
+    ran = cli("status", *["--json"] * as_json)
+
+    assert 4 == ran.code
+    assert "mona" in ran.out
+    assert "Copilot Chat is not enabled" in ran.err
+
+
 def test_status_without_quota_and_reset_day(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from copilot_proxy.simulator.exchange_answers import EXCHANGE_ANSWERS
 from copilot_proxy.simulator.fault_answers import ANSWERS
 from copilot_proxy.simulator.refusal import TOO_OLD
 
-CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 30"}], "stream": True}
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 12"}], "stream": True}
 NO_QUOTA = {"error": {"message": "You have no quota", "code": "quota_exceeded"}}
 
 
@@ -184,7 +184,7 @@ def test_the_answer_can_be_late(copilot):
 
 STREAMS = {
     "/chat/completions": CHAT,
-    "/responses": {"model": "gpt-5.4", "input": "Count to 30", "stream": True},
+    "/responses": {"model": "gpt-5.4", "input": "Count to 12", "stream": True},
     "/v1/messages": {
         "model": "claude-sonnet-4.5",
         "messages": CHAT["messages"],

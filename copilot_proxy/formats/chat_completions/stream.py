@@ -109,8 +109,8 @@ class ChatStream:
             if isinstance(data.get("id"), str) and data["id"]:
                 self._id = data["id"]
             created = data.get("created")
-            if isinstance(created, int) and created > 0:
-                self._created = int(created)
+            if type(created) is int and created > 0:
+                self._created = created
             if isinstance(data.get("system_fingerprint"), str):
                 self._fingerprint = data["system_fingerprint"]
         usage = repair_usage(data.get("usage"))

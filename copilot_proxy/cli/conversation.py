@@ -1,0 +1,166 @@
+"""A conversation on the terminal: what was said so far, commands, a way out of every trouble."""
+
+import asyncio
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from copilot_proxy.cli.answer import ask, new_answer, remark
+from copilot_proxy.cli.attachments import check_images, content
+from copilot_proxy.cli.console import problem, talk
+from copilot_proxy.errors import CopilotProxyError
+
+if TYPE_CHECKING:
+    from copilot_proxy.cli.chat import Options
+    from copilot_proxy.relay import Relay
+
+_PROMPT: Final = "> "
+_MORE: Final = ". "
+_FENCE: Final = '"""'
+_COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
+"""A path such as /etc/hosts is no command."""
+_HELP: Final = (
+    "/model [NAME]  show or change the model\n"
+    "/system TEXT   give it instructions; without text, take them back\n"
+    "/reset         forget what was said\n"
+    "/help          show this\n"
+    "/exit          leave; Ctrl+D does as well\n"
+    "\n"
+    "A line that ends with \\ goes on in the next one. "
+    f"{_FENCE} begins and ends several lines.\n"
+    "Ctrl+C stops an answer."
+)
+
+
+class Conversation:
+    """Holds what was said. One event loop serves it all: connections and tokens are reused."""
+
+    def __init__(self, relay: "Relay", runner: asyncio.Runner, options: "Options") -> None:
+        self._relay = relay
+        self._runner = runner
+        self._options = options
+        self._model = options.model
+        self._system = options.system
+        self._images = list(options.images)
+        self._history: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Until the person leaves. Raises `CopilotProxyError` only if it cannot even begin."""
+        self._model = self._named(self._model)
+        with suppress(ImportError):  # Windows has none; lines can be edited there anyway
+            import readline  # noqa: F401  # gives `input` its editing
+        talk(f"{self._model}. /help tells what you can do here; Ctrl+D leaves.")
+        while True:
+            try:
+                text = read_input().strip()
+            except EOFError:
+                talk()
+                return
+            except KeyboardInterrupt:
+                talk("\nTo leave, press Ctrl+D or type /exit.")
+                continue
+            command = _COMMAND.match(text)
+            if command is None:
+                if text:
+                    self._say(text)
+            elif command[1] in ("exit", "quit"):
+                return
+            else:
+                self._obey(command[1], (command[2] or "").strip())
+
+    def _named(self, name: str) -> str:
+        """The id of the model that `name` means, if it can be conversed with."""
+        model = self._runner.run(self._relay.model(name))
+        check_images(self._images, model)
+        return model.id
+
+    def _say(self, text: str) -> None:
+        self._history.append({"role": "user", "content": content(text, self._images)})
+        request = {
+            "model": self._model,
+            "messages": self._messages(),
+            "stream": self._options.stream,
+        }
+        answer = new_answer()
+        try:
+            self._runner.run(ask(self._relay, request, answer))
+        except KeyboardInterrupt:
+            talk("\nStopped.")
+        except CopilotProxyError as error:
+            # It can be sent again: the arrow keys bring it back.
+            self._history.pop()
+            problem(error)
+            return
+        else:
+            remark(answer, verbose=self._options.verbose)
+        if not answer.text:
+            self._history.pop()
+            return
+        self._images.clear()
+        self._history.append({"role": "assistant", "content": answer.text})
+
+    def _messages(self) -> list[dict[str, Any]]:
+        system = [{"role": "system", "content": self._system}] if self._system else []
+        return system + self._history
+
+    def _obey(self, command: str, rest: str) -> None:
+        match command:
+            case "model":
+                self._choose(rest)
+            case "system":
+                self._system = rest or None
+                talk("The model has your instructions." if rest else "No instructions now.")
+            case "reset":
+                self._history.clear()
+                talk("Forgotten.")
+            case "help":
+                talk(_HELP)
+            case _:
+                talk(f"There is no command /{command}. /help lists them.")
+
+    def _choose(self, name: str) -> None:
+        if name:
+            try:
+                self._model = self._named(name)
+            except CopilotProxyError as error:
+                problem(error)
+                return
+            except KeyboardInterrupt:
+                talk()
+                return
+        talk(f"The model is {self._model}.")
+
+
+def read_input() -> str:
+    """What the person enters: a line, or several. Raises `EOFError` and `KeyboardInterrupt`."""
+    line = _read_line(_PROMPT)
+    if line.lstrip().startswith(_FENCE):
+        return _fenced(line.lstrip().removeprefix(_FENCE))
+    lines = []
+    while line.endswith("\\"):
+        lines.append(line[:-1])
+        line = _read_line(_MORE)
+    return "\n".join([*lines, line])
+
+
+def _fenced(line: str) -> str:
+    lines = []
+    while not line.rstrip().endswith(_FENCE):
+        lines.append(line)
+        line = _read_line(_MORE)
+    lines.append(line.rstrip().removesuffix(_FENCE))
+    return "\n".join(lines)
+
+
+def _read_line(prompt: str) -> str:
+    if sys.stdout.isatty():
+        return input(prompt)
+    # The answers go elsewhere, and the prompt must not go with them.
+    typer.echo(prompt, nl=False, err=True)
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\n")

@@ -1,0 +1,157 @@
+"""Shows Markdown on a terminal while it is being written.
+
+A block that is finished, such as a paragraph, is printed for good; only the last one is redrawn
+while it grows. It never takes more than one screen, since what has scrolled away cannot be redrawn.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.markdown import CodeBlock, Markdown
+from rich.segment import Segment
+from rich.syntax import Syntax
+
+_REFRESHES: Final = 10
+"""A second."""
+_SHARE: Final = 5
+"""A redraw that took long is not repeated before so many times as long have passed."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+Lines = list[list[Segment]]
+
+
+class _Code(CodeBlock):
+    """Code without a frame or a background, so that it can be copied as it stands."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Syntax(
+            str(self.text).rstrip(),
+            self.lexer_name,
+            theme="ansi_dark",
+            word_wrap=True,
+            background_color="default",
+        )
+
+
+class _Markdown(Markdown):
+    elements = {**Markdown.elements, "fence": _Code, "code_block": _Code}  # noqa: RUF012  # as Rich has it
+
+
+class MarkdownScreen:
+    """Takes an answer piece by piece. `close` leaves the whole of it on the terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._rest = ""
+        self._printed = False
+        self._tail = _Tail()
+        self._live: Live | None = None
+
+    def write(self, text: str) -> None:
+        """More of the answer; control characters in it do not reach the terminal."""
+        self._rest += _CONTROL.sub("", text.replace("\r\n", "\n"))
+        finished, self._rest = split(self._rest)
+        self._tail.text = self._rest
+        if finished:
+            self._print(finished)
+        if self._live is None:
+            self._live = Live(
+                self._tail,
+                console=self._console,
+                refresh_per_second=_REFRESHES,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def close(self) -> None:
+        """Prints what is left; safe to call twice."""
+        if self._live is not None:
+            self._tail.text = ""
+            self._live.stop()
+            self._live = None
+        if self._rest.strip():
+            self._print(self._rest)
+        self._rest = ""
+
+    def _print(self, text: str) -> None:
+        lines = rendered(text, self._console, self._console.options)
+        if not lines:
+            return
+        if self._printed:
+            lines.insert(0, [])
+        self._printed = True
+        self._console.print(_Drawn(lines), end="")
+
+
+class _Drawn:
+    """Lines that are rendered already."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._lines:
+            yield from line
+            yield Segment.line()
+
+
+class _Tail:
+    """The block that is being written; as much of its end as fits on the screen."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._drawn_text = ""
+        self._lines: Lines = []
+        self._cost = 0.0
+        self._at = 0.0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text, now = self.text, time.perf_counter()
+        if not text:
+            self._lines, self._drawn_text = [], ""
+        elif text != self._drawn_text and now - self._at >= _SHARE * self._cost:
+            self._lines, self._drawn_text = rendered(text, console, options), text
+            self._at = time.perf_counter()
+            self._cost = self._at - now
+        # One line is for the cursor, one keeps the line above in sight.
+        room = max(console.height - 2, 1)
+        yield _Drawn(self._lines[-room:])
+
+
+def split(text: str) -> tuple[str, str]:
+    """The blocks that no further text can change, and the rest."""
+    # A line that is still being written may turn out to be anything.
+    complete = text[: text.rfind("\n") + 1]
+    starts = [token.map[0] for token in Markdown(complete).parsed if token.level == 0 and token.map]
+    if not starts or starts[-1] == 0:
+        return "", text
+    lines = complete.splitlines(keepends=True)
+    finished = "".join(lines[: starts[-1]])
+    return finished, text[len(finished) :]
+
+
+def rendered(text: str, console: Console, options: ConsoleOptions) -> Lines:
+    """The lines of `text`, without empty ones around them or blanks at their ends."""
+    markdown = _Markdown(text, hyperlinks=False, inline_code_theme="ansi_dark")
+    lines = [_stripped(line) for line in console.render_lines(markdown, options, pad=False)]
+    while lines and not lines[0]:
+        lines.pop(0)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _stripped(line: Iterable[Segment]) -> list[Segment]:
+    segments = list(line)
+    while segments and not segments[-1].text.strip():
+        segments.pop()
+    if segments:
+        last = segments[-1]
+        segments[-1] = Segment(last.text.rstrip(), last.style, last.control)
+    return segments

@@ -1,0 +1,72 @@
+"""Faults of our own: told plainly, logged in full, and never as a traceback to a client."""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from copilot_proxy.relay import ChatReply, Relay
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_before_the_answer(
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    stream: bool,
+) -> None:
+    """A bug before the first byte is a 500 in OpenAI's shape that no SDK repeats."""
+
+    @asynccontextmanager
+    async def broken(*_: object, **__: object) -> AsyncIterator[None]:
+        raise ZeroDivisionError("the inner workings")
+        yield
+
+    monkeypatch.setattr(Relay, "chat_completions", broken)
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json={**CHAT, "stream": stream})
+
+    error = answer.json()["error"]
+    assert (500, "internal_error") == (answer.status_code, error["code"])
+    assert "false" == answer.headers["x-should-retry"]
+    assert "inner workings" not in answer.text
+    assert any(r.levelno == logging.ERROR and r.exc_info for r in caplog.records)
+
+
+def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in mid-stream is an error event, not a cut connection."""
+    honest = ChatReply.chunks
+
+    async def broken(self: ChatReply) -> AsyncIterator[list[dict[str, Any]]]:
+        async for chunks in honest(self):
+            yield chunks
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(ChatReply, "chunks", broken)
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json={**CHAT, "stream": True})
+
+    *_, error, done = [line for line in answer.text.splitlines() if line]
+    assert "data: [DONE]" == done
+    assert "internal_error" == json.loads(error.removeprefix("data: "))["error"]["code"]
+    assert "internal_error" == proxy.wait_for_record().error
+
+
+def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in a plain route is told in the same way."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Relay, "models", broken)
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.get("/v1/models")
+
+    assert (500, "internal_error") == (answer.status_code, answer.json()["error"]["code"])

@@ -1,0 +1,339 @@
+"""The Responses API: its rules, its events, and the ids that change in each of them."""
+
+import base64
+import json
+
+import pytest
+
+PICTURE = "data:image/png;base64," + base64.b64encode(b"\0" * 16).decode()
+USER = {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+CALL = {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "Sunny"}
+TOOL = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+SEALED = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low", "summary": "auto"}}
+
+
+def stream(copilot, given="Hi", model="gpt-5.4", **fields):
+    answer = copilot.responses(given, model, stream=True, **fields)
+    assert 200 == answer.status_code, answer.text
+    return copilot.events(answer.text)
+
+
+def refused(answer, code="invalid_request_body"):
+    assert (400, code) == (answer.status_code, answer.json()["error"]["code"])
+    return answer.json()["error"]["message"]
+
+
+def words(body):
+    """The text of a whole answer."""
+    return "".join(
+        part["text"]
+        for item in body["output"]
+        if item["type"] == "message"
+        for part in item["content"]
+    )
+
+
+def test_a_whole_answer_has_the_recorded_shape(copilot):
+    """A long id without prefix, a null output_text, a dated model, usage, price."""
+    body = copilot.responses(model="gpt-5.1").json()
+    assert 200 <= len(body["id"]) <= 450
+    assert (None, "response", "completed", False, "gpt-5.1-2025-11-13") == (
+        body["output_text"],
+        body["object"],
+        body["status"],
+        body["store"],
+        body["model"],
+    )
+    assert "You said: Hi" in words(body)
+    usage = body["usage"]
+    assert usage["input_tokens"] + usage["output_tokens"] == usage["total_tokens"]
+    assert "copilot_usage" in body
+    assert ["message"] == [item["type"] for item in body["output"]]
+
+
+def test_echoed_tools_are_made_strict(copilot):
+    """The tools come back with strictness that nobody asked for."""
+    body = copilot.responses("Weather?", tools=[TOOL]).json()
+    tool = body["tools"][0]
+    assert (True, False) == (tool["strict"], tool["parameters"]["additionalProperties"])
+
+
+def test_events_come_in_their_order(copilot):
+    """Reasoning, text and calls, each announced, streamed and finished; numbers count up."""
+    events = stream(copilot, "Weather in Rome?", tools=[TOOL | {"strict": False}], **SEALED)
+    kinds = [event.data["type"] for event in events]
+    assert kinds == [event.name for event in events]
+    assert list(range(len(events))) == [event.data["sequence_number"] for event in events]
+    assert ["response.created", "response.in_progress", "response.output_item.added"] == kinds[:3]
+    short = [kind for number, kind in enumerate(kinds) if [kind] != kinds[number - 1 : number]]
+    assert [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.reasoning_summary_part.added",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_summary_text.done",
+        "response.reasoning_summary_part.done",
+        "response.output_item.done",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.output_item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+        "response.completed",
+    ] == short
+    last = events[-1].data
+    assert {"type", "sequence_number", "response", "copilot_usage"} == set(last)
+    assert "copilot_usage" not in last["response"]
+    assert ["reasoning", "message", "function_call"] == [
+        item["type"] for item in last["response"]["output"]
+    ]
+
+
+def test_deltas_join_to_what_done_says(copilot):
+    """Text and arguments are the same in deltas, in done and in the whole answer."""
+    events = stream(copilot, "Weather in Rome?", tools=[TOOL])
+    for base in ("response.output_text", "response.function_call_arguments"):
+        deltas = "".join(e.data["delta"] for e in events if e.name == f"{base}.delta")
+        done = next(e.data for e in events if e.name == f"{base}.done")
+        assert deltas == done.get("text", done.get("arguments"))
+
+
+def test_no_id_occurs_twice(copilot):
+    """Every event has ids of its own, also for the same item and the same response."""
+    events = stream(copilot)
+    found = []
+    for event in events:
+        data = event.data
+        found += [data["item_id"]] if "item_id" in data else []
+        found += [data["item"]["id"]] if "item" in data else []
+        if "response" in data:
+            found += [data["response"]["id"], *(one["id"] for one in data["response"]["output"])]
+    assert len(found) == len(set(found)) > 10
+
+
+def test_ids_are_refused_when_sent_back(copilot):
+    """An id of an earlier answer, however short or long, is not known any more."""
+    item = copilot.responses().json()["output"][0]
+    again = {**item, "type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
+    sentence = "input item ID does not belong to this connection"
+    assert sentence == refused(copilot.responses([USER, again, USER]), "")
+    assert sentence == refused(copilot.responses([{**USER, "id": "x" * 65}]), "")
+    assert sentence == refused(
+        copilot.responses([USER, {"type": "item_reference", "id": "msg_1"}]), ""
+    )
+    assert 200 == copilot.responses([{**USER, "id": "msg_123"}]).status_code
+
+
+def test_sealed_reasoning_goes_back_to_its_model_only(copilot):
+    """encrypted_content is accepted by the model it came from and by no other."""
+    item = copilot.responses(**SEALED).json()["output"][0]
+    assert ("reasoning", True) == (item["type"], len(item["encrypted_content"]) > 100)
+    back = {key: value for key, value in item.items() if key != "id"}
+    assert 200 == copilot.responses([USER, back, USER]).status_code
+    assert refused(copilot.responses([USER, back], "gpt-5.5"), "invalid_encrypted_content")
+    forged = {**back, "encrypted_content": "gAAAA"}
+    assert refused(copilot.responses([USER, forged]), "invalid_encrypted_content")
+    assert 200 == copilot.responses([USER, {"type": "reasoning", "summary": []}]).status_code
+
+
+def test_reasoning_is_as_open_as_asked(copilot):
+    """No effort, no reasoning; no summary, no words; no include, nothing sealed."""
+    assert ["message"] == [one["type"] for one in copilot.responses().json()["output"]]
+    body = copilot.responses(reasoning={"effort": "high"}).json()
+    item = body["output"][0]
+    assert ("reasoning", [], False) == (item["type"], item["summary"], "encrypted_content" in item)
+    assert body["usage"]["output_tokens_details"]["reasoning_tokens"] > 0
+    usual = copilot.responses(model="gpt-5-mini").json()["output"]
+    assert ["reasoning", "message"] == [one["type"] for one in usual]
+
+
+def test_newer_models_name_the_phase(copilot):
+    """Words before a call are commentary, the rest is the final answer."""
+    assert "final_answer" == copilot.responses(model="gpt-5.3-codex").json()["output"][-1]["phase"]
+    called = copilot.responses("Weather?", "gpt-5.4", tools=[TOOL]).json()["output"]
+    assert ["commentary", None] == [one.get("phase") for one in called]
+    older = copilot.responses("Weather?", "gpt-5.1", tools=[TOOL]).json()["output"]
+    assert ["function_call"] == [one["type"] for one in older]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"store": True}, "unsupported_value", "store is not supported"),
+        ({"service_tier": "auto"}, "unsupported_value", "service_tier is not supported"),
+        ({"background": True}, "unsupported_value", "background"),
+        ({"safety_identifier": "me"}, "unsupported_value", "safety_identifier"),
+        ({"previous_response_id": "resp_1"}, "previous_response_not_found", "not found"),
+        ({"temperature": 0.5}, "unsupported_parameter", "'temperature' is not supported"),
+        ({"top_p": 0.5}, "unsupported_parameter", "'top_p' is not supported"),
+        ({"max_output_tokens": 15}, "integer_below_min_value", ">= 16, but got 15"),
+        ({"reasoning": {"effort": "huge"}}, "invalid_reasoning_effort", "[none low medium high"),
+        ({"speed": "fast"}, "unknown_parameter", "Unknown parameter: 'speed'"),
+        ({"text": {"format": {"type": "xml"}}}, "invalid_request_body", "text.format"),
+        ({"text": {"format": {"type": "json_schema"}}}, "invalid_request_body", "schema"),
+        ({"tools": [{"type": "web_search"}]}, "invalid_request_body", "web_search"),
+        ({"tools": [{"type": "image_generation"}]}, "invalid_request_body", "image_generation"),
+        ({"tools": [TOOL | {"parameters": None}]}, "invalid_request_body", "object schema"),
+        ({"tools": [TOOL | {"name": "a b"}]}, "invalid_request_body", "match pattern"),
+        ({"tools": [TOOL] * 129}, "invalid_request_body", "too long"),
+        ({"tools": ["x"]}, "invalid_request_body", "invalid request body"),
+        ({"tool_choice": {"type": "function", "name": "x"}}, "invalid_request_body", "offered"),
+        ({"stream": "yes"}, "invalid_request_body", "invalid"),
+    ],
+)
+def test_fields_are_refused(copilot, fields, code, words):
+    """What GitHub does not take is refused by name."""
+    assert words in refused(copilot.responses(**fields), code)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        [],
+        5,
+        ["Hi"],
+        [{"role": "robot", "content": "Hi"}],
+        [{"role": "user"}],
+        [{"role": "user", "content": []}],
+        [{"role": "user", "content": ["Hi"]}],
+        [{"role": "user", "content": [{"type": "output_text", "text": "Hi"}]}],
+        [{"role": "user", "content": [{"type": "input_image"}]}],
+        [{"type": "function_call", "call_id": "1", "name": "x"}],
+        [{"type": "function_call_output", "call_id": "1"}],
+        [{"type": "web_search_call"}],
+        [USER, CALL],
+        [USER, OUTPUT],
+    ],
+)
+def test_inputs_are_refused(copilot, given):
+    """Items that break the schema, and calls and outputs without each other."""
+    refused(copilot.responses(given))
+
+
+def test_a_body_that_is_no_object_is_refused(copilot):
+    """So is a list."""
+    refused(copilot.post("/responses", []))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"instructions": "Be brief", "store": False, "truncation": "disabled"},
+        {"input": [{"role": "system", "content": "x"}, {"role": "developer", "content": "y"}, USER]},
+        {"input": [USER, {"role": "assistant", "content": [{"type": "output_text", "text": "x"}]}]},
+        {"model": "gpt-5.2", "temperature": 0.5},
+        {"tool_choice": "none", "tools": [TOOL], "parallel_tool_calls": False},
+        {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
+    ],
+)
+def test_what_is_allowed_passes(copilot, fields):
+    """The rules refuse no more than they say."""
+    assert 200 == copilot.responses(fields.pop("input", "Hi"), **fields).status_code
+
+
+def test_hosted_tools_can_be_allowed(simulator, copilot):
+    """Which hosted tools pass differs by date and model, so it is a knob."""
+    simulator.state.hosted_tools.add("web_search")
+    assert 200 == copilot.responses(tools=[{"type": "web_search"}]).status_code
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"role": "user", "content": [{"type": "input_image", "image_url": PICTURE}]},
+        {**OUTPUT, "output": [{"type": "input_image", "image_url": PICTURE}]},
+    ],
+)
+def test_images_need_the_header_at_any_depth(copilot, item):
+    """Also an image inside the output of a tool."""
+    given = [USER, CALL, OUTPUT, item] if "role" in item else [USER, CALL, item]
+    body = {"model": "gpt-5.4", "input": given}
+    assert "Copilot-Vision-Request" in refused(copilot.post("/responses", body), "")
+    assert 200 == copilot.post("/responses", body, copilot_vision_request="true").status_code
+
+
+def test_long_inputs_are_refused(copilot):
+    """The words are those of this API."""
+    assert "exceeds the context window" in refused(
+        copilot.responses("x" * 4 * 272000), "context_length_exceeded"
+    )
+
+
+def test_long_conversations_are_cached(copilot):
+    """Most of a long conversation is found in the cache."""
+    given = [{"role": "user", "content": "x" * 8000}, CALL, OUTPUT]
+    body = copilot.responses(given).json()
+    assert body["usage"]["input_tokens_details"]["cached_tokens"] > 1000
+    assert "get_weather answered: Sunny" in words(body)
+
+
+def test_answers_can_be_cut(copilot):
+    """max_output_tokens makes the answer incomplete and says why."""
+    body = copilot.responses("Count to 500", max_output_tokens=16).json()
+    assert ("incomplete", {"reason": "max_output_tokens"}) == (
+        body["status"],
+        body["incomplete_details"],
+    )
+    last = stream(copilot, "Count to 500", max_output_tokens=16)[-1]
+    assert ("response.incomplete", "incomplete") == (last.name, last.data["response"]["status"])
+    assert "copilot_usage" in last.data
+
+
+def test_json_is_given_when_asked(copilot):
+    """A schema is satisfied, and an object is an object."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    format_ = {"type": "json_schema", "name": "x", "schema": schema}
+    body = copilot.responses("Take 5", text={"format": format_}).json()
+    assert {"n": 5} == json.loads(words(body))
+    body = copilot.responses(text={"format": {"type": "json_object"}}).json()
+    assert json.loads(words(body))["simulated"]
+
+
+def test_tools_can_be_forced(copilot):
+    """By name, and by `required`."""
+    for choice in ({"type": "function", "name": "get_weather"}, "required"):
+        body = copilot.responses("Hi", "gpt-5.1", tools=[TOOL], tool_choice=choice).json()
+        assert ["{}"] == [item["arguments"] for item in body["output"]]
+
+
+@pytest.mark.parametrize(
+    ("quirk", "check"),
+    [
+        ("no_sequence_numbers", lambda events: "sequence_number" not in events[0].data),
+        ("compaction", lambda events: events[2].data["item"]["type"] == "compaction"),
+        ("content_filter", lambda events: events[-1].name == "response.incomplete"),
+        (
+            "no_reasoning_deltas",
+            lambda events: not any("summary_text" in event.name for event in events),
+        ),
+        ("wordless", lambda events: not any("output_text" in event.name for event in events)),
+        ("runaway_arguments", lambda events: any("\n\t\r" in str(e.data.get("delta")) for e in events)),
+    ],
+)
+def test_streams_have_quirks(simulator, copilot, quirk, check):
+    """Each oddity of this API can be ordered."""
+    fields = {"tools": [TOOL], **SEALED}
+    assert not check(stream(copilot, "Weather in Rome", **fields))
+    simulator.state.faults.on(quirk, times=1)
+    assert check(stream(copilot, "Weather in Rome", **fields))
+
+
+def test_compactions_are_accepted_back(simulator, copilot):
+    """A compaction item may be sent back like reasoning."""
+    simulator.state.faults.on("compaction", times=1)
+    item = copilot.responses().json()["output"][0]
+    back = {"type": "compaction", "encrypted_content": item["encrypted_content"]}
+    assert 200 == copilot.responses([back, USER]).status_code
