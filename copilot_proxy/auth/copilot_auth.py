@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from copilot_proxy.auth import hosts
+from copilot_proxy.auth.copilot_token import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import Exchange, GitHub
 from copilot_proxy.auth.tokens import copilot_fields
@@ -21,7 +21,6 @@ from copilot_proxy.errors import (
     StoreError,
     UpstreamError,
 )
-from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,67 +42,6 @@ _NO_ACCESS_PAUSE: Final = 60.0
 _FRESH: Final = 10.0
 """Seconds within which a refused token counts as just issued: another would not help."""
 _FRESH_LONGEST: Final = 300.0
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Both clocks: the monotonic one stops while a laptop sleeps, the other one jumps."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-
-
-@dataclass(frozen=True)
-class CopilotToken:
-    """A token and the host that it is for; the two never part."""
-
-    value: Secret
-    api_url: str
-    """Without trailing slash."""
-    sku: str | None = None
-    refresh_after: float = field(default=0.0, repr=False)
-    lifetime: float = field(default=0.0, repr=False)
-    monotonic: float = field(default=0.0, repr=False)
-    wall: float = field(default=0.0, repr=False)
-
-    @property
-    def authorization(self) -> str:
-        """The header's value."""
-        return f"Bearer {self.value.reveal()}"
-
-    def age(self, clock: Clock) -> float:
-        """Seconds since it was issued, by whichever clock says more."""
-        return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
-
-
-@dataclass(frozen=True)
-class AuthState:
-    """What ``/health`` may tell anybody: no names, no secrets."""
-
-    signed_in: Literal["yes", "no", "unknown"]
-    expires_in: float | None
-    """Seconds, None without a token."""
-    last_error: str | None
-
-
-class TokenSource(Protocol):
-    """Whoever has a Copilot token for a request."""
-
-    async def token(self) -> CopilotToken:
-        """A token that should work. Raises our errors."""
-        ...
-
-    def accepted(self, token: CopilotToken) -> None:
-        """To be told that upstream took `token`."""
-        ...
-
-    async def renew(self, stale: CopilotToken) -> CopilotToken:
-        """Another one, after upstream refused `stale`. Raises our errors."""
-        ...
-
-    def state(self) -> AuthState:
-        """For ``/health``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -220,11 +158,11 @@ class CopilotAuth:
     async def _exchanged(self) -> CopilotToken:
         """The token of the one exchange that is under way, or of a new one."""
         if self._task is None and self._failure is not None and self._must_wait():
-            raise self._failure.error.with_traceback(None)
+            raise _twin(self._failure.error)
         # Shielded, since others may wait for the same exchange when this caller gives up.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
-            raise outcome.with_traceback(None)
+            raise _twin(outcome)
         return outcome
 
     def _exchange_once(self) -> "asyncio.Task[CopilotToken | CopilotProxyError]":
@@ -267,7 +205,7 @@ class CopilotAuth:
                 self._settings,
             ),
             sku=exchange.sku,
-            refresh_after=min(early, _LONGEST, lifetime),
+            refresh_after=min(early, _LONGEST),
             lifetime=lifetime,
             monotonic=self._clock.monotonic(),
             wall=self._clock.wall(),
@@ -310,6 +248,13 @@ class CopilotAuth:
         return not looks_help or self._clock.monotonic() - self._looked_at < _STORE_PAUSE
 
 
+def _twin(error: CopilotProxyError) -> CopilotProxyError:
+    """The same error for one more caller, who may add to it and whose traceback is its own."""
+    twin = type(error).__new__(type(error), *error.args)
+    vars(twin).update(vars(error), headers=dict(error.headers), extra=dict(error.extra))
+    return twin
+
+
 def _public(error: CopilotProxyError) -> str:
     """`error` without the names and paths that its message may hold."""
     if isinstance(error, NoCopilotAccess):
@@ -321,3 +266,6 @@ def _public(error: CopilotProxyError) -> str:
     if isinstance(error, NotSignedIn | UpstreamError):
         return error.message
     return "The Copilot token could not be fetched."
+
+
+__all__ = ["AuthState", "Clock", "CopilotAuth", "CopilotToken", "TokenSource"]

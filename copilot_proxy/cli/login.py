@@ -186,7 +186,7 @@ def _mention_present(credentials: "Credentials") -> None:
 
 def _keep(credentials: "Credentials", credential: "Credential") -> None:
     for trouble in credentials.save(credential, credential.source):
-        talk(f"An older token could not be forgotten: {trouble}")
+        talk(f"An older token may be left elsewhere: {trouble}")
     talk(f"The token is in {credentials.store(credential.source).describe()}.")
 
 

@@ -85,7 +85,7 @@ class MarkdownScreen:
             return
         if self._printed:
             lines.insert(0, [])
-        self._printed = True
+        self._printed = self._tail.below = True
         self._console.print(_Drawn(lines), end="")
 
 
@@ -106,6 +106,8 @@ class _Tail:
 
     def __init__(self) -> None:
         self.text = ""
+        self.below = False
+        """Whether something stands above it, from which an empty line parts it."""
         self._drawn_text = ""
         self._lines: Lines = []
         self._cost = 0.0
@@ -121,7 +123,8 @@ class _Tail:
             self._cost = self._at - now
         # One line is for the cursor, one keeps the line above in sight.
         room = max(console.height - 2, 1)
-        yield _Drawn(self._lines[-room:])
+        lines = [[], *self._lines] if self.below and self._lines else self._lines
+        yield _Drawn(lines[-room:])
 
 
 def split(text: str) -> tuple[str, str]:

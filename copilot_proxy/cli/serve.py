@@ -133,11 +133,14 @@ class _Run:
         finally:
             models.add_done_callback(_forget)
         with logging_to_stderr(self._settings.log_format, self._reporter):
-            listen(self._socket, self._settings)
             server = self._make_server(
                 connection, lambda: self._greet(catalogue, trouble, credential)
             )
-            await server.serve(sockets=[self._socket])
+            with server.capture_signals():
+                # A Ctrl+C from before this point ends here rather than in the middle of a start.
+                await asyncio.sleep(0)
+                listen(self._socket, self._settings)
+                await server.serve(sockets=[self._socket])
             self._say("Stopped.", event="stopped")
         return INTERRUPTED if server.was_cut else 0
 

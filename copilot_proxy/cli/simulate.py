@@ -2,9 +2,9 @@
 
 import signal
 import textwrap
-import threading
 from contextlib import suppress
 from difflib import get_close_matches
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8765,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 8765,
     plan: Annotated[
         str, typer.Option(help="Plan of the simulated account, such as free, pro or none.")
     ] = "pro",
@@ -44,13 +46,15 @@ def simulate(
     simulator = Simulator(port=port, faults=fault or [], plan=plan, **paced)  # type: ignore[arg-type]  # mypy cannot see which option it is
     try:
         simulator.start()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise CopilotProxyError(
             f"Port {port} cannot be used.", hint="Use another one; --port 0 takes any that is free."
         ) from error
-    with simulator:
+    try:
         _tell(simulator, SIMULATED_TOKEN)
         _wait()
+    finally:
+        simulator.stop()
 
 
 def _check(plan: str, faults: list[str]) -> None:
@@ -109,7 +113,7 @@ def _tell(simulator: "Simulator", token: str) -> None:
 
 def _wait() -> None:
     """Until Ctrl+C, or until the system asks for the end."""
-    ended = threading.Event()
+    ended = Event()
     before = signal.getsignal(signal.SIGTERM)
     with suppress(ValueError):  # outside the main thread
         signal.signal(signal.SIGTERM, lambda *_: ended.set())

@@ -112,7 +112,7 @@ async def _route(call: Call) -> None:
 async def _copilot(call: Call) -> None:
     """One request to the Copilot API."""
     handler = COPILOT.get((call.method, call.path))
-    is_policy = call.parts[1] == "models" and call.parts[-1] == "policy" and len(call.parts) > 3
+    is_policy = call.parts[1:2] == ["models"] and call.parts[-1] == "policy" and len(call.parts) > 3
     if is_policy and call.method == "POST":
         handler = catalogue.policy
     if handler is None:

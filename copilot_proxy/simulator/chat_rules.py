@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue
 from .chat_vendor_rules import claude, gemini, gpt5
 from .refusal import copilot, invalid
+from .schema_rules import is_schema
 from .shared_rules import MOST_TOOLS, check_images, check_tool, images, typed
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .catalogue import Model
 
 Json = dict[str, Any]
+
+MOST_CHOICES = 128
 
 ROLES = {"system", "user", "assistant", "tool"}
 
@@ -62,7 +65,10 @@ def _message_shape(message: Json) -> None:
         raise invalid()
     if isinstance(content, list) and not all(isinstance(part, dict) for part in content):
         raise invalid()
-    for call in message.get("tool_calls") or []:
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list | None):
+        raise invalid()
+    for call in calls or []:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(call.get("id"), str):
             raise invalid()
@@ -141,6 +147,8 @@ def _parameters(body: Json, model: Model) -> None:
     for name in ("max_tokens", "max_completion_tokens", "n"):
         if body.get(name) is not None and body[name] < 1:
             raise invalid(f"{name} must be at least 1")
+    if (body.get("n") or 1) > MOST_CHOICES:
+        raise invalid(f"n must be at most {MOST_CHOICES}")
     if not all(isinstance(one, str) for one in body.get("stop") or []):
         raise invalid()
     prediction = body.get("prediction")
@@ -153,8 +161,10 @@ def _parameters(body: Json, model: Model) -> None:
     format_ = body.get("response_format") or {"type": "text"}
     if format_.get("type") not in ("text", "json_object", "json_schema"):
         raise invalid("unknown response_format")
-    if format_["type"] == "json_schema" and not isinstance(format_.get("json_schema"), dict):
-        raise invalid("response_format.json_schema is missing")
+    if format_["type"] == "json_schema":
+        wanted = format_.get("json_schema")
+        if not isinstance(wanted, dict) or not is_schema(wanted.get("schema") or {}):
+            raise invalid("response_format.json_schema is missing or no schema")
 
 
 def _effort(body: Json, model: Model) -> None:

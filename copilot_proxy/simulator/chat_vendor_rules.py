@@ -51,13 +51,15 @@ def claude(body: Json, model: Model) -> None:
     _, version = catalogue.claude_version(model)
     messages = body["messages"]
     for message in messages:
-        if message["role"] == "assistant" and _has_empty_text(message):
+        if message["role"] != "tool" and _has_empty_text(message):
             raise invalid("messages: text content blocks must be non-empty")
     if version >= 4.6 and messages[-1]["role"] == "assistant":
         raise invalid(
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."
         )
+    if messages[-1]["role"] == "assistant" and _ends_in_space(messages[-1]):
+        raise invalid("messages: final assistant content cannot end with trailing whitespace")
     _claude_limits(body, model)
 
 
@@ -80,6 +82,12 @@ def _has_empty_text(message: Json) -> bool:
     if isinstance(content, str):
         return not content.strip()
     return any(not part.get("text", "x").strip() for part in content or [])
+
+
+def _ends_in_space(message: Json) -> bool:
+    content = message.get("content")
+    text = content if isinstance(content, str) else (content or [{}])[-1].get("text", "")
+    return bool(text[-1:].isspace())
 
 
 def gemini(body: Json, model: Model) -> None:

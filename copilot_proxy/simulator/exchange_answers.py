@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 from . import refusal
 from .fault_answers import Answer, Value
 from .refusal import Refusal
+
+
+def _rate_limited() -> Refusal:
+    answer = refusal.github(403, "API rate limit exceeded for user ID 12345.")
+    answer.headers |= {
+        "x-ratelimit-limit": "5000",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(int(time.time()) + 600),
+    }
+    return answer
 
 
 def _without_token(value: Value) -> Refusal:
@@ -26,7 +38,7 @@ EXCHANGE_ANSWERS: dict[str, Answer] = {
     ),
     "exchange_rate_limit": Answer(
         "the exchange meets the rate limit of GitHub's REST API",
-        lambda value: refusal.github(403, "API rate limit exceeded for user ID 12345."),
+        lambda value: _rate_limited(),
     ),
     "exchange_500": Answer(
         "the exchange fails with 500; the value is another status",

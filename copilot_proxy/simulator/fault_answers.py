@@ -207,6 +207,9 @@ ANSWERS: dict[str, Answer] = {
     ),
     "not_found": Answer("404: in JSON", _error(404, "Not Found", "not_found")),
     "page_not_found": Answer("404: no such path", _text(404, "404 page not found\n")),
+    "misdirected_421": Answer(
+        "421: the token belongs to another API host", _text(421, "Misdirected Request\n")
+    ),
     "timeout_408": Answer(
         "408: the request's body did not arrive in time",
         _error(

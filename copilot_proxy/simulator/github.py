@@ -196,6 +196,8 @@ async def exchange(call: Call) -> None:
         "limited_user_reset_date": int(plans.reset_day().timestamp()) if limited else None,
         "organization_list": ["4535c7beffc844b46bb1ed4aa04d759a"] if account.organisations else [],
     }
+    if state.user_notification is not None:
+        body["user_notification"] = state.user_notification
     await call.json(body, headers())
 
 

@@ -64,6 +64,8 @@ def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
         raise refused("max_tokens: Input should be greater than or equal to 1")
     if not body.get("messages"):
         raise refused("messages: at least one message is required")
+    if not all(isinstance(one, str) for one in body.get("stop_sequences") or []):
+        raise refused("stop_sequences: Input should be a valid string")
     for number, message in enumerate(body["messages"]):
         _message(number, message, betas)
     return body
@@ -84,7 +86,7 @@ def _message(number: int, message: Any, betas: set[str]) -> None:
     if not isinstance(message, dict) or not isinstance(message.get("content"), str | list):
         raise refused(f"messages.{number}.content: Field required")
     roles = {"user", "assistant"} | ({"system"} if SYSTEM_BETA in betas else set())
-    if message.get("role") not in roles:
+    if str(message.get("role")) not in roles:
         raise refused(f"messages.{number}.role: Input should be 'user' or 'assistant'")
     if message["content"] in ("", []):
         raise refused("messages: text content blocks must be non-empty")
@@ -93,7 +95,7 @@ def _message(number: int, message: Any, betas: set[str]) -> None:
 
 
 def _block(path: str, block: Any) -> None:
-    if not isinstance(block, dict) or block.get("type") not in BLOCKS:
+    if not isinstance(block, dict) or str(block.get("type")) not in BLOCKS:
         raise refused(f"{path}: Input tag does not match any of the expected tags")
     kind = block["type"]
     if kind == "text":
@@ -101,6 +103,8 @@ def _block(path: str, block: Any) -> None:
             raise refused(f"{path}.text: Field required")
         if not block["text"].strip():
             raise refused("messages: text content blocks must be non-empty")
+    if kind == "image" and not isinstance(block.get("source"), dict):
+        raise refused(f"{path}.image.source: Field required")
     if kind == "tool_use" and not (
         isinstance(block.get("id"), str) and isinstance(block.get("input"), dict)
     ):
@@ -146,7 +150,7 @@ def images(message: Json) -> Iterator[Json]:
     """The images of a message, also those inside the results of tools."""
     for block in blocks(message):
         if block["type"] == "image":
-            yield block.get("source") or {}
+            yield block["source"]
         elif block["type"] == "tool_result":
             yield from images(block)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue
 from .refusal import Refusal, anthropic, copilot
 from .sampling import complaint
+from .schema_rules import is_schema
 
 if TYPE_CHECKING:
     from .catalogue import Model
@@ -65,6 +66,9 @@ def _effort(body: Json, model: Model) -> None:
     offered = catalogue.supports(model, "reasoning_effort")
     if offered is None:
         raise refused("output_config: Extra inputs are not permitted")
+    format_ = config.get("format") or {}
+    if not isinstance(format_, dict) or not is_schema(format_.get("schema") or {}):
+        raise refused("output_config.format: Input should be a valid dictionary")
     effort = config.get("effort")
     if effort is not None and effort not in offered:
         raise copilot(

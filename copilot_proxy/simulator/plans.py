@@ -264,4 +264,8 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
             "rst": reset,
         }
         headers[f"x-quota-snapshot-{quota}"] = urlencode(value)
+    if plan.credits:
+        for span in ("session", "weekly"):
+            value = {"ent": 100, "ov": 0.0, "ovPerm": "false", "rem": 96.5, "rst": reset}
+            headers[f"x-usage-ratelimit-{span}"] = urlencode(value)
     return headers

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue, shared_rules
 from .refusal import copilot, invalid
+from .schema_rules import is_schema
 
 if TYPE_CHECKING:
     from .call import Call
@@ -102,9 +103,11 @@ def _fields(body: Json) -> None:
             param="max_output_tokens",
         )
     kind = (body.get("text") or {}).get("format") or {"type": "text"}
-    if kind.get("type") not in ("text", "json_object", "json_schema"):
+    if not isinstance(kind, dict) or kind.get("type") not in ("text", "json_object", "json_schema"):
         raise invalid("unknown text.format")
-    if kind["type"] == "json_schema" and not isinstance(kind.get("schema"), dict):
+    if kind["type"] == "json_schema" and not (
+        isinstance(kind.get("schema"), dict) and is_schema(kind["schema"])
+    ):
         raise invalid("text.format.schema is missing")
 
 
@@ -152,10 +155,12 @@ def _item(item: Json, model: Model, call: Call) -> None:
             if not isinstance(item.get(name), str):
                 raise invalid(f"function_call: {name} is missing")
     elif kind == "function_call_output":
-        if not isinstance(item.get("call_id"), str) or not isinstance(
-            item.get("output"), str | list
-        ):
+        output = item.get("output")
+        parts = [output] if isinstance(output, str) else output
+        if not isinstance(item.get("call_id"), str) or not isinstance(parts, list):
             raise invalid("function_call_output: call_id or output is missing")
+        if not isinstance(output, str) and not all(isinstance(one, dict) for one in parts):
+            raise invalid("function_call_output: output has to be text or a list of parts")
     else:
         raise invalid(f"unknown kind of input item: {kind}")
 
@@ -170,7 +175,7 @@ def _message(item: Json) -> None:
     if not isinstance(content, list) or not content:
         raise invalid("message content must not be empty")
     for part in content:
-        if not isinstance(part, dict) or part.get("type") not in wanted:
+        if not isinstance(part, dict) or str(part.get("type")) not in wanted:
             raise invalid(f"content of a message of role {role} has to be one of {sorted(wanted)}")
 
 
@@ -210,7 +215,7 @@ def _tools(body: Json, call: Call) -> None:
         kind = tool.get("type")
         if kind == "function":
             shared_rules.check_tool(number, tool.get("name"), tool.get("parameters"))
-        elif kind not in call.state.hosted_tools:
+        elif str(kind) not in call.state.hosted_tools:
             raise invalid(f"The requested tool {kind} is not supported.")
     choice = body.get("tool_choice")
     if isinstance(choice, dict):

@@ -72,7 +72,7 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     if parts := schema.get("allOf"):
         joined: Schema = {key: value for key, value in schema.items() if key != "allOf"}
         for part in parts:
-            found = _resolved(part, root)
+            found = _resolved(part, root) if isinstance(part, dict) else {}
             properties = {**joined.get("properties", {}), **found.get("properties", {})}
             required = [*joined.get("required", []), *found.get("required", [])]
             joined = {**joined, **found}

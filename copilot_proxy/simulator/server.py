@@ -127,17 +127,19 @@ class Simulator:
             loop.call_soon_threadsafe(server.leave)
         thread.join()
 
-    def run(self) -> None:
-        """Serve until the person presses Ctrl+C, in the foreground."""
-        self.start()
+    def wait(self) -> None:
+        """Wait until the person presses Ctrl+C or somebody stops the simulator."""
         try:
             # A join without a timeout cannot be interrupted on every platform.
-            while self._thread is not None and self._thread.is_alive():
-                self._thread.join(0.5)
+            while (thread := self._thread) is not None and thread.is_alive():
+                thread.join(0.5)
         except KeyboardInterrupt:
             pass
-        finally:
-            self.stop()
+
+    def run(self) -> None:
+        """Serve in the foreground, until Ctrl+C."""
+        with self:
+            self.wait()
 
     def __enter__(self) -> Self:
         return self.start()

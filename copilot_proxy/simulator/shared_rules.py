@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .refusal import copilot, invalid
+from .schema_rules import is_schema
 
 if TYPE_CHECKING:
     from .call import Call
@@ -80,5 +81,5 @@ def check_tool(number: int, name: Any, schema: Any) -> None:
     """Refuse a tool's name or schema that breaks the rules which all APIs share."""
     if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
         raise invalid(f"tools.{number}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
-    if not isinstance(schema, dict) or schema.get("type") != "object":
+    if not is_schema(schema) or not isinstance(schema, dict) or schema.get("type") != "object":
         raise invalid(f"tools.{number}: the parameters of {name} must be an object schema")

@@ -114,6 +114,9 @@ class State:
         self.exchanges = 0
         """How many Copilot tokens have been given out."""
         self.notification: str | None = None
+        """Why the exchange refuses the account; None when it does not."""
+        self.user_notification: dict[str, str] | None = None
+        """What a good exchange has to tell the person, such as the end of a trial."""
         self.spent = 0.0
         """Premium requests, or chat messages on a free plan, used since the start."""
         self.seals = Seals()

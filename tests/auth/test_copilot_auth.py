@@ -415,6 +415,22 @@ async def test_a_store_that_fails_is_asked_again_later(
     assert await auth.token()
 
 
+async def test_what_one_caller_adds_to_an_error_no_other_sees(
+    auth: CopilotAuth, simulator: Simulator
+) -> None:
+    """The remembered error is told to many."""
+    simulator.state.block()
+    first = await failing(auth.token)
+    first.headers["x-request-id"] = "mine"
+    first.message = "changed"
+    second = await failing(auth.token)
+
+    assert type(first) is type(second)
+    assert {} == second.headers
+    assert "No access to GitHub Copilot found" in second.message
+    assert (second.code, second.status) == (first.code, first.status)
+
+
 async def test_an_account_without_copilot_is_asked_about_rarely(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:

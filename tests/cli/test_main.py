@@ -1,5 +1,6 @@
 """The way into a command and the way out of it."""
 
+import io
 import logging
 import os
 import resource
@@ -243,6 +244,17 @@ def test_a_broken_pipe_inside_a_command_is_quiet(
 
     assert 1 == code
     assert ("", "") == capfd.readouterr()
+
+
+def test_what_is_still_in_the_buffer_is_part_of_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full at the very end is told, too."""
+    full = io.StringIO()
+    full.flush = raising(OSError(28, "No space left on device"))  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", full)
+
+    assert 1 == guard(lambda: None, debug=False)
 
 
 def test_the_help_loads_nothing_heavy() -> None:

@@ -67,7 +67,8 @@ def test_entries_have_every_oddity(by_id):
     assert "xAI" == by_id["grok-code-fast-1"]["vendor"]
     assert {"id", "name", "custom_model", "capabilities"} == set(by_id["acme/llama-4-scout"])
     prices = {
-        model: by_id[model]["billing"]["token_prices"]["default"] for model in ("gpt-5.5", "gpt-5.6-luna")
+        model: by_id[model]["billing"]["token_prices"]["default"]
+        for model in ("gpt-5.5", "gpt-5.6-luna")
     }
     assert "cache_price" in prices["gpt-5.5"]
     assert "cache_read_price" in prices["gpt-5.6-luna"]
@@ -125,7 +126,11 @@ def test_accepting_the_terms_enables_a_model(copilot):
 
 @pytest.mark.parametrize(
     ("model", "body", "status"),
-    [("nothing", {"state": "enabled"}, 404), ("gpt-5.1", {"state": "on"}, 400), ("gpt-5.1", [], 400)],
+    [
+        ("nothing", {"state": "enabled"}, 404),
+        ("gpt-5.1", {"state": "on"}, 400),
+        ("gpt-5.1", [], 400),
+    ],
 )
 def test_wrong_policies_are_refused(copilot, model, body, status):
     """An unknown model or state is an error."""

@@ -63,6 +63,8 @@ def look(copilot, *parts, model="gpt-4o", vision="true"):
         {"max_tokens": True},
         {"max_tokens": 0},
         {"n": 0},
+        {"n": 129},
+        {"messages": [USER, {"role": "assistant", "content": "x", "tool_calls": 5}]},
         {"stop": [1]},
         {"tools": "all"},
         {"tools": ["get_weather"]},
@@ -80,6 +82,7 @@ def look(copilot, *parts, model="gpt-4o", vision="true"):
         {"prediction": {"type": "content", "content": ""}},
         {"response_format": {"type": "xml"}},
         {"response_format": {"type": "json_schema"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"required": 1}}}},
         {"thinking_budget": 2000},
     ],
 )
@@ -187,6 +190,12 @@ def test_efforts_have_to_be_offered(copilot):
                 ]
             },
             "must be non-empty",
+        ),
+        ("claude-sonnet-4", {"messages": [{"role": "user", "content": ""}]}, "must be non-empty"),
+        (
+            "claude-sonnet-4",
+            {"messages": [USER, {"role": "assistant", "content": "Well, "}]},
+            "trailing whitespace",
         ),
         (
             "claude-sonnet-4",
@@ -320,3 +329,33 @@ def test_long_prompts_are_refused_with_the_numbers(copilot):
     words = refused(copilot.chat("x" * 4 * 64000), "model_max_prompt_tokens_exceeded")
     assert "prompt token count of 64007 exceeds the limit of 64000" == words
     assert 200 == copilot.chat("x" * 4 * 63000).status_code
+
+
+def nonsense(value, place=()):
+    """Copies of a JSON value, each with one of its parts replaced by nonsense."""
+    for junk in (None, -1, "x", [], [1], {}, {"type": "x"}):
+        yield junk
+    for key in value if isinstance(value, dict) else range(len(value) if place != "text" else 0):
+        inner = value[key]
+        for changed in nonsense(inner, "text" if not isinstance(inner, dict | list) else ()):
+            copy = value.copy()
+            copy[key] = changed
+            yield copy
+
+
+def test_nonsense_is_never_a_crash(copilot, simulator):
+    """Whatever is put in the place of a part, the answer is a good one or a refusal."""
+    format_ = {"type": "json_schema", "json_schema": {"schema": {"type": "integer", "minimum": 1}}}
+    body = {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ASKS, RESULT],
+        "tools": [tool()],
+        "tool_choice": "auto",
+        "stop": ["x"],
+        "response_format": format_,
+        "n": 1,
+    }
+    for changed in nonsense(body):
+        if isinstance(changed, dict):
+            changed = {"model": "gpt-4o", **changed}
+        answer = copilot.post("/chat/completions", changed)
+        assert answer.status_code in (200, 400), changed

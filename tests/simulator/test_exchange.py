@@ -88,6 +88,13 @@ def test_a_blocked_account_is_told_why(simulator, copilot, reason):
     assert 200 == copilot.exchange().status_code
 
 
+def test_good_news_come_with_the_token(simulator, copilot):
+    """A notification may come with a token that works."""
+    note = {"notification_id": "subscription_trial_ending", "message": "Soon", "title": "Trial"}
+    simulator.state.user_notification = note
+    assert note == copilot.exchange().json()["user_notification"]
+
+
 def test_a_revoked_token_is_bad_credentials(simulator, copilot):
     """After revoking, exchange and account answer 401, until it is restored."""
     simulator.state.revoke()
@@ -231,6 +238,7 @@ def test_business_seats_show_no_number(copilot):
     found = account(copilot, "business")
     assert ["acme"] == found["organization_login_list"]
     assert ["premium_interactions"] == list(found["quota_snapshots"])
+    assert "x-usage-ratelimit-weekly" in copilot.get("/models").headers
     assert -1 == found["quota_snapshots"]["premium_interactions"]["entitlement"]
     assert 3 == len(account(copilot, "enterprise")["quota_snapshots"])
     token = copilot.exchange().json()

@@ -161,6 +161,9 @@ def mark(count):
             {"messages": [USER, ASKS, {"role": "user", "content": [{"type": "tool_result"}]}]},
             "tool_use_id: Field required",
         ),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "image.source"),
+        ({"stop_sequences": [1]}, "stop_sequences"),
+        ({"model": "claude-sonnet-4.6", "output_config": {"format": 1}}, "output_config.format"),
         ({"service_tier": "auto"}, "service_tier: Extra inputs are not permitted"),
         ({"mcp_servers": []}, "mcp_servers: Extra inputs"),
         ({"context_management": {}}, "context_management: Extra inputs"),
@@ -225,9 +228,10 @@ def test_opus_has_rules_of_its_own(copilot):
     adaptive = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
     answer = copilot.messages(**adaptive, **opus)
     assert "thinking" == answer.json()["content"][0]["type"]
-    assert "output_config.effort" in copilot.messages(
-        model="claude-sonnet-4.6", output_config={"effort": "max"}
-    ).text
+    assert (
+        "output_config.effort"
+        in copilot.messages(model="claude-sonnet-4.6", output_config={"effort": "max"}).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -342,7 +346,9 @@ def test_json_is_given_when_asked(copilot):
 
 def test_the_cache_is_counted_apart(copilot):
     """input_tokens does not include what was read from the cache."""
-    marked = [{"role": "user", "content": [{"type": "text", "text": "x" * 400, "cache_control": MARK}]}]
+    marked = [
+        {"role": "user", "content": [{"type": "text", "text": "x" * 400, "cache_control": MARK}]}
+    ]
     usage = copilot.messages(messages=marked).json()["usage"]
     assert usage["cache_read_input_tokens"] > 40
     assert usage["input_tokens"] + usage["cache_read_input_tokens"] == 107

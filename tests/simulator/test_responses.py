@@ -14,7 +14,10 @@ TOOL = {
     "name": "get_weather",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-SEALED = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low", "summary": "auto"}}
+SEALED = {
+    "include": ["reasoning.encrypted_content"],
+    "reasoning": {"effort": "low", "summary": "auto"},
+}
 
 
 def stream(copilot, given="Hi", model="gpt-5.4", **fields):
@@ -214,6 +217,7 @@ def test_fields_are_refused(copilot, fields, code, words):
         [{"type": "function_call", "call_id": "1", "name": "x"}],
         [{"type": "function_call_output", "call_id": "1"}],
         [{"type": "web_search_call"}],
+        [USER, CALL, {**OUTPUT, "output": ["Sunny"]}],
         [USER, CALL],
         [USER, OUTPUT],
     ],
@@ -232,7 +236,13 @@ def test_a_body_that_is_no_object_is_refused(copilot):
     "fields",
     [
         {"instructions": "Be brief", "store": False, "truncation": "disabled"},
-        {"input": [{"role": "system", "content": "x"}, {"role": "developer", "content": "y"}, USER]},
+        {
+            "input": [
+                {"role": "system", "content": "x"},
+                {"role": "developer", "content": "y"},
+                USER,
+            ]
+        },
         {"input": [USER, {"role": "assistant", "content": [{"type": "output_text", "text": "x"}]}]},
         {"model": "gpt-5.2", "temperature": 0.5},
         {"tool_choice": "none", "tools": [TOOL], "parallel_tool_calls": False},
@@ -320,7 +330,10 @@ def test_tools_can_be_forced(copilot):
             lambda events: not any("summary_text" in event.name for event in events),
         ),
         ("wordless", lambda events: not any("output_text" in event.name for event in events)),
-        ("runaway_arguments", lambda events: any("\n\t\r" in str(e.data.get("delta")) for e in events)),
+        (
+            "runaway_arguments",
+            lambda events: any("\n\t\r" in str(e.data.get("delta")) for e in events),
+        ),
     ],
 )
 def test_streams_have_quirks(simulator, copilot, quirk, check):

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from copilot_proxy.simulator.prompt_words import Words
+from copilot_proxy.simulator.schema_rules import is_schema
 from copilot_proxy.simulator.schema_values import fill
 from copilot_proxy.simulator.script import Conversation, Tool, pieces, reply
 
@@ -76,7 +77,11 @@ def test_pieces_join_to_the_text():
         ("use the tool", ["alpha", "beta"], ["alpha"]),
         ("Call it", ["alpha"], ["alpha"]),
         ("use both tools", ["alpha", "beta"], ["alpha", "beta"]),
-        ("run get_time and get_date, both tools", ["get_time", "get_date", "x"], ["get_time", "get_date"]),
+        (
+            "run get_time and get_date, both tools",
+            ["get_time", "get_date", "x"],
+            ["get_time", "get_date"],
+        ),
         ("use the read tool", ["read", "write"], ["read"]),
         ("run bash", ["Bash"], ["Bash"]),
         ("getWeather for me", ["getWeather"], ["getWeather"]),
@@ -91,7 +96,9 @@ def test_tools_are_called_when_the_words_ask_for_it(user, names, expected):
 
 def test_named_things_are_called_side_by_side():
     """Two cities, two calls; one when parallel calls are not wanted."""
-    found = [call.arguments for call in talk("weather in Paris, New York and London", "weather").calls]
+    found = [
+        call.arguments for call in talk("weather in Paris, New York and London", "weather").calls
+    ]
     assert ['{"q":"Paris"}', '{"q":"New York"}', '{"q":"London"}'] == found
     assert ["weather"] == called("weather in Paris and London", "weather", parallel=False)
     whole = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -227,6 +234,40 @@ def test_deep_types_with_null_end():
     """A schema that nests through a list of types ends with null."""
     node = {"type": ["object", "null"], "properties": {"n": {"$ref": "#"}}, "required": ["n"]}
     assert json.dumps(fill(node, Words("x"))).endswith("null" + "}" * 12)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        5,
+        {"type": 5},
+        {"type": [5]},
+        {"enum": []},
+        {"enum": "a"},
+        {"minimum": "1"},
+        {"multipleOf": 0},
+        {"minItems": -1},
+        {"minLength": 10**9},
+        {"required": "a"},
+        {"required": [1]},
+        {"properties": []},
+        {"properties": {"a": 1}},
+        {"items": 1},
+        {"anyOf": {}},
+        {"anyOf": [1]},
+        {"$ref": 1},
+    ],
+    ids=json.dumps,
+)
+def test_what_is_no_schema_is_noticed(schema):
+    """Keywords with values of the wrong kind make no schema, however deep they lie."""
+    assert not is_schema(schema)
+    assert not is_schema({"properties": {"a": {"items": schema}}})
+
+
+def test_schemas_of_true_are_schemas():
+    """JSON schema allows true and false wherever a schema may stand."""
+    assert is_schema({"items": True, "properties": {"a": False}})
 
 
 def test_anything_goes_without_a_schema():

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from copilot_proxy.simulator import Simulator
-from copilot_proxy.simulator.call import Call, ClientGone
 from copilot_proxy.simulator.app import Application
+from copilot_proxy.simulator.call import Call, ClientGone
 from copilot_proxy.simulator.state import State
 
 
@@ -131,6 +131,19 @@ def test_unknown_paths_are_plain_404(copilot, path):
 def test_wrong_methods_are_405(copilot, path):
     """A known path with another method is not a 404."""
     assert 405 == copilot.http.put(path, headers=copilot.headers).status_code
+
+
+def test_a_bug_is_recorded_as_one(simulator, copilot, monkeypatch, caplog):
+    """If the simulator itself fails, the client sees 500 and the record says why."""
+
+    def fail(*args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("copilot_proxy.simulator.catalogue.visible", fail)
+    assert 500 == copilot.get("/models").status_code
+    record = simulator.state.recorder.wait_for(lambda one: one.path == "/models" and one.ended)
+    assert "bug" == record.finished
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_it_speaks_http_only():

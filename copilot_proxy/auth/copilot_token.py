@@ -1,0 +1,69 @@
+"""Copilot's short-lived token as a value, and what everything that has one can do."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from copilot_proxy.masking import Secret
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Both clocks: the monotonic one stops while a laptop sleeps, the other one jumps."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class CopilotToken:
+    """A token and the host that it is for; the two never part."""
+
+    value: Secret
+    api_url: str
+    """Without trailing slash."""
+    sku: str | None = None
+    refresh_after: float = field(default=0.0, repr=False)
+    lifetime: float = field(default=0.0, repr=False)
+    monotonic: float = field(default=0.0, repr=False)
+    wall: float = field(default=0.0, repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The header's value."""
+        return f"Bearer {self.value.reveal()}"
+
+    def age(self, clock: Clock) -> float:
+        """Seconds since it was issued, by whichever clock says more."""
+        return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
+
+
+@dataclass(frozen=True)
+class AuthState:
+    """What ``/health`` may tell anybody: no names, no secrets."""
+
+    signed_in: Literal["yes", "no", "unknown"]
+    expires_in: float | None
+    """Seconds, None without a token."""
+    last_error: str | None
+
+
+class TokenSource(Protocol):
+    """Whoever has a Copilot token for a request."""
+
+    async def token(self) -> CopilotToken:
+        """A token that should work. Raises our errors."""
+        ...
+
+    def accepted(self, token: CopilotToken) -> None:
+        """To be told that upstream took `token`."""
+        ...
+
+    async def renew(self, stale: CopilotToken) -> CopilotToken:
+        """Another one, after upstream refused `stale`. Raises our errors."""
+        ...
+
+    def state(self) -> AuthState:
+        """For ``/health``."""
+        ...

@@ -1,0 +1,53 @@
+"""Whether a JSON schema is one: GitHub refuses tools and formats whose schema is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+SIZES = ("minItems", "maxItems", "minLength", "maxLength")
+LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+MAPS = ("properties", "$defs", "definitions")
+LARGEST = 100_000
+
+
+def is_schema(value: Any) -> bool:
+    """Whether the keywords of a schema, and of all schemas in it, have values of their kinds."""
+    if isinstance(value, bool):
+        return True
+    return isinstance(value, dict) and _plain(value) and _nested(value)
+
+
+def _plain(schema: dict[str, Any]) -> bool:
+    """Keywords that hold no other schema."""
+    numbers = [schema[name] for name in NUMBERS if name in schema]
+    sizes = [schema[name] for name in SIZES if name in schema]
+    kind = schema.get("type", "object")
+    names = schema.get("required", [])
+    return (
+        all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers)
+        and schema.get("multipleOf", 1) > 0
+        and all(type(one) is int and 0 <= one <= LARGEST for one in sizes)
+        and isinstance(kind, str | list)
+        and all(isinstance(one, str) for one in kind)
+        and isinstance(names, list)
+        and all(isinstance(one, str) for one in names)
+        and (isinstance(schema.get("enum", []), list) and schema.get("enum", [0]) != [])
+        and all(isinstance(schema.get(name, ""), str) for name in ("pattern", "format", "$ref"))
+    )
+
+
+def _nested(schema: dict[str, Any]) -> bool:
+    """Keywords that hold other schemas."""
+    inner: list[Any] = []
+    for name in LISTS:
+        if not isinstance(schema.get(name, []), list):
+            return False
+        inner += schema.get(name, [])
+    for name in MAPS:
+        if not isinstance(schema.get(name, {}), dict):
+            return False
+        inner += schema.get(name, {}).values()
+    if "items" in schema:
+        inner.append(schema["items"])
+    return all(is_schema(one) for one in inner)

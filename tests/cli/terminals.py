@@ -1,0 +1,146 @@
+"""A terminal with the command in it, whose screen can be read, and a server in the main thread."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Self
+
+import httpx
+import pexpect
+import pyte
+import pytest
+
+from copilot_proxy.cli.main import run
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+
+PATIENCE = 20.0
+
+
+class Terminal:
+    """``copilot-proxy`` in a pseudo-terminal; what scrolls away is kept."""
+
+    def __init__(self, *arguments: str, columns: int = 100, lines: int = 30) -> None:
+        self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1)
+        self._stream = pyte.ByteStream(self._screen)
+        with warnings.catch_warnings():
+            # The child begins with exec, so the threads of this process do not matter to it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._child = pexpect.spawn(
+                sys.executable,
+                ["-m", "copilot_proxy", *arguments],
+                dimensions=(lines, columns),
+                env={**os.environ, "TERM": "xterm-256color"},
+                timeout=PATIENCE,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.close(force=True)
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands on the screen, and above it."""
+        above = [
+            "".join(line[column].data for column in range(self._screen.columns)).rstrip()
+            for line in self._screen.history.top
+        ]
+        return above + [line.rstrip() for line in self._screen.display]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, text: str, times: int = 1) -> str:
+        """Reads on until `text` stands there so often; the whole screen."""
+        deadline = time.monotonic() + PATIENCE
+        while self.text.count(text) < times:
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
+            if not self._read():
+                assert self.text.count(text) >= times, f"no {text!r} at the end of:\n{self.text}"
+        return self.text
+
+    def type(self, line: str) -> None:
+        self._child.send(line + "\r")
+
+    def press(self, key: str) -> None:
+        """With the control key held down."""
+        self._child.sendcontrol(key)
+
+    def kill(self, number: int) -> None:
+        self._child.kill(number)
+
+    def end(self) -> int:
+        """Reads until the command has ended; its exit code, negative for a signal."""
+        while self._read():
+            pass
+        self._child.wait()
+        if self._child.signalstatus is not None:
+            return -int(self._child.signalstatus)
+        return int(self._child.exitstatus)
+
+    def _read(self) -> bool:
+        try:
+            self._stream.feed(self._child.read_nonblocking(65536, timeout=PATIENCE))
+        except pexpect.EOF:
+            return False
+        return True
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
+    """From now on commands find GitHub in the simulator, and a token for it."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", simulator.url)
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", simulator.url)
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def serve_while(use: Callable[[httpx.Client], None], *flags: str) -> int:
+    """Runs `serve` here until `use`, on another thread, has ended; then presses Ctrl+C."""
+    port = free_port()
+    ended = threading.Event()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        while not ended.is_set() and not is_listening(port):
+            ended.wait(0.02)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+                client.get("/health")  # is answered when the block has been shown
+                use(client)
+        except BaseException as failure:
+            failures.append(failure)
+        if not ended.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        code = run(["serve", "--port", str(port), *flags])
+    finally:
+        ended.set()
+        worker.join()
+    if failures:
+        raise failures[0]
+    return code
+
+
+def question(text: str, *, model: str = "claude-sonnet-4.5", **more: object) -> dict[str, object]:
+    """A request of chat completions."""
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}

@@ -1,0 +1,191 @@
+"""Log lines: what is told of a request, and what never is."""
+
+import io
+import json
+import logging
+import sys
+from contextvars import copy_context
+
+import pytest
+
+from copilot_proxy.cli.logs import Reporter, logging_to_stderr
+from copilot_proxy.relay import Record
+
+TOKEN = "ghu_0123456789abcdefghij"
+USAGE = {
+    "prompt_tokens": 1204,
+    "completion_tokens": 312,
+    "prompt_tokens_details": {"cached_tokens": 900},
+}
+
+
+def record(**more: object) -> Record:
+    made = Record("an-id", "chat_completions", model="gpt-5-mini", route="chat_completions")
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+def report(reporter: Reporter, ended: Record) -> None:
+    """As the relay does it: in the context of the request."""
+    copy_context().run(reporter, ended)
+
+
+def access(method: str, path: str, status: int) -> None:
+    """What uvicorn logs of a request when its answer begins."""
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", method, path, "1.1", status
+    )
+
+
+def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Time, status, model, times, tokens, route, cost and what was changed stand in columns."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        report(
+            reporter,
+            record(
+                duration=1.2,
+                first_token=0.314,
+                usage=USAGE,
+                copilot_usage={"total_nano_aiu": 112_500_000},
+                notes=["a", "b"],
+            ),
+        )
+        report(reporter, record(status=502, error="upstream_broken", client_gone=True, notes=["a"]))
+    full, failed = capsys.readouterr().err.splitlines()
+    assert full[8:] == (
+        " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
+        " chat_completions, 2 notes, 0.113 credits"
+    )
+    assert failed.endswith("chat_completions, upstream_broken, client left, 1 note")
+    assert failed[8:].startswith(" 502 gpt-5-mini ")
+
+
+def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every key is there, also for what is not known."""
+    reporter = Reporter()
+    with logging_to_stderr("json", reporter):
+        report(reporter, record(duration=1.23456, usage=USAGE))
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "request_id": "an-id",
+        "api": "chat_completions",
+        "route": "chat_completions",
+        "model": "gpt-5-mini",
+        "stream": False,
+        "initiator": None,
+        "status": 200,
+        "error": None,
+        "client_left": False,
+        "first_token": None,
+        "duration": 1.2346,
+        "tokens_in": 1204,
+        "tokens_cached": 900,
+        "tokens_out": 312,
+        "credits": None,
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_token_gets_through(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is logged, a traceback too, shows no token."""
+    with logging_to_stderr(form, Reporter()):
+        try:
+            raise ValueError(f"refused: {TOKEN}")
+        except ValueError:
+            logging.getLogger("litestar").exception("failed with %s", TOKEN)
+        access("GET", f"/{TOKEN}", 404)
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "***" in err
+    assert TOKEN not in err
+
+
+def test_what_does_not_reach_the_relay(capsys: pytest.CaptureFixture[str]) -> None:
+    """Refusals and questions about models have a line; good news of others has none."""
+    with logging_to_stderr("text", Reporter()):
+        access("POST", "/v1/chat/completions", 200)
+        access("GET", "/health?x=1", 200)
+        access("OPTIONS", "/v1/models", 204)
+        access("POST", "/v1/chat/completions?key=secret", 401)
+        access("GET", "/v1/models/" + "x" * 100, 200)
+        access("GET", "/a\x1b[31m\nb", 404)
+    lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "401 POST /v1/chat/completions",
+        "200 GET /v1/models/" + "x" * 68 + "…",
+        "404 GET /a?[31m?b",
+    ]
+
+
+def test_other_lines_say_how_bad_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """What libraries say is told from warnings on."""
+    with logging_to_stderr("text", Reporter()):
+        logging.getLogger("httpx").info("chatter")
+        logging.getLogger("copilot_proxy.auth").warning("no new token")
+    assert [line[9:] for line in capsys.readouterr().err.splitlines()] == ["warning no new token"]
+
+
+def test_nothing_is_left_behind() -> None:
+    """After the block, logging is as it was."""
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level, logging.getLogger("uvicorn.access").level)
+    with logging_to_stderr("text", Reporter()):
+        assert root.handlers != before[0]
+    assert (list(root.handlers), root.level, logging.getLogger("uvicorn.access").level) == before
+
+
+def test_a_cut_answer_is_not_the_clients_doing(capsys: pytest.CaptureFixture[str]) -> None:
+    """When the server stops, the line says that, and what asyncio thinks of it is left out."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter.stopped = True
+        report(reporter, record(client_gone=True))
+        logging.getLogger("asyncio").error("Task was destroyed but it is pending!")
+        try:
+            raise TimeoutError
+        except TimeoutError:
+            logging.getLogger("uvicorn.error").exception("real trouble")
+    err = capsys.readouterr().err
+    assert "server_stopped" in err
+    assert "client left" not in err
+    assert "asyncio" not in err
+    assert "destroyed" not in err
+    assert "real trouble" in err
+
+
+class Screen(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the status has a colour: green, yellow or red."""
+    monkeypatch.setattr(sys, "stderr", Screen())
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        for status in (200, 404, 502):
+            report(reporter, record(status=status))
+        logging.getLogger("x").warning("hm")
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b[32m200\x1b[0m" in shown
+    assert "\x1b[33m404\x1b[0m" in shown
+    assert "\x1b[31m502\x1b[0m" in shown
+    assert "\x1b[33mwarning\x1b[0m hm" in shown
+
+
+def test_a_closed_stderr_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose terminal is gone goes on."""
+    closed = io.StringIO()
+    closed.close()
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        monkeypatch.setattr(sys, "stderr", closed)
+        report(reporter, record())

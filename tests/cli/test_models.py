@@ -1,0 +1,243 @@
+"""The table of models, for a person who has to choose one and for a program."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from copilot_proxy.catalogue import Model, parse_models
+from copilot_proxy.cli import model_table
+from copilot_proxy.cli.prices import credits_of, credits_text, price_text
+from copilot_proxy.simulator import Simulator
+from tests.cli.conftest import Cli
+from tests.cli.terminals import Terminal, sign_in
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
+    """The simulator, with the person signed in to it."""
+    sign_in(monkeypatch, simulator)
+    return simulator
+
+
+def model(**more: object) -> Model:
+    return next(iter(parse_models([{"id": "a-model", **more}])))
+
+
+def row(table: str, name: str) -> str:
+    return next(line for line in table.splitlines() if line.startswith(name + " "))
+
+
+def test_the_table(cli: Cli) -> None:
+    """Each model has a row with what one chooses by; what is said about it goes to stderr."""
+    ran = cli("models")
+    assert ran.code == 0
+    assert ran.out.startswith("MODEL ")
+    assert (
+        row(ran.out, "claude-opus-4.7").split()
+        == (
+            "claude-opus-4.7 Claude Opus 4.7 Anthropic 264k 64k yes yes yes $5/$25 chat messages enabled"
+        ).split()
+    )
+    assert "needs enabling" in row(ran.out, "raptor-mini")
+    assert "preview" in row(ran.out, "gemini-3.1-pro-preview")
+    assert "1M" in row(ran.out, "claude-opus-4.6-1m")
+    assert "text-embedding" not in ran.out
+    assert "Used unless you name another one: claude-sonnet-4.5" in ran.err
+    assert "To enable raptor-mini: https://github.com/settings/copilot/features" in ran.err
+    assert "more with --all." in ran.err
+
+
+def test_columns_are_aligned(cli: Cli) -> None:
+    """No box is drawn, and each column begins where its title does."""
+    heading, *rows = cli("models").out.splitlines()
+    at = heading.index("STATE")
+    assert {line[at - 2 : at] for line in rows} == {"  "}
+    assert all(line[at:] in ("enabled", "preview", "needs enabling") for line in rows)
+
+
+def test_a_filter(cli: Cli) -> None:
+    """Text of the id, the name or the vendor chooses; case does not matter."""
+    assert len(cli("models", "OPUS 4.7").out.splitlines()) == 2
+    assert "grok" in cli("models", "xai").out
+    assert "hidden" not in cli("models", "opus").err
+
+
+def test_a_filter_finds_what_the_menu_leaves_out(cli: Cli) -> None:
+    """Whoever names a model sees it."""
+    assert "text-embedding-3-small" in cli("models", "embedding").out
+
+
+def test_nothing_matches(cli: Cli) -> None:
+    """The way to the others is told."""
+    ran = cli("models", "nonsense")
+    assert (ran.code, ran.out) == (0, "")
+    assert "No model matches 'nonsense'." in ran.err
+
+
+def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
+    """An account without any is told so."""
+    account.state.catalogue = [{"id": "e", "capabilities": {"type": "embeddings"}}]
+    assert "There is no model for chat." in cli("models").err
+    ran = cli("models", "--all")
+    assert ran.out.splitlines()[1].split() == [
+        "e",
+        "e",
+        "unknown",
+        "-",
+        "-",
+        "-",
+        "embeddings",
+        "enabled",
+    ]
+
+
+def test_all(cli: Cli) -> None:
+    """Embeddings and dated models are listed when asked for."""
+    ran = cli("models", "--all")
+    assert row(ran.out, "text-embedding-3-small").split()[-2:] == ["embeddings", "enabled"]
+    assert "gpt-4o-2024-11-20" in ran.out
+    assert "--all" not in ran.err
+
+
+def test_json(cli: Cli) -> None:
+    """A program gets the objects of /v1/models, and nothing else on stdout."""
+    ran = cli("models", "--json", "gpt-4o")
+    found = json.loads(ran.out)
+    assert found[0]["object"] == "model"
+    assert {one["id"] for one in found} >= {"gpt-4o", "gpt-4o-2024-11-20"}
+    assert ran.err == ""
+
+
+def test_simulated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No account is needed."""
+    monkeypatch.delenv("COPILOT_PROXY_GITHUB_TOKEN")
+    assert cli("models").code == 3
+    assert "claude-sonnet-4.5" in cli("models", "--simulate").out
+
+
+def test_strange_entries_hide_nothing(cli: Cli, account: Simulator) -> None:
+    """Whatever GitHub lists, in whatever shape, the others are shown."""
+    account.state.catalogue += [
+        {
+            "id": "odd\x1b[31m",
+            "name": 5,
+            "model_picker_enabled": True,
+            "billing": {"multiplier": "x", "token_prices": []},
+            "supported_endpoints": ["/v9/dreams"],
+            "capabilities": {"limits": {"max_output_tokens": "many"}, "supports": {"vision": 1}},
+        },
+        {
+            "id": "short",
+            "model_picker_enabled": True,
+            "capabilities": {"limits": {"max_output_tokens": 500}},
+        },
+        {"id": "weit", "name": "日本語", "model_picker_enabled": True},
+    ]
+    ran = cli("models")
+    assert "odd?[31m" in ran.out
+    assert " 500 " in row(ran.out, "short")
+    heading = ran.out.splitlines()[0]
+    # The name is three characters that take six places.
+    assert row(ran.out, "weit").index("unknown") == heading.index("VENDOR") - 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown", "dropped"),
+    [
+        (200, ["NAME", "VENDOR", "STATE"], []),
+        (80, ["MODEL", "CONTEXT", "PRICE", "STATE"], ["NAME", "VENDOR"]),
+        (40, ["MODEL", "PRICE"], ["NAME", "STATE"]),
+        (10, ["MODEL"], ["PRICE"]),
+    ],
+)
+def test_a_narrow_terminal(columns: int, shown: list[str], dropped: list[str]) -> None:
+    """Columns that have no room are left out, the least important first; no line wraps."""
+    with Terminal("models", columns=columns, lines=60) as terminal:
+        assert terminal.end() == 0
+        heading = next(line for line in terminal.lines if line.startswith("MODEL")).split()
+        assert [name for name in shown if name not in heading] == []
+        assert [name for name in dropped if name in heading] == []
+        if columns >= 40:
+            assert "claude-sonnet-4.5" in terminal.text
+
+
+def test_light_imports(program: Callable[..., object]) -> None:
+    """The table needs no web framework and no server."""
+    code = (
+        "import sys\n"
+        "from copilot_proxy.cli.main import run\n"
+        "assert run(['models']) == 0\n"
+        "assert run(['chat', 'Hi']) == 0\n"
+        "print(sorted({'litestar', 'uvicorn', 'rich.markdown'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("billing", "price"),
+    [
+        ({"multiplier": 1}, "1x"),
+        ({"multiplier": 0.33}, "0.33x"),
+        ({"multiplier": 0}, "included"),
+        ({"multiplier": True}, ""),
+        ({"multiplier": -1}, ""),
+        ({}, ""),
+        (
+            {
+                "multiplier": 3,
+                "token_prices": {
+                    "batch_size": 1_000_000,
+                    "default": {"input_price": 500, "output_price": 2500},
+                },
+            },
+            "$5/$25",
+        ),
+        (
+            {"token_prices": {"input_price": 12.5, "output_price": 0.5}},
+            "$0.12/$0.0050".replace("50", "5", 1),
+        ),
+        ({"token_prices": {"batch_size": 1000, "input_price": 1, "output_price": 2}}, "$10/$20"),
+        ({"token_prices": {"input_price": 0, "output_price": 0}}, "included"),
+    ],
+)
+def test_prices(billing: dict[str, object], price: str) -> None:
+    """Tokens are priced in dollars for a million, requests by their multiplier."""
+    assert price_text(model(billing=billing)) == price
+
+
+def test_credits() -> None:
+    """What an answer took is told in credits and dollars."""
+    assert credits_of(None) is None
+    assert credits_of({"total_nano_aiu": 112_500_000}) == 0.1125
+    assert credits_text(0.1125) == "0.113 AI credits ($0.0011)"
+    assert credits_text(0.0001) == "0.0001 AI credits ($0)"
+
+
+def test_apis() -> None:
+    """The names of the APIs are those of this server; what it does not know is left out."""
+    assert model_table.apis(model(supported_endpoints=["/v1/messages", "/chat/completions"])) == (
+        "chat messages"
+    )
+    assert model_table.apis(model()) == "chat"
+
+
+def test_reasoning() -> None:
+    """However a model says that it reasons, it is seen."""
+    column = next(column for column in model_table.COLUMNS if column.title == "REASONING")
+    for supports in (
+        {"reasoning_effort": ["low"]},
+        {"adaptive_thinking": True},
+        {"max_thinking_budget": 1024},
+    ):
+        assert column.cell(model(capabilities={"supports": supports})) == "yes"
+    assert column.cell(model()) == "-"

@@ -1,0 +1,562 @@
+"""The server as a person meets it: what it says when it starts, while it runs, when it stops."""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import httpx
+import pytest
+
+from copilot_proxy.catalogue import parse_models
+from copilot_proxy.cli import listener, server, welcome
+from copilot_proxy.cli.main import run
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import (
+    Terminal,
+    free_port,
+    is_listening,
+    question,
+    serve_while,
+    sign_in,
+)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
+    """The simulator, with the person signed in to it."""
+    sign_in(monkeypatch, simulator)
+    return simulator
+
+
+def ask_health(client: httpx.Client) -> None:
+    assert client.get("/health").status_code == 200
+
+
+def test_the_block_has_a_curl_line_that_works(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever pastes the line of the block gets an answer."""
+    answers: list[httpx.Response] = []
+
+    def paste(client: httpx.Client) -> None:
+        shown = capsys.readouterr().err
+        line = next(line for line in shown.splitlines() if line.lstrip().startswith("curl"))
+        _, url, _, body = shlex.split(line)
+        answers.append(client.post(url, content=body))
+
+    assert serve_while(paste) == 0
+    assert answers[0].status_code == 200
+    assert "simulator" in answers[0].json()["choices"][0]["message"]["content"]
+
+
+def test_the_block_says_all_that_a_client_needs(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Base URL, key, three models with prices, the way to stop; stdout stays empty."""
+    urls: list[str] = []
+    assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"Base URL   {urls[0].rstrip('/')}/v1" in err
+    assert "none needed" in err
+    assert "claude-sonnet-4.5 (1x), gpt-5-mini (included), gemini-3.1-pro-preview (1x)" in err
+    assert "Stop with Ctrl+C." in err
+    assert err.endswith("Stopped.\n")
+
+
+def test_the_key_is_asked_for_and_never_shown(
+    account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block says where the key came from, and the curl line takes it from there."""
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", "my-own-key-123456")
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        codes.append(client.get("/v1/models").status_code)
+        codes.append(
+            client.get("/v1/models", headers={"x-api-key": "my-own-key-123456"}).status_code
+        )
+
+    assert serve_while(use) == 0
+    err = capsys.readouterr().err
+    assert codes == [401, 200]
+    assert "my-own-key" not in err
+    assert "it is set by COPILOT_PROXY_API_KEY" in err
+    assert '-H "Authorization: Bearer $COPILOT_PROXY_API_KEY"' in err
+
+
+def test_a_key_from_a_flag_is_a_placeholder(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that another terminal does not have cannot stand in the line as a variable."""
+    assert serve_while(lambda client: None, "--api-key", "my-own-key-123456") == 0
+    err = capsys.readouterr().err
+    assert "my-own-key" not in err
+    assert "it is set by --api-key" in err
+    assert '"Authorization: Bearer KEY"' in err
+
+
+def test_one_line_a_request_without_what_was_said(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Model, status, tokens and failures are told; the words of the prompt are not."""
+
+    def use(client: httpx.Client) -> None:
+        client.post("/v1/chat/completions", json=question("my secret plan", service_tier="auto"))
+        client.post("/v1/chat/completions", json=question("my secret plan", stream=True)).read()
+        client.post("/v1/chat/completions", json=question("my secret plan", model="nope\nmodel"))
+        client.post("/v1/chat/completions", json={})
+        client.get("/v1/models")
+        client.get("/api/tags?key=secret")
+        client.get("/health")
+
+    assert serve_while(use) == 0
+    err = capsys.readouterr().err
+    lines = [line[9:] for line in err.partition("Stop with Ctrl+C.")[2].strip().splitlines()]
+    assert "secret" not in err
+    assert lines[0].startswith("200 claude-sonnet-4.5 ")
+    assert "1 note" in lines[0]
+    assert lines[1].startswith("200 claude-sonnet-4.5 ")
+    assert lines[2].startswith("404 nope?model ")
+    assert lines[2].endswith(" model_not_found")
+    assert lines[3:6] == [
+        "400 POST /v1/chat/completions",
+        "200 GET /v1/models",
+        "404 GET /api/tags",
+    ]
+    assert len(lines) == 7  # the last one says that the server stopped
+
+
+def test_a_json_log_is_json_from_the_first_line_to_the_last(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that reads stderr can decode each line of it."""
+
+    def use(client: httpx.Client) -> None:
+        client.post("/v1/chat/completions", json=question("Hi"))
+        client.get("/nowhere")
+
+    assert serve_while(use, "--log-format", "json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["notice", "ready", "request", "http", "stopped"]
+    assert lines[1]["models"] == ["claude-sonnet-4.5", "gpt-5-mini", "gemini-3.1-pro-preview"]
+    assert lines[2]["model"] == "claude-sonnet-4.5"
+    assert lines[2]["tokens_out"] > 0
+    assert lines[3] | {"time": ""} == {
+        "time": "",
+        "level": "info",
+        "event": "http",
+        "method": "GET",
+        "path": "/nowhere",
+        "status": 404,
+    }
+
+
+def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """That this is unofficial is said the first time, and not again."""
+    notice = "not made or endorsed by GitHub"
+    assert serve_while(ask_health) == 0
+    assert notice in capsys.readouterr().err
+    assert serve_while(ask_health) == 0
+    assert notice not in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
+    """The notice is shown all the same."""
+    (tmp_path / "file").touch()
+    assert welcome.first_time_notice(tmp_path / "file" / "data") is not None
+
+
+def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
+    """No account is needed; the block says so, and how to make the simulator fail."""
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        shown = capsys.readouterr().err
+        assert "Simulated: no account is used" in shown
+        assert "not made or endorsed" not in shown
+        line = next(line for line in shown.splitlines() if "-X PUT" in line)
+        _, _, method, url, _, body = shlex.split(line)
+        assert httpx.request(method, url, content=body).status_code == 200
+        codes.extend(
+            client.post("/v1/chat/completions", json=question("Hi")).status_code for _ in "12"
+        )
+
+    assert serve_while(use, "--simulate") == 0
+    assert codes == [429, 200]
+
+
+def test_not_signed_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 3, with the line to type and the way without an account."""
+    assert run(["serve", "--port", "0"]) == 3
+    err = capsys.readouterr().err
+    assert "Sign in with: copilot-proxy login" in err
+    assert "copilot-proxy serve --simulate" in err
+
+
+def test_no_copilot(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 4, with GitHub's own words."""
+    account.state.plan = "none"
+    assert run(["serve", "--port", "0"]) == 4
+    assert "mona-none" in capsys.readouterr().err
+
+
+def test_github_is_down_at_the_start(
+    account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server starts all the same, says so, and answers when GitHub is back."""
+    monkeypatch.setattr("copilot_proxy.auth.copilot_auth._BACK_OFF_NEEDED", 0.01)
+    account.state.github_down = True
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        account.state.github_down = False
+        codes.append(client.post("/v1/chat/completions", json=question("Hi")).status_code)
+
+    assert serve_while(use) == 0
+    assert codes == [200]
+    err = capsys.readouterr().err
+    assert "Requests are answered as soon as GitHub is." in err
+    assert '"model":"default"' in err
+
+
+@pytest.mark.parametrize("then", ["models_500", "comments"])
+def test_github_is_slow_at_the_start(
+    account: Simulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    then: str,
+) -> None:
+    """Its proof is waited for only so long, whatever comes of it later."""
+    monkeypatch.setattr("copilot_proxy.cli.serve._PROOF", 0.05)
+    account.state.faults.on("stall_before_headers", path="/models", value=0.5, times=1)
+    account.state.faults.on(then)
+    assert serve_while(lambda client: account_is_asked(account)) == 0
+    assert "GitHub has not answered yet." in capsys.readouterr().err
+
+
+def account_is_asked(account: Simulator) -> None:
+    account.state.recorder.wait_for(
+        lambda one: one.path == "/models" and one.done.is_set(), timeout=10
+    )
+
+
+def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is taken is said at once, with who has it and what to do."""
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        port = client.base_url.port
+        done = subprocess.run(
+            [sys.executable, "-m", "copilot_proxy", "serve", "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        codes.append(done.returncode)
+        assert done.stderr == (
+            f"Error: Port {port} is taken by another copilot-proxy.\n"
+            f"Use --port {port + 1}, or stop it.\n"
+        )
+
+    assert serve_while(use) == 0
+    assert codes == [1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
+def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """On Linux, the program and its number are told."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert run(["serve", "--simulate", "--port", str(port)]) == 1
+    name = Path("/proc/self/comm").read_text().strip()
+    assert f"taken by {name} (process {os.getpid()})" in capsys.readouterr().err
+
+
+def test_port_taken_by_somebody(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it cannot be told, it is another program."""
+    monkeypatch.setattr(listener, "Path", lambda _: Path("/nowhere"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
+    assert "taken by another program." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
+def test_processes_of_others_are_passed_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that may not be looked into is no obstacle."""
+
+    def refuse(_: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(listener.os, "readlink", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
+    assert "taken by another program." in capsys.readouterr().err
+
+
+def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
+    """The advice is a port that exists, also on an address other than loopback."""
+    host = "0.0.0.0"
+    try:
+        taken = socket.create_server((host, 65535))
+    except OSError:
+        pytest.skip("the last port is in use")
+    with taken:
+        assert run(["serve", "--host", host, "--api-key", "k", "--port", "65535"]) == 1
+    assert "Use --port 8000, or stop it." in capsys.readouterr().err
+
+
+def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is taken between the check and the start is told the same way."""
+    settings = load_settings({"port": free_port()})
+    with listener.bind(settings) as ours:
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", settings.port))
+            other.listen()
+            with pytest.raises(Exception, match="is taken by"):
+                listener.listen(ours, settings)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (PermissionError(13, "Permission denied"), "may not be used without more rights"),
+        (OSError(99, "Cannot assign requested address"), "does not belong to this machine"),
+        (OSError(105, "No buffer space"), "failed: No buffer space"),
+    ],
+)
+def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
+    """Whatever the system says becomes a sentence."""
+    assert said in listener._failed(failure, load_settings()).message
+
+
+def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """A host that cannot be looked up is wrong usage."""
+    assert run(["serve", "--host", "nowhere.invalid", "--api-key", "k"]) == 2
+    assert "'nowhere.invalid' is not known" in capsys.readouterr().err
+
+
+def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a key the server is not opened to the network; the line to paste makes a good one."""
+    assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
+    err = capsys.readouterr().err
+    assert "could use your Copilot" in err
+    made = subprocess.run(
+        ["sh", "-c", err.splitlines()[-1]], capture_output=True, text=True, check=True
+    )
+    key = load_settings({"api_key": made.stdout.strip()}).api_key
+    assert key is not None
+    assert len(key.reveal()) == 32
+
+
+def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be pasted suits the shell."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert listener._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
+    greeting = welcome.Welcome(settings=load_settings(), address="http://x", catalogue=None)
+    assert greeting.curl().endswith(
+        '-d "{\\"model\\":\\"default\\",\\"messages\\":[{\\"role\\":\\"user\\",\\"content\\":\\"Hi\\"}]}"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("[::1]", "http://[::1]:8000"),
+        ("localhost", "http://localhost:8000"),
+    ],
+)
+def test_base_url(host: str, url: str) -> None:
+    """Clients on this machine find the server whatever it listens on."""
+    assert listener.base_url(host, 8000) == url
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "localhost"])
+def test_listens_on_other_hosts(host: str) -> None:
+    """Names and IPv6 work; all addresses of IPv6 are those of IPv4 as well."""
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    settings = load_settings({"host": host, "port": 0, "api_key": "k"})
+    try:
+        bound = listener.bind(settings)
+    except Exception:
+        pytest.skip("no IPv6 here")
+    with bound:
+        listener.listen(bound, settings)
+        port = bound.getsockname()[1]
+        assert bound.proto == socket.IPPROTO_TCP
+        if host != "::1":
+            assert is_listening(port)
+
+
+def test_a_free_port(account: Simulator) -> None:
+    """Port 0 takes a free one, and the block shows which."""
+    with Terminal("serve", "--port", "0") as terminal:
+        shown = terminal.wait_for("Stop with Ctrl+C.")
+        line = next(line for line in shown.splitlines() if "Base URL" in line)
+        url = line.split()[-1]
+        assert httpx.get(f"{url}/models").status_code == 200
+        terminal.press("c")
+        assert terminal.end() == 0
+
+
+@contextlib.contextmanager
+def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
+    """A stream that is open; its lines end up in `record`."""
+    begun = threading.Event()
+
+    def read() -> None:
+        body = question("Write 3000 words", stream=True)
+        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=20) as answer:
+            for line in answer.iter_lines():
+                record.append(line)
+                begun.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert begun.wait(10)
+    yield reader
+    reader.join(20)
+    assert not reader.is_alive()
+
+
+def url_in(terminal: Terminal) -> str:
+    shown = terminal.wait_for("Stop with Ctrl+C.")
+    return next(line for line in shown.splitlines() if "Base URL" in line).split()[-1]
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
+def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
+    """The first Ctrl+C, or a request to end, finishes what is open; the exit code is 0."""
+    account.state.pace = 0.001
+    record: list[str] = []
+    with Terminal("serve", "--port", "0") as terminal:
+        with long_answer(url_in(terminal), record):
+            if how == "ctrl-c":
+                terminal.press("c")
+            else:
+                terminal.kill(signal.SIGTERM)
+            terminal.wait_for("Finishing 1 open answer; press Ctrl+C again to stop now.")
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text
+        assert terminal.lines[-1] == "" or "Stopped." in terminal.text
+    assert record[-2] == "data: [DONE]"
+    assert "error" not in record[-4]
+
+
+def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
+    """Clients are told, the log says so, and the exit code is 130."""
+    account.state.pace = 0.05
+    record: list[str] = []
+    with Terminal("serve", "--port", "0") as terminal:
+        with long_answer(url_in(terminal), record):
+            terminal.press("c")
+            terminal.wait_for("Finishing 1 open answer")
+            terminal.press("c")
+        assert terminal.end() == 130
+        assert "server_stopped" in terminal.text
+        assert "client left" not in terminal.text
+        assert "Traceback" not in terminal.text
+    assert record[-2] == "data: [DONE]"
+    told = json.loads(record[-4].removeprefix("data: "))["error"]
+    assert told["code"] == "server_stopped"
+    account.state.recorder.wait_for(
+        lambda one: one.path == "/chat/completions" and one.done.is_set(), timeout=5
+    )
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_stopping_here(
+    account: Simulator, capsys: pytest.CaptureFixture[str], stream: bool
+) -> None:
+    """An answer that takes longer than the shutdown may is cut, and its client told."""
+    account.state.faults.on("stall_before_headers", path="/chat/completions")
+    told: list[httpx.Response] = []
+
+    def use(client: httpx.Client) -> None:
+        def wait() -> None:
+            told.append(client.post("/v1/chat/completions", json=question("Hi", stream=stream)))
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        account.state.recorder.wait_for(lambda one: one.path == "/chat/completions", timeout=5)
+        os.kill(os.getpid(), signal.SIGINT)
+        waiting.join()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COPILOT_PROXY_SHUTDOWN_TIMEOUT", "0.05")
+        assert serve_while(use) in (0, 130)
+    assert told[0].status_code == 503
+    assert told[0].json()["error"]["code"] == "server_stopped"
+    err = capsys.readouterr().err
+    assert "Finishing 1 open answer" in err
+    assert "server_stopped" in err
+
+
+def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
+    """Nobody is greeted with a traceback for being impatient."""
+    account.state.faults.on("stall_before_headers", path="/models")
+    with Terminal("serve", "--port", "0") as terminal:
+        account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=10)
+        terminal.press("c")
+        assert terminal.end() == 130
+        assert "Traceback" not in terminal.text
+
+
+def test_three_models_to_begin_with() -> None:
+    """What needs enabling or speaks another API is not suggested; the default comes first."""
+    entries = [
+        {"id": "off", "policy": {"state": "disabled"}},
+        {"id": "other-api", "supported_endpoints": ["/responses"]},
+        {"id": "a", "vendor": "A"},
+        {"id": "b", "vendor": "A"},
+        {"id": "free", "vendor": "A", "billing": {"multiplier": 0}},
+    ]
+    catalogue = parse_models({"data": entries})
+    chosen = welcome.suggest(catalogue, load_settings({"default_model": "b"}))
+    assert [model.id for model in chosen] == ["b", "free", "a"]
+    none = parse_models({"data": entries[:1]})
+    assert welcome.suggest(none, load_settings()) == []
+
+
+def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where httptools or uvloop cannot be had, the server runs on what there is."""
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert server._best_http() == "auto"
+    loop = import_module("copilot_proxy.cli.serve")._new_loop()
+    loop.close()
+    assert type(loop).__module__.startswith("asyncio")
+
+
+def test_help_is_light() -> None:
+    """The help of any command imports no HTTP library, no server and no keyring."""
+    code = (
+        "import sys\n"
+        "from copilot_proxy.cli.main import run\n"
+        "for command in ('serve', 'chat', 'models', 'simulate'):\n"
+        "    run([command, '--help'])\n"
+        "heavy = {'httpx', 'litestar', 'uvicorn', 'keyring', 'rich.markdown', 'msgspec'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

@@ -1,0 +1,122 @@
+"""The simulator on its own, as somebody tries it by hand."""
+
+import os
+import signal
+import socket
+import threading
+from importlib import import_module
+
+import httpx
+import pytest
+
+from copilot_proxy.cli.main import run
+from copilot_proxy.simulator import FAULTS
+from tests.cli.conftest import Cli
+from tests.cli.terminals import Terminal
+
+module = import_module("copilot_proxy.cli.simulate")  # the package has a function of that name
+
+
+def test_what_it_says_is_enough(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    """The lines for the environment are all that copilot-proxy needs; Ctrl+C ends with 0."""
+    with Terminal("simulate", "--port", "0", "--pace", "0", "--fault", "models_500") as terminal:
+        shown = terminal.wait_for("Stop with Ctrl+C.")
+        assert "Going wrong: models_500." in shown
+        lines = [
+            line.split() for line in shown.splitlines() if "export COPILOT_PROXY_GITHUB" in line
+        ]
+        for _, setting in lines:
+            name, _, value = setting.partition("=")
+            monkeypatch.setenv(name, value)
+        assert len(lines) == 3
+        assert cli("models").code == 1
+        forget = next(line for line in shown.splitlines() if "-X DELETE" in line).split()[-1]
+        httpx.delete(forget)
+        assert cli("models").code == 0
+        terminal.press("c")
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text
+
+
+def test_signing_in_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way to try a login leads to one."""
+    with Terminal("simulate", "--port", "0") as terminal:
+        shown = terminal.wait_for("Stop with Ctrl+C.")
+        url = next(word for word in shown.split() if word.startswith("http")).rstrip(".")
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", url)
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", url)
+        monkeypatch.setattr("copilot_proxy.auth.device_flow._POLITE", 0.0)
+        line = next(line for line in shown.splitlines() if "copilot-proxy login" in line)
+        assert run(line.split()[1:]) == 0
+        terminal.kill(signal.SIGTERM)
+        assert terminal.end() == 0
+
+
+def test_faults_are_listed(cli: Cli) -> None:
+    """Every fault has a name and a description."""
+    listed = cli("simulate", "--list-faults").out
+    assert all(name in listed for name in FAULTS)
+    assert max(map(len, listed.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fault", "rate_limitd=5"], "Did you mean rate_limited?"),
+        (["--fault", "zzz"], "All of them: copilot-proxy simulate --list-faults"),
+        (["--plan", "gold"], "There are: free, "),
+    ],
+)
+def test_wrong_usage(cli: Cli, arguments: list[str], said: str) -> None:
+    """What does not exist is said, with what does."""
+    ran = cli("simulate", *arguments)
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_a_port_that_is_taken(cli: Cli) -> None:
+    """The way out is told."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ran = cli("simulate", "--port", str(other.getsockname()[1]))
+    assert ran.code == 1
+    assert "--port 0 takes any that is free" in ran.err
+    assert cli("simulate", "--port", "99999").code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Either signal ends it, and it leaves the handlers as they were."""
+    before = signal.getsignal(signal.SIGTERM)
+    wait = module._wait
+
+    def wait_and_be_told() -> None:
+        told = threading.Timer(0.1, lambda: os.kill(os.getpid(), number))
+        told.start()
+        wait()
+        told.join()
+
+    monkeypatch.setattr(module, "_wait", wait_and_be_told)
+    assert run(["simulate", "--port", "0"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "Stop with Ctrl+C." in capsys.readouterr().err
+
+
+def test_waits_outside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no signals can be had, it waits all the same."""
+    ended = threading.Event()
+    ended.set()
+    monkeypatch.setattr(module, "Event", lambda: ended)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            module._wait()
+        except BaseException as failure:
+            failures.append(failure)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join()
+    assert failures == []

@@ -1,0 +1,44 @@
+"""Short ways to write requests, and the models that they are adapted for."""
+
+import json
+from typing import Any
+
+from copilot_proxy.catalogue import Model, parse_models
+from copilot_proxy.formats.chat_completions.request import parse_request
+from copilot_proxy.formats.chat_completions.schema import Json
+from tests.conftest import recorded_json
+
+RECORDED = parse_models(recorded_json("models.json"))
+PNG = "data:image/png;base64,iVBORw0KGgo="
+TOOL: Json = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+def recorded(model_id: str) -> Model:
+    """A model of the recorded list."""
+    model = RECORDED.get(model_id)
+    assert model is not None
+    return model
+
+
+def a_model(id: str = "some-model", vendor: str = "xAI", **capabilities: Any) -> Model:
+    """A model that says nothing but what is given."""
+    entry = {"id": id, "vendor": vendor, "capabilities": {"type": "chat", **capabilities}}
+    (model,) = parse_models([entry])
+    return model
+
+
+def user(content: Any = "Hi") -> Json:
+    return {"role": "user", "content": content}
+
+
+def image(url: Any = PNG) -> Json:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def asked(*messages: Json, **fields: Any) -> Json:
+    """A request, read as the server reads it."""
+    request = {"model": "m", "messages": list(messages) or [user()], **fields}
+    return parse_request(json.dumps(request).encode())

@@ -1,0 +1,48 @@
+"""Failures as OpenAI's error object."""
+
+from copilot_proxy.errors import NotSignedIn, RequestError
+from copilot_proxy.formats.chat_completions.errors import error_body
+from tests.formats.openai_schemas import check_error
+
+
+def test_all_four_keys_are_there() -> None:
+    """The keys that OpenAI's schema requires are there even when there is nothing to say."""
+    body = error_body(RequestError("No."), "id-1")
+
+    check_error(body)
+    assert {
+        "error": {
+            "message": "No.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+            "request_id": "id-1",
+        }
+    } == body
+
+
+def test_what_helps_is_added() -> None:
+    """A hint and what upstream said stand beside the four keys."""
+    error = RequestError("No.", param="n", code="c", hint="Do so.", extra={"upstream": {"a": 1}})
+    body = error_body(error, "id-1")
+
+    check_error(body)
+    assert ("n", "c", "Do so.", {"a": 1}) == (
+        body["error"]["param"],
+        body["error"]["code"],
+        body["error"]["hint"],
+        body["error"]["upstream"],
+    )
+
+
+def test_sign_in_failures_say_what_to_type() -> None:
+    """Somebody who is not signed in reads the command that helps."""
+    assert "Sign in with: copilot-proxy login" == error_body(NotSignedIn(), "id")["error"]["hint"]
+
+
+def test_tokens_are_masked() -> None:
+    """Neither message nor hint shows a token."""
+    error = RequestError("Not ghu_16C7e42F292c", hint="Not with ghu_16C7e42F292c.")
+    body = error_body(error, "id")["error"]
+
+    assert ("Not ***", "Not with ***.") == (body["message"], body["hint"])

@@ -1,0 +1,197 @@
+"""The ways in which answers of chat completions can be wrong on demand."""
+
+import pytest
+
+MODELS = {
+    "azure": "gpt-4o",
+    "claude": "claude-sonnet-4.5",
+    "gemini": "gemini-3.5-flash",
+}
+ASK = "Weather in Paris and London, please"
+
+
+def calls_of(chunks):
+    """Tool call fragments of a stream, in their order."""
+    return [
+        fragment
+        for chunk in chunks
+        if isinstance(chunk, dict)
+        for choice in chunk["choices"] or []
+        for fragment in choice["delta"].get("tool_calls") or []
+    ]
+
+
+def text_of(chunks):
+    """The words of a stream."""
+    return "".join(
+        choice["delta"].get("content") or ""
+        for chunk in chunks
+        if isinstance(chunk, dict)
+        for choice in chunk["choices"] or []
+    )
+
+
+def finishes(chunks):
+    return [
+        choice["finish_reason"]
+        for chunk in chunks
+        if isinstance(chunk, dict)
+        for choice in chunk["choices"] or []
+        if choice.get("finish_reason")
+    ]
+
+
+@pytest.fixture
+def quirk(simulator):
+    """Switch one quirk on for the next request."""
+
+    def switch(name, value=None):
+        simulator.state.faults.on(name, times=1, value=value)
+
+    return switch
+
+
+@pytest.mark.parametrize(
+    ("name", "indices"),
+    [
+        ("calls_all_zero", [0, 0]),
+        ("calls_from_one", [1, 2]),
+        ("calls_without_index", [None, None]),
+    ],
+)
+@pytest.mark.parametrize("model", MODELS.values())
+def test_calls_can_be_numbered_wrongly(copilot, quirk, weather_tool, name, indices, model):
+    """All zero, from one, or not at all: the ids still tell the calls apart."""
+    quirk(name)
+    fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
+    assert indices == [one.get("index") for one in fragments if "id" in one]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
+def test_calls_can_come_whole_or_in_other_choices(copilot, quirk, weather_tool, model):
+    """A call may be complete in one delta, or stand in a second choice."""
+    quirk("whole_calls")
+    fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
+    assert ['{"city":"Paris"}', '{"city":"London"}'] == [
+        one["function"]["arguments"] for one in fragments
+    ]
+    quirk("calls_split_choices")
+    chunks = copilot.chunks(ASK, model, tools=[weather_tool])
+    places = {
+        choice["index"]
+        for chunk in chunks[:-1]
+        for choice in chunk["choices"]
+        if choice["delta"].get("tool_calls")
+    }
+    assert {1} == places
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+@pytest.mark.parametrize(
+    ("name", "finish"),
+    [
+        ("stop_despite_calls", "stop"),
+        ("finish_error", "error"),
+        ("finish_length", "length"),
+        ("content_filter", "content_filter"),
+    ],
+)
+def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish):
+    """Any finish can be ordered, whole and streamed."""
+    quirk(name)
+    assert [finish] == finishes(copilot.chunks(ASK, model, tools=[weather_tool]))
+    quirk(name)
+    body = copilot.chat("Hi", model).json()
+    expected = "stop" if name == "stop_despite_calls" else finish
+    assert expected == body["choices"][0]["finish_reason"]
+
+
+def test_filtered_answers_say_why(copilot, quirk):
+    """With content_filter the filter results name what was found."""
+    quirk("content_filter")
+    chunks = copilot.chunks()
+    found = chunks[0]["prompt_filter_results"][0]["content_filter_results"]
+    assert found["violence"]["filtered"]
+
+
+def test_arguments_can_be_spoiled(copilot, quirk, weather_tool):
+    """They may be cut off, or never end."""
+    quirk("broken_arguments")
+    spoiled = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
+    assert '{"location": "Par' == "".join(
+        one["function"]["arguments"] for one in spoiled if one["index"] == 0
+    )
+    quirk("runaway_arguments", 50)
+    endless = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
+    assert any("\n\t\r" * 2 in one["function"]["arguments"] for one in endless)
+
+
+def test_a_tool_without_arguments_gets_none(copilot):
+    """No properties, no arguments: the string stays empty to the end."""
+    tool = {
+        "type": "function",
+        "function": {"name": "list_files", "parameters": {"type": "object"}},
+    }
+    for model in MODELS.values():
+        fragments = calls_of(copilot.chunks("list files", model, tools=[tool]))
+        assert {""} == {one["function"].get("arguments", "") for one in fragments}
+
+
+def test_claude_may_answer_in_its_own_shape(copilot, quirk, weather_tool):
+    """The newest Claude may give a whole answer of its native API, without choices."""
+    quirk("native_claude_body")
+    body = copilot.chat(ASK, "claude-opus-4.7", tools=[weather_tool]).json()
+    assert "choices" not in body
+    assert ("message", "tool_use") == (body["type"], body["stop_reason"])
+    quirk("native_claude_body")
+    assert "choices" in copilot.chat().json()
+
+
+def test_reasoning_summaries_of_azure_come_late(copilot, quirk):
+    """cot_summary comes first, cot_id after the finish."""
+    quirk("cot_id")
+    chunks = copilot.chunks(model="gpt-5-mini")
+    assert "cot_id" in chunks[-2]["choices"][0]["delta"]
+    assert any("cot_summary" in chunk["choices"][0]["delta"] for chunk in chunks[1:-1])
+
+
+def test_claude_may_use_other_names_for_its_reasoning(copilot, quirk):
+    """thinking and signature instead of reasoning_text and reasoning_opaque."""
+    quirk("thinking_fields")
+    chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="low")
+    keys = {key for chunk in chunks[:-1] for key in chunk["choices"][0]["delta"]}
+    assert {"thinking", "signature"} <= keys
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_chunks_can_carry_noise(copilot, quirk, model, simulator):
+    """Annotations, references with null choices, changing ids, display names, no words."""
+    quirk("annotations")
+    quirk("references")
+    quirk("changing_ids")
+    quirk("other_model_name")
+    quirk("wordless")
+    chunks = [chunk for chunk in copilot.chunks(model=model)[:-1] if chunk["choices"] != []]
+    assert [None] == [chunk["choices"] for chunk in chunks if not chunk["choices"]]
+    assert any("copilot_annotations" in str(chunk) for chunk in chunks)
+    assert len(chunks) == len({chunk["id"] for chunk in chunks})
+    assert {simulator.state.model(model)["name"]} == {chunk["model"] for chunk in chunks}
+    assert "" == text_of(chunks)
+
+
+def test_usage_can_be_missing(copilot, quirk):
+    """Neither whole nor streamed answers have a usage then."""
+    quirk("usage_nowhere")
+    assert "usage" not in copilot.chat().json()
+    quirk("usage_nowhere")
+    assert not any("usage" in chunk for chunk in copilot.chunks(model="claude-sonnet-4.5")[:-1])
+
+
+def test_json_can_be_fenced_and_forced_tools_ignored(copilot, quirk, weather_tool):
+    """What a model promises it need not keep."""
+    quirk("fenced_json")
+    fenced = copilot.said(response_format={"type": "json_object"})
+    assert "```json" in fenced
+    quirk("ignored_tool_choice")
+    answer = copilot.chat("Hi", tools=[weather_tool], tool_choice="required").json()
+    assert "stop" == answer["choices"][0]["finish_reason"]

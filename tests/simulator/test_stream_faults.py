@@ -1,0 +1,236 @@
+"""Everything that can go wrong after the headers, on every API that streams."""
+
+import gzip
+import time
+
+import httpx
+import pytest
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 12"}], "stream": True}
+
+
+def on(copilot, name, **more):
+    copilot.simulator.state.faults.on(name, times=1, **more)
+
+
+STREAMS = {
+    "/chat/completions": CHAT,
+    "/responses": {"model": "gpt-5.4", "input": "Count to 12", "stream": True},
+    "/v1/messages": {
+        "model": "claude-sonnet-4.5",
+        "messages": CHAT["messages"],
+        "max_tokens": 900,
+        "stream": True,
+    },
+}
+
+
+@pytest.fixture(params=STREAMS)
+def path(request):
+    """Each of the APIs that stream."""
+    return request.param
+
+
+def stream(copilot, path):
+    """The good part of a stream and the error that ended it."""
+    text, failure = "", None
+    try:
+        with copilot.http.stream(
+            "POST", path, json=STREAMS[path], headers=copilot.headers
+        ) as answer:
+            assert 200 == answer.status_code
+            for part in answer.iter_text():
+                text += part
+    except httpx.TransportError as error:
+        failure = error
+    return text, failure
+
+
+@pytest.mark.parametrize("name", ["cut_after_headers", "cut_mid_event", "cut_mid_stream"])
+def test_streams_can_be_cut(copilot, path, name):
+    """The connection breaks before, within or between events, and what was sent arrives."""
+    on(copilot, name)
+    text, failure = stream(copilot, path)
+    assert isinstance(failure, httpx.RemoteProtocolError)
+    assert (name == "cut_after_headers") == (text == "")
+    assert (name == "cut_mid_stream") == text.endswith("\n\n")
+    copilot.simulator.state.recorder.wait_for(lambda one: one.finished == "fault")
+
+
+def ends(text):
+    """Whether the stream said that it was complete."""
+    return any(one in text for one in ('"stop"', "response.completed", "message_delta"))
+
+
+def test_streams_can_end_too_early(copilot, path):
+    """A proper end without a finish, and a finish without the last event."""
+    on(copilot, "end_early")
+    text, failure = stream(copilot, path)
+    assert (None, False) == (failure, ends(text))
+    on(copilot, "cut_after_finish")
+    text, failure = stream(copilot, path)
+    assert (None, True) == (failure, ends(text))
+    assert "[DONE]" not in text
+    assert "message_stop" not in text
+
+
+def test_streams_can_be_empty(copilot, path):
+    """Nothing at all, or only what says nothing."""
+    on(copilot, "empty_stream")
+    assert ("", None) == stream(copilot, path)
+    on(copilot, "filter_chunk_only")
+    text, _ = stream(copilot, path)
+    events = copilot.events(text)
+    assert (2 if path == "/chat/completions" else 1) == len(events)
+    assert "[DONE]" == events[-1].data
+
+
+def test_streams_can_stall(copilot, path):
+    """Silence in the middle for as long as told; then it goes on."""
+    on(copilot, "stall_mid_stream", value=0.05)
+    begun = time.monotonic()
+    text, failure = stream(copilot, path)
+    assert (None, True) == (failure, ends(text))
+    assert time.monotonic() - begun >= 0.05
+
+
+def test_a_stall_ends_when_the_client_leaves(copilot, path):
+    """An endless silence is noticed to be alone within milliseconds."""
+    on(copilot, "stall_mid_stream")
+    with copilot.http.stream("POST", path, json=STREAMS[path], headers=copilot.headers) as answer:
+        next(answer.iter_text())
+        left = time.monotonic()
+    record = copilot.simulator.state.recorder.wait_for(lambda one: one.closed_by_client)
+    assert record.ended is not None
+    assert record.ended - left < 0.25
+    assert record.done.is_set()
+
+
+def test_streams_can_carry_errors(copilot, path):
+    """First or in the middle, in the shape of the API, with the code that was asked for."""
+    on(copilot, "error_first_chunk", value="api_error")
+    text, _ = stream(copilot, path)
+    (event,) = copilot.events(text)
+    assert "api_error" in str(event.data)
+    assert (None if path == "/chat/completions" else "error") == event.name
+    on(copilot, "error_chunk")
+    text, _ = stream(copilot, path)
+    assert len(copilot.events(text)) > 2
+    assert "error" in str(copilot.events(text)[-1].data)
+    assert not ends(text)
+
+
+def test_responses_can_fail(copilot, path):
+    """A responses stream may end with response.failed; others with their own error."""
+    on(copilot, "failed", value="cyber_policy")
+    text, _ = stream(copilot, path)
+    last = copilot.events(text)[-1]
+    assert "error" in str(last.data)
+    if path == "/responses":
+        assert ("response.failed", "failed") == (last.name, last.data["response"]["status"])
+        assert "cyber_policy" == last.data["response"]["error"]["code"]
+        assert "copilot_usage" in last.data
+
+
+def test_streams_can_be_something_else(copilot, path):
+    """JSON or a page for people, although a stream was asked for."""
+    on(copilot, "json_instead_of_sse")
+    answer = copilot.post(path, STREAMS[path])
+    assert answer.headers["content-type"].startswith("application/json")
+    assert {"choices", "output", "content"} & set(answer.json())
+    on(copilot, "json_error_instead_of_sse")
+    answer = copilot.post(path, STREAMS[path])
+    assert (200, True) == (answer.status_code, "error" in str(answer.json()))
+    on(copilot, "html_instead")
+    assert copilot.post(path, STREAMS[path]).text.startswith("<!DOCTYPE html>")
+
+
+def test_events_can_be_broken(copilot, path):
+    """An event that is not JSON, one that is not UTF-8, one that is huge."""
+    on(copilot, "invalid_json_event")
+    text, _ = stream(copilot, path)
+    assert 1 == sum(
+        isinstance(one.data, str) and one.data[0] == "{" for one in copilot.events(text)
+    )
+    on(copilot, "invalid_utf8")
+    answer = copilot.post(path, STREAMS[path])
+    with pytest.raises(UnicodeDecodeError):
+        answer.content.decode()
+    on(copilot, "huge_event", value=100_000)
+    text, _ = stream(copilot, path)
+    assert max(map(len, text.split("\n\n"))) > 100_000
+    assert ends(text)
+
+
+def test_the_end_can_be_marked_wrongly(copilot, path):
+    """A missing [DONE], and one where there should be none."""
+    on(copilot, "no_done")
+    text, _ = stream(copilot, path)
+    assert (True, False) == (ends(text), "[DONE]" in text)
+    on(copilot, "extra_done")
+    text, _ = stream(copilot, path)
+    assert (1, True) == (text.count("[DONE]"), text.endswith("data: [DONE]\n\n"))
+
+
+def strip(events):
+    """Events without what differs from answer to answer."""
+    return [(event.name, type(event.data), str(event.data)[:20]) for event in events]
+
+
+@pytest.mark.parametrize("name", ["one_byte_writes", "split_writes", "crlf", "comments", "gzip"])
+def test_the_wire_can_be_odd(copilot, path, name):
+    """However the bytes are cut, joined or packed, the events are the same."""
+    plain, _ = stream(copilot, path)
+    on(copilot, name)
+    with copilot.http.stream("POST", path, json=STREAMS[path], headers=copilot.headers) as answer:
+        parts = list(answer.iter_raw())
+    raw = b"".join(parts)
+    if name == "gzip":
+        assert "gzip" == answer.headers["content-encoding"]
+        raw = gzip.decompress(raw)
+    if name == "crlf":
+        assert raw.count(b"\n") == raw.count(b"\r\n")
+    if name == "comments":
+        assert raw.count(b": keep-alive\n\n") == len(copilot.events(plain))
+    assert len(copilot.events(plain)) == len(copilot.events(raw.decode()))
+    assert strip(copilot.events(plain))[-1] == strip(copilot.events(raw.decode()))[-1]
+
+
+def test_splits_fall_inside_characters(copilot):
+    """A character of several bytes arrives in two pieces, so that decoders are tested."""
+    on(copilot, "split_writes")
+    body = {**CHAT, "messages": [{"role": "user", "content": "日本語" * 30}]}
+    with copilot.http.stream(
+        "POST", "/chat/completions", json=body, headers=copilot.headers
+    ) as answer:
+        parts = list(answer.iter_raw())
+
+    def is_whole(part):
+        try:
+            part.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    assert len(parts) > 10
+    # The kernel may join writes, so single parts say little: all together have to be right.
+    assert "日本語" * 2 in "".join(
+        event.data["choices"][0]["delta"].get("content") or ""
+        for event in copilot.events(b"".join(parts).decode())
+        if isinstance(event.data, dict) and event.data["choices"]
+    )
+    assert is_whole(b"".join(parts))
+
+
+def test_faults_of_streams_leave_whole_answers_alone(copilot):
+    """A fault of streams does not strike an answer that is none."""
+    on(copilot, "cut_mid_stream")
+    assert 200 == copilot.chat().status_code
+
+
+def test_short_streams_break_before_their_finish(copilot):
+    """A fault of the middle happens before the finish even when there is no middle."""
+    copilot.simulator.state.faults.on("wordless")
+    on(copilot, "cut_mid_stream")
+    with pytest.raises(httpx.RemoteProtocolError):
+        copilot.chat(model="claude-sonnet-4.5", stream=True)

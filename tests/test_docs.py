@@ -1,0 +1,105 @@
+"""The documents lag behind nothing: commands, flags, settings, aliases, dropped fields, version."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from copilot_proxy import __version__
+from copilot_proxy.catalogue import _ALIASES
+from copilot_proxy.cli.main import app
+from copilot_proxy.formats.chat_completions.adapt import DROPS
+from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, setting_names
+
+ROOT = Path(__file__).parent.parent
+COMMAND: Any = typer.main.get_command(app)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Each command with each of its flags."""
+    for name, command in {"": COMMAND, **COMMAND.commands}.items():
+        for parameter in command.params:
+            for flag in (*parameter.opts, *parameter.secondary_opts):
+                if flag.startswith("--") and flag != "--help":
+                    yield name, flag
+
+
+def section(document: str, title: str) -> str:
+    """What stands under a heading, up to the next of the same rank."""
+    found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^\1 |\Z)", document, re.M | re.S)
+    assert found, f"no heading {title!r}"
+    return found[2]
+
+
+@pytest.mark.parametrize("name", sorted(COMMAND.commands))
+def test_every_command_is_documented(name: str) -> None:
+    """A command has a heading in docs/configuration.md and a help text."""
+    assert f"### `{name}`" in text("docs/configuration.md")
+    assert COMMAND.commands[name].help
+
+
+@pytest.mark.parametrize(("command", "flag"), list(options()))
+def test_every_flag_is_documented(command: str, flag: str) -> None:
+    """A flag stands under its command in docs/configuration.md."""
+    title = f"`{command}`" if command else "Every command"
+
+    assert f"`{flag}" in section(text("docs/configuration.md"), title)
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_every_setting_is_documented(name: str) -> None:
+    """A setting stands in the table with its default."""
+    rows = section(text("docs/configuration.md"), "Settings").splitlines()
+    row = next((row for row in rows if row.startswith(f"| `{name}` |")), None)
+
+    assert row, f"{name} is not in the table"
+    default = getattr(Settings(), name)
+    if isinstance(default, str | int | float) and not isinstance(default, bool):
+        assert str(default).removesuffix(".0") in row
+    assert ENVIRONMENT_PREFIX in text("docs/configuration.md")
+
+
+@pytest.mark.parametrize("alias", sorted(_ALIASES))
+def test_every_alias_is_documented(alias: str) -> None:
+    """An alias stands in docs/api.md with the models it may mean, in their order."""
+    table = [row for row in text("docs/api.md").splitlines() if row.startswith("|")]
+    rows = [row for row in table if f"`{alias}`" in row.split("|")[1]]
+
+    assert any(", ".join(f"`{m}`" for m in _ALIASES[alias]) in row for row in rows)
+
+
+@pytest.mark.parametrize("field", sorted({drop.field for drop in DROPS}))
+def test_every_dropped_field_is_documented(field: str) -> None:
+    """A field that may be dropped is named in docs/api.md."""
+    assert f"`{field}`" in text("docs/api.md")
+
+
+def test_version_is_in_the_changelog() -> None:
+    """The version has an entry, so that users learn what is in it."""
+    assert f"## [{__version__}] - " in text("CHANGELOG.md")
+
+
+@pytest.mark.parametrize(
+    "document",
+    sorted(
+        p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    ),
+)
+def test_links_lead_somewhere(document: str) -> None:
+    """A link to a file of the project, or to a heading in it, has an aim."""
+    folder = (ROOT / document).parent
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text(document)):
+        path, _, anchor = target.partition("#")
+        aim = (folder / path) if path else ROOT / document
+        assert aim.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", aim.read_text(encoding="utf-8"), re.M)
+            slugs = [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings]
+            assert anchor in slugs, target
