@@ -172,6 +172,7 @@ class Simulator:
             lifespan="off",
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=300,
         )
         self._server = _Server(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from . import catalogue
@@ -43,6 +44,8 @@ class Options(TypedDict, total=False):
     minimum_api_version: str
     minimum_editor: tuple[int, int]
     body_limit: int
+    integrations: set[str]
+    hosted_tools: set[str]
 
 
 class DeviceCode:
@@ -61,73 +64,70 @@ class DeviceCode:
         self.denied = False
 
 
-class State:
+@dataclass(kw_only=True)
+class Knobs:
+    """What can be turned by a plain assignment, at the start and at any time after it."""
+
+    pace: float = HUMAN_PACE
+    """Seconds between two events of a stream."""
+    device_flow: Sequence[str] | None = None
+    """Answers to the polls of a login, one after the other; the last one repeats itself."""
+    auto_approve: bool = True
+    """Without a script: approve a login by itself after two polls."""
+    interval: int = 5
+    """Seconds that a login asks its client to wait between two polls."""
+    device_expires_in: int = 899
+    refresh_in: int = 1500
+    """Seconds after which token answers ask for a new token."""
+    expires_in: int = 1800
+    """Seconds for which a Copilot token is good."""
+    expires_at: int | None = None
+    """What token answers claim instead of now + `expires_in` (unix seconds): a wrong clock."""
+    minimum_api_version: str = "2025-04-01"
+    minimum_editor: tuple[int, int] = (1, 100)
+    """The oldest VS Code that is served, as (major, minor)."""
+    body_limit: int = 5_000_000
+    """Bytes of a request's body above which the answer is 413."""
+    integrations: set[str] = field(default_factory=lambda: {"vscode-chat"})
+    """Accepted values of Copilot-Integration-Id."""
+    hosted_tools: set[str] = field(default_factory=set)
+    """Kinds of tools beside functions that the Responses API takes, such as ``web_search``."""
+    notification: str | None = None
+    """Why the exchange refuses the account; None when it does not."""
+    user_notification: dict[str, str] | None = None
+    """What a good exchange has to tell the person, such as the end of a trial."""
+
+
+class State(Knobs):
     """The simulator's memory. Every attribute may be changed while it runs, from any thread."""
 
     def __init__(
         self,
         *,
-        pace: float = HUMAN_PACE,
         plan: str = "pro",
-        device_flow: Sequence[str] | None = None,
-        auto_approve: bool = True,
-        interval: int = 5,
-        device_expires_in: int = 899,
-        refresh_in: int = 1500,
-        expires_in: int = 1800,
-        expires_at: int | None = None,
-        github_down: bool = False,
         catalogue: list[dict[str, Any]] | None = None,
-        minimum_api_version: str = "2025-04-01",
-        minimum_editor: tuple[int, int] = (1, 100),
-        body_limit: int = 5_000_000,
+        github_down: bool = False,
         faults: Iterable[str] = (),
+        **knobs: Any,
     ) -> None:
+        super().__init__(**knobs)
         self.url = ""
         """The simulator's own address; filled in when it listens."""
-        self.pace = pace
-        """Seconds between two events of a stream."""
-        self.device_flow = device_flow
-        """Answers to the polls of a login, one after the other; the last one repeats itself."""
-        self.auto_approve = auto_approve
-        """Without a script: approve a login by itself after two polls."""
-        self.interval = interval
-        self.device_expires_in = device_expires_in
-        self.refresh_in = refresh_in
-        self.expires_in = expires_in
-        """Seconds for which a Copilot token is good."""
-        self.expires_at = expires_at
-        """What token answers claim instead of now + `expires_in` (unix seconds): a wrong clock."""
+        self.plan = plan
         self.catalogue = default_catalogue() if catalogue is None else catalogue
         """The entries of ``GET /models``."""
-        self.minimum_api_version = minimum_api_version
-        self.minimum_editor = minimum_editor
-        """The oldest VS Code that is served, as (major, minor)."""
-        self.body_limit = body_limit
-        """Bytes of a request's body above which the answer is 413."""
-        self.integrations = {"vscode-chat"}
-        """Accepted values of Copilot-Integration-Id."""
-        self.hosted_tools: set[str] = set()
-        """Kinds of tools beside functions that the Responses API takes, such as ``web_search``."""
         self.faults = Faults()
         self.recorder = Recorder()
-        self.exchanges = 0
-        """How many Copilot tokens have been given out."""
-        self.notification: str | None = None
-        """Why the exchange refuses the account; None when it does not."""
-        self.user_notification: dict[str, str] | None = None
-        """What a good exchange has to tell the person, such as the end of a trial."""
-        self.spent = 0.0
-        """Premium requests, or chat messages on a free plan, used since the start."""
         self.seals = Seals()
         """Recognises the ids, signatures and encrypted contents of earlier answers."""
+        self.exchanges = 0
+        """How many Copilot tokens have been given out."""
+        self.spent = 0.0
+        """Premium requests, or chat messages on a free plan, used since the start."""
         self.logins: dict[str, DeviceCode] = {}
-        self._plan = ""
-        self.plan = plan
         self._oauth = {SIMULATED_TOKEN: True, FOREIGN_TOKEN: False}
         self._copilot: dict[str, float] = {}
-        if github_down:
-            self.github_down = True
+        self.github_down = github_down
         for fault in faults:
             name, given, value = fault.partition("=")
             self.faults.on(name, value=value if given else None)

@@ -146,5 +146,5 @@ def environment() -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": str(package),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-        "PYTHONWARNINGS": "error",
+        "PYTHONWARNINGS": "error::ResourceWarning",
     }

@@ -35,11 +35,9 @@ def test_the_table(cli: Cli) -> None:
     ran = cli("models")
     assert ran.code == 0
     assert ran.out.startswith("MODEL ")
-    assert (
-        row(ran.out, "claude-opus-4.7").split()
-        == (
-            "claude-opus-4.7 Claude Opus 4.7 Anthropic 264k 64k yes yes yes $5/$25 chat messages enabled"
-        ).split()
+    assert " ".join(row(ran.out, "claude-opus-4.7").split()) == (
+        "claude-opus-4.7 Claude Opus 4.7 Anthropic 264k 64k yes yes yes $5/$25 chat messages "
+        "enabled"
     )
     assert "needs enabling" in row(ran.out, "raptor-mini")
     assert "preview" in row(ran.out, "gemini-3.1-pro-preview")
@@ -204,7 +202,7 @@ def test_light_imports(program: Callable[..., object]) -> None:
         ),
         (
             {"token_prices": {"input_price": 12.5, "output_price": 0.5}},
-            "$0.12/$0.0050".replace("50", "5", 1),
+            "$0.12/$0.005",
         ),
         ({"token_prices": {"batch_size": 1000, "input_price": 1, "output_price": 2}}, "$10/$20"),
         ({"token_prices": {"input_price": 0, "output_price": 0}}, "included"),

@@ -324,13 +324,12 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
 def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """A port that is taken between the check and the start is told the same way."""
     settings = load_settings({"port": free_port()})
-    with listener.bind(settings) as ours:
-        with socket.socket() as other:
-            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            other.bind(("127.0.0.1", settings.port))
-            other.listen()
-            with pytest.raises(Exception, match="is taken by"):
-                listener.listen(ours, settings)
+    with listener.bind(settings) as ours, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", settings.port))
+        other.listen()
+        with pytest.raises(Exception, match="is taken by"):
+            listener.listen(ours, settings)
 
 
 @pytest.mark.parametrize(
@@ -370,9 +369,8 @@ def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "platform", "win32")
     assert listener._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
     greeting = welcome.Welcome(settings=load_settings(), address="http://x", catalogue=None)
-    assert greeting.curl().endswith(
-        '-d "{\\"model\\":\\"default\\",\\"messages\\":[{\\"role\\":\\"user\\",\\"content\\":\\"Hi\\"}]}"'
-    )
+    body = json.dumps(question("Hi", model="default"), separators=(",", ":"))
+    assert greeting.curl().endswith('-d "' + body.replace('"', '\\"') + '"')
 
 
 @pytest.mark.parametrize(

@@ -331,16 +331,21 @@ def test_long_prompts_are_refused_with_the_numbers(copilot):
     assert 200 == copilot.chat("x" * 4 * 63000).status_code
 
 
-def nonsense(value, place=()):
+def nonsense(value):
     """Copies of a JSON value, each with one of its parts replaced by nonsense."""
-    for junk in (None, -1, "x", [], [1], {}, {"type": "x"}):
-        yield junk
-    for key in value if isinstance(value, dict) else range(len(value) if place != "text" else 0):
-        inner = value[key]
-        for changed in nonsense(inner, "text" if not isinstance(inner, dict | list) else ()):
-            copy = value.copy()
-            copy[key] = changed
-            yield copy
+    yield from (None, -1, "x", [], [1], {}, {"type": "x"})
+    keys = value if isinstance(value, dict) else range(len(value) if type(value) is list else 0)
+    for key in keys:
+        for changed in nonsense(value[key]):
+            yield (
+                {**value, key: changed}
+                if isinstance(value, dict)
+                else [
+                    *value[:key],
+                    changed,
+                    *value[key + 1 :],
+                ]
+            )
 
 
 def test_nonsense_is_never_a_crash(copilot, simulator):

@@ -86,14 +86,12 @@ def test_waiting_sees_what_comes_later(simulator, copilot):
 def test_concurrency_is_counted(simulator, copilot):
     """How many requests were answered at the same time is known."""
     simulator.state.faults.on("stall_before_headers", path="/_ping")
-    clients = [
-        threading.Thread(
-            target=lambda: pytest.raises(
-                httpx.TransportError, httpx.get, simulator.url + "/_ping", trust_env=False
-            )
-        )
-        for _ in range(3)
-    ]
+
+    def ask():
+        with pytest.raises(httpx.TransportError):
+            httpx.get(simulator.url + "/_ping", trust_env=False)
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
     for client in clients:
         client.start()
     recorder = simulator.state.recorder

@@ -136,7 +136,7 @@ def test_wrong_methods_are_405(copilot, path):
 def test_a_bug_is_recorded_as_one(simulator, copilot, monkeypatch, caplog):
     """If the simulator itself fails, the client sees 500 and the record says why."""
 
-    def fail(*args):
+    def fail(*args, **more):
         raise ZeroDivisionError
 
     monkeypatch.setattr("copilot_proxy.simulator.catalogue.visible", fail)
