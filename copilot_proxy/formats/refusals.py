@@ -111,7 +111,7 @@ _BY_TEXT: Final = (
     (re.compile(r"is not accessible via the|does not support Responses API"), None),
     (re.compile(r"prompt token count of \d+ exceeds|prompt is too long"), _TOO_LONG),
     (re.compile(r"exceeds the context window|too large for model context window"), _TOO_LONG),
-    (re.compile(r"quota exceeded", re.IGNORECASE), _QUOTA),
+    (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
     (
         re.compile(r"missing required Copilot-Vision-Request header"),
         Meaning(

@@ -256,7 +256,6 @@ class _Stream:
                 fresh = self.facts.new_id()
                 yield self.event(f"{base}_text.delta", item_id=fresh, **at, delta=piece)
             yield self.event(f"{base}_text.done", item_id=self.facts.new_id(), **at, text=text)
-            yield self.event(f"{base}_part.done", item_id=self.facts.new_id(), **at, part=part)
 
     def message(self, index: int, item: Json) -> Iterator[Event]:
         at: Json = {"output_index": index, "content_index": 0}
@@ -279,5 +278,5 @@ class _Stream:
         for start in range(0, len(arguments), 9):
             part = arguments[start : start + 9]
             yield self.event(f"{kind}.delta", item_id=self.facts.new_id(), **at, delta=part)
-        done = {"arguments": arguments, "name": item["name"]}
-        yield self.event(f"{kind}.done", item_id=self.facts.new_id(), **at, **done)
+        fresh = self.facts.new_id()
+        yield self.event(f"{kind}.done", item_id=fresh, **at, arguments=arguments)

@@ -24,7 +24,7 @@ PATIENCE = 20.0
 class Terminal:
     """``copilot-proxy`` in a pseudo-terminal; what scrolls away is kept."""
 
-    def __init__(self, *arguments: str, columns: int = 100, lines: int = 30) -> None:
+    def __init__(self, *arguments: str, columns: int = 140, lines: int = 30) -> None:
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
         with warnings.catch_warnings():
@@ -90,6 +90,8 @@ class Terminal:
             self._stream.feed(self._child.read_nonblocking(65536, timeout=PATIENCE))
         except pexpect.EOF:
             return False
+        except pexpect.TIMEOUT:
+            raise AssertionError(f"nothing more after:\n{self.text}") from None
         return True
 
 

@@ -51,7 +51,7 @@ def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 def asked(simulator: Simulator, number: int = -1) -> dict[str, Any]:
     """What the simulator was sent."""
-    body = [one.body for one in simulator.requests if one.path == "/chat/completions"][number]
+    body = [one.body for one in simulator.state.requests if one.path == "/chat/completions"][number]
     assert isinstance(body, dict)
     return body
 

@@ -81,7 +81,6 @@ def test_events_come_in_their_order(copilot):
         "response.reasoning_summary_part.added",
         "response.reasoning_summary_text.delta",
         "response.reasoning_summary_text.done",
-        "response.reasoning_summary_part.done",
         "response.output_item.done",
         "response.output_item.added",
         "response.content_part.added",

@@ -1,0 +1,178 @@
+"""The shapes of messages, for checking requests and for the OpenAPI page.
+
+Source: Anthropic's Messages API reference, https://platform.claude.com/docs/en/api/messages
+
+They are lenient: blocks and tools of kinds unknown here pass. A request is checked against these
+types but travels as the decoded JSON it came as, so that fields nobody here knows survive.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Json = dict[str, Any]
+
+
+class CacheControl(Struct):
+    """A mark: the prompt up to and with this block is to be kept in the cache."""
+
+    type: str
+    ttl: str | None = None
+
+
+class Block(Struct):
+    """One block of content; `type` decides which of the other fields it has.
+
+    ``text`` has `text`; ``image`` and ``document`` have `source`; ``tool_use`` has `id`, `name`
+    and `input`; ``tool_result`` has `tool_use_id` and `content` (a text or blocks); ``thinking``
+    has `thinking` and `signature`; ``redacted_thinking`` has `data`.
+    """
+
+    type: str
+    text: str | None = None
+    source: Json | str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: Json | None = None
+    tool_use_id: str | None = None
+    content: Any = None
+    is_error: bool | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    cache_control: CacheControl | None = None
+
+
+class MessageParam(Struct):
+    """One turn; ``system`` turns are instructions that come later in a conversation."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str | list[Block]
+
+
+class Tool(Struct):
+    """A tool: the client's own with `input_schema`, or one of Anthropic's with a dated `type`."""
+
+    name: str | None = None
+    type: str | None = None
+    description: str | None = None
+    input_schema: Json | None = None
+    cache_control: CacheControl | None = None
+
+
+class ToolChoice(Struct):
+    """``auto``, ``any``, ``none``, or ``tool`` with a `name`."""
+
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Thinking(Struct):
+    """``enabled`` with `budget_tokens`, ``adaptive``, or ``disabled``."""
+
+    type: str
+    budget_tokens: int | None = None
+
+
+class OutputConfig(Struct):
+    """How hard the model tries (`effort`), and the schema of its answer (`format`)."""
+
+    effort: str | None = None
+    format: Json | None = None
+
+
+class CountTokensRequest(Struct):
+    """The body of ``POST /v1/messages/count_tokens``."""
+
+    model: str
+    messages: list[MessageParam]
+    system: str | list[Block] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+
+
+class MessagesRequest(Struct):
+    """The body of ``POST /v1/messages``."""
+
+    model: str
+    messages: list[MessageParam]
+    max_tokens: int
+    system: str | list[Block] | None = None
+    stream: bool | None = None
+    stop_sequences: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+    metadata: Json | None = None
+
+
+class Usage(Struct):
+    """Tokens of one request; `input_tokens` are those that no cache had a part in."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+
+
+class Message(Struct):
+    """The answer to a request without `stream`."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str
+    content: list[Block]
+    stop_reason: str | None
+    stop_sequence: str | None
+    usage: Usage
+
+
+class TokenCount(Struct):
+    """The answer to ``POST /v1/messages/count_tokens``."""
+
+    input_tokens: int
+
+
+class ErrorObject(Struct):
+    """`type` is one of Anthropic's words for a status; `hint` says what to do next."""
+
+    type: str
+    message: str
+    hint: str | None = None
+
+
+class ErrorBody(Struct):
+    """Every failure, also as an event of a stream; `request_id` finds it in the server's log."""
+
+    type: Literal["error"]
+    error: ErrorObject
+    request_id: str
+
+
+class ModelInfo(Struct):
+    """One model. Limits in tokens; `created_at` is the epoch, since Copilot tells no date."""
+
+    type: Literal["model"]
+    id: str
+    display_name: str
+    created_at: str
+    lifecycle: Literal["active"]
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+
+
+class ModelList(Struct):
+    """The models of the account, always on one page."""
+
+    data: list[ModelInfo]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None

@@ -1,0 +1,241 @@
+"""Makes a client's Responses request one that Copilot takes from models that speak it themselves.
+
+What is dropped or converted stands in the tables at the top; nothing else is touched. The answer
+goes through `NativeStream`, or `repair_whole` when it is not streamed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.chat_completions.adapt import is_reasoning_gpt
+from copilot_proxy.formats.responses import sealed
+from copilot_proxy.formats.responses.efforts import nearest_effort
+from copilot_proxy.formats.responses.native_stream import NativeStream, repair_whole
+from copilot_proxy.formats.responses.request import items
+from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.responses.tools import Toolbox, call_name, custom_arguments
+
+__all__ = ["NativeStream", "prepare", "repair_whole"]
+
+LEAST_OUTPUT: Final = 16
+"""Fewer output tokens than these OpenAI's models refuse."""
+
+ENCRYPTED: Final = "reasoning.encrypted_content"
+
+_TAKEN: Final = frozenset(
+    {
+        "model",
+        "input",
+        "instructions",
+        "stream",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "reasoning",
+        "text",
+        "include",
+        "truncation",
+        "prompt_cache_key",
+        "context_management",
+        "user",
+    }
+)
+"""The fields that Copilot takes; any other may have the whole request refused."""
+
+_REASONS: Final[Mapping[str, str]] = {
+    "service_tier": "Copilot refuses it",
+    "safety_identifier": "Copilot refuses it",
+    "background": "Copilot does not have it",
+    "store": "Copilot stores nothing",
+    "metadata": "Copilot stores nothing; the answer repeats it",
+    "top_logprobs": "Copilot gives no logprobs",
+    "max_tool_calls": "it counts tools that Copilot does not run",
+}
+"""Why a field is dropped, where there is more to say than that Copilot does not take it."""
+
+_SILENT: Final[Mapping[str, tuple[Any, ...]]] = {
+    "store": (False,),
+    "background": (False,),
+    "metadata": ({},),
+    "service_tier": ("auto", "default"),
+    "stream_options": ({}, {"include_obfuscation": False}),
+}
+"""Values that ask for what Copilot does anyway: nobody needs to know that they are dropped."""
+
+ITEMS: Final[Mapping[str, Literal["convert", "drop"]]] = {
+    "custom_tool_call": "convert",
+    "custom_tool_call_output": "convert",
+    # It points to something stored.
+    "item_reference": "drop",
+    # What tools did that Copilot does not run.
+    "web_search_call": "drop",
+    "file_search_call": "drop",
+    "code_interpreter_call": "drop",
+    "image_generation_call": "drop",
+    "computer_call": "drop",
+    "computer_call_output": "drop",
+    "local_shell_call": "drop",
+    "local_shell_call_output": "drop",
+    "shell_call": "drop",
+    "shell_call_output": "drop",
+    "apply_patch_call": "drop",
+    "apply_patch_call_output": "drop",
+    "mcp_list_tools": "drop",
+    "mcp_call": "drop",
+    "mcp_approval_request": "drop",
+    "mcp_approval_response": "drop",
+    "tool_search_call": "drop",
+    "tool_search_output": "drop",
+    "additional_tools": "drop",
+    "program": "drop",
+    "program_output": "drop",
+}
+"""What becomes of each kind of input item; one that is not listed passes."""
+
+
+def prepare(request: Json, model: Model | None, notes: list[str]) -> Json:
+    """The body for Copilot's Responses API, from a request that `parse_request` let through.
+
+    `model` is None when the catalogue could not be read: then only what every model needs is done.
+    """
+    body = {name: value for name, value in request.items() if value is not None}
+    for name in [name for name in body if name not in _TAKEN]:
+        value = body.pop(name)
+        if value not in _SILENT.get(name, ()):
+            notes.append(f"dropped {name}: {_REASONS.get(name, 'Copilot does not take it')}")
+    if model is not None:
+        body["model"] = model.id
+    body["store"] = False
+    if body.get("stream") is True:
+        body["stream"] = model is None or model.supports.get("streaming") is True
+    _include(body, notes)
+    drop_sampling(body, model, notes)
+    raise_limit(body, notes)
+    _reasoning(body, model, notes)
+    _tools(body, notes)
+    drop_parallel_calls(body, model, notes)
+    if not isinstance(body["input"], str):
+        body["input"] = _items(items(body), notes)
+    return body
+
+
+def drop_sampling(body: Json, model: Model | None, notes: list[str]) -> None:
+    """Drops `temperature` and `top_p`, which reasoning models refuse."""
+    if model is None or not (model.reasoning_efforts or is_reasoning_gpt(model)):
+        return
+    for name in ("temperature", "top_p"):
+        if name in body and body.pop(name) != 1:
+            notes.append(f"dropped {name}: the model takes only its default")
+
+
+def drop_parallel_calls(body: Json, model: Model | None, notes: list[str]) -> None:
+    """Drops `parallel_tool_calls` where it means nothing or the model does not have it."""
+    if "parallel_tool_calls" not in body:
+        return
+    if "tools" not in body:
+        del body["parallel_tool_calls"]
+    elif model is not None and model.supports.get("parallel_tool_calls") is not True:
+        del body["parallel_tool_calls"]
+        notes.append("dropped parallel_tool_calls: the model does not have it")
+
+
+def raise_limit(body: Json, notes: list[str]) -> None:
+    """Raises `max_output_tokens` to the least that OpenAI's models take."""
+    limit = body.get("max_output_tokens")
+    if isinstance(limit, int) and limit < LEAST_OUTPUT:
+        body["max_output_tokens"] = LEAST_OUTPUT
+        notes.append(f"changed max_output_tokens: {limit} to {LEAST_OUTPUT}, the least there is")
+
+
+def _include(body: Json, notes: list[str]) -> None:
+    """Asks for encrypted reasoning, always: it is how the next turn keeps it, as nothing is
+    stored."""
+    for name in body.get("include", ()):
+        if name != ENCRYPTED:
+            notes.append(f"dropped include {name}: Copilot does not have it")
+    body["include"] = [ENCRYPTED]
+
+
+def _reasoning(body: Json, model: Model | None, notes: list[str]) -> None:
+    reasoning = {name: v for name, v in (body.get("reasoning") or {}).items() if v is not None}
+    effort = reasoning.get("effort")
+    if model is not None and effort is not None:
+        if not model.reasoning_efforts:
+            del reasoning["effort"]
+            notes.append("dropped reasoning.effort: the model has no levels of it")
+        elif (nearest := nearest_effort(effort, model.reasoning_efforts)) != effort:
+            reasoning["effort"] = nearest
+            notes.append(f"changed reasoning.effort: {effort} to {nearest}")
+    if reasoning:
+        body["reasoning"] = reasoning
+    else:
+        body.pop("reasoning", None)
+
+
+def _tools(body: Json, notes: list[str]) -> None:
+    toolbox = Toolbox(body.get("tools"))
+    for kind in toolbox.dropped:
+        notes.append(f"dropped tool {kind}: Copilot does not run it")
+    functions, choice = toolbox.choose(body.pop("tool_choice", None), notes)
+    if functions:
+        body["tools"] = functions
+        if choice is not None:
+            body["tool_choice"] = choice
+    else:
+        body.pop("tools", None)
+
+
+def _items(given: list[Json], notes: list[str]) -> list[Json]:
+    out: list[Json] = []
+    for item in given:
+        kind = item.get("type") or "message"
+        if ITEMS.get(kind) == "drop":
+            notes.append(f"dropped an input item: Copilot does not take {kind}")
+        else:
+            out += _item({k: v for k, v in item.items() if v is not None and k != "id"}, notes)
+    return out
+
+
+def _item(item: Json, notes: list[str]) -> list[Json]:
+    """An item without its id, which Copilot refuses to see again on another connection."""
+    match item.get("type"):
+        case "reasoning":
+            return _sealed(item, notes)
+        case "function_call":
+            name = call_name(item)
+            item.pop("namespace", None)
+            return [{**item, "name": name, "arguments": item.get("arguments") or "{}"}]
+        case "custom_tool_call":
+            return [
+                {
+                    "type": "function_call",
+                    "call_id": item["call_id"],
+                    "name": call_name(item),
+                    "arguments": custom_arguments(item["input"]),
+                }
+            ]
+        case "custom_tool_call_output":
+            return [
+                {
+                    "type": "function_call_output",
+                    "call_id": item["call_id"],
+                    "output": item["output"],
+                }
+            ]
+    return [item]
+
+
+def _sealed(item: Json, notes: list[str]) -> list[Json]:
+    """Reasoning that this API sealed, an item for each seal; the model can read no other."""
+    encrypted = item.get("encrypted_content")
+    contents = sealed.native(encrypted) if isinstance(encrypted, str) else []
+    if not contents:
+        notes.append("dropped a reasoning item: it has no encrypted content of this API")
+        return []
+    if contents == [encrypted]:
+        return [{"summary": [], **item}]
+    return [{"type": "reasoning", "summary": [], "encrypted_content": c} for c in contents]

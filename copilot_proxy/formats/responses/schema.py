@@ -1,0 +1,172 @@
+"""The shapes of OpenAI's Responses API, for checking requests and for the OpenAPI page.
+
+A request is checked against these types but travels as the decoded JSON it came as. Kinds of
+items and tools that nobody here knows pass; only what is known must be of the right type.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Json = dict[str, Any]
+
+
+class InputItem(Struct):
+    """A message, a call, its output, or reasoning: `type` says which; without it, a message.
+
+    The parts of a `content` or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL),
+    ``output_text`` and ``refusal``.
+    """
+
+    type: str | None = None
+    role: str | None = None
+    content: str | list[Json] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    output: str | list[Json] | Json | None = None
+    summary: list[Json] | None = None
+    encrypted_content: str | None = None
+
+
+class Tool(Struct):
+    """A ``function``, a ``custom`` tool or a ``namespace`` of them; Copilot runs no others."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    parameters: Json | None = None
+    strict: bool | None = None
+    format: Json | None = None
+    tools: list[Json] | None = None
+
+
+class Reasoning(Struct):
+    """How much the model thinks, and whether it tells of it in a summary."""
+
+    effort: str | None = None
+    summary: str | None = None
+
+
+class TextFormat(Struct):
+    """``text``, ``json_object``, or ``json_schema`` with a name and a schema."""
+
+    type: str
+    name: str | None = None
+    schema: Json | None = None
+    strict: bool | None = None
+    description: str | None = None
+
+
+class TextConfig(Struct):
+    """The form of the answer's text."""
+
+    format: TextFormat | None = None
+    verbosity: str | None = None
+
+
+class ResponsesRequest(Struct):
+    """The body of ``POST /v1/responses``; nothing is stored, so `input` is the whole conversation.
+
+    `max_output_tokens` counts reasoning, too.
+    """
+
+    model: str
+    input: str | list[InputItem]
+    instructions: str | None = None
+    stream: bool | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | Json | None = None
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning: Reasoning | None = None
+    text: TextConfig | None = None
+    include: list[str] | None = None
+    truncation: str | None = None
+    store: bool | None = None
+    metadata: Json | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+
+
+class OutputItem(Struct):
+    """A ``message``, ``reasoning``, ``function_call`` or ``custom_tool_call``: `type` says which."""
+
+    type: str
+    id: str | None = None
+    status: str | None = None
+    role: Literal["assistant"] | None = None
+    content: list[Json] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    summary: list[Json] | None = None
+    encrypted_content: str | None = None
+
+
+class InputTokensDetails(Struct):
+    """Of the prompt's tokens."""
+
+    cached_tokens: int
+
+
+class OutputTokensDetails(Struct):
+    """Of the answer's tokens."""
+
+    reasoning_tokens: int
+
+
+class Usage(Struct):
+    """Tokens of one request; the output counts reasoning, too."""
+
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails
+    total_tokens: int
+
+
+class ResponseError(Struct):
+    """Why a response failed."""
+
+    code: str
+    message: str
+
+
+class IncompleteDetails(Struct):
+    """Why a response ended early: ``max_output_tokens`` or ``content_filter``."""
+
+    reason: str
+
+
+class Response(Struct):
+    """The answer to a request without `stream`, and the last event's `response` of one with it.
+
+    `created_at` is in seconds since 1970.
+    """
+
+    id: str
+    object: Literal["response"]
+    created_at: int | float
+    status: str
+    model: str
+    output: list[OutputItem]
+    error: ResponseError | None
+    incomplete_details: IncompleteDetails | None
+    instructions: str | list[Json] | None
+    metadata: Json | None
+    parallel_tool_calls: bool
+    temperature: float | None
+    top_p: float | None
+    tool_choice: str | Json
+    tools: list[Tool]
+    max_output_tokens: int | None = None
+    previous_response_id: str | None = None
+    reasoning: Reasoning | None = None
+    text: TextConfig | None = None
+    truncation: str | None = None
+    usage: Usage | None = None

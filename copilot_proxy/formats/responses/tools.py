@@ -1,0 +1,189 @@
+"""Knows a request's tools: which of them Copilot takes, and under which names.
+
+Copilot's models take functions. Custom tools, whose input is one text, become functions with one
+text; namespaces become their tools, one by one. Calls are given back in the client's own words.
+"""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from copilot_proxy.formats.responses.schema import Json
+
+HANDLING: Final[Mapping[str, Literal["take", "function", "flatten", "drop"]]] = {
+    "function": "take",
+    # apply_patch of the Codex CLI is one.
+    "custom": "function",
+    # How newer clients group the tools of an MCP server.
+    "namespace": "flatten",
+    "web_search": "drop",
+    "web_search_preview": "drop",
+    "file_search": "drop",
+    "code_interpreter": "drop",
+    "image_generation": "drop",
+    "computer": "drop",
+    "computer_use_preview": "drop",
+    "mcp": "drop",
+    "local_shell": "drop",
+    "shell": "drop",
+    "apply_patch": "drop",
+    "tool_search": "drop",
+    "programmatic_tool_calling": "drop",
+}
+"""What becomes of each kind of tool; one that is not listed is dropped."""
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_INPUT: Final = "The whole input of this tool as one text, exactly as the tool expects it."
+
+
+class Tool(NamedTuple):
+    """A tool as the client knows it."""
+
+    kind: Literal["function", "custom"]
+    name: str
+    namespace: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a call of it needs no other words for the client."""
+        return self.kind == "function" and self.namespace is None
+
+
+class Toolbox:
+    """The tools of one request.
+
+    `functions` are those that Copilot gets, in OpenAI's flat form; `dropped` the kinds it does
+    not get.
+    """
+
+    def __init__(self, tools: object) -> None:
+        self.functions: list[Json] = []
+        self.dropped: list[str] = []
+        self._tools: dict[str, Tool] = {}
+        for tool in tools if isinstance(tools, list) else ():
+            if isinstance(tool, dict):
+                self._take(tool)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether Copilot sees other tools than the client's."""
+        return bool(self.dropped) or any(
+            not tool.is_plain or tool.name != name for name, tool in self._tools.items()
+        )
+
+    def tool(self, name: str) -> Tool:
+        """The client's tool that Copilot knows as `name`; one unheard of is a plain function."""
+        return self._tools.get(name) or Tool("function", name)
+
+    def choose(self, choice: object, notes: list[str]) -> tuple[list[Json], str | Json | None]:
+        """The functions that may be called, and the choice among them, None for the default.
+
+        A choice of several tools becomes fewer functions: Copilot does not have that form.
+        """
+        if choice is None or isinstance(choice, str):
+            return self.functions, choice
+        if not isinstance(choice, dict):
+            return self.functions, None
+        if choice.get("type") == "allowed_tools":
+            tools = choice.get("tools")
+            allowed = {call_name(t) for t in tools or () if isinstance(t, dict)}
+            mode = choice.get("mode")
+            return [f for f in self.functions if f["name"] in allowed], (
+                mode if isinstance(mode, str) else "auto"
+            )
+        if choice.get("type") in ("function", "custom"):
+            return self.functions, {"type": "function", "name": call_name(choice)}
+        notes.append(f"dropped tool_choice: Copilot has no tool {choice.get('type')}")
+        return self.functions, None
+
+    def _take(self, tool: Json, namespace: str | None = None) -> None:
+        kind = tool.get("type")
+        kind = kind if isinstance(kind, str) else ""
+        handling = HANDLING.get(kind, "drop")
+        if handling == "flatten" and namespace is None:
+            inner = tool.get("tools")
+            for one in inner if isinstance(inner, list) else ():
+                if isinstance(one, dict):
+                    self._take(one, _text(tool.get("name")))
+            return
+        name = flat_name(namespace, _text(tool.get("name")))
+        if handling == "take":
+            self.functions.append(_function(tool, name))
+            self._tools[name] = Tool("function", _text(tool.get("name")), namespace)
+        elif handling == "function":
+            self.functions.append(_custom(tool, name))
+            self._tools[name] = Tool("custom", _text(tool.get("name")), namespace)
+        elif kind not in self.dropped:
+            self.dropped.append(kind)
+
+
+def flat_name(namespace: str | None, name: str) -> str:
+    """The name of a function for Copilot, which knows no namespaces and takes 64 characters."""
+    joined = f"{namespace.removesuffix('__')}__{name}" if namespace else name
+    if _NAME.fullmatch(joined) or not joined:
+        return joined
+    digest = sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{_UNFIT.sub('_', joined)[:55]}_{digest}"
+
+
+def call_name(call: Json) -> str:
+    """The name for Copilot of the function that a call of the client's words means."""
+    namespace = call.get("namespace")
+    return flat_name(namespace if isinstance(namespace, str) else None, _text(call.get("name")))
+
+
+def custom_arguments(text: str) -> str:
+    """The arguments of the function that stands for a custom tool with the input `text`."""
+    return msgspec.json.encode({"input": text}).decode()
+
+
+def custom_input(arguments: str) -> str:
+    """The input of a custom tool, from the arguments of the function that stands for it.
+
+    A model that did not keep to the form has its words passed on as they are.
+    """
+    try:
+        decoded: Any = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return arguments
+    if isinstance(decoded, dict) and isinstance(decoded.get("input"), str):
+        return str(decoded["input"])
+    return decoded if isinstance(decoded, str) else arguments
+
+
+def _function(tool: Json, name: str) -> Json:
+    """A function whose parameters are a schema of an object, which Copilot insists on."""
+    function = {key: v for key, v in tool.items() if v is not None and key != "defer_loading"}
+    given = function.get("parameters")
+    given = given if isinstance(given, dict) else {}
+    kind = given.get("type") or "object"
+    return {**function, "name": name, "parameters": {"properties": {}, **given, "type": kind}}
+
+
+def _custom(tool: Json, name: str) -> Json:
+    described = _INPUT
+    form = tool.get("format")
+    if isinstance(form, dict) and isinstance(form.get("definition"), str):
+        described += f" It follows this {form.get('syntax')} grammar:\n{form['definition']}"
+    function: Json = {
+        "type": "function",
+        "name": name,
+        "parameters": {
+            "type": "object",
+            "properties": {"input": {"type": "string", "description": described}},
+            "required": ["input"],
+            "additionalProperties": False,
+        },
+        "strict": False,
+    }
+    if description := _text(tool.get("description")):
+        function["description"] = description
+    return function
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

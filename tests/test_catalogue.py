@@ -1,0 +1,269 @@
+"""The list of models: lenient reading, names and aliases, and the default."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy.catalogue import Catalogue, parse_models
+from tests.conftest import recorded_json
+
+RECORDED = parse_models(recorded_json("models.json"))
+
+
+def catalogue_of(*entries: Any) -> Catalogue:
+    """A catalogue of entries; a text stands for a chat model of that id."""
+    return parse_models([{"id": entry} if isinstance(entry, str) else entry for entry in entries])
+
+
+def found(catalogue: Catalogue, name: str, default: str = "default") -> str | None:
+    """The id of the model that a name means."""
+    model = catalogue.resolve(name, default)
+    return model.id if model else None
+
+
+def test_the_recorded_list() -> None:
+    """Every id of a real account's list is there once, in GitHub's order."""
+    ids = [entry["id"] for entry in recorded_json("models.json")["data"]]
+
+    assert len(ids) == 2 + len(set(ids))
+    assert list(dict.fromkeys(ids)) == [model.id for model in RECORDED]
+    assert len(set(ids)) == len(RECORDED)
+
+
+def test_of_a_repeated_id_the_first_counts() -> None:
+    """GitHub lists some models twice; the first entry is the one."""
+    catalogue = catalogue_of({"id": "a", "name": "one"}, {"id": "a", "name": "two"})
+
+    assert ["one"] == [model.name for model in catalogue]
+
+
+def test_kinds_of_recorded_models() -> None:
+    """Chat, embeddings and ghost text are told apart, and ghost text is not shown."""
+    kinds = {model.id: model.type for model in RECORDED}
+
+    assert ("chat", "embeddings", "completion") == (
+        kinds["gpt-4o"],
+        kinds["text-embedding-3-small"],
+        kinds["gpt-41-copilot"],
+    )
+    shown = [model.id for model in RECORDED.usable]
+    assert "gpt-41-copilot" not in shown
+    assert {"gpt-4o", "text-embedding-3-small"} <= set(shown)
+    assert len(RECORDED) - 1 == len(shown)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "expected"),
+    [
+        ("gpt-4o", True),  # lists no endpoints
+        ("gpt-5-mini", True),
+        ("claude-sonnet-4.6", True),
+        ("gpt-5.4", False),  # responses only
+        ("gpt-41-copilot", False),
+        ("text-embedding-3-small", False),
+    ],
+)
+def test_who_speaks_chat_completions(model_id: str, expected: bool) -> None:
+    """A chat model that lists the endpoint, or lists none at all."""
+    model = RECORDED.get(model_id)
+
+    assert model is not None
+    assert expected is model.speaks_chat_completions
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({}, False),
+        ({"policy": None}, False),
+        ({"policy": {}}, False),
+        ({"policy": {"state": None}}, False),
+        ({"policy": {"state": "enabled"}}, False),
+        ({"policy": {"state": "disabled"}}, True),
+        ({"policy": {"state": "unconfigured"}}, True),
+        ({"policy": "disabled"}, False),
+    ],
+)
+def test_who_needs_enabling(entry: Any, expected: bool) -> None:
+    """A model has to be enabled when its policy says anything but that it is."""
+    (model,) = catalogue_of({"id": "a", **entry})
+
+    assert expected is model.needs_enabling
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"), [({}, False), ({"model_picker_enabled": True}, True)]
+)
+def test_who_is_in_the_picker(says: Any, expected: bool) -> None:
+    """A model is in Copilot's picker only if it says so."""
+    (model,) = catalogue_of({"id": "a", **says})
+
+    assert expected is model.is_picked
+
+
+def test_a_model_that_says_nothing() -> None:
+    """An id alone makes a chat model of which everything else is unknown."""
+    (model,) = catalogue_of("a")
+
+    assert ("a", "a", "unknown", "chat", "a") == (
+        model.id,
+        model.name,
+        model.vendor,
+        model.type,
+        model.family,
+    )
+    assert ((), (), None) == (
+        model.endpoints,
+        model.reasoning_efforts,
+        model.limit("max_prompt_tokens"),
+    )
+
+
+@pytest.mark.parametrize("value", ["9", 0, -1, 1.5, True, None, [9]])
+def test_limits_that_are_none(value: object) -> None:
+    """Only a whole number above 0 is a limit."""
+    (model,) = catalogue_of({"id": "a", "capabilities": {"limits": {"x": value}}})
+
+    assert model.limit("x") is None
+
+
+@pytest.mark.parametrize(
+    "payload", [None, "x", 5, {}, {"data": None}, {"data": {}}, [], {"data": []}, [{"name": "a"}]]
+)
+def test_what_is_no_list(payload: object) -> None:
+    """Something else than a list with models is an error, not an account without models."""
+    with pytest.raises(ValueError, match="no list of models|names no model"):
+        parse_models(payload)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("claude-opus-4.6", "claude-opus-4.6"),
+        ("claude-opus-4-6", "claude-opus-4.6"),
+        ("claude-opus-4-6-20260205", "claude-opus-4.6"),
+        ("claude-opus-4.6-20260205", "claude-opus-4.6"),
+        ("claude-opus-4-6-latest", "claude-opus-4.6"),
+        ("claude-opus-4-6-1m", "claude-opus-4.6-1m"),
+        ("claude-sonnet-4-20250514", "claude-sonnet-4"),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4.5"),
+        ("claude-haiku-4-5", "claude-haiku-4.5"),
+        ("claude-3-5-sonnet-20241022", "claude-sonnet-4.5"),
+        ("claude-3-5-sonnet-latest", "claude-sonnet-4.5"),
+        ("claude-3-haiku-20240307", "claude-haiku-4.5"),
+        ("claude-3-opus-latest", "claude-opus-4.5"),
+        ("gpt-4", "gpt-4"),
+        ("gpt-4-0613", "gpt-4-0613"),
+        ("gpt-4-turbo", "gpt-4.1"),
+        ("gpt-3.5-turbo", "gpt-3.5-turbo"),
+        ("gpt-4o-latest", "gpt-4o"),
+        ("gpt-4o-2024-11-20", "gpt-4o-2024-11-20"),
+        ("claude-opus-9", None),
+        ("gpt-9", None),
+        ("", None),
+        ("claude-opus-4-6-20260205-x", None),
+    ],
+)
+def test_names_on_the_recorded_list(name: str, expected: str | None) -> None:
+    """Ids, other spellings of Claude's, and old names mean the live model that they should."""
+    assert expected == found(RECORDED, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "expected"),
+    [
+        ("gpt-4", ["gpt-4", "gpt-4.1"], "gpt-4"),
+        ("gpt-4", ["gpt-4o", "gpt-5-mini"], "gpt-4o"),
+        ("gpt-4", ["gpt-5-mini"], "gpt-5-mini"),
+        ("gpt-4", ["gpt-5"], None),
+        ("gpt-3.5-turbo", ["gpt-4.1", "gpt-4o-mini"], "gpt-4o-mini"),
+        ("claude-3-sonnet", ["claude-sonnet-4.6"], "claude-sonnet-4.6"),
+        ("claude-3-5-sonnet", ["claude-3.5-sonnet", "claude-sonnet-4.5"], "claude-3.5-sonnet"),
+        ("claude-3-5-sonnet-20241022", ["claude-3-5-sonnet-20241022", "claude-3.5-sonnet"],
+         "claude-3-5-sonnet-20241022"),
+        ("claude-3-opus", ["claude-opus-5"], None),
+    ],
+)  # fmt: skip
+def test_an_alias_neither_hides_a_live_model_nor_means_a_dead_one(
+    name: str, listed: list[str], expected: str | None
+) -> None:
+    """What the account lists wins over any alias, and an alias means only what is listed."""
+    assert expected == found(catalogue_of(*listed), name)
+
+
+CHAT_DEFAULT = {"id": "d", "is_chat_default": True}
+FALLBACK = {"id": "f", "is_chat_fallback": True}
+PICKED = {"id": "p", "model_picker_enabled": True}
+DISABLED = {"id": "off", "is_chat_default": True, "policy": {"state": "disabled"}}
+EMBEDDINGS = {"id": "e", "is_chat_default": True, "capabilities": {"type": "embeddings"}}
+RESPONSES = {"id": "r", "is_chat_default": True, "supported_endpoints": ["/responses"]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "wanted", "expected"),
+    [
+        (["a", CHAT_DEFAULT], "a", "a"),
+        (["a", CHAT_DEFAULT], "missing", "d"),
+        (["a", CHAT_DEFAULT], "default", "d"),
+        (["claude-opus-4.5", "a"], "claude-opus-4-5", "claude-opus-4.5"),
+        (["gpt-4o", "a"], "gpt-4", "gpt-4o"),
+        (["a", EMBEDDINGS], "e", "a"),
+        ([PICKED, FALLBACK, CHAT_DEFAULT], "", "d"),
+        ([PICKED, FALLBACK], "", "f"),
+        (["a", PICKED], "", "p"),
+        (["a", "b"], "", "a"),
+        ([DISABLED, "a"], "", "a"),
+        ([DISABLED], "", "off"),
+        ([RESPONSES, EMBEDDINGS, "a"], "", "a"),
+        ([RESPONSES, EMBEDDINGS], "", None),
+    ],
+)
+def test_what_default_means(entries: list[Any], wanted: str, expected: str | None) -> None:
+    """The wanted model if the account has it, else Copilot's own choice, else any that chats."""
+    assert expected == found(catalogue_of(*entries), "default", wanted)
+
+
+def test_names_that_are_near() -> None:
+    """Somebody who mistypes a name is told of up to three like it, chat models only."""
+    assert "gpt-4o-mini" == RECORDED.nearest("gpt-4o-mni")[0]
+    assert 3 == len(RECORDED.nearest("gpt-4"))
+    assert [] == RECORDED.nearest("zzzzzz")
+    assert "text-embedding-3-small" not in RECORDED.nearest("text-embedding-3-smal")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+ENTRY = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "b", "gpt-4o", ""]) | JSON},
+    optional={
+        "name": JSON,
+        "vendor": JSON,
+        "policy": JSON | st.fixed_dictionaries({"state": JSON}),
+        "supported_endpoints": JSON,
+        "model_picker_enabled": JSON,
+        "is_chat_default": JSON,
+        "capabilities": JSON
+        | st.fixed_dictionaries({"type": JSON, "family": JSON, "limits": JSON, "supports": JSON}),
+    },
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(ENTRY | JSON, max_size=4))
+def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
+    """Whatever an entry holds, the sound ones beside it are read, and every question answered."""
+    catalogue = parse_models({"data": [*entries, {"id": "sound"}]})
+
+    assert "sound" == found(catalogue, "sound")
+    assert len({model.id for model in catalogue}) == len(catalogue)
+    assert found(catalogue, "default") is None or catalogue.get(str(found(catalogue, "default")))
+    for model in catalogue:
+        assert model.id
+        assert all(type(x) is str for x in (model.name, model.vendor, model.type, model.family))
+        assert all(type(x) is str for x in (*model.endpoints, *model.reasoning_efforts))
+        assert model.needs_enabling in (True, False)

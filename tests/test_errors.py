@@ -1,0 +1,116 @@
+"""The failures that people and clients are told about: status, type, exit code, retry."""
+
+import pytest
+
+from copilot_proxy.errors import (
+    Broken,
+    CopilotProxyError,
+    LoginFailed,
+    NoCopilotAccess,
+    NotSignedIn,
+    Refused,
+    RequestError,
+    StoreError,
+    Unreachable,
+    UpstreamError,
+    UsageError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "type", "exit_code"),
+    [
+        (CopilotProxyError("x"), 500, "server_error", 1),
+        (UsageError("x"), 500, "server_error", 2),
+        (NotSignedIn(), 401, "authentication_error", 3),
+        (NoCopilotAccess("x"), 403, "permission_error", 4),
+        (LoginFailed("x"), 401, "authentication_error", 1),
+        (StoreError("x"), 500, "server_error", 1),
+        (RequestError("x"), 400, "invalid_request_error", 1),
+        (UpstreamError("x"), 502, "server_error", 1),
+        (Refused("x", upstream_status=500), 502, "server_error", 1),
+        (Unreachable("x", sent=False), 502, "server_error", 1),
+        (Broken("x"), 502, "server_error", 1),
+    ],
+)
+def test_how_each_failure_reads(
+    error: CopilotProxyError, status: int, type: str, exit_code: int
+) -> None:
+    """Each class has its status, its type and its exit code."""
+    assert (status, type, exit_code) == (error.status, error.type, error.exit_code)
+    assert error.message == str(error)
+
+
+def test_all_can_be_told() -> None:
+    """Whatever is given replaces what the class says, for that one failure only."""
+    error = RequestError(
+        "No.",
+        hint="h",
+        code="c",
+        param="p",
+        status=404,
+        type="t",
+        headers={"retry-after": "1"},
+        extra={"a": 1},
+    )
+
+    assert ("No.", "h", "c", "p", 404, "t", {"retry-after": "1"}, {"a": 1}) == (
+        error.message,
+        error.hint,
+        error.code,
+        error.param,
+        error.status,
+        error.type,
+        error.headers,
+        error.extra,
+    )
+    assert (400, "invalid_request_error") == (RequestError.status, RequestError.type)
+
+
+def test_failures_share_nothing() -> None:
+    """What is added to one failure is not added to the next."""
+    RequestError("x").headers["a"] = "b"
+    RequestError("x").extra["a"] = "b"
+
+    assert ({}, {}) == (RequestError("x").headers, RequestError("x").extra)
+
+
+def test_not_signed_in_says_what_to_type() -> None:
+    """The command that helps is there unless something better is said."""
+    assert ("Sign in with: copilot-proxy login", "not_signed_in") == (
+        NotSignedIn().hint,
+        NotSignedIn().code,
+    )
+    assert ("Do so.", "other") == (
+        NotSignedIn("x", hint="Do so.", code="other").hint,
+        NotSignedIn("x", code="other").code,
+    )
+
+
+def test_a_refusal_keeps_what_upstream_called_it() -> None:
+    """Upstream's status and code stand apart from those for the client."""
+    error = Refused("x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c")
+
+    assert (402, "quota_exceeded", 429, "c") == (
+        error.upstream_status,
+        error.upstream_code,
+        error.status,
+        error.code,
+    )
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(True, "false"), (False, None)])
+def test_a_call_that_may_have_been_counted_is_not_repeated(
+    sent: bool, expected: str | None
+) -> None:
+    """An SDK may try again only when upstream certainly saw nothing of the call."""
+    error = Unreachable("x", sent=sent, status=504)
+
+    assert (504, "upstream_unreachable") == (error.status, error.code)
+    assert expected == error.headers.get("x-should-retry")
+
+
+def test_a_broken_answer_is_not_repeated() -> None:
+    """The call was accepted, so it may be billed: no SDK tries again by itself."""
+    assert {"x-should-retry": "false"} == Broken("x").headers
+    assert ("upstream_broken", "c") == (Broken("x").code, Broken("x", code="c").code)

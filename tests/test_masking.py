@@ -1,0 +1,157 @@
+"""Secrets do not show themselves, and texts lose every token."""
+
+import dataclasses
+import json
+import traceback
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy.masking import Secret, mask
+
+TOKEN = "ghu_16C7e42F292c6912E7710c838347Ae178B4a"
+COPILOT = (
+    "tid=0f3c9a;exp=1795331400;sku=plus;proxy-ep=proxy.individual.githubcopilot.com;st=dotcom"
+    ":9f8e7d6c5b4a"
+)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        TOKEN,
+        "gho_16C7e42F292c6912E7710c838347Ae178B4a",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "ghs_16C7e42F292c6912E7710c838347Ae178B4a",
+        "ghr_1B4a2e77838347a7E420ce178F2E7c6912E169246c34E1ccbF66C46812d16D5B1A9Dc86A1498",
+        "github_pat_11AAAAAAA0abcdefghij_klmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345",
+        COPILOT,
+    ],
+)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", "***"),
+        ("a {} b", "a *** b"),
+        ("'{}'", "'***'"),
+        ('{{"token": "{}"}}', '{{"token": "***"}}'),
+        ("Authorization: Bearer {}", "Authorization: Bearer ***"),
+        ("authorization: bearer {}\nnext", "authorization: bearer ***\nnext"),
+        ("AUTHORIZATION: BEARER {} next", "AUTHORIZATION: BEARER *** next"),
+        ("authorization: token {}", "authorization: token ***"),
+        ("?access_token={}", "?access_token=***"),
+        ("<{}>", "<***>"),
+    ],
+)
+def test_tokens_are_masked(token: str, text: str, expected: str) -> None:
+    """Every kind of token goes, wherever it stands, and nothing but the token."""
+    assert expected.replace("{{", "{").replace("}}", "}") == mask(text.format(token))
+
+
+def test_any_bearer_is_masked() -> None:
+    """A key of whatever kind goes when it stands behind Bearer."""
+    assert "Bearer *** and" == mask("Bearer sk-local-0123456789 and")
+
+
+def test_a_whole_bearer_is_masked_at_once() -> None:
+    """No rest of a token stays behind because a part of it looks like another kind."""
+    assert "Bearer ***" == mask("Bearer ghu_16C7e42F.eyJhbGciOi-J9_x.abc")
+
+
+def test_all_tokens_of_a_text_are_masked() -> None:
+    """More than one token in one text is no problem."""
+    assert "*** or *** or Bearer ***" == mask(f"{TOKEN} or {COPILOT} or Bearer {TOKEN}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Hello, world.",
+        "the high_score of ghosts",
+        "ghu_",
+        "github_pat_ tokens are refused",
+        "latid=5",
+        "the bearer of this ring",
+        "a token expired",
+        "gpt-4o said: ***",
+    ],
+)
+def test_plain_texts_stay(text: str) -> None:
+    """What is no token is not touched."""
+    assert text == mask(text)
+
+
+PARTS = st.sampled_from(
+    ["ghu_", "github_pat_", "abcd", "tid=", "Bearer ", "token ", ";:", " ", "'", ".", "-", "***"]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(PARTS, max_size=8))
+def test_masking_twice_changes_nothing(parts: list[str]) -> None:
+    """A text that was masked stays as it is, so it may be masked on every way out."""
+    once = mask("".join(parts))
+
+    assert once == mask(once)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(max_size=10), st.text(max_size=10))
+def test_nothing_around_a_token_saves_it(before: str, after: str) -> None:
+    """Whatever stands before and behind, the secret part of a token is not in the text."""
+    assert TOKEN[4:] not in mask(before + TOKEN + after)
+
+
+@dataclasses.dataclass
+class Holder:
+    """Something that holds a secret, as settings do."""
+
+    secret: Secret
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    """No way of turning a secret into a text shows it."""
+    secret = Secret(TOKEN)
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret!r}",
+        "%r %s" % (secret, secret),  # noqa: UP031 - that is the way to try
+        repr([secret]),
+        repr({secret: secret}),
+        repr(Holder(secret)),
+        repr(dataclasses.asdict(Holder(secret))),
+        ascii(secret),
+    ]
+
+    assert not [text for text in shown if TOKEN[4:] in text]
+    assert "Secret('***')" == repr(secret)
+
+
+@pytest.mark.parametrize("encode", [json.dumps, msgspec.json.encode])
+def test_a_secret_is_not_encoded(encode: object) -> None:
+    """A secret that gets into an answer by mistake is an error, and the error does not tell it."""
+    with pytest.raises(TypeError) as caught:
+        encode({"key": Secret(TOKEN)})  # type: ignore[operator]
+
+    assert TOKEN[4:] not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_secret_reveals_itself_only_when_asked() -> None:
+    """The value is there for whoever sends it."""
+    assert TOKEN == Secret(TOKEN).reveal()
+
+
+def test_secrets_compare_by_value() -> None:
+    """Equal values are equal secrets, an empty one is false, and a text never equals a secret."""
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert 1 == len({Secret("a"), Secret("a")})
+    assert Secret("a")
+    assert not Secret("")
+    assert "Secret('')" == repr(Secret(""))

@@ -1,0 +1,335 @@
+"""Settings: where each came from, what is refused and how, and that secrets stay hidden."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.headers import Identity
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import (
+    ENVIRONMENT_PREFIX,
+    Settings,
+    config_dir,
+    is_loopback,
+    load_settings,
+    setting_names,
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder for the configuration file."""
+    folder = tmp_path / "settings"
+    folder.mkdir()
+    return folder
+
+
+def load(
+    home: Path,
+    *,
+    config: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    **flags: object,
+) -> Settings:
+    """Settings with this configuration file, these variables (unprefixed) and these flags."""
+    if config is not None:
+        (home / "config.toml").write_text(config, encoding="utf-8")
+    variables = {ENVIRONMENT_PREFIX + name: value for name, value in (environ or {}).items()}
+    return load_settings(flags, {"COPILOT_PROXY_HOME_DIR": str(home), **variables})
+
+
+def refused(home: Path, **places: Any) -> UsageError:
+    """The error that these settings make."""
+    with pytest.raises(UsageError) as caught:
+        load(home, **places)
+    assert 2 == caught.value.exit_code
+    return caught.value
+
+
+def test_the_defaults_are_safe(home: Path) -> None:
+    """Without any setting the server is for this machine only, and has no secret of its own."""
+    settings = load(home)
+
+    assert ("127.0.0.1", 8000, None, (), ()) == (
+        settings.host,
+        settings.port,
+        settings.api_key,
+        settings.cors_origins,
+        settings.allowed_hosts,
+    )
+    assert ("https://github.com", "https://api.github.com", None) == (
+        settings.github_url,
+        settings.github_api_url,
+        settings.copilot_api_url,
+    )
+    assert {"default"} == {v for name, v in settings.sources.items() if name != "home_dir"}
+
+
+def test_each_source_overrides_the_one_before(home: Path) -> None:
+    """Flags override the environment, that the file; each setting knows its source."""
+    settings = load(
+        home,
+        config='port = 1\nhost = "localhost"\ndefault_model = "a"',
+        environ={"PORT": "2", "HOST": "::1"},
+        port=3,
+    )
+
+    assert (3, "::1", "a") == (settings.port, settings.host, settings.default_model)
+    assert ("flag", "COPILOT_PROXY_HOST", str(home / "config.toml"), "default") == tuple(
+        settings.sources[name] for name in ("port", "host", "default_model", "log_format")
+    )
+
+
+def test_a_flag_that_is_none_was_not_given(home: Path) -> None:
+    """Flags that nobody typed do not hide the other sources."""
+    assert 2 == load(home, environ={"PORT": "2"}, port=None).port
+
+
+def test_sources_cannot_be_changed(home: Path) -> None:
+    """Where a setting came from is a fact."""
+    with pytest.raises(TypeError):
+        load(home).sources["port"] = "x"  # type: ignore[index]
+
+
+def test_every_setting_has_all_sources_and_a_help(home: Path) -> None:
+    """No setting is left out of the sources, and each says what it is for."""
+    assert set(setting_names()) == set(load(home).sources)
+    assert all(help.endswith(".") for help in setting_names().values())
+
+
+def test_the_process_environment_is_the_default(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an environment given, the real one is read."""
+    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
+    monkeypatch.setenv("COPILOT_PROXY_PORT", "4")
+
+    assert 4 == load_settings().port
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("port", " 80 ", 80),
+        ("port", "0", 0),
+        ("port", "65535", 65535),
+        ("host", " ::1 ", "::1"),
+        ("api_key", "k", Secret("k")),
+        ("api_key", "", None),
+        ("api_key", "  ", None),
+        ("github_url", "https://octocorp.ghe.com/", "https://octocorp.ghe.com"),
+        ("github_url", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("github_url", "http://localhost:8000/x/", "http://localhost:8000/x"),
+        ("github_url", "http://[::1]:8000", "http://[::1]:8000"),
+        ("copilot_api_url", "", None),
+        ("copilot_api_url", "https://api.githubcopilot.com", "https://api.githubcopilot.com"),
+        ("cors_origins", "http://Localhost:3000/, https://a.b", ("http://localhost:3000", "https://a.b")),
+        ("cors_origins", "", ()),
+        ("allowed_hosts", "a, b,,c ", ("a", "b", "c")),
+        ("log_format", "json", "json"),
+        ("keep_alive", "0.5", 0.5),
+        ("read_timeout", "1e3", 1000.0),
+        ("max_body_bytes", "1", 1),
+        ("home_dir", "", None),
+        ("editor_version", "vscode/1.137.0", "vscode/1.137.0"),
+    ],
+)  # fmt: skip
+def test_texts_become_values(home: Path, name: str, text: str, expected: object) -> None:
+    """What an environment variable says is read as the setting's type."""
+    assert expected == getattr(load(home, environ={name.upper(): text}), name)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("port = 80", 80),
+        ("keep_alive = 2", 2.0),
+        ('cors_origins = ["https://a.b"]', ("https://a.b",)),
+        ('allowed_hosts = ["a", " ", "b"]', ("a", "b")),
+        ('api_key = "k"', Secret("k")),
+    ],
+)
+def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) -> None:
+    """TOML's numbers and lists are taken as they are."""
+    assert expected == getattr(load(home, config=line), line.partition(" ")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("port", "x", "a whole number is expected"),
+        ("port", 1.5, "a whole number is expected"),
+        ("port", True, "a whole number is expected"),
+        ("port", "-1", "a port is a number from 0 to 65535"),
+        ("port", 65536, "a port is a number from 0 to 65535"),
+        ("max_body_bytes", 0, "a whole number above 0 is expected"),
+        ("host", 5, "a text is expected"),
+        ("host", "", "plain ASCII text is expected"),
+        ("host", "höst", "plain ASCII text is expected"),
+        ("editor_version", "a\r\nx-evil: 1", "it holds a control character"),
+        ("editor_version", "a\x7f", "it holds a control character"),
+        ("api_key", "schlüssel", "plain ASCII text is expected"),
+        ("api_key", "a\nb", "it holds a control character"),
+        ("keep_alive", "soon", "a number of seconds is expected"),
+        ("keep_alive", [], "a number of seconds is expected"),
+        ("keep_alive", True, "a number of seconds is expected"),
+        ("keep_alive", 0, "a number of seconds above 0 is expected"),
+        ("keep_alive", "nan", "a number of seconds above 0 is expected"),
+        ("keep_alive", "inf", "a number of seconds above 0 is expected"),
+        ("log_format", "xml", "one of text, json is expected"),
+        ("github_url", "", "it is empty"),
+        ("github_url", "github.com", "an address such as https://github.com is expected"),
+        ("github_url", "ftp://github.com", "an address such as https://github.com is expected"),
+        ("github_url", "https://", "an address such as https://github.com is expected"),
+        ("github_url", "https://a:x", "an address such as https://github.com is expected"),
+        ("github_url", "https://[::1", "an address such as https://github.com is expected"),
+        ("github_url", "https://a b", "an address such as https://github.com is expected"),
+        ("github_url", "https://u:p@a", "without user, password, query or fragment"),
+        ("github_url", "https://@a", "without user, password, query or fragment"),
+        ("github_url", "https://a?", "without user, password, query or fragment"),
+        ("copilot_api_url", "https://a#b", "without user, password, query or fragment"),
+        ("github_url", "http://github.com", "https is needed for any other host"),
+        ("copilot_api_url", "http://192.168.0.2", "https is needed for any other host"),
+        ("github_api_url", "http://localhost.evil.com", "https is needed for any other host"),
+        ("cors_origins", "*", "every web page"),
+        ("cors_origins", "https://*.a.b", "every web page"),
+        ("cors_origins", "localhost:3000", "http://localhost:3000 is expected"),
+        ("cors_origins", 5, "a list is expected"),
+        ("allowed_hosts", [5], "a text is expected"),
+        ("home_dir", "~nobody-of-that-name/x", "home folder of nobody"),
+        ("home_dir", "a\nb", "it holds a control character"),
+    ],
+)
+def test_what_cannot_work_is_refused(home: Path, name: str, value: object, complaint: str) -> None:
+    """A value that cannot work is refused at once, by name, with what is wrong with it."""
+    error = refused(home, **{name: value})
+
+    assert error.message.startswith(f"--{name.replace('_', '-')} cannot be used: ")
+    assert complaint in error.message
+
+
+def test_a_refusal_names_the_place(home: Path) -> None:
+    """Somebody knows whether to look at the variable, the file or the flag."""
+    complaint = "cannot be used: a whole number is expected."
+
+    assert f"COPILOT_PROXY_PORT {complaint}" == refused(home, environ={"PORT": "x"}).message
+    assert f"--port {complaint}" == refused(home, port="x").message
+    assert f"port from {home / 'config.toml'} {complaint}" == (
+        refused(home, config='port = "x"').message
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("port = ", "is not valid TOML"),
+        ("port 80", "is not valid TOML"),
+        ("prot = 80", "has an unknown setting, 'prot'"),
+        ("[server]\nport = 80", "has an unknown setting, 'server'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(home: Path, config: str, words: str) -> None:
+    """What is wrong with the file is told with its path."""
+    error = refused(home, config=config)
+
+    assert error.message.startswith(str(home / "config.toml"))
+    assert words in error.message
+
+
+def test_a_mistyped_setting_is_recognised(home: Path) -> None:
+    """The nearest name is suggested, and nothing when none is near."""
+    assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
+    assert refused(home, config="zzzz = 80").hint is None
+
+
+def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None:
+    """A folder in the file's place, a file in the folder's, and bytes that are no text."""
+    (home / "config.toml").write_bytes(b"\xff\xfe")
+    assert "cannot be read" in refused(home).message
+
+    (home / "config.toml").unlink()
+    (home / "config.toml").mkdir()
+    assert "cannot be read" in refused(home).message
+
+    (tmp_path / "file").touch()
+    assert "cannot be read" in refused(tmp_path / "file").message
+
+
+@pytest.mark.parametrize("variable", ["a\nb", "~nobody-of-that-name/x"])
+def test_a_home_that_cannot_be_is_refused_before_the_file_is_looked_for(variable: str) -> None:
+    """The folder of the file is checked like any other setting."""
+    with pytest.raises(UsageError, match="^COPILOT_PROXY_HOME_DIR cannot be used: "):
+        load_settings({}, {"COPILOT_PROXY_HOME_DIR": variable})
+
+
+def test_the_home_folder_holds_everything(home: Path, tmp_path: Path) -> None:
+    """Configuration and data are in the one folder, whichever way it was named."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.toml").write_text("port = 7")
+
+    assert (home / "config.toml", home) == (load(home).config_file, load(home).data_dir)
+    assert 7 == load(home, config="port = 6", home_dir=other).port
+    assert other == load(home, home_dir=str(other)).home_dir
+
+
+def test_without_a_home_folder_the_systems_folders_are_used() -> None:
+    """The operating system says where configuration and data belong."""
+    assert Path(platformdirs.user_config_dir("copilot-proxy", appauthor=False)) == config_dir(None)
+    assert Path(platformdirs.user_data_dir("copilot-proxy", appauthor=False)) == Settings().data_dir
+
+
+def test_home_of_the_person() -> None:
+    """`~` is the home folder."""
+    assert Path.home() / "x" == load_settings({}, {"COPILOT_PROXY_HOME_DIR": "~/x"}).home_dir
+
+
+def test_secrets_are_not_shown(home: Path) -> None:
+    """Neither the settings' own text nor a refusal tells a secret."""
+    settings = load(home, environ={"API_KEY": "sk-local-1", "GITHUB_TOKEN": "ghu_16C7e42F"})
+
+    assert "sk-local-1" not in f"{settings} {settings!r}"
+    assert "ghu_16C7e42F" not in f"{settings} {settings!r}"
+    assert "sk-local" not in refused(home, api_key="sk-local-ü").message
+
+
+def test_the_identity_is_made_of_settings(home: Path) -> None:
+    """What we call ourselves can be changed without a release."""
+    environ = {
+        "EDITOR_VERSION": "a/1",
+        "EDITOR_PLUGIN_VERSION": "b/2",
+        "INTEGRATION_ID": "c",
+        "API_VERSION": "2030-01-01",
+    }
+
+    assert Identity("a/1", "b/2", "c", "2030-01-01") == load(home, environ=environ).identity
+    assert Identity() == load(home).identity
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("a.localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.0.1", False),
+        ("localhost.evil.com", False),
+        ("evil-localhost", False),
+        ("127.0.0.1.evil.com", False),
+        ("2130706433", False),
+        ("", False),
+    ],
+)
+def test_what_is_this_machine(host: str, expected: bool) -> None:
+    """Only names and addresses that cannot be anybody else's."""
+    assert expected is is_loopback(host)
