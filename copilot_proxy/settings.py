@@ -42,10 +42,6 @@ def _header_value(value: object) -> str:
     return text
 
 
-def _optional_text(value: object) -> str | None:
-    return _text(value) or None
-
-
 def _secret(value: object) -> Secret | None:
     text = _text(value)
     if not text.isascii():

@@ -262,7 +262,7 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("variable", ["a\nb", "~nobody-of-that-name/x"])
 def test_a_home_that_cannot_be_is_refused_before_the_file_is_looked_for(variable: str) -> None:
     """The folder of the file is checked like any other setting."""
-    with pytest.raises(UsageError, match="^COPILOT_PROXY_HOME_DIR cannot be used: "):
+    with pytest.raises(UsageError, match=r"^COPILOT_PROXY_HOME_DIR cannot be used: "):
         load_settings({}, {"COPILOT_PROXY_HOME_DIR": variable})
 
 

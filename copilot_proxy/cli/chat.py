@@ -36,7 +36,7 @@ def chat(
         list[str] | None,
         typer.Argument(
             help="What to ask; what is piped in follows it. Without both: a conversation.",
-            metavar="[PROMPT]",
+            metavar="PROMPT",
         ),
     ] = None,
     model: Annotated[

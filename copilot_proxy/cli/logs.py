@@ -125,6 +125,9 @@ def _columns(record: "Record") -> str:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
     if (credits := credits_of(record.copilot_usage)) is not None:
         remarks.append(f"{credits:.3g} credits")
+    if record.error:
+        # What the client was told, so that one finds the line again.
+        remarks.append(record.request_id)
     told = ", ".join(remark for remark in remarks if remark)
     times = f"{record.duration:>6.2f}s {first:>12}"
     return f"{name:<{_LONGEST_NAME}} {times}  {_tokens(record):<26} {told}"

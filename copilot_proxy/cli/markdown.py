@@ -7,6 +7,7 @@ while it grows. It never takes more than one screen, since what has scrolled awa
 import re
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -56,8 +57,8 @@ class MarkdownScreen:
         self._rest += _CONTROL.sub("", text.replace("\r\n", "\n"))
         finished, self._rest = split(self._rest)
         self._tail.text = self._rest
-        if finished:
-            self._print(finished)
+        for block in finished:
+            self._print(block)
         if self._live is None:
             self._live = Live(
                 self._tail,
@@ -127,16 +128,16 @@ class _Tail:
         yield _Drawn(lines[-room:])
 
 
-def split(text: str) -> tuple[str, str]:
+def split(text: str) -> tuple[list[str], str]:
     """The blocks that no further text can change, and the rest."""
     # A line that is still being written may turn out to be anything.
     complete = text[: text.rfind("\n") + 1]
-    starts = [token.map[0] for token in Markdown(complete).parsed if token.level == 0 and token.map]
-    if not starts or starts[-1] == 0:
-        return "", text
-    lines = complete.splitlines(keepends=True)
-    finished = "".join(lines[: starts[-1]])
-    return finished, text[len(finished) :]
+    tokens = Markdown(complete).parsed
+    starts = [token.map[0] for token in tokens if token.level == 0 and token.map]
+    # Like the parser, and unlike `splitlines`, this knows one end of a line only.
+    lines = [line + "\n" for line in complete.split("\n")[:-1]]
+    blocks = ["".join(lines[start:end]) for start, end in pairwise([0, *starts[1:]])]
+    return blocks, text[sum(map(len, blocks)) :]
 
 
 def rendered(text: str, console: Console, options: ConsoleOptions) -> Lines:

@@ -38,12 +38,12 @@ COLUMNS: Final = (
     Column("NAME", 10, lambda model: model.name),
     Column("VENDOR", 9, lambda model: model.vendor),
     Column("CONTEXT", 2, lambda model: _size(model.limit("max_context_window_tokens")), right=True),
-    Column("OUTPUT", 7, lambda model: _size(model.limit("max_output_tokens")), right=True),
+    Column("OUTPUT", 8, lambda model: _size(model.limit("max_output_tokens")), right=True),
     Column("VISION", 4, lambda model: _mark(model.supports.get("vision") is True)),
-    Column("TOOLS", 5, lambda model: _mark(model.supports.get("tool_calls") is True)),
+    Column("TOOLS", 7, lambda model: _mark(model.supports.get("tool_calls") is True)),
     Column("REASONING", 6, lambda model: _mark(_reasoning(model))),
     Column("PRICE", 1, price_text, right=True),
-    Column("API", 8, lambda model: apis(model)),
+    Column("API", 5, lambda model: apis(model)),
     Column("STATE", 3, lambda model: state(model)),
 )
 

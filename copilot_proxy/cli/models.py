@@ -19,7 +19,7 @@ def models(
     filter: Annotated[
         str | None,
         typer.Argument(
-            help="Show only models with this text in id, name or vendor.", metavar="[FILTER]"
+            help="Show only models with this text in id, name or vendor.", metavar="FILTER"
         ),
     ] = None,
     every: Annotated[
@@ -36,22 +36,25 @@ def models(
     ] = False,
 ) -> None:
     """Show the models of the account: limits, abilities, price."""
-    import asyncio
-
     with settings_for({}, simulate=simulate) as (settings, _):
-        catalogue = asyncio.run(_read(settings))
+        catalogue = _read(settings)
     if as_json:
         _print_json(catalogue, filter)
     else:
         _print_table(catalogue, filter, every=every, default=settings.default_model)
 
 
-async def _read(settings: "Settings") -> "Catalogue":
-    connection = make_connection(settings, report=lambda _: None)
-    try:
-        return await connection.relay.models()
-    finally:
-        await connection.aclose()
+def _read(settings: "Settings") -> "Catalogue":
+    import asyncio
+
+    async def read() -> "Catalogue":
+        connection = make_connection(settings, report=lambda _: None)
+        try:
+            return await connection.relay.models()
+        finally:
+            await connection.aclose()
+
+    return asyncio.run(read())
 
 
 def _print_json(catalogue: "Catalogue", words: str | None) -> None:

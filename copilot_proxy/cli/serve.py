@@ -38,10 +38,16 @@ class LogFormat(StrEnum):
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless told otherwise.")
+        str | None,
+        typer.Option(
+            help="Address to listen on; 127.0.0.1 unless told otherwise.", metavar="ADDRESS"
+        ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 8000 unless told otherwise, 0: any.")
+        int | None,
+        typer.Option(
+            help="Port to listen on; 8000 unless told otherwise, 0: any.", metavar="NUMBER"
+        ),
     ] = None,
     api_key: Annotated[
         str | None,
@@ -181,7 +187,8 @@ class _Run:
         self._say(welcome.text(), **welcome.fields())
         if catalogue is None:
             why = trouble.message if trouble else "GitHub has not answered yet."
-            self._say(f"{why} Requests are answered as soon as GitHub is.", event="offline")
+            hint = f"\n{trouble.hint}" if trouble and trouble.hint else ""
+            self._say(f"{why} The server answers as soon as GitHub does.{hint}", event="offline")
 
     def _finishing(self, count: int) -> None:
         answers = "open answer" if count == 1 else "open answers"
@@ -198,7 +205,7 @@ class _Run:
     def _say(self, text: str, **fields: object) -> None:
         """A line for the person, or for the program that reads the log."""
         if self._settings.log_format == "json":
-            log.info("%s", text.strip(), extra={"fields": fields})
+            log.info("%s", text.strip().partition("\n")[0], extra={"fields": fields})
         else:
             talk(text)
 

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 def simulate(
     port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+        int,
+        typer.Option(
+            help="Port to listen on; 0 takes a free one.", min=0, max=65535, metavar="NUMBER"
+        ),
     ] = 8765,
     plan: Annotated[
-        str, typer.Option(help="Plan of the simulated account, such as free, pro or none.")
+        str,
+        typer.Option(help="Plan of the simulated account, such as free or pro.", metavar="NAME"),
     ] = "pro",
     pace: Annotated[
         float | None,
@@ -87,7 +91,7 @@ def _list_faults() -> None:
 
 def _tell(simulator: "Simulator", token: str) -> None:
     url = simulator.url
-    talk(f"The simulator is at {url}. It stands in for GitHub and Copilot; nothing leaves here.\n")
+    talk(f"The simulator is at {url}, in place of GitHub and Copilot.\n")
     talk("To use it, set this where copilot-proxy runs:\n")
     for line in (
         f"export COPILOT_PROXY_GITHUB_URL={url}",

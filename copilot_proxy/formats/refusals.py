@@ -275,10 +275,8 @@ def _error_object(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:
-        data = msgspec.json.decode(text)
+        data: dict[str, Any] = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        return None
-    if not isinstance(data, dict):
         return None
     error = data.get("error", data)
     if isinstance(error, str):

@@ -66,6 +66,13 @@ class Terminal:
                 assert self.text.count(text) >= times, f"no {text!r} at the end of:\n{self.text}"
         return self.text
 
+    def wait_for_prompt(self) -> None:
+        """Reads on until it is the person's turn; what is typed earlier may be lost."""
+        deadline = time.monotonic() + PATIENCE
+        while self.text.split("\n")[self._screen.cursor.y - self._screen.lines] != ">":
+            assert time.monotonic() < deadline, f"no prompt in:\n{self.text}"
+            assert self._read(), f"no prompt at the end of:\n{self.text}"
+
     def type(self, line: str) -> None:
         self._child.send(line + "\r")
 

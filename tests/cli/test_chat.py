@@ -406,7 +406,7 @@ def test_markdown_looks_the_same_however_it_arrives(size: int) -> None:
     pieces = [MARKDOWN[i : i + size] for i in range(0, len(MARKDOWN), size)]
     assert drawn(pieces, terminal=False) == drawn([MARKDOWN], terminal=False)
     shown = drawn([MARKDOWN], terminal=False)
-    assert "link (https://example.com)" in shown
+    assert "link\n(https://example.com)" in shown
     assert "def f() -> None:\n" in shown
     assert " \n" not in shown
 
@@ -426,17 +426,18 @@ def test_markdown_without_words() -> None:
 @pytest.mark.parametrize(
     ("text", "finished"),
     [
-        ("one\n\ntwo", ""),
-        ("one\n\ntwo\n", "one\n\n"),
-        ("- a\n\n- b\n", ""),
-        ("- a\n\ntext\n", "- a\n\n"),
-        ("```\na\n\nb\n", ""),
-        ("", ""),
+        ("one\n\ntwo", []),
+        ("one\n\ntwo\n", ["one\n\n"]),
+        ("# one\ntwo\n\nthree\n", ["# one\n", "two\n\n"]),
+        ("- a\n\n- b\n", []),
+        ("- a\n\ntext\n", ["- a\n\n"]),
+        ("```\na\n\nb\n", []),
+        ("", []),
     ],
 )
-def test_what_is_finished(text: str, finished: str) -> None:
+def test_what_is_finished(text: str, finished: list[str]) -> None:
     """A block is finished when the next one has a whole line."""
-    assert split(text) == (finished, text[len(finished) :])
+    assert split(text) == (finished, text[len("".join(finished)) :])
 
 
 def test_a_tail_that_is_costly_is_not_redrawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,7 +459,7 @@ def test_a_tail_that_is_costly_is_not_redrawn_at_once(monkeypatch: pytest.Monkey
 @pytest.fixture
 def talking() -> Iterator[Terminal]:
     with Terminal("chat") as terminal:
-        terminal.wait_for("Ctrl+D leaves.")
+        terminal.wait_for_prompt()
         yield terminal
 
 
@@ -466,8 +467,10 @@ def test_a_conversation(talking: Terminal, account: Simulator) -> None:
     """What was said before goes along with what is said next; Ctrl+D leaves."""
     talking.type("First")
     talking.wait_for("You said: First")
+    talking.wait_for_prompt()
     talking.type("Second")
     talking.wait_for("You said: Second")
+    talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
     messages = asked(account)["messages"]
@@ -481,10 +484,12 @@ def test_several_lines(talking: Terminal, account: Simulator) -> None:
     talking.type("one\\")
     talking.type("two")
     talking.wait_for("You said: one two")
+    talking.wait_for_prompt()
     talking.type('"""three')
     talking.type("")
     talking.type('four"""')
     talking.wait_for("You said: three")
+    talking.wait_for_prompt()
     talking.type("/exit")
     assert talking.end() == 0
     assert asked(account, 0)["messages"][0]["content"] == "one\ntwo"
@@ -498,9 +503,11 @@ def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> 
     talking.wait_for("1 2 3 4 5 6")
     talking.press("c")
     talking.wait_for("Stopped.")
+    talking.wait_for_prompt()
     account.state.pace = 0
     talking.type("Next")
     talking.wait_for("You said: Next")
+    talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
     told = asked(account)["messages"]
@@ -520,8 +527,10 @@ def test_lines_can_be_recalled(talking: Terminal) -> None:
     """The arrow keys bring earlier lines back."""
     talking.type("Something")
     talking.wait_for("You said: Something")
+    talking.wait_for_prompt()
     talking.type("\x1b[A")
     talking.wait_for("You said: Something", times=2)
+    talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
 
@@ -533,8 +542,10 @@ def test_nothing_came_before_ctrl_c(talking: Terminal, account: Simulator) -> No
     account.state.recorder.wait_for(lambda one: one.path == "/chat/completions")
     talking.press("c")
     talking.wait_for("Stopped.")
+    talking.wait_for_prompt()
     talking.type("Second")
     talking.wait_for("You said: Second")
+    talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
     assert asked(account)["messages"] == [{"role": "user", "content": "Second"}]

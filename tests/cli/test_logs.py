@@ -58,7 +58,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
         " chat_completions, 2 notes, 0.113 credits"
     )
-    assert failed.endswith("chat_completions, upstream_broken, client left, 1 note")
+    assert failed.endswith("chat_completions, upstream_broken, client left, 1 note, an-id")
     assert failed[8:].startswith(" 502 gpt-5-mini ")
 
 

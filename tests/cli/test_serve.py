@@ -128,7 +128,7 @@ def test_one_line_a_request_without_what_was_said(
     assert "1 note" in lines[0]
     assert lines[1].startswith("200 claude-sonnet-4.5 ")
     assert lines[2].startswith("404 nope?model ")
-    assert lines[2].endswith(" model_not_found")
+    assert " model_not_found, " in lines[2]
     assert lines[3:6] == [
         "400 POST /v1/chat/completions",
         "200 GET /v1/models",
@@ -149,6 +149,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
     assert serve_while(use, "--log-format", "json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in lines] == ["notice", "ready", "request", "http", "stopped"]
+    assert lines[1]["message"].endswith(" is ready.")
     assert lines[1]["models"] == ["claude-sonnet-4.5", "gpt-5-mini", "gemini-3.1-pro-preview"]
     assert lines[2]["model"] == "claude-sonnet-4.5"
     assert lines[2]["tokens_out"] > 0
@@ -226,7 +227,7 @@ def test_github_is_down_at_the_start(
     assert serve_while(use) == 0
     assert codes == [200]
     err = capsys.readouterr().err
-    assert "Requests are answered as soon as GitHub is." in err
+    assert "The server answers as soon as GitHub does." in err
     assert '"model":"default"' in err
 
 
@@ -423,7 +424,7 @@ def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
     begun = threading.Event()
 
     def read() -> None:
-        body = question("Write 3000 words", stream=True)
+        body = question("Write 600 words", stream=True)
         with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=20) as answer:
             for line in answer.iter_lines():
                 record.append(line)

@@ -192,6 +192,23 @@ def test_no_secret_passes(secret: str, answer: str) -> None:
     assert secret[-8:] not in shown
 
 
+@pytest.mark.parametrize("length", range(1980, 2001))
+def test_no_half_of_a_secret_passes(length: int) -> None:
+    """A long message is cut only after its tokens are masked, so no piece of one is left."""
+    message = refusal(400, {}, b"x" * length + b" " + SECRETS[0].encode()).message
+
+    assert ("x" * length + " ***")[:2000] == message
+
+
+def test_json_in_a_text_in_json_without_end() -> None:
+    """However often JSON is put into a text, reading it ends."""
+    text = "No."
+    for _ in range(10):
+        text = json.dumps({"error": {"message": text}})
+
+    assert "No." in refusal(400, {}, text.encode()).message
+
+
 def test_nobody_has_to_read_novels() -> None:
     """Message, code and param are cut to a sane length."""
     long = "x" * 100_000

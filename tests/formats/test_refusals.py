@@ -72,6 +72,8 @@ SERVER = "server_error"
         (402, coded("billing_not_configured"), (429, QUOTA, QUOTA, None)),
         (403, coded("quota_exceeded"), (429, QUOTA, QUOTA, None)),
         (403, coded("free_quota_exceeded"), (429, QUOTA, QUOTA, None)),
+        (403, coded("quota_exceeded:premium"), (429, QUOTA, QUOTA, None)),
+        (400, coded("user_model_rate_limited:gpt-5.6"), (429, LIMIT, "rate_limit_exceeded", None)),
         (403, b"forbidden", (403, "permission_error", None, None)),
         (403, b"unauthorized: not authorized to use this Copilot feature\n",
          (403, "permission_error", None, None)),

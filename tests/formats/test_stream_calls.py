@@ -108,7 +108,9 @@ LONDON, PARIS = '{"city": "London"}', '{"city": "Paris"}'
             id="the name comes again",
         ),
         pytest.param(
-            [calling(call("a", arguments="{}"))], [("a", "", "{}")], id="the name never comes"
+            [calling(call("a", arguments="[]"), call("b", index=1))],
+            [("a", "", "[]"), ("b", "", "{}")],
+            id="the name never comes",
         ),
         pytest.param([calling(call("a", "f"))], [("a", "f", "{}")], id="a tool without arguments"),
         pytest.param(
