@@ -4,24 +4,40 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import msgspec
 from litestar import Litestar, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.door import Door
-from copilot_proxy.routes.failures import as_ours
-from copilot_proxy.routes.health import health, root
+from copilot_proxy.routes.embeddings import embeddings
+from copilot_proxy.routes.failures import as_ours, failure
+from copilot_proxy.routes.health import client_telemetry, health, root
+from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
-from copilot_proxy.routes.services import AnyRequest, Services, request_id_of
+from copilot_proxy.routes.responses import responses, stored_responses
+from copilot_proxy.routes.services import AnyRequest, Services
 
-_ROUTES: Final = (chat_completions, list_models, get_model, health, root)
-_WHERE: Final = "The API is under /v1: /v1/chat/completions and /v1/models."
+_ROUTES: Final = (
+    chat_completions,
+    responses,
+    stored_responses,
+    messages,
+    count_tokens,
+    embeddings,
+    list_models,
+    get_model,
+    health,
+    root,
+    client_telemetry,
+)
+_WHERE: Final = (
+    "The API is under /v1: /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings and "
+    "/v1/models."
+)
 
 
 def create_app(services: Services) -> ASGIApp:
@@ -32,6 +48,7 @@ def create_app(services: Services) -> ASGIApp:
         try:
             yield
         finally:
+            await services.callers.close()
             await services.upstream.aclose()
 
     app = Litestar(
@@ -57,10 +74,8 @@ def create_app(services: Services) -> ASGIApp:
 
 
 def _ours(request: AnyRequest, error: CopilotProxyError) -> Response[bytes]:
-    body = msgspec.json.encode(error_body(error, request_id_of(request)))
-    return Response(
-        body, status_code=error.status, media_type="application/json", headers=error.headers
-    )
+    body, headers = failure(request.scope, error)
+    return Response(body, status_code=error.status, headers=headers)
 
 
 def _litestars(request: AnyRequest, error: HTTPException) -> Response[bytes]:

@@ -1,121 +1,126 @@
-"""One request end to end: picks the model, adapts the request, repairs the answer, keeps count."""
+"""One request end to end: picks the model, asks Copilot by a plan, repairs the answer, counts."""
 
 import asyncio
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy import plans
 from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import Catalogue, Model
 from copilot_proxy.errors import Broken, CopilotProxyError, Refused, RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.adapt import adapt_request
-from copilot_proxy.formats.chat_completions.request import has_image, initiator
-from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
+from copilot_proxy.formats import embeddings
+from copilot_proxy.formats.chat_completions.recollection import Recollection
+from copilot_proxy.formats.messages.count import media_tokens, text_of
 from copilot_proxy.formats.sse import DONE
 from copilot_proxy.headers import passed_on
+from copilot_proxy.plans import ChatApi, Plan
+from copilot_proxy.records import Record
+from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Answer, Call, Upstream
 
 Json = dict[str, Any]
 
 _NOTES_LIMIT: Final = 2000
+_LAST_EVENTS: Final = (
+    "message_stop",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+)
+"""Events after which nothing comes, so that nobody waits for the connection to close."""
 
 
-@dataclass
-class Record:
-    """What is known of one request: for the log line, never with a word of what was said."""
+class Reply:
+    """An accepted request; either `whole` or `events` is to be used, once."""
 
-    request_id: str
-    api: str
-    stream: bool = False
-    model: str | None = None
-    route: str | None = None
-    initiator: str | None = None
-    status: int = 200
-    """What the client was told; 200 also when an answer broke off."""
-    error: str | None = None
-    """The code, or the class, of the failure."""
-    client_gone: bool = False
-    first_token: float | None = None
-    """Seconds from the request to the first part of the answer."""
-    duration: float = 0.0
-    usage: Json | None = None
-    copilot_usage: Json | None = None
-    notes: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter, repr=False)
-
-    def answered(self) -> None:
-        """Notes the moment of the first part of the answer, once."""
-        if self.first_token is None:
-            self.first_token = time.perf_counter() - self.started
-
-
-def new_request_id() -> str:
-    """The id of a request, for the client's answer, the log, and Copilot's own logs."""
-    return str(uuid.uuid4())
-
-
-class ChatReply:
-    """An accepted request; either `completion` or `chunks` is to be used, once."""
-
-    def __init__(self, answer: Answer, record: Record, *, model: str, include_usage: bool) -> None:
+    def __init__(self, answer: Answer, plan: Plan, record: Record) -> None:
         self._answer = answer
+        self._plan = plan
         self._record = record
-        self._model = model
-        self._include_usage = include_usage
 
     @property
     def headers(self) -> dict[str, str]:
         """For the client's answer: the route taken, what was changed, what is left of the quota."""
-        headers = {
-            "x-copilot-proxy-route": self._record.route or "",
-            **passed_on(self._answer.headers),
-        }
-        if self._record.notes:
-            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._record.notes))
+        headers = {"x-copilot-proxy-route": self._plan.api, **passed_on(self._answer.headers)}
+        if self._plan.notes:
+            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._plan.notes))
         return headers
 
-    async def completion(self) -> Json:
-        """The whole answer; raises `UpstreamError`."""
-        chunks = [chunk async for batch in self._repaired(include_usage=True) for chunk in batch]
-        return fold(chunks)
+    def fail(self, error: CopilotProxyError) -> list[Json]:
+        """The events that tell a failure in the middle of the answer."""
+        return self._plan.fail(error, self._record.request_id)
 
-    def chunks(self) -> AsyncIterator[list[Json]]:
-        """The answer as it comes, what arrived together in one list; raises `UpstreamError`."""
-        return self._repaired(include_usage=self._include_usage)
-
-    async def _repaired(self, *, include_usage: bool) -> AsyncIterator[list[Json]]:
-        stream = ChatStream(self._model, include_usage=include_usage)
+    async def whole(self) -> Json:
+        """The whole answer in the client's format; raises `UpstreamError`."""
+        if self._answer.is_stream:
+            events = [event async for batch in self.events() for event in batch]
+            return self._plan.whole(events, None)
+        translator = self._plan.translator
+        body = await self._answer.whole()
         try:
-            async for events in self._answered():
-                chunks, failure, done = _feed(stream, events)
-                if chunks:
+            events = [*translator.feed(body), *translator.close()]
+            self._record.answered()
+            return self._plan.whole(events, body)
+        finally:
+            self._count()
+
+    async def events(self) -> AsyncIterator[list[Json]]:
+        """The client's events as they come, what arrived together in one list; raises
+        `UpstreamError`."""
+        translator = self._plan.translator
+        try:
+            async for given in self._given():
+                events, failure, done = self._fed(given)
+                if events:
                     self._record.answered()
-                    yield chunks
+                    yield events
                 if failure is not None:
                     raise failure
                 if done:
                     break
         except Broken:
             # Nothing is lost when a connection is cut after the model has said that it is done.
-            if not stream.is_finished:
+            if not translator.is_finished:
                 raise
         finally:
-            self._record.usage = stream.usage
-            self._record.copilot_usage = stream.copilot_usage
-        yield stream.close()
+            self._count()
+        if events := translator.close():
+            yield events
 
-    async def _answered(self) -> AsyncIterator[list[object]]:
-        """The decoded events; a whole answer is a single one. A broken one stays as bytes."""
+    async def _given(self) -> AsyncIterator[list[object]]:
+        """Upstream's decoded events; a whole answer is a single one."""
         if not self._answer.is_stream:
             yield [await self._answer.whole()]
             return
         async for events in self._answer.events():
             yield [_decoded(event.data) for event in events]
+
+    def _fed(self, given: list[object]) -> tuple[list[Json], UpstreamError | None, bool]:
+        """What the events make, the failure that stopped it, and whether it was the end."""
+        events: list[Json] = []
+        for one in given:
+            if one is DONE:
+                return events, None, True
+            try:
+                events += self._plan.translator.feed(one)
+            except UpstreamError as error:
+                return events, error, False
+            if isinstance(one, dict) and one.get("type") in _LAST_EVENTS:
+                return events, None, True
+        return events, None, False
+
+    def _count(self) -> None:
+        translator = self._plan.translator
+        self._record.usage = translator.usage
+        self._record.copilot_usage = translator.copilot_usage
+        failure = getattr(translator, "failure", None)
+        if isinstance(failure, CopilotProxyError):
+            # An error event that was passed on as it came.
+            self._record.failed(_code(failure), failure.status)
 
 
 def _decoded(data: bytes) -> object:
@@ -128,21 +133,6 @@ def _decoded(data: bytes) -> object:
         return data
 
 
-def _feed(
-    stream: ChatStream, events: list[object]
-) -> tuple[list[Json], UpstreamError | None, bool]:
-    """What the events make, the failure that stopped it, and whether the stream said its end."""
-    chunks: list[Json] = []
-    for event in events:
-        if event is DONE:
-            return chunks, None, True
-        try:
-            chunks += stream.feed(event)
-        except UpstreamError as error:
-            return chunks, error, False
-    return chunks, None, False
-
-
 class Relay:
     """Answers requests through one upstream; `report` gets the record of each when it has ended."""
 
@@ -152,6 +142,7 @@ class Relay:
         self._upstream = upstream
         self._default_model = default_model
         self._report = report
+        self._recollection = Recollection()
 
     async def models(self, auth: TokenSource | None = None) -> Catalogue:
         """The models of the account; raises `CopilotProxyError`."""
@@ -170,87 +161,179 @@ class Relay:
         return model
 
     @asynccontextmanager
-    async def chat_completions(
-        self, request: Json, record: Record, *, auth: TokenSource | None = None
-    ) -> AsyncIterator[ChatReply]:
-        """Sends a checked request (`formats.chat_completions.request`) and gives the answer.
+    async def answer(
+        self,
+        client: ChatApi,
+        request: Json,
+        record: Record,
+        *,
+        auth: TokenSource | None = None,
+        beta_values: Collection[str] = (),
+    ) -> AsyncIterator[Reply]:
+        """Asks for the answer to a checked request of the API `client`.
 
         Leaving the context ends the call upstream. Raises `CopilotProxyError`.
         """
         record.stream = request.get("stream") is True
+        with self._recorded(record, request):
+            async with AsyncExitStack() as stack:
+                try:
+                    yield await self._asked(stack, client, request, record, auth, beta_values)
+                except Refused as error:
+                    await self._explain(error, request["model"], auth)
+                    raise
+
+    async def embeddings(
+        self, request: Json, record: Record, *, auth: TokenSource | None = None
+    ) -> Json:
+        """The embeddings of a checked request, in as many calls as the model needs."""
+        with self._recorded(record, request):
+            model = await self._model_of_type("embeddings", request["model"], auth)
+            # Loading the tables takes a while, in which other requests go on.
+            inputs = (
+                await asyncio.to_thread(embeddings.texts, request, decode)
+                if embeddings.has_tokens(request)
+                else embeddings.texts(request, decode)
+            )
+            record.route = "embeddings"
+            record.model = model.id if model is not None else request["model"]
+            answers: list[Any] = []
+            vectors: list[list[float]] = []
+            for batch in embeddings.batches(inputs, model):
+                call = Call(
+                    api="embeddings",
+                    body=embeddings.upstream_body(request, batch, model),
+                    request_id=record.request_id,
+                    auth=auth,
+                )
+                async with self._upstream.send(call) as answer:
+                    answers.append(await answer.whole())
+                vectors += embeddings.vectors(answers[-1], len(batch))
+            record.answered()
+            counts = embeddings.usage(answers)
+            record.usage = {**counts, "completion_tokens": 0}
+            return embeddings.embedding_list(request, vectors, counts)
+
+    async def count_tokens(
+        self,
+        request: Json,
+        record: Record,
+        *,
+        auth: TokenSource | None = None,
+        beta_values: Collection[str] = (),
+    ) -> tuple[Json, dict[str, str]]:
+        """How many tokens a checked Messages request has, and headers for the client's answer.
+
+        Copilot counts where it can; else it is an estimate, and a note says so.
+        """
+        with self._recorded(record, request):
+            model = await self._model_of_type("chat", request["model"], auth)
+            if plans.choose("messages", model) == "messages":
+                body, headers = plans.count_body(request, model, beta_values)
+                call = Call(
+                    api="count_tokens",
+                    body=body,
+                    request_id=record.request_id,
+                    headers=headers,
+                    auth=auth,
+                )
+                try:
+                    async with self._upstream.send(call) as answer:
+                        counted = await answer.whole()
+                    if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
+                        record.route = "count_tokens"
+                        return counted, {"x-copilot-proxy-route": "count_tokens"}
+                except Refused as error:
+                    if error.upstream_status != 404:
+                        raise
+            tokens = await asyncio.to_thread(count, text_of(request))
+            return (
+                {"input_tokens": tokens + media_tokens(request)},
+                {"x-copilot-proxy-notes": "estimated input_tokens: counted with cl100k_base"},
+            )
+
+    @contextmanager
+    def _recorded(self, record: Record, request: Json) -> Iterator[None]:
         record.model = request["model"]
         try:
-            model = await self._chat_model(request["model"], auth)
-            call = self._call(request, model, record, auth)
-            async with self._upstream.send(call) as answer:
-                options = request.get("stream_options")
-                yield ChatReply(
-                    answer,
-                    record,
-                    model=request["model"],
-                    include_usage=bool(options and options.get("include_usage")),
-                )
-        except Refused as error:
-            await self._explain(error, request["model"], auth)
-            _note_failure(error, record)
-            raise
+            yield
         except CopilotProxyError as error:
-            _note_failure(error, record)
+            record.failed(_code(error), error.status)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             record.client_gone = True
             raise
         except Exception:
-            record.error = "internal_error"
+            record.failed("internal_error", 500)
             raise
         finally:
             record.duration = time.perf_counter() - record.started
             self._report(record)
 
-    async def _chat_model(self, name: str, auth: TokenSource | None) -> Model | None:
-        """The model for a chat; None when the list cannot be had, so that upstream decides."""
+    async def _asked(
+        self,
+        stack: AsyncExitStack,
+        client: ChatApi,
+        request: Json,
+        record: Record,
+        auth: TokenSource | None,
+        beta_values: Collection[str],
+    ) -> Reply:
+        """Asks on the API that the catalogue names; once more if Copilot names it wrong."""
+        model = await self._model_of_type("chat", request["model"], auth)
+        api = plans.choose(client, model)
+        refused: list[ChatApi] = []
+        while True:
+            plan = plans.make_plan(
+                client, request, model, api, self._recollection, beta_values=beta_values
+            )
+            record.route, record.notes = plan.api, plan.notes
+            record.model = plan.body["model"]
+            record.initiator = plans.initiator(client, request)
+            call = Call(
+                api=plan.api,
+                body=plan.body,
+                initiator=plans.initiator(client, request),
+                vision=plans.has_image(client, request),
+                request_id=record.request_id,
+                headers=plan.headers,
+                auth=auth,
+            )
+            try:
+                return Reply(
+                    await stack.enter_async_context(self._upstream.send(call)), plan, record
+                )
+            except Refused as error:
+                if refused or error.code != "unsupported_api_for_model":
+                    raise
+                refused.append(api)
+                model = await self._fresh(request["model"], auth) or model
+                api = plans.choose(client, model, refused)
+
+    async def _model_of_type(self, kind: str, name: str, auth: TokenSource | None) -> Model | None:
+        """The model for a request; None when the list cannot be had, so that upstream decides."""
         try:
             model = await self.model(name, auth)
         except UpstreamError:
             return None
-        if not model.is_chat:
+        if model.type != kind:
             raise RequestError(
-                f"The model {model.id!r} is for {model.type}, not for chat.", param="model"
-            )
-        if not model.speaks_chat_completions:
-            raise RequestError(
-                f"The model {model.id!r} does not answer on Copilot's chat completions API.",
-                param="model",
-                code="unsupported_api_for_model",
-                hint="Take a model that copilot-proxy models lists with the chat API.",
+                f"The model {model.id!r} is for {model.type}, not for {kind}.", param="model"
             )
         return model
 
-    def _call(
-        self, request: Json, model: Model | None, record: Record, auth: TokenSource | None
-    ) -> Call:
-        body, record.notes = adapt_request(request, model)
-        record.route = "chat_completions"
-        record.model = body["model"]
-        record.initiator = initiator(request["messages"])
-        return Call(
-            api="chat_completions",
-            body=body,
-            initiator=initiator(request["messages"]),
-            vision=has_image(request["messages"]),
-            request_id=record.request_id,
-            auth=auth,
-        )
+    async def _fresh(self, name: str, auth: TokenSource | None) -> Model | None:
+        try:
+            catalogue = await self._upstream.models(auth, fresh=True)
+        except CopilotProxyError:
+            return None
+        return catalogue.resolve(name, self._default_model)
 
     async def _explain(self, error: Refused, name: str, auth: TokenSource | None) -> None:
         """Adds to a refusal what the list of models knows about it."""
         if error.code != "model_not_found":
             return
-        try:
-            catalogue = await self._upstream.models(auth, fresh=True)
-        except CopilotProxyError:
-            return
-        model = catalogue.resolve(name, self._default_model)
+        model = await self._fresh(name, auth)
         if model is not None and not model.needs_enabling:
             error.hint = (
                 f"The account lists {model.id}, but Copilot does not serve it to this client now: "
@@ -258,10 +341,8 @@ class Relay:
             )
 
 
-def _note_failure(error: CopilotProxyError, record: Record) -> None:
-    if record.first_token is None:
-        record.status = error.status
-    record.error = error.code or type(error).__name__
+def _code(error: CopilotProxyError) -> str:
+    return error.code or type(error).__name__
 
 
 def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:

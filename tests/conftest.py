@@ -14,7 +14,7 @@ import uvicorn
 
 from copilot_proxy.app import create_app
 from copilot_proxy.cli.composition import make_services
-from copilot_proxy.relay import Record
+from copilot_proxy.records import Record
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 

@@ -12,7 +12,8 @@ from copilot_proxy.cli.prices import credits_of, credits_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from copilot_proxy.relay import Record, Relay
+    from copilot_proxy.records import Record
+    from copilot_proxy.relay import Relay
 
 _FINISHES: Final = {
     "length": "The answer ends here because it reached the most tokens that it may have.",
@@ -60,7 +61,7 @@ class Answer:
 
 def new_answer() -> Answer:
     """An answer that has yet to be asked for."""
-    from copilot_proxy.relay import Record, new_request_id
+    from copilot_proxy.records import Record, new_request_id
 
     return Answer(Record(new_request_id(), "chat_completions"))
 
@@ -70,8 +71,8 @@ async def ask(relay: "Relay", request: dict[str, Any], answer: Answer) -> None:
     screen = new_screen()
     try:
         with _waiting() as wait:
-            async with relay.chat_completions(request, answer.record) as reply:
-                async for chunks in reply.chunks():
+            async with relay.answer("chat_completions", request, answer.record) as reply:
+                async for chunks in reply.events():
                     text, thought = _read(chunks, answer)
                     if text:
                         wait.stop()
@@ -86,8 +87,8 @@ async def ask(relay: "Relay", request: dict[str, Any], answer: Answer) -> None:
 async def ask_whole(relay: "Relay", request: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """The whole completion, with nothing shown but that it is being waited for."""
     with _waiting():
-        async with relay.chat_completions(request, answer.record) as reply:
-            return await reply.completion()
+        async with relay.answer("chat_completions", request, answer.record) as reply:
+            return await reply.whole()
 
 
 def remark(answer: Answer, *, verbose: bool) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
-    from copilot_proxy.relay import Record, Relay
+    from copilot_proxy.records import Record
+    from copilot_proxy.relay import Relay
     from copilot_proxy.routes.services import Services
     from copilot_proxy.simulator import Simulator
     from copilot_proxy.upstreams.base import Upstream

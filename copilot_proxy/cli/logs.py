@@ -15,7 +15,7 @@ from copilot_proxy.cli.prices import credits_of
 from copilot_proxy.masking import mask
 
 if TYPE_CHECKING:
-    from copilot_proxy.relay import Record
+    from copilot_proxy.records import Record
 
 _REQUESTS: Final = "copilot_proxy.requests"
 _ACCESS: Final = "uvicorn.access"

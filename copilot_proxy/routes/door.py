@@ -15,8 +15,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.masking import Secret
-from copilot_proxy.relay import new_request_id
-from copilot_proxy.routes.failures import send_error
+from copilot_proxy.records import new_request_id
+from copilot_proxy.routes.failures import send_error, speaks_anthropic
 from copilot_proxy.settings import is_loopback
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
@@ -55,9 +55,13 @@ class Door:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        path = scope["path"] = normal_path(scope["path"])
+        scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         request_id = new_request_id()
         scope["state"]["request_id"] = request_id
         extra = [(b"x-request-id", request_id.encode()), *_ALWAYS]
+        if speaks_anthropic(scope):
+            extra.append((b"request-id", request_id.encode()))
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
         if origin in self._origins:
             extra += _cors(origin, headers)
@@ -67,8 +71,6 @@ class Door:
                 message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
-        path = scope["path"] = normal_path(scope["path"])
-        scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         try:
             self._check_host(headers)
             self._check_origin(origin, headers)
@@ -78,7 +80,7 @@ class Door:
             if path not in _OPEN_PATHS:
                 self._check_key(headers)
         except CopilotProxyError as error:
-            await send_error(send_with_headers, error, request_id)
+            await send_error(scope, send_with_headers, error)
             return
         await self._app(scope, receive, send_with_headers)
 

@@ -1,14 +1,21 @@
-"""Failures as HTTP answers, our own faults included."""
+"""Failures as HTTP answers in the client's own shape, our own faults included."""
 
 import logging
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
-from litestar.types import Send
+from litestar.types import Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions import errors as openai
+from copilot_proxy.formats.messages import errors as anthropic
 
 log = logging.getLogger(__name__)
+
+_MESSAGES: Final = "/v1/messages"
+
+ErrorBody = Callable[[CopilotProxyError, str], dict[str, Any]]
 
 
 def as_ours(error: Exception) -> CopilotProxyError:
@@ -27,15 +34,27 @@ def as_ours(error: Exception) -> CopilotProxyError:
     )
 
 
-async def send_error(send: Send, error: CopilotProxyError, request_id: str) -> None:
-    """A whole HTTP answer that says `error`."""
-    body = msgspec.json.encode(error_body(error, request_id))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *((name.encode(), value.encode()) for name, value in error.headers.items()),
-    ]
+def speaks_anthropic(scope: Scope) -> bool:
+    """Whether the client is one of Anthropic's API: by the path, or by the header it sends."""
+    return scope["path"].startswith(_MESSAGES) or any(
+        name == b"anthropic-version" for name, _ in scope["headers"]
+    )
+
+
+def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers that tell `error` to the client of `scope`."""
+    shape: ErrorBody = anthropic.error_body if speaks_anthropic(scope) else openai.error_body
+    body = msgspec.json.encode(shape(error, str(scope["state"]["request_id"])))
+    headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+        headers["www-authenticate"] = "Bearer"
+    return body, headers
+
+
+async def send_error(scope: Scope, send: Send, error: CopilotProxyError) -> None:
+    """A whole HTTP answer that says `error`."""
+    body, named = failure(scope, error)
+    headers = [(name.encode(), value.encode()) for name, value in named.items()]
+    headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, get
+from litestar import MediaType, get, post, route
 
 from copilot_proxy import __version__
 from copilot_proxy.routes.services import AnyRequest, services_of
@@ -37,7 +37,7 @@ async def health(request: AnyRequest) -> Health:
     )
 
 
-@get("/", media_type=MediaType.TEXT, include_in_schema=False)
+@route("/", http_method=["GET", "HEAD"], media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: AnyRequest) -> str:
     """A plain sentence for whoever opens the address in a browser."""
     kind = " Its answers are simulated." if services_of(request).simulated else ""
@@ -45,3 +45,8 @@ async def root(request: AnyRequest) -> str:
         f"copilot-proxy {__version__} is running.{kind}\n"
         "Point an OpenAI client at /v1; the API is described at /schema.\n"
     )
+
+
+@post("/api/event_logging/{rest:path}", status_code=204, include_in_schema=False)
+async def client_telemetry(request: AnyRequest) -> None:
+    """Claude Code reports on itself to its base URL; what it says goes nowhere."""

@@ -6,7 +6,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.messages import models as anthropic
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
+from copilot_proxy.routes.failures import speaks_anthropic
 from copilot_proxy.routes.services import AnyRequest, caller, services_of
 
 
@@ -16,8 +18,11 @@ from copilot_proxy.routes.services import AnyRequest, caller, services_of
     summary="List the models",
 )
 async def list_models(request: AnyRequest) -> Response[bytes]:
-    """OpenAI's list, with limits, vendor, modalities and state as extra fields."""
+    """OpenAI's list, with limits, vendor, modalities and state as extra fields; Anthropic's for a
+    client that sends anthropic-version."""
     catalogue = await services_of(request).relay.models(caller(request))
+    if speaks_anthropic(request.scope):
+        return _json(anthropic.model_list(m for m in catalogue.usable if m.is_chat))
     return _json(model_list(catalogue.usable))
 
 
@@ -33,6 +38,8 @@ async def get_model(request: AnyRequest, model_id: FromPath[str]) -> Response[by
     """One model, by its id or an alias; ids may hold slashes."""
     name = str(model_id).removeprefix("/")
     model = await services_of(request).relay.model(name, caller(request))
+    if speaks_anthropic(request.scope):
+        return _json(anthropic.model_info(model, name=name))
     return _json(model_object(model, name=name))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, Operation, Reference, RequestBody
 
@@ -16,11 +17,21 @@ from copilot_proxy.formats.chat_completions.schema import (
     ChatCompletionChunk,
     ChatCompletionRequest,
 )
+from copilot_proxy.formats.embeddings import EmbeddingsRequest
+from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
+from copilot_proxy.formats.responses.schema import ResponsesRequest
 from copilot_proxy.routes.openapi_page import PlainPage
 
 PATH: Final = "/schema"
 _REF: Final = "#/components/schemas/{name}"
-_SHAPES: Final = (ChatCompletionRequest, ChatCompletionChunk)
+_SHAPES: Final = (
+    ChatCompletionRequest,
+    ChatCompletionChunk,
+    ResponsesRequest,
+    MessagesRequest,
+    CountTokensRequest,
+    EmbeddingsRequest,
+)
 
 
 def documented(request: type[msgspec.Struct]) -> type[Operation]:
@@ -35,6 +46,23 @@ def documented(request: type[msgspec.Struct]) -> type[Operation]:
             )
 
     return Documented
+
+
+def answers_with(
+    answer: type[msgspec.Struct], error: type[msgspec.Struct], description: str
+) -> dict[int, ResponseSpec]:
+    """What a route answers: `answer`, or `error` in one of the usual cases."""
+    errors = {
+        400: "The request cannot be answered as it is.",
+        401: "No key, or the server is not signed in.",
+        404: "The account has no such model.",
+        429: "A limit of GitHub's, or the quota is used up.",
+        502: "Copilot cannot be reached, or failed.",
+    }
+    return {
+        200: ResponseSpec(answer, description=description),
+        **{status: ResponseSpec(error, description=told) for status, told in errors.items()},
+    }
 
 
 class _Document(OpenAPI):

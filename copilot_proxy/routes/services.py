@@ -8,6 +8,7 @@ from litestar import Request
 from copilot_proxy.auth.caller_tokens import CallerTokens
 from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.relay import Relay
+from copilot_proxy.routes.bodies import read_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 
@@ -44,4 +45,11 @@ def caller(request: AnyRequest) -> TokenSource | None:
     services = services_of(request)
     if services.settings.api_key:
         return None
-    return services.callers.for_header(request.headers.get("authorization"))
+    key = request.headers.get("authorization") or request.headers.get("x-api-key")
+    return services.callers.for_header(key)
+
+
+async def body_of(request: AnyRequest) -> bytes:
+    """The unpacked body; raises `RequestError`."""
+    limit = services_of(request).settings.max_body_bytes
+    return await read_body(request.receive, request.headers, limit)

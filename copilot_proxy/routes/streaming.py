@@ -40,21 +40,20 @@ class WholeAnswer:
     `whole` may raise `CopilotProxyError`.
     """
 
-    def __init__(self, whole: Whole, *, request_id: str) -> None:
+    def __init__(self, whole: Whole) -> None:
         self._whole = whole
-        self._request_id = request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await until_client_leaves(self._write(send), receive)
+        await until_client_leaves(self._write(scope, send), receive)
 
-    async def _write(self, send: Send) -> None:
+    async def _write(self, scope: Scope, send: Send) -> None:
         try:
             body, extra = await self._whole()
         except Exception as error:
-            await send_error(send, as_ours(error), self._request_id)
+            await send_error(scope, send, as_ours(error))
             return
         except asyncio.CancelledError:
-            await _in_passing(send_error(send, _stopped(), self._request_id))
+            await _in_passing(send_error(scope, send, _stopped()))
             raise
         headers = [
             (b"content-type", b"application/json"),
@@ -78,13 +77,11 @@ class EventStream:
         frames: Frames,
         failed: Callable[[CopilotProxyError], bytes],
         *,
-        request_id: str,
         grace: float,
         keep_alive: float,
     ) -> None:
         self._frames = frames
         self._failed = failed
-        self._request_id = request_id
         self._grace = grace
         self._keep_alive = keep_alive
         self._headers: Mapping[str, str] = {}
@@ -95,9 +92,9 @@ class EventStream:
         self._writing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await until_client_leaves(self._write(send), receive)
+        await until_client_leaves(self._write(scope, send), receive)
 
-    async def _write(self, send: Send) -> None:
+    async def _write(self, scope: Scope, send: Send) -> None:
         keep_alive = asyncio.create_task(self._keep_open(send))
         frames = self._frames(self._take_headers)
         try:
@@ -106,21 +103,21 @@ class EventStream:
             await self._send(send, b"", last=True)
         except Exception as error:
             keep_alive.cancel()
-            await self._tell(send, as_ours(error))
+            await self._tell(scope, send, as_ours(error))
         except asyncio.CancelledError:
             keep_alive.cancel()
-            await _in_passing(self._tell(send, _stopped()))
+            await _in_passing(self._tell(scope, send, _stopped()))
             raise
         finally:
             keep_alive.cancel()
             await asyncio.gather(keep_alive, return_exceptions=True)
             await frames.aclose()
 
-    async def _tell(self, send: Send, error: CopilotProxyError) -> None:
+    async def _tell(self, scope: Scope, send: Send, error: CopilotProxyError) -> None:
         if self._started:
             await self._send(send, self._failed(error), last=True)
         else:
-            await send_error(send, error, self._request_id)
+            await send_error(scope, send, error)
 
     def _take_headers(self, headers: Mapping[str, str]) -> None:
         self._headers = headers

@@ -6,7 +6,7 @@ context; leaving the context, for whatever reason, ends the call upstream at onc
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
@@ -14,7 +14,7 @@ from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Initiator
 
-Api = Literal["chat_completions"]
+Api = Literal["chat_completions", "responses", "messages", "count_tokens", "embeddings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,11 @@ class Call:
 
     api: Api
     body: dict[str, Any]
-    initiator: Initiator
-    vision: bool
     request_id: str
+    initiator: Initiator | None = None
+    vision: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those that belong to the API, such as ``anthropic-version``."""
     auth: TokenSource | None = None
     """The caller's own sign-in; None for the server's."""
 

@@ -15,14 +15,20 @@ from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth import network
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue, parse_models
-from copilot_proxy.errors import Broken, Unreachable, UpstreamError
+from copilot_proxy.errors import Broken, RequestError, Unreachable, UpstreamError
 from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
 from copilot_proxy.headers import Identity
-from copilot_proxy.upstreams.base import Answer, Call
+from copilot_proxy.upstreams.base import Answer, Api, Call
 from copilot_proxy.upstreams.catalogues import Catalogues
 
-_PATHS: Final = {"chat_completions": "/chat/completions"}
+_PATHS: Final[Mapping[Api, str]] = {
+    "chat_completions": "/chat/completions",
+    "responses": "/responses",
+    "messages": "/v1/messages",
+    "count_tokens": "/v1/messages/count_tokens",
+    "embeddings": "/embeddings",
+}
 _INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MOST_ERROR_BYTES: Final = 256 * 1024
@@ -91,7 +97,7 @@ class CopilotUpstream:
             vision=call.vision,
             request_id=call.request_id,
         )
-        headers["content-type"] = "application/json"
+        headers |= {**call.headers, "content-type": "application/json"}
         if call.stream:
             headers["accept"] = "text/event-stream"
         response = await self._answered(
@@ -99,7 +105,7 @@ class CopilotUpstream:
             "POST",
             _PATHS[call.api],
             headers,
-            msgspec.json.encode(call.body),
+            _encoded(call.body),
         )
         try:
             yield CopilotAnswer(response, asked_for_stream=call.stream)
@@ -176,6 +182,13 @@ class CopilotUpstream:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
             raise network.describe(error) from error
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except RecursionError:
+        raise RequestError("The body is nested too deeply.") from None
 
 
 def _is_stream(response: httpx.Response, asked: bool) -> bool:

@@ -9,7 +9,7 @@ from contextvars import copy_context
 import pytest
 
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
-from copilot_proxy.relay import Record
+from copilot_proxy.records import Record
 
 TOKEN = "ghu_0123456789abcdefghij"
 USAGE = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.relay import ChatReply, Relay
+from copilot_proxy.relay import Relay, Reply
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -29,7 +29,7 @@ def test_before_the_answer(
         raise ZeroDivisionError("the inner workings")
         yield
 
-    monkeypatch.setattr(Relay, "chat_completions", broken)
+    monkeypatch.setattr(Relay, "answer", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={**CHAT, "stream": stream})
 
@@ -42,14 +42,14 @@ def test_before_the_answer(
 
 def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in mid-stream is an error event, not a cut connection."""
-    honest = ChatReply.chunks
+    honest = Reply.events
 
-    async def broken(self: ChatReply) -> AsyncIterator[list[dict[str, Any]]]:
+    async def broken(self: Reply) -> AsyncIterator[list[dict[str, Any]]]:
         async for chunks in honest(self):
             yield chunks
             raise ZeroDivisionError
 
-    monkeypatch.setattr(ChatReply, "chunks", broken)
+    monkeypatch.setattr(Reply, "events", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={**CHAT, "stream": True})
 

@@ -1,4 +1,4 @@
-"""Calls to the Copilot API: tokens that grow old, connections that fail, and what is asked twice."""
+"""Calls to Copilot: tokens that grow old, connections that fail, and what is asked twice."""
 
 import asyncio
 import socket
@@ -10,7 +10,8 @@ import pytest
 
 from copilot_proxy.cli.composition import make_services
 from copilot_proxy.errors import Broken, NotSignedIn, Refused, Unreachable
-from copilot_proxy.relay import Record, Relay
+from copilot_proxy.records import Record
+from copilot_proxy.relay import Relay
 from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
@@ -29,8 +30,8 @@ async def services(simulator: Simulator, **flags: object) -> AsyncIterator[Servi
 
 
 async def ask(relay: Relay) -> str:
-    async with relay.chat_completions(CHAT, Record("id", "chat_completions")) as reply:
-        completion = await reply.completion()
+    async with relay.answer("chat_completions", CHAT, Record("id", "chat_completions")) as reply:
+        completion = await reply.whole()
     return str(completion["choices"][0]["message"]["content"])
 
 
@@ -157,8 +158,9 @@ async def test_silence(simulator: Simulator) -> None:
         simulator.state.faults.on("stall_mid_stream", path="/chat/completions")
         record = Record("id", "chat_completions")
         with pytest.raises(Broken):
-            async with made.relay.chat_completions({**CHAT, "stream": True}, record) as reply:
-                async for _ in reply.chunks():
+            asked = {**CHAT, "stream": True}
+            async with made.relay.answer("chat_completions", asked, record) as reply:
+                async for _ in reply.events():
                     pass
 
 

@@ -94,5 +94,6 @@ def _blocks(body: Json) -> Iterator[tuple[str, Json]]:
             for block in message["content"]:
                 # The results of a tool may hold marked blocks, which come before its own mark.
                 if isinstance(block.get("content"), list):
-                    yield from (("messages", inner) for inner in block["content"])
+                    inner = [one for one in block["content"] if isinstance(one, dict)]
+                    yield from (("messages", one) for one in inner)
                 yield "messages", block

@@ -89,9 +89,7 @@ def _check_result(content: Any, path: str) -> None:
 
 
 def _missing(path: str) -> RequestError:
-    return _wrong(
-        path, f"Missing required parameter: '{path}'.", code="missing_required_parameter"
-    )
+    return _wrong(path, f"Missing required parameter: '{path}'.", code="missing_required_parameter")
 
 
 def _wrong(

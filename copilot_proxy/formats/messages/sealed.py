@@ -11,6 +11,7 @@ A chat message has one text of reasoning (`reasoning_content`) and one opaque va
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from copilot_proxy.formats.messages.schema import Json
@@ -85,7 +86,7 @@ def thoughts(text: object, opaque: object) -> list[Thought]:
     starts = [int(item["start"] or 0) for item in found]
     if len(found) < len(items) or starts != sorted(starts) or starts[-1] > len(text):
         return []
-    ends = [max(start, end - len(_GAP)) for start, end in zip(starts, starts[1:], strict=False)]
+    ends = [max(start, end - len(_GAP)) for start, end in pairwise(starts)]
     return [
         Thought("" if item["redacted"] else text[start:end], item["seal"], bool(item["redacted"]))
         for item, start, end in zip(found, starts, [*ends, len(text)], strict=True)

@@ -15,7 +15,7 @@ from copilot_proxy.formats.responses.events import TERMINAL, whole_events
 from copilot_proxy.formats.responses.ids import prefix_of, short_id
 from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import Tool, Toolbox, custom_input
-from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
 
 _ENDS: Final = frozenset(TERMINAL.values())
 _ARGUMENTS: Final = "response.function_call_arguments"
@@ -56,7 +56,7 @@ class NativeStream:
         self._echo = echo(request, request["model"], int(time.time()) if now is None else now)
         self._id = ""
         self._items: dict[int, _Item] = {}
-        self._number = -1
+        self._number = 0
         self._guard = ToolCalls()
         self.usage: Json | None = None
         self.copilot_usage: Json | None = None
@@ -79,24 +79,22 @@ class NativeStream:
             events = [e for one in whole_events(data) for e in self._event(one["type"], one)]
         else:
             events = []
-        return [self._numbered(event) for event in events]
+        for event in events:
+            # Upstream's own, when it has any; but calls may have become fewer events than came.
+            event["sequence_number"] = self._number
+            self._number += 1
+        return events
 
     def close(self) -> list[Json]:
         """Nothing; raises `Broken` if the answer has not come to its end."""
         if self.is_finished:
             return []
-        if self._number < 0:
+        if self._number == 0:
             raise Broken("Copilot sent an empty answer.", hint="Try again, or try another model.")
         raise Broken(
             "Copilot's answer broke off before it was complete.",
             hint="What came so far may be incomplete. Try again.",
         )
-
-    def _numbered(self, event: Json) -> Json:
-        given = event.get("sequence_number")
-        usable = type(given) is int and given > self._number
-        self._number = given if usable else self._number + 1
-        return {**event, "sequence_number": self._number}
 
     def _event(self, kind: str, data: Json) -> list[Json]:
         if kind == "error":
@@ -207,11 +205,7 @@ class NativeStream:
         usage = response.get("usage")
         if isinstance(usage, dict):
             self.usage = chat_usage(usage)
-            response["usage"] = {
-                "input_tokens_details": {"cached_tokens": 0},
-                "output_tokens_details": {"reasoning_tokens": 0},
-                **usage,
-            }
+            response["usage"] = complete_usage(usage)
         for costs in (event.get("copilot_usage"), given.get("copilot_usage")):
             if isinstance(costs, dict):
                 self.copilot_usage = costs
@@ -244,12 +238,11 @@ class NativeStream:
         """An error event in its flat form, which is the one that clients of this API know."""
         nested = data.get("error")
         error = nested if isinstance(nested, dict) else data
-        self.failure = event_refusal({"error": error})
+        self.failure = event_refusal(data if nested else {"error": data})
         self.is_finished = True
-        flat = {name: v for name, v in data.items() if name != "error" or nested is not error}
         message = error.get("message")
         return {
-            **flat,
+            **{name: value for name, value in data.items() if name != "error"},
             "code": error.get("code"),
             "message": message if isinstance(message, str) else self.failure.message,
             "param": error.get("param"),
@@ -269,5 +262,5 @@ def repair_whole(body: object, request: Json) -> Json:
     stream.feed(body)
     stream.close()
     if stream.response is None:
-        raise Broken("Copilot's answer is not a response.")
+        raise stream.failure or Broken("Copilot's answer is not a response.")
     return stream.response

@@ -178,9 +178,7 @@ def initiator(request: Json) -> Initiator:
 
 def has_image(request: Json) -> bool:
     """Whether any item, however old or nested, holds an image; outputs of calls, too."""
-    return any(
-        part.get("type") == "input_image" for part in _objects(request["input"])
-    )
+    return any(part.get("type") == "input_image" for part in _objects(request["input"]))
 
 
 def _objects(value: Any) -> Iterator[Json]:

@@ -93,7 +93,7 @@ class ResponsesRequest(Struct):
 
 
 class OutputItem(Struct):
-    """A ``message``, ``reasoning``, ``function_call`` or ``custom_tool_call``: `type` says which."""
+    """A message, reasoning, or a call of a function or custom tool: `type` says which."""
 
     type: str
     id: str | None = None

@@ -150,9 +150,8 @@ def custom_input(arguments: str) -> str:
         decoded: Any = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, RecursionError):
         return arguments
-    if isinstance(decoded, dict) and isinstance(decoded.get("input"), str):
-        return str(decoded["input"])
-    return decoded if isinstance(decoded, str) else arguments
+    text = decoded.get("input", "" if not decoded else None) if isinstance(decoded, dict) else None
+    return text if isinstance(text, str) else arguments
 
 
 def _function(tool: Json, name: str) -> Json:

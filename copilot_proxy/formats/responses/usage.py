@@ -19,6 +19,17 @@ def chat_usage(usage: object) -> Json | None:
     )
 
 
+def complete_usage(usage: Json) -> Json:
+    """Upstream's usage with the details that OpenAI's schema requires."""
+    given = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    inside, outside = (details if isinstance(details, dict) else {} for details in given)
+    return {
+        **usage,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **inside},
+        "output_tokens_details": {"reasoning_tokens": 0, **outside},
+    }
+
+
 def responses_usage(usage: Json) -> Json:
     """The Responses API's usage, from the hub's."""
     prompt_details = usage["prompt_tokens_details"]

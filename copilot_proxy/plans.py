@@ -1,0 +1,329 @@
+"""Decides which of Copilot's APIs answers a request, and how its answer gets back to the client.
+
+A model that lists the client's own API is asked on that, and the answer is only repaired.
+Otherwise the request goes through the hub (chat completions) to an API that the model does list.
+The catalogue decides, never a model's name.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.chat_completions import request as chat_request
+from copilot_proxy.formats.chat_completions.adapt import adapt_request
+from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.history import mend_history
+from copilot_proxy.formats.chat_completions.names import ToolNames
+from copilot_proxy.formats.chat_completions.recollection import Listener, Recollection
+from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
+from copilot_proxy.formats.messages import betas
+from copilot_proxy.formats.messages import errors as messages_errors
+from copilot_proxy.formats.messages import native as messages_prepare
+from copilot_proxy.formats.messages import native_stream as messages_native
+from copilot_proxy.formats.messages import request as messages_request
+from copilot_proxy.formats.messages.from_chat import from_chat as chat_to_messages
+from copilot_proxy.formats.messages.from_chunks import MessagesWriter
+from copilot_proxy.formats.messages.to_chat import to_chat as messages_to_chat
+from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from copilot_proxy.formats.responses import native as responses_prepare
+from copilot_proxy.formats.responses import request as responses_request
+from copilot_proxy.formats.responses.from_chat import from_chat as chat_to_responses
+from copilot_proxy.formats.responses.from_chunks import ResponsesWriter
+from copilot_proxy.formats.responses.native_stream import NativeStream as ResponsesNative
+from copilot_proxy.formats.responses.to_chat import to_chat as responses_to_chat
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from copilot_proxy.headers import Initiator
+
+Json = dict[str, Any]
+ChatApi = Literal["chat_completions", "responses", "messages"]
+
+ENDPOINTS: Final[dict[ChatApi, str]] = {
+    # In the order in which they are taken for a client whose own API the model does not list.
+    "chat_completions": "/chat/completions",
+    "responses": "/responses",
+    "messages": "/v1/messages",
+}
+_ANTHROPIC_VERSION: Final = "2023-06-01"
+
+
+class Reader(Protocol):
+    """Turns upstream's events, or a whole answer, into chunks of the hub."""
+
+    @property
+    def usage(self) -> Json | None: ...
+    @property
+    def copilot_usage(self) -> Json | None: ...
+    @property
+    def is_finished(self) -> bool: ...
+    def feed(self, data: object) -> list[Json]: ...
+    def close(self) -> list[Json]: ...
+
+
+class Writer(Protocol):
+    """Turns chunks of the hub into a client's events."""
+
+    def feed(self, chunk: Json) -> list[Json]: ...
+    def close(self) -> list[Json]: ...
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]: ...
+
+
+class ChatWriter:
+    """For clients of the hub's own format."""
+
+    def feed(self, chunk: Json) -> list[Json]:
+        """The chunk."""
+        return [chunk]
+
+    def close(self) -> list[Json]:
+        """Nothing more."""
+        return []
+
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
+        """An event on which OpenAI's SDKs raise."""
+        return [error_body(error, request_id)]
+
+
+class HubTranslator:
+    """Upstream's events to chunks, and those to the client's events."""
+
+    def __init__(
+        self, reader: Reader, writer: Writer, names: ToolNames, listener: Listener
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._names = names
+        self._listener = listener
+
+    @property
+    def usage(self) -> Json | None:
+        """Upstream's counts, in the hub's shape."""
+        return self._reader.usage
+
+    @property
+    def copilot_usage(self) -> Json | None:
+        """What GitHub charges."""
+        return self._reader.copilot_usage
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether only counts may follow."""
+        return self._reader.is_finished
+
+    def feed(self, data: object) -> list[Json]:
+        """The client's events of one of upstream's."""
+        return self._written(self._reader.feed(data))
+
+    def close(self) -> list[Json]:
+        """The client's last events."""
+        return [*self._written(self._reader.close()), *self._writer.close()]
+
+    def _written(self, chunks: list[Json]) -> list[Json]:
+        events: list[Json] = []
+        for chunk in chunks:
+            self._listener.hear(chunk)
+            events += self._writer.feed(self._names.restore(chunk))
+        return events
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How one request is answered."""
+
+    api: ChatApi
+    """Copilot's API that is asked."""
+    body: Json
+    translator: Reader
+    """Takes upstream's events, gives the client's."""
+    whole: Callable[[list[Json], object], Json]
+    """The answer to a client that wants no stream, of all its events; the second argument is
+    upstream's body when that was whole, too."""
+    fail: Callable[[CopilotProxyError, str], list[Json]]
+    """The events that tell a failure in mid-stream; the second argument is the request's id."""
+    notes: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def choose(client: ChatApi, model: Model | None, refused: Collection[ChatApi] = ()) -> ChatApi:
+    """Copilot's API for a client of `client`; `refused` are those that turned out not to serve it.
+
+    Without a catalogue, and for a model that lists nothing known, it is a guess: the client's own
+    API for an unknown model, chat completions for a silent one.
+    """
+    if model is None:
+        listed: list[ChatApi] = [client]
+    else:
+        listed = [api for api, path in ENDPOINTS.items() if path in model.endpoints]
+    left = [api for api in listed or ["chat_completions"] if api not in refused]
+    if client in left:
+        return client
+    if left:
+        return left[0]
+    return next((api for api in ENDPOINTS if api not in refused), client)
+
+
+def make_plan(
+    client: ChatApi,
+    request: Json,
+    model: Model | None,
+    api: ChatApi,
+    recollection: Recollection,
+    *,
+    beta_values: Collection[str] = (),
+) -> Plan:
+    """The plan for a checked request of `client`, to be answered on Copilot's `api`.
+
+    Raises `RequestError` for what cannot be asked there.
+    """
+    if api == client == "responses":
+        return _native_responses(request, model)
+    if api == client == "messages":
+        return _native_messages(request, model, beta_values)
+    return _through_hub(client, request, model, api, recollection)
+
+
+def _native_responses(request: Json, model: Model | None) -> Plan:
+    notes: list[str] = []
+    body = responses_prepare.prepare(request, model, notes)
+    stream = ResponsesNative(request)
+
+    def whole(events: list[Json], given: object) -> Json:
+        if stream.response is None or stream.failure is not None:
+            raise stream.failure or AssertionError("a finished stream has a response")
+        return stream.response
+
+    return Plan(
+        api="responses",
+        body=body,
+        translator=stream,
+        whole=whole,
+        fail=ResponsesWriter(request, request["model"]).fail,
+        notes=notes,
+    )
+
+
+def _native_messages(request: Json, model: Model | None, beta_values: Collection[str]) -> Plan:
+    notes: list[str] = []
+    body = messages_prepare.prepare(request, model, notes)
+    headers = _messages_headers(body, beta_values, notes)
+
+    def whole(events: list[Json], given: object) -> Json:
+        return (
+            messages_native.fold(events) if given is None else messages_native.repair_whole(given)
+        )
+
+    return Plan(
+        api="messages",
+        body=body,
+        translator=messages_native.NativeStream(),
+        whole=whole,
+        fail=lambda error, request_id: [messages_errors.error_event(error, request_id)],
+        notes=notes,
+        headers=headers,
+    )
+
+
+def _messages_headers(body: Json, beta_values: Collection[str], notes: list[str]) -> dict[str, str]:
+    send, dropped = betas.betas(beta_values, body)
+    notes += [f"dropped beta {name}: Copilot does not take it" for name in dropped]
+    headers = {"anthropic-version": _ANTHROPIC_VERSION}
+    if send:
+        headers["anthropic-beta"] = ",".join(send)
+    return headers
+
+
+def _through_hub(
+    client: ChatApi, request: Json, model: Model | None, api: ChatApi, recollection: Recollection
+) -> Plan:
+    notes: list[str] = []
+    name = model.id if model is not None else request["model"]
+    chat = _to_hub(client, request, notes)
+    names = ToolNames()
+    chat = names.shorten(chat, notes)
+    messages = recollection.recall(name, chat["messages"])
+    chat = {**chat, "messages": mend_history(messages, model, notes)}
+
+    headers: dict[str, str] = {}
+    if api == "chat_completions":
+        body, more = adapt_request(chat, model)
+        notes += more
+    elif api == "responses":
+        body = chat_to_responses(chat, model, notes)
+    else:
+        body = chat_to_messages(chat, model, notes)
+        headers["anthropic-version"] = _ANTHROPIC_VERSION
+
+    options = request.get("stream_options") if client == "chat_completions" else None
+    quiet = client == "chat_completions" and request.get("stream") is True
+    include_usage = not quiet or bool(options and options.get("include_usage"))
+    reader = _READERS[api](request["model"], include_usage=include_usage)
+    writer, whole = _writer(client, request)
+    return Plan(
+        api=api,
+        body=body,
+        translator=HubTranslator(reader, writer, names, Listener(recollection, name)),
+        whole=whole,
+        fail=writer.fail,
+        notes=notes,
+        headers=headers,
+    )
+
+
+_READERS: Final[dict[ChatApi, Callable[..., Reader]]] = {
+    "chat_completions": ChatStream,
+    "responses": ResponsesStream,
+    "messages": MessagesStream,
+}
+
+
+def _to_hub(client: ChatApi, request: Json, notes: list[str]) -> Json:
+    if client == "responses":
+        return responses_to_chat(request, notes)
+    if client == "messages":
+        return messages_to_chat(request, notes)
+    return request
+
+
+def _writer(client: ChatApi, request: Json) -> tuple[Writer, Callable[[list[Json], object], Json]]:
+    if client == "responses":
+        responses = ResponsesWriter(request, request["model"])
+        return responses, lambda events, given: responses.response
+    if client == "messages":
+        messages = MessagesWriter(request, request["model"])
+        return messages, lambda events, given: messages.message
+    return ChatWriter(), lambda events, given: fold(events)
+
+
+def count_body(
+    request: Json, model: Model | None, beta_values: Collection[str]
+) -> tuple[Json, dict[str, str]]:
+    """The body and headers with which Copilot counts the tokens of a Messages request."""
+    body = messages_prepare.prepare(request, model, [], counting=True)
+    return body, _messages_headers(body, beta_values, [])
+
+
+def fail_early(
+    client: ChatApi, request: Json, error: CopilotProxyError, request_id: str
+) -> list[Json]:
+    """The events that tell a failure before there is a plan, to a client that was told to wait."""
+    writer, _ = _writer(client, request)
+    return writer.fail(error, request_id)
+
+
+def initiator(client: ChatApi, request: Json) -> Initiator:
+    """Who asked, by the last message of the client's own request."""
+    if client == "responses":
+        return responses_request.initiator(request)
+    if client == "messages":
+        return messages_request.initiator(request)
+    return chat_request.initiator(request["messages"])
+
+
+def has_image(client: ChatApi, request: Json) -> bool:
+    """Whether any message of the client's own request holds an image."""
+    if client == "responses":
+        return responses_request.has_image(request)
+    if client == "messages":
+        return messages_request.has_image(request)
+    return chat_request.has_image(request["messages"])

@@ -1,0 +1,49 @@
+"""What is known of one request: for the log line, never with a word of what was said."""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Record:
+    """One request, filled in while it is answered."""
+
+    request_id: str
+    api: str
+    """The client's: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
+    stream: bool = False
+    model: str | None = None
+    route: str | None = None
+    """Copilot's API that was asked."""
+    initiator: str | None = None
+    status: int = 200
+    """What the client was told; 200 also when an answer broke off."""
+    error: str | None = None
+    """The code, or the class, of the failure."""
+    client_gone: bool = False
+    first_token: float | None = None
+    """Seconds from the request to the first part of the answer."""
+    duration: float = 0.0
+    usage: dict[str, Any] | None = None
+    """In the shape of chat completions, whatever the API."""
+    copilot_usage: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter, repr=False)
+
+    def answered(self) -> None:
+        """Notes the moment of the first part of the answer, once."""
+        if self.first_token is None:
+            self.first_token = time.perf_counter() - self.started
+
+    def failed(self, code: str, status: int) -> None:
+        """Notes a failure; the status counts only while nothing has been sent."""
+        self.error = code
+        if self.first_token is None:
+            self.status = status
+
+
+def new_request_id() -> str:
+    """The id of a request, for the client's answer, the log, and Copilot's own logs."""
+    return str(uuid.uuid4())

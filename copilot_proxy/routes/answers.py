@@ -1,0 +1,91 @@
+"""Answers a request of one of the chat APIs: as events while they come, or whole."""
+
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar.types import ASGIApp
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import sse
+from copilot_proxy.plans import ChatApi, fail_early
+from copilot_proxy.records import Record
+from copilot_proxy.relay import Reply
+from copilot_proxy.routes.services import AnyRequest, caller, request_id_of, services_of
+from copilot_proxy.routes.streaming import EventStream, Whole, WholeAnswer
+
+_encode = msgspec.json.Encoder().encode
+
+Json = dict[str, Any]
+Frame = Callable[[Json], bytes]
+
+
+def unnamed_frame(event: Json) -> bytes:
+    """An event of chat completions: data alone."""
+    return b"data: %b\n\n" % _encode(event)
+
+
+def named_frame(event: Json) -> bytes:
+    """An event of Responses and Messages: its type is its name as well."""
+    return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _encode(event))
+
+
+_FRAMES: Final[Mapping[ChatApi, tuple[Frame, bytes]]] = {
+    "chat_completions": (unnamed_frame, sse.encode(sse.DONE)),
+    "responses": (named_frame, b""),
+    "messages": (named_frame, b""),
+}
+"""How an event is written, and what ends a stream."""
+
+
+def answer(
+    request: AnyRequest, client: ChatApi, asked: Json, *, beta_values: Collection[str] = ()
+) -> ASGIApp:
+    """The answer to the checked request `asked` of the API `client`."""
+    services = services_of(request)
+    auth = caller(request)
+    record = Record(request_id_of(request), client)
+
+    def ask() -> Any:
+        return services.relay.answer(client, asked, record, auth=auth, beta_values=beta_values)
+
+    if asked.get("stream") is not True:
+        return WholeAnswer(_whole(ask))
+
+    frame, end = _FRAMES[client]
+    replies: list[Reply] = []
+
+    async def frames(
+        take_headers: Callable[[Mapping[str, str]], None],
+    ) -> AsyncGenerator[bytes, None]:
+        async with ask() as reply:
+            replies.append(reply)
+            take_headers(reply.headers)
+            async for events in reply.events():
+                yield b"".join(map(frame, events))
+            if end:
+                yield end
+
+    def failed(error: CopilotProxyError) -> bytes:
+        events = (
+            replies[0].fail(error)
+            if replies
+            else fail_early(client, asked, error, record.request_id)
+        )
+        return b"".join(map(frame, events)) + end
+
+    return EventStream(
+        frames,
+        failed,
+        grace=services.settings.header_grace,
+        keep_alive=services.settings.keep_alive,
+    )
+
+
+def _whole(ask: Callable[[], Any]) -> Whole:
+    async def whole() -> tuple[bytes, Mapping[str, str]]:
+        async with ask() as reply:
+            body = await reply.whole()
+            return _encode(body), reply.headers
+
+    return whole

@@ -1,0 +1,43 @@
+"""``POST /v1/responses``: OpenAI's Responses API. Nothing is stored or can be read back."""
+
+from litestar import Response, post, route
+from litestar.types import ASGIApp
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.responses import schema
+from copilot_proxy.formats.responses.request import parse_request
+from copilot_proxy.routes.answers import answer
+from copilot_proxy.routes.openapi import answers_with, documented
+from copilot_proxy.routes.services import AnyRequest, body_of
+
+
+@post(
+    "/v1/responses",
+    status_code=200,
+    operation_class=documented(schema.ResponsesRequest),
+    responses=answers_with(
+        schema.Response,
+        ErrorBody,
+        "The response. With `stream` it comes as the events of OpenAI's Responses API.",
+    ),
+    summary="Answer a conversation (OpenAI Responses)",
+)
+async def responses(request: AnyRequest) -> ASGIApp:
+    """Any chat model of the account; see docs/api.md."""
+    return answer(request, "responses", parse_request(await body_of(request)))
+
+
+@route(
+    ["/v1/responses/{stored:path}"],
+    http_method=["GET", "DELETE", "POST"],
+    include_in_schema=False,
+)
+async def stored_responses(request: AnyRequest) -> Response[bytes]:
+    """Always a 404 that says why."""
+    raise RequestError(
+        "Responses are not stored: neither Copilot nor this server keeps them.",
+        status=404,
+        code="response_not_found",
+        hint="Keep the output items, and send them with the next input.",
+    )

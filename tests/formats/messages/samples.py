@@ -1,0 +1,135 @@
+"""Short ways to write requests and events, the official SDK as a reader, Copilot's rules as judge."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anthropic
+import httpx2
+
+from copilot_proxy.catalogue import Model, parse_models
+from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.simulator import catalogue, messages_rules
+
+CATALOGUE = parse_models(catalogue.load())
+RAW = {entry["id"]: entry for entry in catalogue.load()}
+PIXEL = "iVBORw0KGgo="
+IMAGE: Json = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": PIXEL},
+}
+SIGNATURE = "EqQBsignature=="
+THOUGHT: Json = {"type": "thinking", "thinking": "Hm.", "signature": SIGNATURE}
+TOOL: Json = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
+EPHEMERAL: Json = {"cache_control": {"type": "ephemeral"}}
+
+
+def recorded(name: str) -> Any:
+    """A recorded request or answer."""
+    path = Path(__file__).parent / "recordings" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def simulated(model_id: str) -> Model:
+    """A model of the simulator's list, which has newer ones than the recorded."""
+    model = CATALOGUE.get(model_id)
+    assert model is not None
+    return model
+
+
+def text(words: str, **more: Any) -> Json:
+    return {"type": "text", "text": words, **more}
+
+
+def user(*blocks: Any) -> Json:
+    """A user turn; a single text is its content itself."""
+    if len(blocks) == 1 and isinstance(blocks[0], str):
+        return {"role": "user", "content": blocks[0]}
+    return {"role": "user", "content": list(blocks)}
+
+
+def assistant(*blocks: Any) -> Json:
+    return {**user(*blocks), "role": "assistant"}
+
+
+def use(id: str = "toolu_1", name: str = "f", input: Any = None) -> Json:
+    return {"type": "tool_use", "id": id, "name": name, "input": {} if input is None else input}
+
+
+def result(id: str = "toolu_1", content: Any = "done", **more: Any) -> Json:
+    return {"type": "tool_result", "tool_use_id": id, "content": content, **more}
+
+
+def request(*messages: Json, **more: Any) -> Json:
+    """A request of these messages."""
+    head = {"model": "claude-sonnet-4.5", "max_tokens": 4096}
+    return {**head, "messages": list(messages) or [user("Hi")], **more}
+
+
+def judge(body: Json, *, betas: Iterable[str] = (), counting: bool = False) -> None:
+    """Raises the simulator's refusal of a body that breaks a rule of Copilot's Messages API."""
+    call: Any = SimpleNamespace(
+        headers={"anthropic-beta": ",".join(betas)},
+        record=SimpleNamespace(vision=True),
+        state=SimpleNamespace(
+            seals=SimpleNamespace(made=lambda kind, seal: isinstance(seal, str) and bool(seal))
+        ),
+    )
+    json.dumps(body)
+    messages_rules.shape(body, call, counting=counting)
+    if not counting:
+        messages_rules.check(body, RAW[body["model"]], call)
+
+
+def read_stream(events: Iterable[Json]) -> anthropic.types.Message:
+    """The message that the official SDK's stream helper makes of the events."""
+    lines = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
+    with _client(lines.encode(), "text/event-stream") as client:
+        arguments: Any = request()
+        with client.messages.stream(**arguments) as stream:
+            for _ in stream:
+                pass
+            return stream.get_final_message()
+
+
+def read_whole(message: Json) -> anthropic.types.Message:
+    """The message as the official SDK reads it from an answer without a stream."""
+    with _client(json.dumps(message).encode(), "application/json") as client:
+        arguments: Any = request()
+        answer = client.messages.create(**arguments)
+        assert isinstance(answer, anthropic.types.Message)
+        return answer
+
+
+def _client(body: bytes, content_type: str) -> anthropic.Anthropic:
+    def answer(asked: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=body, headers={"content-type": content_type})
+
+    transport = httpx2.MockTransport(answer)
+    return anthropic.Anthropic(
+        api_key="unused", max_retries=0, http_client=httpx2.Client(transport=transport)
+    )
+
+
+def check_order(events: list[Json]) -> None:
+    """Fails unless the events come as in Anthropic's own streams: one block after the other."""
+    assert "message_start" == events[0]["type"]
+    assert ["message_delta", "message_stop"] == [event["type"] for event in events[-2:]]
+    inside: int | None = None
+    blocks = 0
+    for event in events[1:-2]:
+        match event["type"]:
+            case "content_block_start":
+                assert inside is None
+                assert blocks == event["index"]
+                inside, blocks = blocks, blocks + 1
+            case "content_block_delta":
+                assert inside == event["index"]
+            case "content_block_stop":
+                assert inside == event["index"]
+                inside = None
+            case other:
+                raise AssertionError(other)
+    assert inside is None

@@ -1,0 +1,98 @@
+"""Marks for the prompt cache: reduced, counted, and set for clients that cannot."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.messages.native import prepare
+from copilot_proxy.formats.messages.schema import Json
+from tests.formats.messages.samples import (
+    EPHEMERAL,
+    TOOL,
+    assistant,
+    judge,
+    request,
+    result,
+    simulated,
+    text,
+    use,
+    user,
+)
+
+MODEL = simulated("claude-sonnet-4.5")
+HOUR: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}
+REDUCED = "reduced cache_control: Copilot takes no ttl and no scope"
+TOO_MANY = "dropped cache_control of some blocks: Copilot takes 4"
+
+
+def test_marks_are_reduced_to_what_copilot_takes() -> None:
+    """A mark keeps its place, wherever it is, and loses what Copilot refuses of it."""
+    notes: list[str] = []
+    asked = request(
+        user("Hi"),
+        assistant(use()),
+        user(result(content=[text("x", **HOUR)])),
+        tools=[{**TOOL, **HOUR}],
+        system=[text("Be brief.", cache_control=None), text("Be kind.", **EPHEMERAL)],
+    )
+
+    body = prepare(asked, MODEL, notes)
+
+    judge(body)
+    assert [{**TOOL, **EPHEMERAL}] == body["tools"]
+    assert [text("Be brief."), text("Be kind.", **EPHEMERAL)] == body["system"]
+    assert user(result(content=[text("x", **EPHEMERAL)])) == body["messages"][2]
+    assert [REDUCED] == notes
+
+
+def marked(count: int, words: str) -> list[Json]:
+    return [text(f"{words}{i}", **EPHEMERAL) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("tools", "system", "messages", "expected"),
+    [
+        (1, 1, 2, "t0 s0 m0 m1"),
+        (2, 2, 3, "t1 s1 m1 m2"),
+        (0, 0, 6, "m2 m3 m4 m5"),
+        (0, 2, 5, "s1 m2 m3 m4"),
+        (3, 0, 1, "t0 t1 t2 m0"),
+        (0, 6, 0, "s2 s3 s4 s5"),
+        (3, 3, 0, "t2 s0 s1 s2"),
+        (1, 4, 1, "t0 s2 s3 m0"),
+    ],
+)
+def test_the_most_useful_marks_stay(tools: int, system: int, messages: int, expected: str) -> None:
+    """Of more than four, those stay that cover the most and are shared by the most requests."""
+    notes: list[str] = []
+    asked = request(
+        user(text("Hi"), *marked(messages, "m")),
+        tools=[{**TOOL, "name": f"t{i}", **EPHEMERAL} for i in range(tools)],
+        system=marked(system, "s"),
+    )
+
+    body = prepare(asked, MODEL, notes)
+
+    judge(body)
+    blocks: list[Any] = [*body.get("tools", []), *body.get("system", [])]
+    blocks += body["messages"][0]["content"]
+    kept = [block.get("name") or block["text"] for block in blocks if "cache_control" in block]
+    assert expected.split() == kept
+    assert ([TOO_MANY] if tools + system + messages > 4 else []) == notes
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (user("Hi"), user(text("Hi", **EPHEMERAL))),
+        (user(text("a"), text("b")), user(text("a"), text("b", **EPHEMERAL))),
+    ],
+)
+def test_a_mark_of_the_request_itself_goes_to_its_last_block(last: Json, expected: Json) -> None:
+    """The shorthand that marks the whole prompt means the last block."""
+    notes: list[str] = []
+
+    body = prepare(request(last, **HOUR), MODEL, notes)
+
+    judge(body)
+    assert ([expected], []) == (body["messages"], notes)

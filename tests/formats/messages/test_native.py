@@ -1,0 +1,455 @@
+"""A Messages request for a model that speaks Messages: what changes, and what must not."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.messages.native import betas, prepare
+from copilot_proxy.formats.messages.schema import Json
+from tests.formats.messages.samples import (
+    EPHEMERAL,
+    IMAGE,
+    PIXEL,
+    SIGNATURE,
+    THOUGHT,
+    TOOL,
+    assistant,
+    judge,
+    recorded,
+    request,
+    result,
+    simulated,
+    text,
+    use,
+    user,
+)
+from tests.formats.requests import a_model
+
+SONNET = simulated("claude-sonnet-4.5")
+ADAPTIVE = simulated("claude-sonnet-4.6")
+OPUS = simulated("claude-opus-4.7")
+HAIKU = simulated("claude-haiku-4.5")
+CONTINUE = user("Please continue.")
+NUDGED = "added a user message (Please continue.): Copilot takes no beginning of an answer"
+SYSTEM = {"role": "system", "content": "Now be brief."}
+
+
+def prepared(
+    asked: Json, model: Model | None = SONNET, *, judged: bool = True
+) -> tuple[Json, list[str]]:
+    """The body and the notes; Copilot's rules hold for it, and the request is as it was."""
+    before = copy.deepcopy(asked)
+    notes: list[str] = []
+    body = prepare(asked, model, notes)
+    assert before == asked
+    if judged:
+        judge(body, betas=betas([], body)[0])
+    return body, notes
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        recorded("simple-request"),
+        recorded("streaming-request"),
+        recorded("tool-use-request"),
+        recorded("tool-use-followup-request"),
+        request(user(text("Hi", **EPHEMERAL)), system=[text("Be brief.", **EPHEMERAL)]),
+        request(
+            user("Hi"),
+            assistant(THOUGHT, text("I look."), use()),
+            user(result(content=[text("seen"), IMAGE], is_error=True), text("And?")),
+            tools=[{**TOOL, **EPHEMERAL}],
+            tool_choice={"type": "auto", "disable_parallel_tool_use": True},
+            thinking={"type": "enabled", "budget_tokens": 2000},
+            metadata={"user_id": "u"},
+            stop_sequences=["END"],
+            top_p=0.95,
+        ),
+        request(user(result(content="")), temperature=0.2, top_k=5, stream=True),
+    ],
+)
+def test_a_good_request_passes_as_it_came(asked: Json) -> None:
+    """What Copilot takes is not touched."""
+    orphan = asked["messages"][0]["content"][0] == result(content="")
+    model = simulated(asked["model"])
+
+    assert (asked, []) == prepared(asked, model, judged=not orphan)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "notes"),
+    [
+        pytest.param(
+            {"service_tier": "auto", "speed": "fast", "stop_sequences": None},
+            {},
+            [
+                "dropped service_tier: Copilot does not take it",
+                "dropped speed: Copilot does not take it",
+            ],
+            id="unknown fields",
+        ),
+        pytest.param({"system": " "}, {}, [], id="a blank system prompt"),
+        pytest.param(
+            {"system": [text(""), text("Be brief."), text(" \n")]},
+            {"system": [text("Be brief.")]},
+            [],
+            id="blank blocks of the system prompt",
+        ),
+        pytest.param(
+            {"system": [text("x-anthropic-billing-header: cch=1;"), text("Be brief.")]},
+            {"system": [text("Be brief.")]},
+            ["dropped the billing line of the system prompt: it would defeat the cache"],
+            id="the billing line",
+        ),
+        pytest.param(
+            {"max_tokens": 64000, "stream": True},
+            {"max_tokens": 32000, "stream": True},
+            ["changed max_tokens: 64000 to 32000, the model's limit"],
+            id="a limit beyond the model's",
+        ),
+        pytest.param(
+            {"max_tokens": 20000},
+            {"max_tokens": 20000, "stream": True},
+            [],
+            id="an answer that only a stream can hold",
+        ),
+        pytest.param(
+            {"temperature": 0.5, "top_p": 0.5},
+            {"temperature": 0.5},
+            ["dropped top_p: the model does not take it beside temperature"],
+            id="temperature and top_p",
+        ),
+        pytest.param(
+            {"temperature": 1.5},
+            {"temperature": 1},
+            ["changed temperature: 1.5 to 1, the most that Claude takes"],
+            id="a temperature of OpenAI's scale",
+        ),
+        pytest.param(
+            {"output_config": {"effort": "high"}},
+            {},
+            ["dropped output_config.effort: the model has no levels of it"],
+            id="an effort for a model without",
+        ),
+        pytest.param(
+            {"output_config": {"format": None, "effort": None}}, {}, [], id="an empty output_config"
+        ),
+        pytest.param(
+            {"output_format": {"type": "json_schema", "schema": {"type": "object"}}},
+            {
+                "system": [
+                    text(
+                        "Answer with JSON and nothing else: no other words, no code fence. It has "
+                        'to be valid by this JSON schema:\n{"type":"object"}'
+                    )
+                ]
+            },
+            [
+                "changed output_config.format: an instruction, the model has no structured output",
+            ],
+            id="a schema for a model without structured output",
+        ),
+        pytest.param(
+            {"output_config": {"format": "odd"}, "system": "Be brief."},
+            {
+                "system": [
+                    text("Be brief."),
+                    text(
+                        "Answer with one JSON object and nothing else: no other words, no code "
+                        "fence."
+                    ),
+                ]
+            },
+            [
+                "changed output_config.format: an instruction, the model has no structured output",
+            ],
+            id="an odd format",
+        ),
+    ],
+)
+def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
+    """A field that Copilot or the model refuses is changed or dropped, and that is said."""
+    assert (request(**expected), notes) == prepared(request(**fields))
+
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "notes"),
+    [
+        pytest.param(
+            {"tools": [{**TOOL, "strict": True, "eager_input_streaming": True, "type": "custom"}]},
+            {"tools": [{**TOOL, "type": "custom"}]},
+            [
+                "dropped eager_input_streaming of tools: Copilot does not take it",
+                "dropped strict of tools: Copilot does not take it",
+            ],
+            id="fields of tools",
+        ),
+        pytest.param(
+            {"tools": [{"name": "f", "description": None}, {**TOOL, "input_schema": {"x": 1}}]},
+            {
+                "tools": [
+                    {"name": "f", "input_schema": {"type": "object", "properties": {}}},
+                    {"name": "f", "input_schema": {"type": "object", "properties": {}, "x": 1}},
+                ]
+            },
+            [],
+            id="schemas that are no object's",
+        ),
+        pytest.param(
+            {"tools": [SEARCH], "tool_choice": {"type": "auto"}},
+            {},
+            ["dropped the tool web_search_20250305: Copilot does not run it"],
+            id="a server tool alone",
+        ),
+        pytest.param(
+            {"tools": [SEARCH, TOOL], "tool_choice": {"type": "tool", "name": "web_search"}},
+            {"tools": [TOOL]},
+            [
+                "dropped the tool web_search_20250305: Copilot does not run it",
+                "dropped tool_choice: there is no tool 'web_search' any more",
+            ],
+            id="a server tool that is asked for",
+        ),
+        pytest.param(
+            {"tools": [FINDER, {**TOOL, "defer_loading": True}]},
+            {"tools": [TOOL]},
+            ["dropped the tool tool_search_tool_regex_20251119: Copilot does not run it"],
+            id="deferred tools that nothing can find",
+        ),
+        pytest.param(
+            {"tools": [{**TOOL, "defer_loading": True}], "tool_choice": {"type": "any"}},
+            {"tools": [{**TOOL, "defer_loading": True}], "tool_choice": {"type": "any"}},
+            [],
+            id="deferred tools that the client finds",
+        ),
+    ],
+)
+def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
+    """Tools that Copilot cannot run, and what it refuses of others, are dropped with a word."""
+    assert (request(**expected), notes) == prepared(request(**fields))
+
+
+UNSIGNED = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+FOREIGN = {"type": "thinking", "thinking": "Hm.", "signature": "responses:gAAA"}
+GPTS = {"type": "thinking", "thinking": "Hm.", "signature": "gAAA@rs_1"}
+REDACTED = {"type": "redacted_thinking", "data": "EmwK"}
+NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected", "notes"),
+    [
+        pytest.param(
+            [user(text("a"), text(" ")), assistant(text("")), user("b"), user(" ")],
+            [user(text("a")), user("b")],
+            ["dropped messages[1]: it is empty", "dropped messages[3]: it is empty"],
+            id="blank texts",
+        ),
+        pytest.param(
+            [user(text("a", citations=None, parsed_output=None))],
+            [user(text("a"))],
+            [],
+            id="fields that are null",
+        ),
+        pytest.param(
+            [user("a"), assistant("Hel")],
+            [user("a"), assistant("Hel"), CONTINUE],
+            [NUDGED],
+            id="the beginning of an answer",
+        ),
+        pytest.param(
+            [user("a"), assistant(UNSIGNED, FOREIGN, GPTS, text("b")), user("c")],
+            [user("a"), assistant(text("b")), user("c")],
+            [NOT_SIGNED],
+            id="thinking of others",
+        ),
+        pytest.param(
+            [
+                user("a"),
+                assistant(
+                    {**THOUGHT, "signature": f"messages:{SIGNATURE}"},
+                    {**THOUGHT, "thinking": ""},
+                    {**THOUGHT, "thinking": "Thinking..."},
+                    {"type": "thinking", "signature": SIGNATURE},
+                    REDACTED,
+                    {"type": "redacted_thinking", "data": "responses:x"},
+                    text("b"),
+                ),
+                user("c"),
+            ],
+            [user("a"), assistant(THOUGHT, REDACTED, text("b")), user("c")],
+            [],
+            id="thinking of its own",
+        ),
+        pytest.param(
+            [
+                user("a"),
+                assistant({"type": "server_tool_use"}, {"type": "mcp_tool_use"}, text("b")),
+                user(result(content=[text(""), {"type": "container_upload"}, text("c")])),
+            ],
+            [user("a"), assistant(text("b")), user(result(content=[text("c")]))],
+            [
+                "dropped container_upload blocks: Copilot does not take them",
+                "dropped mcp_tool_use blocks: Copilot does not take them",
+                "dropped server_tool_use blocks: Copilot does not take them",
+            ],
+            id="what server tools left",
+        ),
+        pytest.param(
+            [user("a"), SYSTEM, assistant("b"), user("c")],
+            [user("a"), SYSTEM, assistant("b"), user("c")],
+            [],
+            id="a system message that came later",
+        ),
+        pytest.param(
+            [user("a"), assistant("b"), SYSTEM],
+            [user("a"), assistant("b"), SYSTEM, CONTINUE],
+            [NUDGED],
+            id="a system message after the answer",
+        ),
+        pytest.param(
+            [user({"type": "document", "source": {"type": "text", "data": "x"}}, IMAGE)],
+            [user({"type": "document", "source": {"type": "text", "data": "x"}}, IMAGE)],
+            [],
+            id="documents and images",
+        ),
+        pytest.param(
+            [user({"type": "search_result", "content": [text("x")]}, {"type": "new_kind"})],
+            [user({"type": "search_result", "content": [text("x")]}, {"type": "new_kind"})],
+            [],
+            id="kinds that nobody knows yet",
+        ),
+    ],
+)
+def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) -> None:
+    """What Copilot refuses of a conversation is dropped, and the rest keeps its place."""
+    orphans = any("tool_result" in str(message) for message in messages)
+    judged = not orphans and "new_kind" not in str(messages)
+
+    body, said = prepared(request(*messages), judged=judged)
+
+    assert (expected, notes) == (body["messages"], said)
+
+
+@pytest.mark.parametrize("system", [None, "Be kind.", [text("Be kind.")]])
+def test_leading_system_messages_join_the_system_prompt(system: Any) -> None:
+    """Instructions at the very beginning are the system prompt, whichever field has them."""
+    leading = {"role": "system", "content": [text("Be brief.")]}
+
+    body, notes = prepared(request(SYSTEM, leading, user("Hi"), system=system))
+
+    kind = [text("Be kind.")] if system else []
+    assert [*kind, text("Now be brief."), text("Be brief.")] == body["system"]
+    assert ([user("Hi")], []) == (body["messages"], notes)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": {"type": "url", "url": "https://x/a.png"}},
+        {"type": "document", "source": {"type": "file", "file_id": "f"}},
+        result(content=[{"type": "image", "source": {"type": "url", "url": "https://x"}}]),
+    ],
+)
+def test_what_copilot_would_have_to_fetch_is_refused(block: Json) -> None:
+    """An image or document from elsewhere is refused by name, with what to do instead."""
+    with pytest.raises(RequestError) as caught:
+        prepare(request(user("Hi"), user(block)), SONNET, [])
+
+    inner = ".content[0]" if block["type"] == "tool_result" else ""
+    assert f"messages[1].content[0]{inner}.source" == caught.value.param
+    assert "Send its data itself: a source of type base64." == caught.value.hint
+
+
+@pytest.mark.parametrize("messages", [[user(" ")], [SYSTEM], [assistant(text(""))]])
+def test_a_conversation_of_nothing_is_refused(messages: list[Json]) -> None:
+    """When nothing is left to answer, the client is told, and Copilot is not asked."""
+    with pytest.raises(RequestError) as caught:
+        prepare(request(*messages), SONNET, [])
+
+    assert "messages" == caught.value.param
+
+
+CLEAR_TOOLS = {"type": "clear_tool_uses_20250919"}
+CLEAR_THINKING = {"type": "clear_thinking_20251015", "keep": "all"}
+THINKING = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "edits", "notes"),
+    [
+        ({"context_management": {"edits": [CLEAR_TOOLS]}}, [CLEAR_TOOLS], []),
+        ({"context_management": {"edits": [CLEAR_THINKING]}, **THINKING}, [CLEAR_THINKING], []),
+        (
+            {"context_management": {"edits": [CLEAR_THINKING, CLEAR_TOOLS]}},
+            [CLEAR_TOOLS],
+            ["dropped the context edit clear_thinking_20251015: there is no thinking to clear"],
+        ),
+        (
+            {"context_management": {"edits": [{"type": "compact_20260112"}, 3]}},
+            None,
+            [
+                "dropped the context edit compact_20260112: Copilot does not take it",
+                "dropped the context edit None: Copilot does not take it",
+            ],
+        ),
+        ({"context_management": "odd"}, None, []),
+    ],
+)
+def test_context_management(fields: Json, edits: list[Json] | None, notes: list[str]) -> None:
+    """The edits that Copilot knows pass, with their beta; the others are dropped with a word."""
+    body, said = prepared(request(**fields))
+
+    assert (edits, notes) == ((body.get("context_management") or {}).get("edits"), said)
+
+
+def test_counting_has_fields_of_its_own() -> None:
+    """A request for counting goes without what is only about the answer, and nothing is said."""
+    asked = request(system="Be brief.", stream=True, temperature=1, mystery=1, **THINKING)
+    notes: list[str] = []
+
+    body = prepare(asked, SONNET, notes, counting=True)
+
+    judge(body, counting=True)
+    assert {
+        "model": "claude-sonnet-4.5",
+        "messages": [user("Hi")],
+        "system": "Be brief.",
+        **THINKING,
+    } == body
+    assert ["dropped mystery: Copilot does not take it"] == notes
+
+
+def test_an_unknown_model_gets_what_every_claude_needs() -> None:
+    """Without the catalogue the name, the limit and thinking go on as the client said."""
+    thinking = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
+    asked = request(model="claude-new", max_tokens=10**6, **thinking)
+
+    assert (asked, []) == prepared(asked, None, judged=False)
+
+
+def test_an_alias_becomes_the_models_id() -> None:
+    """Copilot is asked for the model by its own id."""
+    assert "m" == prepared(request(), a_model("m"), judged=False)[0]["model"]
+
+
+@pytest.mark.parametrize("source", [{"type": "base64", "data": PIXEL}, "odd"])
+def test_sources_that_are_there_pass(source: Any) -> None:
+    """Documents that come with the request go to Copilot, which decides on them."""
+    block = {"type": "document", "source": source}
+
+    assert [user(block)] == prepared(request(user(block)))[0]["messages"]
+
+
+@pytest.mark.parametrize("model", [OPUS, ADAPTIVE, HAIKU])
+def test_other_models_take_plain_requests_too(model: Model) -> None:
+    """A plain request is right for every Claude."""
+    assert request(model=model.id) == prepared(request(), model)[0]

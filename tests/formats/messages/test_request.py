@@ -1,0 +1,149 @@
+"""A client's request: accepted or refused by name, who speaks last, and whether it shows images."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.messages.request import has_image, initiator, parse_request
+from tests.formats.messages.samples import (
+    IMAGE,
+    THOUGHT,
+    TOOL,
+    assistant,
+    recorded,
+    request,
+    result,
+    text,
+    use,
+    user,
+)
+
+RECORDED = ("simple", "streaming", "thinking", "tool-use", "tool-use-followup", "server-tool")
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_requests_pass(name: str) -> None:
+    """What clients really sent is a request, and nothing of it is lost."""
+    sent = recorded(f"{name}-request")
+
+    assert sent == parse_request(json.dumps(sent).encode())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [user({"type": "container_upload", "file_id": "x"})]},
+        {"messages": [user(text("Hi", citations=None, mystery=1)), assistant(THOUGHT)]},
+        {"messages": [{"role": "system", "content": "Be brief."}, user("Hi")]},
+        {"messages": [user({"type": "search_result", "source": "https://x", "content": []})]},
+        {"messages": [user(result(content=None)), user(result(content=[text("a"), IMAGE]))]},
+        {"tools": [{"type": "web_search_20250305", "name": "web_search"}, TOOL]},
+        {"tools": [{"type": "mcp_toolset", "mcp_server_name": "x"}]},
+        {"mystery": {"a": [1]}, "system": None, "stream": None, "tools": None},
+    ],
+)
+def test_the_unknown_passes(fields: dict[str, Any]) -> None:
+    """Blocks, tools and fields that nobody here knows survive as they came."""
+    sent = request(**fields) if "messages" not in fields else {**request(), **fields}
+
+    assert sent == parse_request(json.dumps(sent).encode())
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in request().items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("sent", "param", "code"),
+    [
+        (without("model"), "model", "missing_required_parameter"),
+        (without("messages"), "messages", "missing_required_parameter"),
+        (without("max_tokens"), "max_tokens", "missing_required_parameter"),
+        (request(model=""), "model", None),
+        ({**request(), "messages": []}, "messages", None),
+        (request(max_tokens=0), "max_tokens", None),
+        (request(max_tokens="9"), "max_tokens", "invalid_type"),
+        (request({"role": "tool", "content": "x"}), "messages[0].role", "invalid_value"),
+        (request({"role": "user", "content": 3}), "messages[0].content", "invalid_type"),
+        (request(user({"text": "x"})), "messages[0].content[0].type", None),
+        (request(user("Hi"), user({"type": "text"})), "messages[1].content[0].text", None),
+        (request(user({"type": "image"})), "messages[0].content[0].source", None),
+        (request(assistant({"type": "tool_use"})), "messages[0].content[0].id", None),
+        (request(user({"type": "tool_result"})), "messages[0].content[0].tool_use_id", None),
+        (request(user(result(content=3))), "messages[0].content[0].content", "invalid_type"),
+        (
+            request(user(result(content=[{"type": "text"}]))),
+            "messages[0].content[0].content[0].text",
+            "missing_required_parameter",
+        ),
+        (request(tools=[{"input_schema": {}}]), "tools[0].name", "missing_required_parameter"),
+        (request(tools=[TOOL] * 129), "tools", "array_above_max_length"),
+    ],
+)
+def test_mistakes_are_named(sent: Any, param: str, code: str | None) -> None:
+    """A request that no upstream could answer is refused with the field that is wrong."""
+    with pytest.raises(RequestError) as caught:
+        parse_request(json.dumps(sent).encode())
+
+    assert 400 == caught.value.status
+    assert param == caught.value.param
+    assert code in (None, caught.value.code)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'{"a":' + b"[" * 5000])
+def test_what_is_no_object_is_refused(body: bytes) -> None:
+    """Anything but a JSON object is the client's mistake."""
+    with pytest.raises(RequestError):
+        parse_request(body)
+
+
+def test_counting_needs_no_limit() -> None:
+    """A request for counting tokens has no max_tokens."""
+    sent = without("max_tokens")
+
+    assert sent == parse_request(json.dumps(sent).encode(), counting=True)
+
+
+SYSTEM = {"role": "system", "content": "Now be brief."}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([user("Hi")], "user"),
+        ([user(text("Hi"))], "user"),
+        ([user(IMAGE)], "user"),
+        ([user("Hi"), assistant(use()), user(result())], "agent"),
+        ([user("Hi"), assistant(use()), user(result(), result("b"))], "agent"),
+        ([user("Hi"), assistant(use()), user(result(), text("and now?"))], "user"),
+        ([user("Hi"), assistant("Hel")], "agent"),
+        ([user("Hi"), assistant(use()), user(result()), user("Stop")], "user"),
+        ([user("Hi"), SYSTEM], "user"),
+        ([user("Hi"), assistant(use()), user(result()), SYSTEM], "agent"),
+        ([SYSTEM], "agent"),
+    ],
+)
+def test_the_initiator_is_who_spoke_last(messages: list[Any], expected: str) -> None:
+    """A person's words last make it the person's request; results of tools or an answer do not."""
+    assert expected == initiator(request(*messages))
+
+
+DOCUMENT = {"type": "document", "source": {"type": "content", "content": [IMAGE]}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([user("image")], False),
+        ([user(text("image"), use(input={"type": "image"}))], False),
+        ([user({"type": "document", "source": {"type": "text", "data": "image"}})], False),
+        ([user(IMAGE), assistant("I see"), user("Thanks")], True),
+        ([user("Hi"), assistant(use()), user(result(content=[text("x"), IMAGE]))], True),
+        ([user(DOCUMENT)], True),
+    ],
+)
+def test_images_are_found_wherever_they_are(messages: list[Any], expected: bool) -> None:
+    """Any image of the conversation counts, also an old one and one in a tool's result."""
+    assert expected is has_image(request(*messages))

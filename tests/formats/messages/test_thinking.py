@@ -1,0 +1,256 @@
+"""Thinking, effort and sampling fit the model, whatever the client asks for."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.messages.native import prepare
+from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.thinking import nearest_effort
+from tests.formats.messages.samples import (
+    THOUGHT,
+    TOOL,
+    assistant,
+    judge,
+    request,
+    result,
+    simulated,
+    use,
+    user,
+)
+from tests.formats.requests import a_model
+
+BUDGETED = simulated("claude-sonnet-4.5")
+BOTH = simulated("claude-sonnet-4.6")
+ADAPTIVE = simulated("claude-opus-4.7")
+NONE = a_model("claude-sonnet-4.5", "Anthropic")
+TO_BUDGET = "changed thinking: the model takes a budget, not adaptive"
+TO_ADAPTIVE = "changed thinking: the model takes adaptive, not a budget"
+
+
+def enabled(budget: int | None) -> Json:
+    return {"type": "enabled", "budget_tokens": budget}
+
+
+def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
+    """What becomes of the fields that these tests are about, and the notes."""
+    notes: list[str] = []
+    messages = fields.pop("messages", [user("Hi")])
+    body = prepare(request(*messages, **fields), model, notes)
+    judge(body)
+    about = ("thinking", "output_config", "temperature", "top_p", "top_k")
+    return {name: body[name] for name in about if name in body}, notes
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "expected", "notes"),
+    [
+        pytest.param(
+            BUDGETED, {"thinking": enabled(2000)}, {"thinking": enabled(2000)}, [], id="fits"
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": enabled(100)},
+            {"thinking": enabled(1024)},
+            ["changed thinking.budget_tokens: 100 to 1024"],
+            id="less than Claude takes",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": enabled(9000)},
+            {"thinking": enabled(4095)},
+            ["changed thinking.budget_tokens: 9000 to 4095"],
+            id="more than the answer may have",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": enabled(50000), "max_tokens": 32000, "stream": True},
+            {"thinking": enabled(31999)},
+            ["changed thinking.budget_tokens: 50000 to 31999"],
+            id="more than the model takes",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": {"type": "enabled"}},
+            {"thinking": enabled(4095)},
+            ["changed thinking.budget_tokens: 8192 to 4095"],
+            id="no budget",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": enabled(1024), "max_tokens": 1024},
+            {},
+            ["dropped thinking: max_tokens of 1024 leaves no room for it"],
+            id="no room",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": {"type": "adaptive"}, "max_tokens": 1000},
+            {},
+            ["dropped thinking: max_tokens of 1000 leaves no room for it"],
+            id="no room for a budget instead of adaptive",
+        ),
+        pytest.param(
+            ADAPTIVE,
+            {"thinking": {"type": "adaptive"}, "max_tokens": 1000},
+            {"thinking": {"type": "adaptive"}},
+            [],
+            id="adaptive needs no room",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": {"type": "adaptive"}, "max_tokens": 16000},
+            {"thinking": enabled(15999)},
+            [TO_BUDGET, "changed thinking.budget_tokens: 16384 to 15999"],
+            id="adaptive for a model that is not",
+        ),
+        pytest.param(
+            BUDGETED,
+            {
+                "thinking": {"type": "adaptive"},
+                "output_config": {"effort": "low"},
+                "max_tokens": 16000,
+            },
+            {"thinking": enabled(4096)},
+            [TO_BUDGET, "dropped output_config.effort: the model has no levels of it"],
+            id="adaptive with an effort for a model that is not",
+        ),
+        pytest.param(
+            BOTH, {"thinking": enabled(2000)}, {"thinking": enabled(2000)}, [], id="takes both"
+        ),
+        pytest.param(
+            ADAPTIVE,
+            {"thinking": enabled(16000)},
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+            [TO_ADAPTIVE],
+            id="a budget for a model that chooses itself",
+        ),
+        pytest.param(
+            ADAPTIVE,
+            {"thinking": enabled(16000), "output_config": {"effort": "low"}},
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+            [TO_ADAPTIVE],
+            id="the client's effort wins",
+        ),
+        pytest.param(
+            ADAPTIVE,
+            {"thinking": {"type": "enabled"}},
+            {"thinking": {"type": "adaptive"}},
+            [TO_ADAPTIVE],
+            id="no budget for a model that chooses itself",
+        ),
+        pytest.param(
+            NONE,
+            {"thinking": enabled(2000)},
+            {},
+            ["dropped thinking: the model does not have it"],
+            id="a model without",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": {"type": "disabled"}, "temperature": 0.1},
+            {"thinking": {"type": "disabled"}, "temperature": 0.1},
+            [],
+            id="switched off",
+        ),
+        pytest.param(
+            BUDGETED,
+            {
+                "thinking": enabled(2000),
+                "tools": [TOOL],
+                "tool_choice": {"type": "tool", "name": "f"},
+            },
+            {},
+            ["dropped thinking: Claude does not think when tool_choice forces a tool"],
+            id="a forced tool",
+        ),
+        pytest.param(
+            BOTH,
+            {
+                "thinking": {"type": "adaptive"},
+                "tools": [TOOL],
+                "tool_choice": {"type": "auto"},
+                "output_config": {"effort": "max"},
+            },
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+            ["changed output_config.effort: max to high"],
+            id="an effort beyond the model's",
+        ),
+        pytest.param(
+            BUDGETED,
+            {"thinking": enabled(2000), "temperature": 0.5, "top_k": 4, "top_p": 0.5},
+            {"thinking": enabled(2000)},
+            [
+                "dropped temperature: Claude does not take it while it thinks",
+                "dropped top_k: Claude does not take it while it thinks",
+                "dropped top_p: Claude does not take less than 0.95 while it thinks",
+            ],
+            id="sampling while it thinks",
+        ),
+        pytest.param(
+            ADAPTIVE,
+            {"temperature": 0.5, "top_k": 4, "top_p": 0.99},
+            {},
+            [
+                "dropped temperature: the model takes only its default",
+                "dropped top_p: the model takes only its default",
+                "dropped top_k: the model takes only its default",
+            ],
+            id="sampling of a model that has its own",
+        ),
+    ],
+)
+def test_thinking_fits_the_model(
+    model: Model, fields: Json, expected: Json, notes: list[str]
+) -> None:
+    """What the model refuses is changed to the nearest that it takes, and that is said."""
+    assert (expected, notes) == settled(model, dict(fields))
+
+
+DROPPED = ["dropped thinking: the turn under way began without it"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "notes"),
+    [
+        ([user("Hi"), assistant(use()), user(result())], DROPPED),
+        ([user("Hi"), assistant(THOUGHT, use()), user(result())], []),
+        ([user("Hi"), assistant("Hello"), user("And?")], []),
+        ([user("Hi"), assistant("Hello"), user({"type": "text", "text": "And?"})], []),
+    ],
+)
+def test_thinking_does_not_begin_in_the_middle_of_a_turn(
+    messages: list[Json], notes: list[str]
+) -> None:
+    """Results for an answer that had no thinking go on without it, as Claude demands."""
+    expected: Any = {} if notes else {"thinking": enabled(2000)}
+
+    assert (expected, notes) == settled(BUDGETED, {"thinking": enabled(2000), "messages": messages})
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[user(result())], [user("Hi"), user(result())], [assistant("Hi"), user(result())]],
+)
+def test_orphaned_results_are_left_to_copilot(messages: list[Json]) -> None:
+    """A conversation that is broken already is not judged for its thinking."""
+    notes: list[str] = []
+
+    assert "thinking" in prepare(request(*messages, thinking=enabled(2000)), BUDGETED, notes)
+
+
+@pytest.mark.parametrize(
+    ("effort", "offered", "expected"),
+    [
+        ("high", (), None),
+        ("high", ("low", "high"), "high"),
+        ("max", ("low", "high"), "high"),
+        ("minimal", ("low", "high"), "low"),
+        ("odd", ("low",), "odd"),
+        ("high", ("odd",), "high"),
+    ],
+)
+def test_the_nearest_effort(effort: str, offered: tuple[str, ...], expected: str | None) -> None:
+    """An effort that is not offered becomes the nearest; an unknown word is left to upstream."""
+    assert expected == nearest_effort(effort, offered)

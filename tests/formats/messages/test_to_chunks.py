@@ -1,0 +1,367 @@
+"""The answer of a model that speaks Messages, as chunks for clients of chat completions."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import Broken, Refused
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from tests.formats.answers import MODEL, NOW, check_stream, deltas_of
+from tests.formats.messages.samples import SIGNATURE, recorded, text, use
+from tests.formats.openai_schemas import check_completion
+
+RECORDED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "recordings" / "streaming-events.jsonl")
+    .read_text()
+    .splitlines()
+]
+START: Json = {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 9}}}
+STOP: Json = {"type": "message_stop"}
+
+
+def begin(index: int, block: Json) -> Json:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def add(index: int, **delta: Any) -> Json:
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+def says(index: int, words: str) -> Json:
+    return add(index, type="text_delta", text=words)
+
+
+def thinks(index: int, words: str) -> Json:
+    return add(index, type="thinking_delta", thinking=words)
+
+
+def signs(index: int, signature: str = SIGNATURE) -> Json:
+    return add(index, type="signature_delta", signature=signature)
+
+
+def puts(index: int, json_text: str) -> Json:
+    return add(index, type="input_json_delta", partial_json=json_text)
+
+
+def end(index: int) -> Json:
+    return {"type": "content_block_stop", "index": index}
+
+
+def finish(reason: str | None = "end_turn", **more: Any) -> Json:
+    return {"type": "message_delta", "delta": {"stop_reason": reason}, **more}
+
+
+def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Json]:
+    """The chunks, checked against OpenAI's rules for streams."""
+    stream = MessagesStream(MODEL, include_usage=include_usage, now=NOW)
+    chunks = [chunk for data in events for chunk in stream.feed(data)]
+    chunks += stream.close()
+    check_stream(chunks, include_usage=include_usage)
+    return chunks
+
+
+def answer(events: Iterable[Any]) -> Json:
+    """The one completion that the events make, checked against OpenAI's schema."""
+    completion = fold(translated(events))
+    check_completion(completion)
+    return completion
+
+
+def said(events: Iterable[Any]) -> Json:
+    """The message of the answer without null fields, calls shortened, and the finish reason."""
+    choice = answer(events)["choices"][0]
+    message = {name: v for name, v in choice["message"].items() if v is not None}
+    del message["role"]
+    if calls := message.pop("tool_calls", None):
+        message["calls"] = [
+            (c["id"], c["function"]["name"], c["function"]["arguments"]) for c in calls
+        ]
+    return {**message, "finish": choice["finish_reason"]}
+
+
+def test_the_recorded_stream() -> None:
+    """A stream becomes chunks, one for one, with the id of the message and the model asked for."""
+    chunks = translated(RECORDED)
+
+    assert [
+        {"role": "assistant", "content": ""},
+        {"content": "Hello from stream."},
+        {},
+    ] == deltas_of(chunks)
+    assert {("msg_stream", MODEL, NOW)} == {(c["id"], c["model"], c["created"]) for c in chunks}
+    assert (14, 5) == (
+        chunks[-1]["usage"]["prompt_tokens"],
+        chunks[-1]["usage"]["completion_tokens"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("simple", {"content": "Hello there friend.", "finish": "stop"}),
+        (
+            "tool-use",
+            {
+                "content": "I'll check the current weather in Tokyo for you.",
+                "calls": [
+                    ("toolu_bdrk_015V18wN95yDNKVKs8yXLUdD", "get_weather", '{"location":"Tokyo"}')
+                ],
+                "finish": "tool_calls",
+            },
+        ),
+        (
+            "thinking",
+            {
+                "reasoning_content": "Need a concise answer.",
+                "reasoning_opaque": "messages:mock-signature",
+                "content": "Done.",
+                "finish": "stop",
+            },
+        ),
+        ("server-tool", {"content": "Found a result.", "finish": "stop"}),
+    ],
+)
+def test_recorded_answers(name: str, expected: Json) -> None:
+    """A whole message is a stream of one event; what only servers use is left out."""
+    assert expected == said([recorded(f"{name}-response")])
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("pause_turn", "stop"),
+        ("tool_use", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("refusal", "content_filter"),
+        ("brand_new", "stop"),
+    ],
+)
+def test_stop_reasons(reason: str, expected: str) -> None:
+    """Each of Claude's reasons is one of OpenAI's; a call that never came is none."""
+    assert {"content": "a", "finish": expected} == said(
+        [START, begin(0, text("")), says(0, "a"), end(0), finish(reason), STOP]
+    )
+
+
+CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(1)]
+
+
+@pytest.mark.parametrize(
+    ("events", "calls", "reason"),
+    [
+        pytest.param(CALLED, [("t1", "f", '{"a":1}')], "tool_calls", id="in pieces"),
+        pytest.param(
+            [START, begin(1, use("t1")), end(1)], [("t1", "f", "{}")], "tool_calls", id="none"
+        ),
+        pytest.param(
+            [START, begin(1, use("t1")), puts(1, ""), end(1)],
+            [("t1", "f", "{}")],
+            "tool_calls",
+            id="an empty piece",
+        ),
+        pytest.param(
+            [START, begin(1, use("t1", input={"a": 1})), end(1)],
+            [("t1", "f", '{"a":1}')],
+            "tool_calls",
+            id="with the beginning",
+        ),
+        pytest.param(
+            [START, begin(1, use("t1", input={"a": 1}))],
+            [("t1", "f", '{"a":1}')],
+            "tool_calls",
+            id="with a beginning that has no end",
+        ),
+        pytest.param(
+            [START, begin(1, use("t1", input={"a": 1})), puts(1, '{"b":2}'), end(1)],
+            [("t1", "f", '{"b":2}')],
+            "tool_calls",
+            id="with the beginning and again",
+        ),
+        pytest.param(
+            [*CALLED, begin(2, use("t2", "g")), end(2), begin(3, use("t3")), puts(3, "[]"), end(3)],
+            [("t1", "f", '{"a":1}'), ("t2", "g", "{}"), ("t3", "f", "[]")],
+            "tool_calls",
+            id="several",
+        ),
+        pytest.param(
+            [START, begin(1, use("t1")), puts(7, "x"), begin(1, use("t2")), puts(1, "{ }")],
+            [("t1", "f", "{}"), ("t2", "f", "{ }")],
+            "tool_calls",
+            id="pieces of no call, and an index used twice",
+        ),
+    ],
+)
+@pytest.mark.parametrize("stop", ["tool_use", "end_turn", "max_tokens"])
+def test_calls(events: list[Json], calls: list[Any], reason: str, stop: str) -> None:
+    """Calls are numbered and complete, and finish as calls whatever reason Claude gave."""
+    if stop == "max_tokens" and "{}" == calls[-1][2]:
+        reason, calls = "length", [*calls[:-1], (*calls[-1][:2], "")]
+
+    assert {"calls": calls, "finish": reason} == said([*events, finish(stop), STOP])
+
+
+def test_a_call_that_was_cut_is_no_call_to_carry_out() -> None:
+    """An answer that reached its limit in the middle of a call says so."""
+    events = [START, begin(0, use("t1")), puts(0, '{"a'), end(0), finish("max_tokens"), STOP]
+
+    assert {"calls": [("t1", "f", '{"a')], "finish": "length"} == said(events)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param(
+            [
+                begin(0, {"type": "thinking", "thinking": "H", "signature": ""}),
+                thinks(0, "m."),
+                signs(0, "EqQB"),
+                signs(0, "abc="),
+                end(0),
+            ],
+            {"reasoning_content": "Hm.", "reasoning_opaque": "messages:EqQBabc="},
+            id="one",
+        ),
+        pytest.param(
+            [begin(0, {"type": "thinking"}), thinks(0, "Hm."), signs(3), end(0)],
+            {"reasoning_content": "Hm."},
+            id="not signed",
+        ),
+        pytest.param(
+            [begin(0, {"type": "thinking", "thinking": "", "signature": "aa"}), signs(0, None)],  # type: ignore[arg-type]
+            {"reasoning_opaque": "messages:aa"},
+            id="signed alone",
+        ),
+        pytest.param(
+            [
+                begin(0, {"type": "thinking"}),
+                thinks(0, "Hm."),
+                signs(0, "aa"),
+                end(0),
+                begin(1, {"type": "redacted_thinking", "data": "cc"}),
+                end(1),
+                begin(2, {"type": "redacted_thinking"}),
+                end(2),
+                begin(3, {"type": "thinking"}),
+                thinks(3, "So."),
+                signs(3, "bb"),
+            ],
+            {
+                "reasoning_content": "Hm.\n\n\n\nSo.",
+                "reasoning_opaque": "messages:aa 5:!cc 7:bb",
+            },
+            id="several",
+        ),
+    ],
+)
+def test_thinking(events: list[Json], expected: Json) -> None:
+    """Thinking is shown as reasoning, and its signatures are sealed for the way back."""
+    rest = [begin(9, text("")), says(9, "a"), end(9), finish(), STOP]
+
+    assert {"content": "a", "finish": "stop", **expected} == said([START, *events, *rest])
+
+
+def test_usage_and_the_bill_come_last() -> None:
+    """Counts are OpenAI's, with the cache's part in the prompt, and the bill goes along."""
+    usage = {"cache_read_input_tokens": 400, "cache_creation_input_tokens": 20, "output_tokens": 5}
+    bill = {"total_nano_aiu": 8100000}
+    chunks = translated([START, finish(usage=usage, copilot_usage=bill), STOP])
+
+    assert bill == chunks[-1]["copilot_usage"]
+    assert (429, 5, 434, 400, 20) == (
+        chunks[-1]["usage"]["prompt_tokens"],
+        chunks[-1]["usage"]["completion_tokens"],
+        chunks[-1]["usage"]["total_tokens"],
+        chunks[-1]["usage"]["prompt_tokens_details"]["cached_tokens"],
+        chunks[-1]["usage"]["prompt_tokens_details"]["cache_creation_input_tokens"],
+    )
+
+
+def test_usage_is_told_only_to_who_asks() -> None:
+    """Without include_usage no chunk is without a choice."""
+    chunks = translated(RECORDED, include_usage=False)
+
+    assert all(chunk["choices"] and "usage" not in chunk for chunk in chunks)
+
+
+def test_counts_are_known_before_the_end() -> None:
+    """Whoever keeps count learns the prompt's size from an answer that breaks off, too."""
+    stream = MessagesStream(MODEL)
+    stream.feed(START)
+
+    assert (9, False) == ((stream.usage or {})["prompt_tokens"], stream.is_finished)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [begin(0, text("a")), finish()],
+        [says(0, "a"), finish()],
+        [{"type": "ping"}, START, START, says(0, "a"), finish(), finish(None), {"type": "new"}],
+        [START, begin("0", text("")), add(0, type="new"), says(None, "a"), finish()],  # type: ignore[arg-type]
+        [{"type": "message_start", "message": 3}, says(0, "a"), {**finish(), "usage": 3}],
+        [START, begin(0, text("a")), says(0, 3), thinks(0, None), puts(0, None), finish()],  # type: ignore[arg-type]
+    ],
+)
+def test_odd_streams_are_read_all_the_same(events: list[Json]) -> None:
+    """Events that are missing, repeated, unknown or of odd types do not lose the words."""
+    assert {"content": "a", "finish": "stop"} == said(events)
+
+
+def test_an_end_without_the_last_event_is_an_end() -> None:
+    """Nothing is lost when the stream ends after the model has said that it is done."""
+    stream = MessagesStream(MODEL)
+    for event in RECORDED[:-1]:
+        stream.feed(event)
+
+    assert stream.is_finished
+    assert "stop" == stream.close()[-1]["choices"][0]["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        ([], "Copilot sent an empty answer."),
+        ([{"type": "ping"}, STOP], "Copilot sent an empty answer."),
+        (RECORDED[:3], "Copilot's answer broke off before it was complete."),
+        ([START, STOP], "Copilot's answer broke off before it was complete."),
+        ([b"odd"], "Copilot sent an event that is not a JSON object."),
+    ],
+)
+def test_what_is_no_answer_is_broken(events: list[Any], message: str) -> None:
+    """An answer that is empty or cut never looks like one that is complete."""
+    with pytest.raises(Broken) as caught:
+        translated(events)
+
+    assert message == caught.value.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+        {"error": {"message": "Overloaded", "code": "model_overloaded"}},
+    ],
+)
+def test_an_error_in_the_stream_is_raised(error: Json) -> None:
+    """An error of either shape ends the answer as a failure."""
+    with pytest.raises(Refused) as caught:
+        translated([START, error])
+
+    assert "Overloaded" == caught.value.message
+
+
+def test_a_model_that_is_stuck_is_stopped() -> None:
+    """Endless blank lines in a tool's input end the answer: the person pays for each."""
+    with pytest.raises(Broken) as caught:
+        translated([START, begin(0, use()), puts(0, "{" + "\n\t\r" * 7)])
+
+    assert "runaway_whitespace" == caught.value.code

@@ -1,0 +1,212 @@
+"""Short ways to write Copilot's Responses events, and readers that are as strict as clients are."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, get_args
+
+from openai import omit
+from openai._models import construct_type
+from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import Field, TypeAdapter
+
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.responses.from_chunks import ResponsesWriter
+from copilot_proxy.formats.responses.native import NativeStream
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from tests.formats.answers import MODEL, NOW, check_stream
+
+USAGE = {
+    "input_tokens": 812,
+    "input_tokens_details": {"cached_tokens": 512, "cache_write_tokens": 0},
+    "output_tokens": 40,
+    "output_tokens_details": {"reasoning_tokens": 12},
+    "total_tokens": 852,
+}
+COSTS = {"total_nano_aiu": 37500000, "token_details": []}
+PICTURE = "data:image/png;base64,AAAA"
+
+_EVENT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[get_args(ResponseStreamEvent)[0], Field(discriminator="type")]
+)
+"""Strict, where the SDK itself takes whatever comes."""
+
+
+def request(given: Any = "Hi", **fields: Any) -> Json:
+    """A client's request."""
+    return {"model": MODEL, "input": given, **fields}
+
+
+class Upstream:
+    """Writes one answer as Copilot does: everything has another id each time it is named."""
+
+    def __init__(self) -> None:
+        self._ids = 0
+
+    def id(self) -> str:
+        self._ids += 1
+        return f"{self._ids:03}" + "x" * 200 + "=="
+
+    def begin(self) -> list[Json]:
+        """The two events that begin an answer."""
+        response = {"object": "response", "status": "in_progress", "model": "theirs", "output": []}
+        return [
+            {"type": kind, "response": {"id": self.id(), **response}}
+            for kind in ("response.created", "response.in_progress")
+        ]
+
+    def text(self, index: int, *pieces: str, kind: str = "output_text", **more: Any) -> list[Json]:
+        """A message with one part."""
+        field = "text" if kind == "output_text" else "refusal"
+        extra: Json = {"annotations": []} if kind == "output_text" else {}
+        at: Json = {"output_index": index, "content_index": 0}
+        whole = "".join(pieces)
+        item = {"type": "message", "role": "assistant"}
+        part = {"type": kind, field: whole, **extra}
+        return [
+            self.added(index, {**item, "status": "in_progress", "content": []}),
+            self._of("response.content_part.added", **at, part={"type": kind, field: "", **extra}),
+            *(self._of(f"response.{kind}.delta", **at, delta=piece) for piece in pieces),
+            self._of(f"response.{kind}.done", **at, **{field: whole}),
+            self._of("response.content_part.done", **at, part=part),
+            self.done(index, {**item, "status": "completed", "content": [part], **more}),
+        ]
+
+    def reasoning(self, index: int, *parts: str, encrypted: str | None = None) -> list[Json]:
+        """A reasoning item whose summary has these parts."""
+        events = [self.added(index, {"type": "reasoning", "summary": []})]
+        base = "response.reasoning_summary"
+        for number, text in enumerate(parts):
+            at: Json = {"output_index": index, "summary_index": number}
+            part = {"type": "summary_text", "text": text}
+            events += [
+                self._of(f"{base}_part.added", **at, part={**part, "text": ""}),
+                *(self._of(f"{base}_text.delta", **at, delta=half) for half in _halves(text)),
+                self._of(f"{base}_text.done", **at, text=text),
+                self._of(f"{base}_part.done", **at, part=part),
+            ]
+        return [*events, self.thought(index, *parts, encrypted=encrypted)]
+
+    def thought(self, index: int, *parts: str, encrypted: str | None = None) -> Json:
+        """The last event of a reasoning item."""
+        item: Json = {"type": "reasoning"}
+        item["summary"] = [{"type": "summary_text", "text": text} for text in parts]
+        if encrypted is not None:
+            item["encrypted_content"] = encrypted
+        return self.done(index, item)
+
+    def call(
+        self, index: int, name: str, *pieces: str, call_id: str = "call_1", end: str | None = None
+    ) -> list[Json]:
+        """A function call; `end` is what its last events say of the arguments, if not the same."""
+        whole = "".join(pieces) if end is None else end
+        item: Json = {"type": "function_call", "call_id": call_id, "name": name}
+        kind, at = "response.function_call_arguments", {"output_index": index}
+        return [
+            self.added(index, {**item, "arguments": "", "status": "in_progress"}),
+            *(self._of(f"{kind}.delta", **at, delta=piece) for piece in pieces),
+            self._of(f"{kind}.done", **at, arguments=whole, name=name),
+            self.done(index, {**item, "arguments": whole, "status": "completed"}),
+        ]
+
+    def added(self, index: int, item: Json) -> Json:
+        return self._item("response.output_item.added", index, item)
+
+    def done(self, index: int, item: Json) -> Json:
+        return self._item("response.output_item.done", index, item)
+
+    def end(self, events: Iterable[Json], kind: str = "completed", **fields: Any) -> Json:
+        """The last event, which repeats the items of `events`."""
+        output = [
+            {**event["item"], "id": self.id()}
+            for event in events
+            if event["type"] == "response.output_item.done"
+        ]
+        response = {"id": self.id(), "object": "response", "status": kind, "output": output}
+        whole = {**response, "output_text": None, "usage": USAGE, "model": "theirs", **fields}
+        return {"type": f"response.{kind}", "response": whole, "copilot_usage": COSTS}
+
+    def whole(self, events: list[Json]) -> list[Json]:
+        """These items as a complete stream, numbered as upstream does."""
+        stream = [*self.begin(), *events, self.end(events)]
+        return [{**event, "sequence_number": i} for i, event in enumerate(stream)]
+
+    def _item(self, kind: str, index: int, item: Json) -> Json:
+        return {"type": kind, "output_index": index, "item": {"id": self.id(), **item}}
+
+    def _of(self, kind: str, **fields: Any) -> Json:
+        return {"type": kind, "item_id": self.id(), **fields}
+
+
+def _halves(text: str) -> tuple[str, str]:
+    middle = len(text) // 2
+    return text[:middle], text[middle:]
+
+
+def read_strictly(events: list[Json], tools: Any = omit) -> Response:
+    """The response that OpenAI's own SDK makes of a finished stream, after checking every event."""
+    assert list(range(len(events))) == [event["sequence_number"] for event in events]
+    state: Any = ResponseStreamState(input_tools=tools, text_format=omit)
+    last: Any = None
+    for event in events:
+        check_event(event)
+        for read in state.handle_event(construct_type(type_=ResponseStreamEvent, value=event)):
+            last = read
+    _check_ids(events)
+    response: Response = last.response
+    return response
+
+
+def check_event(event: Json) -> None:
+    """Raises unless the SDK's own type takes the event as it is."""
+    _EVENT.validate_python(event)
+
+
+def _check_ids(events: list[Json]) -> None:
+    """Every item has one id in all its events, short and unlike any other's."""
+    ids: dict[int, set[str]] = {}
+    responses = set()
+    for event in events:
+        if "output_index" in event:
+            seen = ids.setdefault(event["output_index"], set())
+            seen.add(event["item_id"] if "item_id" in event else event["item"]["id"])
+        if "response" in event:
+            responses.add(event["response"]["id"])
+    assert all(1 == len(seen) for seen in ids.values())
+    flat = [id for seen in ids.values() for id in seen]
+    assert len(flat) == len(set(flat))
+    assert all(len(id) <= 64 for id in (*flat, *responses))
+    assert 1 == len(responses)
+    if events[-1]["type"] in ("response.completed", "response.incomplete"):
+        final = [item["id"] for item in events[-1]["response"]["output"]]
+        assert [id for _, seen in sorted(ids.items()) for id in seen] == final
+
+
+def repair(events: Iterable[Any], asked: Json | None = None) -> list[Json]:
+    """Upstream's events as a client of the Responses API gets them."""
+    stream = NativeStream(asked or request(), now=NOW)
+    out = [event for data in events for event in stream.feed(data)]
+    return out + stream.close()
+
+
+def chunks_of(events: Iterable[Any]) -> list[Json]:
+    """Upstream's events as the hub's chunks, checked against the rules for streams."""
+    stream = ResponsesStream(MODEL, include_usage=True, now=NOW)
+    chunks = [chunk for data in events for chunk in stream.feed(data)]
+    chunks += stream.close()
+    check_stream(chunks, include_usage=True)
+    return chunks
+
+
+def message_of(events: Iterable[Any]) -> Json:
+    """The hub's message of upstream's events, without its fields that are null."""
+    message = fold(chunks_of(events))["choices"][0]["message"]
+    return {name: value for name, value in message.items() if value is not None}
+
+
+def write(chunks: Iterable[Json], asked: Json | None = None) -> tuple[list[Json], Json]:
+    """The hub's chunks as Responses events, and the whole response."""
+    writer = ResponsesWriter(asked or request(), MODEL, now=NOW)
+    events = [event for chunk in chunks for event in writer.feed(chunk)]
+    events += writer.close()
+    return events, writer.response

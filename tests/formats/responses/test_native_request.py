@@ -1,0 +1,309 @@
+"""What Copilot gets of a client's request for a model that speaks Responses itself."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.responses.native import ENCRYPTED, prepare
+from copilot_proxy.formats.responses.schema import Json
+from tests.formats.responses.answers import request
+from tests.formats.responses.models import GPT, PLAIN
+
+BASE = {"store": False, "include": [ENCRYPTED]}
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+NAMED = {"type": "function", "name": "g"}
+USER = {"type": "message", "role": "user", "content": "Hi"}
+
+
+def prepared(model: Model | None = GPT, given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
+    """What is left of the request, without the fields that are always there; and the notes."""
+    notes: list[str] = []
+    asked = request(given, **fields)
+    before = repr(asked)
+    body = prepare(asked, model, notes)
+    assert before == repr(asked), "the client's request was changed"
+    assert BASE == {name: body.pop(name) for name in BASE}
+    assert (model.id if model else asked["model"]) == body.pop("model")
+    return body, notes
+
+
+def test_what_copilot_takes_passes_untouched() -> None:
+    """A request that Copilot would take is the request that it gets."""
+    fields: Json = {
+        "instructions": "Be brief.",
+        "stream": True,
+        "tools": [{**FUNCTION, "strict": True, "description": "F."}],
+        "tool_choice": {"type": "function", "name": "f"},
+        "parallel_tool_calls": False,
+        "max_output_tokens": 16,
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "text": {"format": {"type": "text"}, "verbosity": "low"},
+        "truncation": "auto",
+        "prompt_cache_key": "k",
+        "user": "u",
+        "context_management": [{"type": "compaction", "compact_threshold": 9}],
+    }
+
+    assert ({"input": "Hi", **fields}, []) == prepared(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "left", "notes"),
+    [
+        ({"service_tier": "flex"}, {}, ["dropped service_tier: Copilot refuses it"]),
+        ({"service_tier": "auto"}, {}, []),
+        ({"store": True}, {}, ["dropped store: Copilot stores nothing"]),
+        ({"store": False, "background": False, "metadata": {}}, {}, []),
+        (
+            {"metadata": {"a": "b"}},
+            {},
+            ["dropped metadata: Copilot stores nothing; the answer repeats it"],
+        ),
+        ({"safety_identifier": "x"}, {}, ["dropped safety_identifier: Copilot refuses it"]),
+        ({"client_metadata": {}}, {}, ["dropped client_metadata: Copilot does not take it"]),
+        ({"temperature": None, "made_up": None}, {}, []),
+        ({"stream_options": {"include_obfuscation": False}}, {}, []),
+        ({"stream": False}, {"stream": False}, []),
+        (
+            {"max_output_tokens": 5},
+            {"max_output_tokens": 16},
+            ["changed max_output_tokens: 5 to 16, the least there is"],
+        ),
+        (
+            {"include": [ENCRYPTED, "message.output_text.logprobs"]},
+            {},
+            ["dropped include message.output_text.logprobs: Copilot does not have it"],
+        ),
+        (
+            {"temperature": 0.5, "top_p": 1},
+            {},
+            ["dropped temperature: the model takes only its default"],
+        ),
+        (
+            {"reasoning": {"effort": "max", "summary": None}},
+            {"reasoning": {"effort": "high"}},
+            ["changed reasoning.effort: max to high"],
+        ),
+        ({"reasoning": {"effort": "made_up"}}, {"reasoning": {"effort": "made_up"}}, []),
+        ({"reasoning": {"effort": None}}, {}, []),
+        ({"parallel_tool_calls": True}, {}, []),
+        ({"tools": [], "tool_choice": "auto"}, {}, []),
+    ],
+)
+def test_fields_that_would_be_refused_are_dropped(
+    fields: Json, left: Json, notes: list[str]
+) -> None:
+    """What Copilot refuses does not reach it, and the client is told what it lost."""
+    assert ({"input": "Hi", **left}, notes) == prepared(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "left", "notes"),
+    [
+        ({"temperature": 0.5, "top_p": 0.1}, {"temperature": 0.5, "top_p": 0.1}, []),
+        ({"stream": True}, {"stream": False}, []),
+        (
+            {"reasoning": {"effort": "low"}},
+            {},
+            ["dropped reasoning.effort: the model has no levels of it"],
+        ),
+        (
+            {"tools": [FUNCTION], "parallel_tool_calls": True},
+            {"tools": [FUNCTION]},
+            ["dropped parallel_tool_calls: the model does not have it"],
+        ),
+    ],
+)
+def test_a_model_gets_what_it_has(fields: Json, left: Json, notes: list[str]) -> None:
+    """What depends on the model is read from the catalogue."""
+    assert ({"input": "Hi", **left}, notes) == prepared(PLAIN, **fields)
+
+
+def test_an_unknown_model_gets_everything() -> None:
+    """Without the catalogue only what every model needs is done."""
+    fields: Json = {
+        "temperature": 0.5,
+        "stream": True,
+        "reasoning": {"effort": "max"},
+        "parallel_tool_calls": True,
+        "tools": [FUNCTION],
+    }
+
+    assert ({"input": "Hi", **fields}, []) == prepared(None, **fields)
+
+
+@pytest.mark.parametrize(
+    ("item", "out"),
+    [
+        (USER, [USER]),
+        ({"role": "user", "content": "Hi"}, [{"role": "user", "content": "Hi"}]),
+        (
+            {"type": "message", "id": "msg_1", "role": "assistant", "phase": "commentary",
+             "status": "completed", "content": [{"type": "output_text", "text": "x"}]},
+            [{"type": "message", "role": "assistant", "phase": "commentary",
+              "status": "completed", "content": [{"type": "output_text", "text": "x"}]}],
+        ),
+        (
+            {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAAA", "content": None},
+            [{"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}],
+        ),
+        (
+            {"type": "reasoning", "id": "rs_1", "encrypted_content": "responses:A B"},
+            [{"type": "reasoning", "summary": [], "encrypted_content": "A"},
+             {"type": "reasoning", "summary": [], "encrypted_content": "B"}],
+        ),
+        (
+            {"type": "function_call", "id": "fc_1", "call_id": "a", "name": "f", "arguments": ""},
+            [{"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}],
+        ),
+        (
+            {"type": "function_call", "call_id": "a", "namespace": "mcp__files__", "name": "read",
+             "arguments": "{}"},
+            [{"type": "function_call", "call_id": "a", "name": "mcp__files__read",
+              "arguments": "{}"}],
+        ),
+        (
+            {"type": "custom_tool_call", "id": "ctc_1", "call_id": "a", "name": "apply_patch",
+             "input": 'x"', "status": "completed"},
+            [{"type": "function_call", "call_id": "a", "name": "apply_patch",
+              "arguments": '{"input":"x\\""}'}],
+        ),
+        (
+            {"type": "custom_tool_call_output", "call_id": "a", "output": "ok"},
+            [{"type": "function_call_output", "call_id": "a", "output": "ok"}],
+        ),
+        (
+            {"type": "compaction", "id": "cmp_1", "encrypted_content": "gBBBB"},
+            [{"type": "compaction", "encrypted_content": "gBBBB"}],
+        ),
+        ({"type": "later_invention", "x": 1}, [{"type": "later_invention", "x": 1}]),
+    ],
+)  # fmt: skip
+def test_items_lose_their_ids_and_keep_the_rest(item: Json, out: list[Json]) -> None:
+    """Ids are refused on another connection; all that means something goes back as it came."""
+    assert ({"input": [USER, *out]}, []) == prepared(given=[USER, item])
+
+
+@pytest.mark.parametrize(
+    ("item", "note"),
+    [
+        (
+            {"type": "item_reference", "id": "msg_1"},
+            "dropped an input item: Copilot does not take item_reference",
+        ),
+        (
+            {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+            "dropped an input item: Copilot does not take web_search_call",
+        ),
+        *(
+            (
+                {"type": "reasoning", "summary": [], "encrypted_content": encrypted},
+                "dropped a reasoning item: it has no encrypted content of this API",
+            )
+            for encrypted in (None, "", "messages:SIG", "chat:OPAQUE")
+        ),
+    ],
+)
+def test_items_that_mean_nothing_to_copilot_are_dropped(item: Json, note: str) -> None:
+    """What Copilot would refuse, and what another model sealed, does not reach it."""
+    assert ({"input": [USER]}, [note]) == prepared(given=[USER, item])
+
+
+def test_tools_become_functions() -> None:
+    """Every tool that Copilot can be given reaches it, under a name that it takes."""
+    long = "x" * 70
+    tools = [
+        {"type": "function", "name": "f", "parameters": None, "defer_loading": True},
+        {"type": "function", "name": long, "parameters": {"type": "object", "required": []}},
+        {
+            "type": "custom",
+            "name": "apply_patch",
+            "description": "Edits files.",
+            "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"},
+        },
+        {"type": "custom", "name": "plain", "format": {"type": "text"}},
+        {
+            "type": "namespace",
+            "name": "mcp__files__",
+            "tools": [
+                FUNCTION,
+                {"type": "custom", "name": "c"},
+                {"type": "namespace", "name": "n", "tools": [FUNCTION]},
+                "odd",
+            ],
+        },
+        {"type": "namespace", "name": "empty"},
+        {"type": "web_search"},
+        {"type": "web_search"},
+        {"type": "later_invention"},
+    ]
+
+    body, notes = prepared(tools=tools, tool_choice={"type": "custom", "name": "apply_patch"})
+
+    names = [tool["name"] for tool in body["tools"]]
+    assert ["f", "apply_patch", "plain", "mcp__files__f", "mcp__files__c"] == names[:1] + names[2:]
+    assert 64 == len(names[1])
+    assert {"function"} == {tool["type"] for tool in body["tools"]}
+    assert {"type": "object", "properties": {}} == body["tools"][0]["parameters"]
+    assert "defer_loading" not in body["tools"][0]
+    patch = body["tools"][2]
+    assert ("Edits files.", False, ["input"]) == (
+        patch["description"],
+        patch["strict"],
+        patch["parameters"]["required"],
+    )
+    described = patch["parameters"]["properties"]["input"]["description"]
+    assert described.endswith("It follows this lark grammar:\nstart: x")
+    assert "description" not in body["tools"][3]
+    assert {"type": "function", "name": "apply_patch"} == body["tool_choice"]
+    assert [
+        "dropped tool web_search: Copilot does not run it",
+        "dropped tool later_invention: Copilot does not run it",
+    ] == [note for note in notes if "namespace" not in note]
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "left", "notes"),
+    [
+        (None, ["f", "g"], None, []),
+        ("required", ["f", "g"], "required", []),
+        ({"type": "function", "name": "g"}, ["f", "g"], {"type": "function", "name": "g"}, []),
+        (
+            {"type": "allowed_tools", "mode": "required", "tools": [NAMED]},
+            ["g"],
+            "required",
+            [],
+        ),
+        ({"type": "allowed_tools", "tools": [NAMED, 5]}, ["g"], "auto", []),
+        (
+            {"type": "web_search"},
+            ["f", "g"],
+            None,
+            ["dropped tool_choice: Copilot has no tool web_search"],
+        ),
+        (5, ["f", "g"], None, []),
+    ],
+)  # fmt: skip
+def test_a_choice_of_tools_is_kept(
+    choice: Any, names: list[str], left: Any, notes: list[str]
+) -> None:
+    """The model may call what the client allows, also where Copilot lacks the form."""
+    tools = [FUNCTION, {**FUNCTION, "name": "g"}]
+
+    body, said = prepared(tools=tools, tool_choice=choice)
+
+    assert names == [tool["name"] for tool in body["tools"]]
+    assert (left, notes) == (body.get("tool_choice"), said)
+
+
+def test_tools_that_all_fall_away_leave_nothing() -> None:
+    """Without a tool there is no choice of one either."""
+    body, notes = prepared(
+        tools=[{"type": "image_generation"}, "odd"],
+        tool_choice={"type": "image_generation"},
+        parallel_tool_calls=True,
+    )
+
+    assert {"input": "Hi"} == body
+    assert 2 == len(notes)

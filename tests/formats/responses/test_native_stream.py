@@ -1,0 +1,437 @@
+"""What clients see of models that speak Responses themselves: Copilot's events, with steady ids."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import Broken, UpstreamError
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.responses.native import NativeStream, repair_whole
+from tests.formats.answers import MODEL, NOW
+from tests.formats.responses.answers import (
+    COSTS,
+    USAGE,
+    Upstream,
+    check_event,
+    read_strictly,
+    repair,
+    request,
+)
+
+PATCH = '*** Begin Patch\n+ä"\\\n*** End Patch'
+CUSTOM = [{"type": "custom", "name": "apply_patch", "description": "Edits files."}]
+NAMESPACE = [
+    {
+        "type": "namespace",
+        "name": "mcp__files__",
+        "description": "Files.",
+        "tools": [{"type": "function", "name": "read", "parameters": {}, "strict": False}],
+    }
+]
+
+
+def without_ids(value: Any) -> Any:
+    """`value` without what the repair is there to change."""
+    if isinstance(value, list):
+        return [without_ids(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {k: without_ids(v) for k, v in value.items() if k not in ("id", "item_id", "logprobs")}
+
+
+def everything() -> list[Json]:
+    """A stream with one item of each kind."""
+    up = Upstream()
+    return up.whole(
+        [
+            *up.reasoning(0, "**Plan**", "Then act.", encrypted="gAAAA"),
+            *up.text(1, "Hel", "lo", phase="commentary"),
+            *up.call(2, "f", '{"a"', ":1}"),
+            *up.text(3, "I ", "won't", kind="refusal"),
+        ]
+    )
+
+
+def test_ids_are_steady_and_all_else_is_untouched() -> None:
+    """Clients that go by ids follow the stream, and nothing but the ids differs from upstream."""
+    sent = everything()
+
+    events = repair(sent)
+
+    response = read_strictly(events)
+    assert ["reasoning", "message", "function_call", "message"] == [i.type for i in response.output]
+    assert ["rs", "msg", "fc", "msg"] == [str(i.id).partition("_")[0] for i in response.output]
+    assert "Hello" == response.output_text
+    for theirs, ours in zip(sent, events, strict=True):
+        if "response" not in theirs:
+            assert without_ids(theirs) == without_ids(ours)
+    assert without_ids(sent[-1]["response"]["output"]) == without_ids(
+        events[-1]["response"]["output"]
+    )
+    assert COSTS == events[-1]["copilot_usage"]
+
+
+def test_the_same_stream_gets_the_same_ids() -> None:
+    """Ids are made of upstream's, so nothing about them is left to chance."""
+    assert repair(everything()) == repair(everything())
+
+
+def test_good_ids_are_kept() -> None:
+    """An id that is short and has OpenAI's prefix stays."""
+    up = Upstream()
+    events = up.text(0, "Hi")
+    events[0]["item"]["id"] = "msg_1"
+
+    repaired = repair(up.whole(events))
+
+    assert {"msg_1"} == {e["item_id"] for e in repaired if "item_id" in e}
+
+
+def test_two_items_with_one_id_get_two() -> None:
+    """What upstream calls by one name twice is told apart by its place."""
+    up = Upstream()
+    events = [*up.text(0, "a"), *up.text(1, "b")]
+    for event in events:
+        event.get("item", {})["id"] = "same"
+
+    response = read_strictly(repair(up.whole(events)))
+
+    assert 2 == len({item.id for item in response.output})
+
+
+@pytest.mark.parametrize("numbers", [[], [5, None, 3, 9, "x"]])
+def test_events_are_numbered_in_a_row(numbers: list[object]) -> None:
+    """Numbers that upstream leaves out or garbles are made good."""
+    events = everything()
+    for event in events:
+        del event["sequence_number"]
+    for event, number in zip(events, numbers, strict=False):
+        event["sequence_number"] = number
+
+    assert [*range(len(events))] == [event["sequence_number"] for event in repair(events)]
+
+
+def test_the_response_has_what_the_schema_demands() -> None:
+    """What upstream leaves out of its response objects is repeated from the request."""
+    asked = request(metadata={"a": "b"}, max_output_tokens=99, instructions="Be brief.")
+
+    first, last = (event["response"] for event in (repair(everything(), asked)[i] for i in (0, -1)))
+
+    for response in (first, last):
+        assert {"a": "b"} == response["metadata"]
+        assert (99, "Be brief.", NOW) == (
+            response["max_output_tokens"],
+            response["instructions"],
+            response["created_at"],
+        )
+        assert "theirs" == response["model"]
+        assert "output_text" not in response
+
+
+@pytest.mark.parametrize(
+    ("usage", "repaired"),
+    [
+        (USAGE, USAGE),
+        (
+            {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+            {
+                "input_tokens": 1,
+                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                "output_tokens": 2,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": 3,
+            },
+        ),
+        (None, None),
+    ],
+)
+def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
+    """Counts that OpenAI's schema requires are there, and those that came are kept."""
+    up = Upstream()
+    stream = NativeStream(request())
+
+    events = stream.feed(up.end([], usage=usage))
+
+    assert repaired == events[0]["response"]["usage"]
+    counted = stream.usage and stream.usage["total_tokens"]
+    assert (usage and usage["total_tokens"]) == counted
+    assert COSTS == stream.copilot_usage
+
+
+def test_a_last_event_without_items_gets_them() -> None:
+    """A response that names no items has those that were streamed."""
+    up = Upstream()
+    items = [*up.reasoning(0, encrypted="gAAAA"), *up.text(1, "Hi")]
+
+    events = repair([*up.begin(), *items, up.end([])])
+
+    assert "Hi" == read_strictly(events).output_text
+
+
+def test_items_of_the_last_event_are_found_wherever_they_stand() -> None:
+    """Ids stay with their items when the last event leaves some out, or lists new ones."""
+    up = Upstream()
+    first, second = up.call(0, "f", "{}", call_id="a"), up.call(1, "g", "{}", call_id="b")
+    last = up.end([first[-1], second[-1]])
+    last["response"]["output"].reverse()
+    last["response"]["output"] += ["odd", {"id": "new", "type": "message", "content": []}]
+
+    events = repair([*up.begin(), *first, *second, last])
+
+    ids = [event["item"]["id"] for event in events if event["type"].endswith("item.added")]
+    output = events[-1]["response"]["output"]
+    assert [*reversed(ids)] == [item["id"] for item in output[:2]]
+    assert output[2]["id"].startswith("msg_")
+
+
+def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
+    """An id is kept from whichever event names the item first."""
+    up = Upstream()
+    events = [*up.text(0, "a")[1:], *up.call(1, "f", "{}")[1:], *up.reasoning(2, "x")[1:]]
+
+    ids = [e.get("item_id") or e["item"]["id"] for e in repair(up.whole(events))[2:-1]]
+
+    assert 3 == len(set(ids))
+    assert ["msg", "fc", "rs"] == [id.partition("_")[0] for id in dict.fromkeys(ids)]
+
+
+def test_unknown_events_pass() -> None:
+    """What is new in the API reaches the client, with a number and a steady id."""
+    up = Upstream()
+    odd = {"type": "response.web_search_call.searching", "output_index": 0, "item_id": up.id()}
+    note = {"type": "response.output_text.annotation.added", "output_index": 0, "item_id": up.id()}
+    more = {"type": "response.later.invention", "x": 1, "output_index": None}
+    bare = {"type": "response.other", "output_index": 0}
+
+    events = repair([*up.begin(), odd, note, more, bare, up.end([])])
+
+    assert events[2]["item_id"] == events[3]["item_id"]
+    assert "logprobs" not in events[3]
+    assert {**more, "sequence_number": 4} == events[4]
+    assert {**bare, "sequence_number": 5} == events[5]
+
+
+@pytest.mark.parametrize("pieces", [(json.dumps({"input": PATCH}),), ('{"input": "*', '"}')])
+def test_a_custom_tool_is_called_in_its_own_words(pieces: tuple[str, ...]) -> None:
+    """The function that stands for a custom tool comes back as a call of that tool."""
+    up = Upstream()
+    items = up.call(0, "apply_patch", *pieces)
+
+    events = repair(up.whole(items), request(tools=CUSTOM))
+
+    text = json.loads("".join(pieces))["input"]
+    response = read_strictly(events)
+    assert [("custom_tool_call", "call_1", "apply_patch", text)] == [
+        (i.type, i.call_id, i.name, i.input)  # type: ignore[union-attr]  # the type is asserted
+        for i in response.output
+    ]
+    assert CUSTOM == events[-1]["response"]["tools"]
+    inputs = [e for e in events if "custom_tool_call_input" in e["type"]]
+    assert [text, text] == [inputs[0]["delta"], inputs[1]["input"]]
+    assert not any("function_call" in e["type"] for e in events)
+
+
+def test_a_custom_tool_whose_arguments_come_at_the_end_is_told_once() -> None:
+    """Without events of its arguments a custom call's input comes with its last event."""
+    up = Upstream()
+    added, *_, done = up.call(0, "apply_patch", '{"input":"x"}')
+
+    events = repair(up.whole([added, done]), request(tools=CUSTOM))
+
+    assert ["x"] == [e["input"] for e in events if e["type"].endswith("call_input.done")]
+    again = up.call(0, "apply_patch", '{"input":"x"}')
+    twice = repair(up.whole([*again[:-1], again[-2], again[-1]]), request(tools=CUSTOM))
+    assert ["x"] == [e["input"] for e in twice if e["type"].endswith("call_input.done")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"patch":"x"}', '{"patch":"x"}'),
+        ("not JSON", "not JSON"),
+        ("{}", ""),
+        ('{"input":5}', '{"input":5}'),
+        ('"x"', '"x"'),
+    ],
+)
+def test_a_custom_call_in_another_form_is_passed_as_it_is(arguments: str, text: str) -> None:
+    """What the model wrote reaches the client even if it did not keep to the form."""
+    up = Upstream()
+
+    events = repair(up.whole(up.call(0, "apply_patch", arguments)), request(tools=CUSTOM))
+
+    assert text == events[-1]["response"]["output"][0]["input"]
+
+
+def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
+    """The function that stands for a tool of a namespace comes back under both names."""
+    up = Upstream()
+    items = up.call(0, "mcp__files__read", '{"p":', "1}")
+    del items[-2]["name"]
+
+    again = {**items[-2], "name": "x"}
+    events = repair(up.whole([*items[:-1], again, items[-1]]), request(tools=NAMESPACE))
+
+    call = events[-1]["response"]["output"][0]
+    assert ("read", "mcp__files__", '{"p":1}') == (
+        call["name"],
+        call["namespace"],
+        call["arguments"],
+    )
+    dones = [e.get("name") for e in events if e["type"].endswith("arguments.done")]
+    assert [None, "read"] == dones
+
+
+def test_a_whole_response_becomes_a_stream() -> None:
+    """A model that cannot stream still answers a client that asked for a stream."""
+    whole = everything()[-1]["response"]
+    up = Upstream()
+    found = {"type": "compaction", "id": up.id(), "encrypted_content": "gBBBB"}
+    whole["output"] += [found, "odd"]
+
+    events = repair([{**whole, "copilot_usage": COSTS}])
+
+    response = read_strictly(events)
+    assert "Hello" == response.output_text
+    assert ['{"a":1}'] == [i.arguments for i in response.output if i.type == "function_call"]
+    assert ["**Plan**", "Then act."] == [
+        e["text"] for e in events if e["type"].endswith("summary_text.done")
+    ]
+    assert ["I won't"] == [e["refusal"] for e in events if e["type"].endswith("refusal.done")]
+    assert [None, None, COSTS] == [
+        e["response"].get("copilot_usage") for e in events if "response" in e
+    ]
+
+
+def test_a_whole_response_is_repaired_like_a_stream() -> None:
+    """An answer without a stream has short ids, the client's tools and what the schema demands."""
+    up = Upstream()
+    body = up.end(up.call(0, "apply_patch", '{"input":"x"}'))["response"]
+
+    whole = repair_whole(body, request(tools=CUSTOM, tool_choice="required"))
+
+    assert "required" == whole["tool_choice"]
+    assert CUSTOM == whole["tools"]
+    assert ("custom_tool_call", "x") == (whole["output"][0]["type"], whole["output"][0]["input"])
+    assert whole["id"].startswith("resp_")
+    check_event({"type": "response.completed", "sequence_number": 0, "response": whole})
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": {"message": "No.", "code": "rate_limited"}}, "No."),
+        ({"type": "error", "message": "No.", "code": "server_error"}, "No."),
+        ({"object": "response", "status": "in_progress", "output": []}, "Copilot's answer broke"),
+        ({"odd": 1}, "Copilot sent an empty answer."),
+        (["odd"], "Copilot sent an event"),
+    ],
+)
+def test_a_whole_answer_that_is_none_is_an_error(body: Any, message: str) -> None:
+    """What is no finished response never looks like one."""
+    with pytest.raises(UpstreamError, match=message):
+        repair_whole(body, request())
+
+
+def test_an_end_without_response_is_no_answer() -> None:
+    """A last event without its response is not taken for an answer."""
+    up = Upstream()
+    with pytest.raises(Broken, match="broke off"):
+        repair([*up.begin(), {"type": "response.completed"}])
+
+
+def test_a_failed_response_is_passed_on_and_reported() -> None:
+    """A failure is a valid event for the client and a refusal for the log."""
+    up = Upstream()
+    error = {"code": "server_error", "message": "It broke."}
+    stream = NativeStream(request(), now=NOW)
+
+    events = [
+        e for one in (*up.begin(), up.end([], "failed", error=error)) for e in stream.feed(one)
+    ]
+
+    assert [] == stream.close()
+    assert [] == stream.feed(up.begin()[0])
+    assert error == events[-1]["response"]["error"]
+    assert stream.failure is not None
+    assert ("It broke.", "server_error") == (stream.failure.message, stream.failure.code)
+    assert stream.usage is not None
+    for event in events:
+        check_event(event)
+
+
+@pytest.mark.parametrize(
+    ("event", "sent"),
+    [
+        (
+            {"type": "error", "code": "server_error", "message": "No.", "param": None},
+            {"code": "server_error", "message": "No.", "param": None},
+        ),
+        (
+            {"type": "error", "error": {"code": "rate_limited", "message": "No."}, "x": 1},
+            {"code": "rate_limited", "message": "No.", "param": None, "x": 1},
+        ),
+        ({"type": "error", "error": "No."}, {"code": None, "message": "No.", "param": None}),
+    ],
+)
+def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
+    """Errors reach the client in the flat form of this API, whatever form they came in."""
+    stream = NativeStream(request())
+
+    events = stream.feed(event)
+
+    assert [{"type": "error", "sequence_number": 0, **sent}] == events
+    check_event(events[0])
+    assert [] == stream.close()
+    assert stream.failure is not None
+    assert "No." == stream.failure.message
+    assert stream.response is None
+
+
+def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
+    """A failure that says nothing is reported all the same."""
+    stream = NativeStream(request())
+
+    stream.feed(Upstream().end([], "failed", error=None))
+
+    assert stream.failure is not None
+
+
+@pytest.mark.parametrize("cut", range(len(everything())))
+def test_a_cut_stream_is_an_error(cut: int) -> None:
+    """An answer without its last event is never taken for whole, wherever it was cut."""
+    events = everything()[:cut]
+
+    with pytest.raises(Broken):
+        repair(events)
+
+
+def test_an_error_object_is_a_refusal() -> None:
+    """Copilot's own error envelope in place of an event is raised, as in chats."""
+    with pytest.raises(UpstreamError, match="Slow down"):
+        repair([{"error": {"message": "Slow down", "code": "rate_limited"}}])
+
+
+def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
+    """Endless white space in arguments ends the answer before it costs more."""
+    up = Upstream()
+    events = [*up.begin(), *up.call(0, "f", *["\n\t"] * 11)]
+
+    with pytest.raises(Broken) as caught:
+        repair(events)
+
+    assert "runaway_whitespace" == caught.value.code
+    fine = up.call(0, "f", *(["\n\t"] * 8 + ["x"]) * 4)
+    assert MODEL == request()["model"]
+    assert repair(up.whole(fine))
+
+
+def test_a_call_without_a_name_passes_as_it_is() -> None:
+    """Nothing is made up for a call that upstream did not name."""
+    up = Upstream()
+    item = {"type": "function_call", "call_id": "a", "arguments": None}
+
+    events = repair(up.whole([up.added(0, item), up.done(0, item)]), request(tools=CUSTOM))
+
+    assert "name" not in events[-1]["response"]["output"][0]

@@ -1,0 +1,347 @@
+"""What holds for every conversation and every answer, however broken: found by trying very many."""
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy.errors import RequestError, UpstreamError
+from copilot_proxy.formats.chat_completions.request import check_request
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
+from copilot_proxy.formats.responses.from_chat import from_chat
+from copilot_proxy.formats.responses.native import NativeStream, prepare
+from copilot_proxy.formats.responses.request import has_image, initiator, parse_request
+from copilot_proxy.formats.responses.to_chat import to_chat
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
+from tests.formats.openai_schemas import check_completion
+from tests.formats.responses.answers import (
+    PICTURE,
+    Upstream,
+    chunks_of,
+    read_strictly,
+    repair,
+    request,
+    write,
+)
+from tests.formats.responses.models import GPT
+
+WORDS = st.text(max_size=8)
+SAID = st.text(min_size=1, max_size=8)
+SEALS = st.none() | st.lists(
+    st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1), min_size=1, max_size=2
+).map(lambda seals: "responses:" + " ".join(seals))
+PARTS = st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, SAID)
+    | st.just({"type": "image_url", "image_url": {"url": PICTURE}}),
+    min_size=2,
+    max_size=3,
+)
+ASKING = st.builds(
+    lambda role, content: [{"role": role, "content": content}],
+    st.sampled_from(["user", "system", "developer"]),
+    WORDS | PARTS,
+)
+
+
+@st.composite
+def answering(draw: st.DrawFn) -> list[Json]:
+    """An answer of the assistant's, with the results of its calls."""
+    count = draw(st.integers(0, 3))
+    content = draw(SAID if not count else st.none() | SAID)
+    message: Json = {"role": "assistant", "content": content}
+    if seal := draw(SEALS):
+        message["reasoning_opaque"] = seal
+    ids = [f"call_{draw(st.integers(0, 99))}_{i}" for i in range(count)]
+    if ids:
+        message["tool_calls"] = [
+            {"id": id, "type": "function", "function": {"name": "f", "arguments": draw(SAID)}}
+            for id in ids
+        ]
+    results = [{"role": "tool", "tool_call_id": id, "content": draw(WORDS)} for id in ids]
+    return [message, *draw(st.permutations(results))]
+
+
+TURNS = st.lists(
+    st.tuples(ASKING, st.lists(answering(), max_size=2).filter(
+        # Neighbouring answers without a result between become one message.
+        lambda answers: all(len(answer) > 1 for answer in answers[:-1])
+    )),
+    min_size=1,
+    max_size=4,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=120)
+@given(TURNS)
+def test_a_conversation_comes_back_as_it_went(turns: list[Any]) -> None:
+    """Roles, texts, images, ids, arguments, seals and their order survive both translations."""
+    messages = [m for asking, answers in turns for part in (asking, *answers) for m in part]
+    notes: list[str] = []
+
+    chat = to_chat(from_chat({"model": MODEL, "messages": messages}, GPT, notes), notes)
+
+    check_request(chat)
+    assert messages == chat["messages"]
+    assert [] == notes
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["content", "reasoning_text", "refusal"]), SAID)
+        | st.tuples(st.sampled_from(["f", "apply_patch"]), st.lists(SAID, max_size=3)),
+        max_size=5,
+    )
+)
+def test_an_answer_comes_back_as_it_went(said: list[tuple[str, Any]]) -> None:
+    """What the hub says is the same after it was written as Responses events and read again."""
+    events: list[Json] = []
+    for i, (name, what) in enumerate(said):
+        if name in ("f", "apply_patch"):
+            pieces = json.dumps({"input": "".join(what)}, separators=(",", ":"), ensure_ascii=False)
+            # What JSON escapes is written in more than one way, and a runaway is no answer.
+            if "\\" in pieces or not pieces.isprintable():
+                continue
+            events.append(calling(call(f"c{i}", name, index=i)))
+            events += [calling(call(arguments=p, index=i)) for p in (pieces[:5], pieces[5:])]
+        else:
+            events.append(event(**{name: what}))
+    stream = ChatStream(MODEL, include_usage=True, now=NOW)
+    chunks = [chunk for data in [*events, event("stop")] for chunk in stream.feed(data)]
+    chunks += stream.close()
+
+    sent, whole = write(chunks, request(tools=[{"type": "custom", "name": "apply_patch"}]))
+
+    read_strictly(sent)
+    before = fold(chunks)["choices"][0]
+    for again in (sent, [whole]):
+        after = fold(chunks_of(again))["choices"][0]
+        # Reasoning that is interrupted becomes paragraphs.
+        for choice in (before, after):
+            for field in ("reasoning_content", "content"):
+                choice["message"][field] = (choice["message"].get(field) or "").replace("\n\n", "")
+        assert before == after
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def an_object(
+    always: dict[str, st.SearchStrategy[Any]] | None = None, **fields: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Json]:
+    """An object with some of the fields, each of which may now and then hold anything."""
+    mixed = {name: st.one_of(*[value] * 9, JSON) for name, value in fields.items()}
+    return st.fixed_dictionaries(always or {}, optional=mixed)
+
+
+TEXTS = st.sampled_from(["", "a", '{"a":', "1}", "{}", "\n\n\n\n\n\n\n\n\n\n\n", "ä"])
+PART = an_object(
+    type=st.sampled_from(
+        ["output_text", "refusal", "summary_text", "input_text", "input_image", "odd"]
+    ),
+    text=TEXTS,
+    refusal=TEXTS,
+    image_url=st.sampled_from([PICTURE, "https://example.com"]),
+)
+IDS = st.sampled_from(["", "x", "y", "msg_1"])
+CALLS = st.sampled_from(["", "a", "b"])
+NAMES = st.sampled_from(["f", "apply_patch", "n__f"])
+OUTPUTS = TEXTS | st.lists(PART, max_size=2)
+SEALED = st.sampled_from(["", "A", "messages:S", "chat:C", "responses:A B", "a b"])
+ITEM = st.one_of(
+    an_object(
+        {"type": st.just("message"), "role": st.sampled_from(["assistant", "user", "system"])},
+        id=IDS,
+        content=OUTPUTS,
+    ),
+    an_object(
+        {"type": st.just("reasoning")},
+        id=IDS,
+        summary=st.lists(PART, max_size=2),
+        encrypted_content=SEALED,
+    ),
+    an_object(
+        {"type": st.just("function_call"), "call_id": CALLS, "name": NAMES},
+        id=IDS,
+        arguments=TEXTS,
+        namespace=st.just("n"),
+    ),
+    an_object({"type": st.just("function_call_output"), "call_id": CALLS}, output=OUTPUTS),
+    an_object(
+        {"type": st.just("custom_tool_call"), "call_id": CALLS, "name": NAMES},
+        id=IDS,
+        input=TEXTS,
+    ),
+    an_object({"type": st.just("custom_tool_call_output"), "call_id": CALLS}, output=OUTPUTS),
+    an_object(type=st.sampled_from(["item_reference", "odd"]), id=IDS, role=st.just("user")),
+)
+TOOL = an_object(
+    {
+        "type": st.sampled_from(["function", "custom", "namespace", "web_search"]),
+        "name": st.sampled_from(["f", "apply_patch", "n", "x" * 70]),
+    },
+    description=TEXTS,
+    parameters=st.just({"type": "object"}),
+    tools=st.lists(an_object(type=st.just("function"), name=st.just("f")), max_size=2),
+)
+COUNTS = an_object(
+    input_tokens=st.integers(-1, 9),
+    output_tokens=st.integers(-1, 9),
+    total_tokens=st.integers(-1, 9),
+    input_tokens_details=an_object(cached_tokens=st.integers(-1, 9)),
+)
+RESPONSE = an_object(
+    id=st.sampled_from(["", "x", "resp_1"]),
+    object=st.just("response"),
+    created_at=st.integers(0, 9),
+    status=st.sampled_from(["completed", "incomplete", "failed", "in_progress"]),
+    output=st.lists(ITEM, max_size=3),
+    usage=COUNTS,
+    error=an_object(code=st.just("server_error"), message=TEXTS),
+    incomplete_details=an_object(reason=st.sampled_from(["max_output_tokens", "content_filter"])),
+    copilot_usage=an_object(total_nano_aiu=st.integers(0, 9)),
+)
+KINDS = [
+    "response.created",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.refusal.delta",
+    "response.reasoning_summary_text.delta",
+    "response.reasoning_summary_text.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "error",
+]
+EVENT = st.one_of(
+    an_object(
+        {"type": st.sampled_from(KINDS)},
+        sequence_number=st.integers(-1, 9),
+        output_index=st.integers(0, 2),
+        content_index=st.integers(0, 1),
+        summary_index=st.integers(0, 1),
+        item_id=st.sampled_from(["x", "y"]),
+        item=ITEM,
+        delta=TEXTS,
+        text=TEXTS,
+        arguments=TEXTS,
+        response=RESPONSE,
+    ),
+    RESPONSE,
+    JSON,
+)
+LAST = st.builds(lambda: Upstream().end([]))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(EVENT, max_size=6), st.lists(LAST, max_size=1))
+def test_whatever_comes_is_a_valid_answer_or_an_upstream_error(
+    events: list[Any], last: list[Any]
+) -> None:
+    """No event, however broken, makes anything but a valid stream or an `UpstreamError`."""
+    stream = ResponsesStream(MODEL, include_usage=True)
+    chunks = []
+    try:
+        for data in [*events, *last]:
+            chunks += stream.feed(data)
+        chunks += stream.close()
+    except UpstreamError:
+        return
+
+    check_stream(chunks, include_usage=True)
+    check_completion(fold(chunks))
+    read_strictly(write(chunks)[0])
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(EVENT, max_size=6), st.lists(LAST, max_size=1), st.lists(TOOL, max_size=2))
+def test_whatever_comes_is_passed_on_in_order_or_an_upstream_error(
+    events: list[Any], last: list[Any], tools: list[Any]
+) -> None:
+    """No event, however broken, makes a native stream anything but numbered, ended and named."""
+    stream = NativeStream(request(tools=tools))
+    out = []
+    try:
+        for data in [*events, *last]:
+            out += stream.feed(data)
+        out += stream.close()
+    except UpstreamError:
+        return
+
+    assert [*range(len(out))] == [one["sequence_number"] for one in out]
+    assert stream.response is not None or stream.failure is not None
+    assert 1 >= len({one["response"]["id"] for one in out if isinstance(one.get("response"), dict)})
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(SAID, max_size=3)), max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_mixed_native_items_keep_their_ids(
+    items: list[tuple[bool, list[str]]], random: Any
+) -> None:
+    """Items whose events come mixed keep everything, each under one id."""
+    up = Upstream()
+    queues = [
+        up.call(i, "f", *(p.replace("\n", "") for p in pieces), call_id=f"c{i}")
+        if calls
+        else up.text(i, *pieces)
+        for i, (calls, pieces) in enumerate(items)
+    ]
+    # Items open in order; after that their events may come in any order.
+    mixed = [queue.pop(0) for queue in queues]
+    while left := [queue for queue in queues if queue]:
+        mixed.append(random.choice(left).pop(0))
+
+    out = repair([*up.begin(), *mixed, up.end(sorted(mixed, key=lambda e: e["output_index"]))])
+
+    response = read_strictly(out)
+    assert "".join("".join(pieces) for calls, pieces in items if not calls) == response.output_text
+
+
+FIELDS = an_object(
+    {"model": st.just(MODEL), "input": TEXTS | st.lists(ITEM, max_size=4)},
+    instructions=TEXTS,
+    stream=st.booleans(),
+    tools=st.lists(TOOL, max_size=3),
+    tool_choice=st.sampled_from(["auto", "required"]) | TOOL,
+    reasoning=an_object(effort=st.sampled_from(["low", "max"])),
+    text=an_object(format=an_object(type=st.sampled_from(["text", "json_schema"]))),
+    max_output_tokens=st.integers(0, 20),
+    include=st.lists(st.just("x"), max_size=1),
+    metadata=JSON,
+    store=st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(FIELDS)
+def test_whatever_is_asked_is_translated_or_refused(fields: Json) -> None:
+    """No request makes anything but valid requests for other APIs, or a `RequestError`."""
+    try:
+        asked = parse_request(json.dumps(fields).encode())
+    except RequestError:
+        return
+    initiator(asked)
+    has_image(asked)
+    body = prepare(asked, GPT, [])
+    assert body["store"] is False
+    assert not any("id" in item for item in body["input"] if isinstance(item, dict))
+    try:
+        chat = to_chat(asked, [])
+    except RequestError:
+        return
+    check_request(chat)
+    from_chat(chat, GPT, [])

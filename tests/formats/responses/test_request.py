@@ -1,0 +1,168 @@
+"""What a Responses request must be, who speaks last in it, and whether it holds an image."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.responses.request import (
+    check_request,
+    has_image,
+    initiator,
+    items,
+    parse_request,
+)
+from copilot_proxy.formats.responses.schema import Json
+from tests.formats.responses.answers import PICTURE, request
+
+USER = {"role": "user", "content": "Hi"}
+CALL = {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "a", "output": "x"}
+IMAGE = {"type": "input_image", "image_url": PICTURE}
+REMOTE = {"type": "input_image", "image_url": "https://example.com/a.png"}
+
+
+def test_a_request_travels_as_it_came() -> None:
+    """Fields, items and tools that nobody here knows survive."""
+    asked = request(
+        [USER, {"type": "later_invention", "x": 1}],
+        tools=[{"type": "later_invention", "y": 2}],
+        unknown={"z": 3},
+        temperature=None,
+    )
+
+    assert asked == parse_request(json.dumps(asked).encode())
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"model": None}, "model", "invalid_type"),
+        ({"model": ""}, "model", None),
+        ({"input": []}, "input", None),
+        ({"input": ""}, "input", None),
+        ({"input": 5}, "input", "invalid_type"),
+        ({"input": ["Hi"]}, "input[0]", "invalid_type"),
+        ({"input": [{}]}, "input[0].type", "missing_required_parameter"),
+        ({"input": [{"type": "message"}]}, "input[0].role", "missing_required_parameter"),
+        ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role", "invalid_value"),
+        ({"input": [{"role": "user"}]}, "input[0].content", "missing_required_parameter"),
+        ({"input": [{"role": "user", "content": 5}]}, "input[0].content", "invalid_type"),
+        ({"input": [{**CALL, "name": None}]}, "input[0].name", "missing_required_parameter"),
+        ({"input": [{**OUTPUT, "output": None}]}, "input[0].output", "missing_required_parameter"),
+        (
+            {"input": [{"type": "custom_tool_call", "call_id": "a", "name": "f"}]},
+            "input[0].input",
+            "missing_required_parameter",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
+            "input[0].content[0].text",
+            "missing_required_parameter",
+        ),
+        (
+            {"input": [USER, {"role": "user", "content": [REMOTE]}]},
+            "input[1].content[0].image_url",
+            "unsupported_value",
+        ),
+        (
+            {"input": [{**OUTPUT, "output": [IMAGE, REMOTE]}]},
+            "input[0].output[1].image_url",
+            "unsupported_value",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "input[0].content[0].image_url",
+            "missing_required_parameter",
+        ),
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "previous_response_not_found"),
+        ({"background": True}, "background", "unsupported_value"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt", "unsupported_parameter"),
+        ({"tools": [{"name": "f"}]}, "tools[0].type", "missing_required_parameter"),
+        ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter"),
+        (
+            {"tools": [{"type": "function", "name": f"f{i}"} for i in range(129)]},
+            "tools",
+            "array_above_max_length",
+        ),
+        ({"reasoning": {"effort": 5}}, "reasoning.effort", "invalid_type"),
+        ({"max_output_tokens": "9"}, "max_output_tokens", "invalid_type"),
+    ],
+)
+def test_what_no_upstream_could_answer_is_refused(
+    fields: Json, param: str, code: str | None
+) -> None:
+    """A refusal says which field is wrong."""
+    with pytest.raises(RequestError) as caught:
+        check_request({**request(), **fields})
+
+    assert (param, code, 400) == (caught.value.param, caught.value.code, caught.value.status)
+
+
+def test_a_stored_conversation_is_not_found() -> None:
+    """What would be stored is not there, and the refusal says what to do instead."""
+    with pytest.raises(RequestError) as caught:
+        check_request(request(conversation="conv_1"))
+
+    assert 404 == caught.value.status
+    assert "whole conversation" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"'])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    """Only a JSON object is a request."""
+    with pytest.raises(RequestError):
+        parse_request(body)
+
+
+@pytest.mark.parametrize("name", ["input", "model"])
+def test_what_is_required_is_asked_for(name: str) -> None:
+    """A request without input or model is refused by that name."""
+    asked = request()
+    del asked[name]
+
+    with pytest.raises(RequestError, match="Missing") as caught:
+        parse_request(json.dumps(asked).encode())
+
+    assert name == caught.value.param
+
+
+def test_a_text_is_one_message() -> None:
+    """A plain text stands for one message of the user's."""
+    assert [{"type": "message", **USER}] == items(request("Hi"))
+
+
+@pytest.mark.parametrize(
+    ("given", "who"),
+    [
+        ("Hi", "user"),
+        ([USER], "user"),
+        ([{"type": "message", **USER}], "user"),
+        ([USER, CALL, OUTPUT], "agent"),
+        ([USER, {"role": "assistant", "content": "x"}], "agent"),
+        ([USER, {"role": "assistant", "content": "x"}, USER], "user"),
+        ([USER, {"type": "reasoning", "summary": []}], "agent"),
+        ([USER, {"role": "developer", "content": "x"}], "agent"),
+        ([USER, {"type": "custom_tool_call_output", "role": "user"}], "agent"),
+    ],
+)
+def test_the_last_item_says_who_asked(given: Any, who: str) -> None:
+    """The person is charged for their own messages and for nothing else."""
+    assert who == initiator(request(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("data:image/png", False),
+        ([USER], False),
+        ([{"role": "user", "content": [IMAGE]}, USER], True),
+        ([USER, CALL, {**OUTPUT, "output": [{"type": "input_text", "text": ""}, IMAGE]}], True),
+        ([{**OUTPUT, "output": {"content": [{"content": [IMAGE]}]}}], True),
+        ([{**OUTPUT, "output": "input_image"}], False),
+    ],
+)
+def test_images_are_found_at_any_depth(given: Any, found: bool) -> None:
+    """An image counts wherever it is, in the outputs of calls, too."""
+    assert found == has_image(request(given))

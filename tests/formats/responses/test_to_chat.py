@@ -1,0 +1,275 @@
+"""What the hub gets of a client's Responses request."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.request import check_request
+from copilot_proxy.formats.responses.native import ENCRYPTED
+from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.responses.to_chat import to_chat
+from tests.formats.answers import MODEL
+from tests.formats.responses.answers import PICTURE, request
+
+SYSTEM = {"role": "system", "content": "x"}
+USER = {"role": "user", "content": "Hi"}
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+
+
+def called(id: str, name: str = "f", **more: Any) -> Json:
+    return {"type": "function_call", "call_id": id, "name": name, "arguments": "{}", **more}
+
+
+def output(id: str, said: Any = "ok") -> Json:
+    return {"type": "function_call_output", "call_id": id, "output": said}
+
+
+def call(id: str, name: str = "f", arguments: str = "{}") -> Json:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def result(id: str, said: Any = "ok") -> Json:
+    return {"role": "tool", "tool_call_id": id, "content": said}
+
+
+def answer(content: str | None, *calls: Json, **more: Any) -> Json:
+    message: Json = {"role": "assistant", "content": content, **more}
+    return {**message, "tool_calls": list(calls)} if calls else message
+
+
+def said(text: str) -> Json:
+    content = [{"type": "output_text", "text": text}]
+    return {"type": "message", "role": "assistant", "content": content}
+
+
+def thought(encrypted: str | None, *texts: str) -> Json:
+    summary = [{"type": "summary_text", "text": text} for text in texts]
+    return {"type": "reasoning", "summary": summary, "encrypted_content": encrypted}
+
+
+def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
+    """The hub request, which is a valid one, and the notes."""
+    notes: list[str] = []
+    asked = request(given, **fields)
+    before = repr(asked)
+    chat = to_chat(asked, notes)
+    assert before == repr(asked), "the client's request was changed"
+    check_request(chat)
+    assert MODEL == chat.pop("model")
+    return chat, notes
+
+
+@pytest.mark.parametrize(
+    ("items", "messages"),
+    [
+        ("Hi", [USER]),
+        ([USER], [USER]),
+        ([{"type": "message", **SYSTEM}], [SYSTEM]),
+        ([{"role": "developer", "content": []}], [{"role": "developer", "content": ""}]),
+        ([{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}], [USER]),
+        (
+            [{"role": "user", "content": [
+                {"type": "input_text", "text": "See"},
+                {"type": "input_image", "image_url": PICTURE, "detail": "low"},
+                {"type": "input_image", "image_url": PICTURE, "detail": "auto"},
+                {"type": "refusal", "refusal": "No."}]}],
+            [{"role": "user", "content": [
+                {"type": "text", "text": "See"},
+                {"type": "image_url", "image_url": {"url": PICTURE, "detail": "low"}},
+                {"type": "image_url", "image_url": {"url": PICTURE}},
+                {"type": "refusal", "refusal": "No."}]}],
+        ),
+        ([USER, {"role": "assistant", "content": "x"}], [USER, answer("x")]),
+        (
+            [{"role": "assistant", "content": [
+                {"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"},
+                {"type": "refusal", "refusal": "c"}]}],
+            [answer("ab", refusal="c")],
+        ),
+        # Several items of one answer are one message.
+        (
+            [thought("gAAAA", "x"), said("a"), thought("gBBBB"), said("b"), called("1"),
+             called("2"), output("1"), output("2")],
+            [answer("a\n\nb", call("1"), call("2"), reasoning_opaque="responses:gAAAA gBBBB"),
+             result("1"), result("2")],
+        ),
+        # Rounds stay apart.
+        (
+            [called("1"), output("1"), called("2"), output("2"), said("x")],
+            [answer(None, call("1")), result("1"), answer(None, call("2")), result("2"),
+             answer("x")],
+        ),
+        # Results follow their calls, wherever they stood.
+        (
+            [called("1"), called("2"), output("2"), USER, said("x"), output("1")],
+            [answer(None, call("1"), call("2")), result("2"), result("1"), USER, answer("x")],
+        ),
+        # Ids may come again in a later turn.
+        (
+            [called("1"), output("1", "a"), USER, called("1"), output("1", "b")],
+            [answer(None, call("1")), result("1", "a"), USER, answer(None, call("1")),
+             result("1", "b")],
+        ),
+        # Calls and results that lost each other stay where they are.
+        (
+            [USER, output("1"), called("2"), USER],
+            [USER, result("1"), answer(None, call("2")), USER],
+        ),
+        (
+            [called("1", arguments=""),
+             output("1", [{"type": "input_text", "text": "a"},
+                          {"type": "input_image", "image_url": PICTURE}])],
+            [answer(None, call("1")),
+             result("1", [{"type": "text", "text": "a"},
+                          {"type": "image_url", "image_url": {"url": PICTURE}}])],
+        ),
+        (
+            [{"type": "custom_tool_call", "call_id": "1", "name": "apply_patch", "input": 'x"'},
+             {"type": "custom_tool_call_output", "call_id": "1", "output": "ok"}],
+            [answer(None, call("1", "apply_patch", '{"input":"x\\""}')), result("1")],
+        ),
+        (
+            [called("1", "read", namespace="mcp__files__"), output("1")],
+            [answer(None, call("1", "mcp__files__read")), result("1")],
+        ),
+    ],
+)  # fmt: skip
+def test_items_become_messages(items: Any, messages: list[Json]) -> None:
+    """Every item is in the messages, in an order that models take."""
+    assert ({"messages": messages}, []) == translated(items)
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "fields"),
+    [
+        ([thought("gAAAA", "x")], {"reasoning_opaque": "responses:gAAAA"}),
+        ([thought("responses:A B")], {"reasoning_opaque": "responses:A B"}),
+        (
+            [thought("messages:S", "x", "y"), thought("messages:2:T", "z")],
+            {"reasoning_opaque": "messages:S 2:T", "reasoning_content": "xyz"},
+        ),
+        (
+            [thought(None, "x"), thought("chat:OPAQUE")],
+            {"reasoning_opaque": "OPAQUE", "reasoning_content": "x"},
+        ),
+        ([thought("chat:A"), thought("chat:B")], {"reasoning_opaque": "AB"}),
+        ([thought("messages:S", ""), thought("gAAAA")], {"reasoning_opaque": "responses:gAAAA"}),
+        ([thought(None, "x")], {}),
+        ([{"type": "reasoning"}], {}),
+    ],
+)
+def test_sealed_reasoning_goes_with_its_answer(thoughts: list[Json], fields: Json) -> None:
+    """Reasoning goes back to whom it came from, in the form that they sealed."""
+    assert {"messages": [USER, answer("a", **fields)]} == translated([USER, *thoughts, said("a")])[
+        0
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "note"),
+    [
+        (thought("gAAAA", "x"), "dropped an assistant message: it is empty"),
+        ({"role": "assistant", "content": ""}, "dropped an assistant message: it is empty"),
+        *(
+            (
+                {"type": kind, "id": "x"},
+                f"dropped an input item: the model's API does not take {kind}",
+            )
+            for kind in ("item_reference", "web_search_call", "compaction", "later_invention")
+        ),
+    ],
+)  # fmt: skip
+def test_items_that_mean_nothing_elsewhere_are_dropped(item: Json, note: str) -> None:
+    """What no other API has is left out, and the client is told."""
+    assert ({"messages": [USER, USER]}, [note]) == translated([USER, item, USER])
+
+
+@pytest.mark.parametrize(
+    ("fields", "chat", "notes"),
+    [
+        ({"instructions": "Be brief."}, {}, []),
+        ({"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "metadata": {"a": "b"},
+          "prompt_cache_key": "k"},
+         {"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "metadata": {"a": "b"},
+          "prompt_cache_key": "k"}, []),
+        ({"max_output_tokens": 5}, {"max_completion_tokens": 5}, []),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, {"reasoning_effort": "low"}, []),
+        ({"reasoning": {"effort": None}}, {}, []),
+        ({"text": {"format": {"type": "text"}, "verbosity": "low"}}, {"verbosity": "low"}, []),
+        ({"text": {"format": {"type": "json_object"}}},
+         {"response_format": {"type": "json_object"}}, []),
+        ({"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": None}}},
+         {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}},
+         []),
+        ({"include": [ENCRYPTED, "x"]}, {}, ["dropped include x: Copilot does not have it"]),
+        ({"store": False, "truncation": "disabled", "background": False, "stream_options": {},
+          "top_logprobs": None}, {}, []),
+        ({"store": True, "truncation": "auto", "context_management": []}, {},
+         ["dropped store: Copilot stores nothing",
+          "dropped truncation: nothing is cut from the input",
+          "dropped context_management: the model's API does not have it"]),
+        ({"parallel_tool_calls": True, "tools": [{"type": "web_search"}], "tool_choice": "auto"},
+         {}, ["dropped tool web_search: Copilot does not run it"]),
+    ],
+)  # fmt: skip
+def test_fields_are_translated_or_named(fields: Json, chat: Json, notes: list[str]) -> None:
+    """Each field reaches the model under its name there, or the client hears that it did not."""
+    messages = [USER]
+    if text := fields.get("instructions"):
+        messages = [{"role": "system", "content": text}, USER]
+
+    assert ({"messages": messages, **chat}, notes) == translated(**fields)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "left"),
+    [
+        (None, ["f", "p"], None),
+        ("required", ["f", "p"], "required"),
+        ({"type": "function", "name": "f"}, ["f", "p"], "f"),
+        ({"type": "custom", "name": "p"}, ["f", "p"], "p"),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "p"}]},
+            ["p"],
+            "auto",
+        ),
+    ],
+)
+def test_tools_and_the_choice_among_them_are_boxed(
+    choice: Any, names: list[str], left: str | None
+) -> None:
+    """Functions and custom tools are functions of the hub."""
+    tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
+
+    chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)
+
+    assert names == [tool["function"]["name"] for tool in chat["tools"]]
+    assert {"function"} == {tool["type"] for tool in chat["tools"]}
+    if "f" in names:
+        assert {
+            "name": "f",
+            "parameters": {"type": "object", "properties": {}},
+            "strict": True,
+        } == chat["tools"][0]["function"]
+    boxed = {"type": "function", "function": {"name": left}} if left in ("f", "p") else left
+    assert boxed == chat.get("tool_choice")
+    assert chat["parallel_tool_calls"] is False
+    assert [] == notes
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ([{"role": "user", "content": [{"type": "input_file"}]}], "input[0].content[0]"),
+        ([USER, output("1", [{"type": "input_file"}])], "input[1].output[0]"),
+        ([USER, output("1", {"type": "odd"})], "input[1].output"),
+        ([{"type": "item_reference", "id": "x"}], "input"),
+    ],
+)  # fmt: skip
+def test_what_no_model_takes_is_refused(given: list[Json], param: str) -> None:
+    """A part that would be lost silently is refused by its place."""
+    with pytest.raises(RequestError) as caught:
+        to_chat(request(given), [])
+
+    assert param == caught.value.param

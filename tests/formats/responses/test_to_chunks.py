@@ -1,0 +1,312 @@
+"""What the hub gets of answers of Copilot's Responses API."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import Broken, UpstreamError
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from tests.formats.answers import MODEL, NOW, deltas_of
+from tests.formats.openai_schemas import check_completion
+from tests.formats.responses.answers import COSTS, USAGE, Upstream, chunks_of, message_of
+
+
+def calls_of(message: Json) -> list[tuple[str, str, str]]:
+    return [
+        (call["id"], call["function"]["name"], call["function"]["arguments"])
+        for call in message.get("tool_calls", ())
+    ]
+
+
+def items(up: Upstream) -> list[Json]:
+    """One item of each kind."""
+    return [
+        *up.reasoning(0, "**Plan**", "Then act.", encrypted="gAAAA"),
+        *up.text(1, "Hel", "lo"),
+        *up.call(2, "f", '{"a"', ":1}", call_id="a"),
+        *up.reasoning(3, "More.", encrypted="gBBBB"),
+        *up.call(4, "g", call_id="b", end="{}"),
+    ]
+
+
+def test_a_stream_becomes_chunks_as_it_comes() -> None:
+    """Each piece is passed on when it comes, in its order, and the end is the hub's own."""
+    up = Upstream()
+
+    chunks = chunks_of(up.whole([*up.text(0, "Hel", "lo"), *up.call(1, "f", '{"a"', ":1}")]))
+
+    function = {"name": "f", "arguments": ""}
+    assert [
+        {"role": "assistant", "content": ""},
+        {"content": "Hel"},
+        {"content": "lo"},
+        {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]},
+        {},
+    ] == deltas_of(chunks)
+    assert "tool_calls" == chunks[-2]["choices"][0]["finish_reason"]
+    assert COSTS == chunks[-1]["copilot_usage"]
+    assert {
+        "prompt_tokens": 812,
+        "completion_tokens": 40,
+        "total_tokens": 852,
+        "prompt_tokens_details": {"cached_tokens": 512, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 12,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    } == chunks[-1]["usage"]
+
+
+def test_everything_is_told() -> None:
+    """Text, reasoning with its seals, and calls by their own ids all reach the hub."""
+    up = Upstream()
+
+    message = message_of(up.whole(items(up)))
+
+    assert "Hello" == message["content"]
+    assert "**Plan**\n\nThen act.\n\nMore." == message["reasoning_content"]
+    assert "responses:gAAAA gBBBB" == message["reasoning_opaque"]
+    assert [("a", "f", '{"a":1}'), ("b", "g", "{}")] == calls_of(message)
+
+
+def test_a_whole_response_says_the_same() -> None:
+    """An answer that was not streamed makes the same message."""
+    up = Upstream()
+    events = up.whole(items(up))
+    last = events[-1]
+    body = {**last["response"], "copilot_usage": COSTS, "created_at": 5}
+
+    whole = fold(chunks_of([body]))
+
+    check_completion(whole)
+    assert 5 == whole["created"]
+    message = whole["choices"][0]["message"]
+    assert message_of(events) == {k: v for k, v in message.items() if v is not None}
+    assert (COSTS, 852) == (whole["copilot_usage"], whole["usage"]["total_tokens"])
+    del body["status"]
+    assert message_of(events) == message_of([body])
+
+
+@pytest.mark.parametrize("kept", ["done", "end", "all"])
+def test_what_is_told_in_the_end_only_is_not_lost(kept: str) -> None:
+    """Models that do not stream a thing tell it with its item, or with the whole response."""
+    up = Upstream()
+    events = up.whole(items(up))
+    endings = ("response.output_item.done",) if kept == "done" else ()
+
+    thinned = [
+        event
+        for event in events
+        if kept == "all" or event["type"] in endings or event["type"].count(".") == 1
+    ]
+
+    assert message_of(events) == message_of(thinned)
+
+
+def test_text_that_is_longer_in_the_end_is_completed_and_other_text_is_not_repeated() -> None:
+    """The whole text at the end adds what is missing, and never says anything twice."""
+    up = Upstream()
+    events = up.text(0, "Hel")
+    events[-1]["item"]["content"][0]["text"] = "Hello"
+    other = up.text(1, "a")
+    other[-1]["item"]["content"][0]["text"] = "b"
+
+    assert "Helloa" == message_of(up.whole([*events, *other]))["content"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "end", "arguments"),
+    [
+        (["{", "}"], None, "{}"),
+        ([], '{"a":1}', '{"a":1}'),
+        (['{"a"'], '{"a":1}', '{"a":1}'),
+        ([], "", "{}"),
+        (["{}"], '{"b":2}', "{}"),
+    ],
+)
+def test_arguments_are_whole(pieces: list[str], end: str | None, arguments: str) -> None:
+    """Arguments come in pieces, in the end, or not at all, which means none."""
+    up = Upstream()
+
+    message = message_of(up.whole(up.call(0, "f", *pieces, end=end)))
+
+    assert [("call_1", "f", arguments)] == calls_of(message)
+
+
+def test_mixed_calls_go_by_their_place() -> None:
+    """Pieces of several calls that come mixed are told apart by the index of their items."""
+    up = Upstream()
+    one = up.call(0, "f", '{"a":', "1}", call_id="a")
+    two = up.call(3, "g", '{"b":', "2}", call_id="b")
+    mixed = [event for pair in zip(one, two, strict=True) for event in pair]
+
+    message = message_of(up.whole(mixed))
+
+    assert [("a", "f", '{"a":1}'), ("b", "g", '{"b":2}')] == calls_of(message)
+
+
+def test_calls_that_only_the_end_knows_are_new() -> None:
+    """A call of the last event that was not streamed is added, wherever it stands there."""
+    up = Upstream()
+    one = up.call(1, "f", "{}", call_id="a")
+    two = up.call(0, "g", '{"b":2}', call_id="b")
+    stream = [*up.begin(), *one, up.end([two[-1], one[-1]])]
+
+    assert [("a", "f", "{}"), ("b", "g", '{"b":2}')] == calls_of(message_of(stream))
+
+
+def test_a_custom_call_is_a_call() -> None:
+    """A call of a custom tool reaches the hub as one with its input as the argument."""
+    up = Upstream()
+    item = {"type": "custom_tool_call", "call_id": "a", "name": "p", "input": 'x"'}
+
+    message = message_of(up.whole([up.added(0, {**item, "input": ""}), up.done(0, item)]))
+
+    assert [("a", "p", '{"input":"x\\""}')] == calls_of(message)
+
+
+def test_refusals_are_refusals() -> None:
+    """What the model declines is told as a refusal, streamed or not."""
+    up = Upstream()
+    events = up.whole(up.text(0, "I ", "won't", kind="refusal"))
+
+    assert "I won't" == message_of(events)["refusal"]
+    assert "I won't" == message_of([events[-1]])["refusal"]
+
+
+def test_raw_reasoning_is_reasoning() -> None:
+    """Models that tell their thoughts themselves are heard, too."""
+    delta = {"type": "response.reasoning_text.delta", "output_index": 0, "delta": "Hm."}
+
+    assert "Hm." == message_of([delta, Upstream().end([])])["reasoning_content"]
+
+
+def test_a_seal_that_could_be_taken_apart_is_left_out() -> None:
+    """Blanks keep seals apart, so one with blanks is none."""
+    up = Upstream()
+
+    message = message_of(up.whole([*up.reasoning(0, "x", encrypted="A B"), *up.text(1, "y")]))
+
+    assert "reasoning_opaque" not in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "finish"),
+    [
+        ("completed", None, "stop"),
+        ("incomplete", {"reason": "max_output_tokens"}, "length"),
+        ("incomplete", {"reason": "content_filter"}, "content_filter"),
+        ("incomplete", None, "length"),
+    ],
+)
+def test_the_end_says_why(kind: str, details: Json | None, finish: str) -> None:
+    """An answer that was cut short says so, in the hub's words."""
+    up = Upstream()
+    text = up.text(0, "Hi")
+
+    streamed = chunks_of([*up.begin(), *text, up.end(text, kind, incomplete_details=details)])
+    whole = chunks_of([up.end(text, kind, incomplete_details=details)["response"]])
+
+    for chunks in (streamed, whole):
+        assert finish == chunks[-2]["choices"][0]["finish_reason"]
+
+
+def test_an_unfinished_call_is_not_completed() -> None:
+    """A call that was cut off says length and keeps the arguments that came."""
+    up = Upstream()
+    call = up.call(0, "f", '{"a"')[:-2]
+
+    chunks = chunks_of([*up.begin(), *call, up.end([], "incomplete")])
+
+    assert "length" == chunks[-2]["choices"][0]["finish_reason"]
+    assert '{"a"' == fold(chunks)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"type": "error", "code": "server_error", "message": "No."}, "No."),
+        ({"type": "error", "error": {"message": "No.", "code": "rate_limited"}}, "No."),
+        ({"error": {"message": "No."}}, "No."),
+        (Upstream().end([], "failed", error={"code": "server_error", "message": "No."}), "No."),
+        (Upstream().end([], "failed", error=None), "said nothing more"),
+        (["odd"], "not a JSON object"),
+    ],
+)
+def test_errors_are_raised(event: Any, message: str) -> None:
+    """An answer that failed never looks like one, and what it cost is known."""
+    up = Upstream()
+    stream = ResponsesStream(MODEL, now=NOW)
+    for begun in [*up.begin(), *up.text(0, "Hi")]:
+        stream.feed(begun)
+
+    with pytest.raises(UpstreamError, match=message):
+        stream.feed(event)
+    if isinstance(event, dict) and "response" in event:
+        assert stream.usage is not None
+        assert COSTS == stream.copilot_usage
+
+
+@pytest.mark.parametrize("status", ["in_progress", "queued", "cancelled"])
+def test_a_whole_response_that_has_not_ended_is_an_error(status: str) -> None:
+    """A response without an end is no answer."""
+    with pytest.raises(Broken):
+        chunks_of([{"object": "response", "status": status, "output": [], "usage": USAGE}])
+
+
+@pytest.mark.parametrize("cut", range(30))
+def test_a_cut_stream_is_an_error(cut: int) -> None:
+    """An answer without its last event is never taken for whole, wherever it was cut."""
+    up = Upstream()
+    events = up.whole(items(up))
+
+    with pytest.raises(Broken):
+        chunks_of(events[: min(cut, len(events) - 1)])
+
+
+def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
+    """Endless white space in arguments ends the answer before it costs more."""
+    up = Upstream()
+
+    with pytest.raises(Broken) as caught:
+        chunks_of(up.call(0, "f", *["\n\t"] * 11))
+
+    assert "runaway_whitespace" == caught.value.code
+
+
+def test_nothing_follows_the_end() -> None:
+    """Whatever comes after the last event changes nothing."""
+    up = Upstream()
+    events = up.whole(up.text(0, "Hi"))
+    stream = ResponsesStream(MODEL, now=NOW)
+    for event in events:
+        stream.feed(event)
+
+    assert stream.is_finished
+    assert [] == stream.feed(events[-1])
+    assert 1 == len(stream.close())
+
+
+def test_the_recorded_odd_stream_is_read() -> None:
+    """Text whose item was never announced is text all the same, and unknown events are none."""
+    events: list[Json] = [
+        {"type": "response.created", "response": {"created_at": 7, "output": []}},
+        {"type": "response.output_text.delta", "output_index": None, "delta": "Hi"},
+        {"type": "response.function_call_arguments.delta", "output_index": 0, "delta": "{"},
+        {"type": "response.made_up"},
+        {"type": "response.output_item.added", "item": None},
+        {"type": "response.output_text.delta", "delta": 5},
+        {"odd": 1},
+        {"type": "response.completed", "response": {"output": []}},
+    ]
+
+    chunks = chunks_of(events)
+
+    assert "Hi" == fold(chunks)["choices"][0]["message"]["content"]
+    assert 7 == chunks[0]["created"]
