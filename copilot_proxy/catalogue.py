@@ -25,6 +25,22 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
 _DASHED_VERSION: Final = re.compile(r"-(\d)-(\d{1,2})(?=-|$)")
+_LONG_CONTEXT: Final = "[1m]"
+"""With this at the end Claude Code asks for the long context, a model of its own at Copilot."""
+_FAMILY: Final = re.compile(r"^(?:claude-)?(?:3(?:\.\d)?-)?(?P<family>opus|sonnet|haiku)$")
+_CLAUDE: Final = re.compile(r"^claude-(?P<family>[a-z]+)-(?P<major>\d+)(?:\.(?P<minor>\d+))?$")
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A name of the person's own for a model, with parameters that then always hold."""
+
+    model: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Of `ALIAS_PARAMETERS`, under the names of chat completions."""
+
+
+ALIAS_PARAMETERS: Final = ("reasoning_effort", "max_tokens", "temperature", "top_p")
 
 
 @dataclass(frozen=True)
@@ -112,7 +128,19 @@ class Catalogue:
             for target in _ALIASES.get(candidate, ()):
                 if target in self._by_id:
                     return self._by_id[target]
+        for candidate in _spellings(name):
+            if family := _FAMILY.match(candidate):
+                return self._newest(family["family"])
         return None
+
+    def _newest(self, family: str) -> Model | None:
+        """The newest Claude of a family that is enabled, else the newest; no special edition."""
+        versions = [
+            (not model.needs_enabling, int(match["major"]), int(match["minor"] or 0), model.id)
+            for model in self._by_id.values()
+            if (match := _CLAUDE.match(model.id)) and match["family"] == family
+        ]
+        return self._by_id[max(versions)[-1]] if versions else None
 
     def default(self, wanted: str) -> Model | None:
         """`wanted` if the account has it, else Copilot's own default for chat, else any."""
@@ -136,9 +164,11 @@ class Catalogue:
 
 def _spellings(name: str) -> Sequence[str]:
     """`name`, then without its date, then with Copilot's dots: ``claude-opus-4-7-20260401``."""
-    undated = _DATE.sub("", name)
+    long = name.endswith(_LONG_CONTEXT)
+    undated = _DATE.sub("", name.removesuffix(_LONG_CONTEXT))
     dotted = _DASHED_VERSION.sub(r"-\1.\2", undated)
-    return tuple(dict.fromkeys((name, undated, dotted)))
+    longer = (f"{undated}-1m", f"{dotted}-1m") if long else ()
+    return tuple(dict.fromkeys((name, *longer, undated, dotted)))
 
 
 def parse_models(payload: object) -> Catalogue:

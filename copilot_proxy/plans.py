@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import Alias, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions import request as chat_request
 from copilot_proxy.formats.chat_completions.adapt import adapt_request
@@ -293,6 +293,22 @@ def _writer(client: ChatApi, request: Json) -> tuple[Writer, Callable[[list[Json
         messages = MessagesWriter(request, request["model"])
         return messages, lambda events, given: messages.message
     return ChatWriter(), lambda events, given: fold(events)
+
+
+def with_parameters(client: ChatApi, request: Json, alias: Alias) -> Json:
+    """`request` with the fixed parameters of an alias, under the names of the client's API."""
+    changed = dict(request)
+    for name, value in alias.parameters.items():
+        if name == "reasoning_effort" and client != "chat_completions":
+            holder = "reasoning" if client == "responses" else "output_config"
+            changed[holder] = {**(request.get(holder) or {}), "effort": value}
+        elif name == "max_tokens" and client == "responses":
+            changed["max_output_tokens"] = value
+        else:
+            changed[name] = value
+            if name == "max_tokens":
+                changed.pop("max_completion_tokens", None)
+    return changed
 
 
 def count_body(

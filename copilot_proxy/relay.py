@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import msgspec
 
 from copilot_proxy import plans
 from copilot_proxy.auth.copilot_auth import TokenSource
-from copilot_proxy.catalogue import Catalogue, Model
+from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import Broken, CopilotProxyError, Refused, RequestError, UpstreamError
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
@@ -137,10 +137,16 @@ class Relay:
     """Answers requests through one upstream; `report` gets the record of each when it has ended."""
 
     def __init__(
-        self, upstream: Upstream, *, default_model: str, report: Callable[[Record], None]
+        self,
+        upstream: Upstream,
+        *,
+        default_model: str,
+        report: Callable[[Record], None],
+        aliases: Mapping[str, Alias] | None = None,
     ) -> None:
         self._upstream = upstream
         self._default_model = default_model
+        self._aliases = aliases or {}
         self._report = report
         self._recollection = Recollection()
 
@@ -151,14 +157,29 @@ class Relay:
     async def model(self, name: str, auth: TokenSource | None = None) -> Model:
         """The model that `name` means; raises `RequestError` (404) when the account has none."""
         catalogue = await self._upstream.models(auth)
-        model = catalogue.resolve(name, self._default_model)
+        model = self._resolved(catalogue, name)
         if model is None:
             # It may be newer than our list.
             catalogue = await self._upstream.models(auth, fresh=True)
-            model = catalogue.resolve(name, self._default_model)
+            model = self._resolved(catalogue, name)
         if model is None:
             raise _unknown_model(name, catalogue)
         return model
+
+    async def aliases(self, auth: TokenSource | None = None) -> list[tuple[str, Model]]:
+        """The person's own names for models, with the model that each means now."""
+        catalogue = await self._upstream.models(auth)
+        found = [(name, self._resolved(catalogue, name)) for name in self._aliases]
+        return [(name, model) for name, model in found if model is not None]
+
+    def _resolved(self, catalogue: Catalogue, name: str) -> Model | None:
+        """A model by a name of the person's own, or one that the catalogue knows."""
+
+        def target(name: str) -> str:
+            alias = self._aliases.get(name)
+            return alias.model if alias is not None else name
+
+        return catalogue.resolve(target(name), target(self._default_model))
 
     @asynccontextmanager
     async def answer(
@@ -281,12 +302,17 @@ class Relay:
     ) -> Reply:
         """Asks on the API that the catalogue names; once more if Copilot names it wrong."""
         model = await self._model_of_type("chat", request["model"], auth)
+        alias = self._aliases.get(request["model"])
+        if alias is not None:
+            request = plans.with_parameters(client, request, alias)
         api = plans.choose(client, model)
         refused: list[ChatApi] = []
         while True:
             plan = plans.make_plan(
                 client, request, model, api, self._recollection, beta_values=beta_values
             )
+            if model is None and alias is not None:
+                plan.body["model"] = alias.model
             record.route, record.notes = plan.api, plan.notes
             record.model = plan.body["model"]
             record.initiator = plans.initiator(client, request)
@@ -327,7 +353,7 @@ class Relay:
             catalogue = await self._upstream.models(auth, fresh=True)
         except CopilotProxyError:
             return None
-        return catalogue.resolve(name, self._default_model)
+        return self._resolved(catalogue, name)
 
     async def _explain(self, error: Refused, name: str, auth: TokenSource | None) -> None:
         """Adds to a refusal what the list of models knows about it."""

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.masking import Secret
@@ -139,6 +140,31 @@ def _origins(value: object) -> tuple[str, ...]:
     return origins
 
 
+def _aliases(value: object) -> Mapping[str, Alias]:
+    """A table of names to models, or in the environment a text such as ``fast=gpt-5-mini,x=y``."""
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        value = {name.strip(): model.strip() for name, _, model in pairs}
+    if not isinstance(value, Mapping):
+        raise ValueError("a table of names and models is expected")
+    return MappingProxyType({str(name): _alias(name, given) for name, given in value.items()})
+
+
+def _alias(name: str, given: object) -> Alias:
+    if isinstance(given, Alias):
+        return given
+    table = {"model": given} if isinstance(given, str) else given
+    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
+        raise ValueError(f"{name!r} needs a model")
+    if not name or not table["model"]:
+        raise ValueError("a name or a model is empty")
+    parameters = {key: one for key, one in table.items() if key != "model"}
+    for key in parameters:
+        if key not in ALIAS_PARAMETERS:
+            raise ValueError(f"{name!r} has {key!r}; there are {', '.join(ALIAS_PARAMETERS)}")
+    return Alias(table["model"], MappingProxyType(parameters))
+
+
 def _choice(*choices: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         text = _text(value)
@@ -196,6 +222,13 @@ class Settings:
     )
     default_model: str = _setting(
         "claude-sonnet-4.5", _header_value, "What `default` and a bare `chat` mean."
+    )
+    aliases: Mapping[str, Alias] = field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata={
+            "parse": _aliases,
+            "help": "Names of your own for models, also with fixed parameters.",
+        },
     )
     home_dir: Path | None = _setting(
         None, _path, "One folder that takes the place of the config, data and cache folders."

@@ -183,7 +183,13 @@ def test_names_on_the_recorded_list(name: str, expected: str | None) -> None:
         ("claude-3-5-sonnet", ["claude-3.5-sonnet", "claude-sonnet-4.5"], "claude-3.5-sonnet"),
         ("claude-3-5-sonnet-20241022", ["claude-3-5-sonnet-20241022", "claude-3.5-sonnet"],
          "claude-3-5-sonnet-20241022"),
-        ("claude-3-opus", ["claude-opus-5"], None),
+        ("claude-3-opus", ["claude-opus-5"], "claude-opus-5"),
+        ("claude-3-opus", ["claude-sonnet-5"], None),
+        ("opus", ["claude-opus-4.5", "claude-opus-4.10", "claude-opus-4.6-1m"], "claude-opus-4.10"),
+        ("claude-sonnet-latest", ["claude-sonnet-4", "claude-sonnet-4.5"], "claude-sonnet-4.5"),
+        ("claude-3-7-sonnet-20250219", ["claude-sonnet-4.5"], "claude-sonnet-4.5"),
+        ("claude-opus-4-6[1m]", ["claude-opus-4.6", "claude-opus-4.6-1m"], "claude-opus-4.6-1m"),
+        ("claude-sonnet-4-5[1m]", ["claude-sonnet-4.5"], "claude-sonnet-4.5"),
     ],
 )  # fmt: skip
 def test_an_alias_neither_hides_a_live_model_nor_means_a_dead_one(

@@ -82,7 +82,12 @@ def make_connection(
         github=github,
         auth=auth,
         upstream=upstream,
-        relay=Relay(upstream, default_model=settings.default_model, report=report),
+        relay=Relay(
+            upstream,
+            default_model=settings.default_model,
+            aliases=settings.aliases,
+            report=report,
+        ),
     )
 
 

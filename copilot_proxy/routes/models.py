@@ -20,10 +20,15 @@ from copilot_proxy.routes.services import AnyRequest, caller, services_of
 async def list_models(request: AnyRequest) -> Response[bytes]:
     """OpenAI's list, with limits, vendor, modalities and state as extra fields; Anthropic's for a
     client that sends anthropic-version."""
-    catalogue = await services_of(request).relay.models(caller(request))
+    relay, auth = services_of(request).relay, caller(request)
+    catalogue = await relay.models(auth)
     if speaks_anthropic(request.scope):
         return _json(anthropic.model_list(m for m in catalogue.usable if m.is_chat))
-    return _json(model_list(catalogue.usable))
+    own = [model_object(model, name=name) for name, model in await relay.aliases(auth)]
+    listed = model_list(catalogue.usable)
+    names = {entry["id"] for entry in own}
+    listed["data"] = [*own, *(entry for entry in listed["data"] if entry["id"] not in names)]
+    return _json(listed)
 
 
 @get(

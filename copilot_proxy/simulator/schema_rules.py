@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-SIZES = ("minItems", "maxItems", "minLength", "maxLength")
+LEAST = ("minItems", "minLength")
+MOST = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
 LARGEST = 100_000
+"""The most that a schema may insist on: an answer of that size has to be made."""
 
 
 def is_schema(value: Any) -> bool:
@@ -21,13 +23,14 @@ def is_schema(value: Any) -> bool:
 def _plain(schema: dict[str, Any]) -> bool:
     """Keywords that hold no other schema."""
     numbers = [schema[name] for name in NUMBERS if name in schema]
-    sizes = [schema[name] for name in SIZES if name in schema]
+    sizes = [schema[name] for name in (*LEAST, *MOST) if name in schema]
     kind = schema.get("type", "object")
     names = schema.get("required", [])
     return (
         all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers)
         and schema.get("multipleOf", 1) > 0
-        and all(type(one) is int and 0 <= one <= LARGEST for one in sizes)
+        and all(type(one) is int and one >= 0 for one in sizes)
+        and all(schema.get(name, 0) <= LARGEST for name in LEAST)
         and isinstance(kind, str | list)
         and all(isinstance(one, str) for one in kind)
         and isinstance(names, list)

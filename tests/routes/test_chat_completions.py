@@ -136,17 +136,6 @@ def test_client_headers_stay_here(proxy: Proxy, simulator: Simulator) -> None:
     assert "user" == headers["x-initiator"]
 
 
-def test_wrong_api_is_explained(proxy: Proxy, simulator: Simulator) -> None:
-    """A model that Copilot does not serve on this API gets a reason and costs no request."""
-    with proxy.client() as client:
-        answer = client.post(PATH, json=chat(model="gpt-5.5"))
-
-    error = answer.json()["error"]
-    assert (400, "unsupported_api_for_model") == (answer.status_code, error["code"])
-    assert error["hint"]
-    assert [] == asked(simulator)
-
-
 def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
     """A model that cannot converse is refused by name."""
     with proxy.client() as client:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.chat_completions.cache import mark_stable
 from copilot_proxy.formats.chat_completions.schema import Json
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
@@ -138,6 +139,8 @@ def adapt_request(request: Mapping[str, Any], model: Model | None) -> tuple[Json
         body.pop("tool_choice", None)
         body.pop("parallel_tool_calls", None)
     body["messages"] = _messages(body["messages"], notes)
+    if model is not None and model.vendor == "Anthropic":
+        body["messages"] = mark_stable(body["messages"])
     return body, notes
 
 

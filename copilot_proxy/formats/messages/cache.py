@@ -12,7 +12,6 @@ from copilot_proxy.formats.messages.schema import Json
 
 MOST_MARKS: Final = 4
 EPHEMERAL: Final = {"type": "ephemeral"}
-_UNMARKABLE: Final = ("thinking", "redacted_thinking")
 
 
 def reduce_marks(body: Json, notes: list[str]) -> None:
@@ -72,11 +71,8 @@ def mark_stable(body: Json) -> None:
 
 
 def mark_last(message: Json) -> None:
-    """Marks the last block of a message whose content is a list, if that may have a mark."""
-    for block in reversed(message["content"]):
-        if block["type"] not in _UNMARKABLE:
-            _mark(block)
-            return
+    """Marks the last block of a message whose content is a list."""
+    _mark(message["content"][-1])
 
 
 def _mark(block: Json) -> None:

@@ -15,25 +15,23 @@ INVALID_JSON: Final = "INVALID_JSON"
 
 
 def events_of(message: Json) -> list[Json]:
-    """The stream that a whole message would have come as."""
-    content = [block for block in message["content"] if isinstance(block, dict)]
+    """The stream that a whole message, with all its fields, would have come as."""
     head = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     copilot_usage = head.pop("copilot_usage", None)
     events: list[Json] = [{"type": "message_start", "message": head}]
-    for index, block in enumerate(content):
+    for index, block in enumerate(message["content"]):
         start, delta = _split(block)
         events.append({"type": "content_block_start", "index": index, "content_block": start})
         for part in delta:
             events.append({"type": "content_block_delta", "index": index, "delta": part})
         events.append({"type": "content_block_stop", "index": index})
-    usage = message.get("usage")
     last: Json = {
         "type": "message_delta",
         "delta": {
-            "stop_reason": message.get("stop_reason") or _stop_reason(content),
-            "stop_sequence": message.get("stop_sequence"),
+            "stop_reason": message["stop_reason"],
+            "stop_sequence": message["stop_sequence"],
         },
-        "usage": usage if isinstance(usage, dict) else {},
+        "usage": message["usage"],
     }
     if copilot_usage is not None:
         last["copilot_usage"] = copilot_usage
@@ -55,11 +53,6 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
             text = msgspec.json.encode(block.get("input") or {}).decode()
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": text}]
     return block, []
-
-
-def _stop_reason(content: list[Json]) -> str:
-    called = any(block.get("type") == "tool_use" for block in content)
-    return "tool_use" if called else "end_turn"
 
 
 class Assembler:

@@ -87,8 +87,9 @@ def _assistant(message: Json, path: str) -> list[Json]:
 def _result(message: Json, path: str) -> Json:
     result: Json = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
     content = message["content"]
+    blocks: str | list[Json]
     if isinstance(content, str):
-        blocks: str | list[Json] = content
+        blocks = content if content.strip() else ""
     else:
         blocks = _parts(content, path, {})
     return {**result, "content": blocks, **_mark(message)} if blocks else result
@@ -110,7 +111,7 @@ def _parts(content: Any, path: str, message: Json) -> list[Json]:
                 blocks += _text(part["text"], part)
             case "refusal":
                 blocks += _text(part["refusal"], part)
-            case "image_url":
+            case _:  # the chat's check lets images through, and nothing else
                 blocks.append({**_image(part["image_url"], f"{path}.content[{i}]"), **_mark(part)})
     return blocks
 

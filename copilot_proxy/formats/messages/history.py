@@ -10,7 +10,7 @@ CONTINUE: Final = "Please continue."
 """Said for the person where a conversation ends with the model's own words: Copilot refuses such,
 and its own client says the same."""
 
-SERVER_BLOCKS: Final = (
+_SERVER_BLOCKS: Final = (
     "server_tool_use",
     "web_search_tool_result",
     "web_fetch_tool_result",
@@ -90,9 +90,11 @@ def _block(block: Json, path: str, told: set[str]) -> Json | None:
             return {**block, "data": seal} if seal else None
         case "image" | "document":
             _check_source(block, path)
-        case "tool_result" if isinstance(block.get("content"), list):
-            return {**block, "content": _content(block["content"], f"{path}.content", told)}
-        case kind if kind in SERVER_BLOCKS:
+        case "tool_result" if "content" in block:
+            block["content"] = _content(block["content"], f"{path}.content", told)
+            if not block["content"]:
+                del block["content"]  # what a command prints may be a blank line and nothing else
+        case kind if kind in _SERVER_BLOCKS:
             told.add(f"dropped {kind} blocks: Copilot does not take them")
             return None
     return block

@@ -158,14 +158,17 @@ def repair_whole(body: object) -> Json:
 
 
 def fold(events: Iterable[Json]) -> Json:
-    """The message that the events of a stream, ended properly, add up to; raises `Broken`.
+    """The message that the events of a stream add up to.
 
-    A stream that failed half way (`NativeStream.failure`) adds up to nothing worth having.
+    Raises `UpstreamError` for a stream that failed half way, or whose events make no message.
     """
     assembler = Assembler()
     try:
         for event in events:
+            if event.get("type") == "error":
+                raise event_refusal(event)
             assembler.feed(event)
-        return assembler.message
+        message = assembler.message
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Broken("Copilot sent events that make no message.") from None
+    return repair_whole(message)

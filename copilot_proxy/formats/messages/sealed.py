@@ -140,7 +140,6 @@ def _opened(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
 def _sealed(found: list[Thought]) -> tuple[str, str]:
     sealer, text, opaque = Sealer(), "", ""
     for thought in found:
-        text += sealer.begin() if thought.text else ""
-        text += sealer.text(thought.text)
+        text += sealer.begin() + sealer.text(thought.text)
         opaque += sealer.seal(thought.seal, redacted=thought.redacted)
     return text, opaque

@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.messages.history import SERVER_BLOCKS
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed import from_blocks
 from copilot_proxy.formats.messages.system import without_billing
@@ -124,8 +123,7 @@ def _parts(block: Json, path: str, told: set[str]) -> list[Json]:
         case "search_result":
             return [{"type": "text", "text": _found(block)}]
         case kind:
-            why = "Copilot" if kind in SERVER_BLOCKS else "chat completions"
-            told.add(f"dropped {kind} blocks: {why} have nothing like them")
+            told.add(f"dropped {kind} blocks: chat completions have nothing like them")
             return []
 
 

@@ -1,5 +1,7 @@
-"""Fills in what a response object must repeat of its request."""
+"""Fills in what a response object must say besides its output."""
 
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.responses.schema import Json
 
 
@@ -29,6 +31,16 @@ def echo(request: Json, model: str, created: int) -> Json:
         "tools": request.get("tools") or [],
         "top_p": _number(request.get("top_p")),
         "truncation": request.get("truncation") or "disabled",
+    }
+
+
+def failed(response: Json, error: CopilotProxyError, request_id: str) -> Json:
+    """`response` as it ends with `error`; OpenAI's schema knows no failure without a code."""
+    body = error_body(error, request_id)["error"]
+    return {
+        **response,
+        "status": "failed",
+        "error": {**body, "code": error.code or "server_error"},
     }
 
 

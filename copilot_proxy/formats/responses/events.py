@@ -21,7 +21,8 @@ def whole_events(response: Json) -> Iterator[Json]:
 
     A response that has not ended has no last event.
     """
-    status = response.get("status") or "completed"
+    given = response.get("status") or "completed"
+    status = given if isinstance(given, str) else ""
     begun = {**response, "status": "in_progress", "output": [], "usage": None}
     begun.update(error=None, incomplete_details=None)
     begun.pop("copilot_usage", None)

@@ -7,9 +7,8 @@ import time
 from typing import Any
 
 from copilot_proxy.errors import Broken, CopilotProxyError
-from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.responses import sealed
-from copilot_proxy.formats.responses.echo import echo
+from copilot_proxy.formats.responses.echo import echo, failed
 from copilot_proxy.formats.responses.ids import new_id
 from copilot_proxy.formats.responses.output import CallItem, MessageItem, OutputItem, ReasoningItem
 from copilot_proxy.formats.responses.schema import Json
@@ -87,9 +86,7 @@ class ResponsesWriter:
     def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
         """The events that end the stream with `error`; what came so far stays as it is."""
         events = self._begin()
-        body = error_body(error, request_id)["error"]
-        self._response["status"] = "failed"
-        self._response["error"] = {**body, "code": error.code or "server_error"}
+        self._response = failed(self._response, error, request_id)
         return self._numbered([*events, self._last()])
 
     def _begin(self) -> list[Json]:

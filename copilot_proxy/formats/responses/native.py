@@ -4,8 +4,8 @@ What is dropped or converted stands in the tables at the top; nothing else is to
 goes through `NativeStream`, or `repair_whole` when it is not streamed.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.adapt import is_reasoning_gpt
@@ -14,7 +14,12 @@ from copilot_proxy.formats.responses.efforts import nearest_effort
 from copilot_proxy.formats.responses.native_stream import NativeStream, repair_whole
 from copilot_proxy.formats.responses.request import items
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Toolbox, call_name, custom_arguments
+from copilot_proxy.formats.responses.tools import (
+    HANDLING,
+    Toolbox,
+    call_name,
+    custom_arguments,
+)
 
 __all__ = ["NativeStream", "prepare", "repair_whole"]
 
@@ -66,41 +71,44 @@ _SILENT: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 """Values that ask for what Copilot does anyway: nobody needs to know that they are dropped."""
 
-ITEMS: Final[Mapping[str, Literal["convert", "drop"]]] = {
-    "custom_tool_call": "convert",
-    "custom_tool_call_output": "convert",
+ITEMS: Final[Mapping[str, str]] = {
+    "custom_tool_call": "custom",
+    "custom_tool_call_output": "custom",
+    "web_search_call": "web_search",
+    "file_search_call": "file_search",
+    "code_interpreter_call": "code_interpreter",
+    "image_generation_call": "image_generation",
+    "computer_call": "computer",
+    "computer_call_output": "computer",
+    "local_shell_call": "local_shell",
+    "local_shell_call_output": "local_shell",
+    "shell_call": "shell",
+    "shell_call_output": "shell",
+    "apply_patch_call": "apply_patch",
+    "apply_patch_call_output": "apply_patch",
+    "mcp_list_tools": "mcp",
+    "mcp_call": "mcp",
+    "mcp_approval_request": "mcp",
+    "mcp_approval_response": "mcp",
+    "tool_search_call": "tool_search",
+    "tool_search_output": "tool_search",
+    "additional_tools": "tool_search",
+    "program": "programmatic_tool_calling",
+    "program_output": "programmatic_tool_calling",
     # It points to something stored.
-    "item_reference": "drop",
-    # What tools did that Copilot does not run.
-    "web_search_call": "drop",
-    "file_search_call": "drop",
-    "code_interpreter_call": "drop",
-    "image_generation_call": "drop",
-    "computer_call": "drop",
-    "computer_call_output": "drop",
-    "local_shell_call": "drop",
-    "local_shell_call_output": "drop",
-    "shell_call": "drop",
-    "shell_call_output": "drop",
-    "apply_patch_call": "drop",
-    "apply_patch_call_output": "drop",
-    "mcp_list_tools": "drop",
-    "mcp_call": "drop",
-    "mcp_approval_request": "drop",
-    "mcp_approval_response": "drop",
-    "tool_search_call": "drop",
-    "tool_search_output": "drop",
-    "additional_tools": "drop",
-    "program": "drop",
-    "program_output": "drop",
+    "item_reference": "",
 }
-"""What becomes of each kind of input item; one that is not listed passes."""
+"""The kind of tool that an input item belongs to, whose fate it shares; others pass."""
 
 
-def prepare(request: Json, model: Model | None, notes: list[str]) -> Json:
+def prepare(
+    request: Json, model: Model | None, notes: list[str], *, hosted: Collection[str] = ()
+) -> Json:
     """The body for Copilot's Responses API, from a request that `parse_request` let through.
 
     `model` is None when the catalogue could not be read: then only what every model needs is done.
+    `hosted` are kinds of tools, such as ``web_search``, that are passed on as they are: whether
+    Copilot runs them depends on the day and the model.
     """
     body = {name: value for name, value in request.items() if value is not None}
     for name in [name for name in body if name not in _TAKEN]:
@@ -116,10 +124,10 @@ def prepare(request: Json, model: Model | None, notes: list[str]) -> Json:
     drop_sampling(body, model, notes)
     raise_limit(body, notes)
     _reasoning(body, model, notes)
-    _tools(body, notes)
+    _tools(body, hosted, notes)
     drop_parallel_calls(body, model, notes)
     if not isinstance(body["input"], str):
-        body["input"] = _items(items(body), notes)
+        body["input"] = _items(items(body), hosted, notes)
     return body
 
 
@@ -176,8 +184,8 @@ def _reasoning(body: Json, model: Model | None, notes: list[str]) -> None:
         body.pop("reasoning", None)
 
 
-def _tools(body: Json, notes: list[str]) -> None:
-    toolbox = Toolbox(body.get("tools"))
+def _tools(body: Json, hosted: Collection[str], notes: list[str]) -> None:
+    toolbox = Toolbox(body.get("tools"), hosted)
     for kind in toolbox.dropped:
         notes.append(f"dropped tool {kind}: Copilot does not run it")
     functions, choice = toolbox.choose(body.pop("tool_choice", None), notes)
@@ -189,44 +197,48 @@ def _tools(body: Json, notes: list[str]) -> None:
         body.pop("tools", None)
 
 
-def _items(given: list[Json], notes: list[str]) -> list[Json]:
+def _items(given: list[Json], hosted: Collection[str], notes: list[str]) -> list[Json]:
     out: list[Json] = []
     for item in given:
         kind = item.get("type") or "message"
-        if ITEMS.get(kind) == "drop":
-            notes.append(f"dropped an input item: Copilot does not take {kind}")
+        clean = {name: v for name, v in item.items() if v is not None and name != "id"}
+        tool = ITEMS.get(kind)
+        if tool is None or tool in hosted:
+            out += _item(clean, hosted, notes)
+        elif HANDLING.get(tool, "drop") != "drop":
+            out.append(_as_function(clean))
         else:
-            out += _item({k: v for k, v in item.items() if v is not None and k != "id"}, notes)
+            notes.append(f"dropped an input item: Copilot does not take {kind}")
     return out
 
 
-def _item(item: Json, notes: list[str]) -> list[Json]:
+def _item(item: Json, hosted: Collection[str], notes: list[str]) -> list[Json]:
     """An item without its id, which Copilot refuses to see again on another connection."""
     match item.get("type"):
         case "reasoning":
             return _sealed(item, notes)
         case "function_call":
-            name = call_name(item)
-            item.pop("namespace", None)
-            return [{**item, "name": name, "arguments": item.get("arguments") or "{}"}]
-        case "custom_tool_call":
-            return [
-                {
-                    "type": "function_call",
-                    "call_id": item["call_id"],
-                    "name": call_name(item),
-                    "arguments": custom_arguments(item["input"]),
-                }
-            ]
-        case "custom_tool_call_output":
-            return [
-                {
-                    "type": "function_call_output",
-                    "call_id": item["call_id"],
-                    "output": item["output"],
-                }
-            ]
+            if "namespace" not in hosted:
+                item["name"] = call_name(item)
+                item.pop("namespace", None)
+            return [{**item, "arguments": item["arguments"] or "{}"}]
     return [item]
+
+
+def _as_function(item: Json) -> Json:
+    """A custom tool's call or output in the words of the function that stands for the tool."""
+    if item["type"] == "custom_tool_call":
+        return {
+            "type": "function_call",
+            "call_id": item["call_id"],
+            "name": call_name(item),
+            "arguments": custom_arguments(item["input"]),
+        }
+    return {
+        "type": "function_call_output",
+        "call_id": item["call_id"],
+        "output": item["output"],
+    }
 
 
 def _sealed(item: Json, notes: list[str]) -> list[Json]:

@@ -5,14 +5,15 @@ Calls of tools that went out under other words come back in the client's own.
 """
 
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
-from copilot_proxy.errors import Broken, Refused
+from copilot_proxy.errors import Broken, CopilotProxyError, Refused
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.refusals import event_refusal
-from copilot_proxy.formats.responses.echo import echo
+from copilot_proxy.formats.responses.echo import echo, failed
 from copilot_proxy.formats.responses.events import TERMINAL, whole_events
-from copilot_proxy.formats.responses.ids import prefix_of, short_id
+from copilot_proxy.formats.responses.ids import new_id, prefix_of, short_id
 from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import Tool, Toolbox, custom_input
 from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
@@ -44,15 +45,17 @@ class NativeStream:
 
     `feed` takes the decoded JSON of an event, or of a whole response, and returns the events for
     the client; `close` is to be called once, when upstream has ended. Both raise `UpstreamError`
-    when the answer is not one. `request` is the client's, as it came.
+    when the answer is not one; `fail` makes the events that tell of it. `request` is the client's,
+    as it came; `hosted` the kinds of tools that went to Copilot as they are.
 
     An error that upstream reports as an event of its own is passed on, and kept in `failure`.
     `usage` is in the hub's shape; `response` is the response as the last event gave it.
     """
 
-    def __init__(self, request: Json, *, now: int | None = None) -> None:
-        self._request = request
-        self._tools = Toolbox(request.get("tools"))
+    def __init__(
+        self, request: Json, *, hosted: Collection[str] = (), now: int | None = None
+    ) -> None:
+        self._tools = Toolbox(request.get("tools"), hosted)
         self._echo = echo(request, request["model"], int(time.time()) if now is None else now)
         self._id = ""
         self._items: dict[int, _Item] = {}
@@ -79,11 +82,7 @@ class NativeStream:
             events = [e for one in whole_events(data) for e in self._event(one["type"], one)]
         else:
             events = []
-        for event in events:
-            # Upstream's own, when it has any; but calls may have become fewer events than came.
-            event["sequence_number"] = self._number
-            self._number += 1
-        return events
+        return self._numbered(events)
 
     def close(self) -> list[Json]:
         """Nothing; raises `Broken` if the answer has not come to its end."""
@@ -95,6 +94,25 @@ class NativeStream:
             "Copilot's answer broke off before it was complete.",
             hint="What came so far may be incomplete. Try again.",
         )
+
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
+        """The events that end the stream with `error`; what came so far stays as it is."""
+        begun = self._number > 0
+        self._id = self._id or new_id("resp")
+        response = {**self._echo, "id": self._id, "status": "in_progress", "usage": None}
+        kinds = () if begun else ("response.created", "response.in_progress")
+        events: list[Json] = [{"type": kind, "response": response} for kind in kinds]
+        last = failed({**response, "output": self._output(None)}, error, request_id)
+        events.append({"type": TERMINAL["failed"], "response": last})
+        self.is_finished = True
+        return self._numbered(events)
+
+    def _numbered(self, events: list[Json]) -> list[Json]:
+        for event in events:
+            # Upstream's own, when it has any; but calls may have become fewer events than came.
+            event["sequence_number"] = self._number
+            self._number += 1
+        return events
 
     def _event(self, kind: str, data: Json) -> list[Json]:
         if kind == "error":

@@ -5,7 +5,7 @@ text; namespaces become their tools, one by one. Calls are given back in the cli
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
@@ -57,12 +57,13 @@ class Toolbox:
     """The tools of one request.
 
     `functions` are those that Copilot gets, in OpenAI's flat form; `dropped` the kinds it does
-    not get.
+    not get. Tools of the kinds in `hosted` stay as they are: for an account whose models run them.
     """
 
-    def __init__(self, tools: object) -> None:
+    def __init__(self, tools: object, hosted: Collection[str] = ()) -> None:
         self.functions: list[Json] = []
         self.dropped: list[str] = []
+        self._hosted = hosted
         self._tools: dict[str, Tool] = {}
         for tool in tools if isinstance(tools, list) else ():
             if isinstance(tool, dict):
@@ -92,9 +93,11 @@ class Toolbox:
             tools = choice.get("tools")
             allowed = {call_name(t) for t in tools or () if isinstance(t, dict)}
             mode = choice.get("mode")
-            return [f for f in self.functions if f["name"] in allowed], (
+            return [f for f in self.functions if f.get("name") in allowed], (
                 mode if isinstance(mode, str) else "auto"
             )
+        if choice.get("type") in self._hosted:
+            return self.functions, choice
         if choice.get("type") in ("function", "custom"):
             return self.functions, {"type": "function", "name": call_name(choice)}
         notes.append(f"dropped tool_choice: Copilot has no tool {choice.get('type')}")
@@ -103,6 +106,9 @@ class Toolbox:
     def _take(self, tool: Json, namespace: str | None = None) -> None:
         kind = tool.get("type")
         kind = kind if isinstance(kind, str) else ""
+        if kind in self._hosted:
+            self.functions.append(tool)
+            return
         handling = HANDLING.get(kind, "drop")
         if handling == "flatten" and namespace is None:
             inner = tool.get("tools")

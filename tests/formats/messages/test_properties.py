@@ -1,0 +1,340 @@
+"""What holds for every conversation and every answer: found by trying very many."""
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy.errors import RequestError, UpstreamError
+from copilot_proxy.formats.chat_completions.request import check_request
+from copilot_proxy.formats.chat_completions.stream import fold as fold_chunks
+from copilot_proxy.formats.messages.from_chat import from_chat
+from copilot_proxy.formats.messages.from_chunks import MessagesWriter
+from copilot_proxy.formats.messages.native import NativeStream, betas, fold, prepare
+from copilot_proxy.formats.messages.request import has_image, initiator, parse_request
+from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.to_chat import to_chat
+from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from tests.formats.answers import MODEL, check_stream
+from tests.formats.messages.samples import RAW, check_order, judge, request, simulated
+from tests.formats.openai_schemas import check_completion
+from tests.formats.requests import PNG
+
+CLAUDES = [id for id, raw in RAW.items() if "/v1/messages" in raw.get("supported_endpoints", ())]
+MODELS = st.sampled_from(CLAUDES).map(simulated)
+WORDS = st.text("ab é\n", max_size=6)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=4,
+)
+OBJECTS = st.dictionaries(st.text("ab", max_size=2), JSON, max_size=2)
+SEALS = st.sampled_from([None, "messages:aa", "messages:aa 3:bb", "responses:x", "x="])
+PARTS = st.lists(
+    WORDS.map(lambda t: {"type": "text", "text": t})
+    | st.just({"type": "image_url", "image_url": {"url": PNG}}),
+    max_size=3,
+)
+
+
+@st.composite
+def chats(draw: st.DrawFn) -> list[Json]:
+    """The messages of a conversation in which every call has its result."""
+    messages: list[Json] = []
+    for turn in range(draw(st.integers(1, 4))):
+        role = draw(st.sampled_from(["system", "user", "user", "assistant", "call"]))
+        if role != "call":
+            content = draw(WORDS | PARTS) if role == "user" else draw(WORDS)
+            messages.append({"role": role, "content": content})
+            continue
+        ids = [f"call_{turn}_{i}" for i in range(draw(st.integers(1, 3)))]
+        calls = [
+            {
+                "id": id,
+                "type": "function",
+                "function": {"name": "f", "arguments": msgspec.json.encode(draw(OBJECTS)).decode()},
+            }
+            for id in ids
+        ]
+        messages.append(
+            {
+                "role": "assistant",
+                "content": draw(WORDS),
+                "tool_calls": calls,
+                "reasoning_content": draw(WORDS),
+                "reasoning_opaque": draw(SEALS),
+            }
+        )
+        messages += [{"role": "tool", "tool_call_id": id, "content": draw(WORDS)} for id in ids]
+    return messages
+
+
+def gist(messages: list[Json]) -> tuple[str, list[Any]]:
+    """The instructions, and what was said, called, shown and answered, in its order.
+
+    Neighbours of one role count as one, and blank texts as nothing, as Claude has them; so do the
+    words that are said for the person where Claude demands a turn of theirs.
+    """
+    systems = [part["text"] for m in messages if m["role"] == "system" for part in _parts(m)]
+    system = "".join(systems).split()
+    said: list[Any] = []
+    for message in messages:
+        role = message["role"]
+        if role == "tool":
+            said.append(
+                (role, message["tool_call_id"], message["content"].strip() and message["content"])
+            )
+        elif role != "system":
+            for part in _parts(message):
+                words = "".join(part.get("text", "").split())
+                if part["type"] == "image_url":
+                    said.append(("image", part["image_url"]["url"]))
+                elif words and said and said[-1][0] == role:
+                    said[-1] = (role, said[-1][1] + words)
+                elif words:
+                    said.append((role, words))
+        for call in message.get("tool_calls") or ():
+            arguments = msgspec.json.decode(call["function"]["arguments"])
+            said.append(("call", call["id"], call["function"]["name"], arguments))
+    return "".join(system), said
+
+
+def _parts(message: Json) -> list[Json]:
+    content = message["content"] or ""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "reasoning_effort": st.sampled_from(["none", "low", "high", "max"]),
+        "max_tokens": st.sampled_from([1, 1024, 3000, 20000, 10**6]),
+        "temperature": st.sampled_from([0, 0.5, 1, 2]),
+        "top_p": st.sampled_from([0.5, 0.95]),
+        "stream": st.booleans(),
+        "stop": st.sampled_from(["a", ["b", " "]]),
+        "tool_choice": st.sampled_from(["auto", "none", "required"]),
+        "parallel_tool_calls": st.booleans(),
+        "response_format": st.sampled_from(
+            [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"schema": {}}}]
+        ),
+        "tools": st.just([{"type": "function", "function": {"name": "f", "parameters": {"a": 1}}}]),
+    },
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(chats(), FIELDS, MODELS)
+def test_every_chat_becomes_a_request_that_copilot_takes(
+    messages: list[Json], fields: Json, model: Any
+) -> None:
+    """Whatever a client of chat completions sends, no rule of Copilot's Messages API is broken."""
+    chat = {"model": "m", "messages": messages, **fields}
+    check_request(chat)
+
+    body = from_chat(chat, model, [])
+
+    judge(body)
+    parse_request(msgspec.json.encode(body))
+
+
+@settings(deadline=None, max_examples=150)
+@given(chats(), MODELS)
+def test_there_and_back_a_chat_keeps_its_gist(messages: list[Json], model: Any) -> None:
+    """Instructions, words, calls, results and images survive the way to Claude's form and back."""
+    body = from_chat({"model": "m", "messages": messages}, model, [])
+    back = to_chat(body, [])
+    check_request(back)
+
+    system, said = gist(back["messages"])
+    made_up = [("user", "Pleasecontinue."), ("user", "Pleasebegin.")]
+    said = [one for one in said if one not in made_up]
+    assert gist(messages) == (system, said)
+
+
+BLOCKS = st.recursive(
+    st.one_of(
+        WORDS.map(lambda t: {"type": "text", "text": t}),
+        st.just(
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}
+        ),
+        st.builds(
+            lambda t, s: {"type": "thinking", "thinking": t, "signature": s},
+            WORDS,
+            st.sampled_from(["", "aa", "messages:aa", "responses:x", "chat:x", "a@b"]),
+        ),
+        st.builds(
+            lambda d: {"type": "redacted_thinking", "data": d}, st.sampled_from(["aa", "x:y"])
+        ),
+        st.sampled_from([{"type": "server_tool_use", "id": "x"}, {"type": "search_result"}]),
+    ),
+    lambda inner: st.lists(inner, max_size=2).map(
+        lambda content: {"type": "tool_result", "tool_use_id": "a", "content": content}
+    ),
+    max_leaves=3,
+)
+MARKS = st.sampled_from([None, {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}])
+TURNS = st.builds(
+    lambda role, content: {"role": role, "content": content},
+    st.sampled_from(["user", "user", "assistant", "system"]),
+    WORDS | st.lists(st.builds(lambda b, m: {**b, "cache_control": m}, BLOCKS, MARKS), max_size=4),
+)
+REQUEST_FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "system": WORDS | st.lists(WORDS.map(lambda t: {"type": "text", "text": t}), max_size=3),
+        "thinking": st.sampled_from(
+            [{"type": "adaptive"}, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 5000}]
+        ),
+        "output_config": st.builds(
+            lambda e: {"effort": e}, st.sampled_from([None, "low", "max", "odd"])
+        ),
+        "max_tokens": st.sampled_from([1, 1025, 20000, 10**6]),
+        "temperature": st.sampled_from([0, 1, 2]),
+        "top_p": st.just(0.5),
+        "top_k": st.just(3),
+        "tools": st.lists(
+            st.sampled_from(
+                [
+                    {"name": "f"},
+                    {"name": "g", "input_schema": {}, "strict": True},
+                    {"type": "web_search", "name": "web_search"},
+                ]
+            ),
+            max_size=3,
+        ),
+        "tool_choice": st.sampled_from([{"type": "any"}, {"type": "tool", "name": "f"}]),
+        "context_management": st.just({"edits": [{"type": "clear_thinking_20251015"}]}),
+        "metadata": st.just({"user_id": "u"}),
+        "mystery": JSON,
+    },
+)
+
+
+@settings(deadline=None, max_examples=250)
+@given(st.lists(TURNS, min_size=1, max_size=4), REQUEST_FIELDS, MODELS)
+def test_every_request_is_prepared_translated_or_refused(
+    turns: list[Json], fields: Json, model: Any
+) -> None:
+    """Whatever passes the check goes on to either API in a valid form, or is refused by name."""
+    asked = parse_request(msgspec.json.encode({**request(*turns), **fields}))
+    initiator(asked)
+    has_image(asked)
+    try:
+        body = prepare(asked, model, [])
+    except RequestError:
+        pass
+    else:
+        orphans = any("tool_result" in str(turn["content"]) for turn in body["messages"])
+        odd = (body.get("output_config") or {}).get("effort") == "odd"
+        if not (orphans or odd):
+            judge(body, betas=betas([], body)[0])
+    with suppress(RequestError):
+        check_request(to_chat(asked, []))
+
+
+def maybe_broken(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(strategy, strategy, strategy, strategy, JSON)
+
+
+def an_object(kind: str | None = None, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """An object with some of the fields, each of which may hold anything."""
+    types = {} if kind is None else {"type": st.just(kind)}
+    optional = {name: maybe_broken(value) for name, value in fields.items()}
+    return st.fixed_dictionaries(types, optional=optional)
+
+
+COUNTS = an_object(
+    input_tokens=st.integers(-1, 9),
+    output_tokens=st.integers(-1, 9),
+    cache_read_input_tokens=st.integers(-1, 9),
+    output_tokens_details=an_object(thinking_tokens=st.integers(-1, 9)),
+)
+LETTERS = st.text('ab{}\n"', max_size=4)
+INDEXES = st.integers(0, 2)
+ANSWER_BLOCKS = st.one_of(
+    an_object("text", text=LETTERS),
+    an_object("thinking", thinking=LETTERS, signature=LETTERS),
+    an_object("redacted_thinking", data=LETTERS),
+    an_object("tool_use", id=st.sampled_from("ab"), name=st.sampled_from(["f", ""]), input=OBJECTS),
+    an_object("odd"),
+)
+REASONS = st.sampled_from(["end_turn", "max_tokens", "tool_use", "refusal", "odd", "", None])
+EVENTS = st.one_of(
+    an_object("message_start", message=an_object(id=LETTERS, usage=COUNTS)),
+    an_object("content_block_start", index=INDEXES, content_block=ANSWER_BLOCKS),
+    an_object(
+        "content_block_delta",
+        index=INDEXES,
+        delta=st.one_of(
+            an_object("text_delta", text=LETTERS),
+            an_object("thinking_delta", thinking=LETTERS),
+            an_object("signature_delta", signature=LETTERS),
+            an_object("input_json_delta", partial_json=LETTERS),
+        ),
+    ),
+    an_object("content_block_stop", index=INDEXES),
+    an_object("message_delta", delta=an_object(stop_reason=REASONS), usage=COUNTS),
+    an_object("message_stop", copilot_usage=OBJECTS),
+    an_object("ping"),
+    an_object("message", content=st.lists(maybe_broken(ANSWER_BLOCKS), max_size=2), usage=COUNTS),
+    an_object("error", error=OBJECTS),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(maybe_broken(EVENTS), max_size=8))
+def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
+    """However broken the events: valid chunks and messages come out, or a failure is raised."""
+    stream = MessagesStream(MODEL, include_usage=True)
+    try:
+        chunks = [chunk for data in events for chunk in stream.feed(data)] + stream.close()
+    except UpstreamError:
+        pass
+    else:
+        check_stream(chunks, include_usage=True)
+        check_completion(fold_chunks(chunks))
+        writer = MessagesWriter(request(thinking={"type": "adaptive"}), MODEL)
+        check_order([event for one in chunks for event in writer.feed(one)] + writer.close())
+        msgspec.json.encode(writer.message)
+
+    native = NativeStream()
+    try:
+        passed = [event for data in events for event in native.feed(data)] + native.close()
+        msgspec.json.encode(fold(passed))
+    except UpstreamError:
+        pass
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None:
+    """An answer is complete exactly when Claude has said why it stopped."""
+    words = data.draw(st.lists(LETTERS, min_size=1, max_size=3))
+    events: list[Json] = [{"type": "message_start", "message": {"id": "m", "content": []}}]
+    for index, text in enumerate(words):
+        block = {"type": "text", "text": ""}
+        delta = {"type": "text_delta", "text": text}
+        events.append({"type": "content_block_start", "index": index, "content_block": block})
+        events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events.append({"type": "content_block_stop", "index": index})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}})
+    events.append({"type": "message_stop"})
+    cut = data.draw(st.integers(0, len(events)))
+
+    for stream in (MessagesStream(MODEL), NativeStream()):
+        made = [one for event in events[:cut] for one in stream.feed(event)]  # type: ignore[attr-defined]
+        try:
+            made += stream.close()  # type: ignore[attr-defined]
+        except UpstreamError:
+            assert cut < len(events) - 1
+        else:
+            assert cut >= len(events) - 1
+            texts = "".join(words)
+            if isinstance(stream, NativeStream):
+                assert texts == "".join(block["text"] for block in fold(made)["content"])
+            else:
+                answer = fold_chunks(made)["choices"][0]["message"]["content"]
+                assert texts == answer

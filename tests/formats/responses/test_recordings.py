@@ -1,0 +1,69 @@
+"""What was recorded of the real Copilot API, read in both directions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.responses.native import prepare, repair_whole
+from copilot_proxy.formats.responses.request import initiator, parse_request
+from tests.formats.responses.answers import check_event, message_of
+
+RECORDINGS = Path(__file__).parent / "recordings"
+NAMES = ["simple", "function-call", "function-call-followup"]
+
+
+def recorded(name: str) -> Any:
+    return json.loads((RECORDINGS / f"{name}.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_requests_pass(name: str) -> None:
+    """What the real API answered is what a client may send, and it arrives unchanged."""
+    path = RECORDINGS / f"{name}-request.json"
+    asked = parse_request(path.read_bytes())
+
+    body = prepare(asked, None, [])
+
+    del body["store"], body["include"]
+    for item in asked["input"] if isinstance(asked["input"], list) else ():
+        item.pop("id", None)
+    assert asked == body
+    assert ("agent" if "followup" in name else "user") == initiator(asked)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_answers_are_repaired(name: str) -> None:
+    """A real answer becomes one that OpenAI's own types take."""
+    asked = recorded(f"{name}-request")
+    answer = recorded(f"{name}-response")
+
+    whole = repair_whole(answer, asked)
+
+    check_event({"type": "response.completed", "sequence_number": 0, "response": whole})
+    assert all(len(item["id"]) <= 64 for item in [whole, *whole["output"]])
+    assert answer["usage"]["total_tokens"] == whole["usage"]["total_tokens"]
+    assert {} == whole["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "said"),
+    [
+        ("simple", "content", "Hello there, friend"),
+        (
+            "function-call",
+            "tool_calls",
+            [
+                {
+                    "id": "call_IvYLluXXEws7EcemBgX4GzdX",
+                    "type": "function",
+                    "function": {"name": "get_weather", "arguments": '{"location":"Tokyo"}'},
+                }
+            ],
+        ),
+    ],
+)
+def test_recorded_answers_are_understood(name: str, field: str, said: Any) -> None:
+    """The hub gets what a real answer said."""
+    assert said == message_of([recorded(f"{name}-response")])[field]

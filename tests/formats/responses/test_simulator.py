@@ -1,0 +1,241 @@
+"""The translators against the simulator, which models what Copilot's Responses API takes."""
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from copilot_proxy.catalogue import Catalogue, parse_models
+from copilot_proxy.errors import UpstreamError
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.responses.from_chat import from_chat
+from copilot_proxy.formats.responses.native import NativeStream, prepare, repair_whole
+from copilot_proxy.formats.responses.request import has_image, initiator
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from copilot_proxy.formats.sse import EventDecoder
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.formats.answers import MODEL, check_stream
+from tests.formats.responses.answers import read_strictly, request
+
+PNG = "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAAAAAAAAAAA"
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
+WEATHER = {"type": "function", "name": "get_weather", "parameters": PARAMETERS}
+PATCH = {
+    "type": "custom",
+    "name": "apply_patch",
+    "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"},
+}
+
+
+class Copilot:
+    """Sends requests to a simulator, and reads what comes."""
+
+    def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
+        self.simulator = simulator
+        self._http = http
+        token = http.get(
+            "/copilot_internal/v2/token", headers={"authorization": f"token {SIMULATED_TOKEN}"}
+        ).json()["token"]
+        self._headers = {
+            "authorization": f"Bearer {token}",
+            "editor-version": "vscode/1.137.0",
+            "copilot-integration-id": "vscode-chat",
+            "x-github-api-version": "2026-08-01",
+        }
+        models = http.get("/models", headers=self._headers).json()
+        self.models: Catalogue = parse_models(models)
+
+    def quirk(self, name: str) -> None:
+        """Has every answer from now on go wrong in this way."""
+        if name != "none":
+            self.simulator.state.faults.on(name)
+
+    def send(self, body: Json, *, vision: bool = False) -> list[Any]:
+        """The decoded events of the answer, or the whole answer as the only one."""
+        headers = {**self._headers, **({"copilot-vision-request": "true"} if vision else {})}
+        answer = self._http.post("/responses", json=body, headers=headers)
+        assert 200 == answer.status_code, answer.text
+        if "json" in answer.headers["content-type"]:
+            return [answer.json()]
+        decoder = EventDecoder()
+        return [msgspec.json.decode(event.data) for event in decoder.feed(answer.content)]
+
+    def native(self, model: str, given: Any, **fields: Any) -> list[Json]:
+        """What a client of the Responses API sees, checked."""
+        asked = {**request(given, **fields), "model": model, "stream": True}
+        body = prepare(asked, self.models.get(model), [])
+        stream = NativeStream(asked)
+        events = [e for data in self.send(body, vision=has_image(asked)) for e in stream.feed(data)]
+        events += stream.close()
+        read_strictly(events)
+        assert stream.usage is not None
+        assert stream.copilot_usage is not None
+        return events
+
+    def chat(
+        self, model: str, messages: list[Json], *, vision: bool = False, **fields: Any
+    ) -> Json:
+        """The hub's whole answer, checked."""
+        chat = {"model": model, "messages": messages, "stream": True, **fields}
+        stream = ResponsesStream(MODEL, include_usage=True)
+        body = from_chat(chat, self.models.get(model), [])
+        chunks = [c for data in self.send(body, vision=vision) for c in stream.feed(data)]
+        chunks += stream.close()
+        check_stream(chunks, include_usage=True)
+        choice: Json = fold(chunks)["choices"][0]
+        return choice
+
+
+@pytest.fixture
+def copilot(simulator: Simulator) -> Iterator[Copilot]:
+    # Loopback needs no certificates, and loading them would take longer than most tests.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with httpx.Client(base_url=simulator.url, trust_env=False, verify=context) as http:
+        yield Copilot(simulator, http)
+
+
+TOOLS = [WEATHER, PATCH, {"type": "web_search"}]
+ASKED: Json = {
+    # What Codex and others ask for, and more than Copilot takes.
+    "tools": TOOLS,
+    "reasoning": {"effort": "minimal", "summary": "auto"},
+    "include": ["reasoning.encrypted_content"],
+    "store": True,
+    "temperature": 0.3,
+    "service_tier": "priority",
+    "client_metadata": {"a": "b"},
+    "max_output_tokens": 4000,
+    "metadata": {"a": "b"},
+    "safety_identifier": "x",
+}
+QUIRKS = ["none", "no_reasoning_deltas", "no_sequence_numbers", "compaction", "wordless"]
+
+
+@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.4"])
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_native_conversation_goes_on(copilot: Copilot, model: str, quirk: str) -> None:
+    """Whatever an answer holds can be sent back as it is, calls of both kinds included."""
+    copilot.quirk(quirk)
+    conversation: list[Json] = [{"role": "user", "content": "What is the weather in Paris?"}]
+    for forced in ("get_weather", "apply_patch"):
+        choice = next({"type": t["type"], "name": forced} for t in TOOLS if t.get("name") == forced)
+        last = copilot.native(model, conversation, **ASKED, tool_choice=choice)[-1]["response"]
+        call = next(item for item in last["output"] if item["type"].endswith("_call"))
+        kind = "custom_tool_call" if forced == "apply_patch" else "function_call"
+        assert (kind, forced) == (call["type"], call["name"])
+        output = {"type": f"{kind}_output", "call_id": call["call_id"], "output": "Sunny"}
+        conversation += [*last["output"], output]
+        assert "agent" == initiator(request(conversation))
+    conversation.append({"role": "user", "content": "Thanks"})
+
+    answer = copilot.native(model, conversation, **ASKED)[-1]["response"]
+
+    assert "completed" == answer["status"]
+    assert (quirk == "wordless") == (not any(i["type"] == "message" for i in answer["output"]))
+
+
+def test_a_native_answer_can_be_whole(copilot: Copilot) -> None:
+    """Without a stream the answer is the same, and an odd one is an error."""
+    asked = {**request("Hi"), "model": "gpt-5.4"}
+    body = prepare(asked, copilot.models.get("gpt-5.4"), [])
+
+    whole = repair_whole(copilot.send(body)[0], asked)
+
+    assert "You said: Hi" in whole["output"][-1]["content"][0]["text"]
+    stream = NativeStream(asked)
+    read_strictly(stream.feed(whole))
+
+
+@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.4"])
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_hub_conversation_goes_on(copilot: Copilot, model: str, quirk: str) -> None:
+    """A chat client's conversation with tools goes on over turns, sealed reasoning included."""
+    copilot.quirk(quirk)
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
+    fields: Json = {
+        "tools": [tool],
+        "reasoning_effort": "high",
+        "max_tokens": 4000,
+        "stop": ["x"],
+        "temperature": 0.3,
+        "seed": 1,
+        "parallel_tool_calls": True,
+    }
+    forced = {"type": "function", "function": {"name": "get_weather"}}
+    messages: list[Json] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What is the weather in Paris?"},
+    ]
+
+    choice = copilot.chat(model, messages, **fields, tool_choice=forced)
+
+    assert "tool_calls" == choice["finish_reason"]
+    message = choice["message"]
+    assert message["reasoning_opaque"].startswith("responses:")
+    assert message["reasoning_content"]
+    messages.append(message)
+    for call in message["tool_calls"]:
+        image = {"type": "image_url", "image_url": {"url": PNG}}
+        said = [{"type": "text", "text": "Sunny"}, image]
+        messages.append({"role": "tool", "tool_call_id": call["id"], "content": said})
+    again = copilot.chat(model, messages, vision=True, **fields)
+    assert "stop" == again["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "end_early",
+        "failed",
+        "error_chunk",
+        "error_first_chunk",
+        "empty_stream",
+        "runaway_arguments",
+    ],
+)
+def test_a_broken_answer_is_an_error(copilot: Copilot, fault: str) -> None:
+    """Every way in which an accepted answer breaks is an error, in both directions."""
+    asked = {**request("Weather?", tools=[WEATHER], tool_choice="required"), "model": "gpt-5.4"}
+    body = {**prepare(asked, copilot.models.get("gpt-5.4"), []), "stream": True}
+    copilot.quirk(fault)
+    events = copilot.send(body)
+
+    native, hub = NativeStream(asked), ResponsesStream(MODEL)
+    with pytest.raises(UpstreamError):
+        for event in events:
+            native.feed(event)
+        native.close()
+        raise native.failure or AssertionError("no failure")
+    with pytest.raises(UpstreamError):
+        for event in events:
+            hub.feed(event)
+        hub.close()
+
+
+def test_json_instead_of_a_stream_is_an_answer(copilot: Copilot) -> None:
+    """A whole answer where a stream was asked for becomes one."""
+    copilot.quirk("json_instead_of_sse")
+
+    events = copilot.native("gpt-5.4", "Hi")
+
+    assert "response.completed" == events[-1]["type"]
+
+
+def test_schemas_and_images_arrive(copilot: Copilot) -> None:
+    """Structured output and images reach the model from a chat client."""
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    content = [
+        {"type": "text", "text": "Take 5"},
+        {"type": "image_url", "image_url": {"url": PNG}},
+    ]
+
+    choice = copilot.chat(
+        "gpt-5.4", [{"role": "user", "content": content}], vision=True, response_format=form
+    )
+
+    assert {"n": 5} == msgspec.json.decode(choice["message"]["content"])

@@ -1,0 +1,167 @@
+"""Embeddings: inputs of every kind, batches, encodings, and answers that are none."""
+
+import base64
+import json
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy import tokenizer
+from copilot_proxy.catalogue import parse_models
+from copilot_proxy.errors import Broken, RequestError
+from copilot_proxy.formats import embeddings
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy
+
+PATH = "/v1/embeddings"
+SMALL = "text-embedding-3-small"
+
+
+def parsed(**more: Any) -> dict[str, Any]:
+    return embeddings.parse_request(json.dumps({"model": SMALL, **more}).encode())
+
+
+@pytest.mark.parametrize(
+    ("request_", "param"),
+    [
+        ({}, "input"),
+        ({"input": ""}, "input"),
+        ({"input": []}, "input"),
+        ({"input": None}, "input"),
+        ({"input": 5}, "input"),
+        ({"input": ["x", 1]}, "input"),
+        ({"input": [[1], "x"]}, "input"),
+        ({"input": [{"text": "x"}]}, "input[0]"),
+        ({"input": ["x"] * 2049}, "input"),
+        ({"input": "x", "dimensions": 0}, "dimensions"),
+        ({"input": "x", "dimensions": "many"}, "dimensions"),
+        ({"input": "x", "encoding_format": "hex"}, "encoding_format"),
+        ({"input": "x", "model": None}, "model"),
+    ],
+)
+def test_wrong_requests(request_: dict[str, Any], param: str) -> None:
+    """What cannot be embedded is refused by the name of the field."""
+    with pytest.raises(RequestError) as raised:
+        parsed(**request_)
+
+    assert (400, param) == (raised.value.status, raised.value.param)
+
+
+def test_a_body_that_is_no_object() -> None:
+    """A list is no request."""
+    with pytest.raises(RequestError):
+        embeddings.parse_request(b"[]")
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ("one", ["one"]),
+        (["one", "two"], ["one", "two"]),
+        ([15339, 1917], ["hello world"]),
+        ([[15339], [1917]], ["hello", " world"]),
+    ],
+)
+def test_texts(given_: Any, expected: list[str]) -> None:
+    """Texts stay, and token ids become the texts that they were made of."""
+    assert expected == embeddings.texts(parsed(input=given_), tokenizer.decode)
+
+
+@pytest.mark.parametrize("tokens", [[10**7], [-1], [10**30]])
+def test_token_ids_that_do_not_exist(tokens: list[int]) -> None:
+    """Ids of another encoding are the caller's mistake."""
+    with pytest.raises(RequestError) as raised:
+        tokenizer.decode(tokens)
+
+    assert "input" == raised.value.param
+
+
+def test_count() -> None:
+    """Tokens are counted without a look at special ones."""
+    assert 2 == tokenizer.count("hello world")
+    assert tokenizer.count("<|endoftext|>") > 1
+
+
+def test_batches() -> None:
+    """No batch is larger than the model takes."""
+    model = parse_models(
+        {"data": [{"id": SMALL, "capabilities": {"limits": {"max_inputs": 2}}}]}
+    ).get(SMALL)
+
+    assert [["a", "b"], ["c"]] == embeddings.batches(["a", "b", "c"], model)
+    assert [512, 1] == [len(batch) for batch in embeddings.batches(["x"] * 513, None)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {},
+        {"data": None},
+        {"data": ["x"]},
+        {"data": []},
+        {"data": [{"embedding": "x"}]},
+        {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]},
+    ],
+)
+def test_answers_that_are_none(answer: Any) -> None:
+    """An answer without the right number of vectors is a failure upstream."""
+    with pytest.raises(Broken):
+        embeddings.vectors(answer, 1)
+
+
+def test_order_and_usage() -> None:
+    """Vectors come in the order of their inputs; counts are added up, whatever they are called."""
+    data = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
+
+    assert [[1.0], [2.0]] == embeddings.vectors({"data": data}, 2)
+    assert [[2.0]] == embeddings.vectors({"data": [{"embedding": [2.0]}]}, 1)
+    answers = [{"usage": {"prompt_tokens": 2}}, {"usage": {"total_tokens": 3}}, {}, {"usage": {}}]
+    assert {"prompt_tokens": 5, "total_tokens": 5} == embeddings.usage(answers)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20))
+def test_base64_round_trip(vector: list[float]) -> None:
+    """What is encoded are 32-bit floats, least significant byte first."""
+    request = parsed(input="x", encoding_format="base64")
+    body = embeddings.embedding_list(request, [vector], {})
+    packed = base64.b64decode(body["data"][0]["embedding"])
+
+    assert vector == list(struct.unpack(f"<{len(vector)}f", packed))
+
+
+def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
+    """A string, tokens and more inputs than one call takes are answered in order."""
+    simulator.state.faults.on("unordered")
+    texts = [f"text {i}" for i in range(600)]
+    with proxy.client() as client:
+        many = client.post(PATH, json={"model": SMALL, "input": texts, "dimensions": 3}).json()
+        one = client.post(PATH, json={"model": SMALL, "input": texts[599], "dimensions": 3}).json()
+        tokens = client.post(
+            PATH, json={"model": SMALL, "input": [[15339], [1917]], "dimensions": 3}
+        )
+        wrong = client.post(PATH, json={"model": "gpt-4o", "input": "x"})
+
+    assert list(range(600)) == [item["index"] for item in many["data"]]
+    assert one["data"][0]["embedding"] == many["data"][599]["embedding"]
+    assert ("list", SMALL) == (many["object"], many["model"])
+    assert many["usage"]["prompt_tokens"] > 600
+    assert 2 == len(tokens.json()["data"])
+    assert (400, "model") == (wrong.status_code, wrong.json()["error"]["param"])
+    sizes = [len(r.body["input"]) for r in simulator.state.requests if r.path == "/embeddings"]
+    assert [512, 88, 1, 2] == sizes
+    record = proxy.wait_for_record(1)
+    assert ("embeddings", SMALL) == (record.route, record.model)
+
+
+def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:
+    """A refusal of any batch is the answer."""
+    simulator.state.faults.on("rate_limited", path="/embeddings", value="7")
+    with proxy.client() as client:
+        answer = client.post(PATH, json={"model": SMALL, "input": "x"})
+
+    assert (429, "7") == (answer.status_code, answer.headers["retry-after"])

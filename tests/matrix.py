@@ -1,0 +1,234 @@
+"""Every chat model on every API: asks the server for all that a client may need, and says what
+failed. ``python -m tests.matrix`` prints the table against a simulator of its own.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
+
+from copilot_proxy.catalogue import Model, parse_models
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.recorder import Record as Asked
+from tests.conftest import Proxy, settings_at
+from tests.matrix_clients import CLIENTS, TOOL, Client, Json, Said
+
+CITIES: Final = {"Paris": "12 degrees", "London": "9 degrees"}
+SYSTEM: Final = "Answer like a pirate."
+
+
+class Cell:
+    """One model on one API."""
+
+    def __init__(
+        self, simulator: Simulator, http: httpx.Client, client: Client, model: Model
+    ) -> None:
+        self.simulator = simulator
+        self.http = http
+        self.client = client
+        self.model = model
+        self.routes: set[str] = set()
+        """Copilot's APIs that answered."""
+
+    def post(self, turns: list[Json], **more: Any) -> httpx.Response:
+        """The server's answer, whatever it is."""
+        return self.http.post(
+            self.client.path, json=self.client.body(self.model.id, turns, **more)
+        )
+
+    def ask(self, turns: list[Json], *, stream: bool = False, **more: Any) -> Said:
+        """The model's answer."""
+        answer = self.post(turns, stream=stream, **more)
+        assert 200 == answer.status_code, answer.text[:300]
+        self.routes.add(answer.headers["x-copilot-proxy-route"])
+        return self.client.read(self.client.fold(answer.text) if stream else answer.json())
+
+    @property
+    def asked(self) -> Asked:
+        """The last request that reached Copilot."""
+        return self.simulator.state.requests[-1]
+
+    @contextmanager
+    def fault(self, name: str, value: object = None) -> Iterator[None]:
+        """Has Copilot fail the requests in the block."""
+        faults = self.simulator.state.faults
+        faults.on(name, value=value)
+        try:
+            yield
+        finally:
+            faults.off(name)
+
+
+def text(cell: Cell) -> None:
+    """A question is answered in words, and the answer says that it is complete."""
+    said = cell.ask(cell.client.user("Ahoy"))
+    assert "You said: Ahoy" in said.text
+    assert cell.client.stopped == said.finish
+    assert not said.calls
+
+
+def stream(cell: Cell) -> None:
+    """The events are by the API's grammar and make the same answer."""
+    whole = cell.ask(cell.client.user("Ahoy"))
+    streamed = cell.ask(cell.client.user("Ahoy"), stream=True)
+    assert (whole.text, whole.finish) == (streamed.text, streamed.finish)
+
+
+def system_prompt(cell: Cell) -> None:
+    """The system prompt reaches the model as one, on whichever API."""
+    cell.ask(cell.client.user("Ahoy"), system=SYSTEM)
+    body = cell.asked.body
+    turns = body.get("messages") or body["input"]
+    led = [turn for turn in turns if turn.get("role") in ("system", "developer")]
+    assert SYSTEM in json.dumps([body.get("system"), body.get("instructions"), led])
+
+
+def tool_loop(cell: Cell) -> None:
+    """A tool is called, its result reaches the model, and the model answers in words."""
+    _tools(cell, ["Paris"], stream=False)
+
+
+def parallel_tools(cell: Cell) -> None:
+    """Two calls of one answer are told apart, and both are answered; streamed and whole."""
+    for streamed in (True, False):
+        _tools(cell, ["Paris", "London"], stream=streamed)
+
+
+def _tools(cell: Cell, cities: list[str], *, stream: bool) -> None:
+    turns = cell.client.user(f"What is the weather in {' and '.join(cities)}?")
+    said = cell.ask(turns, tools=True, stream=stream)
+    if cell.model.supports.get("parallel_tool_calls") is not True:
+        cities = [call.arguments["city"] for call in said.calls][:1]
+    assert [(TOOL, {"city": city}) for city in cities] == [
+        (call.name, call.arguments) for call in said.calls
+    ]
+    assert len(cities) == len({call.id for call in said.calls})
+    assert cell.client.called == said.finish
+
+    outputs = [(call.id, CITIES[city]) for call, city in zip(said.calls, cities, strict=True)]
+    final = cell.ask(
+        [*turns, *said.turns, *cell.client.results(outputs)], tools=True, stream=stream
+    )
+    assert "agent" == cell.asked.initiator
+    assert all(f"{TOOL} answered: {CITIES[city]}" in final.text for city in cities)
+    assert (cell.client.stopped, []) == (final.finish, final.calls)
+
+
+def image(cell: Cell) -> None:
+    """An image reaches a model that sees; one that does not see refuses it honestly."""
+    turns = cell.client.user("What is this?", image=True)
+    if cell.model.supports.get("vision") is True:
+        assert "I see 1 image." in cell.ask(turns).text
+    else:
+        answer = cell.post(turns)
+        assert 400 == answer.status_code
+        cell.client.check_error(answer.json())
+        assert "image" in answer.text
+    assert cell.asked.vision
+
+
+def length(cell: Cell) -> None:
+    """An answer that was cut at the limit says so, streamed and whole."""
+    for streamed in (True, False):
+        said = cell.ask(cell.client.user("Write 200 words"), limit=20, stream=streamed)
+        assert cell.client.cut == said.finish
+
+
+def usage(cell: Cell) -> None:
+    """Tokens are counted, those from the cache too, streamed and whole."""
+    long = cell.client.user("Ahoy " * 1100, mark=True)
+    turns = [*long, *cell.client.assistant("Aye."), *cell.client.user("And now?", mark=True)]
+    for streamed in (True, False):
+        said = cell.ask(turns, stream=streamed)
+        assert 1200 < said.prompt < 2000
+        assert 0 < said.cached < said.prompt
+        assert 0 < said.answered < 200
+
+
+def early_error(cell: Cell) -> None:
+    """A failure before the answer has its own status, in the API's own shape."""
+    turns = cell.client.user("Ahoy")
+    for streamed in (True, False):
+        with cell.fault("rate_limited", 7):
+            answer = cell.post(turns, stream=streamed)
+        assert (429, "7") == (answer.status_code, answer.headers["retry-after"])
+        cell.client.check_error(answer.json())
+    with cell.fault("bad_gateway_html"):
+        answer = cell.post(turns, stream=True)
+    assert 502 == answer.status_code
+    cell.client.check_error(answer.json())
+
+
+def late_error(cell: Cell) -> None:
+    """A stream that fails ends with an error by the API's grammar, and never like a good one."""
+    for fault in ("error_chunk", "cut_mid_stream"):
+        with cell.fault(fault):
+            answer = cell.post(cell.client.user("Ahoy"), stream=True)
+        assert 200 == answer.status_code
+        cell.client.check_broken(answer.text)
+
+
+CASES: Final[dict[str, Callable[[Cell], None]]] = {
+    "text": text,
+    "stream": stream,
+    "system prompt": system_prompt,
+    "tool loop": tool_loop,
+    "parallel tools": parallel_tools,
+    "image": image,
+    "length stop": length,
+    "usage": usage,
+    "error before the stream": early_error,
+    "error in mid-stream": late_error,
+}
+
+
+def models() -> list[Model]:
+    """The chat models of the simulator's catalogue that may be used."""
+    catalogue = parse_models(Simulator().state.catalogue)
+    return [m for m in catalogue.usable if m.is_chat and not m.needs_enabling]
+
+
+def run(cell: Cell) -> dict[str, str]:
+    """The cases that fail in a cell, and why."""
+    failures = {}
+    for name, case in CASES.items():
+        cell.simulator.state.recorder.clear()
+        try:
+            case(cell)
+        except Exception as error:  # a cell tells all that is wrong with it
+            failures[name] = f"{type(error).__name__}: {error}"
+    return failures
+
+
+def shown(cell: Cell, failures: dict[str, str]) -> str:
+    """A cell of the table: the route that was taken, and ok or what failed."""
+    native = cell.routes == {cell.client.api}
+    route = "native" if native else "via " + ", ".join(sorted(cell.routes))
+    return f"{route}: {'fails at ' + ', '.join(failures) if failures else 'ok'}"
+
+
+def table(simulator: Simulator, http: httpx.Client) -> Iterator[str]:
+    """The lines of the table, in Markdown."""
+    yield "| model | " + " | ".join(f"`{client.path}`" for client in CLIENTS) + " |"
+    yield "|---|" + "---|" * len(CLIENTS)
+    for model in models():
+        cells = [Cell(simulator, http, client, model) for client in CLIENTS]
+        yield f"| `{model.id}` | " + " | ".join(shown(cell, run(cell)) for cell in cells) + " |"
+
+
+def main() -> None:
+    """Prints the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["COPILOT_PROXY_HOME_DIR"] = folder
+        with Simulator(pace=0) as simulator, Proxy(settings_at(simulator)) as proxy:
+            with proxy.client() as http:
+                for line in table(simulator, http):
+                    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Names of the person's own for models."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+USER = [{"role": "user", "content": "Hello"}]
+CONFIG = """
+[aliases]
+fast = "gpt-5-mini"
+deep = {model = "gpt-5.5", reasoning_effort = "high", max_tokens = 64, temperature = 0.5}
+gpt-4o = "claude-sonnet-4.5"
+dead = "no-such-model"
+"""
+
+
+@pytest.fixture
+def aliases(tmp_path: Path) -> Any:
+    """What a config.toml with aliases says."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text(CONFIG, encoding="utf-8")
+    return load_settings().aliases
+
+
+def test_in_the_environment() -> None:
+    """Plain aliases can be set there as well."""
+    settings = load_settings(environ={"COPILOT_PROXY_ALIASES": "fast=gpt-5-mini, smart = opus"})
+
+    assert {"fast": "gpt-5-mini", "smart": "opus"} == {
+        name: alias.model for name, alias in settings.aliases.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "aliases = 5",
+        "aliases = {a = 5}",
+        "aliases = {a = {}}",
+        'aliases = {a = {model = "x", top_k = 1}}',
+        'aliases = {a = ""}',
+    ],
+)
+def test_wrong_aliases(text: str, tmp_path: Path) -> None:
+    """What cannot be an alias is said with the file's name."""
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(UsageError) as raised:
+        load_settings({"home_dir": tmp_path})
+
+    assert "config.toml" in raised.value.message
+
+
+def test_answered(simulator: Simulator, aliases: Any) -> None:
+    """An alias reaches its model with its parameters, on every API, and comes back as asked."""
+    with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
+        chat = client.post("/v1/chat/completions", json={"model": "deep", "messages": USER})
+        responses = client.post("/v1/responses", json={"model": "deep", "input": "Hello"})
+        messages = client.post(
+            "/v1/messages", json={"model": "deep", "max_tokens": 9, "messages": USER}
+        )
+        over = client.post("/v1/chat/completions", json={"model": "gpt-4o", "messages": USER})
+        dead = client.post("/v1/chat/completions", json={"model": "dead", "messages": USER})
+
+    assert ["deep", "deep", "deep"] == [a.json()["model"] for a in (chat, responses, messages)]
+    asked = [r.body for r in simulator.state.requests if r.path == "/responses"]
+    assert [("gpt-5.5", "high", 64)] * 3 == [
+        (body["model"], body["reasoning"]["effort"], body["max_output_tokens"]) for body in asked
+    ]
+    assert "claude-sonnet-4.5" in over.json()["choices"][0]["message"]["content"]
+    assert 404 == dead.status_code
+
+
+def test_listed(simulator: Simulator, aliases: Any) -> None:
+    """Aliases are in the list of models, each once, with the model they mean."""
+    with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
+        listed = client.get("/v1/models").json()["data"]
+        one = client.get("/v1/models/fast").json()
+
+    ids = [entry["id"] for entry in listed]
+    assert ["fast", "deep", "gpt-4o"] == ids[:3]
+    assert len(ids) == len(set(ids))
+    assert ("fast", "gpt-5-mini") == (one["id"], one["resolved_id"])
+
+
+def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
+    """The alias still means its model when the list of models cannot be had."""
+    simulator.state.faults.on("models_500")
+    with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json={"model": "fast", "messages": USER})
+
+    assert 200 == answer.status_code
+    assert "gpt-5-mini" == simulator.state.requests[-1].body["model"]
