@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types contracts wheel clean
+.PHONY: help run test matrix check format lint types contracts wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -35,6 +35,9 @@ ifdef COVERAGE
 else
 	$(BIN)/python -m pytest
 endif
+
+matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers, and how
+	@$(BIN)/python -m tests.matrix
 
 check: lint types contracts wheel  ## everything that has to hold before a change lands
 	@$(MAKE) --no-print-directory test COVERAGE=yes

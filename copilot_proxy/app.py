@@ -18,13 +18,14 @@ from copilot_proxy.routes.health import client_telemetry, health, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
-from copilot_proxy.routes.responses import responses, stored_responses
+from copilot_proxy.routes.responses import responses, stored_responses, web_socket
 from copilot_proxy.routes.services import AnyRequest, Services
 
 _ROUTES: Final = (
     chat_completions,
     responses,
     stored_responses,
+    web_socket,
     messages,
     count_tokens,
     embeddings,

@@ -125,9 +125,9 @@ class Catalogue:
             if model is not None:
                 return model
         for candidate in _spellings(name):
-            for target in _ALIASES.get(candidate, ()):
-                if target in self._by_id:
-                    return self._by_id[target]
+            live = [self._by_id[m] for m in _ALIASES.get(candidate, ()) if m in self._by_id]
+            if live:
+                return next((model for model in live if not model.needs_enabling), live[0])
         for candidate in _spellings(name):
             if family := _FAMILY.match(candidate):
                 return self._newest(family["family"])
@@ -144,10 +144,10 @@ class Catalogue:
 
     def default(self, wanted: str) -> Model | None:
         """`wanted` if the account has it, else Copilot's own default for chat, else any."""
-        chat = [m for m in self._by_id.values() if m.speaks_chat_completions]
+        chat = [m for m in self._by_id.values() if m.is_chat]
         if wanted != "default":
             model = self.resolve(wanted, wanted)
-            if model is not None and model.is_chat:
+            if model is not None and model.is_chat and not model.needs_enabling:
                 return model
         enabled = [m for m in chat if not m.needs_enabling]
         for key in ("is_chat_default", "is_chat_fallback", "model_picker_enabled"):

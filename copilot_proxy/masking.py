@@ -4,9 +4,12 @@ import re
 from typing import Final
 
 _SECRETS: Final = re.compile(
-    r"(?<=bearer )[^\s\"'<>]{8,}"
-    r"|(?<=token )gh[^\s\"'<>]{8,}"
-    r"|(?:gh[a-z]_|github_pat_)[a-z0-9_]{4,}"  # GitHub's tokens
+    # What follows "Bearer" as a header has it; in a text about bearers, what looks like a secret.
+    r"(?-i:(?<=Bearer )|(?<=BEARER ))[^\s\"'<>]{8,}"
+    r"|(?<=bearer )(?:(?=[^\s\"'<>]*[\d_])[^\s\"'<>]{8,}|[a-z]{20,})"
+    r"|(?:gh[opusr]_|github_pat_)[a-z0-9_]{30,}"
+    # Shorter ones, of which a text holds parts, only where a word begins.
+    r"|(?<![a-z0-9])(?:gh[opusr]_|github_pat_)[a-z0-9_.-]{3,}[a-z0-9_]"  # GitHub's tokens
     r"|\btid=[^\s\"'<>]+",  # Copilot's short-lived token, `key=value` pairs and a MAC
     re.IGNORECASE,
 )

@@ -171,6 +171,7 @@ def make_plan(
     recollection: Recollection,
     *,
     beta_values: Collection[str] = (),
+    request_id: str = "",
 ) -> Plan:
     """The plan for a checked request of `client`, to be answered on Copilot's `api`.
 
@@ -179,7 +180,7 @@ def make_plan(
     if api == client == "responses":
         return _native_responses(request, model)
     if api == client == "messages":
-        return _native_messages(request, model, beta_values)
+        return _native_messages(request, model, beta_values, request_id)
     return _through_hub(client, request, model, api, recollection)
 
 
@@ -198,17 +199,22 @@ def _native_responses(request: Json, model: Model | None) -> Plan:
         body=body,
         translator=stream,
         whole=whole,
-        fail=ResponsesWriter(request, request["model"]).fail,
+        fail=stream.fail,
         notes=notes,
     )
 
 
-def _native_messages(request: Json, model: Model | None, beta_values: Collection[str]) -> Plan:
+def _native_messages(
+    request: Json, model: Model | None, beta_values: Collection[str], request_id: str
+) -> Plan:
     notes: list[str] = []
     body = messages_prepare.prepare(request, model, notes)
     headers = _messages_headers(body, beta_values, notes)
+    stream = messages_native.NativeStream(request_id)
 
     def whole(events: list[Json], given: object) -> Json:
+        if stream.failure is not None:
+            raise stream.failure
         return (
             messages_native.fold(events) if given is None else messages_native.repair_whole(given)
         )
@@ -216,7 +222,7 @@ def _native_messages(request: Json, model: Model | None, beta_values: Collection
     return Plan(
         api="messages",
         body=body,
-        translator=messages_native.NativeStream(),
+        translator=stream,
         whole=whole,
         fail=lambda error, request_id: [messages_errors.error_event(error, request_id)],
         notes=notes,

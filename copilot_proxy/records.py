@@ -23,6 +23,9 @@ class Record:
     error: str | None = None
     """The code, or the class, of the failure."""
     client_gone: bool = False
+    """Whether the client left before it had the whole answer."""
+    complete: bool = False
+    """Whether the last event has been handed out; some clients leave as soon as they have it."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0

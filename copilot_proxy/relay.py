@@ -14,6 +14,7 @@ from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import Broken, CopilotProxyError, Refused, RequestError, UpstreamError
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
+from copilot_proxy.formats.lenient import decode_leniently
 from copilot_proxy.formats.messages.count import media_tokens, text_of
 from copilot_proxy.formats.sse import DONE
 from copilot_proxy.headers import passed_on
@@ -25,6 +26,10 @@ from copilot_proxy.upstreams.base import Answer, Call, Upstream
 Json = dict[str, Any]
 
 _NOTES_LIMIT: Final = 2000
+_PATIENCE: Final = 3.0
+"""Seconds that the counts and the end of an answer may take after its finish."""
+_MODELS_PATIENCE: Final = 10.0
+"""Seconds that a request waits for the list of models; after that upstream decides."""
 _LAST_EVENTS: Final = (
     "message_stop",
     "response.completed",
@@ -73,14 +78,16 @@ class Reply:
         `UpstreamError`."""
         translator = self._plan.translator
         try:
-            async for given in self._given():
+            async for given in self._in_time(self._given()):
                 events, failure, done = self._fed(given)
                 if events:
                     self._record.answered()
+                    self._record.complete = events[-1].get("type") in _LAST_EVENTS
                     yield events
                 if failure is not None:
                     raise failure
                 if done:
+                    self._answer.finish()
                     break
         except Broken:
             # Nothing is lost when a connection is cut after the model has said that it is done.
@@ -89,7 +96,21 @@ class Reply:
         finally:
             self._count()
         if events := translator.close():
+            self._record.complete = True
             yield events
+
+    async def _in_time(self, batches: AsyncIterator[list[object]]) -> AsyncIterator[list[object]]:
+        """`batches`, not waited for any longer once the model has said that it is done."""
+        while True:
+            try:
+                if not self._plan.translator.is_finished:
+                    yield await anext(batches)
+                else:
+                    async with asyncio.timeout(_PATIENCE):
+                        batch = await anext(batches)
+                    yield batch
+            except (StopAsyncIteration, TimeoutError):
+                return
 
     async def _given(self) -> AsyncIterator[list[object]]:
         """Upstream's decoded events; a whole answer is a single one."""
@@ -130,7 +151,10 @@ def _decoded(data: bytes) -> object:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return data
+        try:
+            return decode_leniently(data)
+        except ValueError:
+            return data
 
 
 class Relay:
@@ -162,7 +186,7 @@ class Relay:
             # It may be newer than our list.
             catalogue = await self._upstream.models(auth, fresh=True)
             model = self._resolved(catalogue, name)
-        if model is None:
+        if model is None or model.type not in ("chat", "embeddings"):
             raise _unknown_model(name, catalogue)
         return model
 
@@ -282,7 +306,7 @@ class Relay:
             record.failed(_code(error), error.status)
             raise
         except (asyncio.CancelledError, GeneratorExit):
-            record.client_gone = True
+            record.client_gone = not record.complete
             raise
         except Exception:
             record.failed("internal_error", 500)
@@ -307,12 +331,20 @@ class Relay:
             request = plans.with_parameters(client, request, alias)
         api = plans.choose(client, model)
         refused: list[ChatApi] = []
+        noted = record.notes
         while True:
             plan = plans.make_plan(
-                client, request, model, api, self._recollection, beta_values=beta_values
+                client,
+                request,
+                model,
+                api,
+                self._recollection,
+                beta_values=beta_values,
+                request_id=record.request_id,
             )
             if model is None and alias is not None:
                 plan.body["model"] = alias.model
+            plan.notes[:0] = noted
             record.route, record.notes = plan.api, plan.notes
             record.model = plan.body["model"]
             record.initiator = plans.initiator(client, request)
@@ -339,8 +371,9 @@ class Relay:
     async def _model_of_type(self, kind: str, name: str, auth: TokenSource | None) -> Model | None:
         """The model for a request; None when the list cannot be had, so that upstream decides."""
         try:
-            model = await self.model(name, auth)
-        except UpstreamError:
+            async with asyncio.timeout(_MODELS_PATIENCE):
+                model = await self.model(name, auth)
+        except (UpstreamError, TimeoutError):
             return None
         if model.type != kind:
             raise RequestError(

@@ -26,6 +26,10 @@ ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 _APP: Final = "copilot-proxy"
+_SWITCH: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 
 
 def _text(value: object) -> str:
@@ -71,6 +75,15 @@ def _positive(value: object) -> int:
     if number < 1:
         raise ValueError("a whole number above 0 is expected")
     return number
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in _SWITCH:
+        raise ValueError("true or false is expected")
+    return _SWITCH[word]
 
 
 def _seconds(value: object) -> float:
@@ -251,6 +264,9 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         64 * 1024 * 1024, _positive, "Largest request body that is read, in bytes."
+    )
+    fetch_images: bool = _setting(
+        False, _switch, "Fetch images that a request names by a public https address."
     )
     shutdown_timeout: float = _setting(
         30.0, _seconds, "Seconds that open answers may take to end when the server stops."

@@ -15,6 +15,7 @@ import uvicorn
 from copilot_proxy.app import create_app
 from copilot_proxy.cli.composition import make_services
 from copilot_proxy.records import Record
+from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
@@ -27,16 +28,21 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting, key or proxy of whoever runs the tests; folders and keyring of their own."""
+def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """No setting, key or proxy of whoever runs this; folders in `home`, and no keyring."""
     for name in list(os.environ):
         if name.startswith(("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "SSL_CERT_")) or (
             name.upper() in _PROXY_VARIABLES
         ):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(tmp_path / "home"))
+    monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment of its own for every test."""
+    clear_environment(monkeypatch, tmp_path / "home")
 
 
 @pytest.fixture
@@ -116,10 +122,13 @@ class Proxy:
         finally:
             self._ready.set()
 
+    def services(self) -> Services:
+        """What the server works with; made where its event loop runs."""
+        return make_services(self.settings, report=self._report, simulated=self.simulated)
+
     async def _serve(self) -> None:
-        services = make_services(self.settings, report=self._report, simulated=self.simulated)
         config = uvicorn.Config(
-            create_app(services), port=0, log_config=None, access_log=False, ws="none"
+            create_app(self.services()), port=0, log_config=None, access_log=False, ws="none"
         )
         self._loop = asyncio.get_running_loop()
         self._server = _Server(config)

@@ -1,19 +1,20 @@
-"""Three plain clients, one for each API: they write requests, and read answers by its grammar.
+"""Three plain clients, one for each API: they write its requests and read its answers.
 
 A conversation is a list of the API's own turns; an answer is sent back exactly as it came.
 """
 
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from copilot_proxy.plans import ChatApi
+from tests import grammars
 
 Json = dict[str, Any]
 
 PNG: Final = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
+    "AABJRU5ErkJggg=="
 )
 TOOL: Final = "get_weather"
 SCHEMA: Final = {
@@ -48,6 +49,18 @@ class Said:
     """The answer as it is sent back with the next request."""
 
 
+@dataclass(frozen=True)
+class Ask:
+    """A request, in no API's words but for its turns."""
+
+    model: str
+    turns: list[Json]
+    system: str | None = None
+    tools: bool = False
+    limit: int | None = None
+    stream: bool = False
+
+
 class Client:
     """What the three have in common."""
 
@@ -72,16 +85,7 @@ class Client:
         """The results of calls, by their ids."""
         raise NotImplementedError
 
-    def body(
-        self,
-        model: str,
-        turns: list[Json],
-        *,
-        system: str | None = None,
-        tools: bool = False,
-        limit: int | None = None,
-        stream: bool = False,
-    ) -> Json:
+    def body(self, ask: Ask) -> Json:
         """A request."""
         raise NotImplementedError
 
@@ -121,24 +125,15 @@ class ChatClient(Client):
     def results(self, outputs: list[tuple[str, str]]) -> list[Json]:
         return [{"role": "tool", "tool_call_id": id, "content": text} for id, text in outputs]
 
-    def body(
-        self,
-        model: str,
-        turns: list[Json],
-        *,
-        system: str | None = None,
-        tools: bool = False,
-        limit: int | None = None,
-        stream: bool = False,
-    ) -> Json:
-        head = [{"role": "system", "content": system}] if system else []
+    def body(self, ask: Ask) -> Json:
+        head = [{"role": "system", "content": ask.system}] if ask.system else []
         function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
-        body: Json = {"model": model, "messages": [*head, *turns]}
-        if tools:
+        body: Json = {"model": ask.model, "messages": [*head, *ask.turns]}
+        if ask.tools:
             body["tools"] = [{"type": "function", "function": function}]
-        if limit:
-            body["max_tokens"] = limit
-        if stream:
+        if ask.limit:
+            body["max_tokens"] = ask.limit
+        if ask.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body
 
@@ -161,41 +156,10 @@ class ChatClient(Client):
         )
 
     def fold(self, text: str) -> Json:
-        *chunks, last = self._chunks(text)
-        assert [] == last["choices"], "usage comes last, without choices"
-        assert all(chunk["usage"] is None for chunk in chunks), "usage comes once"
-        choices = [chunk["choices"][0] for chunk in chunks]
-        finishes = [choice["finish_reason"] for choice in choices]
-        assert [True] == [f is not None for f in finishes if f is not None], "one finish"
-        assert finishes[-1] is not None, "nothing comes after the finish"
-        deltas = [choice["delta"] for choice in choices]
-        assert "assistant" == deltas[0]["role"]
-        message: Json = {"role": "assistant", "content": None}
-        for name in ("content", "reasoning_content", "reasoning_opaque"):
-            if any(name in delta for delta in deltas):
-                message[name] = "".join(delta.get(name) or "" for delta in deltas)
-        calls: list[Json] = []
-        for part in (part for delta in deltas for part in delta.get("tool_calls") or ()):
-            if "id" in part:
-                assert len(calls) == part["index"], "calls are numbered from 0"
-                calls.append({key: part[key] for key in ("id", "type")})
-                calls[-1]["function"] = {"name": part["function"]["name"], "arguments": ""}
-            calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
-        if calls:
-            message["tool_calls"] = calls
-        choice = {"index": 0, "message": message, "finish_reason": finishes[-1]}
-        return {"object": "chat.completion", "choices": [choice], "usage": last["usage"]}
-
-    def _chunks(self, text: str) -> list[Json]:
-        frames = _frames(text)
-        assert "data: [DONE]" == frames.pop(), "the stream ends with [DONE]"
-        chunks = [json.loads(frame.removeprefix("data: ")) for frame in frames]
-        told = {(c["id"], c["object"], c["created"]) for c in chunks if "error" not in c}
-        assert len(told) <= 1, "all chunks have one id"
-        return chunks
+        return grammars.fold_chunks(grammars.chat_chunks(text))
 
     def check_broken(self, text: str) -> None:
-        *chunks, last = self._chunks(text)
+        *chunks, last = grammars.chat_chunks(text)
         self.check_error(last)
         assert not any(chunk["choices"][0]["finish_reason"] for chunk in chunks)
 
@@ -220,25 +184,16 @@ class ResponsesClient(Client):
             {"type": "function_call_output", "call_id": id, "output": text} for id, text in outputs
         ]
 
-    def body(
-        self,
-        model: str,
-        turns: list[Json],
-        *,
-        system: str | None = None,
-        tools: bool = False,
-        limit: int | None = None,
-        stream: bool = False,
-    ) -> Json:
-        body: Json = {"model": model, "input": turns}
-        if system:
-            body["instructions"] = system
-        if tools:
+    def body(self, ask: Ask) -> Json:
+        body: Json = {"model": ask.model, "input": ask.turns}
+        if ask.system:
+            body["instructions"] = ask.system
+        if ask.tools:
             function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
             body["tools"] = [{"type": "function", **function}]
-        if limit:
-            body["max_output_tokens"] = limit
-        if stream:
+        if ask.limit:
+            body["max_output_tokens"] = ask.limit
+        if ask.stream:
             body["stream"] = True
         return body
 
@@ -266,36 +221,15 @@ class ResponsesClient(Client):
         )
 
     def fold(self, text: str) -> Json:
-        events = self._events(text)
-        response: Json = events[-1]["response"]
-        assert events[-1]["type"] == f"response.{response['status']}"
-        assert response["status"] in ("completed", "incomplete")
-        done = [e["item"] for e in events if e["type"] == "response.output_item.done"]
-        assert response["output"] == done, "the last event repeats the finished items"
+        events = grammars.responses_events(text)
+        response = grammars.fold_response(events)
         said = "".join(e["delta"] for e in events if e["type"] == "response.output_text.delta")
         assert said == self.read(response).text, "the deltas make the text"
         return response
 
-    def _events(self, text: str) -> list[Json]:
-        events = _named_events(text)
-        assert list(range(len(events))) == [event["sequence_number"] for event in events]
-        kinds = [event["type"] for event in events[:2]]
-        assert ["response.created", "response.in_progress"] == kinds
-        assert 1 == len({e["response"]["id"] for e in events if "response" in e}), "one id"
-        ids: dict[int, str] = {}
-        for event in events:
-            if event["type"] == "response.output_item.added":
-                assert len(ids) == event["output_index"], "items are numbered from 0"
-                ids[event["output_index"]] = event["item"]["id"]
-            elif "output_index" in event:
-                given = event.get("item_id") or event["item"]["id"]
-                assert ids[event["output_index"]] == given, "an item keeps its id"
-        return events
-
     def check_broken(self, text: str) -> None:
-        *events, last = self._events(text)
-        ends = ("completed", "incomplete", "failed")
-        assert not any(event["type"].removeprefix("response.") in ends for event in events)
+        *events, last = grammars.responses_events(text)
+        assert not any(event["type"] in grammars.RESPONSES_ENDS for event in events)
         if last["type"] == "error":
             assert {"code", "message", "param"} <= set(last), last
             assert last["message"]
@@ -327,22 +261,13 @@ class MessagesClient(Client):
         ]
         return [{"role": "user", "content": blocks}]
 
-    def body(
-        self,
-        model: str,
-        turns: list[Json],
-        *,
-        system: str | None = None,
-        tools: bool = False,
-        limit: int | None = None,
-        stream: bool = False,
-    ) -> Json:
-        body: Json = {"model": model, "max_tokens": limit or 1000, "messages": turns}
-        if system:
-            body["system"] = system
-        if tools:
+    def body(self, ask: Ask) -> Json:
+        body: Json = {"model": ask.model, "max_tokens": ask.limit or 1000, "messages": ask.turns}
+        if ask.system:
+            body["system"] = ask.system
+        if ask.tools:
             body["tools"] = [{"name": TOOL, "description": ABOUT, "input_schema": SCHEMA}]
-        if stream:
+        if ask.stream:
             body["stream"] = True
         return body
 
@@ -365,62 +290,18 @@ class MessagesClient(Client):
         )
 
     def fold(self, text: str) -> Json:
-        first, *events, delta, last = self._events(text)
-        assert ("message_delta", "message_stop") == (delta["type"], last["type"])
-        message: Json = {**first["message"], **delta["delta"], "content": []}
-        # What the end does not repeat was told in the beginning.
-        message["usage"] = {**first["message"]["usage"], **delta["usage"]}
-        for event in events:
-            self._take(message["content"], event)
-        return message
-
-    def _take(self, content: list[Json], event: Json) -> None:
-        match event["type"]:
-            case "content_block_start":
-                content.append(dict(event["content_block"]))
-            case "content_block_delta":
-                field = event["delta"]["type"].removesuffix("_delta")
-                field, key = ("input", "partial_json") if field == "input_json" else (field, field)
-                held = content[-1].get(field) or ""
-                content[-1][field] = held + event["delta"][key]
-            case "content_block_stop" if content[-1]["type"] == "tool_use":
-                content[-1]["input"] = json.loads(content[-1]["input"] or "{}")
-
-    def _events(self, text: str) -> list[Json]:
-        """The events without pings, each block's between its start and its stop."""
-        events = [event for event in _named_events(text) if event["type"] != "ping"]
-        assert "message_start" == events[0]["type"]
-        blocks = [e for e in events if e["type"].startswith("content_block_")]
-        for before, event in pairwise([{"type": "content_block_stop", "index": -1}, *blocks]):
-            starts = event["type"] == "content_block_start"
-            assert starts == (before["type"] == "content_block_stop"), "blocks do not overlap"
-            assert event["index"] == before["index"] + starts, "blocks are numbered from 0"
-        return events
+        return grammars.fold_message(grammars.messages_events(text))
 
     def check_error(self, body: Json) -> None:
         assert "error" == body["type"]
         assert body["error"]["type"].endswith("_error"), body
         assert body["error"]["message"]
-        assert body["request_id"].startswith("req_")
+        assert len(body["request_id"]) > len("req_"), body
 
     def check_broken(self, text: str) -> None:
-        *events, last = self._events(text)
+        *events, last = grammars.messages_events(text)
         self.check_error(last)
-        assert not any(event["type"] in ("message_delta", "message_stop") for event in events)
-
-
-def _frames(text: str) -> list[str]:
-    assert text.endswith("\n\n"), "the stream ends with a whole event"
-    return [frame for frame in text.split("\n\n") if frame and not frame.startswith(":")]
-
-
-def _named_events(text: str) -> list[Json]:
-    events = []
-    for frame in _frames(text):
-        name, data = frame.split("\n")
-        events.append(json.loads(data.removeprefix("data: ")))
-        assert name == f"event: {events[-1]['type']}", "an event is named by its type"
-    return events
+        assert not any(event["type"] in grammars.MESSAGES_ENDS for event in events)
 
 
 CLIENTS: Final[tuple[Client, ...]] = (ChatClient(), ResponsesClient(), MessagesClient())

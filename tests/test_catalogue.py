@@ -222,8 +222,9 @@ RESPONSES = {"id": "r", "is_chat_default": True, "supported_endpoints": ["/respo
         (["a", "b"], "", "a"),
         ([DISABLED, "a"], "", "a"),
         ([DISABLED], "", "off"),
-        ([RESPONSES, EMBEDDINGS, "a"], "", "a"),
-        ([RESPONSES, EMBEDDINGS], "", None),
+        ([RESPONSES, EMBEDDINGS, "a"], "", "r"),
+        ([EMBEDDINGS], "", None),
+        ([DISABLED, "a"], "off", "a"),
     ],
 )
 def test_what_default_means(entries: list[Any], wanted: str, expected: str | None) -> None:

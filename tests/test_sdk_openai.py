@@ -241,7 +241,6 @@ def test_errors_raise(
         "cut_mid_stream",
         "end_early",
         "invalid_json_event",
-        "invalid_utf8",
         "finish_error",
     ],
 )

@@ -2,22 +2,21 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from copilot_proxy.auth import hosts
 from copilot_proxy.auth.copilot_token import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import Exchange, GitHub
+from copilot_proxy.auth.holding import Holding
+from copilot_proxy.auth.pace import Pace
 from copilot_proxy.auth.tokens import copilot_fields
 from copilot_proxy.errors import (
     CopilotProxyError,
     NoCopilotAccess,
     NotSignedIn,
     Refused,
-    SignInError,
     StoreError,
     UpstreamError,
 )
@@ -29,40 +28,11 @@ _EARLY: Final = 60.0
 """Seconds before `refresh_in` at which a new token is fetched."""
 _SHORTEST: Final = 30.0
 _LONGEST: Final = 24 * 3600.0
-_STORE_PAUSE: Final = 3.0
-"""Seconds between two looks into the store while there is no usable token."""
-_BACK_OFF: Final = 2.0
-_BACK_OFF_NEEDED: Final = 30.0
-"""Longest pause while requests fail for want of a token."""
-_BACK_OFF_SPARE: Final = 300.0
-"""Longest pause while the old token still works."""
-_REFUSED_PAUSE: Final = 900.0
-"""Seconds that a refused token is not tried again; GitHub may have been wrong about it."""
-_NO_ACCESS_PAUSE: Final = 60.0
-_FRESH: Final = 10.0
-"""Seconds within which a refused token counts as just issued: another would not help."""
-_FRESH_LONGEST: Final = 300.0
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """Why the last exchange failed, for which GitHub token, and for how long that holds."""
-
-    error: CopilotProxyError
-    credential: Credential | None
-    at: float
-    count: int
-    jitter: float
-
-    def pause(self, spare: bool) -> float:
-        """Seconds until the next try; `spare` while the old token still works."""
-        if isinstance(self.error, NotSignedIn):
-            return _REFUSED_PAUSE if self.credential else _STORE_PAUSE
-        base = _NO_ACCESS_PAUSE if isinstance(self.error, NoCopilotAccess) else _BACK_OFF
-        longest = _BACK_OFF_SPARE if spare or base > _BACK_OFF else _BACK_OFF_NEEDED
-        waits: float = min(base * 2 ** min(self.count - 1, 10), longest) * self.jitter
-        asked = self.error.headers.get("retry-after", "")
-        return max(waits, float(asked)) if asked.isdigit() else waits
+_FORCED: Final = 5
+_FORCED_EVERY: Final = 30.0
+"""Seconds between two renewals that refused requests ask for, after the first `_FORCED`."""
+_HOST_WAIT: Final = 2.0
+"""Seconds that a store may take to say where the person is signed in."""
 
 
 class CopilotAuth:
@@ -76,74 +46,68 @@ class CopilotAuth:
         *,
         clock: Clock | None = None,
         refused_hint: str | None = None,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
+        """`permit` is called before GitHub is asked, and raises if it must not be."""
         self._github = github
         self._load_credential = load_credential
         self._settings = settings
         self._clock = clock or Clock()
         self._refused_hint = refused_hint
-        self._current: CopilotToken | None = None
-        self._failure: _Failure | None = None
-        self._looked_at = float("-inf")
-        self._fresh = _FRESH
-        self._renewed = False  # whether the last exchange was forced by a refusal
-        self._proven: CopilotToken | None = None
+        self._permit = permit
+        self._held = Holding(self._clock)
+        self._forced = Pace(_FORCED, _FORCED_EVERY, self._clock.monotonic)
+        self._host: str | None = None
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
     async def token(self) -> CopilotToken:
         """The current token. An old one that still works is handed out while its successor is
         fetched in the background; only without a working one is there a wait, or an error."""
-        current = self._current
-        if current is not None:
-            age = current.age(self._clock)
-            if age < current.refresh_after:
-                return current
-            if age < current.lifetime:
-                if self._task is None and not self._pausing(spare=True):
-                    self._renewed = False
-                    self._exchange_once()
-                return current
-        return await self._exchanged()
+        token = self._held.usable()
+        if token is None:
+            return await self._exchanged()
+        if self._held.is_due():
+            self._exchange_once()
+        return token
 
     def accepted(self, token: CopilotToken) -> None:
-        """To be told that upstream took `token`: it is a good one, should it be refused later."""
-        self._proven = token
+        """To be told that upstream took `token`."""
+        self._held.accepted(token)
 
-    async def renew(self, stale: CopilotToken) -> CopilotToken:
-        """A token other than `stale`, which upstream has refused (401 or 421).
+    async def renew(self, stale: CopilotToken) -> CopilotToken | None:
+        """A token other than `stale`, with which upstream has refused a request (401 or 421).
 
-        A token that has never been accepted, and came out of a renewal itself, is not renewed at
-        once: raises `SignInError` until some time has passed, longer each time.
+        None if there have been many such renewals lately: then the refusal is about the request.
+        Raises our errors if no other token can be had; until there is one, others keep `stale`.
         """
-        current = self._current
-        if current is not None and current.value != stale.value:
-            return current
-        if current is None:
-            return await self._exchanged()
-        age = current.age(self._clock)
-        if self._proven is not current and self._renewed and age < self._fresh:
-            raise SignInError(
-                "Copilot refuses the token that GitHub has just issued.",
-                hint="Try again in a few minutes. If it stays so, sign in again with: "
-                "copilot-proxy login",
-                code="copilot_token_refused",
-            )
-        # Tokens that never last until their time make the next try wait longer.
-        hardly_used = age < min(_FRESH_LONGEST, current.refresh_after)
-        self._fresh = min(self._fresh * 2, _FRESH_LONGEST) if hardly_used else _FRESH
-        self._current = None
-        self._renewed = True
+        held = self._held
+        if held.token is not None and held.token.value != stale.value:
+            return held.token
+        held.refused()
+        asks_github = self._task is None and held.standing() is None
+        if held.usable() is not None and asks_github and self._forced.take() > 0:
+            return None
         return await self._exchanged()
+
+    async def host(self) -> str:
+        """The GitHub host that the person is signed in to, or that the settings name."""
+        named = hosts.named_host(self._settings)
+        if named is None and self._host is None:
+            try:
+                async with asyncio.timeout(_HOST_WAIT):
+                    self._know_host(await self._load_credential())
+            except (CopilotProxyError, TimeoutError):
+                log.info("the store did not say which GitHub host the sign-in is for")
+        return named or self._host or hosts.GITHUB
 
     def state(self) -> AuthState:
         """How the sign-in stands, without asking anybody."""
-        left = None
-        if self._current is not None:
-            left = max(self._current.lifetime - self._current.age(self._clock), 0.0)
-        error = self._failure.error if self._failure else None
+        token, failure = self._held.token, self._held.failure
+        left = max(token.lifetime - token.age(self._clock), 0.0) if token else None
+        error = failure.error if failure else None
         if isinstance(error, NotSignedIn):
             signed_in: Literal["yes", "no", "unknown"] = "no"
-        elif self._current is not None or isinstance(error, NoCopilotAccess):
+        elif token is not None or isinstance(error, NoCopilotAccess):
             signed_in = "yes"
         else:
             signed_in = "unknown"
@@ -157,8 +121,8 @@ class CopilotAuth:
 
     async def _exchanged(self) -> CopilotToken:
         """The token of the one exchange that is under way, or of a new one."""
-        if self._task is None and self._failure is not None and self._must_wait():
-            raise _twin(self._failure.error)
+        if self._task is None and (error := self._held.standing()) is not None:
+            raise _twin(error)
         # Shielded, since others may wait for the same exchange when this caller gives up.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
@@ -180,18 +144,27 @@ class CopilotAuth:
         """The exchange itself; its failure is a value, as nobody may be waiting for it."""
         credential: Credential | None = None
         try:
-            self._looked_at = self._clock.monotonic()
+            self._held.looked()
             credential = await self._load_credential()
             if credential is None:
                 raise NotSignedIn()
-            if (refusal := self._remembered(credential)) is not None:
+            self._know_host(credential)
+            if (refusal := self._held.remembered(credential)) is not None:
                 return refusal
+            self._permit()
             github = self._github.at(credential.host)
             token = self._made_of(await github.exchange(credential.token), credential)
         except CopilotProxyError as error:
-            return self._failed(error, credential)
-        self._current, self._failure = token, None
+            if isinstance(error, NotSignedIn) and self._refused_hint:
+                error.hint = self._refused_hint
+            self._held.failed(error, credential)
+            log.warning("no new Copilot token: %s", _public(error))
+            return error
+        self._held.succeeded(token)
         return token
+
+    def _know_host(self, credential: Credential | None) -> None:
+        self._host = credential.host if credential else None
 
     def _made_of(self, exchange: Exchange, credential: Credential) -> CopilotToken:
         lifetime = max(exchange.lifetime, _SHORTEST)
@@ -204,48 +177,11 @@ class CopilotAuth:
                 credential.host,
                 self._settings,
             ),
-            sku=exchange.sku,
             refresh_after=min(early, _LONGEST),
             lifetime=lifetime,
             monotonic=self._clock.monotonic(),
             wall=self._clock.wall(),
         )
-
-    def _failed(self, error: CopilotProxyError, credential: Credential | None) -> CopilotProxyError:
-        if isinstance(error, NotSignedIn) and self._refused_hint:
-            error.hint = self._refused_hint
-        before = self._failure
-        again = before is not None and type(before.error) is type(error)
-        self._failure = _Failure(
-            error=error,
-            credential=credential,
-            at=self._clock.monotonic(),
-            count=before.count + 1 if before and again else 1,
-            jitter=0.75 + secrets.randbelow(501) / 1000,
-        )
-        log.warning("no new Copilot token: %s", _public(error))
-        return error
-
-    def _remembered(self, credential: Credential) -> CopilotProxyError | None:
-        """Why this very GitHub token is not tried again yet."""
-        failure = self._failure
-        if failure is None or failure.credential is None or not self._pausing(spare=False):
-            return None
-        return failure.error if failure.credential.token == credential.token else None
-
-    def _pausing(self, *, spare: bool) -> bool:
-        failure = self._failure
-        if failure is None:
-            return False
-        return self._clock.monotonic() - failure.at < failure.pause(spare)
-
-    def _must_wait(self) -> bool:
-        """Whether the last failure still stands, and it is too early even to look into the store
-        for another token."""
-        if self._failure is None or not self._pausing(spare=False):
-            return False
-        looks_help = isinstance(self._failure.error, SignInError)
-        return not looks_help or self._clock.monotonic() - self._looked_at < _STORE_PAUSE
 
 
 def _twin(error: CopilotProxyError) -> CopilotProxyError:

@@ -23,16 +23,10 @@ class CopilotToken:
     value: Secret
     api_url: str
     """Without trailing slash."""
-    sku: str | None = None
     refresh_after: float = field(default=0.0, repr=False)
     lifetime: float = field(default=0.0, repr=False)
     monotonic: float = field(default=0.0, repr=False)
     wall: float = field(default=0.0, repr=False)
-
-    @property
-    def authorization(self) -> str:
-        """The header's value."""
-        return f"Bearer {self.value.reveal()}"
 
     def age(self, clock: Clock) -> float:
         """Seconds since it was issued, by whichever clock says more."""
@@ -60,8 +54,9 @@ class TokenSource(Protocol):
         """To be told that upstream took `token`."""
         ...
 
-    async def renew(self, stale: CopilotToken) -> CopilotToken:
-        """Another one, after upstream refused `stale`. Raises our errors."""
+    async def renew(self, stale: CopilotToken) -> CopilotToken | None:
+        """Another one, after upstream refused a request with `stale`; None if that refusal is to
+        stand. Raises our errors."""
         ...
 
     def state(self) -> AuthState:

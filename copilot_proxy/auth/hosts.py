@@ -71,6 +71,11 @@ def host_of(settings: Settings) -> str:
         return GITHUB
 
 
+def named_host(settings: Settings) -> str | None:
+    """The host that the person put into the settings, None if they left it open."""
+    return host_of(settings) if _is_set(settings, "github_url") else None
+
+
 def addresses(host: str, settings: Settings) -> Addresses:
     """The URLs to use for `host` (normalised); those that the person set win."""
     if host == GITHUB:

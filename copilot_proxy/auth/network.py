@@ -18,6 +18,8 @@ from copilot_proxy.settings import Settings
 _CONNECTIONS: Final = 500
 _KEEP_ALIVE: Final = 30.0
 _WRITE_TIMEOUT: Final = 60.0
+_ANONYMOUS_TIMEOUT: Final = 10.0
+_ANONYMOUS_CONNECT_TIMEOUT: Final = 3.0
 _CERTIFICATE_FILES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat
@@ -58,6 +60,17 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
             hint="Set HTTPS_PROXY to an address such as http://proxy.example:8080 (SOCKS is not "
             "supported), or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",
         ) from error
+
+
+def make_anonymous_client() -> httpx.AsyncClient:
+    """A client for addresses that somebody else chose: it carries nothing of ours, and goes there
+    directly; of the environment it takes only where certificates are."""
+    return httpx.AsyncClient(
+        verify=_ssl_context(*_certificate_paths()),
+        trust_env=False,
+        headers={"user-agent": USER_AGENT},
+        timeout=httpx.Timeout(_ANONYMOUS_TIMEOUT, connect=_ANONYMOUS_CONNECT_TIMEOUT),
+    )
 
 
 def _certificate_paths() -> tuple[str | None, str | None]:

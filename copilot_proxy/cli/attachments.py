@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.errors import UsageError
+from copilot_proxy.formats.images import media_type
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Model
 
 _LARGEST: Final = 20 * 1024 * 1024
 """Bytes; no model takes more, whatever the list of models says."""
-_MAGIC: Final = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
 
 
 @dataclass(frozen=True)
@@ -52,12 +47,12 @@ def read_image(path: Path) -> Image:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"The image {path} cannot be read: {error.strerror}.") from error
-    media_type = _media_type(data)
-    if media_type is None:
+    kind = media_type(data)
+    if kind is None:
         raise UsageError(
             f"{path} is no image that Copilot takes.", hint="It takes PNG, JPEG, WebP and GIF."
         )
-    return Image(path, media_type, data)
+    return Image(path, kind, data)
 
 
 def check_images(images: Sequence[Image], model: "Model") -> None:
@@ -104,13 +99,6 @@ def piped_text() -> str | None:
             "What is piped in is not text.", hint="An image can be given with --image FILE."
         )
     return data.decode("utf-8-sig", errors="replace")
-
-
-def _media_type(data: bytes) -> str | None:
-    for magic, media_type in _MAGIC:
-        if data.startswith(magic):
-            return media_type
-    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
 def _megabytes(size: int) -> str:

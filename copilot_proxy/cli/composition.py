@@ -101,12 +101,14 @@ def make_services(
     """What the server's routes work with, on `connection` or a new one."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.routes.services import Services
+    from copilot_proxy.upstreams.images import ImageFetcher
 
     connection = connection or make_connection(settings, report=report)
     return Services(
         settings=settings,
         upstream=connection.upstream,
         relay=connection.relay,
-        callers=CallerTokens(connection.github, settings),
+        callers=CallerTokens(connection.github, settings, connection.auth.host),
+        images=ImageFetcher() if settings.fetch_images else None,
         simulated=simulated,
     )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _REQUESTS: Final = "copilot_proxy.requests"
 _ACCESS: Final = "uvicorn.access"
+_SERVER: Final = "uvicorn.error"
+_WEB_SOCKETS: Final = ("Unsupported upgrade request", "No supported WebSocket library")
+"""How uvicorn's advice to install something begins; the answer has told the client all."""
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
 _LONGEST_NAME: Final = 24
 _LONGEST_PATH: Final = 80
@@ -80,6 +83,8 @@ def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
         _, method, path, _, status = _access(entry)
         told = status < 400 and (method != "GET" or path in _QUIET_PATHS)
         return not (told or _reported.get())
+    if entry.name == _SERVER and entry.getMessage().startswith(_WEB_SOCKETS):
+        return False
     # What was cut off when the server stopped is told in the line of its request.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
     return not (reporter.stopped and (cancelled == "CancelledError" or entry.name == "asyncio"))
@@ -160,7 +165,14 @@ class _Json(logging.Formatter):
             line |= getattr(entry, "fields", {})
             if entry.exc_info:
                 line["traceback"] = mask(self.formatException(entry.exc_info))
-        return mask(json.dumps(line))
+        # Each value by itself: what is masked must not take the syntax along.
+        return json.dumps({key: _masked(value) for key, value in line.items()})
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    return mask(value) if isinstance(value, str) else value
 
 
 def _fields(record: "Record") -> dict[str, Any]:

@@ -72,6 +72,12 @@ def serve(
         float | None,
         typer.Option(help="Seconds of silence before a stream is kept awake.", metavar="SECONDS"),
     ] = None,
+    fetch_images: Annotated[
+        bool,
+        typer.Option(
+            "--fetch-images", help="Fetch images that a request names by a public https address."
+        ),
+    ] = False,
     log_format: Annotated[
         LogFormat | None, typer.Option(help="Log lines for a person, or for a program.")
     ] = None,
@@ -89,6 +95,7 @@ def serve(
         "cors_origins": cors_origin or None,
         "default_model": default_model,
         "keep_alive": keep_alive,
+        "fetch_images": fetch_images or None,
         "log_format": log_format.value if log_format else None,
     }
     with settings_for(flags, simulate=simulate) as (settings, simulator), bind(settings) as socket:

@@ -200,14 +200,14 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
 
     ours = meaning.status or (status if 400 <= status < 600 else 502)
     out = _retry_headers(headers, meaning)
-    upstream = {"status": status, "code": code}
+    upstream: dict[str, object] = {"status": status, "code": code}
     if github_id := headers.get("x-github-request-id"):
         upstream["request_id"] = github_id
     return Refused(
         message or f"Copilot answered with status {status} and said nothing more.",
         upstream_status=status,
         upstream_code=code,
-        hint=meaning.hint,
+        hint=_timed(meaning.hint, out.get("retry-after")),
         code=meaning.code or code,
         param=meaning.param or param,
         status=ours,
@@ -215,6 +215,16 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
         headers=out,
         extra={"upstream": upstream},
     )
+
+
+def _timed(hint: str | None, wait: str | None) -> str | None:
+    """`hint` with the time that Retry-After gives, for whoever does not see the header."""
+    if wait is None:
+        return hint
+    seconds = int(wait)
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    told = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else ""
+    return f"{hint or 'Wait.'} Retry-After: {seconds} s{f' ({told})' if told else ''}."
 
 
 def event_refusal(data: Mapping[str, Any]) -> Refused:

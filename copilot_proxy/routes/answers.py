@@ -1,6 +1,6 @@
 """Answers a request of one of the chat APIs: as events while they come, or whole."""
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -39,12 +39,20 @@ _FRAMES: Final[Mapping[ChatApi, tuple[Frame, bytes]]] = {
 
 
 def answer(
-    request: AnyRequest, client: ChatApi, asked: Json, *, beta_values: Collection[str] = ()
+    request: AnyRequest,
+    client: ChatApi,
+    asked: Json,
+    *,
+    beta_values: Collection[str] = (),
+    notes: Iterable[str] = (),
 ) -> ASGIApp:
-    """The answer to the checked request `asked` of the API `client`."""
+    """The answer to the checked request `asked` of the API `client`.
+
+    `notes` tell what was changed in it before.
+    """
     services = services_of(request)
     auth = caller(request)
-    record = Record(request_id_of(request), client)
+    record = Record(request_id_of(request), client, notes=list(notes))
 
     def ask() -> Any:
         return services.relay.answer(client, asked, record, auth=auth, beta_values=beta_values)

@@ -11,7 +11,7 @@ from copilot_proxy.formats.chat_completions.schema import (
 )
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import AnyRequest, body_of
+from copilot_proxy.routes.services import AnyRequest, conversation_of
 
 
 @post(
@@ -28,4 +28,5 @@ from copilot_proxy.routes.services import AnyRequest, body_of
 )
 async def chat_completions(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account, with tools and images; see docs/api.md."""
-    return answer(request, "chat_completions", parse_request(await body_of(request)))
+    body, notes = await conversation_of(request)
+    return answer(request, "chat_completions", parse_request(body), notes=notes)

@@ -21,7 +21,10 @@ from copilot_proxy.settings import is_loopback
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
 _OPEN_PATHS: Final = ("/health",)
-_EXPOSED: Final = "x-request-id, retry-after, x-copilot-proxy-notes, x-copilot-proxy-route"
+_EXPOSED: Final = (
+    "x-request-id, retry-after, x-should-retry, x-copilot-proxy-notes, x-copilot-proxy-route, "
+    "x-quota-snapshot-chat, x-quota-snapshot-completions, x-quota-snapshot-premium_interactions"
+)
 _METHODS: Final = "GET, POST, OPTIONS"
 _ALWAYS: Final = (
     # No answer here is a page that may load, frame or run anything.
@@ -72,6 +75,7 @@ class Door:
             await send(message)
 
         try:
+            _check_single_host(scope)
             self._check_host(headers)
             self._check_origin(origin, headers)
             if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
@@ -136,6 +140,12 @@ def normal_path(path: str) -> str:
     return "/" + "/".join(parts)
 
 
+def _check_single_host(scope: Scope) -> None:
+    """Two Host headers are refused (RFC 9112, section 3.2): a second could hide the first."""
+    if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        raise RequestError("The request has more than one Host header.", code="invalid_host")
+
+
 def host_name(host: str) -> str:
     """The name in a Host header, without the port and the brackets of IPv6."""
     if host.startswith("["):
@@ -155,7 +165,11 @@ def _bearer(authorization: bytes) -> bytes:
 
 def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
     """Whether the page came from this very server."""
-    return urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1").lower()
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return place == headers.get(b"host", b"").decode("latin-1").lower()
 
 
 def _cors(origin: str, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:

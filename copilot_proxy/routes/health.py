@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, get, post, route
+from litestar import MediaType, post, route
 
 from copilot_proxy import __version__
 from copilot_proxy.routes.services import AnyRequest, services_of
@@ -22,7 +22,7 @@ class Health:
     last_error: str | None
 
 
-@get("/health", summary="Is the server up and signed in")
+@route("/health", http_method=["GET", "HEAD"], summary="Is the server up and signed in")
 async def health(request: AnyRequest) -> Health:
     """Costs nothing upstream, needs no key and names nobody."""
     services = services_of(request)

@@ -11,8 +11,8 @@ from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     AnyRequest,
-    body_of,
     caller,
+    conversation_of,
     request_id_of,
     services_of,
 )
@@ -32,9 +32,10 @@ from copilot_proxy.routes.streaming import WholeAnswer
 )
 async def messages(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account; see docs/api.md."""
-    asked = parse_request(await body_of(request))
+    body, notes = await conversation_of(request)
+    asked = parse_request(body)
     betas = request.headers.getall("anthropic-beta", [])
-    return answer(request, "messages", asked, beta_values=betas)
+    return answer(request, "messages", asked, beta_values=betas, notes=notes)
 
 
 @post(
@@ -51,7 +52,8 @@ async def messages(request: AnyRequest) -> ASGIApp:
 )
 async def count_tokens(request: AnyRequest) -> ASGIApp:
     """Costs nothing."""
-    asked = parse_request(await body_of(request), counting=True)
+    body, _ = await conversation_of(request)
+    asked = parse_request(body, counting=True)
     betas = request.headers.getall("anthropic-beta", [])
     relay, auth = services_of(request).relay, caller(request)
     record = Record(request_id_of(request), "count_tokens")

@@ -1,6 +1,7 @@
 """``POST /v1/responses``: OpenAI's Responses API. Nothing is stored or can be read back."""
 
-from litestar import Response, post, route
+from litestar import Response, get, post, route
+from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
 from copilot_proxy.errors import RequestError
@@ -9,7 +10,7 @@ from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.request import parse_request
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import AnyRequest, body_of
+from copilot_proxy.routes.services import AnyRequest, conversation_of
 
 
 @post(
@@ -25,7 +26,26 @@ from copilot_proxy.routes.services import AnyRequest, body_of
 )
 async def responses(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account; see docs/api.md."""
-    return answer(request, "responses", parse_request(await body_of(request)))
+    body, notes = await conversation_of(request)
+    return answer(request, "responses", parse_request(body), notes=notes)
+
+
+@get("/v1/responses", include_in_schema=False)
+async def web_socket(request: AnyRequest) -> Response[bytes]:
+    """Sends a client that asks for a WebSocket back to plain requests.
+
+    The Codex CLI tries one first, unless its settings say otherwise; with 426 it goes on over HTTP
+    at once, while any other refusal costs it several tries.
+    """
+    if request.headers.get("upgrade", "").lower() != "websocket":
+        raise MethodNotAllowedException(headers={"allow": "POST"})
+    raise RequestError(
+        "This server does not speak WebSocket.",
+        status=426,
+        code="websocket_not_supported",
+        hint="Send the request with POST.",
+        headers={"upgrade": "HTTP/1.1"},
+    )
 
 
 @route(

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from litestar import Request
 
 from copilot_proxy.auth.caller_tokens import CallerTokens
 from copilot_proxy.auth.copilot_auth import TokenSource
+from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.relay import Relay
 from copilot_proxy.routes.bodies import read_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
+from copilot_proxy.upstreams.images import ImageFetcher
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -23,6 +26,8 @@ class Services:
     upstream: Upstream
     relay: Relay
     callers: CallerTokens
+    images: ImageFetcher | None = None
+    """None where images named by an address are not fetched."""
     simulated: bool = False
 
 
@@ -53,3 +58,18 @@ async def body_of(request: AnyRequest) -> bytes:
     """The unpacked body; raises `RequestError`."""
     limit = services_of(request).settings.max_body_bytes
     return await read_body(request.receive, request.headers, limit)
+
+
+async def conversation_of(request: AnyRequest) -> tuple[bytes, list[str]]:
+    """The unpacked body of a chat API, and notes on what was changed in it.
+
+    Where images may be fetched, they stand there in place of their addresses. Raises
+    `RequestError`.
+    """
+    body = await body_of(request)
+    images = services_of(request).images
+    if images is None or b"image" not in body:
+        return body, []
+    asked = parse_json(body)
+    notes = await images.inline(asked) if isinstance(asked, dict) else []
+    return (msgspec.json.encode(asked) if notes else body), notes

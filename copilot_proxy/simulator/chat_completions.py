@@ -9,7 +9,7 @@ from .chat_flavours import answer
 from .dialect import Facts
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
-from .script import IMAGE_TOKENS, Conversation, Tool, reply, tokens
+from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
 from .shared_rules import images
 from .stream import send
 
@@ -94,12 +94,15 @@ def text_of(content: Any) -> str:
 def _last_user_text(messages: list[dict[str, Any]]) -> str:
     for message in reversed(messages):
         if message["role"] == "user":
-            return text_of(message.get("content"))
+            return last_words(message.get("content"))
     return ""
 
 
 def _results(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The tool results at the end of the conversation, with the names of their tools."""
+    """The tool results that end the conversation, with the names of their tools.
+
+    Coding agents put system messages after them.
+    """
     names = {
         one["id"]: one["function"]["name"]
         for message in messages
@@ -107,6 +110,8 @@ def _results(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     }
     found: list[tuple[str, str]] = []
     for message in reversed(messages):
+        if message["role"] in ("system", "developer"):
+            continue
         if message["role"] != "tool":
             break
         found.insert(0, (names[message["tool_call_id"]], text_of(message.get("content"))))

@@ -80,6 +80,15 @@ ANSWERS: dict[str, Answer] = {
             "unsupported_api_for_model",
         ),
     ),
+    "unsupported_api_in_words": Answer(
+        "400: the same, which only the words say; the value is the model's id",
+        lambda value: copilot(
+            400,
+            f"model {value or 'gpt-5.5'} is not accessible via the /chat/completions endpoint",
+            "model_not_supported",
+            type="invalid_request_error",
+        ),
+    ),
     "prompt_too_long": Answer(
         "400: more tokens than the model's max_prompt_tokens",
         _error(

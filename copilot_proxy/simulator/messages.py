@@ -8,7 +8,7 @@ from . import catalogue, messages_rules, messages_thinking, pricing
 from .faults import QUIRKS
 from .messages_answers import answer
 from .refusal import plain
-from .script import IMAGE_TOKENS, Conversation, Tool, reply, tokens
+from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
 from .stream import send
 
 if TYPE_CHECKING:
@@ -79,22 +79,23 @@ def _text(message: Json) -> str:
 
 def _last_user_text(messages: list[Json]) -> str:
     for message in reversed(messages):
-        if message["role"] == "user" and (text := _text(message)):
+        if message["role"] == "user" and (text := last_words(_blocks(message))):
             return text
     return ""
 
 
 def _results(messages: list[Json]) -> list[tuple[str, str]]:
-    """The results in the last message, with the names of their tools."""
+    """The results in the last message that is no system message, with the names of their tools."""
     names = {
         one["id"]: str(one.get("name"))
         for message in messages
         for one in _blocks(message)
         if one["type"] == "tool_use"
     }
+    said = [message for message in messages if message["role"] != "system"]
     return [
         (names[one["tool_use_id"]], _text(one))
-        for one in _blocks(messages[-1])
+        for one in (_blocks(said[-1]) if said else [])
         if one["type"] == "tool_result"
     ]
 

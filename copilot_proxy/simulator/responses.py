@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue, pricing, responses_rules
 from .faults import QUIRKS
 from .responses_answers import Facts, answer, has_phases
-from .script import IMAGE_TOKENS, Conversation, Tool, reply, tokens
+from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
 from .stream import send
 
 if TYPE_CHECKING:
@@ -73,15 +73,20 @@ def text_of(content: Any) -> str:
 def _last_user_text(items: list[dict[str, Any]]) -> str:
     for item in reversed(items):
         if item.get("role") == "user":
-            return text_of(item["content"])
+            return last_words(item["content"])
     return ""
 
 
 def _results(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The outputs at the end of the conversation, with the names of their tools."""
+    """The outputs that end the conversation, with the names of their tools.
+
+    Coding agents put system messages after them.
+    """
     names = {one["call_id"]: one["name"] for one in items if one.get("type") == "function_call"}
     found: list[tuple[str, str]] = []
     for item in reversed(items):
+        if item.get("role") in ("system", "developer"):
+            continue
         if item.get("type") != "function_call_output":
             break
         found.insert(0, (names[item["call_id"]], text_of(item["output"])))

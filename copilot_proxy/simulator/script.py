@@ -99,6 +99,21 @@ def tokens(text: str) -> int:
     return (len(text) + 3) // 4
 
 
+def last_words(content: object) -> str:
+    """What a person said: a message's text, or the last of its texts.
+
+    Clients such as coding agents put their own reminders into the same message, before it.
+    """
+    if isinstance(content, str):
+        return content
+    texts = [
+        part["text"]
+        for part in (content if isinstance(content, list) else [])
+        if isinstance(part.get("text"), str)
+    ]
+    return texts[-1] if texts else ""
+
+
 def reply(conversation: Conversation) -> Reply:
     """The answer to a conversation."""
     said = Reply(prompt_tokens=conversation.prompt_tokens, cached_tokens=conversation.cached_tokens)

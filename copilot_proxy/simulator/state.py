@@ -46,6 +46,7 @@ class Options(TypedDict, total=False):
     body_limit: int
     integrations: set[str]
     hosted_tools: set[str]
+    middle: int
 
 
 class DeviceCode:
@@ -92,6 +93,8 @@ class Knobs:
     """Accepted values of Copilot-Integration-Id."""
     hosted_tools: set[str] = field(default_factory=set)
     """Kinds of tools beside functions that the Responses API takes, such as ``web_search``."""
+    middle: int = 3
+    """Events that arrive well before something happens in the middle of a stream."""
     notification: str | None = None
     """Why the exchange refuses the account; None when it does not."""
     user_notification: dict[str, str] | None = None

@@ -14,8 +14,6 @@ from .call import Call
 from .faults import STREAMS
 from .refusal import HTML, JSON, UNICORN
 
-MIDDLE = 3
-"""Events that arrive well before something happens in the middle of a stream."""
 ODD_SIZES = (1, 11, 3, 29, 2, 7)
 
 
@@ -109,7 +107,7 @@ class _Writer:
         pending = [name for name in faults if name in MIDDLE_FAULTS]
         done = False
         for number, event in enumerate(self.answer.events()):
-            if pending and (number >= MIDDLE or event.final):
+            if pending and (number >= self.call.state.middle or event.final):
                 for name in pending:
                     yield name, event
                     if name in ENDS:

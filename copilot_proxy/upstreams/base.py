@@ -51,6 +51,10 @@ class Answer(Protocol):
         """The events, those that arrived together in one list; raises `UpstreamError`."""
         ...
 
+    def finish(self) -> None:
+        """To be told that the answer is complete, though upstream may not have closed it yet."""
+        ...
+
 
 class Upstream(Protocol):
     """Something that answers calls."""

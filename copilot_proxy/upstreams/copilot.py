@@ -4,6 +4,7 @@ A call is repeated only when it is certain that it was not processed: the connec
 anything was sent, or the token was refused (401, 421). No other answer is ever asked for twice.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -33,6 +34,10 @@ _INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MOST_ERROR_BYTES: Final = 256 * 1024
 _MODELS_TIMEOUT: Final = 30.0
+_ERROR_PATIENCE: Final = 5.0
+"""Seconds for the body of an error answer; its status alone says enough."""
+_DRAIN: Final = 0.3
+"""Seconds for what follows a complete answer: its last, empty piece, as a rule."""
 
 
 class CopilotAnswer:
@@ -42,6 +47,8 @@ class CopilotAnswer:
         self._response = response
         self.headers: Mapping[str, str] = dict(response.headers)
         self.is_stream = _is_stream(response, asked_for_stream)
+        self._chunks = response.aiter_bytes()
+        self._is_complete = False
 
     async def whole(self) -> Any:
         """The decoded body."""
@@ -65,13 +72,28 @@ class CopilotAnswer:
         """The events as they come."""
         decoder = EventDecoder()
         try:
-            async for chunk in self._response.aiter_bytes():
+            async for chunk in self._chunks:
                 if events := decoder.feed(chunk):
                     yield events
         except EventTooLarge as error:
             raise Broken(f"Copilot sent {error}.") from error
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise _cut(error) from error
+
+    def finish(self) -> None:
+        """The answer is complete: nothing of worth is left on the wire."""
+        self._is_complete = True
+
+    async def aclose(self) -> None:
+        """Ends the answer; a complete one in a way that lets the connection be used again."""
+        if self._is_complete:
+            try:
+                async with asyncio.timeout(_DRAIN):
+                    async for _ in self._chunks:
+                        pass
+            except (TimeoutError, httpx.HTTPError, httpx.StreamError):
+                pass  # it is closed, then
+        await self._response.aclose()
 
 
 class CopilotUpstream:
@@ -107,10 +129,11 @@ class CopilotUpstream:
             headers,
             _encoded(call.body),
         )
+        answer = CopilotAnswer(response, asked_for_stream=call.stream)
         try:
-            yield CopilotAnswer(response, asked_for_stream=call.stream)
+            yield answer
         finally:
-            await response.aclose()
+            await answer.aclose()
 
     def state(self) -> AuthState:
         """What ``/health`` may tell anyone."""
@@ -158,8 +181,9 @@ class CopilotUpstream:
             body = await _error_bytes(response)
             if may_renew and _is_stale_token(response.status_code, body):
                 may_renew = False
-                token = await auth.renew(token)
-                continue
+                if (renewed := await auth.renew(token)) is not None:
+                    token = renewed
+                    continue
             raise _refused(response, body)
 
     async def _open(
@@ -208,11 +232,12 @@ async def _error_bytes(response: httpx.Response) -> bytes:
     """The body of an error answer, as far as it comes and as much as anyone would read."""
     body = b""
     try:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _MOST_ERROR_BYTES:
-                break
-    except (httpx.HTTPError, httpx.StreamError):
+        async with asyncio.timeout(_ERROR_PATIENCE):
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _MOST_ERROR_BYTES:
+                    break
+    except (TimeoutError, httpx.HTTPError, httpx.StreamError):
         pass  # the status alone still says something
     finally:
         await response.aclose()

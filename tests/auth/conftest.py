@@ -9,9 +9,12 @@ import keyring
 import pytest
 from keyring.backends import fail
 
+from copilot_proxy.auth.copilot_auth import CopilotAuth
+from copilot_proxy.auth.github import GitHub
 from copilot_proxy.auth.network import make_client
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator.server import Simulator
+from tests.auth.accounts import Store, Time
 from tests.auth.keyrings import MemoryKeyring
 
 SCRUBBED = (
@@ -72,6 +75,26 @@ async def client(own_home: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client as the program makes it."""
     async with make_client(load_settings(environ={})) as made:
         yield made
+
+
+@pytest.fixture
+def now() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+async def auth(
+    client: httpx.AsyncClient, settings: Settings, now: Time, store: Store
+) -> AsyncIterator[CopilotAuth]:
+    """Against the simulator, with the test's clocks and store."""
+    made = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
+    yield made
+    await made.close()
 
 
 def settings_for(url: str, **environ: str) -> Settings:

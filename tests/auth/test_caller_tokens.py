@@ -12,9 +12,18 @@ from copilot_proxy.errors import NotSignedIn, RequestError, SignInError
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
+from tests.auth.accounts import Time, failing
 
 NOW = 1_795_000_000
 CLOCK = Clock(lambda: 1000.0, lambda: float(NOW))
+
+
+async def github_com() -> str:
+    return "github.com"
+
+
+async def acme() -> str:
+    return "acme.ghe.com"
 
 
 def copilot(exp: object = NOW + 1000, proxy: str = "proxy.individual.githubcopilot.com") -> str:
@@ -24,7 +33,7 @@ def copilot(exp: object = NOW + 1000, proxy: str = "proxy.individual.githubcopil
 @pytest.fixture
 def callers(client: httpx.AsyncClient, settings: Settings) -> CallerTokens:
     """Against the simulator."""
-    return CallerTokens(GitHub(client, settings), settings, clock=CLOCK)
+    return CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +97,7 @@ async def test_the_number_of_callers_is_bounded(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
     """The least recently used is forgotten, and no token is kept as a key."""
-    callers = CallerTokens(GitHub(client, settings), settings, clock=CLOCK, limit=2)
+    callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=2)
     first, second = callers.for_header("ghu_one"), callers.for_header("ghu_two")
     assert first is callers.for_header("ghu_one")
     callers.for_header("ghu_three")
@@ -98,11 +107,92 @@ async def test_the_number_of_callers_is_bounded(
     assert all(b"ghu_" not in key for key in callers._sources)
 
 
+async def test_a_caller_with_a_token_is_not_forgotten_for_one_without(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """Made-up tokens push nobody out who would need another exchange."""
+    callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=2)
+    good = callers.for_header(SIMULATED_TOKEN)
+    assert good is not None
+    await good.token()
+    for number in range(5):
+        callers.for_header(f"ghu_{number}")
+    assert good is callers.for_header(SIMULATED_TOKEN)
+
+    callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=1)
+    good = callers.for_header(SIMULATED_TOKEN)
+    assert good is not None
+    await good.token()
+    assert callers.for_header("ghu_one") is callers.for_header("ghu_one")
+
+
+async def test_made_up_tokens_do_not_hammer_github(
+    client: httpx.AsyncClient, settings: Settings, simulator: Simulator
+) -> None:
+    """A few are tried at once, then one in ten seconds; the rest hear how long to wait."""
+    now = Time()
+    callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=now.clock)
+    codes = []
+    for number in range(200):
+        source = callers.for_header(f"gho_{number}")
+        assert source is not None
+        error = await failing(source.token)
+        codes.append(error.code)
+
+    assert ["github_token_refused"] * 10 + ["too_many_caller_tokens"] * 190 == codes
+    assert 10 == len(simulator.state.requests)
+    assert isinstance(error, RequestError)
+    assert (429, "10") == (error.status, error.headers["retry-after"])
+    assert "Try again in 10 seconds" in str(error.hint)
+
+    now.passes(10)
+    source = callers.for_header(SIMULATED_TOKEN)
+    assert source is not None
+    assert await source.token()
+
+
+@pytest.mark.parametrize(
+    ("token", "asked", "api_url"),
+    [
+        (
+            "ghu_acme",
+            ["https://api.acme.ghe.com/copilot_internal/v2/token"],
+            "https://copilot-api.acme.ghe.com",
+        ),
+        ("tid=1;exp=1795009999:ff", [], "https://copilot-api.acme.ghe.com"),
+    ],
+)
+async def test_a_token_belongs_to_the_host_that_the_server_is_signed_in_to(
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+    asked: list[str],
+    api_url: str,
+) -> None:
+    """A tenant's token goes to the tenant and never to github.com."""
+    urls: list[str] = []
+
+    async def answer(
+        self: httpx.AsyncClient, method: str, url: str, **how: object
+    ) -> httpx.Response:
+        urls.append(url)
+        body = {"token": "tid=1;exp=2:ff", "expires_at": 1, "refresh_in": 1500}
+        return httpx.Response(200, json=body)
+
+    monkeypatch.setattr(httpx.AsyncClient, "request", answer)
+    callers = CallerTokens(GitHub(client, Settings()), Settings(), acme, clock=CLOCK)
+    source = callers.for_header(token)
+
+    assert source is not None
+    assert api_url == (await source.token()).api_url
+    assert asked == urls
+
+
 @pytest.fixture
 def real(client: httpx.AsyncClient) -> CallerTokens:
     """With GitHub's own addresses; nothing is sent there."""
     settings = Settings()
-    return CallerTokens(GitHub(client, settings), settings, clock=CLOCK)
+    return CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK)
 
 
 async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
@@ -111,9 +201,9 @@ async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
 
     assert isinstance(source, GivenToken)
     token = await source.token()
-    assert f"Bearer {copilot()}" == token.authorization
+    assert copilot() == token.value.reveal()
+    assert token is await source.token()
     assert "https://api.individual.githubcopilot.com" == token.api_url
-    assert "yearly" == token.sku
     assert AuthState("unknown", None, None) == source.state()
 
 
@@ -144,14 +234,16 @@ async def test_a_clock_that_is_a_little_fast_refuses_nothing(real: CallerTokens)
 
 async def test_a_copilot_token_for_a_strange_host_is_refused(real: CallerTokens) -> None:
     """Requests, with all they hold, go to GitHub only."""
+    source = real.for_header(copilot(proxy="proxy.evil.example"))
+    assert source is not None
     with pytest.raises(SignInError, match="neither GitHub's nor in your settings"):
-        real.for_header(copilot(proxy="proxy.evil.example"))
+        await source.token()
 
 
 async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.AsyncClient) -> None:
     """As for every other token."""
     settings = load_settings(environ={"COPILOT_PROXY_COPILOT_API_URL": "http://127.0.0.1:9"})
-    callers = CallerTokens(GitHub(client, settings), settings, clock=CLOCK)
+    callers = CallerTokens(GitHub(client, settings), settings, acme, clock=CLOCK)
     source = callers.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
 
@@ -173,7 +265,7 @@ async def test_closing_stops_what_is_under_way(callers: CallerTokens) -> None:
 async def test_the_clock_is_the_machines_unless_told(client: httpx.AsyncClient) -> None:
     """A real token of the past has expired."""
     settings = Settings()
-    callers = CallerTokens(GitHub(client, settings), settings)
+    callers = CallerTokens(GitHub(client, settings), settings, github_com)
     with pytest.raises(RequestError):
         callers.for_header(copilot(1))
     assert isinstance(callers.for_header("ghu_x"), CopilotAuth)

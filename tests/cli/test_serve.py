@@ -106,6 +106,22 @@ def test_a_key_from_a_flag_is_a_placeholder(
     assert '"Authorization: Bearer KEY"' in err
 
 
+@pytest.mark.parametrize(
+    ("flags", "code"), [((), "unsupported_value"), (("--fetch-images",), "invalid_image_url")]
+)
+def test_fetching_images_is_a_switch(account: Simulator, flags: tuple[str, ...], code: str) -> None:
+    """Without the flag no address is looked at; with it, none that is this machine's own."""
+    codes: list[str] = []
+
+    def use(client: httpx.Client) -> None:
+        image = {"type": "image_url", "image_url": {"url": "https://127.0.0.1/a.png"}}
+        asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": [image]}]}
+        codes.append(client.post("/v1/chat/completions", json=asked).json()["error"]["code"])
+
+    assert serve_while(use, *flags) == 0
+    assert codes == [code]
+
+
 def test_one_line_a_request_without_what_was_said(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,7 +65,7 @@ def test_which_models_fix_their_sampling(model: Model | None, expected: bool) ->
         ("gemini-2.5-pro", {}, {}),
         ("claude-sonnet-4.5", {"max_tokens": 5, "max_completion_tokens": 7}, {"max_tokens": 7}),
         ("claude-sonnet-4.5", {"stream": True}, {"max_tokens": 32000}),
-        ("claude-sonnet-4.5", {}, {"max_tokens": 16000}),
+        ("claude-sonnet-4.5", {}, {"max_tokens": 32000}),
         ("claude-sonnet-4", {}, {"max_tokens": 16000}),
     ],
 )

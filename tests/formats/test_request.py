@@ -70,7 +70,18 @@ def test_bodies_that_are_no_request(body: bytes, message: str) -> None:
     assert (400, "invalid_request_error") == (caught.value.status, caught.value.type)
 
 
-@pytest.mark.parametrize("body", [b"{", b"hello", b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"])
+def test_half_a_character_is_replaced() -> None:
+    """A text that a client cut in the middle of an emoji is no reason to refuse a request."""
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "a\\ud83d"}]}'
+    whole = b'{"model": "m", "messages": [{"role": "user", "content": "\\ud83d\\ude00"}]}'
+
+    assert "a\ufffd" == parse_request(body)["messages"][0]["content"]
+    assert "😀" == parse_request(whole)["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"hello", b'{"a": NaN}', b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"]
+)
 def test_bodies_that_are_no_json(body: bytes) -> None:
     """Broken JSON and broken UTF-8 are told as such."""
     with pytest.raises(RequestError, match="not valid JSON"):
@@ -200,9 +211,11 @@ def test_unset_fields_may_be_null() -> None:
         ([user(), CALLING, RESULT], "agent"),
         ([user(), CALLING, RESULT, RESULT], "agent"),
         ([user(), ASSISTANT], "agent"),
-        ([user(), SYSTEM], "agent"),
-        ([SYSTEM], "agent"),
-        ([user(), {"role": "developer", "content": "x"}], "agent"),
+        ([user(), ASSISTANT, SYSTEM], "agent"),
+        # Instructions are nobody's turn.
+        ([user(), SYSTEM], "user"),
+        ([SYSTEM], "user"),
+        ([user(), {"role": "developer", "content": "x"}], "user"),
     ],
 )
 def test_the_initiator_is_whoever_spoke_last(messages: list[Any], expected: str) -> None:

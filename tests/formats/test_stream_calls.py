@@ -103,6 +103,21 @@ LONDON, PARIS = '{"city": "London"}', '{"city": "Paris"}'
             id="the name comes after another call",
         ),
         pytest.param(
+            [{"choices": [{"message": {"tool_calls": [
+                {"function": {"name": "f", "arguments": "{}"}},
+                {"function": {"name": "f", "arguments": '{"a":1}'}},
+                {"function": {"name": "g"}}, {"function": {"name": "h"}}]}}]}],
+            [(None, "f", "{}"), (None, "f", '{"a":1}'), (None, "g", "{}"), (None, "h", "{}")],
+            id="calls without ids",
+        ),
+        pytest.param(
+            [calling(call(name="f", arguments='{"a":', index=0)),
+             calling(call(arguments="1}", index=0)),
+             calling(call(name="g", arguments="{}", index=0))],
+            [(None, "f", '{"a":1}'), (None, "g", "{}")],
+            id="calls without ids that share an index",
+        ),
+        pytest.param(
             [calling(call("a", "f", "{}")), calling(call(name="f"))],
             [("a", "f", "{}")],
             id="the name comes again",
@@ -152,9 +167,16 @@ LONDON, PARIS = '{"city": "London"}', '{"city": "Paris"}'
         ),
     ],
 )  # fmt: skip
-def test_calls(events: list[Any], expected: list[tuple[str, str, str]]) -> None:
+def test_calls(events: list[Any], expected: list[tuple[str | None, str, str]]) -> None:
     """Each oddity of fragments adds up to the calls that were meant, in order."""
-    assert expected == calls_of([*events, event("stop")])
+    found = calls_of([*events, event("stop")])
+
+    # None stands for an id that the call did not come with.
+    assert expected == [
+        (id if wanted[0] is not None else None, *rest)
+        for (id, *rest), wanted in zip(found, expected, strict=True)
+    ]
+    assert len(found) == len({id for id, *_ in found})
     assert "tool_calls" == finish_of([*events, event("stop")])
 
 

@@ -85,6 +85,36 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
     assert 2 == asked(simulator)
 
 
+async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
+    """It costs a few exchanges however often it comes, and others go on as before."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        for _ in range(20):
+            simulator.state.faults.on("authentication_failed", path="/chat/completions", times=2)
+            with pytest.raises(Refused) as raised:
+                await ask(made.relay)
+            simulator.state.faults.clear()
+            assert "Hello" in await ask(made.relay)
+
+    assert 401 == raised.value.status
+    assert 6 == simulator.state.exchanges
+
+
+async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) -> None:
+    """A single refusal takes the token that still works from nobody."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.faults.on("exchange_500")
+        for _ in range(3):
+            simulator.state.faults.on("authentication_failed", path="/chat/completions", times=1)
+            with pytest.raises(Refused) as raised:
+                await ask(made.relay)
+            assert "Hello" in await ask(made.relay)
+
+    assert (503, "github_unavailable") == (raised.value.status, raised.value.code)
+    assert 2 == asked(simulator, "/copilot_internal/v2/token")
+
+
 async def test_foreign_item_id_is_no_stale_token(simulator: Simulator) -> None:
     """A 401 that is about the request itself renews no token."""
     simulator.state.faults.on("foreign_item_id", path="/chat/completions", value="401")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.cache import mark_stable
 from copilot_proxy.formats.chat_completions.schema import Json
 
@@ -139,6 +140,8 @@ def adapt_request(request: Mapping[str, Any], model: Model | None) -> tuple[Json
         body.pop("tool_choice", None)
         body.pop("parallel_tool_calls", None)
     body["messages"] = _messages(body["messages"], notes)
+    if not body["messages"]:
+        raise RequestError("The messages hold nothing to answer.", param="messages")
     if model is not None and model.vendor == "Anthropic":
         body["messages"] = mark_stable(body["messages"])
     return body, notes
@@ -167,8 +170,7 @@ def _name_limit(body: Json, model: Model | None, notes: list[str]) -> None:
         notes.append("renamed max_completion_tokens: max_tokens")
     most = model.limit("max_output_tokens")
     if "max_tokens" not in body and model.vendor == "Anthropic" and most is not None:
-        whole = None if body.get("stream") else model.limit("max_non_streaming_output_tokens")
-        body["max_tokens"] = min(most, whole or most)
+        body["max_tokens"] = most
 
 
 def _streams(body: Json, model: Model | None) -> bool:

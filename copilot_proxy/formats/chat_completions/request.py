@@ -10,6 +10,8 @@ import msgspec
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, Json
+from copilot_proxy.formats.images import remedy
+from copilot_proxy.formats.lenient import decode_leniently
 from copilot_proxy.headers import Initiator
 
 MAX_TOOLS: Final = 128
@@ -33,7 +35,10 @@ def parse_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"The body is not valid JSON: {error}.") from None
+        try:
+            return decode_leniently(body, strict=True)
+        except ValueError:
+            raise RequestError(f"The body is not valid JSON: {error}.") from None
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
 
@@ -135,7 +140,7 @@ def _check_image(image: Any, path: str) -> None:
             path,
             "Copilot does not fetch images from an address.",
             code="unsupported_value",
-            hint="Send the image itself, as a data: URL with base64.",
+            hint=remedy("Send the image itself, as a data: URL with base64", url),
         )
 
 
@@ -148,9 +153,12 @@ def _wrong(
 def initiator(messages: list[Json]) -> Initiator:
     """Who asked: the person exactly when the last message is theirs, else the agent.
 
-    Request-billed plans charge for ``user`` only, so this is never bent in either direction.
+    Instructions count for neither: front ends put them after the person's message as well. What
+    holds nothing else was asked by a person. Request-billed plans charge for ``user`` only, so
+    this is never bent in either direction.
     """
-    return "user" if messages[-1].get("role") == "user" else "agent"
+    turns = [m["role"] for m in messages if m["role"] not in ("system", "developer")]
+    return "user" if not turns or turns[-1] == "user" else "agent"
 
 
 def has_image(value: object) -> bool:

@@ -29,6 +29,14 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
     "max_tokens": "length",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
+    # Gemini's.
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
+    "malformed_function_call": "error",
+    "error": "error",
 }
 _REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "cot_summary")
 
@@ -60,7 +68,7 @@ class ChatStream:
             raise Broken("Copilot sent an event that is not a JSON object.")
         if "choices" not in data and isinstance(data.get("content"), list):
             data = _from_anthropic(data)
-        if data.get("error"):
+        if data.get("error") or data.get("type") == "error":
             raise event_refusal(data)
         self._note_head(data)
         chunks: list[Json] = []
@@ -147,7 +155,7 @@ class ChatStream:
 
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
-            self._finish = _FINISH_REASONS.get(reason, "error" if reason == "error" else "stop")
+            self._finish = _FINISH_REASONS.get(reason.lower(), "stop")
 
     def _start(self, chunks: list[Json]) -> None:
         self._started = True

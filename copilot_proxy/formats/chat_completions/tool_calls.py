@@ -2,7 +2,7 @@
 
 Copilot's models begin at 1, say 0 for every call, or say no index at all, so an index alone
 proves nothing: a new id is a new call; a piece without an id belongs to the call that last used
-its index, else to the last call.
+its index, else to the last call, unless that is complete and the piece begins another.
 """
 
 import uuid
@@ -78,8 +78,8 @@ class ToolCalls:
         function = function if isinstance(function, dict) else {}
         name = function.get("name")
         name = name if isinstance(name, str) else ""
-        call = self._call_of(fragment.get("id"), fragment.get("index"), name)
         text = _arguments(function.get("arguments"))
+        call = self._call_of(fragment.get("id"), fragment.get("index"), name, text)
         if text:
             call.arguments.append(text)
             self._watch(call, text)
@@ -89,19 +89,24 @@ class ToolCalls:
             return self._announce(call) if call.name else None
         return {"index": call.index, "function": {"arguments": text}} if text else None
 
-    def _call_of(self, id: object, index: object, name: str) -> _Call:
+    def _call_of(self, id: object, index: object, name: str, text: str) -> _Call:
         known = isinstance(index, int) and index in self._by_index
         if isinstance(id, str) and id:
             call = self._by_id.get(id) or self._open(id)
         elif known:
             call = self._by_index[index]  # type: ignore[index]  # `known` says that it is an int
+            call = self._next() if _begins_another(name, text, call) else call
         elif self._calls and not (name and isinstance(index, int)):
             call = self._calls[-1]
+            call = self._next() if _begins_another(name, text, call) else call
         else:
-            call = self._open(f"call_{uuid.uuid4().hex[:24]}")
+            call = self._next()
         if isinstance(index, int):
             self._by_index[index] = call
         return call
+
+    def _next(self) -> _Call:
+        return self._open(f"call_{uuid.uuid4().hex[:24]}")
 
     def _open(self, id: str) -> _Call:
         call = _Call(id)
@@ -127,6 +132,19 @@ class ToolCalls:
                 hint="Try again, or try another model.",
                 code="runaway_whitespace",
             )
+
+
+def _begins_another(name: str, text: str, call: _Call) -> bool:
+    """Whether a piece with `name`, `text` and no id cannot belong to `call`.
+
+    Some models repeat the name, so it must be another name, or more arguments than fit.
+    """
+    if not name or call.held:
+        return False
+    arguments = "".join(call.arguments)
+    if not arguments:
+        return name != call.name
+    return _is_json(arguments) and (bool(text) or name != call.name)
 
 
 def _arguments(value: object) -> str:

@@ -155,7 +155,10 @@ class MessagesWriter:
             self._last_thinking().deltas.append(delta)
 
     def _seal(self, opaque: str) -> None:
-        if self._shows_thinking:
+        # After the text it is held back: only a call needs it, and clients such as Claude Code take
+        # the last block for the answer.
+        is_late = bool(self._blocks) and self._blocks[-1].kind == "text"
+        if self._shows_thinking and not is_late:
             self._last_thinking().opaque += opaque
         else:
             self._hidden_opaque += opaque

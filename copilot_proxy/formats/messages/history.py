@@ -3,6 +3,7 @@
 from typing import Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed import signature
 
@@ -116,5 +117,8 @@ def _check_source(block: Json, path: str) -> None:
             f"Copilot does not fetch any {block['type']} from elsewhere.",
             param=f"{path}.source",
             code="unsupported_value",
-            hint="Send its data itself: a source of type base64.",
+            hint=remedy(
+                "Send its data itself, in a source of type base64",
+                source.get("url") if block["type"] == "image" else None,
+            ),
         )

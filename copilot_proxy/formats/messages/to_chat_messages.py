@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed import from_blocks
 from copilot_proxy.formats.messages.system import without_billing
@@ -138,7 +139,10 @@ def _image(source: Any, path: str) -> Json:
                 "Copilot does not fetch images from elsewhere.",
                 param=f"{path}.source",
                 code="unsupported_value",
-                hint="Send its data itself: a source of type base64.",
+                hint=remedy(
+                    "Send its data itself, in a source of type base64",
+                    source.get("url") if isinstance(source, dict) else None,
+                ),
             )
     return {"type": "image_url", "image_url": {"url": url}}
 

@@ -287,6 +287,7 @@ SCHEMA: Json = {
         "x": {"anyOf": [{"type": "object", "properties": {}}, True]},
     },
     "required": ["x"],
+    "not": {"type": "object"},
     "$defs": {"e": {"enum": [{"type": "object", "properties": {}}]}},
 }
 CLOSED: Json = {
@@ -296,6 +297,7 @@ CLOSED: Json = {
         "x": {"anyOf": [{"type": "object", "properties": {}, "additionalProperties": False}, True]},
     },
     "required": ["x"],
+    "not": {"type": "object"},
     "$defs": {"e": {"enum": [{"type": "object", "properties": {}}]}},
     "additionalProperties": False,
 }

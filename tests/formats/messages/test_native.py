@@ -376,7 +376,7 @@ def test_what_copilot_would_have_to_fetch_is_refused(block: Json) -> None:
 
     inner = ".content[0]" if block["type"] == "tool_result" else ""
     assert f"messages[1].content[0]{inner}.source" == caught.value.param
-    assert "Send its data itself: a source of type base64." == caught.value.hint
+    assert str(caught.value.hint).startswith("Send its data itself, in a source of type base64")
 
 
 @pytest.mark.parametrize("messages", [[user(" ")], [SYSTEM], [assistant(text(""))]])

@@ -218,8 +218,8 @@ def test_a_whole_answer_is_completed() -> None:
 
 
 def test_a_bare_answer_is_one_too() -> None:
-    """An answer without words, reason or id still is a message that ended."""
-    made = repair_whole({"content": []})
+    """An answer without a reason or an id still is a message that ended."""
+    made = repair_whole({"content": [text("a")]})
 
     assert ("end_turn", True) == (made["stop_reason"], made["id"].startswith("msg_"))
 

@@ -190,6 +190,9 @@ def test_items_of_the_last_event_are_found_wherever_they_stand() -> None:
     output = events[-1]["response"]["output"]
     assert [*reversed(ids)] == [item["id"] for item in output[:2]]
     assert output[2]["id"].startswith("msg_")
+    said = up.text(0, "a")
+    twice = repair([*up.begin(), *said, up.end([said[-1], said[-1]])])[-1]["response"]["output"]
+    assert 2 == len({item["id"] for item in twice})
 
 
 def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
@@ -305,6 +308,8 @@ def test_a_whole_response_becomes_a_stream() -> None:
     assert ["**Plan**", "Then act."] == [
         e["text"] for e in events if e["type"].endswith("summary_text.done")
     ]
+    added = [e["item"] for e in events if e["type"].endswith("item.added")]
+    assert [[], ""] == [added[0]["summary"], added[2]["arguments"]]
     assert ["I won't"] == [e["refusal"] for e in events if e["type"].endswith("refusal.done")]
     assert [None, None, COSTS] == [
         e["response"].get("copilot_usage") for e in events if "response" in e
@@ -414,7 +419,8 @@ def test_a_failure_of_ours_ends_the_stream(before: int) -> None:
     events += stream.fail(Unreachable("Gone.", sent=True), "req-1")
 
     assert [*range(len(events))] == [event["sequence_number"] for event in events]
-    assert ["response.created", "response.in_progress"] == [event["type"] for event in events[:2]]
+    begun = [event["type"] for event in events if event["type"].count(".") == 1]
+    assert ["response.created", "response.in_progress", "response.failed"] == begun
     assert 1 == len({event["response"]["id"] for event in events if "response" in event})
     last = events[-1]
     assert ("response.failed", "failed") == (last["type"], last["response"]["status"])

@@ -154,8 +154,8 @@ def test_mixed_calls_go_by_their_place() -> None:
 def test_calls_that_only_the_end_knows_are_new() -> None:
     """A call of the last event that was not streamed is added, wherever it stands there."""
     up = Upstream()
-    one = up.call(1, "f", "{}", call_id="a")
-    two = up.call(0, "g", '{"b":2}', call_id="b")
+    one = up.call(0, "f", "{}", call_id="a")
+    two = up.call(1, "g", '{"b":2}', call_id="b")
     stream = [*up.begin(), *one, up.end([two[-1], one[-1]])]
 
     assert [("a", "f", "{}"), ("b", "g", '{"b":2}')] == calls_of(message_of(stream))

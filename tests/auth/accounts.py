@@ -1,0 +1,54 @@
+"""What the tests of the short-lived token have in common: clocks, a store, a sign-in."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.masking import Secret
+from copilot_proxy.simulator.state import SIMULATED_TOKEN
+
+MONA = Credential(Secret(SIMULATED_TOKEN), login="mona", source="keyring")
+
+
+class Time:
+    """Both clocks, moved by the test; a sleeping laptop moves only the wall's."""
+
+    def __init__(self) -> None:
+        self.monotonic, self.wall = 1000.0, 1_795_000_000.0
+        self.clock = Clock(lambda: self.monotonic, lambda: self.wall)
+
+    def passes(self, seconds: float) -> None:
+        self.monotonic += seconds
+        self.wall += seconds
+
+
+class Store:
+    """Where the credential is, and how often somebody looked."""
+
+    def __init__(self) -> None:
+        self.holds: Credential | CopilotProxyError | None = MONA
+        self.looks = 0
+
+    async def load(self) -> Credential | None:
+        self.looks += 1
+        await asyncio.sleep(0)
+        if isinstance(self.holds, CopilotProxyError):
+            raise self.holds
+        return self.holds
+
+
+async def settle(auth: CopilotAuth) -> None:
+    """Waits for the background's exchange."""
+    while auth._task is not None:
+        await asyncio.wait([auth._task])
+        await asyncio.sleep(0)
+
+
+async def failing(call: Callable[[], object]) -> CopilotProxyError:
+    with pytest.raises(CopilotProxyError) as caught:
+        await call()  # type: ignore[misc]
+    return caught.value

@@ -1,0 +1,180 @@
+"""Renewal by force: when Copilot refuses a request (401, 421)."""
+
+import asyncio
+
+import pytest
+
+from copilot_proxy.auth.copilot_auth import CopilotAuth, CopilotToken
+from copilot_proxy.errors import NotSignedIn, Refused, UpstreamError
+from copilot_proxy.simulator.server import Simulator
+from tests.auth.accounts import Time, failing, settle
+
+EXCHANGE = "/copilot_internal/v2/token"
+
+
+async def renewed(auth: CopilotAuth, stale: CopilotToken) -> CopilotToken:
+    """What `renew` gives, where it gives one."""
+    token = await auth.renew(stale)
+    assert token is not None
+    return token
+
+
+async def test_a_refused_token_is_replaced_once_for_all(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """Many requests are refused together; one exchange serves them all."""
+    stale = await auth.token()
+    now.passes(600)
+    tokens = await asyncio.gather(*(auth.renew(stale) for _ in range(200)))
+
+    assert 1 == len(set(tokens))
+    assert stale not in tokens
+    assert None not in tokens
+    assert 2 == simulator.state.exchanges
+
+
+async def test_a_newer_token_is_handed_over_at_once(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """Whoever comes late with an old token gets what is there."""
+    stale = await auth.token()
+    now.passes(600)
+    fresh = await auth.renew(stale)
+
+    assert fresh == await auth.renew(stale)
+    assert 2 == simulator.state.exchanges
+
+
+async def test_a_few_renewals_are_made_at_once(auth: CopilotAuth, simulator: Simulator) -> None:
+    """Tokens do get refused twice in a minute; nobody is to wait for that."""
+    token = await auth.token()
+    for _ in range(5):
+        token = await renewed(auth, token)
+
+    assert 6 == simulator.state.exchanges
+
+
+async def test_a_request_that_is_always_refused_makes_no_storm(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """However often others are accepted, and while they all go on with the token that works."""
+    for _ in range(600):
+        token = await auth.token()
+        auth.accepted(token)
+        await auth.renew(token)
+        now.passes(1)
+
+    # The first, five at once, and one in half a minute.
+    assert 25 == simulator.state.exchanges
+
+
+async def test_a_token_that_is_really_refused_is_replaced_within_half_a_minute(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """Also after somebody else's bad requests have used up all renewals."""
+    token = await auth.token()
+    while (other := await auth.renew(token)) is not None:
+        token = other
+    asked = len(simulator.state.requests)
+    assert await auth.renew(token) is None
+    assert token is await auth.token()
+    assert asked == len(simulator.state.requests)
+
+    now.passes(30)
+    assert token != await renewed(auth, token)
+
+
+async def test_a_token_at_its_end_is_replaced_in_any_case(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """The pace is for tokens that should still work."""
+    token = await auth.token()
+    while (other := await auth.renew(token)) is not None:
+        token = other
+    now.passes(1)
+    now.wall += 3600  # the laptop slept
+
+    assert token != await renewed(auth, token)
+
+
+async def test_others_keep_the_token_while_its_successor_is_fetched(
+    auth: CopilotAuth, simulator: Simulator
+) -> None:
+    """A request that has nothing to do with the refusal does not wait for GitHub."""
+    token = await auth.token()
+    simulator.state.faults.on("stall_before_headers", path=EXCHANGE)
+    refused = asyncio.create_task(auth.renew(token))
+    await asyncio.sleep(0)
+
+    assert token is await auth.token()
+    await auth.close()
+    with pytest.raises(asyncio.CancelledError):
+        await refused
+
+
+async def test_others_keep_the_token_when_a_renewal_fails(
+    auth: CopilotAuth, simulator: Simulator
+) -> None:
+    """Only the refused request is told why there is no other token; GitHub is asked once."""
+    token = await auth.token()
+    simulator.state.faults.on("exchange_500")
+    asked = len(simulator.state.requests)
+    for _ in range(5):
+        assert isinstance(await failing(lambda: auth.renew(token)), Refused)
+        assert token is await auth.token()
+        auth.accepted(token)
+
+    assert 1 == len(simulator.state.requests) - asked
+    assert "yes" == auth.state().signed_in
+
+
+async def test_a_second_refusal_ends_a_token_without_a_successor(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """It is not sent again until GitHub has been asked again, after a pause."""
+    token = await auth.token()
+    simulator.state.github_down = True
+    await failing(lambda: auth.renew(token))
+    await failing(lambda: auth.renew(token))
+    asked = len(simulator.state.requests)
+    assert isinstance(await failing(auth.token), UpstreamError)
+    assert asked == len(simulator.state.requests)
+
+    now.passes(3)
+    await failing(auth.token)
+    assert asked + 1 == len(simulator.state.requests)
+    assert token is await auth.token()
+
+    simulator.state.github_down = False
+    now.passes(6)
+    assert token != await renewed(auth, token)
+
+
+async def test_a_revoked_sign_in_is_told_at_once(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """Upstream and GitHub agree, so the token is sent no more and GitHub asked no more."""
+    token = await auth.token()
+    simulator.state.revoke()
+    assert isinstance(await failing(lambda: auth.renew(token)), NotSignedIn)
+    asked = len(simulator.state.requests)
+    for _ in range(100):
+        now.passes(1)
+        assert isinstance(await failing(auth.token), NotSignedIn)
+        assert isinstance(await failing(lambda: auth.renew(token)), NotSignedIn)
+
+    assert asked == len(simulator.state.requests)
+    assert ("no", None) == (auth.state().signed_in, auth.state().expires_in)
+
+
+async def test_a_refusal_joins_the_refresh_that_is_under_way(
+    auth: CopilotAuth, simulator: Simulator, now: Time
+) -> None:
+    """One exchange serves both."""
+    token = await auth.token()
+    now.passes(1500)
+    await auth.token()
+    assert token != await renewed(auth, token)
+    await settle(auth)
+
+    assert 2 == simulator.state.exchanges

@@ -1,0 +1,142 @@
+"""The streams of the three APIs, read by their grammars; an assertion fails where one breaks it."""
+
+import json
+from itertools import pairwise
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+RESPONSES_ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
+MESSAGES_ENDS: Final = ("message_delta", "message_stop")
+
+
+def frames(text: str) -> list[str]:
+    """The events of a stream as they stand, without comments."""
+    assert text.endswith("\n\n"), "the stream ends with a whole event"
+    return [frame for frame in text.split("\n\n") if frame and not frame.startswith(":")]
+
+
+def named_events(text: str) -> list[Json]:
+    """The decoded events of a stream of named ones."""
+    events = []
+    for frame in frames(text):
+        name, data = frame.split("\n")
+        events.append(json.loads(data.removeprefix("data: ")))
+        assert name == f"event: {events[-1]['type']}", "an event is named by its type"
+    return events
+
+
+def chat_chunks(text: str) -> list[Json]:
+    """The chunks of chat completions, an error among them, of a stream that ended or failed."""
+    *found, end = frames(text)
+    assert "data: [DONE]" == end, "the stream ends with [DONE]"
+    chunks: list[Json] = [json.loads(frame.removeprefix("data: ")) for frame in found]
+    told = {(c["id"], c["object"], c["created"]) for c in chunks if "error" not in c}
+    assert len(told) <= 1, "all chunks have one id"
+    return chunks
+
+
+def fold_chunks(all_chunks: list[Json]) -> Json:
+    """The completion that the chunks make; usage must have been asked for."""
+    *chunks, last = all_chunks
+    assert [] == last["choices"], "usage comes last, without choices"
+    assert all(chunk["usage"] is None for chunk in chunks), "usage comes once"
+    choices = [chunk["choices"][0] for chunk in chunks]
+    *before, finish = [choice["finish_reason"] for choice in choices]
+    assert finish is not None, "nothing comes after the finish"
+    assert not any(before), "there is one finish"
+    deltas = [choice["delta"] for choice in choices]
+    assert "assistant" == deltas[0]["role"]
+    message: Json = {"role": "assistant", "content": None}
+    for name in ("content", "reasoning_content", "reasoning_opaque"):
+        if any(name in delta for delta in deltas):
+            message[name] = "".join(delta.get(name) or "" for delta in deltas)
+    if calls := _calls([part for delta in deltas for part in delta.get("tool_calls") or ()]):
+        message["tool_calls"] = calls
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    return {"object": "chat.completion", "choices": [choice], "usage": last["usage"]}
+
+
+def _calls(parts: list[Json]) -> list[Json]:
+    calls: list[Json] = []
+    for part in parts:
+        if "id" in part:
+            assert len(calls) == part["index"], "calls are numbered from 0"
+            function = {"name": part["function"]["name"], "arguments": ""}
+            calls.append({"id": part["id"], "type": part["type"], "function": function})
+        calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
+    return calls
+
+
+def responses_events(text: str) -> list[Json]:
+    """The events of Responses, of a stream that ended or failed."""
+    events = named_events(text)
+    assert list(range(len(events))) == [event["sequence_number"] for event in events]
+    kinds = [event["type"] for event in events[:2]]
+    assert ["response.created", "response.in_progress"] == kinds
+    assert 1 == len({e["response"]["id"] for e in events if "response" in e}), "it has one id"
+    ids: dict[int, str] = {}
+    for event in events:
+        if event["type"] == "response.output_item.added":
+            assert len(ids) == event["output_index"], "items are numbered from 0"
+            ids[event["output_index"]] = event["item"]["id"]
+        elif "output_index" in event:
+            given = event.get("item_id") or event["item"]["id"]
+            assert ids[event["output_index"]] == given, "an item keeps its id"
+    assert not any(event["type"] in RESPONSES_ENDS for event in events[:-1]), "it ends once"
+    return events
+
+
+def fold_response(events: list[Json]) -> Json:
+    """The response that the events make, if they came to a good end."""
+    response: Json = events[-1]["response"]
+    assert events[-1]["type"] == f"response.{response['status']}"
+    assert response["status"] in ("completed", "incomplete")
+    done = [e["item"] for e in events if e["type"] == "response.output_item.done"]
+    assert unsealed(done) == unsealed(response["output"]), "the end repeats the items"
+    return response
+
+
+def unsealed(items: list[Json]) -> list[Json]:
+    """Items without their sealed reasoning, which may be sealed anew each time it is shown."""
+    return [{k: v for k, v in item.items() if k != "encrypted_content"} for item in items]
+
+
+def messages_events(text: str) -> list[Json]:
+    """The events of Messages without pings, of a stream that ended or failed."""
+    events = [event for event in named_events(text) if event["type"] != "ping"]
+    assert "message_start" == events[0]["type"]
+    assert 1 == sum(event["type"] == "message_start" for event in events)
+    blocks = [event for event in events if event["type"].startswith("content_block_")]
+    for before, event in pairwise([{"type": "content_block_stop", "index": -1}, *blocks]):
+        starts = event["type"] == "content_block_start"
+        assert starts == (before["type"] == "content_block_stop"), "blocks do not overlap"
+        assert event["index"] == before["index"] + starts, "blocks are numbered from 0"
+    return events
+
+
+def fold_message(events: list[Json]) -> Json:
+    """The message that the events make, if they came to a good end."""
+    first, *between, delta, last = events
+    assert MESSAGES_ENDS == (delta["type"], last["type"])
+    message: Json = {**first["message"], **delta["delta"], "content": []}
+    # What the end does not repeat was told in the beginning.
+    message["usage"] = {**first["message"]["usage"], **delta["usage"]}
+    content = message["content"]
+    for event in between:
+        match event["type"]:
+            case "content_block_start":
+                content.append(dict(event["content_block"]))
+            case "content_block_delta":
+                _add(content[-1], event["delta"])
+            case "content_block_stop" if content[-1]["type"] == "tool_use":
+                content[-1]["input"] = json.loads(content[-1]["input"] or "{}")
+            case other:
+                assert "content_block_stop" == other, "only blocks come in between"
+    return message
+
+
+def _add(block: Json, delta: Json) -> None:
+    key = delta["type"].removesuffix("_delta")
+    name, key = ("input", "partial_json") if key == "input_json" else (key, key)
+    block[name] = (block.get(name) or "") + delta[key]

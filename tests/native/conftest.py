@@ -1,0 +1,69 @@
+"""The server with an ear on its way to the simulator: what was asked there, and answered.
+
+A native call loses nothing: request and answer pass as they came, but for the repairs that the
+tests here name. The simulator is strict and its records are exact.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.call import Call
+from copilot_proxy.simulator.faults import MODEL_PATHS
+from copilot_proxy.simulator.recorder import Record as Asked
+from tests.conftest import Proxy
+
+Json = dict[str, Any]
+NEW: Final = "some_field_of_tomorrow"
+
+
+class Wire:
+    """The way to the simulator, with an ear on it."""
+
+    def __init__(self, proxy: Proxy, simulator: Simulator, written: list[bytes]) -> None:
+        self.http = proxy.client()
+        self._simulator = simulator
+        self._written = written
+
+    def post(self, path: str, body: Json, **headers: str) -> httpx.Response:
+        """An accepted answer of the server's to a client that speaks Copilot's own API."""
+        self._written.clear()
+        answer = self.http.post(path, json=body, headers=headers)
+        assert 200 == answer.status_code, answer.text
+        api = path.removeprefix("/v1/").replace("/", "_")
+        assert api == answer.headers["x-copilot-proxy-route"]
+        return answer
+
+    @property
+    def asked(self) -> Asked:
+        """The last request that reached the simulator."""
+        return self._simulator.state.requests[-1]
+
+    @property
+    def written(self) -> str:
+        """The body of the simulator's last answer."""
+        return b"".join(self._written).decode()
+
+
+@pytest.fixture
+def wire(proxy: Proxy, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    written: list[bytes] = []
+    for name in ("write", "end"):
+        _listen(monkeypatch, name, written)
+    wire = Wire(proxy, simulator, written)
+    with wire.http:
+        yield wire
+
+
+def _listen(monkeypatch: pytest.MonkeyPatch, name: str, written: list[bytes]) -> None:
+    original = getattr(Call, name)
+
+    async def tapped(call: Call, data: bytes = b"") -> None:
+        if call.path in MODEL_PATHS:
+            written.append(data)
+        await original(call, data)
+
+    monkeypatch.setattr(Call, name, tapped)

@@ -1,0 +1,188 @@
+"""Models that speak Messages get a client's request, and it their answer, as they are."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.grammars import fold_message, messages_events, named_events
+from tests.matrix_clients import PNG, SCHEMA
+from tests.native.conftest import NEW, Json, Wire
+
+PATH = "/v1/messages"
+MARK: Json = {"cache_control": {"type": "ephemeral"}}
+
+
+def messages_request(**more: Any) -> Json:
+    """A long conversation with everything that the Messages API takes."""
+    source = {"type": "base64", "media_type": "image/png", "data": PNG}
+    image = {"type": "image", "source": source}
+    return {
+        "model": "claude-sonnet-4.5",
+        "max_tokens": 3000,
+        "system": [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "S", **MARK}],
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "text", "text": "Hm."},
+                    {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"a": [1]}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "toolu_1",
+                        "content": [{"type": "text", "text": "See"}, image],
+                        "is_error": False,
+                    },
+                    {"type": "text", "text": "Look in Paris, please.", NEW: 1, **MARK},
+                ],
+            },
+        ],
+        "tools": [{"name": "look", "description": "Looks", "input_schema": SCHEMA, **MARK}],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+        "stop_sequences": ["END"],
+        "metadata": {"user_id": "me"},
+        **more,
+    }
+
+
+THINKS: Json = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+ADAPTIVE: Json = {
+    "model": "claude-sonnet-5",
+    "thinking": {"type": "adaptive"},
+    "output_config": {"effort": "high"},
+}
+FRESH: Json = {"messages": [{"role": "user", "content": "Look in Paris."}]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"temperature": 0.3},
+        {**FRESH, **THINKS},
+        {**FRESH, **ADAPTIVE},
+        {"tool_choice": {"type": "tool", "name": "look"}, "top_k": 5},
+    ],
+)
+def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
+    """A request that Copilot takes reaches it as it was, cache marks and thinking included."""
+    request = messages_request(stream=stream, **more)
+
+    answer = wire.post(PATH, request)
+
+    assert request == wire.asked.body
+    assert ("/v1/messages", "") == (wire.asked.path, wire.asked.query)
+    assert "x-copilot-proxy-notes" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "reaches", "note"),
+    [
+        ({"model": "claude-sonnet-4-5-20250929"}, {"model": "claude-sonnet-4.5"}, None),
+        ({"service_tier": "auto"}, {}, "dropped service_tier"),
+        ({NEW: 1}, {}, f"dropped {NEW}"),
+        (
+            {
+                "system": [
+                    {
+                        "type": "text",
+                        "text": "S",
+                        "cache_control": {"type": "ephemeral", "ttl": "1h"},
+                    }
+                ]
+            },
+            {"system": [{"type": "text", "text": "S", **MARK}]},
+            "reduced cache_control",
+        ),
+        (
+            {"thinking": {"type": "adaptive"}, **FRESH},
+            {"thinking": {"type": "enabled", "budget_tokens": 2999}, **FRESH},
+            "changed thinking",
+        ),
+        (
+            {"messages": [*FRESH["messages"], {"role": "assistant", "content": "I"}]},
+            {
+                "messages": [
+                    *FRESH["messages"],
+                    {"role": "assistant", "content": "I"},
+                    {"role": "user", "content": "Please continue."},
+                ]
+            },
+            "added a user message",
+        ),
+    ],
+)
+def test_repairs_of_messages_requests(
+    wire: Wire, sent: Json, reaches: Json, note: str | None
+) -> None:
+    """Only what Copilot refuses is changed in a request, and what matters is said in a note."""
+    request = messages_request()
+
+    answer = wire.post(PATH, {**request, **sent})
+
+    dropped = {name: value for name, value in request.items() if name not in sent}
+    assert {**dropped, **reaches} == wire.asked.body
+    assert (note or "") in answer.headers.get("x-copilot-proxy-notes", "")
+
+
+def test_betas(wire: Wire) -> None:
+    """Betas that Copilot takes go on, others stay here and are named."""
+    taken, refused = "interleaved-thinking-2025-05-14", "claude-code-20250219"
+
+    answer = wire.post(PATH, messages_request(), **{"anthropic-beta": f"{refused},{taken}"})
+
+    assert taken == wire.asked.headers["anthropic-beta"]
+    assert refused in answer.headers["x-copilot-proxy-notes"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thinking_goes_back(wire: Wire, stream: bool) -> None:
+    """Signed thinking comes back to Copilot as it made it."""
+    request = messages_request(stream=stream, **{**FRESH, **THINKS})
+    answer = wire.post(PATH, request)
+    message = fold_message(messages_events(answer.text)) if stream else answer.json()
+    content = message["content"]
+    assert ["thinking", "text", "tool_use"] == [block["type"] for block in content]
+    result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "Rain"}
+    history = [
+        *request["messages"],
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": [result]},
+    ]
+
+    wire.post(PATH, {**request, "messages": history})
+
+    assert history == wire.asked.body["messages"]
+
+
+ADDED = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
+
+
+def without_additions(event: Json) -> Json:
+    """What a client gets of an event of Copilot's."""
+    event = {name: value for name, value in event.items() if name not in ADDED}
+    if "delta" in event:
+        event["delta"] = {k: v for k, v in event["delta"].items() if k not in ADDED}
+    return event
+
+
+@pytest.mark.parametrize("more", [{}, {**FRESH, **THINKS}])
+def test_messages_pass(wire: Wire, simulator: Simulator, more: Json) -> None:
+    """Whole and streamed, a message comes as Copilot gave it, without what it has added."""
+    simulator.state.faults.on("annotations")
+
+    whole = wire.post(PATH, messages_request(**more))
+    assert json.loads(wire.written) == whole.json()
+
+    streamed = wire.post(PATH, messages_request(stream=True, **more))
+    assert all(name in wire.written for name in ADDED)
+    expected = [without_additions(event) for event in named_events(wire.written)]
+    assert expected == named_events(streamed.text)

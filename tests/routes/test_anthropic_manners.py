@@ -1,0 +1,173 @@
+"""The manners that clients of Anthropic's API expect, and the errors that they can read."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+PATH = "/v1/messages"
+VERSION = {"anthropic-version": "2023-06-01"}
+HELLO = {"model": "claude-sonnet-4.5", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def check_anthropic(body: Any, type: str) -> None:
+    """Fails unless it is Anthropic's error object of that type."""
+    assert {"type", "error", "request_id"} == set(body)
+    assert ("error", type) == (body["type"], body["error"]["type"])
+    assert body["error"]["message"]
+
+
+def check_openai(body: Any) -> None:
+    """Fails unless it is OpenAI's error object."""
+    assert ["error"] == list(body)
+    assert {"message", "type", "param", "code"} <= set(body["error"])
+
+
+@pytest.mark.parametrize("query", ["", "?beta=true"])
+def test_beta_in_the_address(proxy: Proxy, simulator: Simulator, query: str) -> None:
+    """?beta=true, which SDKs add, changes nothing and stays here."""
+    with proxy.client() as client:
+        answer = client.post(PATH + query, json={**HELLO, "max_tokens": 50})
+        assert 200 == answer.status_code
+        counted = client.post(f"{PATH}/count_tokens{query}", json=HELLO)
+
+    assert counted.json()["input_tokens"] > 0
+    assert ["", ""] == [r.query for r in simulator.state.requests if r.path.startswith(PATH)]
+
+
+def test_head_of_the_root(proxy: Proxy) -> None:
+    """HEAD /, with which clients look whether somebody is there, is answered and empty."""
+    with proxy.client() as client:
+        answer = client.head("/")
+
+    assert (200, b"") == (answer.status_code, answer.content)
+
+
+def test_models_by_version(proxy: Proxy) -> None:
+    """anthropic-version decides the shape of the list of models, and of a single one."""
+    with proxy.client() as client:
+        openai = client.get("/v1/models").json()
+        anthropic = client.get("/v1/models", headers=VERSION).json()
+        one = client.get("/v1/models/claude-sonnet-4-5", headers=VERSION).json()
+        other = client.get("/v1/models/claude-sonnet-4-5").json()
+
+    assert "list" == openai["object"]
+    assert {"data", "has_more", "first_id", "last_id"} == set(anthropic)
+    ids = [model["id"] for model in anthropic["data"]]
+    assert (False, ids[0], ids[-1]) == tuple(
+        anthropic[name] for name in ("has_more", "first_id", "last_id")
+    )
+    assert {"gpt-5.5", "gemini-2.5-pro", "claude-opus-5"} < set(ids)
+    assert "text-embedding-3-small" not in ids
+    assert all({"id", "type", "display_name", "created_at"} <= set(m) for m in anthropic["data"])
+    assert ("model", "claude-sonnet-4-5") == (one["type"], one["id"])
+    assert ("model", "claude-sonnet-4-5") == (other["object"], other["id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "type"),
+    [
+        ("GET", "/v1/models/no-such-model", 404, "not_found_error"),
+        ("GET", "/v1/nothing", 404, "not_found_error"),
+        ("GET", "/v1/chat/completions", 405, "invalid_request_error"),
+    ],
+)
+def test_errors_by_version(proxy: Proxy, method: str, path: str, status: int, type: str) -> None:
+    """anthropic-version decides the shape of errors where the path does not."""
+    with proxy.client() as client:
+        anthropic = client.request(method, path, headers=VERSION)
+        openai = client.request(method, path)
+
+    assert (status, status) == (anthropic.status_code, openai.status_code)
+    check_anthropic(anthropic.json(), type)
+    check_openai(openai.json())
+    assert f"req_{anthropic.headers['request-id']}" == anthropic.json()["request_id"]
+    assert "request-id" not in openai.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "type"),
+    [
+        ("POST", PATH, {}, 400, "invalid_request_error"),
+        ("POST", PATH, HELLO, 400, "invalid_request_error"),
+        ("POST", f"{PATH}/count_tokens", {}, 400, "invalid_request_error"),
+        ("POST", PATH, {**HELLO, "max_tokens": 9, "model": "x"}, 404, "not_found_error"),
+        ("GET", PATH, None, 405, "invalid_request_error"),
+        ("POST", f"{PATH}/batches", {}, 404, "not_found_error"),
+    ],
+)
+def test_errors_on_messages(
+    proxy: Proxy, method: str, path: str, body: Any, status: int, type: str
+) -> None:
+    """On Messages every error has Anthropic's shape, without any header that asks for it."""
+    with proxy.client() as client:
+        answer = client.request(method, path, json=body)
+
+    assert status == answer.status_code
+    check_anthropic(answer.json(), type)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "type"),
+    [
+        ({}, 401, "authentication_error"),
+        ({"x-api-key": "wrong"}, 401, "authentication_error"),
+        ({"authorization": "Bearer wrong"}, 401, "authentication_error"),
+        ({"x-api-key": "right", "host": "evil.example"}, 403, "permission_error"),
+        ({"x-api-key": "right", "origin": "http://evil.example"}, 403, "permission_error"),
+    ],
+)
+def test_errors_at_the_door(
+    simulator: Simulator, headers: dict[str, str], status: int, type: str
+) -> None:
+    """Wrong keys, hosts and origins are told to clients of Messages in Anthropic's shape."""
+    with Proxy(settings_at(simulator, api_key="right")) as proxy, proxy.client() as client:
+        for path in (PATH, "/messages", f"{PATH}/count_tokens", "/v1/v1/messages/"):
+            answer = client.post(path, json=HELLO, headers=headers)
+
+            assert (path, status) == (path, answer.status_code)
+            check_anthropic(answer.json(), type)
+    assert [] == [record for record in simulator.state.requests if record.path.startswith(PATH)]
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+def test_keys(simulator: Simulator, header: str) -> None:
+    """The key is taken as Anthropic's SDK sends it, and as a Bearer."""
+    key = "right" if header == "x-api-key" else "Bearer right"
+    with Proxy(settings_at(simulator, api_key="right")) as proxy, proxy.client() as client:
+        answer = client.post(PATH, json={**HELLO, "max_tokens": 50}, headers={header: key})
+
+    assert 200 == answer.status_code
+    assert "right" not in str(simulator.state.requests[-1].headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/responses/resp_1"),
+        ("DELETE", "/v1/responses/resp_1"),
+        ("GET", "/responses/resp_1/input_items"),
+        ("POST", "/v1/responses/resp_1/cancel"),
+    ],
+)
+def test_stored_responses(proxy: Proxy, simulator: Simulator, method: str, path: str) -> None:
+    """Nothing is stored: whoever asks for a response is told so, and what to do instead."""
+    with proxy.client() as client:
+        answer = client.request(method, path)
+
+    assert 404 == answer.status_code
+    check_openai(answer.json())
+    assert answer.json()["error"]["hint"]
+    assert [] == [r for r in simulator.state.requests if r.path.startswith("/responses")]
+
+
+def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
+    """A request that leans on a stored response gets the code on which SDKs send all again."""
+    body = {"model": "gpt-5.5", "input": "Hi", "previous_response_id": "resp_1"}
+    with proxy.client() as client:
+        answer = client.post("/v1/responses", json=body)
+
+    assert "previous_response_not_found" == answer.json()["error"]["code"]
+    assert [] == [r for r in simulator.state.requests if r.path == "/responses"]

@@ -1,0 +1,191 @@
+"""Images named by an address, on each API: refused with a hint, or fetched and put in place."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from copilot_proxy.cli.composition import make_services
+from copilot_proxy.routes.services import Services
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+from tests.upstreams.internet import PNG, URL, Internet, Page
+from tests.upstreams.internet import internet as internet  # a fixture
+
+Json = dict[str, Any]
+
+DATA = base64.b64encode(PNG).decode()
+
+
+class OnlineProxy(Proxy):
+    """A server that fetches images from a made-up internet."""
+
+    def __init__(self, simulator: Simulator, internet: Internet) -> None:
+        super().__init__(settings_at(simulator, fetch_images=True))
+        self._internet = internet
+
+    def services(self) -> Services:
+        return replace(super().services(), images=self._internet.fetcher())
+
+
+@pytest.fixture
+def online(simulator: Simulator, internet: Internet) -> Iterator[OnlineProxy]:
+    """Such a server, signed in to the simulator."""
+    with OnlineProxy(simulator, internet) as running:
+        yield running
+
+
+def chat(url: str) -> Json:
+    part = {"type": "image_url", "image_url": {"url": url}}
+    return {"messages": [{"role": "user", "content": [part]}]}
+
+
+def plain_chat(url: str) -> Json:
+    return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]}
+
+
+def responses(url: str) -> Json:
+    return {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}
+
+
+def tool_output(url: str) -> Json:
+    call = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}
+    image = {"type": "input_image", "image_url": url}
+    output = {"type": "function_call_output", "call_id": "c1", "output": [image]}
+    return {"input": [{"role": "user", "content": "Look"}, call, output]}
+
+
+def messages(url: str) -> Json:
+    block = {"type": "image", "source": {"type": "url", "url": url}}
+    return {"max_tokens": 50, "messages": [{"role": "user", "content": [block]}]}
+
+
+def tool_result(url: str) -> Json:
+    block = {"type": "image", "source": {"type": "url", "url": url}}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [block]}
+    turns = [("user", "Look"), ("assistant", [use]), ("user", [result])]
+    return {
+        "max_tokens": 50,
+        "messages": [{"role": role, "content": content} for role, content in turns],
+    }
+
+
+EACH = pytest.mark.parametrize(
+    ("path", "make", "where"),
+    [
+        ("/v1/chat/completions", chat, "messages[0].content[0].image_url"),
+        ("/v1/chat/completions", plain_chat, "messages[0].content[0].image_url"),
+        ("/v1/responses", responses, "input[0].content[0].image_url"),
+        ("/v1/responses", tool_output, "input[2].output[0].image_url"),
+        ("/v1/messages", messages, "messages[0].content[0].source"),
+        ("/v1/messages", tool_result, "messages[2].content[0].content[0].source"),
+    ],
+)
+MODELS = pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5", "claude-sonnet-4.5"])
+
+Make = Callable[[str], Json]
+
+
+@MODELS
+@EACH
+def test_on(
+    online: OnlineProxy, simulator: Simulator, path: str, make: Make, where: str, model: str
+) -> None:
+    """The image itself reaches Copilot, announced as one, whichever API the model is served on."""
+    with online.client() as client:
+        answer = client.post(path, json={"model": model, **make(URL)})
+
+    assert 200 == answer.status_code, answer.text
+    assert f"inlined {where}: {len(PNG)} bytes" in answer.headers["x-copilot-proxy-notes"]
+    asked = [r for r in simulator.state.requests if r.method == "POST" and r.body][-1]
+    assert asked.vision
+    assert DATA in json.dumps(asked.body)
+    assert URL not in json.dumps(asked.body)
+    assert answer.headers["x-copilot-proxy-notes"].startswith("inlined")
+    assert online.wait_for_record().notes[0].startswith("inlined")
+
+
+@MODELS
+@EACH
+def test_off(proxy: Proxy, path: str, make: Make, where: str, model: str) -> None:
+    """Without the setting the refusal names the image, and says both ways out."""
+    with proxy.client() as client:
+        answer = client.post(path, json={"model": model, **make(URL)})
+
+    error = answer.json()["error"]
+    assert 400 == answer.status_code
+    assert "base64" in answer.text
+    assert "or start the server with --fetch-images." in answer.text
+    assert path == "/v1/messages" or where == error["param"]
+
+
+@EACH
+def test_failures(
+    online: OnlineProxy, simulator: Simulator, internet: Internet, path: str, make: Make, where: str
+) -> None:
+    """What cannot be fetched is refused in the client's own shape, and Copilot is not asked."""
+    internet.pages["/a.png"] = Page(b"gone", 404)
+    with online.client() as client:
+        answer = client.post(path, json={"model": "gpt-4o", "stream": True, **make(URL)})
+
+    assert (400, "invalid_request_error") == (answer.status_code, answer.json()["error"]["type"])
+    assert "its server answered 404" in answer.json()["error"]["message"]
+    assert not [r for r in simulator.state.requests if r.method == "POST" and r.body]
+
+
+def test_streams(online: OnlineProxy) -> None:
+    """A streamed answer has the note in its headers."""
+    with online.client() as client:
+        body = {"model": "gpt-4o", "stream": True, **chat(URL)}
+        answer = client.post("/v1/chat/completions", json=body)
+
+    assert "inlined" in answer.headers["x-copilot-proxy-notes"]
+    assert answer.text.endswith("data: [DONE]\n\n")
+
+
+def test_counting_tokens(online: OnlineProxy, simulator: Simulator) -> None:
+    """Copilot counts the image, too."""
+    with online.client() as client:
+        body = {"model": "claude-sonnet-4.5", "messages": messages(URL)["messages"]}
+        answer = client.post("/v1/messages/count_tokens", json=body)
+
+    assert 200 == answer.status_code, answer.text
+    assert DATA in json.dumps(simulator.state.requests[-1].body)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "an image"}]}', 200),
+        (b'["image"]', 400),
+        (b'{"image', 400),
+        (b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}', 200),
+    ],
+)
+def test_what_names_no_image(
+    online: OnlineProxy, internet: Internet, content: bytes, status: int
+) -> None:
+    """It is answered, or refused, as if nothing were switched on."""
+    with online.client() as client:
+        answer = client.post("/v1/chat/completions", content=content)
+
+    assert status == answer.status_code
+    assert "x-copilot-proxy-notes" not in answer.headers
+    assert [] == internet.looked_up
+
+
+async def test_the_setting_is_the_switch(simulator: Simulator) -> None:
+    """The server has something to fetch with only if it was switched on."""
+    made = {
+        on: make_services(settings_at(simulator, fetch_images=on), report=lambda record: None)
+        for on in (True, False, None)
+    }
+    for services in made.values():
+        await services.callers.close()
+        await services.upstream.aclose()
+
+    assert [True, False, False] == [services.images is not None for services in made.values()]

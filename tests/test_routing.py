@@ -1,0 +1,356 @@
+"""Which of Copilot's APIs is asked: by the catalogue, once more if that was wrong, never twice."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json
+
+CHAT, RESPONSES, MESSAGES = CLIENTS
+EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+BOTH = pytest.mark.parametrize("stream", [False, True])
+NATIVE = {"chat_completions": "gpt-4.1", "responses": "gpt-5.5", "messages": "claude-sonnet-4.5"}
+"""A model that speaks the client's API."""
+TRANSLATED = {"chat_completions": "gpt-5.5", "responses": "gpt-4.1", "messages": "gpt-5.5"}
+"""A model that does not."""
+BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native", "translated"])
+
+
+@pytest.fixture
+def http(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """A client of a server that reads the list of models anew whenever it has a reason to."""
+    monkeypatch.setattr("copilot_proxy.upstreams.catalogues._FRESH", 0.0)
+    with proxy.client() as http:
+        yield http
+
+
+def post(
+    http: httpx.Client, client: Client, model: str, *, extra: Json | None = None, **more: Any
+) -> httpx.Response:
+    turns = more.pop("turns", client.user("Ahoy"))
+    body = client.body(Ask(model, turns, **more))
+    return http.post(client.path, json={**body, **(extra or {})})
+
+
+def asked(simulator: Simulator) -> list[str]:
+    """The APIs of Copilot's that have been asked, in their order."""
+    endpoints = [client.endpoint for client in CLIENTS]
+    return [r.path for r in simulator.state.requests if r.path in endpoints]
+
+
+def lists_read(simulator: Simulator) -> int:
+    return sum(record.path == "/models" for record in simulator.state.requests)
+
+
+def route(answer: httpx.Response) -> str:
+    assert 200 == answer.status_code, answer.text
+    return answer.headers["x-copilot-proxy-route"]
+
+
+@BOTH
+@pytest.mark.parametrize("fault", ["unsupported_api_for_model", "unsupported_api_in_words"])
+@pytest.mark.parametrize(
+    ("client", "model", "way"),
+    [
+        (CHAT, "gpt-5-mini", [CHAT, RESPONSES]),
+        (RESPONSES, "gpt-5-mini", [RESPONSES, CHAT]),
+        (MESSAGES, "gpt-5-mini", [CHAT, RESPONSES]),
+        (CHAT, "claude-sonnet-4.5", [CHAT, MESSAGES]),
+        (MESSAGES, "claude-sonnet-4.5", [MESSAGES, CHAT]),
+    ],
+    ids=lambda value: getattr(value, "api", None),
+)
+def test_a_refused_api_is_followed_by_another(
+    http: httpx.Client,
+    simulator: Simulator,
+    client: Client,
+    model: str,
+    way: list[Client],
+    fault: str,
+    stream: bool,
+) -> None:
+    """After a refusal in either wording the list is read anew, and the next API answers."""
+    simulator.state.faults.on(fault, times=1)
+
+    answer = post(http, client, model, stream=stream)
+
+    assert way[-1].api == route(answer)
+    assert [one.endpoint for one in way] == asked(simulator)
+    assert 2 == lists_read(simulator)
+    body = client.fold(answer.text) if stream else answer.json()
+    assert "You said: Ahoy" in client.read(body).text
+
+
+@EACH
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5.5", "gpt-4.1", "claude-opus-5"])
+def test_never_a_third_time(
+    http: httpx.Client, simulator: Simulator, client: Client, model: str
+) -> None:
+    """A model that both APIs refuse is an error with its own code, after two requests."""
+    simulator.state.faults.on("unsupported_api_for_model")
+
+    answer = post(http, client, model, stream=True)
+
+    assert 400 == answer.status_code
+    client.check_error(answer.json())
+    assert "is not accessible via" in answer.json()["error"]["message"]
+    assert 2 == len(asked(simulator)) == len(set(asked(simulator)))
+
+
+@pytest.mark.parametrize(
+    ("model", "now", "client", "way"),
+    [
+        ("gpt-5.1", RESPONSES, CHAT, [CHAT, RESPONSES]),
+        ("gpt-5.1", CHAT, RESPONSES, [RESPONSES, CHAT]),
+        ("gpt-5.5", CHAT, CHAT, [RESPONSES, CHAT]),
+        ("gpt-5.5", CHAT, MESSAGES, [RESPONSES, CHAT]),
+        ("claude-sonnet-4.5", CHAT, MESSAGES, [MESSAGES, CHAT]),
+        ("claude-opus-5", CHAT, RESPONSES, [MESSAGES, CHAT]),
+        ("gpt-4.1", RESPONSES, RESPONSES, [CHAT, RESPONSES]),
+    ],
+    ids=lambda value: getattr(value, "api", None),
+)
+def test_a_model_moves(
+    http: httpx.Client,
+    simulator: Simulator,
+    model: str,
+    now: Client,
+    client: Client,
+    way: list[Client],
+) -> None:
+    """A model whose entry changes while the server runs costs one refusal, and is then known."""
+    route(post(http, client, model))
+    entry = simulator.state.model(model)
+    assert entry is not None
+    entry["supported_endpoints"] = [now.endpoint]
+    simulator.state.recorder.clear()
+
+    for _ in range(2):
+        assert now.api == route(post(http, client, model))
+
+    assert [one.endpoint for one in [*way, now]] == asked(simulator)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"supported_endpoints": ["/v9/interactions", "ws:/responses", "/responses", 7, None]},
+        {"vendor": "Somebody New", "model_picker_category": "quantum"},
+        {"vendor": None, "policy": {"state": "enabled", "terms": None, "since": 3}},
+        {"billing": {"is_premium": "perhaps"}, "some_field_of_tomorrow": {"a": [1]}},
+    ],
+)
+def test_unknown_words_of_the_catalogue(
+    http: httpx.Client, simulator: Simulator, change: Json
+) -> None:
+    """Endpoints, vendors and fields that nobody knows yet do not hide what is known."""
+    entry = simulator.state.model("gpt-5.5")
+    assert entry is not None
+    entry.update(change)
+
+    for client in CLIENTS:
+        assert "responses" == route(post(http, client, "gpt-5.5", stream=True))
+    assert ["/responses"] * len(CLIENTS) == asked(simulator)
+
+
+@EACH
+def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client: Client) -> None:
+    """A model on none of the known APIs is an honest error, after two tries at most."""
+    entry = simulator.state.model("gpt-5.5")
+    assert entry is not None
+    entry["supported_endpoints"] = ["/v9/interactions"]
+
+    answer = post(http, client, "gpt-5.5")
+
+    assert 400 == answer.status_code
+    client.check_error(answer.json())
+    assert len(asked(simulator)) <= 2
+
+
+@pytest.mark.parametrize("fault", ["models_500", "models_429", "models_html", "models_garbage"])
+def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: str) -> None:
+    """Without a list of models the client's own API is asked, with the model's name as it came."""
+    simulator.state.faults.on(fault)
+
+    for client in CLIENTS:
+        answer = post(http, client, NATIVE[client.api])
+
+        assert client.api == route(answer)
+        assert client.endpoint == asked(simulator)[-1]
+        assert "You said: Ahoy" in client.read(answer.json()).text
+    assert len(CLIENTS) == len(asked(simulator))
+
+
+@EACH
+def test_an_old_catalogue_is_better_than_none(
+    http: httpx.Client, simulator: Simulator, client: Client
+) -> None:
+    """A list that cannot be read anew goes on deciding."""
+    route(post(http, client, TRANSLATED[client.api]))
+    simulator.state.faults.on("models_500")
+    simulator.state.recorder.clear()
+
+    answer = post(http, client, TRANSLATED[client.api])
+
+    assert client.api != route(answer)
+    assert 1 == len(asked(simulator))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("client", "model", "extra", "note"),
+    [
+        (CHAT, "gpt-5.5", {"seed": 7}, "dropped seed"),
+        (CHAT, "claude-opus-5", {"logit_bias": {"1": 1}}, "dropped logit_bias"),
+        (RESPONSES, "gpt-4.1", {"truncation": "auto"}, "dropped truncation"),
+        (RESPONSES, "gpt-5.5", {"temperature": 0.2}, "dropped temperature"),
+        (MESSAGES, "gpt-4.1", {"top_k": 5}, "dropped top_k"),
+        (MESSAGES, "claude-opus-5", {"top_k": 5}, "dropped top_k"),
+    ],
+    ids=lambda value: getattr(value, "api", None),
+)
+def test_notes(
+    http: httpx.Client, client: Client, model: str, extra: Json, note: str, stream: bool
+) -> None:
+    """What does not reach the model is named in a header, native or translated."""
+    assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
+
+    answer = post(http, client, model, stream=stream, extra=extra)
+
+    assert note in answer.headers["x-copilot-proxy-notes"]
+
+
+def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
+    """Conversations, and who speaks last in each."""
+    question, told = client.user("Hi"), client.assistant("Hello")
+    calls: dict[str, list[Json]] = {
+        "chat_completions": [
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": TOOL, "arguments": "{}"}}
+                ],
+            }
+        ],
+        "responses": [{"type": "function_call", "call_id": "c1", "name": TOOL, "arguments": "{}"}],
+        "messages": [
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "c1", "name": TOOL, "input": {}}],
+            }
+        ],
+    }
+    loop = [*question, *calls[client.api], *client.results([("c1", "Sunny")])]
+    yield question, "user"
+    yield [*question, *told, *client.user("And?")], "user"
+    yield [*question, *told], "agent"
+    yield loop, "agent"
+    yield [*loop, *told, *client.user("Thanks")], "user"
+
+
+@EACH
+@BOTH_WAYS
+def test_initiator(
+    http: httpx.Client, simulator: Simulator, client: Client, models: dict[str, str]
+) -> None:
+    """X-Initiator says who spoke last in the client's own request, on whichever API."""
+    for turns, initiator in conversations(client):
+        route(post(http, client, models[client.api], turns=turns, tools=True))
+
+        assert initiator == simulator.state.requests[-1].initiator, turns
+
+
+def test_words_beside_results_are_the_persons(http: httpx.Client, simulator: Simulator) -> None:
+    """On Messages a turn of results and words is the person's."""
+    *_, (turns, _), _ = conversations(MESSAGES)
+    results = turns[-1]["content"]
+    turns = [*turns[:-1], {"role": "user", "content": [*results, {"type": "text", "text": "Go"}]}]
+    for model in ("claude-sonnet-4.5", "gpt-4.1"):
+        route(post(http, MESSAGES, model, turns=turns, tools=True))
+
+        assert "user" == simulator.state.requests[-1].initiator
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("fault", "value"),
+    [
+        ("error_first_chunk", "unsupported_api_for_model"),
+        ("error_chunk", "unsupported_api_for_model"),
+        ("empty_stream", None),
+        ("cut_after_headers", None),
+        ("cut_mid_stream", None),
+    ],
+)
+def test_nothing_is_asked_twice_once_it_was_accepted(
+    http: httpx.Client,
+    simulator: Simulator,
+    models: dict[str, str],
+    fault: str,
+    value: str | None,
+) -> None:
+    """A request that Copilot has begun to answer may be billed: it is never sent again."""
+    simulator.state.faults.on(fault, value=value)
+
+    for client in CLIENTS:
+        post(http, client, models[client.api], stream=True)
+
+    assert len(CLIENTS) == len(asked(simulator))
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "error_chunk",
+        "failed",
+        "cut_mid_stream",
+        "cut_mid_event",
+        "end_early",
+        "invalid_json_event",
+    ],
+)
+def test_failures_in_mid_stream(
+    http: httpx.Client, proxy: Proxy, simulator: Simulator, models: dict[str, str], fault: str
+) -> None:
+    """They end the stream by the grammar of the client's API, and are in the log."""
+    simulator.state.middle = 8
+    simulator.state.faults.on(fault)
+
+    for count, client in enumerate(CLIENTS, start=1):
+        answer = post(http, client, models[client.api], stream=True)
+
+        assert (client.api, 200) == (client.api, answer.status_code)
+        client.check_broken(answer.text)
+        assert proxy.wait_for_record(count).error
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("fault", ["error_chunk", "cut_mid_stream", "end_early"])
+def test_a_failed_stream_is_no_whole_answer(
+    http: httpx.Client, simulator: Simulator, models: dict[str, str], fault: str
+) -> None:
+    """An answer that is put together of a stream is an error if the stream fails."""
+    simulator.state.middle = 8
+    simulator.state.faults.on(fault)
+    # Claude answers beyond 16,000 tokens only in a stream.
+    model = "claude-opus-4.7" if models is NATIVE else "claude-opus-5"
+
+    for client in CLIENTS:
+        answer = post(http, client, model, limit=20_000)
+
+        assert answer.status_code >= 500, client.api
+        client.check_error(answer.json())
+        assert "false" == answer.headers["x-should-retry"]
+
+
+def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> None:
+    """A name with a date is resolved before the API is chosen."""
+    answer = post(http, MESSAGES, "claude-sonnet-4-5-20250929")
+
+    assert "messages" == route(answer)
+    assert "claude-sonnet-4.5" == simulator.state.requests[-1].body["model"]

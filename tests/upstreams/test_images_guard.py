@@ -1,0 +1,182 @@
+"""What a fetch may reach, and what it takes along; its refusals tell nothing of the inside."""
+
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.auth.network import make_anonymous_client
+from copilot_proxy.errors import RequestError
+from copilot_proxy.upstreams.images import REDIRECTS, ImageFetcher
+from tests.upstreams.internet import (
+    DATA_URL,
+    HOST,
+    PUBLIC,
+    REFUSED,
+    URL,
+    Internet,
+    Page,
+    chat,
+    refusal,
+)
+from tests.upstreams.internet import internet as internet  # a fixture
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked(internet: Internet) -> None:
+    """A name whose next answer is an inner address leads to the first answer all the same."""
+    internet.names[HOST] = [[PUBLIC], ["127.0.0.1"]]
+
+    await internet.fetcher().inline(chat(URL))
+
+    visit = internet.visits[0]
+    assert ([HOST], PUBLIC, 443, HOST) == (
+        internet.looked_up,
+        visit.address,
+        visit.port,
+        visit.sni,
+    )
+    assert HOST == internet.asked[0]["host"]
+
+
+async def test_an_address_of_ipv6(internet: Internet) -> None:
+    """It is connected to like any other."""
+    internet.names[HOST] = [["2606:4700::1"]]
+
+    await internet.fetcher().inline(chat(URL))
+
+    assert "2606:4700::1" == internet.visits[0].address
+
+
+async def test_the_next_address_is_tried(internet: Internet) -> None:
+    """A name with several addresses is reached by the first that answers."""
+    internet.names[HOST] = [["8.8.8.8", PUBLIC]]
+    internet.dead.add("8.8.8.8")
+
+    await internet.fetcher().inline(chat(URL))
+
+    assert ["8.8.8.8", PUBLIC] == [visit.address for visit in internet.visits]
+
+
+async def test_nothing_of_ours_goes_along(
+    internet: Internet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No cookie, no password of a .netrc, no token: only our name and what is wanted."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {HOST} login me password x\nmachine {PUBLIC} login me password x")
+    monkeypatch.setenv("NETRC", str(netrc))
+    internet.pages["/"] = Page(
+        status=302, headers={"location": "/a.png", "set-cookie": "id=1; Path=/"}
+    )
+
+    await internet.fetcher().inline(chat(f"https://{HOST}/"))
+
+    assert [{"host", "accept", "accept-encoding", "connection", "user-agent"}] * 2 == [
+        set(headers) for headers in internet.asked
+    ]
+    assert internet.asked[1]["user-agent"].startswith("g-copilot-proxy/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://pictures.example/a.png", "HTTPS://localhost/a.png", "https://127.0.0.1/a.png",
+        "https://[::1]/a.png", "https://me:x@pictures.example/a.png",
+        "https://pictures.example:8443/a.png", "https://", "https://１２７.0.0.1/", "https://[",
+        "https://a.b/\n", "https://a..b/", "https://" + "a" * 70 + ".example/",
+        "https://x.example/" + "a" * 70_000,
+    ],
+)  # fmt: skip
+async def test_addresses_that_are_refused(internet: Internet, url: str) -> None:
+    """An address that may not be fetched, or is none, is refused, and nobody is connected to."""
+    fetcher = ImageFetcher(make_client=internet.make_client)
+    with pytest.raises(RequestError) as caught:
+        await fetcher.inline(chat(DATA_URL, url))
+
+    assert REFUSED == caught.value.message
+    assert "messages[0].content[1].image_url" == caught.value.param
+    assert [] == internet.visits
+
+
+@pytest.mark.parametrize(
+    "addresses", [["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["fe80::1%eth0"], ["::ffff:8.8.8.8"], []]
+)
+async def test_names_that_lead_inside(internet: Internet, addresses: list[str]) -> None:
+    """One address that is not public is enough, and nobody is connected to."""
+    internet.names[HOST] = [addresses]
+
+    assert REFUSED == (await refusal(internet, URL)).message
+    assert [] == internet.visits
+
+
+async def test_nothing_is_told_of_what_is_inside(internet: Internet) -> None:
+    """A name that does not exist, one that leads inside, a dead host and a stranger's certificate
+    all get one and the same answer."""
+
+    async def unknown(host: str) -> list[str]:
+        raise OSError(f"{host} is not known")
+
+    with pytest.raises(RequestError) as nowhere:
+        await ImageFetcher(unknown, internet.make_client).inline(chat(URL))
+    internet.names["inside.example"] = [["192.168.0.1"]]
+    internet.dead.add("8.8.8.8")
+    internet.names["dead.example"] = [["8.8.8.8"]]
+    hosts = ("inside.example", "dead.example", "stranger.example")
+    others = [await refusal(internet, f"https://{host}/a.png") for host in hosts]
+
+    told = {(e.message, e.hint, e.param, e.code, e.status) for e in (nowhere.value, *others)}
+    assert 1 == len(told)
+    assert [] == internet.asked
+
+
+async def test_redirects(internet: Internet) -> None:
+    """They are followed, each looked up anew, as often as is allowed and no further."""
+    for i in range(REDIRECTS + 1):
+        to = f"https://mirror.example/{i + 1}"
+        internet.pages[f"/{i}"] = Page(b"", 302, {"location": to})
+    internet.pages[f"/{REDIRECTS + 1}"] = Page()
+
+    await internet.fetcher().inline(chat(f"https://{HOST}/1"))
+    error = await refusal(internet, f"https://{HOST}/0")
+
+    assert [HOST, *["mirror.example"] * REDIRECTS] * 2 == internet.looked_up
+    assert "leads on more than 3 times" in error.message
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://127.0.0.1/a.png", "https://localhost/a.png", "http://pictures.example/a.png",
+        "//[::1]/a.png", "https://inside.example/a.png", "https://pictures.example:22/",
+        "file:///etc/passwd", "https://[", "https://me:x@pictures.example/a.png",
+    ],
+)  # fmt: skip
+async def test_redirects_to_where_nothing_may_be_fetched(internet: Internet, location: str) -> None:
+    """Each step is checked like the first."""
+    internet.names |= {"127.0.0.1": [["127.0.0.1"]], "::1": [["::1"]]}
+    internet.names["inside.example"] = [["169.254.169.254"]]
+    internet.pages["/a.png"] = Page(b"", 302, {"location": location})
+
+    assert REFUSED == (await refusal(internet, URL)).message
+    assert 1 == len(internet.visits)
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+async def test_behind_a_proxy(
+    internet: Internet, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Nothing is fetched, since it could not be checked; a request without images goes on."""
+    monkeypatch.setenv(variable, "http://me:secret@proxy.example:3128")
+
+    error = await refusal(internet, URL)
+
+    assert "behind a proxy" in error.message
+    assert "secret" not in error.message
+    assert [] == internet.looked_up
+    assert [] == await internet.fetcher().inline(chat(DATA_URL))
+
+
+async def test_the_client_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a password for it: what the environment names is not even looked at."""
+    monkeypatch.setenv("HTTPS_PROXY", "no address at all")
+
+    async with make_anonymous_client() as client:
+        assert (False, {}) == (client.trust_env, client._mounts)
