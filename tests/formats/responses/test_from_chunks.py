@@ -261,7 +261,7 @@ def test_a_failure_ends_the_stream(before: int) -> None:
     assert ["response.created", "response.in_progress"] == [one["type"] for one in sent[:2]]
     assert "response.failed" == sent[-1]["type"]
     assert {
-        "message": "No answer.",
+        "message": "No answer. Wait.",
         "type": "server_error",
         "param": None,
         "code": "upstream_unreachable",
