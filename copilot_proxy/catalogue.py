@@ -156,6 +156,11 @@ class Catalogue:
                     return model
         return next(iter(enabled or chat), None)
 
+    @property
+    def offered(self) -> list[Model]:
+        """The chat models of Copilot's own menu that can be used right away."""
+        return [m for m in self._by_id.values() if m.is_chat and m.is_picked and not m.needs_enabling]
+
     def nearest(self, name: str) -> list[str]:
         """Up to three ids that look like `name`."""
         ids = [m.id for m in self._by_id.values() if m.is_chat]

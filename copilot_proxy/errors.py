@@ -138,6 +138,8 @@ class Refused(UpstreamError):
             extra=extra,
         )
         self.upstream_status = upstream_status
+        if self.type == "authentication_error":
+            self.exit_code = NotSignedIn.exit_code
         self.upstream_code = upstream_code
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from copilot_proxy import plans
 from copilot_proxy.auth.copilot_auth import TokenSource
-from copilot_proxy.catalogue import Alias, Catalogue, Model
+from copilot_proxy.catalogue import ENABLE_URL, Alias, Catalogue, Model
 from copilot_proxy.errors import Broken, CopilotProxyError, Refused, RequestError, UpstreamError
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
@@ -396,7 +396,12 @@ class Relay:
         if error.code != "model_not_found":
             return
         model = await self._fresh(name, auth)
-        if model is not None and not model.needs_enabling:
+        if model is not None and model.needs_enabling:
+            error.hint = (
+                f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
+                "organisation to."
+            )
+        elif model is not None:
             error.hint = (
                 f"The account lists {model.id}, but Copilot does not serve it to this client now: "
                 "the plan, the organisation or the region may not allow it."

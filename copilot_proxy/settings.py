@@ -22,10 +22,13 @@ from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.masking import Secret
 
+_MEND: Final = "Mend the file, or remove it: everything in it has a default."
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 _APP: Final = "copilot-proxy"
+_FLAGS: Final = {"cors_origins": "cors_origin"}
+"""Flags that are not called like their settings."""
 _SWITCH: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -338,7 +341,8 @@ def load_settings(
     for name, value in _read_config(config_file).items():
         if name not in parsers:
             raise UsageError(
-                f"{config_file} has an unknown setting, {name!r}.", hint=_nearest(name, parsers)
+                f"{config_file} has an unknown setting, {name!r}.",
+                hint=_nearest(name, parsers) or _MEND,
             )
         given.setdefault(name, (value, str(config_file)))
 
@@ -352,9 +356,14 @@ def _parsed(name: str, value: object, source: str, parse: Callable[[object], Any
     try:
         return parse(value)
     except ValueError as error:
-        where = f"--{name.replace('_', '-')}" if source == "flag" else f"{name} from {source}"
-        where = source if source.startswith(ENVIRONMENT_PREFIX) else where
-        raise UsageError(f"{where} cannot be used: {error}.") from None
+        hint = None
+        if source == "flag":
+            where = f"--{_FLAGS.get(name, name).replace('_', '-')}"
+        elif source.startswith(ENVIRONMENT_PREFIX):
+            where = source
+        else:
+            where, hint = f"{name} from {source}", _MEND
+        raise UsageError(f"{where} cannot be used: {error}.", hint=hint) from None
 
 
 def _read_config(path: Path) -> dict[str, object]:
@@ -362,10 +371,12 @@ def _read_config(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint=_MEND) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8.", hint=_MEND) from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+        raise UsageError(f"{path} is not valid TOML: {error}.", hint=_MEND) from error
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str | None:

@@ -28,7 +28,7 @@ class Proof:
     plan: str
     api_url: str
     models: int | None
-    """How many chat models can be used right away."""
+    """How many chat models of Copilot's own menu can be used right away."""
 
 
 async def prove(
@@ -95,7 +95,7 @@ async def _count_models(github: GitHub, exchange: Exchange, api_url: str) -> int
             },
             timeout=github.timeout,
         )
-        models = parse_models(response.raise_for_status().json()).usable
+        models = parse_models(response.raise_for_status().json()).offered
     except (httpx.HTTPError, ValueError):
         return None
-    return sum(model.is_chat and not model.needs_enabling for model in models)
+    return len(models)

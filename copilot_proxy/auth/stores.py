@@ -17,7 +17,6 @@ from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings
 log = logging.getLogger(__name__)
 
 _PLACES: Final = {
-    "environment": "in the setting GITHUB_TOKEN",
     "keyring": "in the keyring",
     "file": "in the token file",
 }
@@ -86,6 +85,12 @@ class Credentials:
                 continue
             if credential is not None:
                 log.debug("the GitHub token comes from %s", store.describe())
+                if store.name == "environment":
+                    refuse_personal(
+                        credential.token,
+                        where=f"in {store.describe()}",
+                        first="Unset it there, since it wins over every sign-in. ",
+                    )
                 refuse_personal(credential.token, where=_PLACES.get(store.name, "stored"))
                 return credential
         if failure is not None:

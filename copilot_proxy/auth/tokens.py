@@ -35,11 +35,12 @@ def copilot_fields(token: Secret) -> dict[str, str]:
     return {key.strip(): value for key, found, value in pairs if found}
 
 
-def refuse_personal(token: Secret, *, where: str) -> None:
-    """Raises `NotSignedIn` for a personal access token; `where` says where it was found."""
+def refuse_personal(token: Secret, *, where: str, first: str = "") -> None:
+    """Raises `NotSignedIn` for a personal access token; `where` says where it was found, `first`
+    what has to be done before a sign-in helps."""
     if is_personal(token):
         raise NotSignedIn(
             f"The token {where} is a personal access token, which Copilot does not take.",
-            hint="Sign in with: copilot-proxy login. That makes a token of the right kind.",
+            hint=f"{first}Sign in with: copilot-proxy login. That makes a token of the right kind.",
             code="personal_access_token",
         )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from copilot_proxy.cli.console import someone_watches, talk
+from copilot_proxy.cli.console import can_draw, talk
 from copilot_proxy.cli.prices import credits_of, credits_text
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class _Silence:
 
 @contextmanager
 def _waiting() -> "Iterator[_Wait]":
-    if not someone_watches():
+    if not can_draw():
         yield _Silence()
         return
     from copilot_proxy.cli.spinner import Spinner

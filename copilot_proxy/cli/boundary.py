@@ -2,9 +2,12 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -14,6 +17,15 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
 
 INTERRUPTED: Final = 130
+_OWN: Final = str(Path(__file__).parents[1])
+_WORDS: Final = (
+    # Typer passes on what the library that checks values says to programmers.
+    (re.compile(r"Input should be a valid integer.*"), "a whole number is expected."),
+    (re.compile(r"Input should be a valid number.*"), "a number is expected."),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"it can be \1 at most."),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"it has to be \1 at least."),
+    (re.compile(r"Value error, "), ""),
+)
 
 
 def guard(command: Callable[[], object], *, debug: bool) -> int:
@@ -24,26 +36,64 @@ def guard(command: Callable[[], object], *, debug: bool) -> int:
         code = command()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has gone. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        # The reader, such as `head`, has all it wants.
+        _give_up_stdout()
+        return 0
     except (KeyboardInterrupt, typer.Abort):
         talk()
         return INTERRUPTED
     except CopilotProxyError as error:
-        _show_traceback(debug)
+        _show_traceback(error, debug)
         problem(error)
         return error.exit_code
+    except OSError as error:
+        return _system(error, debug)
     except Exception as error:
         return _other(error, debug)
     return code if isinstance(code, int) else 0
+
+
+def open_streams() -> None:
+    """Gives stdout and stderr a place where they were closed, so that no connection gets their
+    number, and lets them take every character, whatever the terminal's encoding."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Writing to it fails, as it does for a full disk.
+            closed = os.open(os.devnull, os.O_RDONLY)
+            setattr(sys, name, open(closed, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _system(error: OSError, debug: bool) -> int:
+    """The system refused something: a full disk, a closed stdout, a file that is gone."""
+    try:
+        sys.stdout.flush()
+    except OSError as failure:
+        _give_up_stdout()
+        what = "The output cannot be written"
+        error = failure
+    else:
+        what = str(error.filename) if error.filename else "The system says"
+    if not error.strerror:
+        return _other(error, debug)
+    _show_traceback(error, debug)
+    talk(mask(f"Error: {what}: {error.strerror}."))
+    return 1
+
+
+def _give_up_stdout() -> None:
+    """Python would complain once more at its end about what could not be written."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _other(error: Exception, debug: bool) -> int:
     said = getattr(error, "format_message", None)
     if callable(said):
         return _wrong_usage(error, str(said()))
-    _show_traceback(debug)
+    _show_traceback(error, debug)
     name = type(error).__name__
     talk(f"Error: something unexpected happened in copilot-proxy ({name}).")
     if not debug:
@@ -54,12 +104,23 @@ def _other(error: Exception, debug: bool) -> int:
 def _wrong_usage(error: Exception, said: str) -> int:
     """Typer's own complaints about the command line; its class has no public name."""
     context = getattr(error, "ctx", None)
+    for library, plain in _WORDS:
+        said = library.sub(plain, said)
     talk(f"Error: {said}")
     path = context.command_path if context else "copilot-proxy"
     talk(f"See: {path} --help")
     return 2
 
 
-def _show_traceback(debug: bool) -> None:
-    if debug:
-        talk(mask(traceback.format_exc()).rstrip())
+def _show_traceback(error: Exception, debug: bool) -> None:
+    """Where `error` came from: for one that is foreseen, the way through this program is enough."""
+    if not debug:
+        return
+    told = traceback.TracebackException.from_exception(error)
+    if isinstance(error, CopilotProxyError):
+        one: traceback.TracebackException | None = told
+        while one is not None:
+            own = [frame for frame in one.stack if frame.filename.startswith(_OWN)]
+            one.stack = traceback.StackSummary.from_list(own)
+            one = one.__cause__ or one.__context__
+    typer.echo(mask("".join(told.format())).rstrip(), err=True)

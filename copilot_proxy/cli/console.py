@@ -1,11 +1,29 @@
 """What every command says, and where: results to stdout, talk to stderr."""
 
+import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Final, TextIO
 
 import typer
 
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn
+from copilot_proxy.settings import ENVIRONMENT_PREFIX
+
+NAME: Final = "copilot-proxy"
+_NAMES: Final = (NAME, f"g-{NAME}")
+_TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
+_REFUSED: Final = ("github_token_refused", "wrong_app_token")
+_COMMAND: Final = re.compile(
+    r"\bcopilot-proxy (?=(?:login|logout|status|serve|chat|models|simulate)\b)"
+    r"(?P<rest>\w+(?: --?[\w-]+| keyring| file| < FILE)*)"
+)
+_GLUE: Final = "\xa0"
+"""A blank at which no line is broken; it is written as a plain one."""
 
 
 def result(text: str) -> None:
@@ -14,15 +32,35 @@ def result(text: str) -> None:
 
 
 def talk(text: str = "") -> None:
-    """A line for the person at the terminal."""
-    typer.echo(text, err=True)
+    """Lines for the person at the terminal: long ones are broken between words, and commands in
+    them are those that work here."""
+    text = _COMMAND.sub(_as_typed_here, text)
+    width = _width()
+    if width:
+        text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
+    typer.echo(text.replace(_GLUE, " "), err=True)
 
 
 def problem(error: CopilotProxyError) -> None:
     """What failed, and what to do about it."""
     talk(f"Error: {error.message}")
-    if error.hint:
-        talk(error.hint)
+    hint = error.hint
+    if isinstance(error, NotSignedIn) and error.code in _REFUSED and os.environ.get(_TOKEN):
+        hint = f"{_TOKEN} is set and wins over a sign-in: unset it. {hint or ''}"
+    if hint:
+        talk(hint)
+
+
+def program() -> str:
+    """How this program was called, as far as its plain name would not find it."""
+    called = sys.argv[0] if sys.argv else ""
+    if PurePath(called).stem not in _NAMES:
+        return NAME
+    name = PurePath(called).name
+    found = shutil.which(name)
+    if found and os.path.exists(called) and not os.path.samefile(found, called):
+        found = None
+    return name if found else called
 
 
 def table(rows: Iterable[tuple[str, str]]) -> str:
@@ -31,10 +69,43 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def someone_watches() -> bool:
-    """Whether stderr is a terminal, so that panels and progress reach somebody."""
+    """Whether stderr is a terminal."""
     return sys.stderr.isatty()
+
+
+def can_draw(stream: TextIO | None = None) -> bool:
+    """Whether `stream`, stderr unless told otherwise, is a terminal that takes escape codes, so
+    that panels and progress reach somebody."""
+    stream = stream or sys.stderr
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def can_style(stream: TextIO | None = None) -> bool:
+    """Whether bold and coloured letters are welcome there."""
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
 def someone_answers() -> bool:
     """Whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _as_typed_here(command: re.Match[str]) -> str:
+    return _GLUE.join([program(), *command["rest"].split(" ")])
+
+
+def _width() -> int | None:
+    """Of the terminal that stderr is."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _wrapped(line: str, width: int) -> str:
+    # What is indented is meant to be copied.
+    if len(line) <= width or line.startswith("  "):
+        return line
+    return textwrap.fill(
+        line, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )

@@ -55,7 +55,7 @@ def login(
     target = hosts.normalize(host) if host is not None else hosts.host_of(settings)
     credentials = Credentials.from_settings(settings)
     token = _token_from_stdin() if with_token else None
-    place = _choose_store(credentials, store)
+    place = _choose_store(credentials, store, "--with-token " if with_token else "")
     _mention_present(credentials)
     try:
         asyncio.run(_login(settings, target, credentials, place, token, not no_browser))
@@ -116,7 +116,7 @@ async def _approved(github: "GitHub", browser: bool) -> "Secret":
         return await wait_for_approval(github, code, report=report)
 
 
-def _choose_store(credentials: "Credentials", wanted: Store | None) -> str:
+def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) -> str:
     """The name of a store that takes a token now; asked for before the sign-in, which would be
     for nothing otherwise."""
     if wanted is None:
@@ -128,17 +128,18 @@ def _choose_store(credentials: "Credentials", wanted: Store | None) -> str:
                 why = error.message
         if why is None:
             return "keyring"
-        _ask_for_file(credentials, why)
+        _ask_for_file(credentials, why, flags)
         wanted = Store.file
     credentials.store(wanted).check_writable()
     return wanted.value
 
 
-def _ask_for_file(credentials: "Credentials", why: str) -> None:
+def _ask_for_file(credentials: "Credentials", why: str, flags: str) -> None:
     if not someone_answers():
         raise StoreError(
             f"{why} Nobody is here to say where else to keep the token.",
-            hint="To keep it in a file that only you can read: copilot-proxy login --store file",
+            hint="To keep it in a file that only you can read: "
+            f"copilot-proxy login {flags}--store file",
         )
     where = credentials.store("file").describe()
     talk(why)

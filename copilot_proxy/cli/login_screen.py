@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from copilot_proxy.cli.console import someone_watches, talk
+from copilot_proxy.cli.console import can_draw, talk
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.device_flow import Waiting
@@ -23,7 +23,7 @@ class Progress(Protocol):
 
 def show_code(code: "DeviceCode") -> None:
     """The code and where to enter it: a panel on a terminal, plain lines elsewhere."""
-    if not someone_watches():
+    if not can_draw():
         talk(f"Open {code.verification_uri} and enter the code {code.user_code}")
         return
     from rich.align import Align
@@ -41,7 +41,7 @@ def show_code(code: "DeviceCode") -> None:
 @contextmanager
 def progress() -> Iterator[Progress]:
     """A line with the time left while the block runs."""
-    if not someone_watches():
+    if not can_draw():
         yield _plain_progress()
         return
     from rich.console import Console

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.prices import credits_of
 from copilot_proxy.masking import mask
 
@@ -22,6 +23,8 @@ _ACCESS: Final = "uvicorn.access"
 _SERVER: Final = "uvicorn.error"
 _WEB_SOCKETS: Final = ("Unsupported upgrade request", "No supported WebSocket library")
 """How uvicorn's advice to install something begins; the answer has told the client all."""
+STOPPED: Final = "server_stopped"
+"""The error of an answer that was cut because the server had to end."""
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
 _LONGEST_NAME: Final = 24
 _LONGEST_PATH: Final = 80
@@ -39,7 +42,7 @@ class Reporter:
 
     def __call__(self, record: "Record") -> None:
         if self.stopped and record.client_gone:
-            record.client_gone, record.error = False, "server_stopped"
+            record.client_gone, record.error = False, STOPPED
         _reported.set(True)
         logging.getLogger(_REQUESTS).info("request", extra={"record": record})
 
@@ -48,7 +51,7 @@ class Reporter:
 def logging_to_stderr(form: str, reporter: Reporter) -> Iterator[None]:
     """Sends everything that is logged while the block runs to stderr, as `form` text or json."""
     handler = _Handler()
-    handler.setFormatter(_Json() if form == "json" else _Text(colour=sys.stderr.isatty()))
+    handler.setFormatter(_Json() if form == "json" else _Text(colour=can_style()))
     handler.addFilter(lambda entry: _is_news(entry, reporter))
     levels = {
         "": logging.WARNING,
@@ -91,7 +94,7 @@ def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
 
 
 class _Text(logging.Formatter):
-    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  chat_completions``."""
+    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26``."""
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__()
@@ -123,7 +126,8 @@ class _Text(logging.Formatter):
 def _columns(record: "Record") -> str:
     name = _printable(record.model or "-", _LONGEST_NAME)
     first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
-    remarks = [record.route, record.error]
+    # The route goes without saying where it is the API that the client asked on.
+    remarks = [record.route if record.route != record.api else None, _failure(record)]
     if record.client_gone:
         remarks.append("client left")
     if record.notes:
@@ -136,6 +140,10 @@ def _columns(record: "Record") -> str:
     told = ", ".join(remark for remark in remarks if remark)
     times = f"{record.duration:>6.2f}s {first:>12}"
     return f"{name:<{_LONGEST_NAME}} {times}  {_tokens(record):<26} {told}"
+
+
+def _failure(record: "Record") -> str | None:
+    return "cut: the server stopped" if record.error == STOPPED else record.error
 
 
 def _tokens(record: "Record") -> str:

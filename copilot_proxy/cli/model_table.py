@@ -43,13 +43,13 @@ COLUMNS: Final = (
     Column("TOOLS", 7, lambda model: _mark(model.supports.get("tool_calls") is True)),
     Column("REASONING", 6, lambda model: _mark(_reasoning(model))),
     Column("PRICE", 1, price_text, right=True),
-    Column("API", 5, lambda model: apis(model)),
+    Column("NATIVE API", 5, lambda model: apis(model)),
     Column("STATE", 3, lambda model: state(model)),
 )
 
 
 def apis(model: Model) -> str:
-    """The APIs that serve it, in the order of this package's own preference."""
+    """The APIs of Copilot's own that serve it (the server translates for all others), in the order of this package's own preference."""
     if not model.endpoints:
         return "chat" if model.is_chat else model.type
     return " ".join(name for endpoint, name in _APIS.items() if endpoint in model.endpoints)

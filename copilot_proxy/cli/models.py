@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from copilot_proxy.cli.composition import make_connection, settings_for
-from copilot_proxy.cli.console import result, talk
+from copilot_proxy.cli.console import can_style, result, talk
+from copilot_proxy.errors import CopilotProxyError
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
@@ -35,13 +36,13 @@ def models(
         bool, typer.Option("--simulate", help="Show the simulator's; no account is needed.")
     ] = False,
 ) -> None:
-    """Show the models of the account: limits, abilities, price."""
+    """Show the models of the account, with prices."""
     with settings_for({}, simulate=simulate) as (settings, _):
         catalogue = _read(settings)
     if as_json:
         _print_json(catalogue, filter)
     else:
-        _print_table(catalogue, filter, every=every, default=settings.default_model)
+        _print_table(catalogue, filter, settings, every=every)
 
 
 def _read(settings: "Settings") -> "Catalogue":
@@ -65,7 +66,9 @@ def _print_json(catalogue: "Catalogue", words: str | None) -> None:
     result(json.dumps([model_object(model) for model in found], indent=2))
 
 
-def _print_table(catalogue: "Catalogue", words: str | None, *, every: bool, default: str) -> None:
+def _print_table(
+    catalogue: "Catalogue", words: str | None, settings: "Settings", *, every: bool
+) -> None:
     from copilot_proxy.cli.model_table import draw, matching
 
     found = matching(catalogue.usable, words or "")
@@ -74,22 +77,27 @@ def _print_table(catalogue: "Catalogue", words: str | None, *, every: bool, defa
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "There is no model for chat."
-        talk(f"{what} See: copilot-proxy models --all")
-        return
+        raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
     terminal = sys.stdout.isatty()
+    bold = can_style(sys.stdout)
     heading, *rows = draw(shown, width=shutil.get_terminal_size().columns if terminal else None)
-    result(typer.style(heading, bold=True) if terminal else heading)
+    result(typer.style(heading, bold=True) if bold else heading)
     for row in rows:
         result(row)
-    _explain(shown, hidden=len(found) - len(shown), default=catalogue.default(default))
+    _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
 
-def _explain(shown: "list[Model]", *, hidden: int, default: "Model | None") -> None:
+def _explain(
+    shown: "list[Model]", catalogue: "Catalogue", settings: "Settings", *, hidden: int
+) -> None:
     from copilot_proxy.catalogue import ENABLE_URL
+    from copilot_proxy.cli.default_model import default_model, not_the_wanted
     from copilot_proxy.cli.prices import price_text
 
     talk()
-    if default is not None:
+    if other := not_the_wanted(catalogue, settings):
+        talk(other)
+    elif (default := default_model(catalogue, settings)) is not None:
         talk(f"Used unless you name another one: {default.id}")
     if any("$" in price_text(model) for model in shown):
         talk("Prices are for a million tokens in and out.")
@@ -97,5 +105,6 @@ def _explain(shown: "list[Model]", *, hidden: int, default: "Model | None") -> N
         talk("1x is one premium request for each thing you say.")
     if waiting := [model.id for model in shown if model.needs_enabling]:
         talk(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
-    if hidden:
-        talk(f"{hidden} more with --all.")
+    usable = sum(model.is_chat and not model.needs_enabling for model in shown)
+    more = f"; {hidden} more models with --all" if hidden else ""
+    talk(f"{usable} of these {len(shown)} can be used for chat right away{more}.")

@@ -193,9 +193,7 @@ class _Run:
             self._say(notice + "\n", event="notice")
         self._say(welcome.text(), **welcome.fields())
         if catalogue is None:
-            why = trouble.message if trouble else "GitHub has not answered yet."
-            hint = f"\n{trouble.hint}" if trouble and trouble.hint else ""
-            self._say(f"{why} The server answers as soon as GitHub does.{hint}", event="offline")
+            self._say(_offline(trouble), event="offline")
 
     def _finishing(self, count: int) -> None:
         answers = "open answer" if count == 1 else "open answers"
@@ -207,7 +205,8 @@ class _Run:
 
     def _cut(self, count: int) -> None:
         self._reporter.stopped = True
-        self._say(f"Cutting {count} that had not ended.", event="cut", open=count)
+        answers = "answer" if count == 1 else "answers"
+        self._say(f"Cutting {count} {answers} that had not ended.", event="cut", open=count)
 
     def _say(self, text: str, **fields: object) -> None:
         """A line for the person, or for the program that reads the log."""
@@ -215,6 +214,17 @@ class _Run:
             log.info("%s", text.strip().partition("\n")[0], extra={"fields": fields})
         else:
             talk(text)
+
+
+def _offline(trouble: UpstreamError | None) -> str:
+    """Why there is no list of models, and what becomes of it."""
+    later = "The server answers as soon as GitHub does."
+    if trouble is None:
+        return f"GitHub has not answered yet. {later}"
+    why = trouble.message.rstrip()
+    why += "" if why.endswith((".", "!", "?")) else "."
+    hint = f"\n{trouble.hint}" if trouble.hint else ""
+    return f"The list of models cannot be had now: {why} {later}{hint}"
 
 
 def _first(

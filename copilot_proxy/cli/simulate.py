@@ -1,5 +1,6 @@
 """The ``simulate`` command: the simulator alone, for trying things out by hand."""
 
+import errno
 import signal
 import textwrap
 from contextlib import suppress
@@ -39,7 +40,7 @@ def simulate(
         bool, typer.Option("--list-faults", help="List everything that can go wrong, and end.")
     ] = False,
 ) -> None:
-    """Stand in for GitHub and Copilot, to try things without an account."""
+    """Stand in for GitHub and Copilot: no account needed."""
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
     if list_faults:
@@ -52,13 +53,20 @@ def simulate(
         simulator.start()
     except OSError as error:
         raise CopilotProxyError(
-            f"Port {port} cannot be used.", hint="Use another one; --port 0 takes any that is free."
+            f"Port {port} cannot be used: {_reason(error)}.",
+            hint="Use another one; --port 0 takes any that is free.",
         ) from error
     try:
         _tell(simulator, SIMULATED_TOKEN)
         _wait()
     finally:
         simulator.stop()
+    talk("Stopped.")
+
+
+def _reason(error: OSError) -> str:
+    known = {errno.EADDRINUSE: "another program listens there"}
+    return known.get(error.errno or 0) or error.strerror or "the system refuses it"
 
 
 def _check(plan: str, faults: list[str]) -> None:
@@ -105,6 +113,7 @@ def _tell(simulator: "Simulator", token: str) -> None:
     talk("  unset COPILOT_PROXY_GITHUB_TOKEN")
     talk("  export COPILOT_PROXY_HOME_DIR=$(mktemp -d)")
     talk("  copilot-proxy login --store file --no-browser\n")
+    talk("When the simulator ends, it forgets who signed in: sign in again after a restart.\n")
     on = simulator.state.faults.listed()["on"]
     if on:
         talk(f"Going wrong: {', '.join(on)}.")

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from copilot_proxy import __version__
+from copilot_proxy.cli.console import can_style, program
+from copilot_proxy.cli.default_model import default_model, not_the_wanted
 from copilot_proxy.cli.prices import is_included, price_text
+from copilot_proxy.settings import is_loopback
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
@@ -22,9 +25,9 @@ _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
 _FAULT: Final = "rate_limited"
 _NOTICE: Final = (
-    "This is said once. copilot-proxy is not made or endorsed by GitHub. It speaks to Copilot the "
-    "way editors do, as you and with your subscription: GitHub's terms apply, so keep it to "
-    "yourself and use it as a person would."
+    "copilot-proxy is not made or endorsed by GitHub. It speaks to Copilot the way editors do, as "
+    "you and with your subscription: GitHub's terms apply, so keep it to yourself and use it as a "
+    "person would. (This is said only once.)"
 )
 
 
@@ -44,14 +47,18 @@ class Welcome:
     def text(self) -> str:
         """The block, for a person."""
         rows = [
-            ("Base URL", typer.style(f"{self.address}/v1", bold=True)),
+            ("Base URL", _bold(f"{self.address}/v1")),
             ("API key", self._key()),
         ]
+        if not is_loopback(self.settings.host):
+            rows.append(("Network", self._network()))
         if self.account:
             rows.append(("Account", self.account))
         if models := self._models():
             shown = ", ".join(map(_with_price, models))
-            rows.append(("Models", f"{shown}; all of them: copilot-proxy models"))
+            rows.append(("Models", f"{shown}; all of them: {self._list()}"))
+        if self.catalogue and (other := not_the_wanted(self.catalogue, self.settings)):
+            rows.append(("", other))
         lines = [f"copilot-proxy {__version__} is ready.", ""]
         lines += [f"  {name:<10} {value}" for name, value in rows]
         lines += ["", "  Try it:", f"  {self.curl()}", ""]
@@ -90,6 +97,19 @@ class Welcome:
         source = "--api-key" if source == "flag" else source
         return f"required, as Authorization: Bearer KEY or x-api-key: KEY; it is set by {source}"
 
+    def _network(self) -> str:
+        """What is true of an address that others reach."""
+        if self.settings.host.strip("[]") not in ("0.0.0.0", "::"):  # noqa: S104  # it is read here
+            return "others reach it at the same address, and need the key"
+        port = self.address.rpartition(":")[2]
+        return (
+            "it listens on all addresses of this machine; others use "
+            f"http://<this machine>:{port}/v1, and need the key"
+        )
+
+    def _list(self) -> str:
+        return f"{program()} models{' --simulate' if self.simulator else ''}"
+
     def _placeholder(self) -> str:
         is_set = self.settings.sources.get("api_key") == _KEY_VARIABLE and sys.platform != "win32"
         return f"${_KEY_VARIABLE}" if is_set else "KEY"
@@ -101,7 +121,7 @@ class Welcome:
         yield "Simulated: no account is used, and no model reads what you send."
         yield f"The simulator is at {simulator}. Make its next answer fail with:"
         yield f"curl -X PUT {simulator}/_simulator/faults/{_FAULT} -d {_quoted(_ONCE)}"
-        yield "More such faults: copilot-proxy simulate --list-faults"
+        yield f"More such faults: {program()} simulate --list-faults"
 
 
 _ONCE: Final = '{"times":1}'
@@ -110,10 +130,10 @@ _ONCE: Final = '{"times":1}'
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Up to three models to begin with: the default, one that costs nothing, another vendor's."""
     usable = [
-        model for model in catalogue if model.speaks_chat_completions and not model.needs_enabling
+        model for model in catalogue if model.is_chat and not model.needs_enabling
     ]
     usable.sort(key=lambda model: not model.is_picked)
-    default = catalogue.default(settings.default_model)
+    default = default_model(catalogue, settings)
     chosen = [default] if default in usable else []
     chosen += [model for model in usable if is_included(model) and model not in chosen][:1]
     for model in usable:
@@ -132,6 +152,10 @@ def first_time_notice(data_dir: Path) -> str | None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         marker.touch()
     return _NOTICE
+
+
+def _bold(text: str) -> str:
+    return typer.style(text, bold=True) if can_style() else text
 
 
 def _with_price(model: "Model") -> str:

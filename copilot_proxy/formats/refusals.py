@@ -94,7 +94,7 @@ _BY_CODE: Final[Mapping[str, Meaning]] = {
         status=400,
         type="invalid_request_error",
         param="model",
-        hint="Take a model that copilot-proxy models lists with the chat API.",
+        hint="Take another model; copilot-proxy models lists what the account has.",
     ),
     "invalid_reasoning_effort": Meaning(
         type="invalid_request_error", param="reasoning_effort", retry=False
@@ -170,7 +170,12 @@ _BY_STATUS: Final[Mapping[int, Meaning]] = {
         retry=False,
     ),
     415: Meaning(status=400, type="invalid_request_error", code="content_filter", retry=False),
-    421: Meaning(status=502, hint="Sign in again with: copilot-proxy login", retry=False),
+    421: Meaning(
+        status=502,
+        hint="Copilot has moved the account to another host. Try again; if it stays so, "
+        "copilot-proxy status shows the host that GitHub names.",
+        retry=False,
+    ),
     422: Meaning(
         status=400,
         type="invalid_request_error",

@@ -25,6 +25,7 @@ STREAMS = {
     "cut_after_finish": "the stream ends properly after the finish, without its last event",
     "end_early": "the stream ends properly halfway through, without a finish",
     "stall_mid_stream": "silence halfway through: value seconds, else until the client goes",
+    "stall_after_finish": "the same after the finish, before the stream's last event",
     "empty_stream": "status 200 and not a single event",
     "filter_chunk_only": "only the leading chunk without choices, then the end",
     "json_instead_of_sse": "a whole answer as JSON though a stream was asked for",

@@ -120,6 +120,8 @@ class _Writer:
             yield event
             if event.final and "cut_after_finish" in faults:
                 return
+            if event.final and "stall_after_finish" in faults:
+                yield "stall_after_finish", event
         if "extra_done" in faults and not done:
             yield DONE
 
@@ -127,7 +129,7 @@ class _Writer:
         """Let one fault of the middle of a stream happen, just before an event."""
         value = self.faults[name]
         answer = self.answer
-        if name == "stall_mid_stream":
+        if name in ("stall_mid_stream", "stall_after_finish"):
             await self._flush()
             if value is None:
                 await self.call.wait_until_gone()

@@ -296,7 +296,9 @@ def test_failures_before_the_first_word(
     assert 1 == len(asked(simulator))
 
 
-@pytest.mark.parametrize("fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_json_event"])
+@pytest.mark.parametrize(
+    "fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_json_event"]
+)
 def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) -> None:
     """What came so far is kept, an error event says the rest, and no finish is made up."""
     simulator.state.faults.on(fault, path="/chat/completions")
@@ -419,3 +421,14 @@ def _references(value: Any) -> list[str]:
     if isinstance(value, list):
         return [ref for child in value for ref in _references(child)]
     return []
+
+
+def test_silence_after_the_finish(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is done is not waited for until its connection closes."""
+    monkeypatch.setattr("copilot_proxy.relay._PATIENCE", 0.05)
+    simulator.state.faults.on("stall_after_finish", path="/chat/completions")
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        frames = events(client.post(PATH, json=chat(stream=True)))
+
+    assert "[DONE]" == frames[-1]
+    assert "stop" == frames[-2]["choices"][0]["finish_reason"]

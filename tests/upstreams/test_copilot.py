@@ -276,3 +276,39 @@ def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
         )
 
     assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize("fault", [None, "no_done"])
+def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) -> None:
+    """A complete stream is no abandoned one: its connection can be used again."""
+    if fault is not None:
+        simulator.state.faults.on(fault)
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        for _ in range(5):
+            answer = client.post("/v1/chat/completions", json={**CHAT, "stream": True})
+            assert 200 == answer.status_code
+        done = [r for r in simulator.state.requests if r.path == "/chat/completions"]
+
+    assert ["complete"] * 5 == [record.finished for record in done]
+
+
+async def test_an_error_without_an_end(simulator: Simulator) -> None:
+    """A refusal whose body never ends is told by its status."""
+    answered = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 402 Payment Required\r\ncontent-length: 100\r\n\r\n")
+        await writer.drain()
+        await answered.wait()
+        writer.close()
+
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Refused) as raised:
+            patch.setattr("copilot_proxy.upstreams.copilot._ERROR_PATIENCE", 0.05)
+            await ask(made.relay)
+        answered.set()
+
+    assert ("insufficient_quota", 402) == (raised.value.code, raised.value.upstream_status)

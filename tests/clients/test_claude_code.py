@@ -1,0 +1,104 @@
+"""Claude Code, set up as docs/clients.md says."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import KEY, Home, Server, needed, snippets
+
+SCRIPT = "@anthropic-ai/claude-code/cli-wrapper.cjs"
+PATHS = {
+    "claude-sonnet-4.5": "/v1/messages",
+    "claude-opus-5": "/v1/messages",
+    "gpt-5.5": "/responses",
+    "gpt-4o": "/chat/completions",
+    "gemini-3.1-pro-preview": "/chat/completions",
+}
+
+pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
+
+
+def claude(home: Home, server: Server, prompt: str, *options: str, **environ: str) -> Any:
+    """What Claude Code says in the end, and about it."""
+    (setup,) = snippets("Claude Code", "sh")
+    given = dict(re.findall(r"^export (\w+)=(.*)$", setup, re.M))
+    given |= {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_AUTH_TOKEN": KEY, **environ}
+    given = {name: value for name, value in given.items() if value}
+    written = home.run(SCRIPT, "--output-format", "json", *options, "-p", prompt, **given)
+    return json.loads(written)
+
+
+@pytest.mark.parametrize("model", PATHS)
+def test_answer(home: Home, server: Server, model: str) -> None:
+    """Every kind of model answers, and nothing that Claude Code adds is refused."""
+    said = claude(home, server, "Say hello", "--model", model)
+
+    assert f"playing {model}" in said["result"]
+    assert said["result"].endswith("You said: Say hello")
+    assert said["usage"]["output_tokens"] > 0
+    assert [(PATHS[model], 200, "user")] == [
+        (one["path"], one["status"], one["initiator"]) for one in server.requests()
+    ]
+
+
+@pytest.mark.parametrize("model", PATHS)
+def test_read(home: Home, server: Server, model: str) -> None:
+    """The model reads a file by Claude Code's tool, and answers with what is in it."""
+    note = home.work / "note.txt"
+    note.write_text("The word is xylophone.\n")
+
+    said = claude(home, server, f'Call the Read tool with "{note}"', "--model", model)
+
+    assert "Read answered" in said["result"]
+    assert "The word is xylophone." in said["result"]
+    assert [(200, "user"), (200, "agent")] == [
+        (one["status"], one["initiator"]) for one in server.requests()
+    ]
+
+
+def test_command(home: Home, server: Server) -> None:
+    """The model of the set-up runs a command."""
+    prompt = 'Call the Bash tool with "echo tool-$((40+2))"'
+
+    said = claude(home, server, prompt, "--allowedTools", "Bash")
+
+    assert said["result"].endswith("Bash answered: tool-42")
+    assert {"claude-opus-5"} == {one["body"]["model"] for one in server.requests()}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("opus", "claude-opus-5"),
+        ("sonnet", "claude-sonnet-5"),
+        ("haiku", "claude-haiku-4.5"),
+        ("claude-haiku-4-5-20251001", "claude-haiku-4.5"),
+        ("claude-opus-4.6[1m]", "claude-opus-4.6-1m"),
+        ("claude-opus-4-6[1m]", "claude-opus-4.6-1m"),
+        ("claude-sonnet-4.5[1m]", "claude-sonnet-4.5"),
+    ],
+)
+def test_names(home: Home, server: Server, name: str, model: str) -> None:
+    """Claude Code's own names for models, also with a long context, mean the account's."""
+    said = claude(home, server, "Say hello", "--model", name)
+
+    assert said["result"].endswith("You said: Say hello")
+    assert [model] == [one["body"]["model"] for one in server.requests()]
+
+
+def test_api_key(home: Home, server: Server) -> None:
+    """The server's key is taken as an API key, too."""
+    said = claude(home, server, "Say hello", ANTHROPIC_AUTH_TOKEN="", ANTHROPIC_API_KEY=KEY)
+
+    assert said["result"].endswith("You said: Say hello")
+
+
+def test_discovery(home: Home, server: Server) -> None:
+    """Claude Code can read the list of models."""
+    said = claude(
+        home, server, "Say hello", CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY="1"
+    )
+
+    assert said["result"].endswith("You said: Say hello")

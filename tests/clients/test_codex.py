@@ -1,0 +1,93 @@
+"""The Codex CLI, set up as docs/clients.md says."""
+
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import KEY, Home, Server, json_lines, needed, snippets
+
+SCRIPT = "@openai/codex/bin/codex.js"
+PATHS = {
+    "gpt-5.5": "/responses",
+    "gpt-4o": "/chat/completions",
+    "claude-opus-5": "/v1/messages",
+    "gemini-3.1-pro-preview": "/chat/completions",
+}
+COMMAND = 'Call exec_command with "echo tool-$((40+2))"'
+
+pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
+
+
+def codex(home: Home, server: Server, prompt: str, *options: str, more: str = "") -> list[Any]:
+    """The items of Codex's answer to a prompt."""
+    setup, quiet = snippets("Codex CLI", "toml")
+    provider = setup.replace("http://127.0.0.1:8000", server.url)
+    folder = home.path / ".codex"
+    folder.mkdir()
+    # Top-level keys have to stand before the tables.
+    top, tables = quiet.split("\n\n", 1)
+    config = f'{top}\n{provider}env_key = "COPILOT_PROXY_API_KEY"\n{more}\n{tables}'
+    (folder / "config.toml").write_text(config)
+    # Its sandbox needs rights that a container may not have; the commands are the simulator's.
+    fixed = ("exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+    written = home.run(SCRIPT, *fixed, *options, prompt, COPILOT_PROXY_API_KEY=KEY)
+    return [event["item"] for event in json_lines(written) if event["type"] == "item.completed"]
+
+
+@pytest.mark.parametrize("model", PATHS)
+def test_answer(home: Home, server: Server, model: str) -> None:
+    """Every kind of model answers, and nothing that Codex adds is refused."""
+    items = codex(home, server, "Say hello", "-m", model)
+
+    assert "agent_message" == items[-1]["type"]
+    assert f"playing {model}" in items[-1]["text"]
+    assert items[-1]["text"].endswith("You said: Say hello")
+    assert [(PATHS[model], 200, "user")] == [
+        (one["path"], one["status"], one["initiator"]) for one in server.requests()
+    ]
+
+
+@pytest.mark.parametrize("model", PATHS)
+def test_command(home: Home, server: Server, model: str) -> None:
+    """The model runs a command by Codex's tool, and answers with its result."""
+    items = codex(home, server, COMMAND, "-m", model)
+
+    ran = [item for item in items if item["type"] == "command_execution"]
+    assert [(0, "tool-42\n")] == [(one["exit_code"], one["aggregated_output"]) for one in ran]
+    assert "exec_command answered" in items[-1]["text"]
+    assert "tool-42" in items[-1]["text"]
+    assert [(200, "user"), (200, "agent")] == [
+        (one["status"], one["initiator"]) for one in server.requests()
+    ]
+
+
+def test_custom_tool(home: Home, server: Server) -> None:
+    """A call of a tool whose input is a text, not JSON, gets to Codex, and its result back."""
+    items = codex(home, server, 'Call apply_patch with "*** Begin Patch"')
+
+    assert "apply_patch answered: apply_patch verification failed" in items[-1]["text"]
+
+
+def test_web_socket(home: Home, server: Server) -> None:
+    """A Codex that is told to use a WebSocket does without one, and without trying again."""
+    items = codex(home, server, "Say hello", more="supports_websockets = true")
+
+    assert ["agent_message"] == [item["type"] for item in items]
+
+
+def test_image(home: Home, server: Server) -> None:
+    """An image that is given to Codex reaches the model."""
+    image = home.work / "dot.png"
+    image.write_bytes(bytes.fromhex(PNG))
+
+    items = codex(home, server, "What is this?", "--image", str(image), "--")
+
+    assert "1 image" in items[-1]["text"]
+    assert server.requests()[-1]["vision"]
+
+
+PNG = (
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cf"
+    "c0f01f0005000201a9e4c6b30000000049454e44ae426082"
+)
+"""One pixel."""
