@@ -27,6 +27,8 @@ _DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
 _DASHED_VERSION: Final = re.compile(r"-(\d)-(\d{1,2})(?=-|$)")
 _LONG_CONTEXT: Final = "[1m]"
 """With this at the end Claude Code asks for the long context, a model of its own at Copilot."""
+LONG_EDITION: Final = "-1m"
+"""How the id of such a model ends."""
 _FAMILY: Final = re.compile(r"^(?:claude-)?(?:3(?:\.\d)?-)?(?P<family>opus|sonnet|haiku)$")
 _CLAUDE: Final = re.compile(r"^claude-(?P<family>[a-z]+)-(?P<major>\d+)(?:\.(?P<minor>\d+))?$")
 
@@ -156,10 +158,17 @@ class Catalogue:
                     return model
         return next(iter(enabled or chat), None)
 
+    def longer(self, model: Model) -> Model:
+        """The edition of `model` that takes a long context, if it may be used; else `model`."""
+        longer = self._by_id.get(f"{model.id}{LONG_EDITION}")
+        return model if longer is None or longer.needs_enabling else longer
+
     @property
     def offered(self) -> list[Model]:
         """The chat models of Copilot's own menu that can be used right away."""
-        return [m for m in self._by_id.values() if m.is_chat and m.is_picked and not m.needs_enabling]
+        return [
+            m for m in self._by_id.values() if m.is_chat and m.is_picked and not m.needs_enabling
+        ]
 
     def nearest(self, name: str) -> list[str]:
         """Up to three ids that look like `name`."""
@@ -172,7 +181,7 @@ def _spellings(name: str) -> Sequence[str]:
     long = name.endswith(_LONG_CONTEXT)
     undated = _DATE.sub("", name.removesuffix(_LONG_CONTEXT))
     dotted = _DASHED_VERSION.sub(r"-\1.\2", undated)
-    longer = (f"{undated}-1m", f"{dotted}-1m") if long else ()
+    longer = (f"{undated}{LONG_EDITION}", f"{dotted}{LONG_EDITION}") if long else ()
     return tuple(dict.fromkeys((name, *longer, undated, dotted)))
 
 

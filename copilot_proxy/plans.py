@@ -213,8 +213,6 @@ def _native_messages(
     stream = messages_native.NativeStream(request_id)
 
     def whole(events: list[Json], given: object) -> Json:
-        if stream.failure is not None:
-            raise stream.failure
         return (
             messages_native.fold(events) if given is None else messages_native.repair_whole(given)
         )

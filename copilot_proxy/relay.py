@@ -275,7 +275,7 @@ class Relay:
         Copilot counts where it can; else it is an estimate, and a note says so.
         """
         with self._recorded(record, request):
-            model = await self._model_of_type("chat", request["model"], auth)
+            model = await self._model_of_type("chat", request["model"], auth, beta_values)
             if plans.choose("messages", model) == "messages":
                 body, headers = plans.count_body(request, model, beta_values)
                 call = Call(
@@ -328,7 +328,7 @@ class Relay:
         beta_values: Collection[str],
     ) -> Reply:
         """Asks on the API that the catalogue names; once more if Copilot names it wrong."""
-        model = await self._model_of_type("chat", request["model"], auth)
+        model = await self._model_of_type("chat", request["model"], auth, beta_values)
         alias = self._aliases.get(request["model"])
         if alias is not None:
             request = plans.with_parameters(client, request, alias)

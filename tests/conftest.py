@@ -14,6 +14,7 @@ import uvicorn
 
 from copilot_proxy.app import create_app
 from copilot_proxy.cli.composition import make_services
+from copilot_proxy.cli.protocol import BoundedProtocol
 from copilot_proxy.records import Record
 from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import Settings, load_settings
@@ -128,7 +129,12 @@ class Proxy:
 
     async def _serve(self) -> None:
         config = uvicorn.Config(
-            create_app(self.services()), port=0, log_config=None, access_log=False, ws="none"
+            create_app(self.services()),
+            http=BoundedProtocol,
+            port=0,
+            log_config=None,
+            access_log=False,
+            ws="none",
         )
         self._loop = asyncio.get_running_loop()
         self._server = _Server(config)

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -12,11 +13,15 @@ from copilot_proxy.cli.answer import ask, ask_whole, new_answer, remark, spent
 from copilot_proxy.cli.attachments import Image, check_images, content, piped_text, read_image
 from copilot_proxy.cli.composition import make_connection, settings_for
 from copilot_proxy.cli.console import result, talk
-from copilot_proxy.errors import UsageError
+from copilot_proxy.cli.default_model import is_chosen, not_the_wanted
+from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
     from copilot_proxy.cli.composition import Connection
     from copilot_proxy.settings import Settings
+
+_PATIENCE: Final = 10.0
+"""Seconds that a remark about the model may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,8 @@ def chat(
     ] = False,
 ) -> None:
     """Ask a model, or converse with it."""
+    if model is not None and not model.strip():
+        raise UsageError("A model has a name.", hint="See: copilot-proxy models")
     options = Options(
         model="default" if model is None else model,
         system=system,
@@ -81,6 +88,8 @@ def chat(
     with settings_for({}, simulate=simulate) as (settings, _), asyncio.Runner() as runner:
         connection = runner.run(_open(settings))
         try:
+            if options.model == "default" and is_chosen(settings):
+                runner.run(_tell_default(connection, settings))
             if question:
                 runner.run(_answer(connection, question, options))
             else:
@@ -100,6 +109,15 @@ async def _open(settings: "Settings") -> "Connection":
     return make_connection(settings, report=lambda _: None)
 
 
+async def _tell_default(connection: "Connection", settings: "Settings") -> None:
+    """A word if ``default`` is not the model that the person has set."""
+    # Without the list nothing can be told; what is asked next meets the same trouble.
+    with suppress(CopilotProxyError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            if other := not_the_wanted(await connection.relay.models(), settings):
+                talk(other)
+
+
 async def _answer(connection: "Connection", question: str, options: Options) -> None:
     from copilot_proxy.formats.chat_completions.request import check_request
 
@@ -115,6 +133,8 @@ async def _answer(connection: "Connection", question: str, options: Options) -> 
     answer = new_answer()
     if options.as_json:
         completion = await ask_whole(relay, request, answer)
+        # Not the name that was asked for: `default` says nothing about who answered.
+        completion["model"] = answer.record.model or completion.get("model")
         result(json.dumps(completion, indent=2, ensure_ascii=False))
         if options.verbose:
             talk(spent(answer.record))

@@ -2,24 +2,19 @@
 
 import asyncio
 import re
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
+from copilot_proxy.catalogue import ENABLE_URL
 from copilot_proxy.cli.answer import ask, new_answer, remark
 from copilot_proxy.cli.attachments import check_images, content
 from copilot_proxy.cli.console import problem, talk
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.cli.keyboard import FENCE, prepare, read_input
+from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
     from copilot_proxy.cli.chat import Options
     from copilot_proxy.relay import Relay
 
-_PROMPT: Final = "> "
-_MORE: Final = ". "
-_FENCE: Final = '"""'
 _COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
 """A path such as /etc/hosts is no command."""
 _HELP: Final = (
@@ -29,8 +24,8 @@ _HELP: Final = (
     "/help          show this\n"
     "/exit          leave; Ctrl+D does as well\n"
     "\n"
-    "A line that ends with \\ goes on in the next one. "
-    f"{_FENCE} begins and ends several lines.\n"
+    "Several pasted lines are one question. A line that ends with \\ goes on in the next one.\n"
+    f"{FENCE} begins and ends several lines.\n"
     "Ctrl+C stops an answer."
 )
 
@@ -50,8 +45,7 @@ class Conversation:
     def run(self) -> None:
         """Until the person leaves. Raises `CopilotProxyError` only if it cannot even begin."""
         self._model = self._named(self._model)
-        with suppress(ImportError):  # Windows has none; lines can be edited there anyway
-            import readline  # noqa: F401  # gives `input` its editing
+        prepare()
         talk(f"{self._model}. /help tells what you can do here; Ctrl+D leaves.")
         while True:
             try:
@@ -63,7 +57,8 @@ class Conversation:
                 talk("\nTo leave, press Ctrl+D or type /exit.")
                 continue
             command = _COMMAND.match(text)
-            if command is None:
+            # Of several lines, only instructions are a command.
+            if command is None or ("\n" in text and command[1] != "system"):
                 if text:
                     self._say(text)
             elif command[1] in ("exit", "quit"):
@@ -74,6 +69,10 @@ class Conversation:
     def _named(self, name: str) -> str:
         """The id of the model that `name` means, if it can be conversed with."""
         model = self._runner.run(self._relay.model(name))
+        if not model.is_chat:
+            raise UsageError(f"{model.id} is for {model.type}, not for chat.")
+        if model.needs_enabling:
+            talk(f"{model.id} needs enabling, by you or your organisation: {ENABLE_URL}")
         check_images(self._images, model)
         return model.id
 
@@ -132,35 +131,3 @@ class Conversation:
                 talk()
                 return
         talk(f"The model is {self._model}.")
-
-
-def read_input() -> str:
-    """What the person enters: a line, or several. Raises `EOFError` and `KeyboardInterrupt`."""
-    line = _read_line(_PROMPT)
-    if line.lstrip().startswith(_FENCE):
-        return _fenced(line.lstrip().removeprefix(_FENCE))
-    lines = []
-    while line.endswith("\\"):
-        lines.append(line[:-1])
-        line = _read_line(_MORE)
-    return "\n".join([*lines, line])
-
-
-def _fenced(line: str) -> str:
-    lines = []
-    while not line.rstrip().endswith(_FENCE):
-        lines.append(line)
-        line = _read_line(_MORE)
-    lines.append(line.rstrip().removesuffix(_FENCE))
-    return "\n".join(lines)
-
-
-def _read_line(prompt: str) -> str:
-    if sys.stdout.isatty():
-        return input(prompt)
-    # The answers go elsewhere, and the prompt must not go with them.
-    typer.echo(prompt, nl=False, err=True)
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line.rstrip("\n")

@@ -11,6 +11,7 @@ import typer
 from copilot_proxy.cli.boundary import INTERRUPTED
 from copilot_proxy.cli.composition import make_connection, make_services, settings_for
 from copilot_proxy.cli.console import talk
+from copilot_proxy.cli.default_model import not_the_wanted
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.errors import NotSignedIn, UpstreamError
 from copilot_proxy.settings import Settings
@@ -194,6 +195,8 @@ class _Run:
         self._say(welcome.text(), **welcome.fields())
         if catalogue is None:
             self._say(_offline(trouble), event="offline")
+        elif other := not_the_wanted(catalogue, self._settings):
+            self._say(f"{other}\n", event="default_model")
 
     def _finishing(self, count: int) -> None:
         answers = "open answer" if count == 1 else "open answers"

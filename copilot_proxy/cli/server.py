@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from copilot_proxy.cli.protocol import BoundedProtocol
+
 _KEEP_ALIVE: Final = 75.0
 """Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
 _FAREWELL: Final = 2.0
@@ -35,7 +37,7 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
-            http=_best_http(),
+            http=BoundedProtocol,
             ws="none",
             lifespan="on",
             interface="asgi3",
@@ -134,11 +136,3 @@ class Server(uvicorn.Server):
         finally:
             for taken, handler in before.items():
                 signal.signal(taken, handler)
-
-
-def _best_http() -> Any:
-    try:
-        import httptools  # noqa: F401  # uvicorn imports it again by itself
-    except ImportError:
-        return "auto"
-    return "httptools"

@@ -12,7 +12,7 @@ import typer
 
 from copilot_proxy import __version__
 from copilot_proxy.cli.console import can_style, program
-from copilot_proxy.cli.default_model import default_model, not_the_wanted
+from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
 from copilot_proxy.settings import is_loopback
 
@@ -57,8 +57,6 @@ class Welcome:
         if models := self._models():
             shown = ", ".join(map(_with_price, models))
             rows.append(("Models", f"{shown}; all of them: {self._list()}"))
-        if self.catalogue and (other := not_the_wanted(self.catalogue, self.settings)):
-            rows.append(("", other))
         lines = [f"copilot-proxy {__version__} is ready.", ""]
         lines += [f"  {name:<10} {value}" for name, value in rows]
         lines += ["", "  Try it:", f"  {self.curl()}", ""]
@@ -129,9 +127,7 @@ _ONCE: Final = '{"times":1}'
 
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Up to three models to begin with: the default, one that costs nothing, another vendor's."""
-    usable = [
-        model for model in catalogue if model.is_chat and not model.needs_enabling
-    ]
+    usable = [model for model in catalogue if model.is_chat and not model.needs_enabling]
     usable.sort(key=lambda model: not model.is_picked)
     default = default_model(catalogue, settings)
     chosen = [default] if default in usable else []

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.cli import listener, server, welcome
+from copilot_proxy.cli import listener, welcome
 from copilot_proxy.cli.main import run
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
@@ -554,10 +554,8 @@ def test_three_models_to_begin_with() -> None:
 
 
 def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where httptools or uvloop cannot be had, the server runs on what there is."""
-    monkeypatch.setitem(sys.modules, "httptools", None)
+    """Where uvloop cannot be had, the server runs on what there is."""
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    assert server._best_http() == "auto"
     loop = import_module("copilot_proxy.cli.serve")._new_loop()
     loop.close()
     assert type(loop).__module__.startswith("asyncio")

@@ -1,5 +1,6 @@
 """Request bodies: sizes, encodings, and what is no request at all."""
 
+import contextlib
 import gzip
 import json
 import socket
@@ -144,3 +145,20 @@ def test_unknown_paths_and_methods(
         answer = client.request(method, path)
 
     assert (status, code) == (answer.status_code, answer.json()["error"]["code"])
+
+
+def test_endless_headers(proxy: Proxy) -> None:
+    """Headers have an end, long before the memory has; the next request is none the worse."""
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        conn.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
+        line = b"x: " + b"y" * 60_000 + b"\r\n"
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                conn.sendall(line)
+        with contextlib.suppress(ConnectionResetError):
+            assert b"431" in conn.recv(1000)
+
+    with proxy.client() as client:
+        assert [200, 200] == [client.get("/health").status_code for _ in range(2)]
+        assert 200 == client.post(PATH, content=CHAT + b" " * 2_000_000).status_code
