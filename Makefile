@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+# No script of a package is run, and no lock file would record the address of a package index.
+NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix check format lint types contracts wheel clean
+.PHONY: help run test matrix check format lint types contracts wheel clients clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,6 +40,10 @@ endif
 
 matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers, and how
 	@$(BIN)/python -m tests.matrix
+
+clients:  ## install with npm what some tests read the answers with: OpenAI for Node, Codex, Claude Code
+	cd tests/node && npm install $(NPM_FLAGS)
+	cd tests/clients && npm install $(NPM_FLAGS)
 
 check: lint types contracts wheel  ## everything that has to hold before a change lands
 	@$(MAKE) --no-print-directory test COVERAGE=yes

@@ -5,6 +5,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from copilot_proxy.errors import CopilotProxyError
+
 
 @dataclass
 class Record:
@@ -50,3 +52,8 @@ class Record:
 def new_request_id() -> str:
     """The id of a request, for the client's answer, the log, and Copilot's own logs."""
     return str(uuid.uuid4())
+
+
+def code_of(error: CopilotProxyError) -> str:
+    """What a failure is called: its code, or its class."""
+    return error.code or type(error).__name__

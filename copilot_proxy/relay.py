@@ -6,155 +6,25 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
-import msgspec
-
 from copilot_proxy import plans
 from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import ENABLE_URL, Alias, Catalogue, Model
-from copilot_proxy.errors import Broken, CopilotProxyError, Refused, RequestError, UpstreamError
+from copilot_proxy.errors import CopilotProxyError, Refused, RequestError, UpstreamError
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
-from copilot_proxy.formats.lenient import decode_leniently
+from copilot_proxy.formats.messages.betas import asks_long_context
 from copilot_proxy.formats.messages.count import media_tokens, text_of
-from copilot_proxy.formats.sse import DONE
-from copilot_proxy.headers import passed_on
-from copilot_proxy.plans import ChatApi, Plan
-from copilot_proxy.records import Record
+from copilot_proxy.plans import ChatApi
+from copilot_proxy.records import Record, code_of
+from copilot_proxy.replies import Reply
 from copilot_proxy.tokenizer import count, decode
-from copilot_proxy.upstreams.base import Answer, Call, Upstream
+from copilot_proxy.upstreams.base import Call, Upstream
 
 Json = dict[str, Any]
 
-_NOTES_LIMIT: Final = 2000
-_PATIENCE: Final = 3.0
 """Seconds that the counts and the end of an answer may take after its finish."""
 _MODELS_PATIENCE: Final = 10.0
 """Seconds that a request waits for the list of models; after that upstream decides."""
-_LAST_EVENTS: Final = (
-    "message_stop",
-    "response.completed",
-    "response.incomplete",
-    "response.failed",
-)
-"""Events after which nothing comes, so that nobody waits for the connection to close."""
-
-
-class Reply:
-    """An accepted request; either `whole` or `events` is to be used, once."""
-
-    def __init__(self, answer: Answer, plan: Plan, record: Record) -> None:
-        self._answer = answer
-        self._plan = plan
-        self._record = record
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """For the client's answer: the route taken, what was changed, what is left of the quota."""
-        headers = {"x-copilot-proxy-route": self._plan.api, **passed_on(self._answer.headers)}
-        if self._plan.notes:
-            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._plan.notes))
-        return headers
-
-    def fail(self, error: CopilotProxyError) -> list[Json]:
-        """The events that tell a failure in the middle of the answer."""
-        return self._plan.fail(error, self._record.request_id)
-
-    async def whole(self) -> Json:
-        """The whole answer in the client's format; raises `UpstreamError`."""
-        if self._answer.is_stream:
-            events = [event async for batch in self.events() for event in batch]
-            return self._plan.whole(events, None)
-        translator = self._plan.translator
-        body = await self._answer.whole()
-        try:
-            events = [*translator.feed(body), *translator.close()]
-            self._record.answered()
-            return self._plan.whole(events, body)
-        finally:
-            self._count()
-
-    async def events(self) -> AsyncIterator[list[Json]]:
-        """The client's events as they come, what arrived together in one list; raises
-        `UpstreamError`."""
-        translator = self._plan.translator
-        try:
-            async for given in self._in_time(self._given()):
-                events, failure, done = self._fed(given)
-                if events:
-                    self._record.answered()
-                    self._record.complete = events[-1].get("type") in _LAST_EVENTS
-                    yield events
-                if failure is not None:
-                    raise failure
-                if done:
-                    self._answer.finish()
-                    break
-        except Broken:
-            # Nothing is lost when a connection is cut after the model has said that it is done.
-            if not translator.is_finished:
-                raise
-        finally:
-            self._count()
-        if events := translator.close():
-            self._record.complete = True
-            yield events
-
-    async def _in_time(self, batches: AsyncIterator[list[object]]) -> AsyncIterator[list[object]]:
-        """`batches`, not waited for any longer once the model has said that it is done."""
-        while True:
-            try:
-                if not self._plan.translator.is_finished:
-                    yield await anext(batches)
-                else:
-                    async with asyncio.timeout(_PATIENCE):
-                        batch = await anext(batches)
-                    yield batch
-            except (StopAsyncIteration, TimeoutError):
-                return
-
-    async def _given(self) -> AsyncIterator[list[object]]:
-        """Upstream's decoded events; a whole answer is a single one."""
-        if not self._answer.is_stream:
-            yield [await self._answer.whole()]
-            return
-        async for events in self._answer.events():
-            yield [_decoded(event.data) for event in events]
-
-    def _fed(self, given: list[object]) -> tuple[list[Json], UpstreamError | None, bool]:
-        """What the events make, the failure that stopped it, and whether it was the end."""
-        events: list[Json] = []
-        for one in given:
-            if one is DONE:
-                return events, None, True
-            try:
-                events += self._plan.translator.feed(one)
-            except UpstreamError as error:
-                return events, error, False
-            if isinstance(one, dict) and one.get("type") in _LAST_EVENTS:
-                return events, None, True
-        return events, None, False
-
-    def _count(self) -> None:
-        translator = self._plan.translator
-        self._record.usage = translator.usage
-        self._record.copilot_usage = translator.copilot_usage
-        failure = getattr(translator, "failure", None)
-        if isinstance(failure, CopilotProxyError):
-            # An error event that was passed on as it came.
-            self._record.failed(_code(failure), failure.status)
-
-
-def _decoded(data: bytes) -> object:
-    """The JSON of an event, or the bytes themselves: the stream's end, and what is no JSON."""
-    if data == DONE:
-        return DONE
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        try:
-            return decode_leniently(data)
-        except ValueError:
-            return data
 
 
 class Relay:
@@ -306,7 +176,7 @@ class Relay:
         try:
             yield
         except CopilotProxyError as error:
-            record.failed(_code(error), error.status)
+            record.failed(code_of(error), error.status)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             record.client_gone = not record.complete
@@ -371,11 +241,15 @@ class Relay:
                 model = await self._fresh(request["model"], auth) or model
                 api = plans.choose(client, model, refused)
 
-    async def _model_of_type(self, kind: str, name: str, auth: TokenSource | None) -> Model | None:
+    async def _model_of_type(
+        self, kind: str, name: str, auth: TokenSource | None, beta_values: Collection[str] = ()
+    ) -> Model | None:
         """The model for a request; None when the list cannot be had, so that upstream decides."""
         try:
             async with asyncio.timeout(_MODELS_PATIENCE):
                 model = await self.model(name, auth)
+                if asks_long_context(beta_values):
+                    model = (await self._upstream.models(auth)).longer(model)
         except (UpstreamError, TimeoutError):
             return None
         if model.type != kind:
@@ -408,10 +282,6 @@ class Relay:
             )
 
 
-def _code(error: CopilotProxyError) -> str:
-    return error.code or type(error).__name__
-
-
 def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
     near = catalogue.nearest(name)
     like = f"Did you mean {', '.join(near)}? " if near else ""
@@ -422,9 +292,3 @@ def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
         param="model",
         hint=f"{like}copilot-proxy models lists what the account has.",
     )
-
-
-def header_text(text: str) -> str:
-    """`text` as a header may carry it: one line of ASCII, cut to a sane length."""
-    line = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
-    return line if len(line) <= _NOTES_LIMIT else line[: _NOTES_LIMIT - 3] + "..."

@@ -4,7 +4,6 @@ Defaults are overridden by ``config.toml``, that by the environment (``COPILOT_P
 upper-case name), that by flags.
 """
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -13,11 +12,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import platformdirs
 
-from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
+from copilot_proxy import setting_values as read
+from copilot_proxy.catalogue import Alias
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.masking import Secret
@@ -29,177 +28,6 @@ DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 _APP: Final = "copilot-proxy"
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Flags that are not called like their settings."""
-_SWITCH: Final = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a text is expected")
-    if any(ord(char) < 32 or ord(char) == 127 for char in value):
-        raise ValueError("it holds a control character")
-    return value.strip()
-
-
-def _header_value(value: object) -> str:
-    text = _text(value)
-    if not text or not text.isascii():
-        raise ValueError("plain ASCII text is expected")
-    return text
-
-
-def _secret(value: object) -> Secret | None:
-    text = _text(value)
-    if not text.isascii():
-        raise ValueError("plain ASCII text is expected")
-    return Secret(text) if text else None
-
-
-def _port(value: object) -> int:
-    port = _whole(value)
-    if not 0 <= port <= 65535:
-        raise ValueError("a port is a number from 0 to 65535")
-    return port
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("a whole number is expected")
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError("a whole number is expected") from None
-
-
-def _positive(value: object) -> int:
-    number = _whole(value)
-    if number < 1:
-        raise ValueError("a whole number above 0 is expected")
-    return number
-
-
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word not in _SWITCH:
-        raise ValueError("true or false is expected")
-    return _SWITCH[word]
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("a number of seconds is expected")
-    try:
-        seconds = float(value)
-    except ValueError:
-        raise ValueError("a number of seconds is expected") from None
-    if not 0 < seconds < 1e6:
-        raise ValueError("a number of seconds above 0 is expected")
-    return seconds
-
-
-def _url(value: object) -> str | None:
-    text = _text(value).rstrip("/")
-    if not text:
-        return None
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
-        _ = parts.port  # raises when it is no number
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ValueError("an address such as https://github.com is expected")
-    if any(char in text for char in "@?#"):
-        raise ValueError("an address without user, password, query or fragment is expected")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("https is needed for any other host than this machine")
-    return text
-
-
-def _required_url(value: object) -> str:
-    url = _url(value)
-    if url is None:
-        raise ValueError("it is empty")
-    return url
-
-
-def _path(value: object) -> Path | None:
-    if isinstance(value, Path):
-        return value
-    text = _text(value)
-    try:
-        return Path(text).expanduser() if text else None
-    except RuntimeError as error:
-        raise ValueError("it begins with the home folder of nobody here") from error
-
-
-def _names(value: object) -> tuple[str, ...]:
-    """A list, or a text of names with commas between them."""
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, list | tuple):
-        raise ValueError("a list is expected")
-    return tuple(text for text in map(_text, value) if text)
-
-
-def _origins(value: object) -> tuple[str, ...]:
-    origins = tuple(origin.rstrip("/").lower() for origin in _names(value))
-    for origin in origins:
-        if "*" in origin:
-            raise ValueError("`*` would let every web page spend your quota; name the origins")
-        if "://" not in origin:
-            raise ValueError(f"an origin such as http://localhost:3000 is expected, not {origin!r}")
-    return origins
-
-
-def _aliases(value: object) -> Mapping[str, Alias]:
-    """A table of names to models, or in the environment a text such as ``fast=gpt-5-mini,x=y``."""
-    if isinstance(value, str):
-        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        value = {name.strip(): model.strip() for name, _, model in pairs}
-    if not isinstance(value, Mapping):
-        raise ValueError("a table of names and models is expected")
-    return MappingProxyType({str(name): _alias(name, given) for name, given in value.items()})
-
-
-def _alias(name: str, given: object) -> Alias:
-    if isinstance(given, Alias):
-        return given
-    table = {"model": given} if isinstance(given, str) else given
-    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
-        raise ValueError(f"{name!r} needs a model")
-    if not name or not table["model"]:
-        raise ValueError("a name or a model is empty")
-    parameters = {key: one for key, one in table.items() if key != "model"}
-    for key in parameters:
-        if key not in ALIAS_PARAMETERS:
-            raise ValueError(f"{name!r} has {key!r}; there are {', '.join(ALIAS_PARAMETERS)}")
-    return Alias(table["model"], MappingProxyType(parameters))
-
-
-def _choice(*choices: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        text = _text(value)
-        if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)} is expected")
-        return text
-
-    return parse
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can reach `host` (a name or an address)."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _setting(default: Any, parse: Callable[[object], object], help: str) -> Any:
@@ -211,80 +39,90 @@ class Settings:
     """All settings; `sources` maps each name to ``default``, ``config.toml``, an environment
     variable's name, or ``flag``."""
 
-    host: str = _setting("127.0.0.1", _header_value, "Address that the server listens on.")
-    port: int = _setting(8000, _port, "Port that the server listens on; 0 takes a free one.")
+    host: str = _setting("127.0.0.1", read.header_value, "Address that the server listens on.")
+    port: int = _setting(8000, read.port, "Port that the server listens on; 0 takes a free one.")
     api_key: Secret | None = _setting(
         None,
-        _secret,
+        read.secret,
         "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
     )
     cors_origins: tuple[str, ...] = _setting(
-        (), _origins, "Web origins that may call the server from a browser; none by default."
+        (), read.origins, "Web origins that may call the server from a browser; none by default."
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
-        _names,
+        read.names,
         "More names for this server that a request's Host header may carry.",
     )
     github_token: Secret | None = _setting(
-        None, _secret, "A GitHub OAuth token; wins over the stores and is never written."
+        None, read.secret, "A GitHub OAuth token; wins over the stores and is never written."
     )
-    github_url: str = _setting(DEFAULT_GITHUB_URL, _required_url, "Where the device flow is.")
+    github_url: str = _setting(
+        DEFAULT_GITHUB_URL, read.required_address, "Where the device flow is."
+    )
     github_api_url: str = _setting(
-        DEFAULT_GITHUB_API_URL, _required_url, "Where the token exchange and the account are."
+        DEFAULT_GITHUB_API_URL,
+        read.required_address,
+        "Where the token exchange and the account are.",
     )
     copilot_api_url: str | None = _setting(
-        None, _url, "The Copilot API; by default the token exchange names it."
+        None, read.address, "The Copilot API; by default the token exchange names it."
     )
     default_model: str = _setting(
-        "claude-sonnet-4.5", _header_value, "What `default` and a bare `chat` mean."
+        "claude-sonnet-4.5", read.header_value, "What `default` and a bare `chat` mean."
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata={
-            "parse": _aliases,
+            "parse": read.aliases,
             "help": "Names of your own for models, also with fixed parameters.",
         },
     )
     home_dir: Path | None = _setting(
-        None, _path, "One folder that takes the place of the config, data and cache folders."
+        None,
+        read.folder,
+        "One folder that takes the place of the config, data and cache folders.",
     )
-    log_format: str = _setting("text", _choice("text", "json"), "Log lines as `text` or `json`.")
+    log_format: str = _setting(
+        "text", read.choice("text", "json"), "Log lines as `text` or `json`."
+    )
     keep_alive: float = _setting(
-        10.0, _seconds, "Seconds of silence after which a stream gets a comment line."
+        10.0, read.seconds, "Seconds of silence after which a stream gets a comment line."
     )
     header_grace: float = _setting(
         5.0,
-        _seconds,
+        read.seconds,
         "Seconds that a stream's status waits for upstream's; after that it is 200 and an error "
         "comes as an event.",
     )
     connect_timeout: float = _setting(
-        10.0, _seconds, "Seconds that connecting to GitHub and Copilot may take."
+        10.0, read.seconds, "Seconds that connecting to GitHub and Copilot may take."
     )
     read_timeout: float = _setting(
-        600.0, _seconds, "Seconds that upstream may be silent before it is given up."
+        600.0, read.seconds, "Seconds that upstream may be silent before it is given up."
     )
     max_body_bytes: int = _setting(
-        64 * 1024 * 1024, _positive, "Largest request body that is read, in bytes."
+        64 * 1024 * 1024, read.positive, "Largest request body that is read, in bytes."
     )
     fetch_images: bool = _setting(
-        False, _switch, "Fetch images that a request names by a public https address."
+        False, read.switch, "Fetch images that a request names by a public https address."
     )
     shutdown_timeout: float = _setting(
-        30.0, _seconds, "Seconds that open answers may take to end when the server stops."
+        30.0, read.seconds, "Seconds that open answers may take to end when the server stops."
     )
     editor_version: str = _setting(
-        Identity.editor_version, _header_value, "Editor-Version sent to Copilot."
+        Identity.editor_version, read.header_value, "Editor-Version sent to Copilot."
     )
     editor_plugin_version: str = _setting(
-        Identity.editor_plugin_version, _header_value, "Editor-Plugin-Version sent to Copilot."
+        Identity.editor_plugin_version,
+        read.header_value,
+        "Editor-Plugin-Version sent to Copilot.",
     )
     integration_id: str = _setting(
-        Identity.integration_id, _header_value, "Copilot-Integration-Id sent to Copilot."
+        Identity.integration_id, read.header_value, "Copilot-Integration-Id sent to Copilot."
     )
     api_version: str = _setting(
-        Identity.api_version, _header_value, "X-GitHub-Api-Version sent to the Copilot API."
+        Identity.api_version, read.header_value, "X-GitHub-Api-Version sent to the Copilot API."
     )
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
@@ -336,7 +174,7 @@ def load_settings(
         if flags and flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
-    home = _parsed("home_dir", *given["home_dir"], _path) if "home_dir" in given else None
+    home = _parsed("home_dir", *given["home_dir"], read.folder) if "home_dir" in given else None
     config_file = config_dir(home) / "config.toml"
     for name, value in _read_config(config_file).items():
         if name not in parsers:

@@ -274,3 +274,18 @@ def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
         assert all(type(x) is str for x in (model.name, model.vendor, model.type, model.family))
         assert all(type(x) is str for x in (*model.endpoints, *model.reasoning_efforts))
         assert model.needs_enabling in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("enabled", "claude-opus-9-1m"), ("disabled", "claude-opus-9")]
+)
+def test_longer(state: str, expected: str) -> None:
+    """A model has a long edition only where that may be used."""
+    catalogue = parse_models(
+        [{"id": "claude-opus-9"}, {"id": "claude-opus-9-1m", "policy": {"state": state}}]
+    )
+    model = catalogue.get("claude-opus-9")
+
+    assert model is not None
+    assert expected == catalogue.longer(model).id
+    assert expected == catalogue.longer(catalogue.longer(model)).id

@@ -1,6 +1,5 @@
 """LangChain's OpenAI package: a loop with two tools, streams, structured output, embeddings."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ def chat(proxy: Proxy, model: str, **options: Any) -> Any:
 
 
 @pytest.fixture
-def tools() -> Iterator[dict[str, Any]]:
+def tools() -> dict[str, Any]:
     """Two tools that an agent may run."""
     from langchain_core.tools import tool
 
@@ -47,7 +46,7 @@ def tools() -> Iterator[dict[str, Any]]:
         """The time of day in a city."""
         return f"noon in {city}"
 
-    yield {one.name: one for one in (get_weather, get_time)}
+    return {one.name: one for one in (get_weather, get_time)}
 
 
 @pytest.mark.parametrize("responses", [False, True])
@@ -79,7 +78,7 @@ def test_stream(proxy: Proxy, model: str) -> None:
         whole = piece if whole is None else whole + piece
 
     assert whole is not None
-    assert "You said: Count to five" in whole.text or "1 2 3 4 5" in whole.text
+    assert "You said: Count to five" in whole.text
     assert whole.usage_metadata is not None
     assert whole.usage_metadata["output_tokens"] > 0
 
@@ -119,4 +118,3 @@ def test_embeddings(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     by_texts = OpenAIEmbeddings(check_embedding_ctx_length=False, **options).embed_documents(texts)
 
     assert by_texts == by_tokens
-    assert 2 == proxy.wait_for_record(2).status // 100

@@ -9,10 +9,8 @@ from anthropic.types import MessageParam, ToolParam
 
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
+from tests.pictures import PNG
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 WEATHER: ToolParam = {
     "name": "get_weather",
     "description": "The weather of a city",

@@ -15,7 +15,8 @@ FOLDER = Path(__file__).parent / "node"
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
 @pytest.mark.skipif(
-    not (FOLDER / "node_modules" / "openai").exists(), reason="no openai in tests/node: make clients"
+    not (FOLDER / "node_modules" / "openai").exists(),
+    reason="no openai in tests/node: make clients",
 )
 def test_openai_for_node(proxy: Proxy) -> None:
     """Chat, responses and embeddings, streams and tools, for models of every kind."""

@@ -1,6 +1,5 @@
-"""OpenAI's own Python SDK on the Responses API: a model of its own, and others by way of the hub."""
+"""OpenAI's own Python SDK on the Responses API: models that have it, and models that have not."""
 
-import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +11,8 @@ from pydantic import BaseModel
 
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
+from tests.pictures import PNG
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 WEATHER: FunctionToolParam = {
     "type": "function",
     "name": "get_weather",
@@ -142,7 +139,9 @@ def test_reasoning_summary(client: openai.OpenAI, model: str) -> None:
         final = stream.get_final_response()
 
     shown = "".join(e.delta for e in events if e.type == "response.reasoning_summary_text.delta")
-    summaries = [part.text for one in final.output if one.type == "reasoning" for part in one.summary]
+    summaries = [
+        part.text for one in final.output if one.type == "reasoning" for part in one.summary
+    ]
     assert "Reading the request" in shown
     assert shown == "".join(summaries)
 

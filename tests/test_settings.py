@@ -10,11 +10,11 @@ import pytest
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.masking import Secret
+from copilot_proxy.setting_values import is_loopback
 from copilot_proxy.settings import (
     ENVIRONMENT_PREFIX,
     Settings,
     config_dir,
-    is_loopback,
     load_settings,
     setting_names,
 )

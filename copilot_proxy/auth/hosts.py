@@ -10,11 +10,11 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from copilot_proxy.errors import SignInError, UsageError
+from copilot_proxy.setting_values import is_loopback
 from copilot_proxy.settings import (
     DEFAULT_GITHUB_API_URL,
     DEFAULT_GITHUB_URL,
     Settings,
-    is_loopback,
 )
 
 GITHUB: Final = "github.com"

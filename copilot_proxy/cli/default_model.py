@@ -1,4 +1,4 @@
-"""What `default` means, by the one rule of the catalogue, and a word when it is not what was set."""
+"""What `default` means, by the catalogue's rule, and a word when it is not what was set."""
 
 from typing import TYPE_CHECKING
 

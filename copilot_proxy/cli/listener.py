@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, UsageError
-from copilot_proxy.settings import Settings, is_loopback
+from copilot_proxy.setting_values import is_loopback
+from copilot_proxy.settings import Settings
 
 _PATIENCE: Final = 0.3
 """Seconds that whoever holds the port has to say who it is."""

@@ -22,6 +22,8 @@ _SHARE: Final = 5
 """A redraw that took long is not repeated before so many times as long have passed."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_FENCES: Final = ("```", "~~~")
+
 Lines = list[list[Segment]]
 
 
@@ -58,7 +60,13 @@ class MarkdownScreen:
         finished, self._rest = split(self._rest)
         self._tail.text = self._rest
         for block in finished:
-            self._print(block)
+            self._finish(block)
+        if self._rest.count("\n") >= self._console.height:
+            # It would be taller than the screen, and its beginning out of sight until the end.
+            done, self._rest = split_long(self._rest)
+            if done:
+                self._finish(done, goes_on=True)
+                self._tail.text = self._rest
         if self._live is None:
             self._live = Live(
                 self._tail,
@@ -77,16 +85,27 @@ class MarkdownScreen:
             self._live.stop()
             self._live = None
         if self._rest.strip():
-            self._print(self._rest)
+            self._finish(self._rest)
         self._rest = ""
 
-    def _print(self, text: str) -> None:
+    def _finish(self, text: str, *, goes_on: bool = False) -> None:
+        """Prints a block for good, or the part of it that is finished."""
         lines = rendered(text, self._console, self._console.options)
-        if not lines:
-            return
-        if self._printed:
-            lines.insert(0, [])
-        self._printed = self._tail.below = True
+        if lines:
+            if self._tail.below:
+                lines.insert(0, [])
+            if goes_on and text.startswith(_FENCES):
+                code = text.rstrip("`~\n \t")
+                empty = text.count("\n") - code.count("\n") - 2
+                lines += [[] for _ in range(empty)]
+            self._print(lines)
+            self._tail.below = not goes_on
+        elif not goes_on:
+            # Of a block that was printed in parts, the end may be empty.
+            self._tail.below = self._printed
+
+    def _print(self, lines: Lines) -> None:
+        self._printed = True
         self._console.print(_Drawn(lines), end="")
 
 
@@ -138,6 +157,34 @@ def split(text: str) -> tuple[list[str], str]:
     lines = [line + "\n" for line in complete.split("\n")[:-1]]
     blocks = ["".join(lines[start:end]) for start, end in pairwise([0, *starts[1:]])]
     return blocks, text[sum(map(len, blocks)) :]
+
+
+def split_long(text: str) -> tuple[str, str]:
+    """The finished part of a list or of a block of code that is not finished itself, and the rest,
+    which is a block of the same kind; nothing and `text` where it has no such part."""
+    complete = text[: text.rfind("\n") + 1]
+    tokens = Markdown(complete).parsed
+    if not tokens:
+        return "", text
+    if tokens[0].type in ("bullet_list_open", "ordered_list_open"):
+        items = [
+            token.map[0]
+            for token in tokens
+            if token.type == "list_item_open" and token.level == 1 and token.map
+        ]
+        lines = complete.split("\n")
+        done = "".join(line + "\n" for line in lines[: items[-1]]) if len(items) > 1 else ""
+        return done, text[len(done) :]
+    if tokens[0].type == "fence" and tokens[0].map == [0, complete.count("\n")]:
+        opening, _, code = complete.partition("\n")
+        # The last line with something in it stays, so that no empty ones are lost at the seam.
+        *lines, last = code.rstrip("\n").split("\n")
+        closed = last.strip().startswith(tokens[0].markup)
+        if not closed and opening.startswith(tokens[0].markup) and "".join(lines).strip():
+            done = "".join(line + "\n" for line in lines)
+            rest = text[len(opening) + 1 + len(done) :]
+            return f"{opening}\n{done}{tokens[0].markup}\n", f"{opening}\n{rest}"
+    return "", text
 
 
 def rendered(text: str, console: Console, options: ConsoleOptions) -> Lines:

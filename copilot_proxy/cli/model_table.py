@@ -49,7 +49,8 @@ COLUMNS: Final = (
 
 
 def apis(model: Model) -> str:
-    """The APIs of Copilot's own that serve it (the server translates for all others), in the order of this package's own preference."""
+    """Copilot's own APIs that serve it, in the order of this package's preference; on all others
+    the server translates."""
     if not model.endpoints:
         return "chat" if model.is_chat else model.type
     return " ".join(name for endpoint, name in _APIS.items() if endpoint in model.endpoints)

@@ -14,7 +14,7 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.console import can_style, program
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
-from copilot_proxy.settings import is_loopback
+from copilot_proxy.setting_values import is_loopback
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model

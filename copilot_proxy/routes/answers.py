@@ -10,7 +10,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.plans import ChatApi, fail_early
 from copilot_proxy.records import Record
-from copilot_proxy.relay import Reply
+from copilot_proxy.replies import Reply
 from copilot_proxy.routes.services import AnyRequest, caller, request_id_of, services_of
 from copilot_proxy.routes.streaming import EventStream, Whole, WholeAnswer
 

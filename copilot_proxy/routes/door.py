@@ -17,7 +17,7 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.masking import Secret
 from copilot_proxy.records import new_request_id
 from copilot_proxy.routes.failures import send_error, speaks_anthropic
-from copilot_proxy.settings import is_loopback
+from copilot_proxy.setting_values import is_loopback
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
 _OPEN_PATHS: Final = ("/health",)

@@ -1,4 +1,4 @@
-"""The server as a process of its own, and clients in a home of their own with nobody else to ask."""
+"""The server as a process of its own, and clients in empty homes with nobody else to ask."""
 
 import json
 import os
@@ -42,6 +42,7 @@ class Server:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that wants a key, for all the tests of the session."""
     home = tmp_path_factory.mktemp("server")
+    log = (home / "log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "copilot_proxy", "serve", "--simulate", "--port", "0"],
         env={
@@ -51,13 +52,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "COPILOT_PROXY_API_KEY": KEY,
         },
         stdout=subprocess.DEVNULL,
-        stderr=(home / "log").open("w"),
+        stderr=log,
     )
     try:
         yield _told(home / "log", process)
     finally:
         process.terminate()
         process.wait(10)
+        log.close()
 
 
 def _told(log: Path, process: subprocess.Popen[bytes]) -> Server:
@@ -122,10 +124,10 @@ def home(tmp_path: Path) -> Iterator[Home]:
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node here")
-    for name in ("home", "work"):
+    for name in ("own", "work"):
         (tmp_path / name).mkdir()
     with socket.create_server(("127.0.0.1", 0)) as outside:
-        yield Home(tmp_path / "home", tmp_path / "work", node, outside.getsockname()[1])
+        yield Home(tmp_path / "own", tmp_path / "work", node, outside.getsockname()[1])
         if select.select([outside], [], [], 0)[0]:
             connection, _ = outside.accept()
             connection.settimeout(1)

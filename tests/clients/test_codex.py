@@ -1,10 +1,12 @@
 """The Codex CLI, set up as docs/clients.md says."""
 
+import base64
 from typing import Any
 
 import pytest
 
 from tests.clients.conftest import KEY, Home, Server, json_lines, needed, snippets
+from tests.pictures import PNG
 
 SCRIPT = "@openai/codex/bin/codex.js"
 PATHS = {
@@ -29,7 +31,12 @@ def codex(home: Home, server: Server, prompt: str, *options: str, more: str = ""
     config = f'{top}\n{provider}env_key = "COPILOT_PROXY_API_KEY"\n{more}\n{tables}'
     (folder / "config.toml").write_text(config)
     # Its sandbox needs rights that a container may not have; the commands are the simulator's.
-    fixed = ("exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+    fixed = (
+        "exec",
+        "--json",
+        "--skip-git-repo-check",
+        "--dangerously-bypass-approvals-and-sandbox",
+    )
     written = home.run(SCRIPT, *fixed, *options, prompt, COPILOT_PROXY_API_KEY=KEY)
     return [event["item"] for event in json_lines(written) if event["type"] == "item.completed"]
 
@@ -78,16 +85,9 @@ def test_web_socket(home: Home, server: Server) -> None:
 def test_image(home: Home, server: Server) -> None:
     """An image that is given to Codex reaches the model."""
     image = home.work / "dot.png"
-    image.write_bytes(bytes.fromhex(PNG))
+    image.write_bytes(base64.b64decode(PNG))
 
     items = codex(home, server, "What is this?", "--image", str(image), "--")
 
     assert "1 image" in items[-1]["text"]
     assert server.requests()[-1]["vision"]
-
-
-PNG = (
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cf"
-    "c0f01f0005000201a9e4c6b30000000049454e44ae426082"
-)
-"""One pixel."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.relay import Relay, Reply
+from copilot_proxy.relay import Relay
+from copilot_proxy.replies import Reply
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 

@@ -25,6 +25,7 @@ SYSTEM = "mid-conversation-system-2026-04-07"
             [INTERLEAVED],
             ["claude-code-20250219", "context-1m-2025-08-07"],
         ),
+        (["context-1m-2025-08-07"], {"model": "claude-opus-4.6-1m"}, [], []),
         ([], {"context_management": {"edits": []}}, [CONTEXT], []),
         ([], {"tools": [TOOL, {**TOOL, "defer_loading": True}]}, [TOOLS], []),
         ([], {"messages": [user("a"), {"role": "system", "content": "b"}]}, [SYSTEM], []),

@@ -1,0 +1,153 @@
+"""An accepted request on its way back: Copilot's answer as the client's events, or whole."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import Broken, CopilotProxyError, UpstreamError
+from copilot_proxy.formats.lenient import decode_leniently
+from copilot_proxy.formats.sse import DONE
+from copilot_proxy.headers import passed_on
+from copilot_proxy.plans import Plan
+from copilot_proxy.records import Record, code_of
+from copilot_proxy.upstreams.base import Answer
+
+Json = dict[str, Any]
+
+_NOTES_LIMIT: Final = 2000
+_PATIENCE: Final = 3.0
+"""Seconds that the counts and the end of an answer may take after its finish."""
+
+_LAST_EVENTS: Final = (
+    "message_stop",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+)
+"""Events after which nothing comes, so that nobody waits for the connection to close."""
+
+
+class Reply:
+    """An accepted request; either `whole` or `events` is to be used, once."""
+
+    def __init__(self, answer: Answer, plan: Plan, record: Record) -> None:
+        self._answer = answer
+        self._plan = plan
+        self._record = record
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For the client's answer: the route taken, what was changed, what is left of the quota."""
+        headers = {"x-copilot-proxy-route": self._plan.api, **passed_on(self._answer.headers)}
+        if self._plan.notes:
+            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._plan.notes))
+        return headers
+
+    def fail(self, error: CopilotProxyError) -> list[Json]:
+        """The events that tell a failure in the middle of the answer."""
+        return self._plan.fail(error, self._record.request_id)
+
+    async def whole(self) -> Json:
+        """The whole answer in the client's format; raises `UpstreamError`."""
+        if self._answer.is_stream:
+            events = [event async for batch in self.events() for event in batch]
+            return self._plan.whole(events, None)
+        translator = self._plan.translator
+        body = await self._answer.whole()
+        try:
+            events = [*translator.feed(body), *translator.close()]
+            self._record.answered()
+            return self._plan.whole(events, body)
+        finally:
+            self._count()
+
+    async def events(self) -> AsyncIterator[list[Json]]:
+        """The client's events as they come, what arrived together in one list; raises
+        `UpstreamError`."""
+        translator = self._plan.translator
+        try:
+            async for given in self._in_time(self._given()):
+                events, failure, done = self._fed(given)
+                if events:
+                    self._record.answered()
+                    self._record.complete = events[-1].get("type") in _LAST_EVENTS
+                    yield events
+                if failure is not None:
+                    raise failure
+                if done:
+                    self._answer.finish()
+                    break
+        except Broken:
+            # Nothing is lost when a connection is cut after the model has said that it is done.
+            if not translator.is_finished:
+                raise
+        finally:
+            self._count()
+        if events := translator.close():
+            self._record.complete = True
+            yield events
+
+    async def _in_time(self, batches: AsyncIterator[list[object]]) -> AsyncIterator[list[object]]:
+        """`batches`, not waited for any longer once the model has said that it is done."""
+        while True:
+            try:
+                if not self._plan.translator.is_finished:
+                    yield await anext(batches)
+                else:
+                    async with asyncio.timeout(_PATIENCE):
+                        batch = await anext(batches)
+                    yield batch
+            except (StopAsyncIteration, TimeoutError):
+                return
+
+    async def _given(self) -> AsyncIterator[list[object]]:
+        """Upstream's decoded events; a whole answer is a single one."""
+        if not self._answer.is_stream:
+            yield [await self._answer.whole()]
+            return
+        async for events in self._answer.events():
+            yield [_decoded(event.data) for event in events]
+
+    def _fed(self, given: list[object]) -> tuple[list[Json], UpstreamError | None, bool]:
+        """What the events make, the failure that stopped it, and whether it was the end."""
+        events: list[Json] = []
+        for one in given:
+            if one is DONE:
+                return events, None, True
+            try:
+                events += self._plan.translator.feed(one)
+            except UpstreamError as error:
+                return events, error, False
+            if isinstance(one, dict) and one.get("type") in _LAST_EVENTS:
+                return events, None, True
+        return events, None, False
+
+    def _count(self) -> None:
+        translator = self._plan.translator
+        self._record.usage = translator.usage
+        self._record.copilot_usage = translator.copilot_usage
+        failure = getattr(translator, "failure", None)
+        if isinstance(failure, CopilotProxyError):
+            # An error event that was passed on as it came.
+            self._record.failed(code_of(failure), failure.status)
+
+
+def _decoded(data: bytes) -> object:
+    """The JSON of an event, or the bytes themselves: the stream's end, and what is no JSON."""
+    if data == DONE:
+        return DONE
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return decode_leniently(data)
+        except ValueError:
+            return data
+
+
+def header_text(text: str) -> str:
+    """`text` as a header may carry it: one line of ASCII, cut to a sane length."""
+    line = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
+    return line if len(line) <= _NOTES_LIMIT else line[: _NOTES_LIMIT - 3] + "..."

@@ -1,0 +1,187 @@
+"""Reads the value of a setting from what a file, the environment or a flag gives.
+
+Each function takes what was given and returns the value, or raises `ValueError` with what is wrong
+with it, in words for a person.
+"""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
+from copilot_proxy.masking import Secret
+
+_SWITCH: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+
+def plain_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is expected")
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise ValueError("it holds a control character")
+    return value.strip()
+
+
+def header_value(value: object) -> str:
+    text = plain_text(value)
+    if not text or not text.isascii():
+        raise ValueError("plain ASCII text is expected")
+    return text
+
+
+def secret(value: object) -> Secret | None:
+    text = plain_text(value)
+    if not text.isascii():
+        raise ValueError("plain ASCII text is expected")
+    return Secret(text) if text else None
+
+
+def port(value: object) -> int:
+    port = whole(value)
+    if not 0 <= port <= 65535:
+        raise ValueError("a port is a number from 0 to 65535")
+    return port
+
+
+def whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("a whole number is expected")
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("a whole number is expected") from None
+
+
+def positive(value: object) -> int:
+    number = whole(value)
+    if number < 1:
+        raise ValueError("a whole number above 0 is expected")
+    return number
+
+
+def switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in _SWITCH:
+        raise ValueError("true or false is expected")
+    return _SWITCH[word]
+
+
+def seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a number of seconds is expected")
+    try:
+        seconds = float(value)
+    except ValueError:
+        raise ValueError("a number of seconds is expected") from None
+    if not 0 < seconds < 1e6:
+        raise ValueError("a number of seconds above 0 is expected")
+    return seconds
+
+
+def address(value: object) -> str | None:
+    text = plain_text(value).rstrip("/")
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("an address such as https://github.com is expected")
+    if any(char in text for char in "@?#"):
+        raise ValueError("an address without user, password, query or fragment is expected")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("https is needed for any other host than this machine")
+    return text
+
+
+def required_address(value: object) -> str:
+    url = address(value)
+    if url is None:
+        raise ValueError("it is empty")
+    return url
+
+
+def folder(value: object) -> Path | None:
+    if isinstance(value, Path):
+        return value
+    text = plain_text(value)
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError as error:
+        raise ValueError("it begins with the home folder of nobody here") from error
+
+
+def names(value: object) -> tuple[str, ...]:
+    """A list, or a text of names with commas between them."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple):
+        raise ValueError("a list is expected")
+    return tuple(text for text in map(plain_text, value) if text)
+
+
+def origins(value: object) -> tuple[str, ...]:
+    origins = tuple(origin.rstrip("/").lower() for origin in names(value))
+    for origin in origins:
+        if "*" in origin:
+            raise ValueError("`*` would let every web page spend your quota; name the origins")
+        if "://" not in origin:
+            raise ValueError(f"an origin such as http://localhost:3000 is expected, not {origin!r}")
+    return origins
+
+
+def aliases(value: object) -> Mapping[str, Alias]:
+    """A table of names to models, or in the environment a text such as ``fast=gpt-5-mini,x=y``."""
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        value = {name.strip(): model.strip() for name, _, model in pairs}
+    if not isinstance(value, Mapping):
+        raise ValueError("a table of names and models is expected")
+    return MappingProxyType({str(name): _alias(name, given) for name, given in value.items()})
+
+
+def _alias(name: str, given: object) -> Alias:
+    if isinstance(given, Alias):
+        return given
+    table = {"model": given} if isinstance(given, str) else given
+    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
+        raise ValueError(f"{name!r} needs a model")
+    if not name or not table["model"]:
+        raise ValueError("a name or a model is empty")
+    parameters = {key: one for key, one in table.items() if key != "model"}
+    for key in parameters:
+        if key not in ALIAS_PARAMETERS:
+            raise ValueError(f"{name!r} has {key!r}; there are {', '.join(ALIAS_PARAMETERS)}")
+    return Alias(table["model"], MappingProxyType(parameters))
+
+
+def choice(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        text = plain_text(value)
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is expected")
+        return text
+
+    return parse
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can reach `host` (a name or an address)."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
