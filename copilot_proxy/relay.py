@@ -22,7 +22,6 @@ from copilot_proxy.upstreams.base import Call, Upstream
 
 Json = dict[str, Any]
 
-"""Seconds that the counts and the end of an answer may take after its finish."""
 _MODELS_PATIENCE: Final = 10.0
 """Seconds that a request waits for the list of models; after that upstream decides."""
 

@@ -1,5 +1,6 @@
 """The one place that turns failures into a sentence and an exit code."""
 
+import errno
 import logging
 import os
 import re
@@ -17,6 +18,8 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
 
 INTERRUPTED: Final = 130
+_UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
+"""What can be wrong with stdout; every other file has a name."""
 _OWN: Final = str(Path(__file__).parents[1])
 _WORDS: Final = (
     # Typer passes on what the library that checks values says to programmers.
@@ -37,6 +40,12 @@ def guard(command: Callable[[], object], *, debug: bool) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader, such as `head`, has all it wants.
+        _give_up_stdout()
+        return 0
+    except SystemExit as left:
+        # Typer's own way out when the reader has gone.
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
         _give_up_stdout()
         return 0
     except (KeyboardInterrupt, typer.Abort):
@@ -68,14 +77,10 @@ def open_streams() -> None:
 
 def _system(error: OSError, debug: bool) -> int:
     """The system refused something: a full disk, a closed stdout, a file that is gone."""
-    try:
-        sys.stdout.flush()
-    except OSError as failure:
-        _give_up_stdout()
+    what = str(error.filename) if error.filename else "The system says"
+    if error.errno in _UNWRITABLE and not error.filename:
         what = "The output cannot be written"
-        error = failure
-    else:
-        what = str(error.filename) if error.filename else "The system says"
+        _give_up_stdout()
     if not error.strerror:
         return _other(error, debug)
     _show_traceback(error, debug)

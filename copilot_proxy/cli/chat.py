@@ -126,7 +126,8 @@ async def _answer(connection: "Connection", question: str, options: Options) -> 
     if options.system:
         messages.append({"role": "system", "content": options.system})
     messages.append({"role": "user", "content": content(question, options.images)})
-    request = {"model": options.model, "messages": messages, "stream": options.stream}
+    streams = options.stream and not options.as_json
+    request = {"model": options.model, "messages": messages, "stream": streams}
     check_request(request)
     if options.images:
         check_images(options.images, await relay.model(options.model))

@@ -19,9 +19,11 @@ _NAMES: Final = (NAME, f"g-{NAME}")
 _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
-    r"\bcopilot-proxy (?=(?:login|logout|status|serve|chat|models|simulate)\b)"
+    r"(?<![\w/.-])copilot-proxy (?=(?:login|logout|status|serve|chat|models|simulate)\b)"
     r"(?P<rest>\w+(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
+_NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
+"""A name and a value in two columns."""
 _GLUE: Final = "\xa0"
 """A blank at which no line is broken; it is written as a plain one."""
 
@@ -103,9 +105,11 @@ def _width() -> int | None:
 
 
 def _wrapped(line: str, width: int) -> str:
-    # What is indented is meant to be copied.
-    if len(line) <= width or line.startswith("  "):
+    name = _NAMED.match(line)
+    # What is indented without a name before it is meant to be copied.
+    if len(line) <= width or (line.startswith("  ") and not name):
         return line
+    indent = " " * len(name[0]) if name else ""
     return textwrap.fill(
-        line, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -142,7 +142,7 @@ def _columns(record: "Record") -> str:
 
 
 def _failure(record: "Record") -> str | None:
-    return "cut: the server stopped" if record.error == STOPPED else record.error
+    return f"cut: {STOPPED}" if record.error == STOPPED else record.error
 
 
 def _tokens(record: "Record") -> str:

@@ -107,4 +107,4 @@ def _explain(
         talk(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     usable = sum(model.is_chat and not model.needs_enabling for model in shown)
     more = f"; {hidden} more models with --all" if hidden else ""
-    talk(f"{usable} of these {len(shown)} can be used for chat right away{more}.")
+    talk(f"Ready for chat: {usable} of {len(shown)}{more}.")

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.account import Account, Quota
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import Exchange, GitHub
+
+
+_SIMULATOR: Final = "the simulator"
 
 
 @dataclass
@@ -51,7 +54,7 @@ def status(
         except CopilotProxyError as failure:
             known.error = failure
         found = known.credential
-        store = credentials.store(found.source).describe() if found else ""
+        store = credentials.store(found.source).describe() if found and not simulate else _SIMULATOR
     if as_json:
         result(json.dumps(_json(known), indent=2))
     elif found is not None:
@@ -111,7 +114,7 @@ def _trouble(
 ) -> CopilotProxyError | None:
     """Why Copilot cannot be used, or what is not known of the account."""
     if isinstance(exchange, CopilotProxyError):
-        if not isinstance(account, BaseException):
+        if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub gives no Copilot token: {exchange.message}"
         return exchange
     if isinstance(account, NoCopilotAccess):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from copilot_proxy import __version__
-from copilot_proxy.cli.console import can_style, program
+from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
 from copilot_proxy.setting_values import is_loopback
@@ -106,7 +106,7 @@ class Welcome:
         )
 
     def _list(self) -> str:
-        return f"{program()} models{' --simulate' if self.simulator else ''}"
+        return f"copilot-proxy models{' --simulate' if self.simulator else ''}"
 
     def _placeholder(self) -> str:
         is_set = self.settings.sources.get("api_key") == _KEY_VARIABLE and sys.platform != "win32"
@@ -119,7 +119,7 @@ class Welcome:
         yield "Simulated: no account is used, and no model reads what you send."
         yield f"The simulator is at {simulator}. Make its next answer fail with:"
         yield f"curl -X PUT {simulator}/_simulator/faults/{_FAULT} -d {_quoted(_ONCE)}"
-        yield f"More such faults: {program()} simulate --list-faults"
+        yield "More such faults: copilot-proxy simulate --list-faults"
 
 
 _ONCE: Final = '{"times":1}'
@@ -133,10 +133,15 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     chosen = [default] if default in usable else []
     chosen += [model for model in usable if is_included(model) and model not in chosen][:1]
     for model in usable:
-        if model.vendor not in {one.vendor for one in chosen}:
+        if _maker(model) not in map(_maker, chosen):
             chosen.append(model)
     chosen += [model for model in usable if model not in chosen]
     return [model for model in chosen if model is not None][:_SHOWN]
+
+
+def _maker(model: "Model") -> str:
+    """``OpenAI`` for ``Azure OpenAI``, too."""
+    return model.vendor.rpartition(" ")[2]
 
 
 def first_time_notice(data_dir: Path) -> str | None:

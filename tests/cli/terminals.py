@@ -24,9 +24,12 @@ PATIENCE = 20.0
 class Terminal:
     """``copilot-proxy`` in a pseudo-terminal; what scrolls away is kept."""
 
-    def __init__(self, *arguments: str, columns: int = 140, lines: int = 30) -> None:
+    def __init__(
+        self, *arguments: str, columns: int = 140, lines: int = 30, **environ: str
+    ) -> None:
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
+        self.written = b""
         with warnings.catch_warnings():
             # The child begins with exec, so the threads of this process do not matter to it.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -34,7 +37,7 @@ class Terminal:
                 sys.executable,
                 ["-m", "copilot_proxy", *arguments],
                 dimensions=(lines, columns),
-                env={**os.environ, "TERM": "xterm-256color"},
+                env={**os.environ, "TERM": "xterm-256color", **environ},
                 timeout=PATIENCE,
             )
 
@@ -74,7 +77,10 @@ class Terminal:
             assert self._read(), f"no prompt at the end of:\n{self.text}"
 
     def type(self, line: str) -> None:
-        self._child.send(line + "\r")
+        self.send(line + "\r")
+
+    def send(self, keys: str) -> None:
+        self._child.send(keys)
 
     def press(self, key: str) -> None:
         """With the control key held down."""
@@ -94,7 +100,9 @@ class Terminal:
 
     def _read(self) -> bool:
         try:
-            self._stream.feed(self._child.read_nonblocking(65536, timeout=PATIENCE))
+            data = self._child.read_nonblocking(65536, timeout=PATIENCE)
+            self.written += data
+            self._stream.feed(data)
         except pexpect.EOF:
             return False
         except pexpect.TIMEOUT:

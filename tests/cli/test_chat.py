@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.cli import answer, attachments, conversation, spinner
+from copilot_proxy.cli import answer, attachments, conversation, keyboard, spinner
 from copilot_proxy.cli.main import run
 from copilot_proxy.cli.markdown import MarkdownScreen, split
 from copilot_proxy.simulator import Simulator
@@ -50,9 +50,11 @@ def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 def asked(simulator: Simulator, number: int = -1) -> dict[str, Any]:
-    """What the simulator was sent."""
+    """What the simulator was sent, without the marks of Claude's cache."""
     body = [one.body for one in simulator.state.requests if one.path == "/chat/completions"][number]
     assert isinstance(body, dict)
+    for message in body["messages"]:
+        message.pop("copilot_cache_control", None)
     return body
 
 
@@ -119,12 +121,36 @@ def test_the_default_model_is_a_setting(
     assert asked(account)["model"] == "gpt-4.1"
 
 
-@pytest.mark.parametrize("name", ["nope", ""])
-def test_an_unknown_model(chat: Chat, name: str) -> None:
-    """It is said, with where to look."""
+@pytest.mark.parametrize(("name", "code"), [("nope", 1), ("", 2), (" ", 2)])
+def test_an_unknown_model(chat: Chat, name: str, code: int) -> None:
+    """It is said, with where to look; a name that is none is wrong usage."""
     ran = chat("Hi", "-m", name)
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (code, "")
     assert ran.err.startswith("Error: ")
+    assert "copilot-proxy models" in ran.err
+
+
+def test_a_model_that_needs_enabling(chat: Chat, account: Simulator) -> None:
+    """What the list of models knows is said plainly."""
+    ran = chat("Hi", "-m", "raptor-mini")
+    assert ran.code == 1
+    assert "raptor-mini needs enabling: accept its terms at https://github.com/settings" in ran.err
+
+
+def test_a_sign_in_that_copilot_refuses(chat: Chat, account: Simulator) -> None:
+    """Exit code 3, as for everything that a sign-in mends."""
+    account.state.faults.on("authentication_failed")
+    ran = chat("Hi")
+    assert ran.code == 3
+    assert "copilot-proxy login" in ran.err
+
+
+def test_a_rate_limit_says_how_long(chat: Chat, account: Simulator) -> None:
+    """The header that a program would read is told to the person."""
+    account.state.faults.on("rate_limited")
+    ran = chat("Hi")
+    assert ran.code == 1
+    assert "Retry-After: " in ran.err
 
 
 def test_json(chat: Chat, account: Simulator) -> None:
@@ -132,6 +158,7 @@ def test_json(chat: Chat, account: Simulator) -> None:
     ran = chat("Hi", "--json", "-v")
     completion = json.loads(ran.out)
     assert completion["object"] == "chat.completion"
+    assert completion["model"] == "claude-sonnet-4.5"
     assert completion["choices"][0]["finish_reason"] == "stop"
     assert completion["usage"]["completion_tokens"] > 0
     assert "tokens in" in ran.err
@@ -144,7 +171,7 @@ def test_json_needs_a_question(chat: Chat) -> None:
 
 def test_no_stream(chat: Chat, account: Simulator) -> None:
     """The answer is asked for in one piece and looks the same."""
-    ran = chat("Hi", "--no-stream")
+    ran = chat("Hi", "--no-stream", "-m", "gpt-5-mini")
     assert ran.out.endswith("You said: Hi\n")
     assert asked(account)["stream"] is False
 
@@ -352,7 +379,7 @@ def test_the_sign_of_life(monkeypatch: pytest.MonkeyPatch, account: Simulator, c
         shown.append(str(self._status.status))
 
     monkeypatch.setattr(spinner.Spinner, "think", think)
-    monkeypatch.setattr(answer, "someone_watches", lambda: True)
+    monkeypatch.setattr(answer, "can_draw", lambda: True)
     assert chat("Hi", "-m", "gemini-3.1-pro-preview").code == 0
     assert shown[-1].endswith("I can answer this at once.")
     assert "*" not in shown[-1]
@@ -423,6 +450,35 @@ def test_markdown_without_words() -> None:
     assert drawn(["[x]: http://y\n"], terminal=False) == ""
 
 
+LONG = {
+    "code": "```python\n" + "".join(f"x{i} = {i}\n\n\n" for i in range(9)) + "```\n",
+    "items": "".join(f"{i}. one\n\n   more\n" for i in range(10, 30)),
+    "bullets": "".join(f"- item {i}\n  - sub {i}\n" for i in range(20)),
+    "text": "".join(f"line {i}\n" for i in range(20)),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
+    """It is printed in parts, which together look like the whole."""
+    text = f"Before\n\n{LONG[kind]}\nThe end.\n"
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    assert drawn(pieces, terminal=False) == drawn([text], height=200, terminal=False)
+
+
+@pytest.mark.parametrize("kind", ["code", "items", "bullets"])
+def test_what_is_finished_scrolls_away(kind: str) -> None:
+    """The beginning of a long block is there before its end has come."""
+    file = io.StringIO()
+    screen = MarkdownScreen(Console(file=file, width=40, height=8, color_system=None))
+    screen.write(LONG[kind].removesuffix("```\n"))
+    before = file.getvalue()
+    screen.close()
+    assert len(before.split()) > 20
+    assert len(file.getvalue().split()) < len(before.split()) + 20
+
+
 @pytest.mark.parametrize(
     ("text", "finished"),
     [
@@ -482,6 +538,7 @@ def test_a_conversation(talking: Terminal, account: Simulator) -> None:
 def test_several_lines(talking: Terminal, account: Simulator) -> None:
     """A backslash goes on in the next line; three quotes hold as many as one likes."""
     talking.type("one\\")
+    talking.wait_for("\n.")
     talking.type("two")
     talking.wait_for("You said: one two")
     talking.wait_for_prompt()
@@ -690,6 +747,6 @@ def test_a_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     lines = iter(["a\\", "b", '"""c', 'd"""', '"""e"""'])
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
-    assert conversation.read_input() == "a\nb"
-    assert conversation.read_input() == "c\nd"
-    assert conversation.read_input() == "e"
+    assert keyboard.read_input() == "a\nb"
+    assert keyboard.read_input() == "c\nd"
+    assert keyboard.read_input() == "e"

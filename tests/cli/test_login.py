@@ -13,6 +13,7 @@ import keyring
 import pytest
 
 from copilot_proxy.auth.stores import Credentials
+from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import login as login_module
 from copilot_proxy.cli import login_screen
 from copilot_proxy.settings import load_settings
@@ -30,15 +31,8 @@ def stored(home: Path) -> dict[str, Any] | None:
 
 
 def models(simulator: Simulator) -> int:
-    """Chat models of the simulator's account that can be used right away, each id once."""
-    return len(
-        {
-            model["id"]
-            for model in simulator.state.catalogue
-            if model.get("capabilities", {}).get("type") == "chat"
-            and model.get("policy", {}).get("state", "enabled") == "enabled"
-        }
-    )
+    """How many there are in Copilot's own menu that can be used right away."""
+    return len(parse_models(simulator.state.catalogue).offered)
 
 
 # Without a terminal
@@ -90,6 +84,9 @@ def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Si
     assert "This machine has no keyring that can be used." in ran.err
     assert "copilot-proxy login --store file" in ran.err
     assert [] == simulator.state.requests
+
+    with_token = cli("login", "--with-token", stdin="ghu_x\n")
+    assert "copilot-proxy login --with-token --store file" in with_token.err
 
 
 def test_a_locked_keyring_is_like_none(cli: Cli, simulator: Simulator) -> None:
@@ -347,8 +344,8 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if somebody sat at a terminal of 100 columns, whose browser is not to be opened."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("BROWSER", "true")
-    for module in (login_module, login_screen):
-        monkeypatch.setattr(module, "someone_watches", lambda: True)
+    monkeypatch.setattr(login_module, "someone_watches", lambda: True)
+    monkeypatch.setattr(login_screen, "can_draw", lambda: True)
     monkeypatch.setattr(login_module, "someone_answers", lambda: True)
 
 

@@ -56,10 +56,18 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     full, failed = capsys.readouterr().err.splitlines()
     assert full[8:] == (
         " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
-        " chat_completions, 2 notes, 0.113 credits"
+        " 2 notes, 0.113 credits"
     )
-    assert failed.endswith("chat_completions, upstream_broken, client left, 1 note, an-id")
+    assert failed.endswith("  upstream_broken, client left, 1 note, an-id")
     assert failed[8:].startswith(" 502 gpt-5-mini ")
+
+
+def test_the_route_is_told_where_it_is_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes without saying when it is the API that the client asked on."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        report(reporter, record(route="messages"))
+    assert capsys.readouterr().err.endswith(" messages\n")
 
 
 def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +139,17 @@ def test_other_lines_say_how_bad_it_is(capsys: pytest.CaptureFixture[str]) -> No
     assert [line[9:] for line in capsys.readouterr().err.splitlines()] == ["warning no new token"]
 
 
+def test_no_advice_on_web_sockets(capsys: pytest.CaptureFixture[str]) -> None:
+    """uvicorn's advice to install something for WebSockets is not for whoever reads this log."""
+    with logging_to_stderr("text", Reporter()):
+        logging.getLogger("uvicorn.error").warning("Unsupported upgrade request.")
+        logging.getLogger("uvicorn.error").warning("No supported WebSocket library detected.")
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert ["Invalid HTTP request received."] == [line.split("warning ")[1] for line in lines]
+
+
 def test_nothing_is_left_behind() -> None:
     """After the block, logging is as it was."""
     root = logging.getLogger()
@@ -152,7 +171,7 @@ def test_a_cut_answer_is_not_the_clients_doing(capsys: pytest.CaptureFixture[str
         except TimeoutError:
             logging.getLogger("uvicorn.error").exception("real trouble")
     err = capsys.readouterr().err
-    assert "server_stopped" in err
+    assert "cut: server_stopped" in err
     assert "client left" not in err
     assert "asyncio" not in err
     assert "destroyed" not in err

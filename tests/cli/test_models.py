@@ -45,7 +45,7 @@ def test_the_table(cli: Cli) -> None:
     assert "text-embedding" not in ran.out
     assert "Used unless you name another one: claude-sonnet-4.5" in ran.err
     assert "To enable raptor-mini: https://github.com/settings/copilot/features" in ran.err
-    assert "more with --all." in ran.err
+    assert "Ready for chat: 32 of 33; 17 more models with --all." in ran.err
 
 
 def test_columns_are_aligned(cli: Cli) -> None:
@@ -71,7 +71,7 @@ def test_a_filter_finds_what_the_menu_leaves_out(cli: Cli) -> None:
 def test_nothing_matches(cli: Cli) -> None:
     """The way to the others is told."""
     ran = cli("models", "nonsense")
-    assert (ran.code, ran.out) == (0, "")
+    assert (ran.code, ran.out) == (1, "")
     assert "No model matches 'nonsense'." in ran.err
 
 

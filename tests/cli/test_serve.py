@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.cli import listener, welcome
+from copilot_proxy.cli import console, listener, welcome
 from copilot_proxy.cli.main import run
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
@@ -232,7 +232,7 @@ def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server starts all the same, says so, and answers when GitHub is back."""
-    monkeypatch.setattr("copilot_proxy.auth.copilot_auth._BACK_OFF_NEEDED", 0.01)
+    monkeypatch.setattr("copilot_proxy.auth.holding._BACK_OFF_NEEDED", 0.01)
     account.state.github_down = True
     codes: list[int] = []
 
@@ -243,8 +243,59 @@ def test_github_is_down_at_the_start(
     assert serve_while(use) == 0
     assert codes == [200]
     err = capsys.readouterr().err
-    assert "The server answers as soon as GitHub does." in err
+    assert "The list of models cannot be had now: " in err
+    assert ". The server answers as soon as GitHub does.\n" in err
     assert '"model":"default"' in err
+
+
+def test_a_sentence_of_somebody_elses_is_ended(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two sentences do not run into each other."""
+    account.state.faults.on("models_500")
+    assert serve_while(ask_health) == 0
+    err = capsys.readouterr().err
+    told = next(line for line in err.splitlines() if "cannot be had now: " in line)
+    before, after = told.split(" The server answers")
+    assert before.endswith(".")
+    assert after == " as soon as GitHub does."
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("0.0.0.0", "others use http://<this machine>:8100/v1, and need the key"),
+        ("::", "others use http://<this machine>:8100/v1, and need the key"),
+        ("192.0.2.1", "others reach it at the same address, and need the key"),
+        ("127.0.0.1", None),
+    ],
+)
+def test_a_server_for_the_network(host: str, told: str | None) -> None:
+    """The block says that others can reach it, and where."""
+    text = welcome.Welcome(
+        settings=load_settings({"host": host, "api_key": "k" * 20}),
+        address=listener.base_url(host, 8100),
+        catalogue=None,
+    ).text()
+    assert ("Network " in text) is (told is not None)
+    assert told is None or told in text
+
+
+def test_commands_of_the_block_work_where_it_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program is named as it was called, and a simulated one asks no account."""
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "copilot-proxy"), "serve"])
+    text = welcome.Welcome(
+        settings=load_settings(),
+        address="http://127.0.0.1:8000",
+        catalogue=parse_models([{"id": "a"}]),
+        simulator="http://127.0.0.1:9",
+    ).text()
+    console.talk(text)
+    shown = capsys.readouterr().err
+    assert f"all of them: {tmp_path}/copilot-proxy models --simulate\n" in shown
+    assert f"{tmp_path}/copilot-proxy simulate --list-faults" in shown
 
 
 @pytest.mark.parametrize("then", ["models_500", "comments"])
@@ -524,7 +575,7 @@ def test_stopping_here(
     assert told[0].json()["error"]["code"] == "server_stopped"
     err = capsys.readouterr().err
     assert "Finishing 1 open answer" in err
-    assert "server_stopped" in err
+    assert "cut: server_stopped" in err
 
 
 def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
@@ -538,17 +589,17 @@ def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
 
 
 def test_three_models_to_begin_with() -> None:
-    """What needs enabling or speaks another API is not suggested; the default comes first."""
+    """What needs enabling is not suggested, whatever the API; the default comes first."""
     entries = [
         {"id": "off", "policy": {"state": "disabled"}},
-        {"id": "other-api", "supported_endpoints": ["/responses"]},
         {"id": "a", "vendor": "A"},
         {"id": "b", "vendor": "A"},
-        {"id": "free", "vendor": "A", "billing": {"multiplier": 0}},
+        {"id": "free", "vendor": "Big A", "billing": {"multiplier": 0}},
+        {"id": "other-api", "vendor": "B", "supported_endpoints": ["/responses"]},
     ]
     catalogue = parse_models({"data": entries})
     chosen = welcome.suggest(catalogue, load_settings({"default_model": "b"}))
-    assert [model.id for model in chosen] == ["b", "free", "a"]
+    assert [model.id for model in chosen] == ["b", "free", "other-api"]
     none = parse_models({"data": entries[:1]})
     assert welcome.suggest(none, load_settings()) == []
 

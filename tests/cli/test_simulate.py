@@ -35,6 +35,7 @@ def test_what_it_says_is_enough(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> No
         assert cli("models").code == 0
         terminal.press("c")
         assert terminal.end() == 0
+        assert "Stopped." in terminal.text
         assert "Traceback" not in terminal.text
 
 
@@ -44,6 +45,7 @@ def test_signing_in_to_it() -> None:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         assert "export COPILOT_PROXY_HOME_DIR=$(mktemp -d)" in shown
         assert "copilot-proxy login --store file" in shown
+        assert "it forgets who signed in" in shown
         terminal.kill(signal.SIGTERM)
         assert terminal.end() == 0
 
@@ -75,6 +77,7 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         ran = cli("simulate", "--port", str(other.getsockname()[1]))
     assert ran.code == 1
+    assert "cannot be used: another program listens there." in ran.err
     assert "--port 0 takes any that is free" in ran.err
     assert cli("simulate", "--port", "99999").code == 2
 

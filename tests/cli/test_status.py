@@ -88,7 +88,7 @@ def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, pl
 
     assert 4 == ran.code
     assert "Signed in as" in ran.out
-    assert "https://github.com/settings/copilot" in ran.err
+    assert "https://github.com/github-copilot/signup" in ran.err
 
 
 def test_nobody_signed_in_is_exit_3(cli: Cli) -> None:
@@ -256,3 +256,80 @@ def test_status_without_quota_and_reset_day(
     monkeypatch.setattr(GitHub, "copilot_user", bare)
 
     assert ["Signed in as", "Token", "Plan", "API"] == list(rows(cli("status").out))
+
+
+# The token exchange, which every request needs.
+
+
+def test_a_token_that_brings_no_copilot_token(cli: Cli, signed_in: Simulator) -> None:
+    """The account's page says that all is well, and yet nothing would work: both are told."""
+    signed_in.state.notification = "feature_flag_blocked"
+    ran = cli("status")
+
+    assert 4 == ran.code
+    assert "Pro" == rows(ran.out)["Plan"]
+    assert "Error: " in ran.err
+
+
+def test_an_exchange_that_is_down(cli: Cli, signed_in: Simulator) -> None:
+    """It is said that it is the token that cannot be had."""
+    signed_in.state.faults.on("exchange_500")
+    ran = cli("status")
+
+    assert 1 == ran.code
+    assert "Pro" == rows(ran.out)["Plan"]
+    assert "GitHub gives no Copilot token: " in ran.err
+
+
+def test_an_account_whose_page_is_missing(cli: Cli, signed_in: Simulator) -> None:
+    """The exchange works, so everything does: what it tells is shown, and that is success."""
+    signed_in.state.faults.on("user_404")
+    ran = cli("status")
+    shown = rows(ran.out)
+
+    assert (0, "") == (ran.code, ran.err)
+    assert ["Signed in as", "Token", "Plan", "API"] == list(shown)
+    assert ("mona (github.com)", "Pro") == (shown["Signed in as"], shown["Plan"])
+
+
+def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
+    """What the exchange tells is shown, and that the rest is missing."""
+    signed_in.state.faults.on("user_500")
+    ran = cli("status")
+
+    assert 1 == ran.code
+    assert "Pro" == rows(ran.out)["Plan"]
+    assert "GitHub has trouble" in ran.err
+
+
+def test_a_refused_token_of_the_environment(
+    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is called signed in, and the variable is named."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_unknown")
+    ran = cli("status")
+
+    assert (3, ["Token"]) == (ran.code, list(rows(ran.out)))
+    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in ran.err
+
+
+def test_the_simulators_account(cli: Cli) -> None:
+    """No account is needed to see what it looks like."""
+    ran = cli("status", "--simulate")
+
+    assert (0, "") == (ran.code, ran.err)
+    assert "mona (github.com)" == rows(ran.out)["Signed in as"]
+    assert "in the simulator" == rows(ran.out)["Token"]
+
+
+def test_a_defect_is_not_taken_for_a_refusal(
+    cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes where every defect goes."""
+
+    async def broken(self: GitHub, token: Secret) -> Account:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(GitHub, "copilot_user", broken)
+
+    assert "something unexpected" in cli("status").err

@@ -1,6 +1,9 @@
 """The Codex CLI, set up as docs/clients.md says."""
 
 import base64
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +23,8 @@ COMMAND = 'Call exec_command with "echo tool-$((40+2))"'
 pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
 
 
-def codex(home: Home, server: Server, prompt: str, *options: str, more: str = "") -> list[Any]:
-    """The items of Codex's answer to a prompt."""
+def set_up(home: Home, server: Server, more: str = "") -> None:
+    """Writes the settings; `more` belongs to the provider."""
     setup, quiet = snippets("Codex CLI", "toml")
     provider = setup.replace("http://127.0.0.1:8000", server.url)
     folder = home.path / ".codex"
@@ -30,6 +33,10 @@ def codex(home: Home, server: Server, prompt: str, *options: str, more: str = ""
     top, tables = quiet.split("\n\n", 1)
     config = f'{top}\n{provider}env_key = "COPILOT_PROXY_API_KEY"\n{more}\n{tables}'
     (folder / "config.toml").write_text(config)
+
+
+def ask(home: Home, *words: str) -> list[Any]:
+    """The items of Codex's answer."""
     # Its sandbox needs rights that a container may not have; the commands are the simulator's.
     fixed = (
         "exec",
@@ -37,8 +44,14 @@ def codex(home: Home, server: Server, prompt: str, *options: str, more: str = ""
         "--skip-git-repo-check",
         "--dangerously-bypass-approvals-and-sandbox",
     )
-    written = home.run(SCRIPT, *fixed, *options, prompt, COPILOT_PROXY_API_KEY=KEY)
+    written = home.run(SCRIPT, *fixed, *words, COPILOT_PROXY_API_KEY=KEY)
     return [event["item"] for event in json_lines(written) if event["type"] == "item.completed"]
+
+
+def codex(home: Home, server: Server, prompt: str, *options: str, more: str = "") -> list[Any]:
+    """The items of Codex's answer to a prompt, in a new home."""
+    set_up(home, server, more)
+    return ask(home, *options, prompt)
 
 
 @pytest.mark.parametrize("model", PATHS)
@@ -91,3 +104,23 @@ def test_image(home: Home, server: Server) -> None:
 
     assert "1 image" in items[-1]["text"]
     assert server.requests()[-1]["vision"]
+
+
+def test_tools_of_an_mcp_server(home: Home, server: Server) -> None:
+    """The model finds a tool that Codex keeps back until it is searched for, and calls it."""
+    set_up(home, server)
+    with (home.path / ".codex" / "config.toml").open("a") as config:
+        config.write(f"\n[mcp_servers.moon]\ncommand = {json.dumps(sys.executable)}\n")
+        config.write(f"args = {json.dumps([str(Path(__file__).parent / 'mcp_server.py')])}\n")
+
+    found = ask(home, 'Call the tool_search tool with "moon phase"')
+    called = ask(home, "resume", "--last", "Call mcp__moon__get_moon_phase for Paris")
+
+    assert "mcp__moon__get_moon_phase" in found[-1]["text"]
+    (call,) = [item for item in called if item["type"] == "mcp_tool_call"]
+    assert ("moon", "get_moon_phase", {"city": "Paris"}) == (
+        call["server"],
+        call["tool"],
+        call["arguments"],
+    )
+    assert "full moon in Paris" in called[-1]["text"]

@@ -163,9 +163,9 @@ def test_what_is_a_request_can_be_adapted(
 
     try:
         body, notes = adapt_request(request, model)
-    except RequestError as error:
-        assert "messages" == error.param
-        assert all(m["role"] == "assistant" for m in conversation)
+    except RequestError:
+        # Nothing but answers without a word: there is nothing to answer.
+        assert {"assistant"} == {message["role"] for message in conversation}
         return
     assert body["stream"] in (True, False)
     assert {"system", "user", "assistant", "tool"} >= {m["role"] for m in body["messages"]}

@@ -147,6 +147,20 @@ def test_unknown_paths_and_methods(
     assert (status, code) == (answer.status_code, answer.json()["error"]["code"])
 
 
+def test_web_socket(proxy: Proxy) -> None:
+    """Who asks for a WebSocket is sent back to HTTP by the one status that Codex obeys at once."""
+    wish = {"connection": "upgrade", "upgrade": "websocket"}
+    with proxy.client() as client:
+        refused = client.get("/v1/responses", headers=wish)
+        plain = client.get("/v1/responses")
+
+    assert (426, "websocket_not_supported") == (
+        refused.status_code,
+        refused.json()["error"]["code"],
+    )
+    assert (405, "POST") == (plain.status_code, plain.headers["allow"])
+
+
 def test_endless_headers(proxy: Proxy) -> None:
     """Headers have an end, long before the memory has; the next request is none the worse."""
     address = urlsplit(proxy.url)

@@ -8,7 +8,7 @@ import pytest
 from copilot_proxy.simulator.prompt_words import Words
 from copilot_proxy.simulator.schema_rules import is_schema
 from copilot_proxy.simulator.schema_values import fill
-from copilot_proxy.simulator.script import Conversation, Tool, pieces, reply
+from copilot_proxy.simulator.script import Conversation, Tool, last_words, pieces, reply
 
 TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
 
@@ -40,6 +40,12 @@ def test_it_says_how_many_images_it_saw(copilot, picture):
 def test_the_same_question_gets_the_same_answer(copilot):
     """Two equal requests differ in nothing but ids and times."""
     assert copilot.said("Tell me") == copilot.said("Tell me")
+
+
+def test_the_last_text_is_the_persons():
+    """Clients such as coding agents put words of their own before what the person said."""
+    parts = [{"text": "Use all tools."}, {"image": 1}, {"text": "Hi"}, {"text": None}]
+    assert ["Hi", "Hi", "", ""] == [last_words(said) for said in (parts, "Hi", [], None)]
 
 
 def test_very_long_questions_are_not_repeated_whole():
@@ -263,6 +269,11 @@ def test_what_is_no_schema_is_noticed(schema):
     """Keywords with values of the wrong kind make no schema, however deep they lie."""
     assert not is_schema(schema)
     assert not is_schema({"properties": {"a": {"items": schema}}})
+
+
+def test_a_size_that_may_be_large_is_no_fault():
+    """Only what a schema insists on has to be made, and is limited."""
+    assert is_schema({"maxLength": 10**9, "maxItems": 10**9})
 
 
 def test_schemas_of_true_are_schemas():

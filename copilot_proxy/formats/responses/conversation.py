@@ -9,7 +9,12 @@ from typing import Any
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses import sealed
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import call_name, custom_arguments
+from copilot_proxy.formats.responses.tools import (
+    call_name,
+    custom_arguments,
+    is_own_search,
+    search_as_function,
+)
 
 
 class _Block:
@@ -83,6 +88,8 @@ class Messages:
                 self._call(item, item["arguments"] or "{}")
             case "custom_tool_call":
                 self._call(item, custom_arguments(item["input"]))
+            case "tool_search_call" | "tool_search_output" if is_own_search(item):
+                self.take(search_as_function(item), path)
             case "function_call_output" | "custom_tool_call_output":
                 self._result(item["call_id"], _content(item["output"], f"{path}.output"))
             case kind:

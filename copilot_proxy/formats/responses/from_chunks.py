@@ -12,7 +12,7 @@ from copilot_proxy.formats.responses.echo import echo, failed
 from copilot_proxy.formats.responses.ids import new_id
 from copilot_proxy.formats.responses.output import CallItem, MessageItem, OutputItem, ReasoningItem
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Toolbox
+from copilot_proxy.formats.responses.tools import Toolbox, offered
 from copilot_proxy.formats.responses.usage import responses_usage
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -34,7 +34,7 @@ class ResponsesWriter:
             "status": "in_progress",
             "usage": None,
         }
-        self._tools = Toolbox(request.get("tools"))
+        self._tools = Toolbox(offered(request))
         self._now = now
         self._number = 0
         self._items: list[OutputItem] = []

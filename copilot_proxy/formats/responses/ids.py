@@ -16,6 +16,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "reasoning": "rs",
     "function_call": "fc",
     "custom_tool_call": "ctc",
+    "tool_search_call": "tsc",
     "compaction": "cmp",
     "web_search_call": "ws",
 }

@@ -19,6 +19,9 @@ from copilot_proxy.formats.responses.tools import (
     Toolbox,
     call_name,
     custom_arguments,
+    is_own_search,
+    offered,
+    search_as_function,
 )
 
 __all__ = ["NativeStream", "prepare", "repair_whole"]
@@ -185,7 +188,7 @@ def _reasoning(body: Json, model: Model | None, notes: list[str]) -> None:
 
 
 def _tools(body: Json, hosted: Collection[str], notes: list[str]) -> None:
-    toolbox = Toolbox(body.get("tools"), hosted)
+    toolbox = Toolbox(offered(body, hosted), hosted)
     for kind in toolbox.dropped:
         notes.append(f"dropped tool {kind}: Copilot does not run it")
     functions, choice = toolbox.choose(body.pop("tool_choice", None), notes)
@@ -205,6 +208,8 @@ def _items(given: list[Json], hosted: Collection[str], notes: list[str]) -> list
         tool = ITEMS.get(kind)
         if tool is None or tool in hosted:
             out += _item(clean, hosted, notes)
+        elif is_own_search(clean):
+            out.append(search_as_function(clean))
         elif HANDLING.get(tool, "drop") != "drop":
             out.append(_as_function(clean))
         else:

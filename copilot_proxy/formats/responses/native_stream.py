@@ -15,7 +15,14 @@ from copilot_proxy.formats.responses.echo import echo, failed
 from copilot_proxy.formats.responses.events import TERMINAL, whole_events
 from copilot_proxy.formats.responses.ids import new_id, prefix_of, short_id
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Tool, Toolbox, custom_input
+from copilot_proxy.formats.responses.tools import (
+    CALLS,
+    Tool,
+    Toolbox,
+    custom_input,
+    offered,
+    search_arguments,
+)
 from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
 
 _ENDS: Final = frozenset(TERMINAL.values())
@@ -55,7 +62,7 @@ class NativeStream:
     def __init__(
         self, request: Json, *, hosted: Collection[str] = (), now: int | None = None
     ) -> None:
-        self._tools = Toolbox(request.get("tools"), hosted)
+        self._tools = Toolbox(offered(request, hosted), hosted)
         self._echo = echo(request, request["model"], int(time.time()) if now is None else now)
         self._id = ""
         self._items: dict[int, _Item] = {}
@@ -160,7 +167,7 @@ class NativeStream:
         tool = None
         if kind == "function_call" and isinstance(name, str):
             tool = self._tools.tool(name)
-            kind = "custom_tool_call" if tool.kind == "custom" else kind
+            kind = CALLS[tool.kind]
         id = short_id(prefix_of(kind), given.get("id"), index)
         return _Item(id, kind, given.get("call_id"), tool)
 
@@ -170,6 +177,10 @@ class NativeStream:
         tool = item.tool
         if tool is None or tool.is_plain or given.get("type") != "function_call":
             return out
+        if tool.kind == "search":
+            arguments = search_arguments(out.get("arguments"))
+            del out["name"]
+            return {**out, "type": CALLS["search"], "execution": "client", "arguments": arguments}
         out["name"] = tool.name
         if tool.namespace is not None:
             out["namespace"] = tool.namespace
@@ -189,6 +200,8 @@ class NativeStream:
         tool = item.tool
         if tool is None or tool.is_plain:
             return [event]
+        if tool.kind == "search":
+            return []
         if tool.kind == "custom":
             arguments = event.get("arguments")
             return (

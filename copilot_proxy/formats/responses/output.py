@@ -6,7 +6,7 @@ Each kind has `open`, `add` for a piece, and `close`; `item` is the item as it i
 from copilot_proxy.formats.responses import sealed
 from copilot_proxy.formats.responses.ids import new_id, prefix_of
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Tool, custom_input
+from copilot_proxy.formats.responses.tools import CALLS, Tool, custom_input, search_arguments
 
 
 class OutputItem:
@@ -134,22 +134,26 @@ class MessageItem(OutputItem):
 
 
 class CallItem(OutputItem):
-    """A call, in the words of the client's `tool`: of a function, or of a custom tool."""
+    """A call, in the words of the client's `tool`: of a function, of a custom tool, or a search."""
 
     def __init__(self, index: int, call_id: str, tool: Tool) -> None:
-        self.kind = "custom_tool_call" if tool.kind == "custom" else "function_call"
+        self.kind = CALLS[tool.kind]
         super().__init__(index)
-        self._is_custom = tool.kind == "custom"
+        self._kind = tool.kind
         self._texts: list[str] = []
-        self.item |= {"call_id": call_id, "name": tool.name, "status": "in_progress"}
-        self.item["input" if self._is_custom else "arguments"] = ""
+        self.item |= {"call_id": call_id, "status": "in_progress"}
+        if self._kind == "search":
+            self.item |= {"execution": "client", "arguments": {}}
+            return
+        self.item["name"] = tool.name
+        self.item["input" if self._kind == "custom" else "arguments"] = ""
         if tool.namespace is not None:
             self.item["namespace"] = tool.namespace
 
     def add(self, text: str) -> list[Json]:
-        """The events of a piece of the arguments; a custom tool's input comes when it is whole."""
+        """The events of a piece of the arguments; those of other tools come when they are whole."""
         self._texts.append(text)
-        if self._is_custom:
+        if self._kind != "function":
             return []
         return [self._event("response.function_call_arguments.delta", delta=text)]
 
@@ -157,7 +161,10 @@ class CallItem(OutputItem):
         """The events that end the item with `status`."""
         text = "".join(self._texts)
         self.item["status"] = status
-        if self._is_custom:
+        if self._kind == "search":
+            self.item["arguments"] = search_arguments(text)
+            return self._done([])
+        if self._kind == "custom":
             base = "response.custom_tool_call_input"
             self.item["input"] = text = custom_input(text)
             events = [

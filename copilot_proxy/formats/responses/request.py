@@ -10,7 +10,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_json
 from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.responses.schema import Json, ResponsesRequest
-from copilot_proxy.formats.responses.tools import HANDLING, Toolbox
+from copilot_proxy.formats.responses.tools import HANDLING, Toolbox, offered
 from copilot_proxy.headers import Initiator
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
@@ -41,7 +41,7 @@ def check_request(request: Json) -> None:
         raise _wrong("model", "The model's name is empty.")
     if not request["input"]:
         raise _wrong("input", "At least one input item is needed.")
-    _check_tools(request.get("tools") or [])
+    _check_tools(request)
     if isinstance(request["input"], list):
         for i, item in enumerate(request["input"]):
             _check_item(item, f"input[{i}]")
@@ -81,11 +81,11 @@ def _check_stored(request: Json) -> None:
         )
 
 
-def _check_tools(tools: list[Json]) -> None:
-    for i, tool in enumerate(tools):
+def _check_tools(request: Json) -> None:
+    for i, tool in enumerate(request.get("tools") or ()):
         if HANDLING.get(tool["type"], "drop") != "drop" and not tool.get("name"):
             raise _missing(f"tools[{i}].name")
-    count = len(Toolbox(tools).functions)
+    count = len(Toolbox(offered(request)).functions)
     if count > MAX_TOOLS:
         raise _wrong(
             "tools",
@@ -112,6 +112,13 @@ def _check_item(item: Json, path: str) -> None:
     for name in _NEEDED.get(kind, ()):
         if item.get(name) is None:
             raise _missing(f"{path}.{name}")
+    if kind == "function_call" and not isinstance(item["arguments"], str):
+        # Of other kinds of calls they may be an object.
+        raise _wrong(
+            f"{path}.arguments",
+            f"Invalid type for '{path}.arguments': expected a text.",
+            code="invalid_type",
+        )
     _check_parts(item.get("content"), f"{path}.content")
     _check_parts(item.get("output"), f"{path}.output")
 

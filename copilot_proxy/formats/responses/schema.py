@@ -23,7 +23,7 @@ class InputItem(Struct):
     content: str | list[Json] | None = None
     call_id: str | None = None
     name: str | None = None
-    arguments: str | None = None
+    arguments: str | Json | None = None
     input: str | None = None
     output: str | list[Json] | Json | None = None
     summary: list[Json] | None = None

@@ -12,7 +12,7 @@ from copilot_proxy.formats.responses.conversation import Messages
 from copilot_proxy.formats.responses.native import ENCRYPTED
 from copilot_proxy.formats.responses.request import items
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Toolbox
+from copilot_proxy.formats.responses.tools import Toolbox, offered
 
 _SAME: Final = (
     "model",
@@ -103,7 +103,7 @@ def _text_config(config: Json, chat: Json) -> None:
 
 
 def _tools(given: Json, chat: Json, notes: list[str]) -> None:
-    toolbox = Toolbox(given.get("tools"))
+    toolbox = Toolbox(offered(given))
     for kind in toolbox.dropped:
         notes.append(f"dropped tool {kind}: Copilot does not run it")
     functions, choice = toolbox.choose(given.get("tool_choice"), notes)

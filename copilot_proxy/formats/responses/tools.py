@@ -1,7 +1,9 @@
 """Knows a request's tools: which of them Copilot takes, and under which names.
 
 Copilot's models take functions. Custom tools, whose input is one text, become functions with one
-text; namespaces become their tools, one by one. Calls are given back in the client's own words.
+text; namespaces become their tools, one by one; a search for tools that the client runs itself
+becomes a function, and what it has found so far is offered with the rest. Calls are given back in
+the client's own words.
 """
 
 import re
@@ -30,6 +32,7 @@ HANDLING: Final[Mapping[str, Literal["take", "function", "flatten", "drop"]]] = 
     "local_shell": "drop",
     "shell": "drop",
     "apply_patch": "drop",
+    # Unless the client runs it, as the Codex CLI does.
     "tool_search": "drop",
     "programmatic_tool_calling": "drop",
 }
@@ -40,10 +43,20 @@ _UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _INPUT: Final = "The whole input of this tool as one text, exactly as the tool expects it."
 
 
+_SEARCH: Final = "tool_search"
+
+CALLS: Final[Mapping[str, str]] = {
+    "function": "function_call",
+    "custom": "custom_tool_call",
+    "search": "tool_search_call",
+}
+"""The kind of item that a call is, by the kind of `Tool`."""
+
+
 class Tool(NamedTuple):
     """A tool as the client knows it."""
 
-    kind: Literal["function", "custom"]
+    kind: Literal["function", "custom", "search"]
     name: str
     namespace: str | None = None
 
@@ -116,15 +129,63 @@ class Toolbox:
                 if isinstance(one, dict):
                     self._take(one, _text(tool.get("name")))
             return
+        if kind == _SEARCH and tool.get("execution") == "client":
+            self._add(Tool("search", _SEARCH), _search(tool))
+            return
         name = flat_name(namespace, _text(tool.get("name")))
         if handling == "take":
-            self.functions.append(_function(tool, name))
-            self._tools[name] = Tool("function", _text(tool.get("name")), namespace)
+            known = Tool("function", _text(tool.get("name")), namespace)
+            self._add(known, _function(tool, name))
         elif handling == "function":
-            self.functions.append(_custom(tool, name))
-            self._tools[name] = Tool("custom", _text(tool.get("name")), namespace)
+            self._add(Tool("custom", _text(tool.get("name")), namespace), _custom(tool, name))
         elif kind not in self.dropped:
             self.dropped.append(kind)
+
+    def _add(self, tool: Tool, function: Json) -> None:
+        """Adds a function, once: what a search found may be found again."""
+        name = function["name"]
+        if name not in self._tools:
+            self._tools[name] = tool
+            self.functions.append(function)
+
+
+def offered(request: Json, hosted: Collection[str] = ()) -> list[Json]:
+    """The tools of a request, and those that the client's own searches have found on the way."""
+    tools = list(request.get("tools") or ())
+    given = request.get("input")
+    if _SEARCH not in hosted:
+        for item in given if isinstance(given, list) else ():
+            if item.get("type") == "tool_search_output" and is_own_search(item):
+                tools += _found(item)
+    return tools
+
+
+def is_own_search(item: Json) -> bool:
+    """Whether an item is the call or the output of a search for tools that the client runs."""
+    kinds = ("tool_search_call", "tool_search_output")
+    return item.get("type") in kinds and isinstance(item.get("call_id"), str)
+
+
+def search_as_function(item: Json) -> Json:
+    """A call of such a search, or its output, in the words of the function that stands for it."""
+    if item["type"] == "tool_search_call":
+        arguments = item.get("arguments")
+        text = arguments if isinstance(arguments, str) else _json(arguments or {})
+        kind: Json = {"type": "function_call", "name": _SEARCH, "arguments": text}
+    else:
+        functions = Toolbox(_found(item)).functions
+        told = [{"name": f["name"], "description": f.get("description")} for f in functions]
+        kind = {"type": "function_call_output", "output": _json({"tools": told})}
+    return {"call_id": item["call_id"], **kind}
+
+
+def search_arguments(arguments: object) -> Json:
+    """What a call of that function searches for, as the client has it: decoded."""
+    try:
+        decoded: Any = msgspec.json.decode(arguments) if isinstance(arguments, str) else None
+    except (msgspec.DecodeError, RecursionError):
+        decoded = None
+    return decoded if isinstance(decoded, dict) else {}
 
 
 def flat_name(namespace: str | None, name: str) -> str:
@@ -144,7 +205,7 @@ def call_name(call: Json) -> str:
 
 def custom_arguments(text: str) -> str:
     """The arguments of the function that stands for a custom tool with the input `text`."""
-    return msgspec.json.encode({"input": text}).decode()
+    return _json({"input": text})
 
 
 def custom_input(arguments: str) -> str:
@@ -169,6 +230,17 @@ def _function(tool: Json, name: str) -> Json:
     return {**function, "name": name, "parameters": {"properties": {}, **given, "type": kind}}
 
 
+def _search(tool: Json) -> Json:
+    """The function that stands for a search for tools."""
+    function = {name: v for name, v in tool.items() if name in ("description", "parameters")}
+    return _function({"type": "function", **function, "strict": False}, _SEARCH)
+
+
+def _found(output: Json) -> list[Json]:
+    tools = output.get("tools")
+    return [one for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []
+
+
 def _custom(tool: Json, name: str) -> Json:
     described = _INPUT
     form = tool.get("format")
@@ -188,6 +260,10 @@ def _custom(tool: Json, name: str) -> Json:
     if description := _text(tool.get("description")):
         function["description"] = description
     return function
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _text(value: object) -> str:

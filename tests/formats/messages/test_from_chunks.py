@@ -281,6 +281,18 @@ def thought(words: str, signature: str) -> Json:
             id="items apart",
         ),
         pytest.param(
+            [chunk(reasoning_content="a"), chunk(content="b"), chunk(reasoning_opaque="x")],
+            [thought("a", ""), text("b")],
+            [text("b")],
+            id="after the text, of no use",
+        ),
+        pytest.param(
+            [chunk(content="b"), chunk(reasoning_opaque="x"), called(0, "{}", "c")],
+            [text("b"), thought("", "chat:x"), use("c")],
+            [text("b"), thought("", "chat:x"), use("c")],
+            id="after the text, for a call",
+        ),
+        pytest.param(
             [called(0, "{}", "c"), chunk(reasoning_opaque="x"), called(1, "{}", "d")],
             [use("c"), thought("", "chat:x"), use("d")],
             [use("c"), thought("", "chat:x"), use("d")],

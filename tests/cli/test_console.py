@@ -1,0 +1,268 @@
+"""What is said, and how: broken between words, with commands that work, on any stdout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.cli import console
+from copilot_proxy.cli.boundary import guard
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn, UsageError
+from tests.cli.conftest import Cli, environment
+from tests.cli.terminals import Terminal
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", lambda: 40)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word, an address and a command stay whole; what is indented is left alone."""
+    console.talk(
+        "Some words, and then a very long address: https://github.com/settings/copilot/features\n"
+        "To keep it in a file: copilot-proxy login --with-token --store file\n"
+        "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'\n"
+        "  API key    required, as Authorization: Bearer KEY"
+    )
+    assert capsys.readouterr().err.splitlines() == [
+        "Some words, and then a very long",
+        "address:",
+        "https://github.com/settings/copilot/features",
+        "To keep it in a file:",
+        "copilot-proxy login --with-token --store file",
+        "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'",
+        "  API key    required, as Authorization:",
+        "             Bearer KEY",
+    ]
+
+
+def test_an_error_on_a_terminal() -> None:
+    """No word of it is torn apart."""
+    with Terminal("status", columns=30) as terminal:
+        terminal.end()
+        assert terminal.lines[:2] == ["Error: Not signed in to", "GitHub."]
+
+
+def test_no_terminal_no_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file gets the lines as they are."""
+    console.talk("word " * 100)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("{folder}/copilot-proxy", "{folder}/copilot-proxy"),
+        ("{found}/copilot-proxy", "copilot-proxy"),
+        ("/nowhere/g-copilot-proxy", "/nowhere/g-copilot-proxy"),
+        ("copilot-proxy", "copilot-proxy"),
+        ("/usr/lib/python/copilot_proxy/__main__.py", "copilot-proxy"),
+    ],
+)
+def test_commands_are_those_that_work(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    called: str,
+    name: str,
+) -> None:
+    """A program that is not on PATH is named the way it was called."""
+    for folder in ("folder", "found"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "copilot-proxy").write_text("#!/bin/sh\n")
+        (tmp_path / folder / "copilot-proxy").chmod(0o755)
+    folders = {"folder": tmp_path / "folder", "found": tmp_path / "found"}
+    monkeypatch.setenv("PATH", str(tmp_path / "found"))
+    monkeypatch.setattr(sys, "argv", [called.format(**folders)])
+    console.problem(CopilotProxyError("It is copilot-proxy's.", hint="See copilot-proxy models."))
+    assert capsys.readouterr().err == (
+        f"Error: It is copilot-proxy's.\nSee {name.format(**folders)} models.\n"
+    )
+
+
+def test_a_token_of_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it is set, a sign-in does not help."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_x")
+    console.problem(NotSignedIn("Refused.", code="github_token_refused"))
+    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_personal_token_of_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole name of the variable is told, and that it has to go first."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_0123456789")
+    ran = cli("status")
+    assert ran.code == 3
+    assert "The token in COPILOT_PROXY_GITHUB_TOKEN is a personal access token" in ran.err
+    assert "Unset it there" in ran.err
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm"])
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_what_a_terminal_can_do(monkeypatch: pytest.MonkeyPatch, term: str, no_color: str) -> None:
+    """A dumb one gets no escape codes; NO_COLOR leaves the drawing."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert console.can_draw() is (term == "xterm")
+    assert console.can_style() is (term == "xterm" and not no_color)
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["login", "--store", "file", "--no-browser"]])
+def test_no_escape_codes_for_a_dumb_terminal(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """No bold heading, no box, no line that moves."""
+    monkeypatch.setenv("NO_COLOR", "")
+    flags = ["--simulate"] if arguments == ["models"] else []
+    with Terminal(*arguments, *flags, TERM="dumb") as terminal:
+        if flags:
+            assert terminal.end() == 0
+        else:
+            terminal.wait_for("Error")  # nobody is at the other end
+    assert b"\x1b" not in terminal.written
+
+
+def shell(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    program = f"{sys.executable} -m copilot_proxy"
+    return subprocess.run(
+        ["sh", "-c", line.replace("copilot-proxy", program)],
+        env={**environment(), **environ},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        encoding="latin-1",
+        timeout=25,
+        check=False,
+    )
+
+
+def test_characters_that_stdout_cannot_write() -> None:
+    """They are replaced: the answer is paid for already."""
+    ran = shell("copilot-proxy chat --simulate 'smile 😀' | cat", PYTHONIOENCODING="cp1252")
+    assert ran.stderr == ""
+    assert ran.stdout.endswith("You said: smile ?\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to write to")
+@pytest.mark.parametrize("command", ["chat --simulate hello", "models --simulate", "--version"])
+def test_a_full_disk(command: str) -> None:
+    """The system's own sentence is told."""
+    ran = shell(f"copilot-proxy {command} >/dev/full")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "Error: The output cannot be written: No space left on device.\n" in ran.stderr
+    assert "Exception" not in ran.stderr
+
+
+def test_a_closed_stdout() -> None:
+    """That is told as well, and does not matter to a command that says nothing there."""
+    ran = shell("copilot-proxy --version >&-")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Error: The output cannot be written: ")
+    assert ran.stderr.count("\n") == 1
+    assert shell("copilot-proxy logout >&-").returncode == 0
+    assert shell("copilot-proxy --version 2>&-").returncode == 0
+
+
+def test_a_reader_that_has_enough() -> None:
+    """`head` takes a line and goes, which is no failure."""
+    ran = shell("(copilot-proxy models --simulate; echo $? >&2) | head -1 | cut -c 1-5")
+    assert (ran.stdout, ran.stderr.splitlines()[-1]) == ("MODEL\n", "0")
+    assert "Error" not in ran.stderr
+
+
+def raising(error: Exception) -> int:
+    def command() -> None:
+        raise error
+
+    return guard(command, debug=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(24, "Too many open files"), "Error: The system says: Too many open files.\n"),
+        (
+            FileNotFoundError(2, "No such file", "/a/file"),
+            "Error: /a/file: No such file.\n",
+        ),
+    ],
+)
+def test_the_systems_own_words(
+    capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    """A plain sentence, with the file if there is one."""
+    assert raising(error) == 1
+    assert capsys.readouterr().err == said
+
+
+def test_an_error_of_the_system_without_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Then it is something unexpected."""
+    assert raising(OSError()) == 1
+    assert "something unexpected" in capsys.readouterr().err
+
+
+def test_debug_shows_our_own_frames_for_what_is_foreseen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Those of libraries say nothing then."""
+
+    def command() -> None:
+        try:
+            subprocess.run(["/nowhere"], check=True)
+        except OSError as error:
+            raise UsageError("It cannot.") from error
+
+    guard(command, debug=True)
+    err = capsys.readouterr().err
+    assert "UsageError: It cannot." in err
+    assert "boundary.py" in err
+    assert "subprocess.py" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--port", "x"], "'--port': a whole number is expected."),
+        (["serve", "--keep-alive", "x"], "'--keep-alive': a number is expected."),
+        (["serve", "--log-format", "xml"], "'--log-format': 'xml' is not one of"),
+        (["simulate", "--port", "99999"], "'--port': it can be 65535 at most."),
+        (["simulate", "--pace", "-1"], "'--pace': it has to be 0 at least."),
+        (["serve", "--cors-origin", "*"], "Error: --cors-origin cannot be used: "),
+    ],
+)
+def test_a_wrong_value_is_told_in_plain_words(cli: Cli, arguments: list[str], said: str) -> None:
+    """Not in those of a library, and with the flag's own name."""
+    ran = cli(*arguments)
+    assert ran.code == 2
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff", "is not text in UTF-8."),
+        (b"a =", "is not valid TOML"),
+        (b"nonsense = 1", "unknown setting, 'nonsense'"),
+        (b"port = 'x'", "cannot be used: a whole number is expected."),
+        (None, "cannot be read: Is a directory."),
+    ],
+)
+def test_a_broken_configuration(cli: Cli, tmp_path: Path, content: bytes | None, said: str) -> None:
+    """What is wrong with the file, and that it can be removed."""
+    file = tmp_path / "home" / "config.toml"
+    file.parent.mkdir(exist_ok=True)
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    ran = cli("status")
+    assert ran.code == 2
+    assert said in ran.err
+    assert "Mend the file, or remove it" in ran.err

@@ -1,0 +1,101 @@
+"""What is pasted into a conversation, by a terminal that marks it and by one that does not."""
+
+import io
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from copilot_proxy.cli import keyboard
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import Terminal, sign_in
+
+
+def questions(simulator: Simulator) -> list[object]:
+    """The last words of each request that was sent."""
+    bodies = [one.body for one in simulator.state.requests if one.path == "/chat/completions"]
+    return [body["messages"][-1]["content"] for body in bodies if isinstance(body, dict)]
+
+
+@pytest.fixture
+def talking(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Terminal]:
+    sign_in(monkeypatch, simulator)
+    with Terminal("chat", "-m", "gpt-5-mini") as terminal:
+        terminal.wait_for_prompt()
+        yield terminal
+
+
+def leave(talking: Terminal) -> None:
+    talking.wait_for_prompt()
+    talking.press("d")
+    assert talking.end() == 0
+
+
+def test_a_paste_that_the_terminal_marks(talking: Terminal, simulator: Simulator) -> None:
+    """It is one question, which waits for the person to send it."""
+    talking.type("\x1b[200~one\rtwo\r\rthree\x1b[201~ and more")
+    talking.wait_for("You said: one")
+    leave(talking)
+    assert questions(simulator) == ["one\ntwo\n\nthree and more"]
+
+
+@pytest.mark.parametrize("count", [3, 400])
+def test_a_paste_that_nobody_marks(talking: Terminal, simulator: Simulator, count: int) -> None:
+    """Lines that come all at once are one question, too; each would be billed."""
+    lines = [f"line {number} of a text" for number in range(count)]
+    talking.type("\r".join(lines))
+    talking.wait_for(f"{count} lines came at once: they are one question.")
+    talking.wait_for("You said: line 0")
+    leave(talking)
+    assert questions(simulator) == ["\n".join(lines)]
+
+
+def test_a_last_line_without_an_end(talking: Terminal, simulator: Simulator) -> None:
+    """It can be added to, and is sent with the others."""
+    talking.send("one\rtwo\rthr")
+    talking.wait_for(". thr")
+    talking.type("ee")
+    talking.wait_for("You said: one")
+    leave(talking)
+    assert questions(simulator) == ["one\ntwo\nthree"]
+
+
+def test_several_lines_are_no_command(talking: Terminal, simulator: Simulator) -> None:
+    """Only instructions may have several."""
+    talking.type("/system be brief\rand kind")
+    talking.wait_for("The model has your instructions.")
+    talking.wait_for_prompt()
+    talking.type("/reset\rplease")
+    talking.wait_for("You said: /reset")
+    leave(talking)
+    assert questions(simulator) == ["/reset\nplease"]
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """A terminal for stdin; what is given to it waits there."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "r", encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield lambda data: os.write(ours, data) and None
+    os.close(ours)
+
+
+def test_lines_that_wait(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where the answers go to a file, they belong to the first."""
+    line("eins\nzwei ü\n\ndrei\n".encode())
+    assert keyboard.read_input() == "eins\nzwei ü\n\ndrei"
+    line(b"one\n")
+    assert keyboard.read_input() == "one"
+    assert capsys.readouterr().err.count("came at once") == 1
+
+
+def test_where_waiting_lines_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line is for itself then."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
+    assert keyboard.read_input() == "one"
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert keyboard._waiting() == ""
