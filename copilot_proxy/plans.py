@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from copilot_proxy.catalogue import Alias, Model
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import Broken, CopilotProxyError
 from copilot_proxy.formats.chat_completions import request as chat_request
 from copilot_proxy.formats.chat_completions.adapt import adapt_request
 from copilot_proxy.formats.chat_completions.errors import error_body
@@ -191,7 +191,7 @@ def _native_responses(request: Json, model: Model | None) -> Plan:
 
     def whole(events: list[Json], given: object) -> Json:
         if stream.response is None or stream.failure is not None:
-            raise stream.failure or AssertionError("a finished stream has a response")
+            raise stream.failure or Broken("Copilot's answer is not a response.")
         return stream.response
 
     return Plan(

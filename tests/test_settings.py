@@ -221,7 +221,8 @@ def test_what_cannot_work_is_refused(home: Path, name: str, value: object, compl
     """A value that cannot work is refused at once, by name, with what is wrong with it."""
     error = refused(home, **{name: value})
 
-    assert error.message.startswith(f"--{name.replace('_', '-')} cannot be used: ")
+    flag = {"cors_origins": "cors-origin"}.get(name, name.replace("_", "-"))
+    assert error.message.startswith(f"--{flag} cannot be used: ")
     assert complaint in error.message
 
 
@@ -254,15 +255,15 @@ def test_a_file_that_cannot_be_used_is_named(home: Path, config: str, words: str
 
 
 def test_a_mistyped_setting_is_recognised(home: Path) -> None:
-    """The nearest name is suggested, and nothing when none is near."""
+    """The nearest name is suggested; when none is near, to mend or remove the file."""
     assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
-    assert refused(home, config="zzzz = 80").hint is None
+    assert "Did you mean" not in (refused(home, config="zzzz = 80").hint or "")
 
 
 def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None:
     """A folder in the file's place, a file in the folder's, and bytes that are no text."""
     (home / "config.toml").write_bytes(b"\xff\xfe")
-    assert "cannot be read" in refused(home).message
+    assert "is not text in UTF-8" in refused(home).message
 
     (home / "config.toml").unlink()
     (home / "config.toml").mkdir()

@@ -5,8 +5,7 @@ Source of the shapes: https://platform.openai.com/docs/api-reference/embeddings
 """
 
 import base64
-import sys
-from array import array
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
@@ -161,7 +160,7 @@ def _index(item: Json, position: int) -> int:
 
 
 def _base64(vector: list[float]) -> str:
-    floats = array("f", vector)
-    if sys.byteorder == "big":
-        floats.byteswap()
-    return base64.b64encode(floats.tobytes()).decode()
+    try:
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    except (struct.error, OverflowError):
+        raise Broken("Copilot sent an embedding that is not made of numbers.") from None

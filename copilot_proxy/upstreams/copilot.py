@@ -5,6 +5,7 @@ anything was sent, or the token was refused (401, 421). No other answer is ever 
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -17,6 +18,7 @@ from copilot_proxy.auth import network
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import Broken, RequestError, Unreachable, UpstreamError
+from copilot_proxy.formats.lenient import decode_leniently
 from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
 from copilot_proxy.headers import Identity
@@ -61,6 +63,8 @@ class CopilotAnswer:
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            with contextlib.suppress(ValueError):
+                return decode_leniently(body)
             if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
                 raise Broken(
                     "A web page came instead of Copilot's answer.",

@@ -31,11 +31,13 @@ def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
 
 
 async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) -> None:
-    """Login, plan, host, and how many chat models can be used right away."""
+    """Login, plan, host, and how many models of Copilot's menu can be used right away."""
+    chat = {"capabilities": {"type": "chat"}, "model_picker_enabled": True}
     simulator.state.catalogue = [
-        {"id": "a", "capabilities": {"type": "chat"}},
-        {"id": "a", "capabilities": {"type": "chat"}},
-        {"id": "b", "capabilities": {"type": "chat"}, "policy": {"state": "disabled"}},
+        {"id": "a", **chat},
+        {"id": "a", **chat},
+        {"id": "b", **chat, "policy": {"state": "disabled"}},
+        {"id": "hidden", "capabilities": {"type": "chat"}},
         {"id": "c", "capabilities": {"type": "embeddings"}},
         {"id": "d", "capabilities": {"type": "completion"}},
     ]

@@ -134,6 +134,14 @@ def test_base64_round_trip(vector: list[float]) -> None:
     assert vector == list(struct.unpack(f"<{len(vector)}f", packed))
 
 
+def test_vectors_of_something_else() -> None:
+    """What cannot be encoded is a failure upstream."""
+    request = parsed(input="x", encoding_format="base64")
+    for vector in ([None], ["x"], [1e300]):
+        with pytest.raises(Broken):
+            embeddings.embedding_list(request, [vector], {})  # type: ignore[list-item]
+
+
 def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
     """A string, tokens and more inputs than one call takes are answered in order."""
     simulator.state.faults.on("unordered")

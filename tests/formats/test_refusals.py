@@ -173,7 +173,7 @@ def test_upstreams_own_words_are_kept() -> None:
         (400, b"missing Editor-Version header for IDE auth", "COPILOT_PROXY_EDITOR_VERSION"),
         (400, b"missing required Copilot-Vision-Request header", "vision"),
         (503, b"", "busy"),
-        (421, b"", "copilot-proxy login"),
+        (421, b"", "copilot-proxy status"),
         (400, coded("model_max_prompt_tokens_exceeded"), "Shorten"),
     ],
 )

@@ -93,9 +93,8 @@ def _merged(messages: list[Json], notes: list[str]) -> list[Json]:
 
 def _joined(one: Json, other: Json) -> Json:
     joined = {**one, **{name: value for name, value in other.items() if value is not None}}
+    # Only the second can have calls: those of the first would be followed by their results.
     joined["content"] = _both(one.get("content"), other.get("content"))
-    if one.get("tool_calls") and other.get("tool_calls"):
-        joined["tool_calls"] = [*one["tool_calls"], *other["tool_calls"]]
     for name in ("reasoning_content", "reasoning_text"):
         if one.get(name) and other.get(name):
             joined[name] = f"{one[name]}\n{other[name]}"

@@ -44,6 +44,7 @@ def test_a_request_travels_as_it_came() -> None:
         ({"input": ""}, "input", None),
         ({"input": 5}, "input", "invalid_type"),
         ({"input": ["Hi"]}, "input[0]", "invalid_type"),
+        ({"input": [{**CALL, "arguments": {}}]}, "input[0].arguments", "invalid_type"),
         ({"input": [{}]}, "input[0].type", "missing_required_parameter"),
         ({"input": [{"type": "message"}]}, "input[0].role", "missing_required_parameter"),
         ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role", "invalid_value"),
