@@ -49,6 +49,9 @@ def problem(error: CopilotProxyError) -> None:
     hint = error.hint
     if isinstance(error, NotSignedIn) and error.code in _REFUSED and os.environ.get(_TOKEN):
         hint = f"{_TOKEN} is set and wins over a sign-in: unset it. {hint or ''}"
+    wait = error.headers.get("retry-after")
+    if wait and "Retry-After: " not in (hint or ""):
+        hint = f"{hint or ''} Retry-After: {wait} s.".lstrip()
     if hint:
         talk(hint)
 
