@@ -2,10 +2,15 @@
 
 import time
 import uuid
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from copilot_proxy.errors import CopilotProxyError
+
+told_failure: ContextVar[tuple[str, str] | None] = ContextVar("told_failure", default=None)
+"""Code and request id of the failure that the request at hand was told, for its line in the log:
+what is refused before it is asked has no `Record`."""
 
 
 @dataclass
@@ -23,7 +28,7 @@ class Record:
     status: int = 200
     """What the client was told; 200 also when an answer broke off."""
     error: str | None = None
-    """The code, or the class, of the failure."""
+    """The code, or the kind, of the failure."""
     client_gone: bool = False
     """Whether the client left before it had the whole answer."""
     complete: bool = False
@@ -55,5 +60,5 @@ def new_request_id() -> str:
 
 
 def code_of(error: CopilotProxyError) -> str:
-    """What a failure is called: its code, or its class."""
-    return error.code or type(error).__name__
+    """What a failure is called: its code, or its kind."""
+    return error.code or error.type

@@ -13,6 +13,7 @@ import typer
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.prices import credits_of
 from copilot_proxy.masking import mask
+from copilot_proxy.records import told_failure
 
 if TYPE_CHECKING:
     from copilot_proxy.records import Record
@@ -106,7 +107,7 @@ class _Text(logging.Formatter):
             status, rest = record.status, _columns(record)
         elif entry.name == _ACCESS:
             _, method, path, _, status = _access(entry)
-            rest = f"{method} {path}"
+            rest = " ".join((f"{method} {path}", *(told_failure.get() or ())))
         else:
             return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
         return mask(f"{clock} {self._status(status)} {rest}".rstrip())
@@ -167,6 +168,8 @@ class _Json(logging.Formatter):
         elif entry.name == _ACCESS:
             _, method, path, _, status = _access(entry)
             line |= {"event": "http", "method": method, "path": path, "status": status}
+            if told := told_failure.get():
+                line |= {"error": told[0], "request_id": told[1]}
         else:
             line |= {"event": "log", "logger": entry.name, "message": mask(entry.getMessage())}
             line |= getattr(entry, "fields", {})

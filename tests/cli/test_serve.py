@@ -145,10 +145,10 @@ def test_one_line_a_request_without_what_was_said(
     assert lines[1].startswith("200 claude-sonnet-4.5 ")
     assert lines[2].startswith("404 nope?model ")
     assert " model_not_found, " in lines[2]
-    assert lines[3:6] == [
-        "400 POST /v1/chat/completions",
-        "200 GET /v1/models",
-        "404 GET /api/tags",
+    assert [line.rpartition(" ")[0] for line in lines[3:6]] == [
+        "400 POST /v1/chat/completions missing_required_parameter",
+        "200 GET",
+        "404 GET /api/tags unknown_url",
     ]
     assert len(lines) == 7  # the last one says that the server stopped
 
@@ -169,8 +169,10 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
     assert lines[1]["models"] == ["claude-sonnet-4.5", "gpt-5-mini", "gemini-3.1-pro-preview"]
     assert lines[2]["model"] == "claude-sonnet-4.5"
     assert lines[2]["tokens_out"] > 0
+    assert lines[3].pop("request_id")
     assert lines[3] | {"time": ""} == {
         "time": "",
+        "error": "unknown_url",
         "level": "info",
         "event": "http",
         "method": "GET",
