@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ from copilot_proxy.records import Record
 from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and the programs that tests start would
+    # inherit it: none of them could be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORDINGS = Path(__file__).parent / "recordings"
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
