@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import Broken, RequestError
-from copilot_proxy.formats.chat_completions.request import check_shape, parse_json
+from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.chat_completions.schema import Json
 
 MAX_INPUTS: Final = 2048
@@ -59,9 +59,7 @@ class EmbeddingList(Struct):
 
 def parse_request(body: bytes) -> Json:
     """The decoded request; raises `RequestError`."""
-    request = parse_json(body)
-    if not isinstance(request, dict):
-        raise RequestError("The body must be a JSON object.")
+    request = parse_object(body)
     check_shape(request, EmbeddingsRequest)
     given = request["input"]
     if not given:

@@ -43,11 +43,17 @@ def parse_json(body: bytes) -> Any:
         raise RequestError("The body is nested too deeply.") from None
 
 
-def parse_request(body: bytes) -> Json:
-    """The decoded request, checked against the schema, with all the fields it came with."""
+def parse_object(body: bytes) -> Json:
+    """The JSON object of a body; raises `RequestError` for anything else."""
     request = parse_json(body)
     if not isinstance(request, dict):
         raise RequestError("The body must be a JSON object.")
+    return request
+
+
+def parse_request(body: bytes) -> Json:
+    """The decoded request, checked against the schema, with all the fields it came with."""
+    request = parse_object(body)
     check_request(request)
     return request
 

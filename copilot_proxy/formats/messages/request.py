@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_json
+from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
 from copilot_proxy.formats.messages.schema import Block, CountTokensRequest, Json, MessagesRequest
 from copilot_proxy.headers import Initiator
 
@@ -29,9 +29,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> Json:
     With `counting` it is one for counting tokens, which has no ``max_tokens``. Raises
     `RequestError`.
     """
-    request = parse_json(body)
-    if not isinstance(request, dict):
-        raise RequestError("The body must be a JSON object.")
+    request = parse_object(body)
     check_shape(request, CountTokensRequest if counting else MessagesRequest)
     if not request["model"]:
         raise _wrong("model", "The model's name is empty.")

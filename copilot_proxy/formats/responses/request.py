@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_json
+from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
 from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.responses.schema import Json, ResponsesRequest
 from copilot_proxy.formats.responses.tools import HANDLING, Toolbox, offered
@@ -26,9 +26,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 
 def parse_request(body: bytes) -> Json:
     """The decoded request, checked against the schema, with all the fields it came with."""
-    request = parse_json(body)
-    if not isinstance(request, dict):
-        raise RequestError("The body must be a JSON object.")
+    request = parse_object(body)
     check_request(request)
     return request
 
