@@ -242,10 +242,11 @@ def _through_hub(
 ) -> Plan:
     notes: list[str] = []
     name = model.id if model is not None else request["model"]
+    vendor = model.vendor if model is not None else None
     chat = _to_hub(client, request, notes)
     names = ToolNames()
     chat = names.shorten(chat, notes)
-    messages = recollection.recall(name, chat["messages"])
+    messages = recollection.recall(name, chat["messages"], vendor)
     chat = {**chat, "messages": mend_history(messages, model, notes)}
 
     headers: dict[str, str] = {}
@@ -266,7 +267,7 @@ def _through_hub(
     return Plan(
         api=api,
         body=body,
-        translator=HubTranslator(reader, writer, names, Listener(recollection, name)),
+        translator=HubTranslator(reader, writer, names, Listener(recollection, name, vendor)),
         whole=whole,
         fail=writer.fail,
         notes=notes,

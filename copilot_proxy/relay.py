@@ -42,6 +42,8 @@ class Relay:
         self._aliases = aliases or {}
         self._report = report
         self._recollection = Recollection()
+        self._refusing: dict[tuple[str, tuple[str, ...]] | None, tuple[ChatApi, ...]] = {}
+        """The APIs that turned out not to serve a model, as long as its entry stays as it is."""
 
     async def models(self, auth: TokenSource | None = None) -> Catalogue:
         """The models of the account; raises `CopilotProxyError`."""
@@ -97,6 +99,8 @@ class Relay:
                 try:
                     yield await self._asked(stack, client, request, record, auth, beta_values)
                 except Refused as error:
+                    if client == "responses" and error.code == "context_length_exceeded":
+                        error.param = "input"
                     await self._explain(error, request["model"], auth)
                     raise
 
@@ -150,6 +154,7 @@ class Relay:
                 call = Call(
                     api="count_tokens",
                     body=body,
+                    vision=plans.has_image("messages", request),
                     request_id=record.request_id,
                     headers=headers,
                     auth=auth,
@@ -161,7 +166,12 @@ class Relay:
                         record.route = "count_tokens"
                         return counted, {"x-copilot-proxy-route": "count_tokens"}
                 except Refused as error:
-                    if error.upstream_status != 404:
+                    unserved = error.code == "unsupported_api_for_model"
+                    if (
+                        error.upstream_status < 500
+                        and error.upstream_status != 404
+                        and not unserved
+                    ):
                         raise
             tokens = await asyncio.to_thread(count, text_of(request))
             return (
@@ -201,8 +211,10 @@ class Relay:
         alias = self._aliases.get(request["model"])
         if alias is not None:
             request = plans.with_parameters(client, request, alias)
-        api = plans.choose(client, model)
-        refused: list[ChatApi] = []
+        known = (model.id, model.endpoints) if model is not None else None
+        refused = list(self._refusing.get(known, ()))
+        retried = False
+        api = plans.choose(client, model, refused)
         noted = record.notes
         while True:
             plan = plans.make_plan(
@@ -234,9 +246,12 @@ class Relay:
                     await stack.enter_async_context(self._upstream.send(call)), plan, record
                 )
             except Refused as error:
-                if refused or error.code != "unsupported_api_for_model":
+                if retried or error.code != "unsupported_api_for_model":
                     raise
+                retried = True
                 refused.append(api)
+                if known is not None:
+                    self._refusing[known] = tuple(refused)
                 model = await self._fresh(request["model"], auth) or model
                 api = plans.choose(client, model, refused)
 

@@ -1,8 +1,10 @@
 """The ``serve`` command: checks that the account works, then serves until it is told to stop."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -101,8 +103,24 @@ def serve(
     }
     with settings_for(flags, simulate=simulate) as (settings, simulator), bind(settings) as socket:
         run = _Run(settings, socket, simulator.url if simulator else None)
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            return runner.run(run.serve())
+        with _undisturbed_end(), asyncio.Runner(loop_factory=_new_loop) as runner:
+            try:
+                return runner.run(run.serve())
+            finally:
+                # All is said and closed; one more Ctrl+C would only break the tidying up.
+                with contextlib.suppress(ValueError):
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _undisturbed_end() -> Iterator[None]:
+    """Puts Ctrl+C back to what it was."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # not the main thread: nothing was changed
+            signal.signal(signal.SIGINT, before)
 
 
 class _Run:

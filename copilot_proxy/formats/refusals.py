@@ -69,12 +69,22 @@ _NOT_SUPPORTED = Meaning(
     "copilot-proxy models shows what the account has.",
 )
 
+_FOREIGN_SEAL = Meaning(
+    status=400,
+    type="invalid_request_error",
+    hint="Reasoning of another model or account is in the conversation: start a new one, or leave "
+    "the earlier reasoning out.",
+    retry=False,
+)
+
 _BY_CODE: Final[Mapping[str, Meaning]] = {
     "quota_exceeded": _QUOTA,
     "free_quota_exceeded": _QUOTA,
     "overage_limit_reached": _QUOTA,
     "billing_not_configured": _QUOTA,
     "rate_limited": _RATE,
+    "rate_limit_exceeded": _RATE,
+    "invalid_encrypted_content": _FOREIGN_SEAL,
     "user_global_rate_limited": _RATE,
     "user_model_rate_limited": _RATE._replace(
         hint="This limit is on the model: wait as long as Retry-After says, or take another one."
@@ -112,6 +122,7 @@ _BY_TEXT: Final = (
     (re.compile(r"prompt token count of \d+ exceeds|prompt is too long"), _TOO_LONG),
     (re.compile(r"exceeds the context window|too large for model context window"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
+    (re.compile(r"input item ID does not belong|[Ii]nvalid .?signature.? in"), _FOREIGN_SEAL),
     (
         re.compile(r"missing required Copilot-Vision-Request header"),
         Meaning(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.formats.chat_completions.cache import mark_stable
+from copilot_proxy.formats.chat_completions.contents import show_images, without_blanks
 from copilot_proxy.formats.chat_completions.history import CONTINUE, NO_RESULT, mend_history
 
 Json = dict[str, Any]
@@ -20,7 +21,7 @@ def model(vendor: str) -> Model:
     return found
 
 
-def user(text: str = "x") -> Json:
+def user(text: Any = "x") -> Json:
     return {"role": "user", "content": text}
 
 
@@ -211,3 +212,31 @@ def test_own_cache_marks_stay() -> None:
     messages = [{**user(), "copilot_cache_control": MARK}, said(), user()]
 
     assert messages == mark_stable(messages)
+
+
+def test_images_of_tool_results_are_shown() -> None:
+    """Images stand in user messages only, so those of results follow after the results."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+    text = {"type": "text", "text": "t"}
+    notes: list[str] = []
+    shown = show_images(
+        [user(), called("a", "b"), result("a", [text, image]), result("b", [image]), said()], notes
+    )
+
+    assert ["user", "assistant", "tool", "tool", "user", "assistant"] == [m["role"] for m in shown]
+    assert [text] == shown[2]["content"]
+    assert "an image" in shown[3]["content"]
+    assert [image, image] == shown[4]["content"][1:]
+    assert 2 == len(notes)
+
+
+def test_blanks_are_dropped() -> None:
+    """Claude refuses blank texts; messages and parts of nothing else go."""
+    system = {"role": "system", "content": " "}
+    parts = [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]
+    kept = without_blanks(
+        [system, user(""), user(parts), called("a"), result("a", "")], notes := []
+    )
+
+    assert [user([parts[1]]), called("a"), result("a", "")] == kept
+    assert 2 == len(notes)

@@ -152,3 +152,21 @@ def test_reasoning_without_text_is_recalled_without_text() -> None:
     memory.keep("m", ["one"], "", "sealed")
 
     assert [asked(reasoning_opaque="sealed")] == memory.recall("m", [asked()])
+
+
+def test_seals_of_other_vendors_are_not_sent() -> None:
+    """Reasoning that one vendor's model sealed means nothing to another's."""
+    memory = Recollection(calls=2)
+    listener = Listener(memory, "gemini", "Google")
+    listener.hear(chunk(reasoning_opaque="sea"))
+    listener.hear(chunk(reasoning_opaque="led"))
+    listener.hear({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    message = {"role": "assistant", "content": "x", "reasoning_opaque": "sealed"}
+    bare = {"role": "assistant", "content": "x"}
+
+    assert [message] == memory.recall("gemini-2", [message], "Google")
+    assert [bare] == memory.recall("claude", [message], "Anthropic")
+    assert [message] == memory.recall("unknown", [message])
+    for other in ("1", "2"):
+        memory.note_seal(other, "Google")
+    assert [message] == memory.recall("claude", [message], "Anthropic")

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.cache import mark_stable
+from copilot_proxy.formats.chat_completions.contents import show_images, without_blanks
 from copilot_proxy.formats.chat_completions.schema import Json
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
@@ -18,6 +19,7 @@ _CLASSIC_GPT: Final = re.compile(r"^gpt-(3\.5|4)(?:$|[^\d])")
 _CLAUDE: Final = re.compile(r"^claude-(?P<kind>[a-z]+)-(?P<major>\d+)(?:\.(?P<minor>\d+))?")
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
+_SEALED_ELSEWHERE: Final = ("responses:", "messages:")
 _UNDERSTOOD_BY_STRICT: Final = frozenset(
     {
         "model",
@@ -140,6 +142,8 @@ def adapt_request(request: Mapping[str, Any], model: Model | None) -> tuple[Json
         body.pop("tool_choice", None)
         body.pop("parallel_tool_calls", None)
     body["messages"] = _messages(body["messages"], notes)
+    if model is not None and model.vendor == "Anthropic":
+        body["messages"] = without_blanks(body["messages"], notes)
     if not body["messages"]:
         raise RequestError("The messages hold nothing to answer.", param="messages")
     if model is not None and model.vendor == "Anthropic":
@@ -224,7 +228,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
         if isinstance(clean.get("content"), list):
             clean["content"] = [_part(part) for part in clean["content"]]
         adapted.append(clean)
-    return adapted
+    return show_images(adapted, notes)
 
 
 def _assistant(message: Json) -> Json:
@@ -233,6 +237,12 @@ def _assistant(message: Json) -> Json:
     message.pop("annotations", None)
     message.pop("audio", None)
     reasoning = message.pop("reasoning_content", None)
+    if str(message.get("reasoning_opaque", "")).startswith(_SEALED_ELSEWHERE):
+        # Sealed by another API, and so by another vendor: neither the seal nor its text is for
+        # this model.
+        del message["reasoning_opaque"]
+        message.pop("reasoning_text", None)
+        reasoning = None
     if reasoning:
         message.setdefault("reasoning_text", reasoning)
     content = message.get("content")

@@ -5,6 +5,7 @@ next turn; hardly a client carries fields that OpenAI does not have. The id of t
 Only in memory, for the last calls, and only for the model that it came from.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
@@ -23,6 +24,7 @@ class Recollection:
         self._most_characters = characters
         self._characters = 0
         self._known: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
+        self._sealed_by: OrderedDict[bytes, str] = OrderedDict()
 
     def keep(self, model: str, call_ids: Iterable[str], reasoning: str, opaque: str) -> None:
         """Notes what belongs to the calls of one answer."""
@@ -35,9 +37,26 @@ class Recollection:
         while len(self._known) > self._most_calls or self._characters > self._most_characters:
             self._forget(next(iter(self._known)))
 
-    def recall(self, model: str, messages: list[Json]) -> list[Json]:
-        """The messages, with the reasoning of those that lost theirs."""
-        return [self._recalled(model, message) for message in messages]
+    def note_seal(self, opaque: str, vendor: str) -> None:
+        """Notes whose model sealed some reasoning: it means nothing to any other's."""
+        self._sealed_by[_digest(opaque)] = vendor
+        while len(self._sealed_by) > self._most_calls:
+            self._sealed_by.popitem(last=False)
+
+    def recall(self, model: str, messages: list[Json], vendor: str | None = None) -> list[Json]:
+        """The messages, with the reasoning of those that lost theirs, and without what is known to
+        have been sealed for the models of another vendor than `vendor`."""
+        own = [self._own(vendor, message) for message in messages]
+        return [self._recalled(model, message) for message in own]
+
+    def _own(self, vendor: str | None, message: Json) -> Json:
+        opaque = message.get("reasoning_opaque")
+        if not opaque or vendor is None:
+            return message
+        if self._sealed_by.get(_digest(opaque), vendor) == vendor:
+            return message
+        foreign = ("reasoning_opaque", "reasoning_content", "reasoning_text")
+        return {name: value for name, value in message.items() if name not in foreign}
 
     def _recalled(self, model: str, message: Json) -> Json:
         calls = message.get("tool_calls") if message.get("role") == "assistant" else None
@@ -58,12 +77,17 @@ class Recollection:
             self._characters -= len(known[1]) + len(known[2])
 
 
+def _digest(opaque: str) -> bytes:
+    return hashlib.sha256(opaque.encode("utf-8", "surrogatepass")).digest()
+
+
 class Listener:
     """Hears one answer, chunk by chunk, and keeps what belongs to its calls."""
 
-    def __init__(self, recollection: Recollection, model: str) -> None:
+    def __init__(self, recollection: Recollection, model: str, vendor: str | None = None) -> None:
         self._recollection = recollection
         self._model = model
+        self._vendor = vendor
         self._calls: list[str] = []
         self._reasoning: list[str] = []
         self._opaque: list[str] = []
@@ -79,6 +103,8 @@ class Listener:
             for call in delta.get("tool_calls", ()):
                 if call.get("id"):
                     self._calls.append(call["id"])
+            if choice["finish_reason"] and self._opaque and self._vendor is not None:
+                self._recollection.note_seal("".join(self._opaque), self._vendor)
             if choice["finish_reason"] and self._calls:
                 self._recollection.keep(
                     self._model, self._calls, "".join(self._reasoning), "".join(self._opaque)

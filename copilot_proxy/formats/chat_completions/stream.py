@@ -27,6 +27,8 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "stop",
     "tool_use": "tool_calls",
     "refusal": "content_filter",
     # Gemini's.

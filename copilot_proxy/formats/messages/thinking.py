@@ -112,6 +112,9 @@ def _choose_kind(body: Json, model: Model, notes: list[str]) -> None:
         config = body.get("output_config")
         effort = config.get("effort") if isinstance(config, dict) else None
         budget = BUDGETS.get(effort or "high", BUDGETS["high"])
+        if isinstance(body.get("max_tokens"), int):
+            # The client did not choose the number, so at least half is left for the answer.
+            budget = max(min(budget, body["max_tokens"] // 2), LEAST_BUDGET)
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         notes.append("changed thinking: the model takes a budget, not adaptive")
     elif thinking["type"] == "enabled" and is_adaptive(model) and version(model) >= _ADAPTIVE_ONLY:

@@ -266,8 +266,13 @@ class NativeStream:
             self.failure = event_refusal({"error": error if isinstance(error, dict) else {}})
 
     def _error(self, data: Json) -> Json:
-        """An error event in its flat form, which is the one that clients of this API know."""
+        """An error event in its flat form, which is the one that clients of this API know.
+
+        As the first of all it is raised: then it can still be told with a status of its own.
+        """
         nested = data.get("error")
+        if self._number == 0:
+            raise event_refusal(data if nested else {"error": data})
         error = nested if isinstance(nested, dict) else data
         self.failure = event_refusal(data if nested else {"error": data})
         self.is_finished = True

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, Unreachable, UpstreamError
+from copilot_proxy.errors import Broken, Refused, Unreachable, UpstreamError
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.native import NativeStream, repair_whole
 from tests.formats.answers import MODEL, NOW
@@ -390,15 +390,23 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
     """Errors reach the client in the flat form of this API, whatever form they came in."""
     stream = NativeStream(request())
+    stream.feed({"type": "response.created", "response": {"id": "x", "output": []}})
 
     events = stream.feed(event)
 
-    assert [{"type": "error", "sequence_number": 0, **sent}] == events
+    assert [{"type": "error", "sequence_number": 1, **sent}] == events
     check_event(events[0])
     assert [] == stream.close()
     assert stream.failure is not None
     assert "No." == stream.failure.message
-    assert stream.response is None
+
+
+def test_an_error_as_the_first_event_is_raised() -> None:
+    """Then it can still be told with a status of its own, like any other refusal."""
+    with pytest.raises(Refused) as raised:
+        NativeStream(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
+
+    assert (429, "No.") == (raised.value.status, raised.value.message)
 
 
 def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
