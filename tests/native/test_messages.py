@@ -104,7 +104,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
         ),
         (
             {"thinking": {"type": "adaptive"}, **FRESH},
-            {"thinking": {"type": "enabled", "budget_tokens": 2999}, **FRESH},
+            {"thinking": {"type": "enabled", "budget_tokens": 1500}, **FRESH},
             "changed thinking",
         ),
         (
