@@ -104,12 +104,7 @@ def serve(
     with settings_for(flags, simulate=simulate) as (settings, simulator), bind(settings) as socket:
         run = _Run(settings, socket, simulator.url if simulator else None)
         with _undisturbed_end(), asyncio.Runner(loop_factory=_new_loop) as runner:
-            try:
-                return runner.run(run.serve())
-            finally:
-                # All is said and closed; one more Ctrl+C would only break the tidying up.
-                with contextlib.suppress(ValueError):
-                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return runner.run(run.serve())
 
 
 @contextlib.contextmanager
@@ -173,6 +168,9 @@ class _Run:
                 await asyncio.sleep(0)
                 listen(self._socket, self._settings)
                 await server.serve(sockets=[self._socket])
+            # All is said; one more Ctrl+C would only break the tidying up.
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
             self._say("Stopped.", event="stopped")
         return INTERRUPTED if server.was_cut else 0
 
