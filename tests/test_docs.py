@@ -81,6 +81,17 @@ def test_every_dropped_field_is_documented(field: str) -> None:
     assert f"`{field}`" in text("docs/api.md")
 
 
+@pytest.mark.parametrize("document", ["docs/reliability.md", "docs/security.md"])
+def test_every_promise_has_its_test(document: str) -> None:
+    """A promise names a test that there is, so that nobody has to believe it."""
+    rows = re.findall(r"^\| (?!promise)([^|]+) \| ([^|]*`tests/[^|]*) \|$", text(document), re.M)
+    assert rows
+    for promise, proof in rows:
+        for path, _, name in re.findall(r"`(tests/[\w/]+\.py)(::(\w+))?`", proof):
+            assert (ROOT / path).is_file(), promise
+            assert not name or re.search(rf"^(async )?def {name}\(", text(path), re.M), promise
+
+
 def test_version_is_in_the_changelog() -> None:
     """The version has an entry, so that users learn what is in it."""
     assert f"## [{__version__}] - " in text("CHANGELOG.md")
