@@ -56,6 +56,11 @@ def listen(listener: socket.socket, settings: Settings) -> None:
         raise _failed(error, settings) from error
 
 
+def address_of(listener: socket.socket, settings: Settings) -> str:
+    """Where clients on this machine find the server that `listener` is bound for."""
+    return base_url(settings.host, listener.getsockname()[1])
+
+
 def base_url(host: str, port: int) -> str:
     """Where clients on this machine find a server that listens on `host`."""
     host = host.strip("[]")

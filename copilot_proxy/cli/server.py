@@ -2,24 +2,22 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 
+from copilot_proxy.cli import signals
 from copilot_proxy.cli.protocol import BoundedProtocol
 
 _KEEP_ALIVE: Final = 75.0
 """Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
+_ROUNDS: Final = 4
+"""Rounds of the event loop in which what is already here is read: a client whose connection the
+system has taken is let in, and a request that lies there begins, so that it is answered."""
 _FAREWELL: Final = 2.0
 """Seconds that answers which are cut may take to say so."""
-_SIGNALS = [signal.SIGINT, signal.SIGTERM]
-if sys.platform == "win32":
-    _SIGNALS.append(signal.SIGBREAK)
 
 
 class Server(uvicorn.Server):
@@ -59,7 +57,16 @@ class Server(uvicorn.Server):
         """The first time: finish what is open. The second time: at once."""
         if self._stop.is_set():
             self.was_cut = True
-            self._now.set()
+            self.cut()
+        self.finish()
+
+    def finish(self) -> None:
+        """Lets no one in any more, and ends when what is open has ended."""
+        self._stop.set()
+
+    def cut(self) -> None:
+        """Waits no longer for what is open."""
+        self._now.set()
         self._stop.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -76,6 +83,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Lets no one in, waits for what is open, cuts what is left, and says goodbye."""
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         for one in sockets or ():
@@ -121,18 +130,5 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """While the block runs, Ctrl+C and a request to end stop the server instead of Python."""
-        loop = asyncio.get_running_loop()
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(self.stop)
-
-        before: dict[int, Any] = {}
-        for number in _SIGNALS:
-            # Outside the main thread there are no signals to listen to.
-            with contextlib.suppress(ValueError):
-                before[number] = signal.signal(number, handle)
-        try:
+        with signals.answered(self.stop, self.finish):
             yield
-        finally:
-            for taken, handler in before.items():
-                signal.signal(taken, handler)

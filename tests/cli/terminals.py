@@ -89,14 +89,23 @@ class Terminal:
     def kill(self, number: int) -> None:
         self._child.kill(number)
 
-    def end(self) -> int:
-        """Reads until the command has ended; its exit code, negative for a signal."""
-        while self._read():
-            pass
+    def hang_up(self) -> None:
+        """Closes the window, without a word to the program but the system's."""
+        self._child.ptyproc.fileobj.close()
+        self._child.closed = True
+
+    def wait(self) -> int:
+        """Waits for the end of a program that is not read; its exit code, negative for a signal."""
         self._child.wait()
         if self._child.signalstatus is not None:
             return -int(self._child.signalstatus)
         return int(self._child.exitstatus)
+
+    def end(self) -> int:
+        """Reads until the command has ended; its exit code, negative for a signal."""
+        while self._read():
+            pass
+        return self.wait()
 
     def _read(self) -> bool:
         try:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import httpx
@@ -19,6 +18,7 @@ import pytest
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import console, listener, welcome
 from copilot_proxy.cli.main import run
+from copilot_proxy.cli.serving import new_loop
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import (
@@ -308,7 +308,7 @@ def test_github_is_slow_at_the_start(
     then: str,
 ) -> None:
     """Its proof is waited for only so long, whatever comes of it later."""
-    monkeypatch.setattr("copilot_proxy.cli.serve._PROOF", 0.05)
+    monkeypatch.setattr("copilot_proxy.cli.serving._PROOF", 0.05)
     account.state.faults.on("stall_before_headers", path="/models", value=0.5, times=1)
     account.state.faults.on(then)
     assert serve_while(lambda client: account_is_asked(account)) == 0
@@ -552,6 +552,40 @@ def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals there send no signal")
+def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
+    """The shell and the system both tell that the terminal is gone: the answer is finished all the
+    same, though nobody can be told any more, and the server ends."""
+    account.state.pace = 0.001
+    record: list[str] = []
+    with Terminal("serve", "--port", "0") as terminal:
+        url = url_in(terminal)
+        with long_answer(url, record):
+            terminal.kill(signal.SIGHUP)
+            terminal.wait_for("Finishing 1 open answer")
+            terminal.hang_up()
+            terminal.kill(signal.SIGHUP)
+        assert record[-2] == "data: [DONE]"
+        assert "error" not in record[-4]
+        assert terminal.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
+def test_nohup(account: Simulator) -> None:
+    """A server that was started to outlive the terminal does."""
+    command = ["nohup", sys.executable, "-m", "copilot_proxy", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as p:
+        assert p.stderr
+        url = next(line for line in p.stderr if "Base URL" in line).split()[-1]
+        next(line for line in p.stderr if "Stop with" in line)
+        p.send_signal(signal.SIGHUP)
+        assert httpx.get(f"{url}/models").status_code == 200
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(20) == 0
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_stopping_here(
     account: Simulator, capsys: pytest.CaptureFixture[str], stream: bool
@@ -609,7 +643,7 @@ def test_three_models_to_begin_with() -> None:
 def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where uvloop cannot be had, the server runs on what there is."""
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    loop = import_module("copilot_proxy.cli.serve")._new_loop()
+    loop = new_loop()
     loop.close()
     assert type(loop).__module__.startswith("asyncio")
 

@@ -1,0 +1,157 @@
+"""One run of the server, from the proof of the account to the exit code."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from copilot_proxy.cli import signals
+from copilot_proxy.cli.announcer import Announcer
+from copilot_proxy.cli.boundary import INTERRUPTED
+from copilot_proxy.cli.composition import make_connection, make_services
+from copilot_proxy.cli.logs import Reporter, logging_to_stderr
+from copilot_proxy.errors import NotSignedIn, UpstreamError
+from copilot_proxy.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+    from copilot_proxy.auth.credential import Credential
+    from copilot_proxy.catalogue import Catalogue
+    from copilot_proxy.cli.composition import Connection
+    from copilot_proxy.cli.server import Server
+
+_PROOF: Final = 5.0
+"""Seconds that GitHub has to prove the account; the server starts without it after that."""
+
+
+class Serving:
+    """Serves on a bound socket until it is told to stop."""
+
+    def __init__(self, settings: Settings, socket: "socket.socket", simulator: str | None) -> None:
+        """`simulator` is the simulator's address, if it answers."""
+        from copilot_proxy.cli.listener import address_of
+
+        self._settings = settings
+        self._socket = socket
+        self._simulator = simulator
+        self._reporter = Reporter()
+        self._announcer = Announcer(
+            settings, address=lambda: address_of(socket, settings), simulator=simulator
+        )
+
+    async def run(self) -> int:
+        """The exit code. Raises `SignInError` if there is no account that may use Copilot."""
+        from copilot_proxy.auth.stores import Credentials
+
+        credentials = Credentials.from_settings(self._settings)
+        credential = await credentials.load_async()
+        if credential is None:
+            raise NotSignedIn(
+                hint="Sign in with: copilot-proxy login\n"
+                "Or try it without an account: copilot-proxy serve --simulate"
+            )
+        connection = make_connection(
+            self._settings,
+            report=self._reporter,
+            load=first(credential, credentials.load_async),
+        )
+        try:
+            return await self._serve(connection, credential)
+        finally:
+            await connection.aclose()
+
+    async def _serve(self, connection: "Connection", credential: "Credential") -> int:
+        from copilot_proxy.auth.threads import in_thread
+        from copilot_proxy.cli.listener import listen
+
+        # Loading the framework takes about as long as GitHub's answer: both at once.
+        models = asyncio.create_task(connection.relay.models())
+        try:
+            await in_thread(_load_framework)
+            catalogue, trouble = await _proved(models)
+        finally:
+            models.add_done_callback(_forget)
+        with logging_to_stderr(self._settings.log_format, self._reporter):
+            server = self._make_server(
+                connection, lambda: self._announcer.greet(catalogue, trouble, credential)
+            )
+            with server.capture_signals():
+                # A Ctrl+C from before this point ends here rather than in the middle of a start.
+                await asyncio.sleep(0)
+                listen(self._socket, self._settings)
+                await server.serve(sockets=[self._socket])
+            self._ended()
+        return INTERRUPTED if server.was_cut else 0
+
+    def _ended(self) -> None:
+        # All is said; one more Ctrl+C would only break the tidying up.
+        signals.ignore()
+        self._announcer.stopped()
+
+    def _make_server(self, connection: "Connection", on_ready: Callable[[], None]) -> "Server":
+        from copilot_proxy.app import create_app
+        from copilot_proxy.cli.server import Server
+
+        services = make_services(
+            self._settings,
+            report=self._reporter,
+            simulated=self._simulator is not None,
+            connection=connection,
+        )
+        return Server(
+            create_app(services),
+            patience=self._settings.shutdown_timeout,
+            on_ready=on_ready,
+            on_finishing=self._announcer.finishing,
+            on_cut=self._cut,
+        )
+
+    def _cut(self, count: int) -> None:
+        self._reporter.stopped = True
+        self._announcer.cut(count)
+
+
+def first(
+    credential: "Credential", load: "Callable[[], Awaitable[Credential | None]]"
+) -> "Callable[[], Awaitable[Credential | None]]":
+    """`load`, but `credential` the first time: a keyring may ask its owner at every look."""
+    known = [credential]
+
+    async def next_one() -> "Credential | None":
+        return known.pop() if known else await load()
+
+    return next_one
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where there is one: it streams with less work."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def _load_framework() -> None:
+    import copilot_proxy.app
+    import copilot_proxy.cli.server  # noqa: F401
+
+
+async def _proved(
+    models: "asyncio.Task[Catalogue]",
+) -> "tuple[Catalogue | None, UpstreamError | None]":
+    """The list of models, or why there is none yet; raises `SignInError` if there never will be."""
+    done, _ = await asyncio.wait({models}, timeout=_PROOF)
+    if not done:
+        return None, None
+    try:
+        return models.result(), None
+    except UpstreamError as error:
+        return None, error
+
+
+def _forget(models: "asyncio.Task[Catalogue]") -> None:
+    """Takes note of a failure that came too late, so that asyncio does not complain about it."""
+    if not models.cancelled():
+        models.exception()
