@@ -7,7 +7,7 @@ PORT ?= 8000
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix check format lint types contracts wheel clients clean
+.PHONY: help run test matrix bench check format lint types contracts wheel clients clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,6 +40,9 @@ endif
 
 matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers, and how
 	@$(BIN)/python -m tests.matrix
+
+bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes two minutes, BENCH=--help tells more
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clients:  ## install with npm what some tests read the answers with: OpenAI for Node, Codex, Claude Code
 	cd tests/node && npm install $(NPM_FLAGS)

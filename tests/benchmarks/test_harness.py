@@ -1,0 +1,139 @@
+"""The benchmark measures what it says: its upstream, its load client and its checks work."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from copilot_proxy.settings import load_settings
+from tests.benchmarks import load
+from tests.benchmarks.load_connection import Answer
+from tests.benchmarks.marks import mark
+from tests.benchmarks.measures import ROUTES, Row
+from tests.benchmarks.processes import helper
+from tests.benchmarks.report import Results
+from tests.benchmarks.target import KEY, Fake
+from tests.benchmarks.upstream_answers import CHAT_MODEL, SHAPES
+from tests.conftest import Proxy
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Fake]:
+    """The fake upstream, in a process of its own."""
+    with helper("upstream") as (told, _):
+        yield Fake(**told)
+
+
+@pytest.fixture
+def proxy(fake: Fake) -> Iterator[Proxy]:
+    """The server in front of the fake upstream."""
+    settings = load_settings(
+        {
+            "github_url": fake.url,
+            "github_api_url": fake.url,
+            "github_token": "ghu_Bench00000000000000000000000000000000",
+            "api_key": KEY,
+        }
+    )
+    with Proxy(settings) as running:
+        yield running
+
+
+def measured(url: str, work: str, **more: Any) -> dict[str, Any]:
+    """What the load client says."""
+    spec = {"work": work, "url": url, "path": CHAT, "model": CHAT_MODEL, "key": KEY, **more}
+    return asyncio.run(load.WORK[work](spec))
+
+
+def test_an_event_is_as_long_as_the_documentation_says() -> None:
+    """Chat events have about 220 bytes, whole answers about 1 KB."""
+    chat = SHAPES["/chat/completions"]
+    assert 200 < len(chat.event(1, mark(1))) < 250
+    assert 900 < len(chat.whole(1)) < 1400
+
+
+def test_whole_answers_are_counted_and_checked(proxy: Proxy) -> None:
+    """Each request gets its own answer back."""
+    told = measured(proxy.url, "requests", connections=3, seconds=0.3)
+    assert told["requests"] > 2
+    assert (0, []) == (told["wrong"], told["problems"])
+    assert told["per_second"] > 0
+    assert told["latency_p99"] >= told["latency_p50"] > 0
+
+
+@pytest.mark.parametrize(("title", "path", "model"), ROUTES)
+def test_streams_of_every_route_arrive_whole(
+    title: str, path: str, model: str, proxy: Proxy
+) -> None:
+    """Native or translated: every mark arrives, in order and unchanged."""
+    told = measured(
+        proxy.url, "streams", path="/v1" + path, model=model, streams=2, rate=0, count=600, rounds=2
+    )
+    assert (4, []) == (told["completed"], told["problems"])
+    assert 2400 == told["events"]
+
+
+def test_paced_streams_tell_their_delays(proxy: Proxy) -> None:
+    """First token, transit and pace are told; nothing arrives before it was sent."""
+    told = measured(proxy.url, "streams", streams=2, rate=100, count=10)
+    assert (2, []) == (told["completed"], told["problems"])
+    assert told["first_p50"] > 0
+    assert told["transit_p50"] > 0
+    assert told["pace"] > 0.9
+
+
+def test_leaving_is_seen_by_the_upstream(proxy: Proxy, fake: Fake) -> None:
+    """A client that leaves closes the connection to the upstream, and the harness sees when."""
+    told = measured(proxy.url, "leaving", times=2, upstream=fake.url)
+    assert (2, 0) == (told["left"], told["never"])
+    assert told["closed_p50"] > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (mark(0) + mark(1) + b"data: [DONE]", None),
+        (mark(0) + b"data: [DONE]", "1 of 2 marks"),
+        (mark(1) + mark(0) + b"data: [DONE]", "at 0"),
+        (mark(0) + mark(0) + b"data: [DONE]", "at 1"),
+        (mark(0) + mark(1).replace(b"~", b"~z") + b"data: [DONE]", "1 of 2 marks"),
+        (mark(0) + mark(1), "no end"),
+    ],
+)
+def test_the_load_client_sees_what_is_wrong(body: bytes, problem: str | None) -> None:
+    """Lost, doubled, swapped and broken marks are found, wherever the pieces are cut."""
+
+    async def check(size: int) -> str | None:
+        answer = Answer(1, 2)
+        for start in range(0, len(body), size):
+            answer.feed(body[start : start + size], 1)
+        answer.complete(200)
+        return answer.problem
+
+    for size in (1, 5, 1000):
+        found = asyncio.run(check(size))
+        assert (found is None) if problem is None else problem in (found or "")
+
+
+def test_the_table_compares_with_the_first_column() -> None:
+    """Medians with their spread, and how many times better the first is."""
+    results = Results(["ours", "other"])
+    row = Row("requests/s", "rate", 0, more_is_better=True)
+    for ours, other in ((100, 40), (300, 60), (200, 50)):
+        results.add([row], "ours", {"rate": ours})
+        results.add([row], "other", {"rate": other})
+    assert "| requests/s | 200 (100 to 300) | 50 (40 to 60) [4.00] |" in results.table()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="reads /proc")
+def test_cpu_and_memory_of_a_process_are_read() -> None:
+    """Both are above nothing for a process that works."""
+    from tests.benchmarks.processes import cpu_seconds, memory, tree
+
+    assert os.getpid() in tree(os.getppid())
+    assert cpu_seconds(os.getpid()) > 0
+    assert memory(os.getpid()) > 1_000_000
