@@ -339,12 +339,3 @@ def initiator(client: ChatApi, request: Json) -> Initiator:
     if client == "messages":
         return messages_request.initiator(request)
     return chat_request.initiator(request["messages"])
-
-
-def has_image(client: ChatApi, request: Json) -> bool:
-    """Whether any message of the client's own request holds an image."""
-    if client == "responses":
-        return responses_request.has_image(request)
-    if client == "messages":
-        return messages_request.has_image(request)
-    return chat_request.has_image(request["messages"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.headers import Initiator
 
 told_failure: ContextVar[tuple[str, str] | None] = ContextVar("told_failure", default=None)
 """Code and request id of the failure that the request at hand was told, for its line in the log:
@@ -21,10 +22,18 @@ class Record:
     api: str
     """The client's: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     stream: bool = False
+    items: int = 0
+    """Messages of the conversation, items of a Responses input, or inputs to embed."""
+    tools: int = 0
+    images: int = 0
+    body_bytes: int = 0
+    """Of the client's body, unpacked."""
+    effort: str | None = None
+    """How hard the model is asked to think, in the client's own word."""
     model: str | None = None
     route: str | None = None
     """Copilot's API that was asked."""
-    initiator: str | None = None
+    initiator: Initiator | None = None
     status: int = 200
     """What the client was told; 200 also when an answer broke off."""
     error: str | None = None

@@ -17,6 +17,7 @@ from copilot_proxy.formats.messages.count import media_tokens, text_of
 from copilot_proxy.plans import ChatApi
 from copilot_proxy.records import Record, code_of
 from copilot_proxy.replies import Reply
+from copilot_proxy.shapes import effort_of, note_shape
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Call, Upstream
 
@@ -154,7 +155,7 @@ class Relay:
                 call = Call(
                     api="count_tokens",
                     body=body,
-                    vision=plans.has_image("messages", request),
+                    vision=record.images > 0,
                     request_id=record.request_id,
                     headers=headers,
                     auth=auth,
@@ -182,6 +183,7 @@ class Relay:
     @contextmanager
     def _recorded(self, record: Record, request: Json) -> Iterator[None]:
         record.model = request["model"]
+        note_shape(record, request)
         try:
             yield
         except CopilotProxyError as error:
@@ -211,6 +213,8 @@ class Relay:
         alias = self._aliases.get(request["model"])
         if alias is not None:
             request = plans.with_parameters(client, request, alias)
+        record.initiator = plans.initiator(client, request)
+        record.effort = effort_of(client, request)
         known = (model.id, model.endpoints) if model is not None else None
         refused = list(self._refusing.get(known, ()))
         retried = False
@@ -231,12 +235,11 @@ class Relay:
             plan.notes[:0] = noted
             record.route, record.notes = plan.api, plan.notes
             record.model = plan.body["model"]
-            record.initiator = plans.initiator(client, request)
             call = Call(
                 api=plan.api,
                 body=plan.body,
-                initiator=plans.initiator(client, request),
-                vision=plans.has_image(client, request),
+                initiator=record.initiator,
+                vision=record.images > 0,
                 request_id=record.request_id,
                 headers=plan.headers,
                 auth=auth,

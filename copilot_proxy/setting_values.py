@@ -112,7 +112,7 @@ def required_address(value: object) -> str:
     return url
 
 
-def folder(value: object) -> Path | None:
+def path(value: object) -> Path | None:
     if isinstance(value, Path):
         return value
     text = plain_text(value)

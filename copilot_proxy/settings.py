@@ -80,12 +80,19 @@ class Settings:
     )
     home_dir: Path | None = _setting(
         None,
-        read.folder,
+        read.path,
         "One folder that takes the place of the config, data and cache folders.",
     )
     log_format: str = _setting(
         "text", read.choice("text", "json"), "Log lines as `text` or `json`."
     )
+    log_file: Path | None = _setting(
+        None, read.path, "A file that gets the log as well; only its owner can read it."
+    )
+    log_file_bytes: int = _setting(
+        10 * 1024 * 1024, read.positive, "Size at which the log file is begun anew."
+    )
+    log_file_count: int = _setting(5, read.positive, "How many old log files are kept.")
     keep_alive: float = _setting(
         10.0, read.seconds, "Seconds of silence after which a stream gets a comment line."
     )
@@ -174,7 +181,7 @@ def load_settings(
         if flags and flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
-    home = _parsed("home_dir", *given["home_dir"], read.folder) if "home_dir" in given else None
+    home = _parsed("home_dir", *given["home_dir"], read.path) if "home_dir" in given else None
     config_file = config_dir(home) / "config.toml"
     for name, value in _read_config(config_file).items():
         if name not in parsers:

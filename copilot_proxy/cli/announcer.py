@@ -70,11 +70,13 @@ class Announcer:
         self._say("Stopped.", event="stopped")
 
     def _say(self, text: str, **fields: object) -> None:
-        if self._settings.log_format == "json":
-            log.info("%s", text.strip().partition("\n")[0], extra={"fields": fields})
-            return
-        with suppress(OSError, ValueError):  # the terminal was closed; the server ends in order
-            talk(text)
+        is_json = self._settings.log_format == "json"
+        if not is_json:
+            with suppress(OSError, ValueError):  # the terminal was closed; the server ends in order
+                talk(text)
+        # The log file gets the first line of what a person has just read in full.
+        line = text.strip().partition("\n")[0]
+        log.info("%s", line, extra={"fields": fields, "said": not is_json})
 
 
 def _offline(trouble: UpstreamError | None) -> str:

@@ -26,6 +26,8 @@ _WEB_SOCKETS: Final = ("Unsupported upgrade request", "No supported WebSocket li
 STOPPED: Final = "server_stopped"
 """The error of an answer that was cut because the server had to end."""
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
+_ITEMS: Final = {"responses": "item", "embeddings": "input"}
+"""What is counted, where it is not messages."""
 _LONGEST_NAME: Final = 24
 _LONGEST_PATH: Final = 80
 
@@ -48,11 +50,18 @@ class Reporter:
 
 
 @contextmanager
-def logging_to_stderr(form: str, reporter: Reporter) -> Iterator[None]:
-    """Sends everything that is logged while the block runs to stderr, as `form` text or json."""
-    handler = _Handler()
-    handler.setFormatter(_Json() if form == "json" else _Text(colour=can_style()))
-    handler.addFilter(lambda entry: _is_news(entry, reporter))
+def logging_to_stderr(
+    form: str, reporter: Reporter, file: logging.Handler | None = None
+) -> Iterator[None]:
+    """Sends everything that is logged while the block runs to stderr, as `form` text or json, and
+    to `file`."""
+    screen = _Handler()
+    screen.setFormatter(_Json() if form == "json" else _Text(colour=can_style()))
+    # On stderr the person has read it already, in more words.
+    screen.addFilter(lambda entry: not getattr(entry, "said", False))
+    if file is not None:
+        file.setFormatter(_Json() if form == "json" else _Text(dated=True))
+    handlers = [screen, *([file] if file is not None else ())]
     levels = {
         "": logging.WARNING,
         _REQUESTS: logging.INFO,
@@ -61,13 +70,16 @@ def logging_to_stderr(form: str, reporter: Reporter) -> Iterator[None]:
         _ACCESS: logging.INFO,
     }
     before = [(logging.getLogger(name), logging.getLogger(name).level) for name in levels]
-    logging.getLogger().addHandler(handler)
+    for handler in handlers:
+        handler.addFilter(lambda entry: _is_news(entry, reporter))
+        logging.getLogger().addHandler(handler)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
     try:
         yield
     finally:
-        logging.getLogger().removeHandler(handler)
+        for handler in handlers:
+            logging.getLogger().removeHandler(handler)
         for logger, level in before:
             logger.setLevel(level)
 
@@ -94,14 +106,15 @@ def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
 
 
 class _Text(logging.Formatter):
-    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26``."""
+    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  3 msgs 2 tools``."""
 
-    def __init__(self, *, colour: bool) -> None:
+    def __init__(self, *, colour: bool = False, dated: bool = False) -> None:
         super().__init__()
         self._colour = colour
+        self._clock = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
 
     def format(self, entry: logging.LogRecord) -> str:
-        clock = datetime.fromtimestamp(entry.created).strftime("%H:%M:%S")
+        clock = datetime.fromtimestamp(entry.created).strftime(self._clock)
         record: Record | None = getattr(entry, "record", None)
         if record is not None:
             status, rest = record.status, _columns(record)
@@ -127,7 +140,8 @@ def _columns(record: "Record") -> str:
     name = _printable(record.model or "-", _LONGEST_NAME)
     first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
     # The route goes without saying where it is the API that the client asked on.
-    remarks = [record.route if record.route != record.api else None, _failure(record)]
+    route = record.route if record.route != record.api else None
+    remarks = [_shape(record), route, _failure(record)]
     if record.client_gone:
         remarks.append("client left")
     if record.notes:
@@ -140,6 +154,26 @@ def _columns(record: "Record") -> str:
     told = ", ".join(remark for remark in remarks if remark)
     times = f"{record.duration:>6.2f}s {first:>12}"
     return f"{name:<{_LONGEST_NAME}} {times}  {_tokens(record):<26} {told}"
+
+
+def _shape(record: "Record") -> str:
+    """``3 msgs 2 tools 1 image 12 kB stream high``; without what there is none of."""
+    name = _ITEMS.get(record.api, "msg")
+    counts = ((record.items, name), (record.tools, "tool"), (record.images, "image"))
+    words = [f"{count} {one}{'s' if count > 1 else ''}" for count, one in counts if count]
+    if record.body_bytes:
+        words.append(_size(record.body_bytes))
+    words += ["stream"] if record.stream else []
+    words += [_printable(record.effort, 10)] if record.effort else []
+    return " ".join(words)
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count = round(count / 1000)
+    return f"{count} MB"
 
 
 def _failure(record: "Record") -> str | None:
@@ -192,6 +226,11 @@ def _fields(record: "Record") -> dict[str, Any]:
         "route": record.route,
         "model": record.model,
         "stream": record.stream,
+        "items": record.items,
+        "tools": record.tools,
+        "images": record.images,
+        "body_bytes": record.body_bytes,
+        "effort": _printable(record.effort, 10) if record.effort else None,
         "initiator": record.initiator,
         "status": record.status,
         "error": record.error,

@@ -63,6 +63,13 @@ def serve(
     log_format: Annotated[
         LogFormat | None, typer.Option(help="Log lines for a person, or for a program.")
     ] = None,
+    log_file: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write the log to this file; it is begun anew when it gets large.",
+            metavar="PATH",
+        ),
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Answer from a simulator; no account is needed.")
     ] = False,
@@ -79,6 +86,7 @@ def serve(
         "keep_alive": keep_alive,
         "fetch_images": fetch_images or None,
         "log_format": log_format.value if log_format else None,
+        "log_file": log_file,
     }
     with settings_for(flags, simulate=simulate) as (settings, simulator), bind(settings) as socket:
         serving = Serving(settings, socket, simulator.url if simulator else None)

@@ -8,6 +8,7 @@ from copilot_proxy.cli import signals
 from copilot_proxy.cli.announcer import Announcer
 from copilot_proxy.cli.boundary import INTERRUPTED
 from copilot_proxy.cli.composition import make_connection, make_services
+from copilot_proxy.cli.log_file import LogFile, log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.errors import NotSignedIn, UpstreamError
 from copilot_proxy.settings import Settings
@@ -40,7 +41,12 @@ class Serving:
         )
 
     async def run(self) -> int:
-        """The exit code. Raises `SignInError` if there is no account that may use Copilot."""
+        """The exit code. Raises `SignInError` if there is no account that may use Copilot, and
+        `UsageError` if the log file cannot be written."""
+        with log_file_for(self._settings) as log_file:
+            return await self._signed_in(log_file)
+
+    async def _signed_in(self, log_file: LogFile | None) -> int:
         from copilot_proxy.auth.stores import Credentials
 
         credentials = Credentials.from_settings(self._settings)
@@ -56,11 +62,13 @@ class Serving:
             load=first(credential, credentials.load_async),
         )
         try:
-            return await self._serve(connection, credential)
+            return await self._serve(connection, credential, log_file)
         finally:
             await connection.aclose()
 
-    async def _serve(self, connection: "Connection", credential: "Credential") -> int:
+    async def _serve(
+        self, connection: "Connection", credential: "Credential", log_file: LogFile | None
+    ) -> int:
         from copilot_proxy.auth.threads import in_thread
         from copilot_proxy.cli.listener import listen
 
@@ -71,7 +79,7 @@ class Serving:
             catalogue, trouble = await _proved(models)
         finally:
             models.add_done_callback(_forget)
-        with logging_to_stderr(self._settings.log_format, self._reporter):
+        with logging_to_stderr(self._settings.log_format, self._reporter, log_file):
             server = self._make_server(
                 connection, lambda: self._announcer.greet(catalogue, trouble, credential)
             )

@@ -14,6 +14,7 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
+from copilot_proxy.private_files import make_folder
 from copilot_proxy.setting_values import is_loopback
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ def first_time_notice(data_dir: Path) -> str | None:
     if marker.exists():
         return None
     with suppress(OSError):  # a folder that cannot be written only means to be told again
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        marker.touch()
+        make_folder(data_dir)
+        marker.touch(mode=0o600)
     return _NOTICE
 
 

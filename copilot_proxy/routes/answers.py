@@ -43,16 +43,17 @@ def answer(
     client: ChatApi,
     asked: Json,
     *,
+    body_bytes: int,
     beta_values: Collection[str] = (),
     notes: Iterable[str] = (),
 ) -> ASGIApp:
     """The answer to the checked request `asked` of the API `client`.
 
-    `notes` tell what was changed in it before.
+    `body_bytes` is how large it came, and `notes` tell what was changed in it before.
     """
     services = services_of(request)
     auth = caller(request)
-    record = Record(request_id_of(request), client, notes=list(notes))
+    record = Record(request_id_of(request), client, body_bytes=body_bytes, notes=list(notes))
 
     def ask() -> Any:
         return services.relay.answer(client, asked, record, auth=auth, beta_values=beta_values)

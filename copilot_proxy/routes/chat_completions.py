@@ -29,4 +29,5 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
 async def chat_completions(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account, with tools and images; see docs/api.md."""
     body, notes = await conversation_of(request)
-    return answer(request, "chat_completions", parse_request(body), notes=notes)
+    asked = parse_request(body)
+    return answer(request, "chat_completions", asked, body_bytes=len(body), notes=notes)

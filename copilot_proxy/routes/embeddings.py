@@ -27,9 +27,10 @@ from copilot_proxy.routes.streaming import WholeAnswer
 )
 async def embeddings(request: AnyRequest) -> ASGIApp:
     """Texts or token ids, any number up to 2048; floats or base64."""
-    asked = parse_request(await body_of(request))
+    body = await body_of(request)
+    asked = parse_request(body)
     relay, auth = services_of(request).relay, caller(request)
-    record = Record(request_id_of(request), "embeddings")
+    record = Record(request_id_of(request), "embeddings", body_bytes=len(body))
 
     async def whole() -> tuple[bytes, dict[str, str]]:
         found = await relay.embeddings(asked, record, auth=auth)

@@ -35,7 +35,7 @@ async def messages(request: AnyRequest) -> ASGIApp:
     body, notes = await conversation_of(request)
     asked = parse_request(body)
     betas = request.headers.getall("anthropic-beta", [])
-    return answer(request, "messages", asked, beta_values=betas, notes=notes)
+    return answer(request, "messages", asked, body_bytes=len(body), beta_values=betas, notes=notes)
 
 
 @post(
@@ -56,7 +56,7 @@ async def count_tokens(request: AnyRequest) -> ASGIApp:
     asked = parse_request(body, counting=True)
     betas = request.headers.getall("anthropic-beta", [])
     relay, auth = services_of(request).relay, caller(request)
-    record = Record(request_id_of(request), "count_tokens")
+    record = Record(request_id_of(request), "count_tokens", body_bytes=len(body))
 
     async def whole() -> tuple[bytes, dict[str, str]]:
         count, headers = await relay.count_tokens(asked, record, auth=auth, beta_values=betas)

@@ -27,7 +27,8 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
 async def responses(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account; see docs/api.md."""
     body, notes = await conversation_of(request)
-    return answer(request, "responses", parse_request(body), notes=notes)
+    asked = parse_request(body)
+    return answer(request, "responses", asked, body_bytes=len(body), notes=notes)
 
 
 @get("/v1/responses", include_in_schema=False)

@@ -3,6 +3,9 @@
 import json
 import os
 import stat
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +15,7 @@ import keyring
 import pytest
 from keyring.backends import null
 
+from copilot_proxy import private_files
 from copilot_proxy.auth import file_store, keyring_store
 from copilot_proxy.auth.credential import Credential, CredentialStore, from_json, to_json
 from copilot_proxy.auth.stores import (
@@ -314,7 +318,7 @@ def test_a_file_system_without_folder_sync_will_do(
     assert same(ACME, file.load(), "file")
 
 
-@pytest.mark.parametrize(("place", "call"), [(FileStore, "_check"), (file_store.os, "open")])
+@pytest.mark.parametrize(("place", "call"), [(private_files, "_check"), (file_store.os, "open")])
 def test_an_unreadable_file_is_named(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, place: object, call: str
 ) -> None:
@@ -342,6 +346,7 @@ def test_where_there_are_no_modes_none_are_checked(
 ) -> None:
     """Windows keeps the user's folder to the user in its own way."""
     monkeypatch.setattr(file_store, "_POSIX", False)
+    monkeypatch.setattr(private_files, "_POSIX", False)
     file.path.chmod(0o644)
     file.save(ACME)
     file.path.chmod(0o644)
@@ -375,6 +380,89 @@ def test_writers_and_readers_at_once_never_see_half_a_file(tmp_path: Path) -> No
 
     assert [] == failures
     assert ["credentials.json"] == os.listdir(tmp_path / "home")
+
+
+WRITER = textwrap.dedent(
+    """
+    import os, sys
+    from pathlib import Path
+    from copilot_proxy.auth.credential import Credential
+    from copilot_proxy.auth.file_store import FileStore
+    from copilot_proxy.masking import Secret
+
+    folder, own, umask = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3], 8)
+    os.umask(umask)
+    store = FileStore(folder)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(40):
+        store.save(Credential(Secret("ghu_" + own * 3000), "github.com", own))
+        found = store.load()
+        assert found and found.token.reveal() == "ghu_" + found.login * 3000, "half a file"
+        # Whoever lists the folder finds nothing that another user could open.
+        for name in os.listdir(folder):
+            try:
+                assert os.lstat(folder / name).st_mode & 0o777 == 0o600, name
+            except FileNotFoundError:
+                pass  # the other one's, which has its place by now
+    """
+)
+
+
+@pytest.mark.parametrize("umask", ["000", "077", "022"])
+def test_two_processes_at_once_never_see_half_a_file(tmp_path: Path, umask: str) -> None:
+    """Whatever the umask: each finds one complete credential, and every file is 0600 throughout."""
+    home = tmp_path / "not" / "there" / "yet"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(home), name, umask],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("a", "b")
+    ]
+    for one in writers:
+        assert one.stdout is not None
+        assert one.stdin is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in writers:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    ended = [one.communicate(timeout=25) for one in writers]
+
+    assert ["", ""] == [err for _, err in ended]
+    assert ["credentials.json"] == os.listdir(home)
+    for folder in (home, home.parent, home.parent.parent):
+        assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+
+
+def test_a_second_name_of_the_file_is_not_written_through(file: FileStore, tmp_path: Path) -> None:
+    """A hard link keeps what it had, and shows nothing of what is saved later."""
+    os.link(file.path, tmp_path / "second")
+    file.save(ACME)
+
+    assert "ghu_mona" in (tmp_path / "second").read_text()
+    assert 1 == file.path.stat().st_nlink
+
+
+def test_a_link_in_the_folders_place_has_to_be_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was moved to another disk is fine; somebody else's choice of a place is not."""
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    FileStore(tmp_path / "home").save(MONA)
+    assert (tmp_path / "disk" / "credentials.json").exists()
+
+    monkeypatch.setattr(file_store.os, "geteuid", lambda: 4242)
+    os.lchown(tmp_path / "home", 4243, 4243) if os.getuid() == 0 else monkeypatch.setattr(
+        private_files, "_is_ours", lambda status: not stat.S_ISLNK(status.st_mode)
+    )
+    with pytest.raises(StoreError, match="another user's symbolic link"):
+        FileStore(tmp_path / "home").save(ACME)
 
 
 # The keyring

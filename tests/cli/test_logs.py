@@ -85,6 +85,11 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "route": "chat_completions",
         "model": "gpt-5-mini",
         "stream": False,
+        "items": 0,
+        "tools": 0,
+        "images": 0,
+        "body_bytes": 0,
+        "effort": None,
         "initiator": None,
         "status": 200,
         "error": None,
@@ -97,6 +102,33 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "credits": None,
         "notes": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        (
+            {"items": 3, "tools": 2, "images": 1, "body_bytes": 12_345},
+            "3 msgs 2 tools 1 image 12 kB",
+        ),
+        (
+            {"items": 1, "body_bytes": 80, "stream": True, "effort": "high"},
+            "1 msg 80 B stream high",
+        ),
+        ({"items": 2, "api": "responses", "route": "responses"}, "2 items"),
+        ({"items": 1, "api": "embeddings", "route": "embeddings"}, "1 input"),
+        ({"items": 1, "body_bytes": 999_700, "effort": "a\x1b"}, "1 msg 1 MB a?"),
+        ({"items": 1, "body_bytes": 4_600_000, "notes": ["x"]}, "1 msg 5 MB, 1 note"),
+    ],
+)
+def test_the_shape_of_a_request(
+    shape: dict[str, object], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How much there was of what, in few words; what there was none of is left out."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        report(reporter, record(**shape))
+    assert capsys.readouterr().err.endswith(f"  {told}\n")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -11,7 +11,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import (
     MAX_TOOLS,
     check_shape,
-    has_image,
+    count_images,
     initiator,
     parse_request,
 )
@@ -241,7 +241,7 @@ def test_the_initiator_is_whoever_spoke_last(messages: list[Any], expected: str)
 )
 def test_an_image_anywhere_is_seen(messages: list[Any], expected: bool) -> None:
     """However old or nested an image is, the request needs the vision header."""
-    assert expected is has_image(messages)
+    assert expected is (count_images(messages) > 0)
 
 
 def test_images_are_looked_for_without_limit_of_depth() -> None:
@@ -249,7 +249,7 @@ def test_images_are_looked_for_without_limit_of_depth() -> None:
     deep = '{"type": "text", "text": "x", "content": ' + "[" * 900 + "]" * 900 + "}"
     body = '{"model": "m", "messages": [{"role": "user", "content": [' + deep + "]}]}"
 
-    assert not has_image(parse_request(body.encode())["messages"])
+    assert not count_images(parse_request(body.encode())["messages"])
 
 
 FIELDS = ["n", "tools", "functions", "stream", "stream_options", "stop", "logit_bias"]

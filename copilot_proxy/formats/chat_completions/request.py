@@ -167,8 +167,9 @@ def initiator(messages: list[Json]) -> Initiator:
     return "user" if not turns or turns[-1] == "user" else "agent"
 
 
-def has_image(value: object) -> bool:
-    """Whether any message, however old or nested, holds an image."""
+def count_images(value: object) -> int:
+    """How many images the messages hold, however old or nested."""
+    count = 0
     pending = [value]
     while pending:
         item = pending.pop()
@@ -176,6 +177,7 @@ def has_image(value: object) -> bool:
             pending += item
         elif isinstance(item, dict):
             if item.get("type") in ("image_url", "input_image", "image"):
-                return True
-            pending.append(item.get("content"))
-    return False
+                count += 1
+            else:
+                pending.append(item.get("content"))
+    return count

@@ -111,8 +111,9 @@ def initiator(request: Json) -> Initiator:
     return "user" if any(block["type"] != "tool_result" for block in content) else "agent"
 
 
-def has_image(request: Json) -> bool:
-    """Whether any message, however old, holds an image, also inside results and documents."""
+def count_images(request: Json) -> int:
+    """How many images the messages hold, however old, also inside results and documents."""
+    count = 0
     pending: list[Any] = [request["messages"]]
     while pending:
         item = pending.pop()
@@ -120,6 +121,7 @@ def has_image(request: Json) -> bool:
             pending += item
         elif isinstance(item, dict):
             if item.get("type") == "image":
-                return True
-            pending += [item.get("content"), item.get("source")]
-    return False
+                count += 1
+            else:
+                pending += [item.get("content"), item.get("source")]
+    return count

@@ -182,9 +182,9 @@ def initiator(request: Json) -> Initiator:
     return "user" if is_message and last.get("role") == "user" else "agent"
 
 
-def has_image(request: Json) -> bool:
-    """Whether any item, however old or nested, holds an image; outputs of calls, too."""
-    return any(part.get("type") == "input_image" for part in _objects(request["input"]))
+def count_images(request: Json) -> int:
+    """How many images the items hold, however old or nested; outputs of calls, too."""
+    return sum(part.get("type") == "input_image" for part in _objects(request["input"]))
 
 
 def _objects(value: Any) -> Iterator[Json]:

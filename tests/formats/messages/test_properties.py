@@ -13,7 +13,7 @@ from copilot_proxy.formats.chat_completions.stream import fold as fold_chunks
 from copilot_proxy.formats.messages.from_chat import from_chat
 from copilot_proxy.formats.messages.from_chunks import MessagesWriter
 from copilot_proxy.formats.messages.native import NativeStream, betas, fold, prepare
-from copilot_proxy.formats.messages.request import has_image, initiator, parse_request
+from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.to_chat import to_chat
 from copilot_proxy.formats.messages.to_chunks import MessagesStream
@@ -221,7 +221,7 @@ def test_every_request_is_prepared_translated_or_refused(
     """Whatever passes the check goes on to either API in a valid form, or is refused by name."""
     asked = parse_request(msgspec.json.encode({**request(*turns), **fields}))
     initiator(asked)
-    has_image(asked)
+    count_images(asked)
     try:
         body = prepare(asked, model, [])
     except RequestError:

@@ -12,7 +12,7 @@ from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
 from copilot_proxy.formats.responses.from_chat import from_chat
 from copilot_proxy.formats.responses.native import NativeStream, prepare
-from copilot_proxy.formats.responses.request import has_image, initiator, parse_request
+from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.to_chat import to_chat
 from copilot_proxy.formats.responses.to_chunks import ResponsesStream
 from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
@@ -336,7 +336,7 @@ def test_whatever_is_asked_is_translated_or_refused(fields: Json) -> None:
     except RequestError:
         return
     initiator(asked)
-    has_image(asked)
+    count_images(asked)
     body = prepare(asked, GPT, [])
     assert body["store"] is False
     assert not any("id" in item for item in body["input"] if isinstance(item, dict))

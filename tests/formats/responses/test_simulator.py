@@ -14,7 +14,7 @@ from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream import fold
 from copilot_proxy.formats.responses.from_chat import from_chat
 from copilot_proxy.formats.responses.native import NativeStream, prepare, repair_whole
-from copilot_proxy.formats.responses.request import has_image, initiator
+from copilot_proxy.formats.responses.request import count_images, initiator
 from copilot_proxy.formats.responses.to_chunks import ResponsesStream
 from copilot_proxy.formats.sse import EventDecoder
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
@@ -69,7 +69,9 @@ class Copilot:
         asked = {**request(given, **fields), "model": model, "stream": True}
         body = prepare(asked, self.models.get(model), [])
         stream = NativeStream(asked)
-        events = [e for data in self.send(body, vision=has_image(asked)) for e in stream.feed(data)]
+        events = [
+            e for data in self.send(body, vision=count_images(asked) > 0) for e in stream.feed(data)
+        ]
         events += stream.close()
         read_strictly(events)
         assert stream.usage is not None
