@@ -6,6 +6,9 @@ PORT ?= 8000
 # No script of a package is run, and no lock file would record the address of a package index.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
+# A worker a core; whoever is done takes over from the others.
+PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help run test matrix bench check format lint types contracts wheel clients clean
 
@@ -32,10 +35,11 @@ run: $(VENV)/run.stamp  ## start the server on the simulator: no account needed
 test: $(VENV)/dev.stamp  ## run the tests; COVERAGE=yes measures what they reach
 ifdef COVERAGE
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run $(PYTEST)
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 else
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 endif
 
 matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers, and how

@@ -5,12 +5,15 @@ import json
 import logging
 import os
 import signal
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import uvicorn
 
@@ -28,7 +31,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORDINGS = Path(__file__).parent / "recordings"
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Loopback needs no certificates, and loading them would take longer than most tests."""
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_SIZE_VARIABLES = ("COLUMNS", "LINES")
+
+# How long an example takes says something about the machine, and nothing about the program.
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings.get_profile(hypothesis.settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture
@@ -37,10 +52,11 @@ def anyio_backend() -> str:
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """No setting, key or proxy of whoever runs this; folders in `home`, and no keyring."""
+    """No setting, key, proxy or size of terminal of whoever runs this; folders in `home`, and no
+    keyring."""
     for name in list(os.environ):
         if name.startswith(("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "SSL_CERT_")) or (
-            name.upper() in _PROXY_VARIABLES
+            name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
@@ -75,7 +91,7 @@ def settings_at(simulator: Simulator, **flags: object) -> Settings:
 
 
 class _Server(uvicorn.Server):
-    """Stops at once, where uvicorn looks ten times a second."""
+    """Ready and gone at once, where uvicorn looks ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -86,6 +102,16 @@ class _Server(uvicorn.Server):
         self.ready.set()
         await self.on_tick(0)
         await self.leave.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        while state.connections or state.tasks:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.001)
+        await self.lifespan.shutdown()
 
 
 class Proxy:
@@ -113,7 +139,9 @@ class Proxy:
 
     def client(self, **options: Any) -> httpx.Client:
         """A plain HTTP client of the server."""
-        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **options)
+        return httpx.Client(
+            base_url=self.url, timeout=20, trust_env=False, verify=NO_TLS, **options
+        )
 
     def wait_for_record(self, count: int = 1) -> Record:
         """The record of request number `count`, once that has ended."""

@@ -1,5 +1,6 @@
 """Where the token is kept: each store by the same contract, then each by its own troubles."""
 
+import asyncio
 import json
 import os
 import stat
@@ -755,10 +756,10 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
     """A keyring may wait for its owner."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
-    threading.Timer(0.05, backend.released.set).start()
-    started = time.monotonic()
-    waiting = in_thread(credentials.load)
-    assert time.monotonic() - started < 0.04
+    waiting = asyncio.ensure_future(in_thread(credentials.load))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    backend.released.set()
 
     assert await waiting is None
     assert await credentials.load_async() is None

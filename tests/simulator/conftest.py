@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import json
-import ssl
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,10 +10,9 @@ import httpx
 import pytest
 
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.conftest import NO_TLS
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"\0" * 16).decode()
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Loopback needs no certificates, and loading them would take longer than most tests."""
 WEATHER = {
     "type": "object",
     "properties": {"city": {"type": "string"}},

