@@ -67,7 +67,8 @@ def create_app(services: Services) -> ASGIApp:
     settings = services.settings
     return Door(
         app,
-        host=settings.host,
+        # What comes through a Unix socket has nothing to do with the host of a port.
+        host="localhost" if settings.uds else settings.host,
         api_key=settings.api_key,
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,

@@ -41,6 +41,9 @@ class Settings:
 
     host: str = _setting("127.0.0.1", read.header_value, "Address that the server listens on.")
     port: int = _setting(8000, read.port, "Port that the server listens on; 0 takes a free one.")
+    uds: Path | None = _setting(
+        None, read.path, "Unix socket that the server listens on instead of a port."
+    )
     api_key: Secret | None = _setting(
         None,
         read.secret,
@@ -142,6 +145,11 @@ class Settings:
             integration_id=self.integration_id,
             api_version=self.api_version,
         )
+
+    @property
+    def reaches_network(self) -> bool:
+        """Whether other machines may reach the server."""
+        return self.uds is None and not read.is_loopback(self.host)
 
     @property
     def config_file(self) -> Path:

@@ -1,30 +1,39 @@
-"""The socket that the server listens on, and who holds the port when it is taken."""
+"""The socket that the server listens on: a port, or a file."""
 
 import errno
-import http.client
-import json
-import os
 import socket
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from copilot_proxy.cli import unix_socket
+from copilot_proxy.cli.holder import base_url, holder_of
 from copilot_proxy.errors import CopilotProxyError, UsageError
-from copilot_proxy.setting_values import is_loopback
 from copilot_proxy.settings import Settings
 
-_PATIENCE: Final = 0.3
-"""Seconds that whoever holds the port has to say who it is."""
 _BACKLOG: Final = 2048
 _MAKE_KEY: Final = "import secrets; print(secrets.token_urlsafe(24))"
 
 
-def bind(settings: Settings) -> socket.socket:
-    """A socket bound to the host and port of the settings; nobody is let in before it listens.
+@contextmanager
+def bound(settings: Settings) -> Iterator[socket.socket]:
+    """The socket that the settings want, for as long as the block runs.
 
-    Raises `UsageError` for a host that cannot be, or must not be without a key.
+    Raises `UsageError` for a place that cannot be, or must not be without a key, and
+    `CopilotProxyError` if somebody listens there already.
     """
-    if not is_loopback(settings.host) and not settings.api_key:
+    if settings.uds is not None:
+        with unix_socket.bound(settings.uds) as listener:
+            yield listener
+        return
+    with bind(settings) as listener:
+        yield listener
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket bound to the host and port of the settings; nobody is let in before it listens."""
+    if settings.reaches_network and not settings.api_key:
         raise UsageError(
             f"Without a key, everyone who reaches {settings.host} could use your Copilot.",
             hint=f"Make a key, and give it to your clients:\n  {_make_key()}",
@@ -58,17 +67,9 @@ def listen(listener: socket.socket, settings: Settings) -> None:
 
 def address_of(listener: socket.socket, settings: Settings) -> str:
     """Where clients on this machine find the server that `listener` is bound for."""
+    if settings.uds is not None:
+        return "http://localhost"  # any name would do; this one passes the door
     return base_url(settings.host, listener.getsockname()[1])
-
-
-def base_url(host: str, port: int) -> str:
-    """Where clients on this machine find a server that listens on `host`."""
-    host = host.strip("[]")
-    if host in ("0.0.0.0", ""):  # noqa: S104  # it is read here, not listened on
-        host = "127.0.0.1"
-    elif host == "::":
-        host = "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _make_key() -> str:
@@ -97,7 +98,7 @@ def _failed(error: OSError, settings: Settings) -> CopilotProxyError:
     if error.errno == errno.EADDRINUSE:
         other = port + 1 if port < 65535 else 8000
         return CopilotProxyError(
-            f"Port {port} is taken by {_holder(host, port)}.",
+            f"Port {port} is taken by {holder_of(host, port)}.",
             hint=f"Use --port {other}, or stop it.",
         )
     if error.errno == errno.EACCES:
@@ -111,57 +112,3 @@ def _failed(error: OSError, settings: Settings) -> CopilotProxyError:
             hint="Use --host 127.0.0.1 for this machine alone, 0.0.0.0 for the network.",
         )
     return CopilotProxyError(f"Listening on {host}, port {port}, failed: {error.strerror}.")
-
-
-def _holder(host: str, port: int) -> str:
-    """Who listens on `port`, in words."""
-    if _is_copilot_proxy(host, port):
-        return "another copilot-proxy"
-    process = _process_on(port) if sys.platform == "linux" else None
-    return process or "another program"
-
-
-def _is_copilot_proxy(host: str, port: int) -> bool:
-    name = base_url(host, port).removeprefix("http://").rpartition(":")[0].strip("[]")
-    if not is_loopback(name):
-        return False
-    asked = http.client.HTTPConnection(name, port, timeout=_PATIENCE)
-    try:
-        asked.request("GET", "/health")
-        told = json.loads(asked.getresponse().read(10_000))
-    except (OSError, ValueError, http.client.HTTPException):
-        return False
-    finally:
-        asked.close()
-    return isinstance(told, dict) and {"status", "version", "simulated"} <= told.keys()
-
-
-def _process_on(port: int) -> str | None:
-    """Name and number of the process, as far as this user may see it."""
-    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    if not sockets:
-        return None
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            for descriptor in (process / "fd").iterdir():
-                if os.readlink(descriptor) in sockets:
-                    name = (process / "comm").read_text().strip()
-                    return f"{name} (process {process.name})"
-        except OSError:
-            continue  # another user's, or just ended
-    return None
-
-
-def _listening_inodes(port: int) -> set[str]:
-    found: set[str] = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            listens = fields[3] == "0A"
-            if listens and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(fields[9])
-    return found

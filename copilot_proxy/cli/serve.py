@@ -2,6 +2,7 @@
 
 import asyncio
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from copilot_proxy.cli.composition import settings_for
 from copilot_proxy.cli.serving import Serving, new_loop
 from copilot_proxy.cli.signals import put_back
+from copilot_proxy.errors import UsageError
 
 
 class LogFormat(StrEnum):
@@ -29,6 +31,14 @@ def serve(
         int | None,
         typer.Option(
             help="Port to listen on; 8000 unless told otherwise, 0: any.", metavar="NUMBER"
+        ),
+    ] = None,
+    uds: Annotated[
+        Path | None,
+        typer.Option(
+            "--uds",
+            help="Unix socket to listen on instead of a port; only you can connect to it.",
+            metavar="PATH",
         ),
     ] = None,
     api_key: Annotated[
@@ -75,11 +85,17 @@ def serve(
     ] = False,
 ) -> int:
     """Serve the OpenAI API on this machine."""
-    from copilot_proxy.cli.listener import bind
+    from copilot_proxy.cli.descriptors import raise_limit
+    from copilot_proxy.cli.listener import bound
 
+    has_port = host is not None or port is not None
+    if uds and has_port:
+        raise UsageError("--uds takes the place of --host and --port: give one or the other.")
     flags = {
         "host": host,
         "port": port,
+        # A port that is asked for now wins over a socket in the file.
+        "uds": uds or ("" if has_port else None),
         "api_key": api_key,
         "cors_origins": cors_origin or None,
         "default_model": default_model,
@@ -88,7 +104,8 @@ def serve(
         "log_format": log_format.value if log_format else None,
         "log_file": log_file,
     }
-    with settings_for(flags, simulate=simulate) as (settings, simulator), bind(settings) as socket:
+    with settings_for(flags, simulate=simulate) as (settings, simulator), bound(settings) as socket:
+        raise_limit()
         serving = Serving(settings, socket, simulator.url if simulator else None)
         with put_back(), asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(serving.run())

@@ -1,6 +1,7 @@
 """The block that tells how to use the server, and the word to whoever starts it first."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,7 +16,6 @@ from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
 from copilot_proxy.private_files import make_folder
-from copilot_proxy.setting_values import is_loopback
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
@@ -51,7 +51,9 @@ class Welcome:
             ("Base URL", _bold(f"{self.address}/v1")),
             ("API key", self._key()),
         ]
-        if not is_loopback(self.settings.host):
+        if socket := self._socket():
+            rows.insert(0, ("Socket", _bold(socket)))
+        if self.settings.reaches_network:
             rows.append(("Network", self._network()))
         if self.account:
             rows.append(("Account", self.account))
@@ -71,6 +73,7 @@ class Welcome:
             "event": "ready",
             "version": __version__,
             "base_url": f"{self.address}/v1",
+            "uds": self._socket(),
             "key_required": bool(self.settings.api_key),
             "models": [model.id for model in self._models()],
             "simulated": self.simulator is not None,
@@ -87,7 +90,13 @@ class Welcome:
             separators=(",", ":"),
         )
         key = f'-H "Authorization: Bearer {self._placeholder()}" ' if self.settings.api_key else ""
-        return f"curl {self.address}/v1/chat/completions {key}-d {_quoted(body)}"
+        socket = self._socket()
+        through = f"--unix-socket {shlex.quote(socket)} " if socket else ""
+        return f"curl {through}{self.address}/v1/chat/completions {key}-d {_quoted(body)}"
+
+    def _socket(self) -> str | None:
+        """The Unix socket, as it is found from any folder."""
+        return str(self.settings.uds.absolute()) if self.settings.uds else None
 
     def _key(self) -> str:
         if not self.settings.api_key:

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 import httpx
@@ -137,17 +138,22 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def serve_while(use: Callable[[httpx.Client], None], *flags: str) -> int:
-    """Runs `serve` here until `use`, on another thread, has ended; then presses Ctrl+C."""
+def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | None = None) -> int:
+    """Runs `serve` here, at a port or at the Unix socket `uds`, until `use`, on another thread, has
+    ended; then presses Ctrl+C."""
     port = free_port()
+    where = ["--uds", str(uds)] if uds else ["--port", str(port)]
     ended = threading.Event()
     failures: list[BaseException] = []
 
+    def is_up() -> bool:
+        return uds.exists() if uds else is_listening(port)
+
     def work() -> None:
-        while not ended.is_set() and not is_listening(port):
+        while not ended.is_set() and not is_up():
             ended.wait(0.02)
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+            with client_of(uds or port) as client:
                 client.get("/health")  # is answered when the block has been shown
                 use(client)
         except BaseException as failure:
@@ -158,13 +164,23 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str) -> int:
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        code = run(["serve", "--port", str(port), *flags])
+        code = run(["serve", *where, *flags])
     finally:
         ended.set()
         worker.join()
     if failures:
         raise failures[0]
     return code
+
+
+def client_of(where: Path | int) -> httpx.Client:
+    """A plain HTTP client of the server at a Unix socket or a port."""
+    uds, host = (str(where), "localhost") if isinstance(where, Path) else (None, "127.0.0.1")
+    return httpx.Client(
+        base_url=f"http://{host}" if uds else f"http://{host}:{where}",
+        timeout=PATIENCE,
+        transport=httpx.HTTPTransport(uds=uds),
+    )
 
 
 def question(text: str, *, model: str = "claude-sonnet-4.5", **more: object) -> dict[str, object]:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.cli import console, listener, welcome
+from copilot_proxy.cli import console, holder, listener, welcome
 from copilot_proxy.cli.main import run
 from copilot_proxy.cli.serving import new_loop
 from copilot_proxy.settings import load_settings
@@ -276,7 +276,7 @@ def test_a_server_for_the_network(host: str, told: str | None) -> None:
     """The block says that others can reach it, and where."""
     text = welcome.Welcome(
         settings=load_settings({"host": host, "api_key": "k" * 20}),
-        address=listener.base_url(host, 8100),
+        address=holder.base_url(host, 8100),
         catalogue=None,
     ).text()
     assert ("Network " in text) is (told is not None)
@@ -358,7 +358,7 @@ def test_port_taken_by_somebody(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it cannot be told, it is another program."""
-    monkeypatch.setattr(listener, "Path", lambda _: Path("/nowhere"))
+    monkeypatch.setattr(holder, "Path", lambda _: Path("/nowhere"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
     assert "taken by another program." in capsys.readouterr().err
@@ -373,7 +373,7 @@ def test_processes_of_others_are_passed_over(
     def refuse(_: object) -> str:
         raise PermissionError
 
-    monkeypatch.setattr(listener.os, "readlink", refuse)
+    monkeypatch.setattr(holder.os, "readlink", refuse)
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
     assert "taken by another program." in capsys.readouterr().err
@@ -455,7 +455,7 @@ def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_base_url(host: str, url: str) -> None:
     """Clients on this machine find the server whatever it listens on."""
-    assert listener.base_url(host, 8000) == url
+    assert holder.base_url(host, 8000) == url
 
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
