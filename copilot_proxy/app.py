@@ -69,7 +69,7 @@ def create_app(services: Services) -> ASGIApp:
         app,
         # What comes through a Unix socket has nothing to do with the host of a port.
         host="localhost" if settings.uds else settings.host,
-        api_key=settings.api_key,
+        keys=settings.keys,
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
     )

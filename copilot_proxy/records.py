@@ -21,6 +21,8 @@ class Record:
     request_id: str
     api: str
     """The client's: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
+    key: str | None = None
+    """The name of the key that the client sent, if it has one."""
     stream: bool = False
     items: int = 0
     """Messages of the conversation, items of a Responses input, or inputs to embed."""

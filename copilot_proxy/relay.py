@@ -4,16 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any
 
 from copilot_proxy import plans
 from copilot_proxy.auth.copilot_auth import TokenSource
-from copilot_proxy.catalogue import ENABLE_URL, Alias, Catalogue, Model
-from copilot_proxy.errors import CopilotProxyError, Refused, RequestError, UpstreamError
+from copilot_proxy.catalogue import ENABLE_URL, Alias
+from copilot_proxy.errors import CopilotProxyError, Refused
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
-from copilot_proxy.formats.messages.betas import asks_long_context
 from copilot_proxy.formats.messages.count import media_tokens, text_of
+from copilot_proxy.keys import ApiKey
+from copilot_proxy.naming import Naming
 from copilot_proxy.plans import ChatApi
 from copilot_proxy.records import Record, code_of
 from copilot_proxy.replies import Reply
@@ -22,9 +23,6 @@ from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Call, Upstream
 
 Json = dict[str, Any]
-
-_MODELS_PATIENCE: Final = 10.0
-"""Seconds that a request waits for the list of models; after that upstream decides."""
 
 
 class Relay:
@@ -39,46 +37,11 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
     ) -> None:
         self._upstream = upstream
-        self._default_model = default_model
-        self._aliases = aliases or {}
+        self.names = Naming(upstream, default_model, aliases)
         self._report = report
         self._recollection = Recollection()
         self._refusing: dict[tuple[str, tuple[str, ...]] | None, tuple[ChatApi, ...]] = {}
         """The APIs that turned out not to serve a model, as long as its entry stays as it is."""
-
-    async def models(self, auth: TokenSource | None = None) -> Catalogue:
-        """The models of the account; raises `CopilotProxyError`."""
-        return await self._upstream.models(auth)
-
-    async def model(self, name: str, auth: TokenSource | None = None) -> Model:
-        """The model that `name` means; raises `RequestError` (404) when the account has none."""
-        catalogue = await self._upstream.models(auth)
-        model = self._resolved(catalogue, name)
-        if model is None:
-            # It may be newer than our list.
-            catalogue = await self._upstream.models(auth, fresh=True)
-            model = self._resolved(catalogue, name)
-        if model is None or model.type not in ("chat", "embeddings"):
-            raise _unknown_model(name, catalogue)
-        return model
-
-    async def aliases(self, auth: TokenSource | None = None) -> list[tuple[str, Model]]:
-        """The person's own names for models, with the model that each means now."""
-        catalogue = await self._upstream.models(auth)
-        found = [(name, self._resolved(catalogue, name)) for name in self._aliases]
-        return [(name, model) for name, model in found if model is not None]
-
-    def _resolved(self, catalogue: Catalogue, name: str) -> Model | None:
-        """A model by a name of the person's own, or one that the catalogue knows."""
-        return catalogue.resolve(self._unaliased(name), self._unaliased(self._default_model))
-
-    def _unaliased(self, name: str) -> str:
-        alias = self._aliases.get(name)
-        return alias.model if alias is not None else name
-
-    def _target(self, name: str) -> str:
-        """What `name` means without a list of models."""
-        return self._unaliased(self._default_model if name == "default" else name)
 
     @asynccontextmanager
     async def answer(
@@ -88,6 +51,7 @@ class Relay:
         record: Record,
         *,
         auth: TokenSource | None = None,
+        key: ApiKey | None = None,
         beta_values: Collection[str] = (),
     ) -> AsyncIterator[Reply]:
         """Asks for the answer to a checked request of the API `client`.
@@ -98,7 +62,7 @@ class Relay:
         with self._recorded(record, request):
             async with AsyncExitStack() as stack:
                 try:
-                    yield await self._asked(stack, client, request, record, auth, beta_values)
+                    yield await self._asked(stack, client, request, record, auth, key, beta_values)
                 except Refused as error:
                     if client == "responses" and error.code == "context_length_exceeded":
                         error.param = "input"
@@ -106,11 +70,16 @@ class Relay:
                     raise
 
     async def embeddings(
-        self, request: Json, record: Record, *, auth: TokenSource | None = None
+        self,
+        request: Json,
+        record: Record,
+        *,
+        auth: TokenSource | None = None,
+        key: ApiKey | None = None,
     ) -> Json:
         """The embeddings of a checked request, in as many calls as the model needs."""
         with self._recorded(record, request):
-            model = await self._model_of_type("embeddings", request["model"], auth)
+            model = await self.names.for_request("embeddings", request["model"], auth, key)
             # Loading the tables takes a while, in which other requests go on.
             inputs = (
                 await asyncio.to_thread(embeddings.texts, request, decode)
@@ -142,6 +111,7 @@ class Relay:
         record: Record,
         *,
         auth: TokenSource | None = None,
+        key: ApiKey | None = None,
         beta_values: Collection[str] = (),
     ) -> tuple[Json, dict[str, str]]:
         """How many tokens a checked Messages request has, and headers for the client's answer.
@@ -149,7 +119,7 @@ class Relay:
         Copilot counts where it can; else it is an estimate, and a note says so.
         """
         with self._recorded(record, request):
-            model = await self._model_of_type("chat", request["model"], auth, beta_values)
+            model = await self.names.for_request("chat", request["model"], auth, key, beta_values)
             if plans.choose("messages", model) == "messages":
                 body, headers = plans.count_body(request, model, beta_values)
                 call = Call(
@@ -206,11 +176,12 @@ class Relay:
         request: Json,
         record: Record,
         auth: TokenSource | None,
+        key: ApiKey | None,
         beta_values: Collection[str],
     ) -> Reply:
         """Asks on the API that the catalogue names; once more if Copilot names it wrong."""
-        model = await self._model_of_type("chat", request["model"], auth, beta_values)
-        alias = self._aliases.get(request["model"])
+        model = await self.names.for_request("chat", request["model"], auth, key, beta_values)
+        alias = self.names.alias(request["model"])
         if alias is not None:
             request = plans.with_parameters(client, request, alias)
         record.initiator = plans.initiator(client, request)
@@ -231,7 +202,7 @@ class Relay:
                 request_id=record.request_id,
             )
             if model is None:
-                plan.body["model"] = self._target(request["model"])
+                plan.body["model"] = self.names.target(request["model"])
             plan.notes[:0] = noted
             record.route, record.notes = plan.api, plan.notes
             record.model = plan.body["model"]
@@ -255,38 +226,14 @@ class Relay:
                 refused.append(api)
                 if known is not None:
                     self._refusing[known] = tuple(refused)
-                model = await self._fresh(request["model"], auth) or model
+                model = await self.names.fresh(request["model"], auth, key) or model
                 api = plans.choose(client, model, refused)
-
-    async def _model_of_type(
-        self, kind: str, name: str, auth: TokenSource | None, beta_values: Collection[str] = ()
-    ) -> Model | None:
-        """The model for a request; None when the list cannot be had, so that upstream decides."""
-        try:
-            async with asyncio.timeout(_MODELS_PATIENCE):
-                model = await self.model(name, auth)
-                if asks_long_context(beta_values):
-                    model = (await self._upstream.models(auth)).longer(model)
-        except (UpstreamError, TimeoutError):
-            return None
-        if model.type != kind:
-            raise RequestError(
-                f"The model {model.id!r} is for {model.type}, not for {kind}.", param="model"
-            )
-        return model
-
-    async def _fresh(self, name: str, auth: TokenSource | None) -> Model | None:
-        try:
-            catalogue = await self._upstream.models(auth, fresh=True)
-        except CopilotProxyError:
-            return None
-        return self._resolved(catalogue, name)
 
     async def _explain(self, error: Refused, name: str, auth: TokenSource | None) -> None:
         """Adds to a refusal what the list of models knows about it."""
         if error.code != "model_not_found":
             return
-        model = await self._fresh(name, auth)
+        model = await self.names.fresh(name, auth)
         if model is not None and model.needs_enabling:
             error.hint = (
                 f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
@@ -297,15 +244,3 @@ class Relay:
                 f"The account lists {model.id}, but Copilot does not serve it to this client now: "
                 "the plan, the organisation or the region may not allow it."
             )
-
-
-def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
-    near = catalogue.nearest(name)
-    like = f"Did you mean {', '.join(near)}? " if near else ""
-    return RequestError(
-        f"The model `{name[:200]}` does not exist or you do not have access to it.",
-        status=404,
-        code="model_not_found",
-        param="model",
-        hint=f"{like}copilot-proxy models lists what the account has.",
-    )

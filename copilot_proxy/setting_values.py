@@ -5,6 +5,7 @@ with it, in words for a person.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,8 +13,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
+from copilot_proxy.keys import SHORTEST, ApiKey
 from copilot_proxy.masking import Secret
 
+_KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 _SWITCH: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -164,6 +167,57 @@ def _alias(name: str, given: object) -> Alias:
         if key not in ALIAS_PARAMETERS:
             raise ValueError(f"{name!r} has {key!r}; there are {', '.join(ALIAS_PARAMETERS)}")
     return Alias(table["model"], MappingProxyType(parameters))
+
+
+def api_keys(value: object) -> tuple[ApiKey, ...]:
+    """A table of names to keys, or in the environment a text such as ``laptop=KEY1,ci=KEY2``.
+
+    What is wrong is said without showing a key, nor what may be one that stands in a wrong place.
+    """
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError("NAME=KEY is expected, with commas between several")
+        if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+            raise ValueError("a name stands there twice")
+        value = {name.strip(): key.strip() for name, _, key in pairs}
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("a table of names and keys is expected")
+    keys = tuple(_api_key(name, given) for name, given in value.items())
+    check_distinct(keys)
+    return keys
+
+
+def check_distinct(keys: tuple[ApiKey, ...]) -> None:
+    """Raises `ValueError` if two have the same key: nobody could tell whose it is."""
+    seen: dict[Secret, str | None] = {}
+    for one in keys:
+        if one.key in seen:
+            other = seen[one.key]
+            raise ValueError(f"{one.name!r} has the key of {repr(other) if other else 'api_key'}")
+        seen[one.key] = one.name
+
+
+def _api_key(name: str, given: object) -> ApiKey:
+    if not _KEY_NAME.fullmatch(name):
+        raise ValueError("a name has 1 to 24 letters, digits, dots, dashes and underscores")
+    table = {"key": given} if isinstance(given, str) else given
+    if not isinstance(table, Mapping) or not isinstance(table.get("key"), str):
+        raise ValueError(f"{name!r} needs a key")
+    for field in table:
+        if field not in ("key", "models"):
+            raise ValueError(f"{name!r} has more than key and models")
+    key = secret(table["key"])
+    if key is None or len(key.reveal()) < SHORTEST:
+        raise ValueError(f"the key of {name!r} has fewer than {SHORTEST} characters")
+    if any(char.isspace() for char in key.reveal()):
+        raise ValueError(f"the key of {name!r} holds a space")
+    models = names(table.get("models", ()))
+    if "models" in table and not models:
+        raise ValueError(f"the models of {name!r} are an empty list, which would allow none")
+    return ApiKey(key, name, models)
 
 
 def choice(*choices: str) -> Callable[[object], str]:

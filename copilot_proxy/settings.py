@@ -19,6 +19,7 @@ from copilot_proxy import setting_values as read
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
+from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 
 _MEND: Final = "Mend the file, or remove it: everything in it has a default."
@@ -48,6 +49,11 @@ class Settings:
         None,
         read.secret,
         "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
+    )
+    api_keys: tuple[ApiKey, ...] = _setting(
+        (),
+        read.api_keys,
+        "More keys, each with a name for the log and, if wanted, the models that it opens.",
     )
     cors_origins: tuple[str, ...] = _setting(
         (), read.origins, "Web origins that may call the server from a browser; none by default."
@@ -137,6 +143,12 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All keys that clients may send; without any, none is asked for."""
+        unnamed = (ApiKey(self.api_key),) if self.api_key else ()
+        return (*unnamed, *self.api_keys)
+
+    @property
     def identity(self) -> Identity:
         """What we call ourselves to Copilot."""
         return Identity(
@@ -202,7 +214,12 @@ def load_settings(
     values = {name: _parsed(name, *given[name], parsers[name]) for name in given}
     sources = dict.fromkeys(parsers, "default")
     sources.update({name: source for name, (_, source) in given.items()})
-    return Settings(**values, sources=MappingProxyType(sources))
+    settings = Settings(**values, sources=MappingProxyType(sources))
+    try:
+        read.check_distinct(settings.keys)
+    except ValueError as error:
+        raise UsageError(f"These keys cannot be used: {error}.") from None
+    return settings
 
 
 def _parsed(name: str, value: object, source: str, parse: Callable[[object], Any]) -> Any:

@@ -33,7 +33,7 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
 
 def bind(settings: Settings) -> socket.socket:
     """A socket bound to the host and port of the settings; nobody is let in before it listens."""
-    if settings.reaches_network and not settings.api_key:
+    if settings.reaches_network and not settings.keys:
         raise UsageError(
             f"Without a key, everyone who reaches {settings.host} could use your Copilot.",
             hint=f"Make a key, and give it to your clients:\n  {_make_key()}",

@@ -141,7 +141,8 @@ def _columns(record: "Record") -> str:
     first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
     # The route goes without saying where it is the API that the client asked on.
     route = record.route if record.route != record.api else None
-    remarks = [_shape(record), route, _failure(record)]
+    key = f"key {record.key}" if record.key else None
+    remarks = [key, _shape(record), route, _failure(record)]
     if record.client_gone:
         remarks.append("client left")
     if record.notes:
@@ -222,6 +223,7 @@ def _masked(value: Any) -> Any:
 def _fields(record: "Record") -> dict[str, Any]:
     return {
         "request_id": record.request_id,
+        "key": record.key,
         "api": record.api,
         "route": record.route,
         "model": record.model,

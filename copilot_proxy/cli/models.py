@@ -51,7 +51,7 @@ def _read(settings: "Settings") -> "Catalogue":
     async def read() -> "Catalogue":
         connection = make_connection(settings, report=lambda _: None)
         try:
-            return await connection.relay.models()
+            return await connection.relay.names.models()
         finally:
             await connection.aclose()
 

@@ -73,7 +73,7 @@ class Serving:
         from copilot_proxy.cli.listener import listen
 
         # Loading the framework takes about as long as GitHub's answer: both at once.
-        models = asyncio.create_task(connection.relay.models())
+        models = asyncio.create_task(connection.relay.names.models())
         try:
             await in_thread(_load_framework)
             catalogue, trouble = await _proved(models)

@@ -19,6 +19,7 @@ from copilot_proxy.private_files import make_folder
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
+    from copilot_proxy.keys import ApiKey
     from copilot_proxy.settings import Settings
 
 _SHOWN: Final = 3
@@ -74,7 +75,7 @@ class Welcome:
             "version": __version__,
             "base_url": f"{self.address}/v1",
             "uds": self._socket(),
-            "key_required": bool(self.settings.api_key),
+            "key_required": bool(self.settings.keys),
             "models": [model.id for model in self._models()],
             "simulated": self.simulator is not None,
         }
@@ -89,7 +90,7 @@ class Welcome:
             },
             separators=(",", ":"),
         )
-        key = f'-H "Authorization: Bearer {self._placeholder()}" ' if self.settings.api_key else ""
+        key = f'-H "Authorization: Bearer {self._placeholder()}" ' if self.settings.keys else ""
         socket = self._socket()
         through = f"--unix-socket {shlex.quote(socket)} " if socket else ""
         return f"curl {through}{self.address}/v1/chat/completions {key}-d {_quoted(body)}"
@@ -99,11 +100,20 @@ class Welcome:
         return str(self.settings.uds.absolute()) if self.settings.uds else None
 
     def _key(self) -> str:
-        if not self.settings.api_key:
+        if not self.settings.keys:
             return "none needed; clients that insist on one may send any text"
-        source = self.settings.sources.get("api_key", "default")
-        source = "--api-key" if source == "flag" else source
-        return f"required, as Authorization: Bearer KEY or x-api-key: KEY; it is set by {source}"
+        how = "required, as Authorization: Bearer KEY or x-api-key: KEY"
+        told = []
+        if self.settings.api_key:
+            told.append(f"it is set by {self._source('api_key')}")
+        if self.settings.api_keys:
+            names = ", ".join(map(_with_limit, self.settings.api_keys))
+            told.append(f"named by {self._source('api_keys')}: {names}")
+        return "; ".join([how, *told])
+
+    def _source(self, name: str) -> str:
+        source = self.settings.sources.get(name, "default")
+        return "--api-key" if source == "flag" else source
 
     def _network(self) -> str:
         """What is true of an address that others reach."""
@@ -147,6 +157,10 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
             chosen.append(model)
     chosen += [model for model in usable if model not in chosen]
     return [model for model in chosen if model is not None][:_SHOWN]
+
+
+def _with_limit(key: "ApiKey") -> str:
+    return f"{key.name} ({', '.join(key.models)})" if key.models else str(key.name)
 
 
 def _maker(model: "Model") -> str:

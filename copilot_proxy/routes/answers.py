@@ -9,9 +9,8 @@ from litestar.types import ASGIApp
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.plans import ChatApi, fail_early
-from copilot_proxy.records import Record
 from copilot_proxy.replies import Reply
-from copilot_proxy.routes.services import AnyRequest, caller, request_id_of, services_of
+from copilot_proxy.routes.services import AnyRequest, caller, key_of, record_of, services_of
 from copilot_proxy.routes.streaming import EventStream, Whole, WholeAnswer
 
 _encode = msgspec.json.Encoder().encode
@@ -53,10 +52,12 @@ def answer(
     """
     services = services_of(request)
     auth = caller(request)
-    record = Record(request_id_of(request), client, body_bytes=body_bytes, notes=list(notes))
+    key, record = key_of(request), record_of(request, client, body_bytes, notes)
 
     def ask() -> Any:
-        return services.relay.answer(client, asked, record, auth=auth, beta_values=beta_values)
+        return services.relay.answer(
+            client, asked, record, auth=auth, key=key, beta_values=beta_values
+        )
 
     if asked.get("stream") is not True:
         return WholeAnswer(_whole(ask))

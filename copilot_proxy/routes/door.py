@@ -5,7 +5,6 @@ script, or by a host name that is made to point here (DNS rebinding). What a pag
 being allowed to is refused before anything reads the request.
 """
 
-import hmac
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.masking import Secret
+from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.records import new_request_id
 from copilot_proxy.routes.failures import send_error, speaks_anthropic
 from copilot_proxy.setting_values import is_loopback
@@ -41,12 +40,12 @@ class Door:
         app: ASGIApp,
         *,
         host: str,
-        api_key: Secret | None,
+        keys: Iterable[ApiKey],
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
     ) -> None:
         self._app = app
-        self._key = api_key.reveal().encode() if api_key else None
+        self._keys = Keys(keys)
         # On another address than loopback a key is required, and a page that is led here by a
         # name of its own has none: any name will do.
         self._any_host = not is_loopback(host)
@@ -82,7 +81,7 @@ class Door:
                 await _send_empty(send_with_headers, 204)
                 return
             if path not in _OPEN_PATHS:
-                self._check_key(headers)
+                scope["state"]["api_key"] = self._key(headers)
         except CopilotProxyError as error:
             await send_error(scope, send_with_headers, error)
             return
@@ -112,17 +111,19 @@ class Door:
             hint=f"If it is yours, start the server with --cors-origin {origin[:200]}",
         )
 
-    def _check_key(self, headers: dict[bytes, bytes]) -> None:
-        if self._key is None:
-            return
-        given = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
-        if any(hmac.compare_digest(key, self._key) for key in given if key):
-            return
+    def _key(self, headers: dict[bytes, bytes]) -> ApiKey | None:
+        """The key that the request shows; None where none is asked for."""
+        if not self._keys:
+            return None
+        sent = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
+        given = [text for text in sent if text]
+        if (key := self._keys.find(given)) is not None:
+            return key
         raise RequestError(
-            "No API key was given." if not any(given) else "The API key is not this server's.",
+            "The API key is not this server's." if given else "No API key was given.",
             status=401,
             code="invalid_api_key",
-            hint="Send the key that `copilot-proxy serve` was started with, as "
+            hint="Send a key that `copilot-proxy serve` was started with, as "
             "`Authorization: Bearer KEY` or `x-api-key: KEY`.",
         )
 

@@ -6,13 +6,13 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.embeddings import EmbeddingList, EmbeddingsRequest, parse_request
-from copilot_proxy.records import Record
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     AnyRequest,
     body_of,
     caller,
-    request_id_of,
+    key_of,
+    record_of,
     services_of,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
@@ -29,11 +29,11 @@ async def embeddings(request: AnyRequest) -> ASGIApp:
     """Texts or token ids, any number up to 2048; floats or base64."""
     body = await body_of(request)
     asked = parse_request(body)
-    relay, auth = services_of(request).relay, caller(request)
-    record = Record(request_id_of(request), "embeddings", body_bytes=len(body))
+    relay, auth, key = services_of(request).relay, caller(request), key_of(request)
+    record = record_of(request, "embeddings", len(body))
 
     async def whole() -> tuple[bytes, dict[str, str]]:
-        found = await relay.embeddings(asked, record, auth=auth)
+        found = await relay.embeddings(asked, record, auth=auth, key=key)
         return msgspec.json.encode(found), {"x-copilot-proxy-route": "embeddings"}
 
     return WholeAnswer(whole)

@@ -6,14 +6,14 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.messages.request import parse_request
-from copilot_proxy.records import Record
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     AnyRequest,
     caller,
     conversation_of,
-    request_id_of,
+    key_of,
+    record_of,
     services_of,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
@@ -55,11 +55,13 @@ async def count_tokens(request: AnyRequest) -> ASGIApp:
     body, _ = await conversation_of(request)
     asked = parse_request(body, counting=True)
     betas = request.headers.getall("anthropic-beta", [])
-    relay, auth = services_of(request).relay, caller(request)
-    record = Record(request_id_of(request), "count_tokens", body_bytes=len(body))
+    relay, auth, key = services_of(request).relay, caller(request), key_of(request)
+    record = record_of(request, "count_tokens", len(body))
 
     async def whole() -> tuple[bytes, dict[str, str]]:
-        count, headers = await relay.count_tokens(asked, record, auth=auth, beta_values=betas)
+        count, headers = await relay.count_tokens(
+            asked, record, auth=auth, key=key, beta_values=betas
+        )
         return msgspec.json.encode(count), headers
 
     return WholeAnswer(whole)

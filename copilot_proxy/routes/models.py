@@ -9,7 +9,7 @@ from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.messages import models as anthropic
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
 from copilot_proxy.routes.failures import speaks_anthropic
-from copilot_proxy.routes.services import AnyRequest, caller, services_of
+from copilot_proxy.routes.services import AnyRequest, caller, key_of, services_of
 
 
 @get(
@@ -20,14 +20,14 @@ from copilot_proxy.routes.services import AnyRequest, caller, services_of
 async def list_models(request: AnyRequest) -> Response[bytes]:
     """OpenAI's list, with limits, vendor, modalities and state as extra fields; Anthropic's for a
     client that sends anthropic-version."""
-    relay, auth = services_of(request).relay, caller(request)
-    catalogue = await relay.models(auth)
+    names, auth, key = services_of(request).relay.names, caller(request), key_of(request)
+    catalogue = await names.models(auth, key)
     if speaks_anthropic(request.scope):
         return _json(anthropic.model_list(m for m in catalogue.usable if m.is_chat))
-    own = [model_object(model, name=name) for name, model in await relay.aliases(auth)]
+    own = [model_object(model, name=name) for name, model in await names.aliases(auth, key)]
     listed = model_list(catalogue.usable)
-    names = {entry["id"] for entry in own}
-    listed["data"] = [*own, *(entry for entry in listed["data"] if entry["id"] not in names)]
+    taken = {entry["id"] for entry in own}
+    listed["data"] = [*own, *(entry for entry in listed["data"] if entry["id"] not in taken)]
     return _json(listed)
 
 
@@ -42,7 +42,7 @@ async def list_models(request: AnyRequest) -> Response[bytes]:
 async def get_model(request: AnyRequest, model_id: FromPath[str]) -> Response[bytes]:
     """One model, by its id or an alias; ids may hold slashes."""
     name = str(model_id).removeprefix("/")
-    model = await services_of(request).relay.model(name, caller(request))
+    model = await services_of(request).relay.names.model(name, caller(request), key_of(request))
     if speaks_anthropic(request.scope):
         return _json(anthropic.model_info(model, name=name))
     return _json(model_object(model, name=name))

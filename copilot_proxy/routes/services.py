@@ -1,5 +1,6 @@
 """What the routes work with, and how they find it and the caller in a request."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from litestar import Request
 from copilot_proxy.auth.caller_tokens import CallerTokens
 from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.formats.chat_completions.request import parse_json
+from copilot_proxy.keys import ApiKey
+from copilot_proxy.records import Record
 from copilot_proxy.relay import Relay
 from copilot_proxy.routes.bodies import read_body
 from copilot_proxy.settings import Settings
@@ -45,13 +48,31 @@ def request_id_of(request: AnyRequest) -> str:
 def caller(request: AnyRequest) -> TokenSource | None:
     """The client's own sign-in to GitHub, if it sent one and may.
 
-    With a key of the server's own, the header carries that key and never a GitHub token.
+    Where the server has keys of its own, the header carries one of these and never a GitHub token.
     """
     services = services_of(request)
-    if services.settings.api_key:
+    if services.settings.keys:
         return None
     key = request.headers.get("authorization") or request.headers.get("x-api-key")
     return services.callers.for_header(key)
+
+
+def key_of(request: AnyRequest) -> ApiKey | None:
+    """The key that the door let the request in with; None where none is asked for."""
+    key: ApiKey | None = request.scope["state"].get("api_key")
+    return key
+
+
+def record_of(request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()) -> Record:
+    """A record for the log, of a request of `api` that begins now."""
+    key = key_of(request)
+    return Record(
+        request_id_of(request),
+        api,
+        key=key.name if key else None,
+        body_bytes=body_bytes,
+        notes=list(notes),
+    )
 
 
 async def body_of(request: AnyRequest) -> bytes:

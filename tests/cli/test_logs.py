@@ -81,6 +81,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "level": "info",
         "event": "request",
         "request_id": "an-id",
+        "key": None,
         "api": "chat_completions",
         "route": "chat_completions",
         "model": "gpt-5-mini",
@@ -240,3 +241,15 @@ def test_a_closed_stderr_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     with logging_to_stderr("text", reporter):
         monkeypatch.setattr(sys, "stderr", closed)
         report(reporter, record())
+
+
+def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of the key that a client sent stands in its line, in both formats."""
+    for form in ("text", "json"):
+        reporter = Reporter()
+        with logging_to_stderr(form, reporter):
+            report(reporter, record(key="laptop"))
+    text, line = capsys.readouterr().err.splitlines()
+
+    assert text.endswith(" key laptop")
+    assert "laptop" == json.loads(line)["key"]

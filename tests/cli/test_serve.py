@@ -95,6 +95,26 @@ def test_the_key_is_asked_for_and_never_shown(
     assert '-H "Authorization: Bearer $COPILOT_PROXY_API_KEY"' in err
 
 
+def test_named_keys_are_told_by_name(
+    account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and their limits are shown, and the log says whose request it was; no key is."""
+    monkeypatch.setenv("COPILOT_PROXY_API_KEYS", "laptop=my-own-key-1,ci=my-own-key-2")
+
+    def use(client: httpx.Client) -> None:
+        body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+        headers = {"authorization": "Bearer my-own-key-2"}
+        assert client.post("/v1/chat/completions", json=body).status_code == 401
+        assert client.post("/v1/chat/completions", json=body, headers=headers).status_code == 200
+
+    assert serve_while(use) == 0
+    err = capsys.readouterr().err
+    assert "named by COPILOT_PROXY_API_KEYS: laptop, ci" in err
+    assert '"Authorization: Bearer KEY"' in err
+    assert "key ci" in err
+    assert "my-own-key" not in err
+
+
 def test_a_key_from_a_flag_is_a_placeholder(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:

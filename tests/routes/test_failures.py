@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.naming import Naming
 from copilot_proxy.relay import Relay
 from copilot_proxy.replies import Reply
 from copilot_proxy.simulator import Simulator
@@ -66,7 +67,7 @@ def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> No
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Relay, "models", broken)
+    monkeypatch.setattr(Naming, "models", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.get("/v1/models")
 

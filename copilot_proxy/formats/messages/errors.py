@@ -33,6 +33,8 @@ _COUNTED: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of 
 def error_body(error: CopilotProxyError, request_id: str) -> Json:
     """``{"type": "error", "error": {...}, "request_id": "req_..."}``."""
     body: Json = {"type": _type(error), "message": mask(_message(error))}
+    if error.code and error.code not in _NAMES:
+        body["code"] = error.code
     if error.hint:
         body["hint"] = mask(error.hint)
     for name, value in error.extra.items():

@@ -335,7 +335,7 @@ def test_a_failure_is_an_event() -> None:
     assert [
         {
             "type": "error",
-            "error": {"type": "api_error", "message": "Cut."},
+            "error": {"type": "api_error", "message": "Cut.", "code": "upstream_broken"},
             "request_id": "req_1",
         }
     ] == writer.fail(Broken("Cut."), "1")
