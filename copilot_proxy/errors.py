@@ -10,6 +10,7 @@
     ├── RequestError              the client's mistake                           4xx
     └── UpstreamError             what came, or did not come, from upstream
         ├── Refused               an answer with an error in it
+        │   └── Resting           the same once more, without asking
         ├── Unreachable           no answer: connection, TLS, time               502, 504
         └── Broken                an answer that began well and did not end so   502
 
@@ -141,6 +142,10 @@ class Refused(UpstreamError):
         if self.type == "authentication_error":
             self.exit_code = NotSignedIn.exit_code
         self.upstream_code = upstream_code
+
+
+class Resting(Refused):
+    """A refusal that still stands, told once more without asking upstream."""
 
 
 class Unreachable(UpstreamError):

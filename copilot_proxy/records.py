@@ -40,6 +40,8 @@ class Record:
     """What the client was told; 200 also when an answer broke off."""
     error: str | None = None
     """The code, or the kind, of the failure."""
+    local: bool = False
+    """Whether that was told without asking Copilot, whose refusal still stands."""
     client_gone: bool = False
     """Whether the client left before it had the whole answer."""
     complete: bool = False

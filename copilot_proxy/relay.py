@@ -9,7 +9,7 @@ from typing import Any
 from copilot_proxy import plans
 from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import ENABLE_URL, Alias
-from copilot_proxy.errors import CopilotProxyError, Refused
+from copilot_proxy.errors import CopilotProxyError, Refused, Resting
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
 from copilot_proxy.formats.messages.count import media_tokens, text_of
@@ -158,6 +158,8 @@ class Relay:
             yield
         except CopilotProxyError as error:
             record.failed(code_of(error), error.status)
+            if isinstance(error, Resting):
+                record.local, record.route = True, None
             raise
         except (asyncio.CancelledError, GeneratorExit):
             record.client_gone = not record.complete

@@ -18,7 +18,8 @@ import pytest
 import uvicorn
 
 from copilot_proxy.app import create_app
-from copilot_proxy.cli.composition import make_services
+from copilot_proxy.auth.copilot_token import Clock
+from copilot_proxy.cli.composition import make_connection, make_services
 from copilot_proxy.cli.protocol import BoundedProtocol
 from copilot_proxy.records import Record
 from copilot_proxy.routes.services import Services
@@ -117,8 +118,11 @@ class _Server(uvicorn.Server):
 class Proxy:
     """The server, in a thread, on a port of its own; `records` are its requests as logged."""
 
-    def __init__(self, settings: Settings, *, simulated: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, simulated: bool = False, clock: Clock | None = None
+    ) -> None:
         self.settings = settings
+        self.clock = clock
         self.simulated = simulated
         self.records: list[Record] = []
         self.url = ""
@@ -162,7 +166,12 @@ class Proxy:
 
     def services(self) -> Services:
         """What the server works with; made where its event loop runs."""
-        return make_services(self.settings, report=self._report, simulated=self.simulated)
+        return make_services(
+            self.settings,
+            report=self._report,
+            simulated=self.simulated,
+            connection=make_connection(self.settings, report=self._report, clock=self.clock),
+        )
 
     async def _serve(self) -> None:
         config = uvicorn.Config(

@@ -17,6 +17,7 @@ import pytest
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.recorder import Record as Asked
+from tests.auth.accounts import Time
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json, Said
 
@@ -30,9 +31,10 @@ class Cell:
     """One model on one API."""
 
     def __init__(
-        self, simulator: Simulator, http: httpx.Client, client: Client, model: Model
+        self, simulator: Simulator, http: httpx.Client, now: Time, client: Client, model: Model
     ) -> None:
         self.simulator = simulator
+        self.now = now
         self.http = http
         self.client = client
         self.model = model
@@ -168,6 +170,7 @@ def early_error(cell: Cell) -> None:
             answer = cell.post(turns, stream=streamed)
         assert (429, "7") == (answer.status_code, answer.headers["retry-after"])
         cell.client.check_error(answer.json())
+        cell.now.passes(7)
     with cell.fault("bad_gateway_html"):
         answer = cell.post(turns, stream=True)
     assert 502 == answer.status_code
@@ -208,8 +211,9 @@ def models() -> list[Model]:
 class Matrix:
     """The whole table; each cell is tried once, when somebody asks for it."""
 
-    def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
+    def __init__(self, simulator: Simulator, http: httpx.Client, now: Time) -> None:
         self._simulator = simulator
+        self._now = now
         self._http = http
         self._tried: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
 
@@ -232,7 +236,7 @@ class Matrix:
     def _cell(self, model: Model, client: Client) -> tuple[str, dict[str, str]]:
         key = (model.id, client.api)
         if key not in self._tried:
-            cell = Cell(self._simulator, self._http, client, model)
+            cell = Cell(self._simulator, self._http, self._now, client, model)
             failures = _try(cell)
             others = sorted(cell.routes - {client.api})
             self._tried[key] = (f"via {', '.join(others)}" if others else "native", failures)
@@ -255,12 +259,13 @@ def running() -> Iterator[Matrix]:
     """The matrix against a simulator and a server of its own."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         clear_environment(patch, Path(folder))
+        now = Time()
         with (
             Simulator(pace=0, middle=MIDDLE) as simulator,
-            Proxy(settings_at(simulator)) as proxy,
+            Proxy(settings_at(simulator), clock=now.clock) as proxy,
             proxy.client() as http,
         ):
-            yield Matrix(simulator, http)
+            yield Matrix(simulator, http, now)
 
 
 def main() -> None:

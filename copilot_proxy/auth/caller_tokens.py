@@ -152,6 +152,9 @@ class GivenToken:
         """Raises `RequestError`: only the client can get another."""
         raise _refused("Copilot does not accept the token in the request.")
 
+    async def successor(self, token: CopilotToken) -> None:
+        """None: another one would come as another caller's."""
+
     def state(self) -> AuthState:
         """Nothing is known about it."""
         return AuthState("unknown", None, None)

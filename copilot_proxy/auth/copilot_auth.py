@@ -89,6 +89,26 @@ class CopilotAuth:
             return None
         return await self._exchanged()
 
+    async def successor(self, token: CopilotToken) -> CopilotToken | None:
+        """A token of another sign-in than `token`, if somebody has signed in anew meanwhile.
+
+        To be asked when `token` is of no use now; the store is looked into once in a while only.
+        """
+        held = self._held
+        if held.token is not None and held.token.github_token != token.github_token:
+            return held.token
+        if not held.may_look():
+            return None
+        held.looked()
+        try:
+            credential = await self._load_credential()
+        except CopilotProxyError:
+            return None
+        if credential is None or credential.token == token.github_token:
+            return None
+        outcome = await asyncio.shield(self._exchange_once())
+        return outcome if isinstance(outcome, CopilotToken) else None
+
     async def host(self) -> str:
         """The GitHub host that the person is signed in to, or that the settings name."""
         named = hosts.named_host(self._settings)
@@ -181,6 +201,7 @@ class CopilotAuth:
             lifetime=lifetime,
             monotonic=self._clock.monotonic(),
             wall=self._clock.wall(),
+            github_token=credential.token,
         )
 
 

@@ -27,6 +27,8 @@ class CopilotToken:
     lifetime: float = field(default=0.0, repr=False)
     monotonic: float = field(default=0.0, repr=False)
     wall: float = field(default=0.0, repr=False)
+    github_token: Secret | None = field(default=None, repr=False)
+    """What it was got with: tells one sign-in from another. None for one that came as it is."""
 
     def age(self, clock: Clock) -> float:
         """Seconds since it was issued, by whichever clock says more."""
@@ -57,6 +59,10 @@ class TokenSource(Protocol):
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
         """Another one, after upstream refused a request with `stale`; None if that refusal is to
         stand. Raises our errors."""
+        ...
+
+    async def successor(self, token: CopilotToken) -> CopilotToken | None:
+        """A token of another sign-in than `token`, if there is one by now."""
         ...
 
     def state(self) -> AuthState:

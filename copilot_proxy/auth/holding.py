@@ -10,6 +10,8 @@ from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 
 _STORE_PAUSE: Final = 3.0
 """Seconds between two looks into the store while there is no usable token."""
+_LOOK_PAUSE: Final = 10.0
+"""The same while there is one that Copilot refuses for a time."""
 _BACK_OFF: Final = 2.0
 _BACK_OFF_NEEDED: Final = 30.0
 """Longest pause while requests fail for want of a token."""
@@ -86,6 +88,10 @@ class Holding:
         if failure is None or failure.credential is None or not self._pausing(spare=False):
             return None
         return failure.error if failure.credential.token == credential.token else None
+
+    def may_look(self) -> bool:
+        """Whether the store may be asked for another sign-in, though there is a token."""
+        return self._clock.monotonic() - self._looked_at >= _LOOK_PAUSE
 
     def looked(self) -> None:
         """The store is being asked."""

@@ -10,7 +10,7 @@ from copilot_proxy.settings import Settings, load_settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from copilot_proxy.auth.copilot_auth import CopilotAuth
+    from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.records import Record
@@ -65,8 +65,10 @@ def make_connection(
     *,
     report: "Callable[[Record], None]",
     load: "Callable[[], Awaitable[Credential | None]] | None" = None,
+    clock: "Clock | None" = None,
 ) -> Connection:
-    """To be called where an event loop runs. `load` stands in for the stores of the settings."""
+    """To be called where an event loop runs. `load` stands in for the stores of the settings, and
+    `clock` for the machine's."""
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.network import make_client
@@ -76,8 +78,9 @@ def make_connection(
 
     client = make_client(settings)
     github = GitHub(client, settings)
-    auth = CopilotAuth(github, load or Credentials.from_settings(settings).load_async, settings)
-    upstream = CopilotUpstream(client, auth, settings.identity)
+    load = load or Credentials.from_settings(settings).load_async
+    auth = CopilotAuth(github, load, settings, clock=clock)
+    upstream = CopilotUpstream(client, auth, settings.identity, clock=clock)
     return Connection(
         github=github,
         auth=auth,

@@ -143,6 +143,8 @@ def _columns(record: "Record") -> str:
     route = record.route if record.route != record.api else None
     key = f"key {record.key}" if record.key else None
     remarks = [key, _shape(record), route, _failure(record)]
+    if record.local:
+        remarks.append("not asked")
     if record.client_gone:
         remarks.append("client left")
     if record.notes:
@@ -236,6 +238,7 @@ def _fields(record: "Record") -> dict[str, Any]:
         "initiator": record.initiator,
         "status": record.status,
         "error": record.error,
+        "local": record.local,
         "client_left": record.client_gone,
         "first_token": _rounded(record.first_token),
         "duration": _rounded(record.duration),

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from copilot_proxy.catalogue import ENABLE_URL
-from copilot_proxy.errors import Refused
+from copilot_proxy.errors import CopilotProxyError, Refused, Resting
 from copilot_proxy.masking import mask
 
 _USAGE_URL: Final = "https://github.com/settings/copilot"
@@ -209,7 +209,9 @@ _BY_STATUS: Final[Mapping[int, Meaning]] = {
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
     """The error for an answer of `status` (400 or above); header names in lower case."""
-    message, code, param = _read(body)
+    message, code, param, wait = _read(body)
+    if wait is not None:
+        headers = {"retry-after": wait, **headers}
     meaning = _meaning(status, code, message)
     if code == "unsupported_api_for_model" or _BY_TEXT[0][0].search(message):
         code, meaning = "unsupported_api_for_model", _BY_CODE["unsupported_api_for_model"]
@@ -230,6 +232,29 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
         type=meaning.type or ("invalid_request_error" if ours < 500 else "server_error"),
         headers=out,
         extra={"upstream": upstream},
+    )
+
+
+def again(error: CopilotProxyError, left: int) -> Resting:
+    """The refusal `error` for one more client, who waits `left` seconds, without asking anew."""
+    if isinstance(error, Refused):
+        status, code = error.upstream_status, error.upstream_code
+        meaning = _meaning(status, code, error.message)
+    else:
+        status, code, meaning = error.status, None, Meaning(hint=error.hint, retry=False)
+    out = _retry_headers({**error.headers, "retry-after": str(left)}, meaning)
+    hint = _timed(meaning.hint, str(left))
+    return Resting(
+        error.message,
+        upstream_status=status,
+        upstream_code=code,
+        hint=f"{hint} Copilot was not asked this time, since it has just refused the same.",
+        code=error.code,
+        param=error.param,
+        status=error.status,
+        type=error.type,
+        headers=out,
+        extra=error.extra,
     )
 
 
@@ -267,24 +292,26 @@ def _meaning(status: int, code: str | None, message: str) -> Meaning:
     return _BY_STATUS.get(status, Meaning())
 
 
-def _read(body: bytes) -> tuple[str, str | None, str | None]:
-    """Message, code and param of an error body, whichever of the known shapes it has.
+def _read(body: bytes) -> tuple[str, str | None, str | None, str | None]:
+    """Message, code, param and seconds to wait of an error body, whichever of the known shapes.
 
     Its Content-Type is not asked: Copilot sends JSON as text/plain.
     """
     text = body.decode("utf-8", "replace").strip()
     code: str | None = None
     param: str | None = None
+    wait: str | None = None
     for _ in range(4):  # JSON in a string in JSON is seen, and is never deep
         error = _error_object(text)
         if error is None:
             break
         code = _word(error, "code") or _word(error, "status") or code or _word(error, "type")
         param = _word(error, "param") or param
+        wait = _number(error, "retry_after") or wait
         text = _word(error, "message") or ""
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _of_page(text)
-    return mask(text)[:_MOST_TEXT], _short(code), _short(param)
+    return mask(text)[:_MOST_TEXT], _short(code), _short(param), wait
 
 
 def _short(word: str | None) -> str | None:
@@ -295,6 +322,11 @@ def _word(error: Mapping[str, Any], name: str) -> str | None:
     """A field's text. Gemini's backend gives numbers, which say no more than the status."""
     value = error.get(name)
     return value.strip() if isinstance(value, str) and not value.strip().isdigit() else None
+
+
+def _number(error: Mapping[str, Any], name: str) -> str | None:
+    value = error.get(name)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _error_object(text: str) -> dict[str, Any] | None:

@@ -10,6 +10,18 @@ from copilot_proxy.routes.services import AnyRequest, services_of
 
 
 @dataclass(frozen=True)
+class Rest:
+    """What Copilot has refused, and is not asked for a while."""
+
+    scope: Literal["model", "account"]
+    model: str | None
+    """None where the account rests."""
+    code: str
+    retry_in: int
+    """Seconds."""
+
+
+@dataclass(frozen=True)
 class Health:
     """The state of the server. `signed_in` is ``unknown`` until the first request needs it."""
 
@@ -20,6 +32,8 @@ class Health:
     token_expires_in: int | None
     """Seconds; the token is renewed long before."""
     last_error: str | None
+    rests: list[Rest]
+    """Refusals of Copilot's that are told again without asking it."""
 
 
 @route("/health", http_method=["GET", "HEAD"], summary="Is the server up and signed in")
@@ -34,6 +48,10 @@ async def health(request: AnyRequest) -> Health:
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),
         last_error=state.last_error,
+        rests=[
+            Rest(one.scope, one.model, one.code, one.retry_in)
+            for one in services.upstream.standing()
+        ],
     )
 
 

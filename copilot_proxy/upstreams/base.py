@@ -13,6 +13,7 @@ from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Initiator
+from copilot_proxy.upstreams.restraint import Standing
 
 Api = Literal["chat_completions", "responses", "messages", "count_tokens", "embeddings"]
 
@@ -69,6 +70,10 @@ class Upstream(Protocol):
 
     def state(self) -> AuthState:
         """What ``/health`` may tell anyone."""
+        ...
+
+    def standing(self) -> list[Standing]:
+        """What is refused to the server's own sign-in without asking."""
         ...
 
     async def aclose(self) -> None:

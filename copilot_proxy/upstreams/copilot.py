@@ -15,15 +15,16 @@ import msgspec
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth import network
-from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
+from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue, parse_models
-from copilot_proxy.errors import Broken, RequestError, Unreachable, UpstreamError
+from copilot_proxy.errors import Broken, RequestError, Resting, Unreachable, UpstreamError
 from copilot_proxy.formats.lenient import decode_leniently
 from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
 from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.base import Answer, Api, Call
 from copilot_proxy.upstreams.catalogues import Catalogues
+from copilot_proxy.upstreams.restraint import Restraints, Standing
 
 _PATHS: Final[Mapping[Api, str]] = {
     "chat_completions": "/chat/completions",
@@ -103,11 +104,19 @@ class CopilotAnswer:
 class CopilotUpstream:
     """Answers calls through the Copilot API, with the token and host that `auth` gives."""
 
-    def __init__(self, client: httpx.AsyncClient, auth: TokenSource, identity: Identity) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        auth: TokenSource,
+        identity: Identity,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
         self._client = client
         self._auth = auth
         self._identity = identity
         self._catalogues = Catalogues(self._fetch_models)
+        self._restraints = Restraints(clock or Clock())
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
         """The account's models."""
@@ -126,13 +135,7 @@ class CopilotUpstream:
         headers |= {**call.headers, "content-type": "application/json"}
         if call.stream:
             headers["accept"] = "text/event-stream"
-        response = await self._answered(
-            call.auth or self._auth,
-            "POST",
-            _PATHS[call.api],
-            headers,
-            _encoded(call.body),
-        )
+        response = await self._permitted(call, headers)
         answer = CopilotAnswer(response, asked_for_stream=call.stream)
         try:
             yield answer
@@ -143,14 +146,19 @@ class CopilotUpstream:
         """What ``/health`` may tell anyone."""
         return self._auth.state()
 
+    def standing(self) -> list[Standing]:
+        """What is refused to the server's own sign-in without asking."""
+        return self._restraints.standing(self._auth)
+
     async def aclose(self) -> None:
         """Lets go of all connections."""
         await self._client.aclose()
 
     async def _fetch_models(self, auth: TokenSource) -> Catalogue:
         headers = identity_headers.copilot(self._identity, intent=_MODELS_INTENT)
+        token = await auth.token()
         response = await self._answered(
-            auth, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
+            auth, token, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
         )
         try:
             return parse_models(await CopilotAnswer(response, asked_for_stream=False).whole())
@@ -159,9 +167,26 @@ class CopilotUpstream:
         finally:
             await response.aclose()
 
+    async def _permitted(self, call: Call, headers: Mapping[str, str]) -> httpx.Response:
+        """The accepted answer to `call`; raises `Resting` where Copilot is not to be asked."""
+        auth = call.auth or self._auth
+        token = await auth.token()
+        path, content = _PATHS[call.api], _encoded(call.body)
+        model = str(call.body.get("model"))
+        try:
+            with self._restraints.of(auth, token).asking(call.api, model):
+                return await self._answered(auth, token, "POST", path, headers, content)
+        except Resting:
+            other = await auth.successor(token)
+            if other is None:
+                raise
+        with self._restraints.of(auth, other).asking(call.api, model):
+            return await self._answered(auth, other, "POST", path, headers, content)
+
     async def _answered(
         self,
         auth: TokenSource,
+        token: CopilotToken,
         method: str,
         path: str,
         headers: Mapping[str, str],
@@ -169,7 +194,6 @@ class CopilotUpstream:
         timeout: float | None = None,
     ) -> httpx.Response:
         """The accepted answer, its body unread; raises `Refused` or `Unreachable`."""
-        token = await auth.token()
         may_reconnect = may_renew = True
         while True:
             try:

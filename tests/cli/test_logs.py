@@ -70,6 +70,18 @@ def test_the_route_is_told_where_it_is_another(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.endswith(" messages\n")
 
 
+def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal that was told again without asking Copilot is no second one."""
+    reporter = Reporter()
+    refused = record(status=429, error="rate_limit_exceeded", route=None, local=True)
+    for form in ("text", "json"):
+        with logging_to_stderr(form, reporter):
+            report(reporter, refused)
+    text, line = capsys.readouterr().err.splitlines()
+    assert text.endswith("  rate_limit_exceeded, not asked, an-id")
+    assert (None, True) == (json.loads(line)["route"], json.loads(line)["local"])
+
+
 def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Every key is there, also for what is not known."""
     reporter = Reporter()
@@ -94,6 +106,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "initiator": None,
         "status": 200,
         "error": None,
+        "local": False,
         "client_left": False,
         "first_token": None,
         "duration": 1.2346,

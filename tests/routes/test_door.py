@@ -190,6 +190,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "simulated",
         "signed_in",
         "token_expires_in",
+        "rests",
         "last_error",
     } == set(health)
 

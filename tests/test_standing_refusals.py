@@ -1,0 +1,378 @@
+"""Refusals that stand: what Copilot has refused for a time is told again without asking it."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.auth.file_store import FileStore
+from copilot_proxy.auth.hosts import host_of
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from copilot_proxy.simulator.faults import MODEL_PATHS
+from tests.auth.accounts import Time
+from tests.conftest import Proxy, settings_at
+
+USER = [{"role": "user", "content": "Hello"}]
+CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
+PATH = "/v1/chat/completions"
+ASKS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "chat": (PATH, CHAT, "gpt-4.1"),
+    "responses": ("/v1/responses", {"model": "gpt-5-mini", "input": "Hello"}, "gpt-4o"),
+    "messages": (
+        "/v1/messages",
+        {"model": "claude-sonnet-4.5", "max_tokens": 99, "messages": USER},
+        "claude-haiku-4.5",
+    ),
+}
+EMBED = {"model": "text-embedding-3-small", "input": "Hello"}
+
+
+@pytest.fixture
+def now() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def proxy(simulator: Simulator, now: Time) -> Iterator[Proxy]:
+    """A server whose clocks the test moves."""
+    with Proxy(settings_at(simulator), clock=now.clock) as running:
+        yield running
+
+
+@pytest.fixture
+def client(proxy: Proxy) -> Iterator[httpx.Client]:
+    with proxy.client() as made:
+        yield made
+
+
+def asked(simulator: Simulator) -> int:
+    """How many requests have reached Copilot."""
+    return sum(
+        r.path in (*MODEL_PATHS, "/v1/messages/count_tokens") for r in simulator.state.requests
+    )
+
+
+def once(simulator: Simulator, name: str, value: object = None, times: int = 1) -> None:
+    """Has Copilot refuse the next request, and no other."""
+    simulator.state.faults.on(name, value=value, times=times)
+
+
+def rests(client: httpx.Client) -> list[Any]:
+    told = client.get("/health").json()
+    assert "ok" == told["status"]
+    rests: list[Any] = told["rests"]
+    return rests
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("api", list(ASKS))
+def test_a_limit_is_told_again_until_it_is_over(
+    client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
+) -> None:
+    """The same refusal, with its status also in a stream, and the time that is left; another
+    model is asked as ever, and the same one once the time is over."""
+    path, body, other = ASKS[api]
+    body = {**body, "stream": stream}
+    once(simulator, "rate_limited", 30)
+    first = client.post(path, json=body)
+    now.passes(12)
+    again = client.post(path, json=body)
+
+    assert (429, "30") == (first.status_code, first.headers["retry-after"])
+    assert (429, "18") == (again.status_code, again.headers["retry-after"])
+    assert 1 == asked(simulator)
+    told, told_again = first.json()["error"], again.json()["error"]
+    assert "Copilot was not asked" in again.text
+    for key in told.keys() - {"hint", "request_id", "message"}:
+        assert told[key] == told_again[key]
+    assert told["message"].partition(" (")[0] in told_again["message"]
+
+    assert 200 == client.post(path, json={**body, "model": other}).status_code
+    now.passes(18)
+    assert 200 == client.post(path, json=body).status_code
+    assert 3 == asked(simulator)
+
+
+def test_a_limit_of_the_account_stops_every_model(
+    client: httpx.Client, simulator: Simulator, now: Time
+) -> None:
+    """On every API, embeddings and the counting of tokens included."""
+    client.get("/v1/models")
+    once(simulator, "user_global_rate_limited", 60)
+    assert 429 == client.post(PATH, json=CHAT).status_code
+    answers = [
+        client.post(path, json={**body, "model": model})
+        for path, body, other in ASKS.values()
+        for model in (body["model"], other)
+    ]
+    answers.append(client.post("/v1/embeddings", json=EMBED))
+    answers.append(client.post("/v1/messages/count_tokens", json=ASKS["messages"][1]))
+
+    assert {(429, "60")} == {(a.status_code, a.headers["retry-after"]) for a in answers}
+    assert 1 == asked(simulator)
+    assert [
+        {"scope": "account", "model": None, "code": "user_global_rate_limited", "retry_in": 60}
+    ] == rests(client)
+    now.passes(60)
+    assert [] == rests(client)
+    assert 200 == client.post(PATH, json=CHAT).status_code
+
+
+def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
+    """It counts like the header, and the client gets it as one."""
+    once(simulator, "rate_limited_body", 25)
+    first = client.post(PATH, json=CHAT)
+    client.post(PATH, json=CHAT)
+
+    assert "25" == first.headers["retry-after"]
+    assert 1 == asked(simulator)
+
+
+def test_a_wait_that_ends_at_a_date(client: httpx.Client, simulator: Simulator) -> None:
+    """The other form of Retry-After."""
+    once(simulator, "rate_limited", "Sat, 01 Jan 2101 00:00:00 GMT")
+    client.post(PATH, json=CHAT)
+    again = client.post(PATH, json=CHAT)
+
+    assert int(again.headers["retry-after"]) > 3600 * 24 * 365
+    assert "false" == again.headers["x-should-retry"]
+    assert 1 == asked(simulator)
+
+
+def test_after_an_hour_one_request_asks(
+    client: httpx.Client, simulator: Simulator, now: Time
+) -> None:
+    """Limits of days have ended early: it is looked, but not often, and the truth is told."""
+    once(simulator, "user_weekly_rate_limited", 180000)
+    client.post(PATH, json=CHAT)
+    now.passes(3599)
+    answer = client.post(PATH, json=CHAT)
+    assert ("176401", "false") == (
+        answer.headers["retry-after"],
+        answer.headers["x-should-retry"],
+    )
+    assert 1 == asked(simulator)
+    now.passes(1)
+
+    assert 200 == client.post(PATH, json=CHAT).status_code
+    assert [] == rests(client)
+
+
+@pytest.mark.parametrize("seconds", [20, 7200])
+def test_openais_sdk(
+    proxy: Proxy, client: httpx.Client, simulator: Simulator, seconds: int
+) -> None:
+    """It raises its RateLimitError with the time, and sleeps for no hours."""
+    once(simulator, "rate_limited", seconds)
+    client.post(PATH, json=CHAT)
+    retries = 0 if seconds < 60 else 2
+    with (
+        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="x", max_retries=retries) as sdk,
+        pytest.raises(openai.RateLimitError) as raised,
+    ):
+        sdk.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+
+    assert str(seconds) == raised.value.response.headers["retry-after"]
+    assert "rate_limit_exceeded" == raised.value.code
+    assert 1 == asked(simulator)
+
+
+@pytest.mark.parametrize("seconds", [20, 7200])
+def test_anthropics_sdk(
+    proxy: Proxy, client: httpx.Client, simulator: Simulator, seconds: int
+) -> None:
+    """The same in its own shape."""
+    path, body, _ = ASKS["messages"]
+    once(simulator, "rate_limited", seconds)
+    client.post(path, json=body)
+    retries = 0 if seconds < 60 else 2
+    with (
+        anthropic.Anthropic(base_url=proxy.url, api_key="x", max_retries=retries) as sdk,
+        pytest.raises(anthropic.RateLimitError) as raised,
+        sdk.messages.stream(
+            model="claude-sonnet-4.5", max_tokens=9, messages=[{"role": "user", "content": "x"}]
+        ),
+    ):
+        pass
+
+    assert str(seconds) == raised.value.response.headers["retry-after"]
+    assert 1 == asked(simulator)
+
+
+@pytest.mark.parametrize("fault", ["forbidden", "terms_of_service", "feature_not_authorized"])
+def test_refusals_without_a_word_are_not_repeated(
+    client: httpx.Client, simulator: Simulator, now: Time, fault: str
+) -> None:
+    """After the third in a row nobody asks for ten seconds, then one, then nobody for twenty."""
+    simulator.state.faults.on(fault)
+    counts = []
+    for _ in range(45):
+        assert 403 == client.post(PATH, json={**CHAT, "stream": True}).status_code
+        now.passes(1)
+        counts.append(asked(simulator))
+
+    assert [1, 2, 3] == counts[:3]
+    assert [12, 32] == [second for second in range(3, 45) if counts[second] > counts[second - 1]]
+    simulator.state.faults.clear()
+    now.passes(60)
+    assert 200 == client.post(PATH, json=CHAT).status_code
+
+
+async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) -> None:
+    """The others are told at once meanwhile; when its client gives up, another one asks."""
+    once(simulator, "forbidden", times=3)
+    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=20) as client:
+        for _ in range(3):
+            await client.post(PATH, json=CHAT)
+        now.passes(10)
+        once(simulator, "stall_before_headers")
+        simulator.state.recorder.clear()
+        probe = asyncio.create_task(client.post(PATH, json=CHAT))
+        stalled = await simulator.state.recorder.wait_for_async(lambda r: r.path in MODEL_PATHS)
+        others = await asyncio.gather(*(client.post(PATH, json=CHAT) for _ in range(50)))
+
+        assert [403] * 50 == [answer.status_code for answer in others]
+        assert all("retry-after" in answer.headers for answer in others)
+        assert 1 == asked(simulator)
+
+        probe.cancel()
+        await simulator.state.recorder.wait_for_async(lambda r: r is stalled and r.done.is_set())
+        await asyncio.to_thread(proxy.wait_for_record, 54)
+        assert 200 == (await client.post(PATH, json=CHAT)).status_code
+
+
+def test_a_sign_in_that_copilot_refuses_makes_no_storm(
+    client: httpx.Client, simulator: Simulator, now: Time
+) -> None:
+    """Renewed in vain, it is asked about once in a while, on whatever model."""
+    simulator.state.faults.on("authentication_failed")
+    for number in range(100):
+        body = {**CHAT, "model": ("gpt-4o", "gpt-4.1")[number % 2]}
+        assert 401 == client.post(PATH, json=body).status_code
+        now.passes(0.05)
+
+    assert 6 == asked(simulator)  # three, each a second time with a new token
+    assert simulator.state.exchanges <= 4
+    assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
+        rests(client)
+    )
+    simulator.state.faults.clear()
+    now.passes(10)
+    assert 200 == client.post(PATH, json=CHAT).status_code
+
+
+def test_an_answer_that_was_under_way_is_not_the_end(
+    client: httpx.Client, proxy: Proxy, simulator: Simulator
+) -> None:
+    """What was accepted before the refusal says nothing about now."""
+    once(simulator, "stall_before_headers", 0.4)
+    with proxy.client() as slow, asyncio.Runner() as runner:
+
+        async def both() -> list[httpx.Response]:
+            early = asyncio.create_task(asyncio.to_thread(slow.post, PATH, json=CHAT))
+            await simulator.state.recorder.wait_for_async(lambda r: r.path in MODEL_PATHS)
+            once(simulator, "rate_limited", 30)
+            late = await asyncio.to_thread(client.post, PATH, json=CHAT)
+            return [await early, late]
+
+        early, late = runner.run(both())
+
+    assert (200, 429) == (early.status_code, late.status_code)
+    assert 429 == client.post(PATH, json=CHAT).status_code
+    assert 2 == asked(simulator)
+
+
+def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simulator) -> None:
+    """What is wrong with one request is not held against the next."""
+    for fault in ("invalid_request_body", "prompt_too_long", "too_large_413", "filtered_422"):
+        once(simulator, fault, times=5)
+        for _ in range(5):
+            assert client.post(PATH, json=CHAT).status_code in (400, 413)
+
+    assert 20 == asked(simulator)
+    assert 200 == client.post(PATH, json=CHAT).status_code
+
+
+def test_counting_tokens_does_not_stop_answers(client: httpx.Client, simulator: Simulator) -> None:
+    """What is forbidden on one API may be allowed on another."""
+    path, body, _ = ASKS["messages"]
+    simulator.state.faults.on("forbidden", path="/v1/messages/count_tokens")
+    counted = [client.post(f"{path}/count_tokens", json=body).status_code for _ in range(6)]
+
+    assert [403] * 6 == counted
+    assert 3 == asked(simulator)
+    assert 200 == client.post(path, json=body).status_code
+
+
+def test_it_is_logged_once(
+    client: httpx.Client, proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning when it begins; each request's own line says that Copilot was not asked."""
+    once(simulator, "user_model_rate_limited", 30)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            client.post(PATH, json=CHAT)
+
+    lines = [r for r in caplog.records if r.name.startswith("copilot_proxy.upstreams")]
+    assert [
+        "Copilot refuses the model gpt-4o (user_model_rate_limited): it is not asked for 30 s"
+    ] == [line.getMessage() for line in lines]
+    records = [proxy.wait_for_record(number) for number in range(1, 6)]
+    assert [(False, "chat_completions"), *[(True, None)] * 4] == [
+        (record.local, record.route) for record in records
+    ]
+    assert {"rate_limit_exceeded"} == {record.error for record in records}
+    assert [
+        {"scope": "model", "model": "gpt-4o", "code": "user_model_rate_limited", "retry_in": 30}
+    ] == rests(client)
+
+
+def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Simulator) -> None:
+    """What one account is refused, the others may ask for; /health tells of the server's alone."""
+    own = {"authorization": f"Bearer {simulator.state.issue_oauth_token('Iv1.b507a08c87ecfe98')}"}
+    once(simulator, "user_global_rate_limited", 30)
+    first = client.post(PATH, json=CHAT, headers=own)
+    again = client.post(PATH, json=CHAT, headers=own)
+
+    assert (429, 429) == (first.status_code, again.status_code)
+    assert 200 == client.post(PATH, json=CHAT).status_code
+    assert 2 == asked(simulator)
+    assert [] == rests(client)
+
+
+def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> None:
+    """`copilot-proxy login` with another account ends the rest of the one before, in a running
+    server, within seconds."""
+    settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
+    store = FileStore(settings.data_dir)
+    store.save(Credential(Secret(SIMULATED_TOKEN), host=host_of(settings)))
+    with Proxy(settings, clock=now.clock) as proxy, proxy.client() as client:
+        once(simulator, "user_weekly_rate_limited", 180000)
+        assert 429 == client.post(PATH, json=CHAT).status_code
+        now.passes(11)
+        assert 429 == client.post(PATH, json=CHAT).status_code
+        token = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
+        store.save(Credential(Secret(token), host=host_of(settings)))
+        now.passes(11)
+
+        assert 200 == client.post(PATH, json=CHAT).status_code
+        assert [] == rests(client)
+        assert 200 == client.post(PATH, json=CHAT).status_code
+    assert 2 == simulator.state.exchanges
+    assert 3 == asked(simulator)
+
+
+def test_the_page_describes_it(client: httpx.Client) -> None:
+    """The OpenAPI document has the shape of what /health tells."""
+    shapes = client.get("/schema/openapi.json").json()["components"]["schemas"]
+    rest = next(shape for name, shape in shapes.items() if name.endswith("Rest"))
+
+    assert {"scope", "model", "code", "retry_in"} == set(rest["properties"])

@@ -1,0 +1,88 @@
+"""What the tests of restraint have in common: refusals by a word, and requests that meet them."""
+
+from copilot_proxy.errors import (
+    Broken,
+    CopilotProxyError,
+    RequestError,
+    Resting,
+    Unreachable,
+)
+from copilot_proxy.formats.refusals import refusal
+from copilot_proxy.upstreams.restraint import Restraint
+from tests.auth.accounts import Time
+
+MODEL, API = "gpt-5", "chat_completions"
+
+
+def coded(status: int, code: str, wait: int | str | None = None) -> CopilotProxyError:
+    headers = {} if wait is None else {"retry-after": str(wait)}
+    return refusal(status, headers, b'{"error":{"message":"No.","code":"%s"}}' % code.encode())
+
+
+def made(word: str) -> CopilotProxyError:
+    """The failure that a word of the tables stands for, such as ``global=30``."""
+    name, _, wait = word.partition("=")
+    told = wait or None
+    codes = {
+        "limited": "rate_limited",
+        "model": "user_model_rate_limited:gpt-5",
+        "overloaded": "model_overloaded",
+        "vendor": "upstream_provider_rate_limit",
+        "global": "user_global_rate_limited:pro",
+        "weekly": "user_weekly_rate_limited",
+        "integration": "integration_rate_limited",
+        "agents": "agent_mode_limit_exceeded",
+        "extension": "extension_blocked",
+    }
+    if name in codes:
+        return coded(429, codes[name], told)
+    return {
+        "limited400": lambda: coded(400, "rate_limited", told),
+        "quota": lambda: coded(402, "quota_exceeded", told),
+        "quota403": lambda: coded(403, "free_quota_exceeded", told),
+        "busy": lambda: refusal(503, {"retry-after": wait} if wait else {}, b"busy"),
+        "401": lambda: refusal(401, {}, b"unauthorized: token expired\n"),
+        "given": lambda: RequestError("No.", code="caller_token_refused", status=401),
+        "403": lambda: refusal(403, {}, b"forbidden\n"),
+        "terms": lambda: refusal(403, {}, b"Please review our [Terms of Service](https://x)."),
+        "policy": lambda: coded(403, "some_policy"),
+        "unknown": lambda: coded(400, "model_not_supported"),
+        "bad": lambda: coded(400, "invalid_request_body"),
+        "sealed": lambda: refusal(401, {}, b"input item ID does not belong to this connection"),
+        "404": lambda: refusal(404, {}, b"404 page not found\n"),
+        "413": lambda: refusal(413, {}, b"413 Request Entity Too Large\n"),
+        "422": lambda: coded(422, "content_filter"),
+        "466": lambda: refusal(466, {}, b"bad request: API version is no longer supported"),
+        "500": lambda: refusal(500, {}, b"Internal Server Error\n"),
+        "cut": lambda: Broken("Cut."),
+        "down": lambda: Unreachable("Down.", sent=True),
+    }[name]()
+
+
+def ask(
+    restraint: Restraint, outcome: str = "ok", model: str = MODEL, api: str = API
+) -> Resting | None:
+    """One request that upstream, if it is asked, answers with `outcome`; what is told instead."""
+    try:
+        with restraint.asking(api, model):
+            if outcome != "ok":
+                raise made(outcome)
+    except Resting as resting:
+        return resting
+    except CopilotProxyError:
+        pass
+    return None
+
+
+def left(restraint: Restraint, now: Time, events: str) -> int:
+    """Seconds to wait after all `events`: outcomes, and pauses in seconds such as ``+10``.
+
+    An outcome that is never asked for is written with a dash in front. 0 is for: may be asked.
+    """
+    for event in events.split():
+        if event.startswith("+"):
+            now.passes(float(event))
+        else:
+            resting = ask(restraint, event.lstrip("-"))
+            assert event.startswith("-") == (resting is not None), event
+    return max((one.retry_in for one in restraint.standing()), default=0)
