@@ -1,7 +1,7 @@
 """Puts the server together: routes, the door, and how failures are told."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
 from litestar import Litestar, Response
@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.door import Door
+from copilot_proxy.routes.dumping import Dumping
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.failures import as_ours, failure
 from copilot_proxy.routes.health import client_telemetry, health, root
@@ -47,7 +48,8 @@ def create_app(services: Services) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            yield
+            async with services.dumps.kept_short() if services.dumps else nullcontext():
+                yield
         finally:
             await services.callers.close()
             await services.upstream.aclose()
@@ -65,8 +67,9 @@ def create_app(services: Services) -> ASGIApp:
         logging_config=None,
     )
     settings = services.settings
+    inside: ASGIApp = app if services.dumps is None else Dumping(app, services.dumps)
     return Door(
-        app,
+        inside,
         # What comes through a Unix socket has nothing to do with the host of a port.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,

@@ -10,10 +10,26 @@ _SECRETS: Final = re.compile(
     r"|(?:gh[opusr]_|github_pat_)[a-z0-9_]{30,}"
     # Shorter ones, of which a text holds parts, only where a word begins.
     r"|(?<![a-z0-9])(?:gh[opusr]_|github_pat_)[a-z0-9_.-]{3,}[a-z0-9_]"  # GitHub's tokens
-    r"|\btid=[^\s\"'<>]+",  # Copilot's short-lived token, `key=value` pairs and a MAC
+    # Copilot's short-lived token, `key=value` pairs and a MAC; also as URLs and some JSON have it.
+    r"|\btid(?:=|%3d|\\u003d)[^\s\"'<>]+",
     re.IGNORECASE,
 )
 _MASK: Final = "***"
+_SIGNS: Final = (
+    "bearer ",
+    "gho_",
+    "ghp_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "tid=",
+    "tid%3d",
+    "tid\\u003d",
+)
+"""One of these, in lower case, is in every text that holds a secret; looking for them is cheap."""
+_HELD: Final = 64 * 1024
+_HELD_LONGEST: Final = 1024 * 1024
 
 
 class Secret:
@@ -45,4 +61,44 @@ class Secret:
 
 def mask(text: str) -> str:
     """`text` with everything that looks like a GitHub or Copilot token replaced by ``***``."""
-    return _SECRETS.sub(_MASK, text)
+    return _SECRETS.sub(_MASK, text) if _has_sign(text) else text
+
+
+class StreamMask:
+    """Masks bytes that come in pieces, wherever these are cut.
+
+    No secret reaches over a quote or the end of a line, so what stands before the last of them can
+    go on; the rest is held back. A long run without either, as in an image, is let go as far as no
+    secret can have begun in it.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        """What is certain by now, masked."""
+        self._held += data
+        cut = max(self._held.rfind(b'"'), self._held.rfind(b"\n")) + 1
+        if not cut and len(self._held) > _HELD:
+            if len(self._held) > _HELD_LONGEST:
+                cut = len(self._held)
+            elif not _has_sign(self._held.decode("latin-1")):
+                cut = len(self._held) - max(map(len, _SIGNS))
+        ready = bytes(self._held[:cut])
+        del self._held[:cut]
+        return _masked(ready)
+
+    def end(self) -> bytes:
+        """The rest, masked."""
+        rest, self._held = bytes(self._held), bytearray()
+        return _masked(rest)
+
+
+def _has_sign(text: str) -> bool:
+    lower = text.lower()
+    return any(sign in lower for sign in _SIGNS)
+
+
+def _masked(data: bytes) -> bytes:
+    # Whatever is no UTF-8 comes out as it went in.
+    return mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -89,6 +89,13 @@ def seconds(value: object) -> float:
     return seconds
 
 
+def hours(value: object) -> float:
+    try:
+        return seconds(value)
+    except ValueError:
+        raise ValueError("a number of hours above 0 is expected") from None
+
+
 def address(value: object) -> str | None:
     text = plain_text(value).rstrip("/")
     if not text:

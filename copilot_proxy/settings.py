@@ -102,6 +102,10 @@ class Settings:
         10 * 1024 * 1024, read.positive, "Size at which the log file is begun anew."
     )
     log_file_count: int = _setting(5, read.positive, "How many old log files are kept.")
+    dump_dir: Path | None = _setting(
+        None, read.path, "A folder that gets every conversation, to find out what was really said."
+    )
+    dump_hours: float = _setting(24.0, read.hours, "Hours after which a dump is removed.")
     keep_alive: float = _setting(
         10.0, read.seconds, "Seconds of silence after which a stream gets a comment line."
     )

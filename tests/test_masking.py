@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_proxy.masking import Secret, mask
+from copilot_proxy.masking import Secret, StreamMask, mask
 
 TOKEN = "ghu_16C7e42F292c6912E7710c838347Ae178B4a"
 COPILOT = (
@@ -155,3 +155,36 @@ def test_secrets_compare_by_value() -> None:
     assert Secret("a")
     assert not Secret("")
     assert "Secret('')" == repr(Secret(""))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_stream_is_masked_wherever_it_is_cut(data: st.DataObject) -> None:
+    """The pieces say together what the whole would, and no secret passes in two halves."""
+    words = st.sampled_from(
+        [TOKEN, f"Bearer {TOKEN}", "tid=abc;exp=1:mac", "gh", '"', "\n", " ", "é", "x" * 40, "tid"]
+    )
+    text = "".join(data.draw(st.lists(words, max_size=12)))
+    whole = text.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    stream = StreamMask()
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    masked = b"".join([*map(stream.feed, pieces), stream.end()])
+    assert masked.decode() == mask(text)
+
+
+def test_a_long_run_is_not_held_back_for_ever() -> None:
+    """An image is one run of letters; a secret behind it is masked all the same."""
+    stream = StreamMask()
+    out = b"".join(stream.feed(b"A" * 10_000) for _ in range(50))
+    assert len(out) > 400_000
+    out += stream.feed(b"," + TOKEN.encode()) + stream.feed(b"zz") + stream.end()
+    assert out == b"A" * 500_000 + b",***"
+    assert stream.feed(b"tid=" + b"a" * 2_000_000) == b"***"
+
+
+def test_bytes_that_are_no_text_come_out_as_they_went_in() -> None:
+    """A dump must not change what it shows."""
+    stream = StreamMask()
+    junk = bytes(range(256)) * 3
+    assert stream.feed(junk) + stream.end() == junk

@@ -46,6 +46,14 @@ class Announcer:
         if notice:
             self._say(notice + "\n", event="notice")
         self._say(welcome.text(), **welcome.fields())
+        if folder := self._settings.dump_dir:
+            hours = f"{self._settings.dump_hours:g}"
+            kept = f"{hours} hour{'s' if hours != '1' else ''}"
+            self._say(
+                f"Every conversation is written to {folder}, and removed after {kept}.\n",
+                event="dumps",
+                dump_dir=str(folder),
+            )
         if catalogue is None:
             self._say(_offline(trouble), event="offline")
         elif other := not_the_wanted(catalogue, self._settings):

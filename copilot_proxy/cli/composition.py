@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.dumps import Dumps
     from copilot_proxy.records import Record
     from copilot_proxy.relay import Relay
     from copilot_proxy.routes.services import Services
@@ -53,6 +54,7 @@ class Connection:
     auth: "CopilotAuth"
     upstream: "Upstream"
     relay: "Relay"
+    dumps: "Dumps | None" = None
 
     async def aclose(self) -> None:
         """Lets go of all connections; safe to call twice."""
@@ -66,9 +68,10 @@ def make_connection(
     report: "Callable[[Record], None]",
     load: "Callable[[], Awaitable[Credential | None]] | None" = None,
     clock: "Clock | None" = None,
+    dumps: "Dumps | None" = None,
 ) -> Connection:
     """To be called where an event loop runs. `load` stands in for the stores of the settings, and
-    `clock` for the machine's."""
+    `clock` for the machine's; `dumps` gets what is said on the way."""
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.network import make_client
@@ -77,6 +80,10 @@ def make_connection(
     from copilot_proxy.upstreams.copilot import CopilotUpstream
 
     client = make_client(settings)
+    if dumps is not None:
+        from copilot_proxy.upstreams.dumping import dump_calls
+
+        dump_calls(client, dumps)
     github = GitHub(client, settings)
     load = load or Credentials.from_settings(settings).load_async
     auth = CopilotAuth(github, load, settings, clock=clock)
@@ -91,6 +98,7 @@ def make_connection(
             aliases=settings.aliases,
             report=report,
         ),
+        dumps=dumps,
     )
 
 
@@ -103,15 +111,17 @@ def make_services(
 ) -> "Services":
     """What the server's routes work with, on `connection` or a new one."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
+    from copilot_proxy.dumps import dumps_for
     from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.images import ImageFetcher
 
-    connection = connection or make_connection(settings, report=report)
+    connection = connection or make_connection(settings, report=report, dumps=dumps_for(settings))
     return Services(
         settings=settings,
         upstream=connection.upstream,
         relay=connection.relay,
         callers=CallerTokens(connection.github, settings, connection.auth.host),
         images=ImageFetcher() if settings.fetch_images else None,
+        dumps=connection.dumps,
         simulated=simulated,
     )

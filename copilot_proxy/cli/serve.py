@@ -80,6 +80,14 @@ def serve(
             metavar="PATH",
         ),
     ] = None,
+    dump_dir: Annotated[
+        str | None,
+        typer.Option(
+            help="Write every conversation to files in this folder, for a day; to find out what "
+            "was really said.",
+            metavar="DIR",
+        ),
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Answer from a simulator; no account is needed.")
     ] = False,
@@ -103,6 +111,7 @@ def serve(
         "fetch_images": fetch_images or None,
         "log_format": log_format.value if log_format else None,
         "log_file": log_file,
+        "dump_dir": dump_dir,
     }
     with settings_for(flags, simulate=simulate) as (settings, simulator), bound(settings) as socket:
         raise_limit()

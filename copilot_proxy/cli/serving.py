@@ -10,6 +10,7 @@ from copilot_proxy.cli.boundary import INTERRUPTED
 from copilot_proxy.cli.composition import make_connection, make_services
 from copilot_proxy.cli.log_file import LogFile, log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
+from copilot_proxy.dumps import dumps_for
 from copilot_proxy.errors import NotSignedIn, UpstreamError
 from copilot_proxy.settings import Settings
 
@@ -42,13 +43,14 @@ class Serving:
 
     async def run(self) -> int:
         """The exit code. Raises `SignInError` if there is no account that may use Copilot, and
-        `UsageError` if the log file cannot be written."""
+        `UsageError` if the log file or the dumps cannot be written."""
         with log_file_for(self._settings) as log_file:
             return await self._signed_in(log_file)
 
     async def _signed_in(self, log_file: LogFile | None) -> int:
         from copilot_proxy.auth.stores import Credentials
 
+        dumps = dumps_for(self._settings)
         credentials = Credentials.from_settings(self._settings)
         credential = await credentials.load_async()
         if credential is None:
@@ -60,6 +62,7 @@ class Serving:
             self._settings,
             report=self._reporter,
             load=first(credential, credentials.load_async),
+            dumps=dumps,
         )
         try:
             return await self._serve(connection, credential, log_file)

@@ -9,6 +9,7 @@ from litestar import Request
 
 from copilot_proxy.auth.caller_tokens import CallerTokens
 from copilot_proxy.auth.copilot_auth import TokenSource
+from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.records import Record
@@ -31,6 +32,8 @@ class Services:
     callers: CallerTokens
     images: ImageFetcher | None = None
     """None where images named by an address are not fetched."""
+    dumps: Dumps | None = None
+    """None where conversations are not written down."""
     simulated: bool = False
 
 

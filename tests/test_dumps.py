@@ -1,0 +1,305 @@
+"""Dumps: what was really said, for their owner alone, for a while, and never in anybody's way."""
+
+import gzip
+import json
+import logging
+import os
+import re
+import stat
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from copilot_proxy import dumps as module
+from copilot_proxy.cli.main import run
+from copilot_proxy.dumps import Dumps
+from copilot_proxy.errors import UsageError
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import question, serve_while
+from tests.conftest import Proxy, settings_at
+
+TOKEN = "gho_" + "S3cret" * 6
+KEY = "my-own-key-123456"
+NAME = re.compile(r"\d{8}-\d{6}-(?P<id>[0-9a-f-]{36})\.(?P<part>[\w-]+)\.txt")
+
+Started = Callable[..., Proxy]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "not" / "yet" / "dumps"
+
+
+@pytest.fixture
+def dumping(simulator: Simulator, folder: Path) -> Iterator[Proxy]:
+    """A server that writes conversations down."""
+    with Proxy(settings_at(simulator, dump_dir=folder)) as running:
+        yield running
+
+
+def parts(folder: Path) -> dict[str, str]:
+    """What the files of the one request in `folder` say, by their parts."""
+    found = {}
+    for path in folder.iterdir():
+        name = NAME.fullmatch(path.name)
+        assert name, path.name
+        assert name["part"] not in found
+        found[name["part"]] = path.read_text(encoding="utf-8")
+    return found
+
+
+def body_of(part: str) -> str:
+    return part.partition("\n\n")[2]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_all_four_messages_are_written(dumping: Proxy, folder: Path, stream: bool) -> None:
+    """What the client sent, what Copilot got and answered, and what the client was answered."""
+    asked = json.dumps(question("Grüße", stream=stream), ensure_ascii=False).encode()
+    with dumping.client() as client:
+        answer = client.post("/v1/chat/completions?key=q-secret", content=asked)
+    record = dumping.wait_for_record()
+    found = parts(folder)
+    assert {NAME.fullmatch(one.name)["id"] for one in folder.iterdir()} == {record.request_id}  # type: ignore[index]
+    assert sorted(found) == [
+        "client-answer",
+        "client-request",
+        "copilot-1-answer",
+        "copilot-1-request",
+    ]
+    assert found["client-request"].startswith("POST /v1/chat/completions\n")
+    assert body_of(found["client-request"]).encode() == asked
+    sent = json.loads(body_of(found["copilot-1-request"]))
+    assert sent["messages"][0]["content"] == "Grüße"
+    assert "\nx-initiator: user\n" in found["copilot-1-request"]
+    assert found["copilot-1-answer"].startswith("200 OK\n")
+    assert "Grüße" in json.dumps(found["copilot-1-answer"], ensure_ascii=False) or stream
+    assert found["client-answer"].startswith("200\n")
+    assert body_of(found["client-answer"]) == answer.text
+    if stream:
+        assert body_of(found["copilot-1-answer"]).endswith("data: [DONE]\n\n")
+
+
+def test_every_try_is_written(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
+    """A refused one, too, with Copilot's own words."""
+    with dumping.client() as client:
+        client.get("/v1/models")
+        simulator.state.faults.on("token_expired", times=1)
+        assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
+    found = parts(folder)
+    assert found["copilot-1-answer"].startswith("401 ")
+    assert "IDE token expired" in found["copilot-1-answer"]
+    assert found["copilot-2-answer"].startswith("200 ")
+    assert body_of(found["copilot-1-request"]) == body_of(found["copilot-2-request"])
+
+
+def test_no_secret_is_written(simulator: Simulator, folder: Path) -> None:
+    """No header but those of a list; what looks like a token is masked wherever it stands."""
+    given = settings_at(simulator, dump_dir=folder, api_key=KEY)
+    with Proxy(given) as server, server.client() as client:
+        client.post(
+            "/v1/chat/completions",
+            json=question(f"my token is {TOKEN}.", stream=True),
+            headers={
+                "authorization": f"Bearer {KEY}",
+                "cookie": "a=cookie-secret",
+                "x-strange": "strange-secret",
+                "user-agent": f"tool/1 {TOKEN}",
+            },
+        )
+        refused = client.post("/v1/chat/completions", json=question("nobody"))
+        assert refused.status_code == 401
+    written = "".join(parts(folder).values())
+    for secret in (TOKEN, KEY, "cookie-secret", "strange-secret", "tid=", "authorization"):
+        assert secret not in written
+    assert "my token is ***" in written
+    assert "user-agent: tool/1 ***" in written
+    assert "nobody" not in written
+
+
+def test_files_are_their_owners(dumping: Proxy, folder: Path) -> None:
+    """0600 in a folder 0700."""
+    with dumping.client() as client:
+        client.post("/v1/chat/completions", json=question("Hi"))
+    assert {0o600} == {stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()}
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+    assert 0o700 == stat.S_IMODE(folder.parent.stat().st_mode)
+
+
+def test_a_stream_is_written_as_it_comes(
+    dumping: Proxy, simulator: Simulator, folder: Path
+) -> None:
+    """What had been said is there while the rest is still awaited, so that a crash leaves it."""
+    simulator.state.faults.on("stall_mid_stream")
+    with dumping.client() as client:
+        asked = question("Hi", stream=True)
+        with client.stream("POST", "/v1/chat/completions", json=asked) as answer:
+            lines = answer.iter_lines()
+            first = next(lines)
+            found = parts(folder)
+            assert first in found["client-answer"]
+            assert body_of(found["copilot-1-answer"]).startswith("data: {")
+        dumping.wait_for_record()
+
+
+def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
+    """Both ways, so that they can be read and masked."""
+    simulator.state.faults.on("gzip")
+    asked = json.dumps(question(f"Hi {TOKEN}", stream=True)).encode()
+    with dumping.client() as client:
+        headers = {"content-encoding": "gzip"}
+        answer = client.post("/v1/chat/completions", content=gzip.compress(asked), headers=headers)
+        assert answer.status_code == 200
+    found = parts(folder)
+    assert body_of(found["client-request"]) == asked.decode().replace(TOKEN, "***")
+    assert "content-encoding: gzip" in found["copilot-1-answer"]
+    assert body_of(found["copilot-1-answer"]).endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "told"),
+    [
+        ("br", b"x", "(the encoding of the body is not known here)"),
+        ("gzip", b"x" * 100, "(the rest cannot be unpacked)"),
+        ("gzip", zlib.compress(b"y" * 5000, wbits=31), "y" * 1000 + "\n(the rest is left out)"),
+        ("deflate", zlib.compress(b"z" * 900), "z" * 900),
+    ],
+)
+def test_what_cannot_be_unpacked_or_is_too_long(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes, told: str
+) -> None:
+    """It is left out, and a small packed body does not fill the disk."""
+    monkeypatch.setattr(module, "_LARGEST", 1000)
+    dumps = Dumps(folder, 24)
+    with dumps.request("0" * 8 + "-0000" * 3 + "-" + "0" * 12) as dump:
+        part = dump.part("client-request", "POST /", [(b"Content-Encoding", encoding.encode())])
+        part.write(body)
+        part.write(b"")
+        part.write(b"more")
+        part.close()
+    assert body_of(parts(folder)["client-request"]).strip() == told
+
+
+def test_old_files_of_ours_are_removed_and_nothing_else(folder: Path) -> None:
+    """By their own names and the age of their last change."""
+    Dumps(folder, 24)
+    request_id = "01234567-89ab-cdef-0123-456789abcdef"
+    ours = [
+        f"20261122-120000-{request_id}.{part}.txt"
+        for part in ("client-request", "copilot-3-answer")
+    ]
+    others = ["notes.txt", f"20261122-120000-{request_id}.txt", f"{request_id}.client-request.txt"]
+    young = f"20261122-130000-{request_id}.client-request.txt"
+    for name in (*ours, *others):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - 25 * 3600,) * 2)
+    (folder / young).touch()
+    (folder / ours[0].replace("12", "13")).mkdir()
+    (folder / ours[0].replace("12", "14")).symlink_to(folder / "notes.txt")
+    Dumps(folder, 24)
+    left = sorted(os.listdir(folder))
+    assert left == sorted(
+        [*others, young, ours[0].replace("12", "13"), ours[0].replace("12", "14")]
+    )
+
+
+def test_files_expire_while_the_server_runs(
+    simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when nobody asks for anything."""
+    monkeypatch.setattr(module, "_EXPIRY", 0.01)
+    with Proxy(settings_at(simulator, dump_dir=folder, dump_hours="0.00001")) as server:
+        with server.client() as client:
+            client.post("/v1/chat/completions", json=question("Hi"))
+        until = time.monotonic() + 10
+        while os.listdir(folder):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def test_a_dump_that_cannot_be_written_is_told_once(
+    dumping: Proxy,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The requests are answered as ever; when it works again, it is written again."""
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with dumping.client() as client:
+        monkeypatch.setattr(module.os, "write", full)
+        for _ in range(3):
+            asked = question("Hi", stream=True)
+            answer = client.post("/v1/chat/completions", json=asked)
+            assert answer.text.endswith("data: [DONE]\n\n")
+        monkeypatch.setattr(module.os, "write", real)
+        for one in folder.iterdir():
+            one.unlink()
+        folder.rmdir()
+        client.post("/v1/chat/completions", json=question("Hi"))
+    assert len(parts(folder)) == 4
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert told == [f"Conversations cannot be written to {folder}: No space left on device."]
+
+
+@pytest.mark.parametrize(
+    ("thing", "told"),
+    [
+        ("file", "cannot be used: File exists."),
+        ("open", "Other users may look into the dump folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_told_before_the_start(
+    tmp_path: Path, thing: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, and its mode is left alone: it may be there for others."""
+    place = tmp_path / "dumps"
+    if thing == "file":
+        place.touch()
+    else:
+        place.mkdir(mode=0o755)
+    before = place.stat().st_mode
+    assert run(["serve", "--simulate", "--port", "0", "--dump-dir", str(place)]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert "one that does not exist is made" in err.replace("\n", " ")
+    assert place.stat().st_mode == before
+
+
+def test_a_folder_without_rights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before the start that nothing can be written there."""
+    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match="Permission denied"):
+        Dumps(folder, 24)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_start_says_that_conversations_are_written(
+    folder: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, with the folder; the simulator's answers are written, too."""
+
+    def use(client: httpx.Client) -> None:
+        assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
+
+    flags = ("--simulate", "--dump-dir", str(folder), "--log-format", form)
+    assert serve_while(use, *flags) == 0
+    told = f"Every conversation is written to {folder}, and removed after 24 hours."
+    assert told in capsys.readouterr().err
+    assert len(parts(folder)) == 4
+
+
+def test_off_by_default(simulator: Simulator, tmp_path: Path) -> None:
+    """Without the setting nothing is written, and nothing stands in the way of a request."""
+    with Proxy(settings_at(simulator)) as server:
+        assert server.services().dumps is None
+        with server.client() as client:
+            client.post("/v1/chat/completions", json=question("Hi"))
+    assert not list(tmp_path.rglob("*.txt"))
