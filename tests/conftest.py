@@ -21,6 +21,7 @@ from copilot_proxy.app import create_app
 from copilot_proxy.auth.copilot_token import Clock
 from copilot_proxy.cli.composition import make_connection, make_services
 from copilot_proxy.cli.protocol import BoundedProtocol
+from copilot_proxy.dumps import dumps_for
 from copilot_proxy.records import Record
 from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import Settings, load_settings
@@ -170,7 +171,12 @@ class Proxy:
             self.settings,
             report=self._report,
             simulated=self.simulated,
-            connection=make_connection(self.settings, report=self._report, clock=self.clock),
+            connection=make_connection(
+                self.settings,
+                report=self._report,
+                clock=self.clock,
+                dumps=dumps_for(self.settings),
+            ),
         )
 
     async def _serve(self) -> None:
