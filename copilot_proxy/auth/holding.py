@@ -28,9 +28,14 @@ class Failure:
 
     error: CopilotProxyError
     credential: Credential | None
-    at: float
+    monotonic: float
+    wall: float
     count: int
     jitter: float
+
+    def age(self, clock: Clock) -> float:
+        """Seconds since then, by whichever clock says more: a laptop that slept has waited."""
+        return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
     def pause(self, spare: bool) -> float:
         """Seconds until the next try; `spare` while the old token still works."""
@@ -121,7 +126,8 @@ class Holding:
         self.failure = Failure(
             error=error,
             credential=credential,
-            at=self._clock.monotonic(),
+            monotonic=self._clock.monotonic(),
+            wall=self._clock.wall(),
             count=before.count + 1 if before and again else 1,
             jitter=0.75 + secrets.randbelow(501) / 1000,
         )
@@ -130,4 +136,4 @@ class Holding:
         failure = self.failure
         if failure is None:
             return False
-        return self._clock.monotonic() - failure.at < failure.pause(spare)
+        return failure.age(self._clock) < failure.pause(spare)

@@ -108,6 +108,8 @@ def test_due(now: Time, events: str, due: bool) -> None:
         ("down 1", "down"),
         ("down 3", None),
         ("down renewed", None),
+        # A laptop that slept has waited.
+        ("down down down down down down slept", None),
         ("down down down down down down 20", "down"),
         ("down down down down down down 38", None),
         ("down down broken 3", None),
@@ -123,6 +125,8 @@ def test_standing(now: Time, events: str, expected: str | None) -> None:
     for event in events.split():
         if event.isdigit():
             now.passes(int(event))
+        elif event == "slept":
+            now.wall += 8 * 3600
         elif event == "renewed":
             assert holding.token is not None
             holding.succeeded(holding.token)

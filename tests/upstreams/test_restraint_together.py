@@ -95,6 +95,24 @@ def test_a_time_that_came_late_is_kept(restraint: Restraint, now: Time) -> None:
         restraint.asking(API, MODEL).__enter__()
 
 
+def test_a_shorter_time_that_came_late_changes_nothing(restraint: Restraint) -> None:
+    """Nor does one that was named before the longer one began."""
+    with pytest.raises(CopilotProxyError), restraint.asking(API, MODEL):
+        ask(restraint, "limited=100")
+        raise made("limited=10")
+
+    assert [100] == [one.retry_in for one in restraint.standing()]
+
+
+def test_two_that_asked_at_odds(restraint: Restraint, now: Time) -> None:
+    """The one that was refused asked later: that the earlier one is accepted is no news."""
+    left(restraint, now, "403 403 403 +10")
+    with restraint.asking(API, MODEL):
+        left(restraint, now, "+30 403")
+
+    assert [20] == [one.retry_in for one in restraint.standing()]
+
+
 def test_two_rests_at_once(restraint: Restraint, now: Time) -> None:
     """The longer one is told, and each is put to the test when it is due."""
     with pytest.raises(CopilotProxyError), restraint.asking(API, MODEL):

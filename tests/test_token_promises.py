@@ -1,0 +1,188 @@
+"""The short-lived token, as a client of the server sees it: there is always one that works."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.auth.accounts import Time
+from tests.conftest import Proxy, settings_at
+
+PATH = "/v1/chat/completions"
+CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+EXCHANGE = "/copilot_internal/v2/token"
+
+
+@pytest.fixture
+def now() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def proxy(simulator: Simulator, now: Time) -> Iterator[Proxy]:
+    """A server whose clocks the test moves."""
+    with Proxy(settings_at(simulator), clock=now.clock) as running:
+        yield running
+
+
+@asynccontextmanager
+async def many(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that asks as much at once as it is told to."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(
+        base_url=proxy.url, limits=limits, timeout=60, trust_env=False
+    ) as client:
+        yield client
+
+
+def asked(simulator: Simulator, path: str) -> int:
+    return sum(request.path == path for request in simulator.state.requests)
+
+
+async def test_200_first_requests_make_one_exchange(proxy: Proxy, simulator: Simulator) -> None:
+    """They all wait for the same token and the same list of models, and all are answered."""
+    async with many(proxy) as client:
+        answers = await asyncio.gather(
+            *(client.post(PATH, json={**CHAT, "stream": n % 2 == 0}) for n in range(200))
+        )
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert (1, 1) == (asked(simulator, EXCHANGE), asked(simulator, "/models"))
+    assert 200 == asked(simulator, "/chat/completions")
+
+
+async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simulator) -> None:
+    """Copilot suddenly takes the token no more, twice: each time one exchange helps everybody."""
+    statuses: list[int] = []
+
+    async def work(client: httpx.AsyncClient, number: int) -> None:
+        for _ in range(10):
+            answer = await client.post(PATH, json={**CHAT, "stream": number % 2 == 0})
+            assert "Hello" in answer.text
+            statuses.append(answer.status_code)
+            if len(statuses) in (60, 140):
+                simulator.state.expire_tokens()
+
+    async with many(proxy) as client:
+        await asyncio.gather(*(work(client, number) for number in range(20)))
+
+    assert [200] * 200 == statuses
+    assert 3 == asked(simulator, EXCHANGE)
+
+
+async def test_a_token_that_ends_by_the_clock_fails_no_request(
+    proxy: Proxy, simulator: Simulator, now: Time
+) -> None:
+    """Its successor is fetched ahead of time, by one exchange, while requests go on."""
+    async with many(proxy) as client:
+        for _ in range(12):
+            answers = await asyncio.gather(*(client.post(PATH, json=CHAT) for _ in range(10)))
+            assert {200} == {answer.status_code for answer in answers}
+            now.passes(300)
+
+    # An hour with tokens that want to be renewed after 24 minutes.
+    assert asked(simulator, EXCHANGE) in (2, 3)
+
+
+async def test_a_revoked_login_is_told_and_left_alone(
+    proxy: Proxy, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each request gets one clear error, GitHub is asked once, and the log says it once."""
+    async with many(proxy) as client:
+        await client.post(PATH, json=CHAT)
+        simulator.state.revoke()
+        simulator.state.expire_tokens()
+        simulator.state.recorder.clear()
+        together = [client.post(PATH, json={**CHAT, "stream": n % 2 == 0}) for n in range(50)]
+        answers = await asyncio.gather(*together)
+        first = asked(simulator, EXCHANGE), asked(simulator, "/chat/completions")
+        for _ in range(50):
+            answers.append(await client.post(PATH, json=CHAT))
+            now.passes(1)
+        health = (await client.get("/health")).json()
+
+    assert {401} == {answer.status_code for answer in answers}
+    assert {"github_token_refused"} == {answer.json()["error"]["code"] for answer in answers}
+    assert all("copilot-proxy login" in answer.json()["error"]["hint"] for answer in answers)
+    assert 1 == first[0]
+    assert first == (asked(simulator, EXCHANGE), asked(simulator, "/chat/completions"))
+    assert "no" == health["signed_in"]
+    assert 1 == len(warnings(caplog))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a person finds in the log beside the lines of requests."""
+    found = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    return [r.getMessage() for r in found if r.name.startswith("copilot_proxy")]
+
+
+def test_github_down_for_an_hour_stops_nobody(
+    simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the token is good; GitHub is asked, and the log told, more and more rarely."""
+    simulator.state.expires_in = 3 * 3600
+    with Proxy(settings_at(simulator), clock=now.clock) as proxy, proxy.client() as client:
+        client.post(PATH, json=CHAT)
+        simulator.state.github_down = True
+        now.passes(1500)
+        for _ in range(120):
+            assert 200 == client.post(PATH, json=CHAT).status_code
+            now.passes(30)
+        down = len(warnings(caplog))
+        simulator.state.github_down = False
+        now.passes(301)
+        client.post(PATH, json=CHAT)
+        assert 200 == client.post(PATH, json=CHAT).status_code
+        assert "yes" == client.get("/health").json()["signed_in"]
+
+    assert 10 <= down <= 25
+    simulator.state.recorder.wait_for(lambda r: r.path == EXCHANGE and r.status == 200)
+
+
+JUMPS = [
+    pytest.param(0, 8 * 3600, id="the machine slept"),
+    pytest.param(8 * 3600, 0, id="the clock was put back meanwhile"),
+    pytest.param(8 * 3600, 8 * 3600, id="nobody asked"),
+    pytest.param(5, -8 * 3600, id="the clock was put back"),
+    pytest.param(0, 0, id="the virtual machine stood still"),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("monotonic", "wall"), JUMPS)
+def test_a_clock_that_jumps_is_not_noticed(
+    proxy: Proxy, simulator: Simulator, now: Time, monotonic: float, wall: float, stream: bool
+) -> None:
+    """After eight hours, however the clocks count them, the next request is answered."""
+    with proxy.client() as client:
+        client.post(PATH, json=CHAT)
+        simulator.state.expire_tokens()
+        now.monotonic += monotonic
+        now.wall += wall
+        answers = [client.post(PATH, json={**CHAT, "stream": stream}) for _ in range(3)]
+
+    assert [200] * 3 == [answer.status_code for answer in answers]
+    assert 2 == asked(simulator, EXCHANGE)
+
+
+def test_trouble_from_before_the_sleep_is_over_after_it(
+    proxy: Proxy, simulator: Simulator, now: Time
+) -> None:
+    """A laptop that lost its network as it fell asleep: the pauses of before are past, too."""
+    with proxy.client() as client:
+        client.post(PATH, json=CHAT)
+        simulator.state.github_down = True
+        now.passes(1900)
+        while asked(simulator, EXCHANGE) < 6:
+            now.passes(3)
+            assert 502 == client.post(PATH, json=CHAT).status_code
+        assert 502 == client.post(PATH, json=CHAT).status_code
+        simulator.state.github_down = False
+        now.wall += 8 * 3600
+
+        assert 200 == client.post(PATH, json=CHAT).status_code
