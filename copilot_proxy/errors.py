@@ -171,3 +171,13 @@ class Broken(UpstreamError):
             code=code or "upstream_broken",
             headers={"x-should-retry": "false"},
         )
+
+
+def twin(error: CopilotProxyError) -> CopilotProxyError:
+    """The same error for one more caller, who may add to it, or to be kept.
+
+    It has a traceback of its own: one that is kept would keep whole requests in memory with it.
+    """
+    made = type(error).__new__(type(error), *error.args)
+    vars(made).update(vars(error), headers=dict(error.headers), extra=dict(error.extra))
+    return made

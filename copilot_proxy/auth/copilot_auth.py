@@ -19,6 +19,7 @@ from copilot_proxy.errors import (
     Refused,
     StoreError,
     UpstreamError,
+    twin,
 )
 from copilot_proxy.settings import Settings
 
@@ -142,11 +143,11 @@ class CopilotAuth:
     async def _exchanged(self) -> CopilotToken:
         """The token of the one exchange that is under way, or of a new one."""
         if self._task is None and (error := self._held.standing()) is not None:
-            raise _twin(error)
+            raise twin(error)
         # Shielded, since others may wait for the same exchange when this caller gives up.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
-            raise _twin(outcome)
+            raise twin(outcome)
         return outcome
 
     def _exchange_once(self) -> "asyncio.Task[CopilotToken | CopilotProxyError]":
@@ -203,13 +204,6 @@ class CopilotAuth:
             wall=self._clock.wall(),
             github_token=credential.token,
         )
-
-
-def _twin(error: CopilotProxyError) -> CopilotProxyError:
-    """The same error for one more caller, who may add to it and whose traceback is its own."""
-    twin = type(error).__new__(type(error), *error.args)
-    vars(twin).update(vars(error), headers=dict(error.headers), extra=dict(error.extra))
-    return twin
 
 
 def _public(error: CopilotProxyError) -> str:

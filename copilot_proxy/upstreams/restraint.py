@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from copilot_proxy.auth.copilot_auth import Clock, CopilotToken, TokenSource
-from copilot_proxy.errors import CopilotProxyError, Refused
+from copilot_proxy.errors import CopilotProxyError, Refused, twin
 from copilot_proxy.formats.refusals import again
 from copilot_proxy.masking import Secret, mask
 from copilot_proxy.records import code_of
@@ -99,8 +99,7 @@ class Restraint:
 
         Raises `errors.Resting` where that must not be.
         """
-        keys = (_ACCOUNT, _Key(model), _Key(model, api))
-        probed = self._admitted(keys) if self._rests else []
+        probed = self._admitted(_keys(model, api)) if self._rests else []
         try:
             yield
         except BaseException as error:
@@ -109,13 +108,13 @@ class Restraint:
                 if one != key and self._rests.get(one) is rest:
                     rest.asks_at = self._now()  # nothing was learned about it: the next one asks
             if key is not None and isinstance(error, CopilotProxyError):
-                self._refused(key, error, (key, self._rests.get(key)) in probed)
+                self._refused(key, twin(error), (key, self._rests.get(key)) in probed)
             raise
         for key, rest in probed:
             if self._rests.get(key) is rest:
                 del self._rests[key]
         if self._strikes:
-            for key in keys:
+            for key in _keys(model, api):
                 self._strikes.pop(key, None)
 
     def standing(self) -> list[Standing]:
@@ -225,6 +224,11 @@ class _Elapsed:
         self._passed += max(monotonic - self._monotonic, wall - self._wall, 0.0)
         self._monotonic, self._wall = monotonic, wall
         return self._passed
+
+
+def _keys(model: str, api: str) -> tuple[_Key, ...]:
+    """All that must not rest if the API of the model is to be asked."""
+    return (_ACCOUNT, _Key(model), _Key(model, api))
 
 
 def _scope(error: BaseException, model: str, api: str) -> _Key | None:

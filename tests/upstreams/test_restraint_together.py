@@ -1,7 +1,9 @@
 """Rests that several requests, accounts and clocks have a part in."""
 
+import contextlib
 import logging
 import re
+import weakref
 
 import pytest
 
@@ -147,6 +149,23 @@ def test_what_is_told_of_it(restraint: Restraint, caplog: pytest.LogCaptureFixtu
         "Copilot refuses the model *** (user_model_rate_limited): it is not asked for 30 s",
         "Copilot refuses the account (user_global_rate_limited): it is not asked for 7200 s",
     ] == caplog.messages
+
+
+class Body:
+    """A long conversation."""
+
+
+def test_what_was_asked_is_not_kept(restraint: Restraint) -> None:
+    """A refusal is remembered without the request that met it."""
+
+    def request() -> weakref.ref[Body]:
+        body = Body()
+        with contextlib.suppress(CopilotProxyError), restraint.asking(API, MODEL):
+            raise made("limited=30")
+        return weakref.ref(body)
+
+    assert request()() is None
+    assert restraint.standing()
 
 
 def test_made_up_models_take_no_room(restraint: Restraint) -> None:
