@@ -19,6 +19,7 @@ from copilot_proxy.routes.health import client_telemetry, health, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
+from copilot_proxy.routes.places import PlacesFirst
 from copilot_proxy.routes.responses import responses, stored_responses, web_socket
 from copilot_proxy.routes.services import AnyRequest, Services
 
@@ -69,7 +70,7 @@ def create_app(services: Services) -> ASGIApp:
     settings = services.settings
     inside: ASGIApp = app if services.dumps is None else Dumping(app, services.dumps)
     return Door(
-        inside,
+        PlacesFirst(inside, services.places),
         # What comes through a Unix socket has nothing to do with the host of a port.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,

@@ -68,6 +68,13 @@ def positive(value: object) -> int:
     return number
 
 
+def not_negative(value: object) -> int:
+    number = whole(value)
+    if number < 0:
+        raise ValueError("a whole number from 0 up is expected")
+    return number
+
+
 def switch(value: object) -> bool:
     if isinstance(value, bool):
         return value

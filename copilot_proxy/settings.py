@@ -124,6 +124,21 @@ class Settings:
     max_body_bytes: int = _setting(
         64 * 1024 * 1024, read.positive, "Largest request body that is read, in bytes."
     )
+    receive_timeout: float = _setting(
+        30.0,
+        read.seconds,
+        "Seconds in which a request's head has to arrive, and then its body; a large body has a "
+        "second more for each 64 KiB.",
+    )
+    max_concurrency: int = _setting(
+        1000, read.positive, "Requests that are answered at once; more wait for a place."
+    )
+    max_queue: int = _setting(
+        100, read.not_negative, "Requests that may wait for a place; more are answered with 503."
+    )
+    queue_timeout: float = _setting(
+        30.0, read.seconds, "Seconds that a request waits for a place before it gets 503."
+    )
     fetch_images: bool = _setting(
         False, read.switch, "Fetch images that a request names by a public https address."
     )

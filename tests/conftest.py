@@ -20,7 +20,7 @@ import uvicorn
 from copilot_proxy.app import create_app
 from copilot_proxy.auth.copilot_token import Clock
 from copilot_proxy.cli.composition import make_connection, make_services
-from copilot_proxy.cli.protocol import BoundedProtocol
+from copilot_proxy.cli.protocol import server_config
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.records import Record
 from copilot_proxy.routes.services import Services
@@ -180,14 +180,8 @@ class Proxy:
         )
 
     async def _serve(self) -> None:
-        config = uvicorn.Config(
-            create_app(self.services()),
-            http=BoundedProtocol,
-            port=0,
-            log_config=None,
-            access_log=False,
-            ws="none",
-        )
+        config = server_config(create_app(self.services()), self.settings)
+        config.port = 0
         self._loop = asyncio.get_running_loop()
         self._server = _Server(config)
         serving = asyncio.create_task(self._server.serve())

@@ -15,7 +15,8 @@ from copilot_proxy.errors import Unreachable, UsageError
 from copilot_proxy.headers import USER_AGENT
 from copilot_proxy.settings import Settings
 
-_CONNECTIONS: Final = 500
+_SPARE_CONNECTIONS: Final = 50
+"""For tokens, lists of models and the like, beside one for each request that is answered."""
 _KEEP_ALIVE: Final = 30.0
 _WRITE_TIMEOUT: Final = 60.0
 _ANONYMOUS_TIMEOUT: Final = 10.0
@@ -47,8 +48,8 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
                 write=_WRITE_TIMEOUT,
             ),
             limits=httpx.Limits(
-                max_connections=_CONNECTIONS,
-                max_keepalive_connections=_CONNECTIONS,
+                max_connections=settings.max_concurrency + _SPARE_CONNECTIONS,
+                max_keepalive_connections=settings.max_concurrency,
                 keepalive_expiry=_KEEP_ALIVE,
             ),
             # What runs on this machine is never behind a proxy, whatever NO_PROXY forgets.

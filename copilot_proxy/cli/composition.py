@@ -112,6 +112,7 @@ def make_services(
     """What the server's routes work with, on `connection` or a new one."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dumps import dumps_for
+    from copilot_proxy.routes.places import Places
     from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.images import ImageFetcher
 
@@ -121,6 +122,7 @@ def make_services(
         upstream=connection.upstream,
         relay=connection.relay,
         callers=CallerTokens(connection.github, settings, connection.auth.host),
+        places=Places(settings.max_concurrency, settings.max_queue, settings.queue_timeout),
         images=ImageFetcher() if settings.fetch_images else None,
         dumps=connection.dumps,
         simulated=simulated,

@@ -1,43 +1,177 @@
-"""Bounds the head of a request, which uvicorn's parser would collect without end.
+"""Bounds what a client may make the server wait for, and collect, before and after its requests.
 
-It is read before anybody has shown a key, so that a stranger could otherwise fill the memory.
+uvicorn's protocol has no end to its patience for a head, for the rest of a body that nobody wants,
+and for a client that does not read. All of that is open to whoever can connect, before a key has
+been shown. (A body that is wanted is waited for by whoever reads it: `routes.bodies`.)
 """
 
+import asyncio
+from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-LIMIT: Final = 512 * 1024
-"""Bytes; more than one piece that comes from the network at once, which may hold a body as well."""
+from copilot_proxy.settings import Settings
 
-_ANSWER: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-length: 0\r\nconnection: close\r\n\r\n"
-)
+LIMIT: Final = 512 * 1024
+"""Bytes of a head; more than one piece that comes from the network at once, which may hold a body
+as well."""
+_KEEP_ALIVE: Final = 75
+"""Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
+_ANSWER: Final = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
+_TOO_SLOW: Final = _ANSWER % b"408 Request Timeout"
+
+
+def server_config(app: Any, settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve `app`."""
+    protocol: Any = partial(
+        BoundedProtocol,
+        receive_timeout=settings.receive_timeout,
+        send_timeout=settings.read_timeout,
+    )
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+    )
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to the patience for headers."""
+    """uvicorn's protocol, with an end to its patience.
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    `receive_timeout` is for a head, and for the rest of a body when its answer has been given;
+    `send_timeout` for a client that takes nothing of its answer. Each connection has at most one
+    timer for either, which looks when it fires whether it still matters: a request costs none.
+    """
+
+    def __init__(
+        self, *args: Any, receive_timeout: float, send_timeout: float, **more: Any
+    ) -> None:
         super().__init__(*args, **more)
+        self._receive_timeout = receive_timeout
+        self._send_timeout = send_timeout
         self._is_in_head = True
+        """Also between two requests."""
         self._head = 0
+        """Bytes of it that have come."""
+        self._since = 0.0
+        """When that began which the client owes us."""
+        self._paused_at = 0.0
+        self._owed: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._owed, self._unread):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
             self._head += len(data)
             if self._head > LIMIT:
-                self.transport.write(_ANSWER)
+                self.transport.write(_TOO_LARGE)
                 self.transport.close()
                 return
+        if self.timeout_keep_alive_task is not None:
+            # Whatever it is, the connection does not rest any more.
+            self._expect()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        self._is_in_head = True
-        self._head = 0
+        # One that came behind the end of another request has not been counted.
+        self._head = self._head or 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
+        self._head = 0
+        if not self.url.startswith(b"/"):
+            self._take_host_of_target()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_in_head = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect()
+        elif not self.pipeline and (self._head or not self._is_in_head):
+            # Half of the next head is here, or a body that nobody wanted still has to go by.
+            self._unset_keepalive_if_required()
+            self._expect()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._paused_at = self.loop.time()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self._send_timeout, self._look_for_reader)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """A client that has not read its answer to the end by now never will."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _expect(self) -> None:
+        """From now on the client owes us something."""
+        self._since = self.loop.time()
+        if self._owed is None:
+            self._owed = self.loop.call_later(self._receive_timeout, self._look_for_request)
+
+    def _look_for_request(self) -> None:
+        self._owed = None
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if is_answering or self.timeout_keep_alive_task is not None:
+            return
+        left = self._since + self._receive_timeout - self.loop.time()
+        if left > 0:
+            self._owed = self.loop.call_later(left, self._look_for_request)
+            return
+        if self._is_in_head and self._head and not self.transport.is_closing():
+            self.transport.write(_TOO_SLOW)
+        self._close()
+
+    def _close(self) -> None:
+        """Closes the connection; a second time without waiting for a client that does not read."""
+        if self.transport.is_closing():
+            self.transport.abort()
+        else:
+            self.transport.close()
+            self._owed = self.loop.call_later(self._receive_timeout, self.transport.abort)
+
+    def _look_for_reader(self) -> None:
+        self._unread = None
+        if not self.flow.write_paused:
+            return
+        left = self._paused_at + self._send_timeout - self.loop.time()
+        if left > 0:
+            self._unread = self.loop.call_later(left, self._look_for_reader)
+        else:
+            self.transport.abort()
+
+    def _take_host_of_target(self) -> None:
+        """``GET http://name/path`` asks for `name`, whatever Host says (RFC 9112, 3.2.2)."""
+        try:
+            name = urlsplit(self.url.decode("latin-1")).netloc.encode("latin-1")
+        except ValueError:
+            name = b""
+        if all(key != b"host" for key, _ in self.headers):
+            self.headers.append((b"host", name))
+        self.headers[:] = [(key, name if key == b"host" else value) for key, value in self.headers]

@@ -9,10 +9,9 @@ from typing import Any, Final
 import uvicorn
 
 from copilot_proxy.cli import signals
-from copilot_proxy.cli.protocol import BoundedProtocol
+from copilot_proxy.cli.protocol import server_config
+from copilot_proxy.settings import Settings
 
-_KEEP_ALIVE: Final = 75.0
-"""Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
 _ROUNDS: Final = 4
 """Rounds of the event loop in which what is already here is read: a client whose connection the
 system has taken is let in, and a request that lies there begins, so that it is answered."""
@@ -27,26 +26,15 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         app: Any,
+        settings: Settings,
         *,
-        patience: float,
         on_ready: Callable[[], None],
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
     ) -> None:
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=int(_KEEP_ALIVE),
-        )
-        super().__init__(config)
+        super().__init__(server_config(app, settings))
         self.was_cut = False
-        self._patience = patience
+        self._patience = settings.shutdown_timeout
         self._on_ready = on_ready
         self._on_finishing = on_finishing
         self._on_cut = on_cut

@@ -111,7 +111,7 @@ class Serving:
         )
         return Server(
             create_app(services),
-            patience=self._settings.shutdown_timeout,
+            self._settings,
             on_ready=on_ready,
             on_finishing=self._announcer.finishing,
             on_cut=self._cut,

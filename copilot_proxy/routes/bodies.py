@@ -1,5 +1,6 @@
 """Reads a request's body, within a limit, and unpacks it."""
 
+import asyncio
 import zlib
 from collections.abc import Mapping
 from typing import Final
@@ -8,6 +9,8 @@ from litestar.types import Receive
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
 
+_SLOWEST: Final = 64 * 1024
+"""Bytes a second that a large body has to come at."""
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """What zlib calls the formats (its `wbits`)."""
 
@@ -19,27 +22,42 @@ class ClientGone(CopilotProxyError):
         super().__init__("The client closed the connection.", status=499)
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """The unpacked body; raises `RequestError` 413 before more than `limit` bytes are read."""
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], *, limit: int, patience: float
+) -> bytes:
+    """The unpacked body.
+
+    Raises `RequestError`: 413 before more than `limit` bytes are read, 408 if it has not arrived
+    within `patience` seconds, and one more for each 64 KiB that came.
+    """
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        part = message["body"]
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        if not message.get("more_body"):
-            break
-    body = b"".join(parts)
+    body = await _received(receive, limit, patience)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     return body if encoding in ("", "identity") else _unpacked(body, encoding, limit)
+
+
+async def _received(receive: Receive, limit: int, patience: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(patience) as clock:
+            end = clock.when() or 0.0
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientGone
+                part = message["body"]
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(part)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                clock.reschedule(end + size / _SLOWEST)
+    except TimeoutError:
+        raise _too_slow(size) from None
 
 
 def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
@@ -68,4 +86,14 @@ def _too_large(limit: int) -> RequestError:
         f"The body is larger than {limit} bytes.",
         status=413,
         hint="Send smaller or fewer images. COPILOT_PROXY_MAX_BODY_BYTES sets the limit.",
+    )
+
+
+def _too_slow(size: int) -> RequestError:
+    return RequestError(
+        f"The body did not arrive in time; {size} bytes of it did.",
+        status=408,
+        code="request_timeout",
+        hint="Send it faster, or set COPILOT_PROXY_RECEIVE_TIMEOUT to more seconds.",
+        headers={"connection": "close"},
     )

@@ -15,6 +15,7 @@ from copilot_proxy.keys import ApiKey
 from copilot_proxy.records import Record
 from copilot_proxy.relay import Relay
 from copilot_proxy.routes.bodies import read_body
+from copilot_proxy.routes.places import Places
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.images import ImageFetcher
@@ -30,6 +31,7 @@ class Services:
     upstream: Upstream
     relay: Relay
     callers: CallerTokens
+    places: Places
     images: ImageFetcher | None = None
     """None where images named by an address are not fetched."""
     dumps: Dumps | None = None
@@ -80,8 +82,13 @@ def record_of(request: AnyRequest, api: str, body_bytes: int, notes: Iterable[st
 
 async def body_of(request: AnyRequest) -> bytes:
     """The unpacked body; raises `RequestError`."""
-    limit = services_of(request).settings.max_body_bytes
-    return await read_body(request.receive, request.headers, limit)
+    settings = services_of(request).settings
+    return await read_body(
+        request.receive,
+        request.headers,
+        limit=settings.max_body_bytes,
+        patience=settings.receive_timeout,
+    )
 
 
 async def conversation_of(request: AnyRequest) -> tuple[bytes, list[str]]:

@@ -53,7 +53,7 @@ class WholeAnswer:
             await send_error(scope, send, as_ours(error))
             return
         except asyncio.CancelledError:
-            await _in_passing(send_error(scope, send, _stopped()))
+            await in_passing(send_error(scope, send, stopped()))
             raise
         headers = [
             (b"content-type", b"application/json"),
@@ -106,7 +106,7 @@ class EventStream:
             await self._tell(scope, send, as_ours(error))
         except asyncio.CancelledError:
             keep_alive.cancel()
-            await _in_passing(self._tell(scope, send, _stopped()))
+            await in_passing(self._tell(scope, send, stopped()))
             raise
         finally:
             keep_alive.cancel()
@@ -167,7 +167,7 @@ async def until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive)
                     await pending
 
 
-def _stopped() -> CopilotProxyError:
+def stopped() -> CopilotProxyError:
     """For a client whose answer is cut off because the server ends."""
     return CopilotProxyError(
         "The server was stopped before the answer was complete.",
@@ -178,7 +178,7 @@ def _stopped() -> CopilotProxyError:
     )
 
 
-async def _in_passing(work: Coroutine[Any, Any, None]) -> None:
+async def in_passing(work: Coroutine[Any, Any, None]) -> None:
     """Last words on being cancelled. If the client has left they reach nobody, and if it does not
     read they are not waited for."""
     with contextlib.suppress(TimeoutError):
