@@ -167,7 +167,7 @@ class Broken(UpstreamError):
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(
             message,
-            hint=hint,
+            hint=hint or "Try again, or try another model.",
             code=code or "upstream_broken",
             headers={"x-should-retry": "false"},
         )

@@ -218,18 +218,19 @@ class Relay:
                 auth=auth,
             )
             try:
-                return Reply(
-                    await stack.enter_async_context(self._upstream.send(call)), plan, record
-                )
+                answer = await stack.enter_async_context(self._upstream.send(call))
             except Refused as error:
                 if retried or error.code != "unsupported_api_for_model":
                     raise
                 retried = True
                 refused.append(api)
-                if known is not None:
-                    self._refusing[known] = tuple(refused)
                 model = await self.names.fresh(request["model"], auth, key) or model
                 api = plans.choose(client, model, refused)
+            else:
+                if retried and known is not None:
+                    # Only now: what no API serves is no reason to take the wrong one for ever.
+                    self._refusing[known] = tuple(refused)
+                return Reply(answer, plan, record)
 
     async def _explain(self, error: Refused, name: str, auth: TokenSource | None) -> None:
         """Adds to a refusal what the list of models knows about it."""

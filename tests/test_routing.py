@@ -101,6 +101,21 @@ def test_never_a_third_time(
     assert 2 == len(asked(simulator)) == len(set(asked(simulator)))
 
 
+@EACH
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.5"])
+def test_a_wrong_refusal_is_not_believed_for_ever(
+    http: httpx.Client, simulator: Simulator, client: Client, model: str
+) -> None:
+    """A model that for a while no API serves answers again as soon as one does."""
+    simulator.state.faults.on("unsupported_api_for_model")
+    for _ in range(2):
+        assert 400 == post(http, client, model).status_code
+    simulator.state.faults.clear()
+
+    first = route(post(http, client, model))
+    assert first == route(post(http, client, model))
+
+
 @pytest.mark.parametrize(
     ("model", "now", "client", "way"),
     [

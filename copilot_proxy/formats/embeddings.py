@@ -15,6 +15,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import Broken, RequestError
 from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.refusals import event_refusal
 
 MAX_INPUTS: Final = 2048
 """Inputs that OpenAI allows in one request."""
@@ -115,7 +116,9 @@ def upstream_body(request: Json, inputs: list[str], model: Model | None) -> Json
 
 
 def vectors(answer: object, expected: int) -> list[list[float]]:
-    """The vectors of one batch in the order of its inputs; raises `Broken`."""
+    """The vectors of one batch in the order of its inputs; raises `UpstreamError`."""
+    if isinstance(answer, dict) and answer.get("error"):
+        raise event_refusal(answer)
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
         raise Broken("Copilot's answer holds no embeddings.", hint="Try again.")

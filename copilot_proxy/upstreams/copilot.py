@@ -252,8 +252,10 @@ def _is_stream(response: httpx.Response, asked: bool) -> bool:
 
 def _is_stale_token(status: int, body: bytes) -> bool:
     """Whether a fresh token may help: it was refused (401), or belongs to another host (421)."""
-    # This 401 is about an id inside the request, and a new token would not change it.
-    return status == 421 or (status == 401 and b"input item ID" not in body)
+    # Some are about an id inside the request, or about an agent that wants a sign-in of its own:
+    # a new token would change neither.
+    other = b"input item ID" in body or b'"authorize_url"' in body
+    return status == 421 or (status == 401 and not other)
 
 
 async def _error_bytes(response: httpx.Response) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy import tokenizer
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.errors import Broken, RequestError
+from copilot_proxy.errors import Broken, Refused, RequestError
 from copilot_proxy.formats import embeddings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
@@ -164,6 +164,14 @@ def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
     assert [512, 88, 1, 2] == sizes
     record = proxy.wait_for_record(1)
     assert ("embeddings", SMALL) == (record.route, record.model)
+
+
+def test_an_error_with_status_200() -> None:
+    """An error in the place of vectors is told as what it is."""
+    with pytest.raises(Refused) as raised:
+        embeddings.vectors({"error": {"code": "rate_limited", "message": "Slowly."}}, 1)
+
+    assert ("rate_limit_exceeded", "Slowly.") == (raised.value.code, raised.value.message)
 
 
 def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:

@@ -115,9 +115,12 @@ async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) 
     assert 2 == asked(simulator, "/copilot_internal/v2/token")
 
 
-async def test_foreign_item_id_is_no_stale_token(simulator: Simulator) -> None:
-    """A 401 that is about the request itself renews no token."""
-    simulator.state.faults.on("foreign_item_id", path="/chat/completions", value="401")
+@pytest.mark.parametrize(("fault", "value"), [("foreign_item_id", "401"), ("authorize_url", None)])
+async def test_not_every_401_is_a_stale_token(
+    simulator: Simulator, fault: str, value: str | None
+) -> None:
+    """A 401 that is about the request itself, or about an agent's sign-in, renews no token."""
+    simulator.state.faults.on(fault, path="/chat/completions", value=value)
     async with services(simulator) as made:
         with pytest.raises(Refused):
             await ask(made.relay)

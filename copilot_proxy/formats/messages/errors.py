@@ -17,6 +17,7 @@ _TYPES: Final[Mapping[int, str]] = {
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "timeout_error",
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",

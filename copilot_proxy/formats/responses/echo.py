@@ -3,6 +3,7 @@
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.masking import mask
 
 
 def echo(request: Json, model: str, created: int) -> Json:
@@ -42,6 +43,12 @@ def failed(response: Json, error: CopilotProxyError, request_id: str) -> Json:
         "status": "failed",
         "error": {**body, "code": error.code or "server_error"},
     }
+
+
+def told(failure: CopilotProxyError) -> Json:
+    """What an error of upstream's says, with the hint: most clients show the message alone."""
+    hint = f" {failure.hint}" if failure.hint else ""
+    return {"message": mask(f"{failure.message}{hint}"), "hint": failure.hint}
 
 
 def _number(value: object) -> object:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from copilot_proxy.errors import Broken, CopilotProxyError, Refused
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.refusals import event_refusal
-from copilot_proxy.formats.responses.echo import echo, failed
+from copilot_proxy.formats.responses.echo import echo, failed, told
 from copilot_proxy.formats.responses.events import TERMINAL, whole_events
 from copilot_proxy.formats.responses.ids import new_id, prefix_of, short_id
 from copilot_proxy.formats.responses.schema import Json
@@ -263,7 +263,9 @@ class NativeStream:
         self.response = response
         if kind == TERMINAL["failed"]:
             error = response.get("error")
-            self.failure = event_refusal({"error": error if isinstance(error, dict) else {}})
+            error = error if isinstance(error, dict) else {}
+            self.failure = event_refusal({"error": error})
+            response["error"] = {**error, **told(self.failure)}
 
     def _error(self, data: Json) -> Json:
         """An error event in its flat form, which is the one that clients of this API know.
@@ -276,12 +278,11 @@ class NativeStream:
         error = nested if isinstance(nested, dict) else data
         self.failure = event_refusal(data if nested else {"error": data})
         self.is_finished = True
-        message = error.get("message")
         return {
             **{name: value for name, value in data.items() if name != "error"},
             "code": error.get("code"),
-            "message": message if isinstance(message, str) else self.failure.message,
             "param": error.get("param"),
+            **told(self.failure),
         }
 
 

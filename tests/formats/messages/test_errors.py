@@ -18,7 +18,7 @@ from tests.formats.messages.samples import recorded
         (401, "authentication_error"),
         (403, "permission_error"),
         (404, "not_found_error"),
-        (408, "invalid_request_error"),
+        (408, "timeout_error"),
         (413, "request_too_large"),
         (429, "rate_limit_error"),
         (500, "api_error"),

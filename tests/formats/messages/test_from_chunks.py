@@ -335,10 +335,15 @@ def test_a_failure_is_an_event() -> None:
     assert [
         {
             "type": "error",
-            "error": {"type": "api_error", "message": "Cut.", "code": "upstream_broken"},
+            "error": {
+                "type": "api_error",
+                "message": "Cut.",
+                "hint": "Wait.",
+                "code": "upstream_broken",
+            },
             "request_id": "req_1",
         }
-    ] == writer.fail(Broken("Cut."), "1")
+    ] == writer.fail(Broken("Cut.", hint="Wait."), "1")
 
 
 def repaired(events: list[Any]) -> list[Json]:

@@ -365,7 +365,10 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
 
     assert [] == stream.close()
     assert [] == stream.feed(up.begin()[0])
-    assert error == events[-1]["response"]["error"]
+    told = events[-1]["response"]["error"]
+    assert {"code": "server_error", "message": f"It broke. {told['hint']}"} == {
+        name: told[name] for name in error
+    }
     assert stream.failure is not None
     assert ("It broke.", "server_error") == (stream.failure.message, stream.failure.code)
     assert stream.usage is not None
@@ -394,7 +397,9 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
 
     events = stream.feed(event)
 
-    assert [{"type": "error", "sequence_number": 1, **sent}] == events
+    sent["message"] += f" {events[0]['hint']}"
+    assert [{"type": "error", "sequence_number": 1, **sent, "hint": events[0]["hint"]}] == events
+    assert events[0]["hint"]
     check_event(events[0])
     assert [] == stream.close()
     assert stream.failure is not None
