@@ -44,7 +44,7 @@ _WHERE: Final = (
 
 
 def create_app(services: Services) -> ASGIApp:
-    """The server as an ASGI application; it closes the upstream when it shuts down."""
+    """The server as an ASGI application; it lets go of everything when it shuts down."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -53,7 +53,7 @@ def create_app(services: Services) -> ASGIApp:
                 yield
         finally:
             await services.callers.close()
-            await services.upstream.aclose()
+            await services.aclose()
 
     app = Litestar(
         route_handlers=_ROUTES,

@@ -176,6 +176,7 @@ class Proxy:
                 report=self._report,
                 clock=self.clock,
                 dumps=dumps_for(self.settings),
+                serving=True,
             ),
         )
 

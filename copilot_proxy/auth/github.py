@@ -82,6 +82,10 @@ class GitHub:
         """The same for another host."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
+    async def aclose(self) -> None:
+        """Lets go of the client's connections, which those `at` other hosts share."""
+        await self.client.aclose()
+
     async def device_code(self) -> DeviceCode:
         """Begins a sign-in. Raises `LoginFailed` if GitHub does not let it begin."""
         response = await self._post("/login/device/code", {"scope": headers.SCOPE})

@@ -5,6 +5,7 @@ import socket
 import ssl
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from functools import cache
 from typing import Final
@@ -15,8 +16,6 @@ from copilot_proxy.errors import Unreachable, UsageError
 from copilot_proxy.headers import USER_AGENT
 from copilot_proxy.settings import Settings
 
-_SPARE_CONNECTIONS: Final = 50
-"""For tokens, lists of models and the like, beside one for each request that is answered."""
 _KEEP_ALIVE: Final = 30.0
 _WRITE_TIMEOUT: Final = 60.0
 _ANONYMOUS_TIMEOUT: Final = 10.0
@@ -40,16 +39,12 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
     """
     try:
         return httpx.AsyncClient(
-            verify=_ssl_context(*_certificate_paths()),
+            verify=tls_context(),
             headers={"user-agent": USER_AGENT},
-            timeout=httpx.Timeout(
-                settings.read_timeout,
-                connect=settings.connect_timeout,
-                write=_WRITE_TIMEOUT,
-            ),
+            timeout=httpx.Timeout(**timeouts(settings)),
             limits=httpx.Limits(
-                max_connections=settings.max_concurrency + _SPARE_CONNECTIONS,
-                max_keepalive_connections=settings.max_concurrency,
+                max_connections=None,
+                max_keepalive_connections=None,
                 keepalive_expiry=_KEEP_ALIVE,
             ),
             # What runs on this machine is never behind a proxy, whatever NO_PROXY forgets.
@@ -63,15 +58,35 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
         ) from error
 
 
+def timeouts(settings: Settings) -> dict[str, float | None]:
+    """Seconds, under the names that httpx has for them."""
+    return {
+        "connect": settings.connect_timeout,
+        "read": settings.read_timeout,
+        "write": _WRITE_TIMEOUT,
+        "pool": None,
+    }
+
+
+def is_direct() -> bool:
+    """Whether the environment names no proxy at all."""
+    return not {"http", "https", "all"} & urllib.request.getproxies().keys()
+
+
 def make_anonymous_client() -> httpx.AsyncClient:
     """A client for addresses that somebody else chose: it carries nothing of ours, and goes there
     directly; of the environment it takes only where certificates are."""
     return httpx.AsyncClient(
-        verify=_ssl_context(*_certificate_paths()),
+        verify=tls_context(),
         trust_env=False,
         headers={"user-agent": USER_AGENT},
         timeout=httpx.Timeout(_ANONYMOUS_TIMEOUT, connect=_ANONYMOUS_CONNECT_TIMEOUT),
     )
+
+
+def tls_context() -> ssl.SSLContext:
+    """How certificates are checked; raises `UsageError` when the environment names none."""
+    return _ssl_context(*_certificate_paths())
 
 
 def _certificate_paths() -> tuple[str | None, str | None]:
@@ -154,14 +169,7 @@ def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
 def describe(error: httpx.HTTPError) -> Unreachable:
     """What a failed call means for a person; `sent` is false only if surely nothing was sent."""
     host = _host(error)
-    if isinstance(error, httpx.PoolTimeout):
-        return Unreachable(
-            "Too many requests are open at once.",
-            hint="Try again when some of them have ended.",
-            sent=False,
-            status=504,
-        )
-    if isinstance(error, httpx.ConnectTimeout):
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return Unreachable(
             f"Connecting to {host} took too long.",
             hint="Check the network. Behind a company proxy, set HTTPS_PROXY.",

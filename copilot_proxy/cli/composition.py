@@ -60,6 +60,7 @@ class Connection:
         """Lets go of all connections; safe to call twice."""
         await self.auth.close()
         await self.upstream.aclose()
+        await self.github.aclose()
 
 
 def make_connection(
@@ -69,25 +70,33 @@ def make_connection(
     load: "Callable[[], Awaitable[Credential | None]] | None" = None,
     clock: "Clock | None" = None,
     dumps: "Dumps | None" = None,
+    serving: bool = False,
 ) -> Connection:
     """To be called where an event loop runs. `load` stands in for the stores of the settings, and
-    `clock` for the machine's; `dumps` gets what is said on the way."""
+    `clock` for the machine's; `dumps` gets what is said on the way.
+
+    With `serving` it is made for many requests at once, which takes longer to load.
+    """
+    from copilot_proxy.auth import network
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
-    from copilot_proxy.auth.network import make_client
     from copilot_proxy.auth.stores import Credentials
     from copilot_proxy.relay import Relay
     from copilot_proxy.upstreams.copilot import CopilotUpstream
+    from copilot_proxy.upstreams.transports import make_transport
 
-    client = make_client(settings)
+    client = network.make_client(settings)
+    transport = make_transport(client, many=serving)
     if dumps is not None:
-        from copilot_proxy.upstreams.dumping import dump_calls
+        from copilot_proxy.upstreams.dumping import DumpingTransport
 
-        dump_calls(client, dumps)
+        transport = DumpingTransport(transport, dumps)
     github = GitHub(client, settings)
     load = load or Credentials.from_settings(settings).load_async
     auth = CopilotAuth(github, load, settings, clock=clock)
-    upstream = CopilotUpstream(client, auth, settings.identity, clock=clock)
+    upstream = CopilotUpstream(
+        transport, auth, settings.identity, network.timeouts(settings), clock=clock
+    )
     return Connection(
         github=github,
         auth=auth,
@@ -116,11 +125,14 @@ def make_services(
     from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.images import ImageFetcher
 
-    connection = connection or make_connection(settings, report=report, dumps=dumps_for(settings))
+    connection = connection or make_connection(
+        settings, report=report, dumps=dumps_for(settings), serving=True
+    )
     return Services(
         settings=settings,
         upstream=connection.upstream,
         relay=connection.relay,
+        aclose=connection.aclose,
         callers=CallerTokens(connection.github, settings, connection.auth.host),
         places=Places(settings.max_concurrency, settings.max_queue, settings.queue_timeout),
         images=ImageFetcher() if settings.fetch_images else None,

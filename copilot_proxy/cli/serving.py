@@ -63,6 +63,7 @@ class Serving:
             report=self._reporter,
             load=first(credential, credentials.load_async),
             dumps=dumps,
+            serving=True,
         )
         try:
             return await self._serve(connection, credential, log_file)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 3
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
-_FAULT: Final = "rate_limited"
+_FAULT: Final = "server_error_500"
 _NOTICE: Final = (
     "copilot-proxy is not made or endorsed by GitHub. It speaks to Copilot the way editors do, as "
     "you and with your subscription: GitHub's terms apply, so keep it to yourself and use it as a "

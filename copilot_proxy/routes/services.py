@@ -1,6 +1,6 @@
 """What the routes work with, and how they find it and the caller in a request."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Services:
     relay: Relay
     callers: CallerTokens
     places: Places
+    aclose: Callable[[], Awaitable[None]]
+    """Lets go of everything that the server holds."""
     images: ImageFetcher | None = None
     """None where images named by an address are not fetched."""
     dumps: Dumps | None = None

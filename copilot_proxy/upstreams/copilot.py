@@ -106,13 +106,15 @@ class CopilotUpstream:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         auth: TokenSource,
         identity: Identity,
+        timeouts: Mapping[str, float | None],
         *,
         clock: Clock | None = None,
     ) -> None:
-        self._client = client
+        self._transport = transport
+        self._timeouts = timeouts
         self._auth = auth
         self._identity = identity
         self._catalogues = Catalogues(self._fetch_models)
@@ -152,7 +154,7 @@ class CopilotUpstream:
 
     async def aclose(self) -> None:
         """Lets go of all connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def _fetch_models(self, auth: TokenSource) -> Catalogue:
         headers = identity_headers.copilot(self._identity, intent=_MODELS_INTENT)
@@ -223,15 +225,23 @@ class CopilotUpstream:
         content: bytes | None,
         timeout: float | None,
     ) -> httpx.Response:
-        request = self._client.build_request(
+        request = httpx.Request(
             method,
             token.api_url + path,
-            headers={**headers, "authorization": f"Bearer {token.value.reveal()}"},
+            headers={
+                **headers,
+                "authorization": f"Bearer {token.value.reveal()}",
+                "accept-encoding": "gzip, deflate",
+            },
             content=content,
-            timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
+            extensions={
+                "timeout": self._timeouts
+                if timeout is None
+                else {**self._timeouts, "read": timeout}
+            },
         )
         try:
-            return await self._client.send(request, stream=True)
+            return await self._transport.handle_async_request(request)
         except httpx.HTTPError as error:
             raise network.describe(error) from error
 

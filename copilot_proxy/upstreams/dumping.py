@@ -1,4 +1,4 @@
-"""Dumps what is sent to Copilot and what comes back, on the wire of the HTTP client."""
+"""Dumps what is sent to Copilot and what comes back, on its way."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,20 +8,23 @@ import httpx
 
 from copilot_proxy.dumps import Dumps, Part
 
-_NAME: Final = "copilot_proxy.dump"
-"""Where a request carries the name of its call, for its answer."""
 _PIECE: Final = 256 * 1024
 
 
-def dump_calls(client: httpx.AsyncClient, dumps: Dumps) -> None:
-    """From now on each call of `client` for a request that `dumps` knows is dumped, every try of
-    it; the list of models and the token exchange are not."""
+class DumpingTransport(httpx.AsyncBaseTransport):
+    """Goes by `transport`, and writes down each call for a request that `dumps` knows, every try
+    of it; the list of models is not written down."""
 
-    async def asking(request: httpx.Request) -> None:
-        dump = dumps.of(request.headers.get("x-request-id"))
+    def __init__(self, transport: httpx.AsyncBaseTransport, dumps: Dumps) -> None:
+        self._transport = transport
+        self._dumps = dumps
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to `request`, its body unread; raises `httpx.HTTPError`."""
+        dump = self._dumps.of(request.headers.get("x-request-id"))
         if dump is None:
-            return
-        name = request.extensions[_NAME] = dump.next_call()
+            return await self._transport.handle_async_request(request)
+        name = dump.next_call()
         url = request.url.copy_with(query=None)
         part = dump.part(f"{name}-request", f"{request.method} {url}", request.headers.raw)
         try:
@@ -31,17 +34,15 @@ def dump_calls(client: httpx.AsyncClient, dumps: Dumps) -> None:
                 await asyncio.sleep(0)  # others wait while this one writes
         finally:
             part.close()
-
-    async def answered(response: httpx.Response) -> None:
-        dump = dumps.of(response.request.headers.get("x-request-id"))
-        if dump is None:
-            return
-        name = response.request.extensions[_NAME]
+        response = await self._transport.handle_async_request(request)
         first = f"{response.status_code} {response.reason_phrase}".rstrip()
         part = dump.part(f"{name}-answer", first, response.headers.raw)
         response.stream = _Copied(response.stream, part)
+        return response
 
-    client.event_hooks = {"request": [asking], "response": [answered]}
+    async def aclose(self) -> None:
+        """Closes the transport."""
+        await self._transport.aclose()
 
 
 class _Copied(httpx.AsyncByteStream):

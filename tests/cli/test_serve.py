@@ -232,7 +232,8 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
         )
 
     assert serve_while(use, "--simulate") == 0
-    assert codes == [429, 200]
+    assert codes[0] >= 500
+    assert codes[1] == 200
 
 
 def test_not_signed_in(capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,6 +186,6 @@ async def test_the_setting_is_the_switch(simulator: Simulator) -> None:
     }
     for services in made.values():
         await services.callers.close()
-        await services.upstream.aclose()
+        await services.aclose()
 
     assert [True, False, False] == [services.images is not None for services in made.values()]

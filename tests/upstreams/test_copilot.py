@@ -26,7 +26,7 @@ async def services(simulator: Simulator, **flags: object) -> AsyncIterator[Servi
     try:
         yield made
     finally:
-        await made.upstream.aclose()
+        await made.aclose()
 
 
 async def ask(relay: Relay) -> str:

@@ -45,7 +45,7 @@ async def answering(
         try:
             yield made.relay, asked
         finally:
-            await made.upstream.aclose()
+            await made.aclose()
 
 
 async def text_of(relay: Relay, *, stream: bool) -> str:
@@ -125,4 +125,4 @@ async def test_a_request_that_cannot_be_written(simulator: Simulator) -> None:
     with pytest.raises(RequestError, match="nested too deeply"):
         async with made.relay.answer("chat_completions", {**CHAT, "x": deep}, Record("id", "x")):
             pass
-    await made.upstream.aclose()
+    await made.aclose()

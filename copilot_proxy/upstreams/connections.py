@@ -1,0 +1,174 @@
+"""The connections to the Copilot API of a server that has many open at once.
+
+httpx's own pool looks through all its connections for every request, and its layers touch every
+piece of every stream: with 16 clients that is most of what a request costs. This stands behind
+httpx's interface for transports instead, and knows exactly whether a call was sent: only what
+fails as `httpx.ConnectError` or `httpx.ConnectTimeout` has surely not been.
+"""
+
+import asyncio
+import select
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+from aiohappyeyeballs import start_connection
+
+from copilot_proxy.upstreams.http1 import Connection, Exchange
+
+_KEEP: Final = 30.0
+"""Seconds that an unused connection is kept."""
+_NEXT_ADDRESS: Final = 0.25
+"""Seconds after which the next address of a host is tried as well (RFC 8305)."""
+_PROBES: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+"""After a minute of silence the other side is asked if it is there: it may have gone while this
+machine slept, and models think for minutes without a word."""
+
+Origin = tuple[str, str, int]
+
+
+class Connections(httpx.AsyncBaseTransport):
+    """As many as there are requests, straight to the other side.
+
+    Follows no redirect, keeps no cookie, unpacks nothing, and sends nothing a second time.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._free: dict[Origin, list[Connection]] = {}
+        self._open: set[Connection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to `request`, its body unread; raises `httpx.TransportError`."""
+        timeout = request.extensions.get("timeout", {})
+        head = _head(request)
+        url = request.url
+        origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+        connection = None
+        try:
+            connection = self._kept(origin) or await self._connected(origin, timeout.get("connect"))
+            exchange = connection.send(head, request.content, timeout.get("read"))
+            await exchange.head()
+        except BaseException as error:
+            if connection is not None:
+                connection.abort()
+            if isinstance(error, httpx.TransportError):
+                error.request = request
+            raise
+        return httpx.Response(
+            exchange.status,
+            headers=exchange.headers,
+            stream=_Body(connection, exchange),
+            request=request,
+        )
+
+    async def aclose(self) -> None:
+        """Closes them all."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in list(self._open):
+            connection.abort()
+        self._free.clear()
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        """A connection that was used before and is still good."""
+        free = self._free.get(origin, ())
+        while free:
+            connection = free.pop()
+            if _is_good(connection):
+                return connection
+            connection.abort()
+        return None
+
+    async def _connected(self, origin: Origin, patience: float | None) -> Connection:
+        scheme, host, port = origin
+
+        def made() -> Connection:
+            return Connection(on_free=keep, on_end=self._open.discard)
+
+        def keep(connection: Connection) -> None:
+            self._free.setdefault(origin, []).append(connection)
+            if self._sweeper is None:
+                self._sweeper = loop.call_later(_KEEP, self._sweep)
+
+        loop = asyncio.get_running_loop()
+        secure = scheme == "https"
+        try:
+            async with asyncio.timeout(patience):
+                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                one = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+                _probe(one)
+                _, connection = await loop.create_connection(
+                    made,
+                    sock=one,
+                    ssl=self._context if secure else None,
+                    server_hostname=host if secure else None,
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("") from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        self._open.add(connection)
+        return connection
+
+    def _sweep(self) -> None:
+        """Closes what nobody has used for a while."""
+        self._sweeper = None
+        for free in self._free.values():
+            for connection in [one for one in free if not _is_good(one)]:
+                free.remove(connection)
+                connection.abort()
+        if any(self._free.values()):
+            self._sweeper = asyncio.get_running_loop().call_later(_KEEP, self._sweep)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._exchange.read():
+            self._connection.go_on(self._exchange)
+            yield piece
+
+    async def aclose(self) -> None:
+        """Hangs up, unless the answer is complete: then the connection may be another's by now."""
+        if not self._exchange.is_complete:
+            self._connection.abort()
+
+
+def _head(request: httpx.Request) -> bytes:
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if any(byte in value for byte in (b"\r", b"\n", b"\0")):
+            raise httpx.LocalProtocolError(f"a header that cannot be sent: {name!r}")
+        lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _is_good(connection: Connection) -> bool:
+    """Whether a free connection may be used: open, silent, and not free for long."""
+    monotonic, wall = connection.free_since
+    age = max(time.monotonic() - monotonic, time.time() - wall)
+    return connection.is_open and age < _KEEP and not _has_news(connection.fileno())
+
+
+def _has_news(number: int) -> bool:
+    """Whether the system has something for a socket that nothing is expected on: its end."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(number, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([number], [], [], 0)[0])
+
+
+def _probe(one: socket.socket) -> None:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _PROBES:
+        if hasattr(socket, name):
+            one.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

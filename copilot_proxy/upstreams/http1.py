@@ -1,0 +1,222 @@
+"""One connection of HTTP/1.1: a request goes out whole, its answer comes in piece by piece.
+
+The parser is httptools', the one that uvicorn reads requests with (RFC 9112).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, cast
+
+import httptools
+import httpx
+
+Header = tuple[bytes, bytes]
+
+_LONGEST_HEAD: Final = 256 * 1024
+"""Bytes of an answer's headers that are taken."""
+_MOST_UNREAD: Final = 256 * 1024
+"""Bytes of an answer that wait for their reader before the other side has to wait, too."""
+
+
+class Exchange:
+    """A request that was sent, and its answer as it comes; raises `httpx.TransportError`.
+
+    `patience` is how many seconds the other side may be silent while somebody waits for it.
+    """
+
+    def __init__(self, patience: float | None) -> None:
+        self.patience = patience
+        self.status = 0
+        self.headers: list[Header] = []
+        self.has_head = False
+        self.is_complete = False
+        self.unread = 0
+        self._pieces: list[bytes] = []
+        self._error: httpx.TransportError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def head(self) -> None:
+        """Waits until `status` and `headers` are there."""
+        while not self.has_head:
+            await self._news()
+
+    async def read(self) -> bytes:
+        """All that has come since the last time, or will come next; empty at the end."""
+        while not self._pieces and not self.is_complete:
+            await self._news()
+        piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self.unread = 0
+        return piece
+
+    def add(self, piece: bytes) -> None:
+        """A piece of the body has come."""
+        self._pieces.append(piece)
+        self.unread += len(piece)
+
+    def fail(self, error: httpx.TransportError) -> None:
+        """No more will come."""
+        self._error = self._error or error
+        self.wake()
+
+    def wake(self) -> None:
+        """Something has changed."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _news(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = self._loop.create_future()
+        timer = None
+        if self.patience is not None:
+            timer = self._loop.call_later(self.patience, self.fail, httpx.ReadTimeout(""))
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+
+class Connection(asyncio.Protocol):
+    """To one host; `on_free` is called when it may take the next request, `on_end` when it has
+    closed."""
+
+    def __init__(
+        self, on_free: Callable[["Connection"], None], on_end: Callable[["Connection"], None]
+    ) -> None:
+        self._on_free = on_free
+        self._on_end = on_end
+        self._parser = httptools.HttpResponseParser(self)
+        self._exchange: Exchange | None = None
+        self._transport: asyncio.Transport
+        self._is_paused = False
+        self._ends_with_connection = False
+        self._head_size = 0
+        self.free_since = (0.0, 0.0)
+        """By the clock that stands still while the machine sleeps, and by the one that does not."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has closed it, as far as is known here."""
+        return not self._transport.is_closing()
+
+    def fileno(self) -> int:
+        """The number of its socket."""
+        number: int = self._transport.get_extra_info("socket").fileno()
+        return number
+
+    def send(self, head: bytes, body: bytes, patience: float | None) -> Exchange:
+        """Sends a request; the connection must be free."""
+        exchange = self._exchange = Exchange(patience)
+        self._head_size = 0
+        self._transport.writelines((head, body))
+        return exchange
+
+    def go_on(self, exchange: Exchange) -> None:
+        """The reader has taken what there was of `exchange`."""
+        if exchange is self._exchange:
+            self._resume()
+
+    def abort(self) -> None:
+        """Closes it at once, whatever is under way."""
+        self._exchange = None
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            # Nobody asked: what comes would be taken for the answer to the next request.
+            self._transport.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(httpx.RemoteProtocolError(f"not HTTP: {error}"))
+            return
+        if not exchange.has_head:
+            self._head_size += len(data)
+            if self._head_size > _LONGEST_HEAD:
+                self._fail(httpx.RemoteProtocolError("endless headers"))
+            return
+        exchange.wake()
+        if exchange.unread > _MOST_UNREAD and not (exchange.is_complete or self._is_paused):
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        self._ended(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended(error)
+        self._on_end(self)
+
+    def _ended(self, error: Exception | None) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.has_head and self._ends_with_connection and error is None:
+            self._exchange = None
+            exchange.is_complete = True
+            exchange.wake()
+        else:
+            self._fail(httpx.ReadError(str(error or "the connection was closed")))
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.fail(error)
+        self._transport.abort()
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if self._exchange is None:
+            self._transport.abort()  # nobody asked for a second answer
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._exchange is not None and not self._exchange.has_head:  # else it is a trailer
+            self._exchange.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        exchange.status = self._parser.get_status_code()
+        if exchange.status < 200:
+            # Early hints and the like: the answer itself comes after them.
+            exchange.headers.clear()
+            return
+        exchange.has_head = True
+        names = {name.lower() for name, _ in exchange.headers}
+        self._ends_with_connection = not names & {b"content-length", b"transfer-encoding"}
+
+    def on_body(self, body: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.add(body)
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None or not exchange.has_head:
+            return
+        exchange.is_complete = True
+        self._exchange = None
+        self._resume()
+        can_stay = self._parser.should_keep_alive() and not self._ends_with_connection
+        # An answer may come before its request has left; the rest would precede the next one.
+        if can_stay and not self._transport.get_write_buffer_size():
+            self.free_since = (time.monotonic(), time.time())
+            self._on_free(self)
+        else:
+            self._transport.abort()
