@@ -45,6 +45,21 @@ _WHERE: Final = (
 
 def create_app(services: Services) -> ASGIApp:
     """The server as an ASGI application; it lets go of everything when it shuts down."""
+    router = make_router(services)
+    inside: ASGIApp = router if services.dumps is None else Dumping(router, services.dumps)
+    settings = services.settings
+    return Door(
+        PlacesFirst(inside, services.places),
+        # What comes through a Unix socket has nothing to do with the host of a port.
+        host="localhost" if settings.uds else settings.host,
+        keys=settings.keys,
+        allowed_hosts=settings.allowed_hosts,
+        cors_origins=settings.cors_origins,
+    )
+
+
+def make_router(services: Services) -> Litestar:
+    """All routes, without the door."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -55,7 +70,7 @@ def create_app(services: Services) -> ASGIApp:
             await services.callers.close()
             await services.aclose()
 
-    app = Litestar(
+    return Litestar(
         route_handlers=_ROUTES,
         state=State({"services": services}),
         lifespan=[lifespan],
@@ -66,16 +81,6 @@ def create_app(services: Services) -> ASGIApp:
         },
         openapi_config=openapi_config(),
         logging_config=None,
-    )
-    settings = services.settings
-    inside: ASGIApp = app if services.dumps is None else Dumping(app, services.dumps)
-    return Door(
-        PlacesFirst(inside, services.places),
-        # What comes through a Unix socket has nothing to do with the host of a port.
-        host="localhost" if settings.uds else settings.host,
-        keys=settings.keys,
-        allowed_hosts=settings.allowed_hosts,
-        cors_origins=settings.cors_origins,
     )
 
 

@@ -149,13 +149,21 @@ def names(value: object) -> tuple[str, ...]:
 
 
 def origins(value: object) -> tuple[str, ...]:
-    origins = tuple(origin.rstrip("/").lower() for origin in names(value))
+    origins = tuple(_without_port(origin.rstrip("/").lower()) for origin in names(value))
     for origin in origins:
         if "*" in origin:
             raise ValueError("`*` would let every web page spend your quota; name the origins")
-        if "://" not in origin:
+        scheme, _, place = origin.partition("://")
+        if not scheme or not place or any(char in place for char in "/?#@ \\"):
             raise ValueError(f"an origin such as http://localhost:3000 is expected, not {origin!r}")
     return origins
+
+
+def _without_port(origin: str) -> str:
+    """Browsers leave out the port that everybody expects."""
+    if origin.startswith("http://"):
+        return origin.removesuffix(":80")
+    return origin.removesuffix(":443") if origin.startswith("https://") else origin
 
 
 def aliases(value: object) -> Mapping[str, Alias]:

@@ -99,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._head = 0
-        if not self.url.startswith(b"/"):
+        if b"://" in self.url and not self.url.startswith(b"/"):
             self._take_host_of_target()
         super().on_headers_complete()
 

@@ -5,6 +5,7 @@ script, or by a host name that is made to point here (DNS rebinding). What a pag
 being allowed to is refused before anything reads the request.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,9 +26,21 @@ _EXPOSED: Final = (
     "x-quota-snapshot-chat, x-quota-snapshot-completions, x-quota-snapshot-premium_interactions"
 )
 _METHODS: Final = "GET, POST, OPTIONS"
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:@/?#\[\]\s]*))(?::\d*)?")
+_ASKED_HEADERS: Final = b"access-control-request-headers"
+_VARY: Final = (b"vary", b"Origin")
+_VARY_PREFLIGHT: Final = (
+    b"vary",
+    b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
+    b"Access-Control-Request-Private-Network",
+)
 _ALWAYS: Final = (
     # No answer here is a page that may load, frame or run anything.
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+        b"frame-ancestors 'none'",
+    ),
     (b"x-content-type-options", b"nosniff"),
 )
 
@@ -65,8 +78,14 @@ class Door:
         if speaks_anthropic(scope):
             extra.append((b"request-id", request_id.encode()))
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
+        is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
+        if self._origins:
+            # Also without an Origin: what is kept must not be shown to a page that has one.
+            extra.append(_VARY_PREFLIGHT if is_preflight else _VARY)
         if origin in self._origins:
-            extra += _cors(origin, headers)
+            extra += _cors(origin)
+            if is_preflight:
+                extra += _preflight(headers)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -74,10 +93,12 @@ class Door:
             await send(message)
 
         try:
-            _check_single_host(scope)
+            _check_single(scope)
             self._check_host(headers)
             self._check_origin(origin, headers)
-            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+            if not origin:
+                _check_site(scope["method"], headers)
+            if is_preflight:
                 await _send_empty(send_with_headers, 204)
                 return
             if path not in _OPEN_PATHS:
@@ -108,7 +129,9 @@ class Door:
             status=403,
             type="permission_error",
             code="origin_not_allowed",
-            hint=f"If it is yours, start the server with --cors-origin {origin[:200]}",
+            hint=f"If it is yours, start the server with --cors-origin {origin[:200]}"
+            if "://" in origin
+            else "A page can be named with --cors-origin if it comes from an address.",
         )
 
     def _key(self, headers: dict[bytes, bytes]) -> ApiKey | None:
@@ -141,17 +164,41 @@ def normal_path(path: str) -> str:
     return "/" + "/".join(parts)
 
 
-def _check_single_host(scope: Scope) -> None:
-    """Two Host headers are refused (RFC 9112, section 3.2): a second could hide the first."""
-    if sum(name == b"host" for name, _ in scope["headers"]) > 1:
-        raise RequestError("The request has more than one Host header.", code="invalid_host")
+def _check_single(scope: Scope) -> None:
+    """Two Host headers (RFC 9112, section 3.2) or Origins are refused: one could hide the other."""
+    names = [name for name, _ in scope["headers"]]
+    for name in ("Host", "Origin"):
+        if names.count(name.lower().encode()) > 1:
+            raise RequestError(
+                f"The request has more than one {name} header.", code=f"invalid_{name.lower()}"
+            )
+
+
+def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
+    """Refuses what a page of another site does without an Origin: images, scripts, forms.
+
+    Browsers say so themselves (https://www.w3.org/TR/fetch-metadata/). A link to here may be
+    followed.
+    """
+    if headers.get(b"sec-fetch-site") not in (b"cross-site", b"same-site"):
+        return
+    if method in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate":
+        return
+    raise RequestError(
+        "A web page of another site is not allowed to use this server.",
+        status=403,
+        type="permission_error",
+        code="origin_not_allowed",
+        hint="If it is yours, name it with --cors-origin, and let it use fetch.",
+    )
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without the port and the brackets of IPv6."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
+    """The name in a Host header, without the port and the brackets of IPv6; empty if it is none."""
+    if host.count(":") > 1 and not host.startswith("["):
+        return host
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2] or "") if found else ""
 
 
 async def _send_empty(send: Send, status: int) -> None:
@@ -170,22 +217,25 @@ def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
         place = urlsplit(origin).netloc
     except ValueError:
         return False
-    return place == headers.get(b"host", b"").decode("latin-1").lower()
+    return place != "" and place == headers.get(b"host", b"").decode("latin-1").lower()
 
 
-def _cors(origin: str, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    answer = [
+def _cors(origin: str) -> list[tuple[bytes, bytes]]:
+    return [
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-expose-headers", _EXPOSED.encode()),
-        (b"vary", b"Origin"),
     ]
-    if b"access-control-request-method" in headers:
-        wanted = headers.get(b"access-control-request-headers", b"authorization, content-type")
-        answer += [
-            (b"access-control-allow-methods", _METHODS.encode()),
-            (b"access-control-allow-headers", wanted),
-            (b"access-control-max-age", b"600"),
-        ]
-        if headers.get(b"access-control-request-private-network") == b"true":
-            answer.append((b"access-control-allow-private-network", b"true"))
+
+
+def _preflight(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    answer = [
+        (b"access-control-allow-methods", _METHODS.encode()),
+        (
+            b"access-control-allow-headers",
+            headers.get(_ASKED_HEADERS, b"authorization, content-type"),
+        ),
+        (b"access-control-max-age", b"600"),
+    ]
+    if headers.get(b"access-control-request-private-network") == b"true":
+        answer.append((b"access-control-allow-private-network", b"true"))
     return answer
