@@ -3,6 +3,7 @@
 import httpx
 
 from copilot_proxy.auth import network
+from copilot_proxy.upstreams.steady import steady
 
 
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> httpx.AsyncBaseTransport:
@@ -25,4 +26,4 @@ class _ThroughClient(httpx.AsyncBaseTransport):
         self._client = client
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._client.send(request, stream=True)
+        return steady(await self._client.send(request, stream=True))
