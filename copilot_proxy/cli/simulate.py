@@ -118,7 +118,7 @@ def _tell(simulator: "Simulator", token: str) -> None:
     if on:
         talk(f"Going wrong: {', '.join(on)}.")
     talk("Switch faults by hand with PUT and DELETE, and look at what was asked for:\n")
-    talk(f"  curl -X PUT {url}/_simulator/faults/rate_limited")
+    talk(f"  curl -X PUT {url}/_simulator/faults/server_error_500")
     talk(f"  curl -X DELETE {url}/_simulator/faults")
     talk(f"  curl {url}/_simulator/requests\n")
     talk("Stop with Ctrl+C.")

@@ -26,6 +26,7 @@ _SHOWN: Final = 3
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
 _FAULT: Final = "server_error_500"
+"""One that ends with the answer it spoils: what is refused for a time is not asked for again."""
 _NOTICE: Final = (
     "copilot-proxy is not made or endorsed by GitHub. It speaks to Copilot the way editors do, as "
     "you and with your subscription: GitHub's terms apply, so keep it to yourself and use it as a "

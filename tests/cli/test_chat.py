@@ -657,7 +657,7 @@ def test_commands(chat: Chat, account: Simulator) -> None:
 
 def test_trouble_leaves_the_conversation_usable(chat: Chat, account: Simulator) -> None:
     """After an error the same thing can be sent again, and is sent once."""
-    account.state.faults.on("rate_limited", times=1)
+    account.state.faults.on("server_error_500", times=1)
     ran = converse(chat, "/model nope", "Hello", "Hello")
     assert ran.code == 0
     assert "does not exist" in ran.err
@@ -684,6 +684,7 @@ class Interrupted:
 
     def __init__(self, at: int) -> None:
         self._left = at
+        self.names = self
 
     async def model(self, name: str) -> object:
         self._left -= 1
