@@ -48,16 +48,16 @@ class Connections(httpx.AsyncBaseTransport):
         head = _head(request)
         url = request.url
         origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
-        connection = None
         try:
             connection = self._kept(origin) or await self._connected(origin, timeout.get("connect"))
             exchange = connection.send(head, request.content, timeout.get("read"))
-            await exchange.head()
-        except BaseException as error:
-            if connection is not None:
-                connection.abort()
-            if isinstance(error, httpx.TransportError):
-                error.request = request
+            try:
+                await exchange.head()
+            except BaseException:
+                connection.leave(exchange)
+                raise
+        except httpx.TransportError as error:
+            error.request = request
             raise
         return httpx.Response(
             exchange.status,
@@ -112,7 +112,8 @@ class Connections(httpx.AsyncBaseTransport):
             raise httpx.ConnectTimeout("") from error
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
-        self._open.add(connection)
+        if connection.is_open:
+            self._open.add(connection)
         return connection
 
     def _sweep(self) -> None:
@@ -137,9 +138,8 @@ class _Body(httpx.AsyncByteStream):
             yield piece
 
     async def aclose(self) -> None:
-        """Hangs up, unless the answer is complete: then the connection may be another's by now."""
-        if not self._exchange.is_complete:
-            self._connection.abort()
+        """Hangs up, unless the answer is complete."""
+        self._connection.leave(self._exchange)
 
 
 def _head(request: httpx.Request) -> bytes:

@@ -66,13 +66,16 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _lose_patience(self) -> None:
+        self.fail(httpx.ReadTimeout(""))
+
     async def _news(self) -> None:
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
         timer = None
         if self.patience is not None:
-            timer = self._loop.call_later(self.patience, self.fail, httpx.ReadTimeout(""))
+            timer = self._loop.call_later(self.patience, self._lose_patience)
         try:
             await self._waiter
         finally:
@@ -113,7 +116,10 @@ class Connection(asyncio.Protocol):
         return number
 
     def send(self, head: bytes, body: bytes, patience: float | None) -> Exchange:
-        """Sends a request; the connection must be free."""
+        """Sends a request; the connection must be free. Raises `httpx.ConnectError` if it has been
+        closed, so that nothing was sent."""
+        if not self.is_open:
+            raise httpx.ConnectError("the connection was closed before anything was sent")
         exchange = self._exchange = Exchange(patience)
         self._head_size = 0
         self._transport.writelines((head, body))
@@ -124,10 +130,15 @@ class Connection(asyncio.Protocol):
         if exchange is self._exchange:
             self._resume()
 
+    def leave(self, exchange: Exchange) -> None:
+        """Nobody wants the rest of `exchange`: hangs up, unless the connection is done with it and
+        may be another's by now."""
+        if exchange is self._exchange:
+            self.abort()
+
     def abort(self) -> None:
         """Closes it at once, whatever is under way."""
-        self._exchange = None
-        self._transport.abort()
+        self._fail(httpx.ReadError("the connection was closed here"))
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
