@@ -62,7 +62,7 @@ def again(error: CopilotProxyError, left: int) -> Resting:
         error.message,
         upstream_status=status,
         upstream_code=code,
-        hint=f"{hint} Copilot was not asked this time, since it has just refused the same.",
+        hint=f"{hint} Copilot was not asked this time: its refusal still stands.",
         code=error.code,
         param=error.param,
         status=error.status,

@@ -9,7 +9,7 @@ refusal is told anew meanwhile, with the time that is left.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
@@ -186,6 +186,7 @@ class Restraint:
                 f"the model {one.model}" if one.model else "the account",
                 one.code,
                 one.retry_in,
+                extra={"fields": {"event": "rest", **asdict(one)}},
             )
 
 

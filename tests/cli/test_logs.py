@@ -4,12 +4,17 @@ import io
 import json
 import logging
 import sys
+import time
+from contextlib import suppress
 from contextvars import copy_context
 
 import pytest
 
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
+from copilot_proxy.errors import Refused
+from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.records import Record
+from copilot_proxy.upstreams.restraint import Restraint
 
 TOKEN = "ghu_0123456789abcdefghij"
 USAGE = {
@@ -80,6 +85,21 @@ def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
     text, line = capsys.readouterr().err.splitlines()
     assert text.endswith("  rate_limit_exceeded, not asked, an-id")
     assert (None, True) == (json.loads(line)["route"], json.loads(line)["local"])
+
+
+def test_a_rest_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program learns what is not asked for, and for how long, without reading sentences."""
+    refused = refusal(429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}')
+    with (
+        logging_to_stderr("json", Reporter()),
+        suppress(Refused),
+        Restraint(time.monotonic).asking("messages", "claude-sonnet-4.5"),
+    ):
+        raise refused
+    line = json.loads(capsys.readouterr().err)
+    assert ("warning", "rest", "account", None, "user_global_rate_limited", 30) == tuple(
+        line[key] for key in ("level", "event", "scope", "model", "code", "retry_in")
+    )
 
 
 def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,64 @@
+"""Another sign-in, looked for while the token at hand is of no use for a time."""
+
+import asyncio
+
+from copilot_proxy.auth.copilot_auth import CopilotAuth
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.errors import StoreError
+from copilot_proxy.masking import Secret
+from copilot_proxy.simulator.server import Simulator
+from tests.auth.accounts import MONA, Store, Time
+
+
+def hubot(simulator: Simulator) -> Credential:
+    return Credential(Secret(simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")))
+
+
+async def test_the_same_sign_in_is_no_successor(
+    auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
+) -> None:
+    """The store is looked into every ten seconds at most, and GitHub is not asked."""
+    token = await auth.token()
+    for _ in range(60):
+        assert await auth.successor(token) is None
+        now.passes(1)
+
+    assert 6 == store.looks
+    assert 1 == simulator.state.exchanges
+
+
+async def test_a_new_sign_in_is_one(
+    auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
+) -> None:
+    """Many ask at once: it is exchanged once, and from then on it is everybody's."""
+    token = await auth.token()
+    store.holds = hubot(simulator)
+    assert await auth.successor(token) is None
+    now.passes(10)
+    found = await asyncio.gather(*(auth.successor(token) for _ in range(50)))
+    later = await auth.successor(token)
+
+    assert later is not None
+    assert store.holds.token == later.github_token
+    assert {None, later} >= set(found)
+    assert later == await auth.token()
+    assert await auth.successor(later) is None
+    assert 2 == simulator.state.exchanges
+
+
+async def test_one_that_cannot_be_exchanged_takes_nothing_away(
+    auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
+) -> None:
+    """Nor does a store that fails, or one that is empty by now: the token goes on for others."""
+    token = await auth.token()
+    for held in (Credential(Secret("ghu_unknown")), StoreError("Locked."), None, MONA):
+        store.holds = held
+        now.passes(10)
+        assert await auth.successor(token) is None
+        assert token == await auth.token()
+
+    store.holds = hubot(simulator)
+    simulator.state.github_down = True
+    now.passes(10)
+    assert await auth.successor(token) is None
+    assert token == await auth.token()
