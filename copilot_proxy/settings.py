@@ -45,6 +45,9 @@ class Settings:
     uds: Path | None = _setting(
         None, read.path, "Unix socket that the server listens on instead of a port."
     )
+    workers: int = _setting(
+        1, read.positive, "How many processes answer requests; more than one not on Windows."
+    )
     api_key: Secret | None = _setting(
         None,
         read.secret,

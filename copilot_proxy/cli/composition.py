@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.cli.server import Server
     from copilot_proxy.dumps import Dumps
     from copilot_proxy.records import Record
     from copilot_proxy.relay import Relay
@@ -138,4 +139,30 @@ def make_services(
         images=ImageFetcher() if settings.fetch_images else None,
         dumps=connection.dumps,
         simulated=simulated,
+    )
+
+
+def make_server(
+    settings: Settings,
+    connection: Connection,
+    *,
+    report: "Callable[[Record], None]",
+    simulated: bool,
+    on_ready: Callable[[], None],
+    on_finishing: Callable[[int], None],
+    on_cut: Callable[[int], None],
+    supervised: bool = False,
+) -> "Server":
+    """The server on `connection`; how it ends is told at `Server`."""
+    from copilot_proxy.app import create_app
+    from copilot_proxy.cli.server import Server
+
+    services = make_services(settings, report=report, simulated=simulated, connection=connection)
+    return Server(
+        create_app(services),
+        settings,
+        on_ready=on_ready,
+        on_finishing=on_finishing,
+        on_cut=on_cut,
+        supervised=supervised,
     )

@@ -1,6 +1,7 @@
 """The ``serve`` command: checks that the account works, then serves until it is told to stop."""
 
 import asyncio
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from copilot_proxy.cli.composition import settings_for
 from copilot_proxy.cli.serving import Serving, new_loop
 from copilot_proxy.cli.signals import put_back
 from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import Settings
 
 
 class LogFormat(StrEnum):
@@ -40,6 +42,10 @@ def serve(
             help="Unix socket to listen on instead of a port; only you can connect to it.",
             metavar="PATH",
         ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="How many processes answer requests; 1 is plenty.", metavar="NUMBER"),
     ] = None,
     api_key: Annotated[
         str | None,
@@ -93,9 +99,6 @@ def serve(
     ] = False,
 ) -> int:
     """Serve the OpenAI API on this machine."""
-    from copilot_proxy.cli.descriptors import raise_limit
-    from copilot_proxy.cli.listener import bound
-
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds takes the place of --host and --port: give one or the other.")
@@ -104,6 +107,7 @@ def serve(
         "port": port,
         # A port that is asked for now wins over a socket in the file.
         "uds": uds or ("" if has_port else None),
+        "workers": workers,
         "api_key": api_key,
         "cors_origins": cors_origin or None,
         "default_model": default_model,
@@ -113,8 +117,18 @@ def serve(
         "log_file": log_file,
         "dump_dir": dump_dir,
     }
-    with settings_for(flags, simulate=simulate) as (settings, simulator), bound(settings) as socket:
-        raise_limit()
-        serving = Serving(settings, socket, simulator.url if simulator else None)
+    with settings_for(flags, simulate=simulate) as (settings, simulator):
+        return _serve(settings, simulator.url if simulator else None)
+
+
+def _serve(settings: Settings, simulator: str | None) -> int:
+    from copilot_proxy.cli.descriptors import raise_limit
+    from copilot_proxy.cli.listener import bound
+
+    if settings.workers > 1 and sys.platform == "win32":
+        raise UsageError("More than one worker needs Linux or macOS.")
+    raise_limit()
+    with bound(settings) as socket:
+        serving = Serving(settings, socket, simulator)
         with put_back(), asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(serving.run())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -31,13 +32,16 @@ class Server(uvicorn.Server):
         on_ready: Callable[[], None],
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
+        supervised: bool = False,
     ) -> None:
+        """A `supervised` one is told by another process when to end, and not by a terminal."""
         super().__init__(server_config(app, settings))
         self.was_cut = False
         self._patience = settings.shutdown_timeout
         self._on_ready = on_ready
         self._on_finishing = on_finishing
         self._on_cut = on_cut
+        self._supervised = supervised
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
 
@@ -118,5 +122,9 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """While the block runs, Ctrl+C and a request to end stop the server instead of Python."""
-        with signals.answered(self.stop, self.finish):
+        with (
+            signals.on_signals({signal.SIGTERM: self.finish})
+            if self._supervised
+            else signals.answered(self.stop, self.finish)
+        ):
             yield

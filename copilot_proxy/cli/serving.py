@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from copilot_proxy.cli import signals
 from copilot_proxy.cli.announcer import Announcer
 from copilot_proxy.cli.boundary import INTERRUPTED
-from copilot_proxy.cli.composition import make_connection, make_services
+from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import LogFile, log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.dumps import dumps_for
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue
     from copilot_proxy.cli.composition import Connection
     from copilot_proxy.cli.server import Server
+    from copilot_proxy.cli.workers import Supervisor
 
 _PROOF: Final = 5.0
 """Seconds that GitHub has to prove the account; the server starts without it after that."""
@@ -63,7 +64,7 @@ class Serving:
             report=self._reporter,
             load=first(credential, credentials.load_async),
             dumps=dumps,
-            serving=True,
+            serving=self._settings.workers == 1,
         )
         try:
             return await self._serve(connection, credential, log_file)
@@ -76,17 +77,25 @@ class Serving:
         from copilot_proxy.auth.threads import in_thread
         from copilot_proxy.cli.listener import listen
 
+        alone = self._settings.workers == 1
         # Loading the framework takes about as long as GitHub's answer: both at once.
         models = asyncio.create_task(connection.relay.names.models())
         try:
-            await in_thread(_load_framework)
+            await in_thread(_load_framework if alone else _load_supervisor)
             catalogue, trouble = await _proved(models)
         finally:
             models.add_done_callback(_forget)
+
+        def greet() -> None:
+            self._announcer.greet(catalogue, trouble, credential)
+
         with logging_to_stderr(self._settings.log_format, self._reporter, log_file):
-            server = self._make_server(
-                connection, lambda: self._announcer.greet(catalogue, trouble, credential)
-            )
+            server: Server | Supervisor
+            if alone:
+                server = self._server(connection, greet)
+            else:
+                await connection.aclose()
+                server = self._supervisor(credential, greet)
             with server.capture_signals():
                 # A Ctrl+C from before this point ends here rather than in the middle of a start.
                 await asyncio.sleep(0)
@@ -100,22 +109,37 @@ class Serving:
         signals.ignore()
         self._announcer.stopped()
 
-    def _make_server(self, connection: "Connection", on_ready: Callable[[], None]) -> "Server":
-        from copilot_proxy.app import create_app
-        from copilot_proxy.cli.server import Server
-
-        services = make_services(
+    def _server(self, connection: "Connection", on_ready: Callable[[], None]) -> "Server":
+        return make_server(
             self._settings,
+            connection,
             report=self._reporter,
             simulated=self._simulator is not None,
-            connection=connection,
-        )
-        return Server(
-            create_app(services),
-            self._settings,
             on_ready=on_ready,
             on_finishing=self._announcer.finishing,
             on_cut=self._cut,
+        )
+
+    def _supervisor(self, credential: "Credential", on_ready: Callable[[], None]) -> "Supervisor":
+        from copilot_proxy.cli.worker_link import Start
+        from copilot_proxy.cli.worker_process import command
+        from copilot_proxy.cli.workers import Supervisor
+
+        start = Start(
+            number=0,
+            settings=self._settings,
+            credential=credential,
+            simulated=self._simulator is not None,
+            listener=self._socket.fileno(),
+        )
+        return Supervisor(
+            start,
+            count=self._settings.workers,
+            program=command(),
+            patience=self._settings.shutdown_timeout,
+            on_ready=on_ready,
+            on_finishing=self._announcer.finishing,
+            on_cut=self._announcer.cut,
         )
 
     def _cut(self, count: int) -> None:
@@ -148,6 +172,10 @@ def new_loop() -> asyncio.AbstractEventLoop:
 def _load_framework() -> None:
     import copilot_proxy.app
     import copilot_proxy.cli.server  # noqa: F401
+
+
+def _load_supervisor() -> None:
+    import copilot_proxy.cli.workers  # noqa: F401
 
 
 async def _proved(

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -13,18 +13,25 @@ if sys.platform == "win32":
     _ASKING.append(signal.SIGBREAK)
 
 
-@contextlib.contextmanager
-def answered(stop: Callable[[], None], hang_up: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, signals call functions on the event loop instead of ending Python.
+def answered(
+    stop: Callable[[], None], hang_up: Callable[[], None]
+) -> contextlib.AbstractContextManager[None]:
+    """While the block runs, signals call these functions instead of ending Python.
 
     `stop` is called for each Ctrl+C and SIGTERM. `hang_up` is for SIGHUP: the shell and the system
     both send it when a terminal is closed, so that a second one says nothing new. Whoever was
     started to outlive the terminal (``nohup``) ignores it, and goes on doing so.
     """
-    loop = asyncio.get_running_loop()
     actions: dict[int, Callable[[], None]] = dict.fromkeys(_ASKING, stop)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         actions[signal.SIGHUP] = hang_up
+    return on_signals(actions)
+
+
+@contextlib.contextmanager
+def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
+    """While the block runs, each of these signals calls its function, on the event loop."""
+    loop = asyncio.get_running_loop()
 
     def handle(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(actions[number])

@@ -49,6 +49,11 @@ class Terminal:
         self._child.close(force=True)
 
     @property
+    def id(self) -> int:
+        """The program's process."""
+        return int(self._child.pid)
+
+    @property
     def lines(self) -> list[str]:
         """What stands on the screen, and above it."""
         above = [

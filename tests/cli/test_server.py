@@ -29,10 +29,11 @@ async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator
         late.settimeout(10)
         return b"".join(iter(lambda: late.recv(65536), b""))
 
+    settings = settings_at(simulator)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(
-        create_app(make_services(settings_at(simulator), report=lambda _: None)),
-        patience=10,
+        create_app(make_services(settings, report=lambda _: None)),
+        settings,
         on_ready=lambda: asyncio.get_running_loop().call_soon(come_too_late) and None,
         on_finishing=lambda _: None,
         on_cut=lambda _: None,
