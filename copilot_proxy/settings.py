@@ -122,7 +122,9 @@ class Settings:
         10.0, read.seconds, "Seconds that connecting to GitHub and Copilot may take."
     )
     read_timeout: float = _setting(
-        600.0, read.seconds, "Seconds that upstream may be silent before it is given up."
+        600.0,
+        read.seconds,
+        "Seconds that upstream may be silent, and a client take nothing, before it is given up.",
     )
     max_body_bytes: int = _setting(
         64 * 1024 * 1024, read.positive, "Largest request body that is read, in bytes."

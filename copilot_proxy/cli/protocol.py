@@ -6,6 +6,8 @@ been shown. (A body that is wanted is waited for by whoever reads it: `routes.bo
 """
 
 import asyncio
+import contextlib
+import socket
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +22,8 @@ LIMIT: Final = 512 * 1024
 as well."""
 _KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
+_MOST_UNSENT: Final = 128 * 1024
+"""Bytes for a client that the system may take before it can send them; some take 4 MiB for each."""
 _ANSWER: Final = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
 _TOO_SLOW: Final = _ANSWER % b"408 Request Timeout"
@@ -71,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        _keep_little(transport.get_extra_info("socket"))
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -175,3 +180,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if all(key != b"host" for key, _ in self.headers):
             self.headers.append((b"host", name))
         self.headers[:] = [(key, name if key == b"host" else value) for key, value in self.headers]
+
+
+def _keep_little(connection: socket.socket) -> None:
+    """A client that does not read must not have its answer pile up here."""
+    is_tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
+    if is_tcp and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        with contextlib.suppress(OSError):  # it has gone already
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)

@@ -80,6 +80,34 @@ def test_too_large_is_said_before_the_body_is_sent(simulator: Simulator) -> None
             assert b"413" in conn.recv(100)
 
 
+def test_who_asks_first_need_not_send(simulator: Simulator) -> None:
+    """A client that waits for a go-ahead gets its refusal instead; a body that fits gets it."""
+    with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
+        address = urlsplit(proxy.url)
+        told = {}
+        for size in (len(CHAT), 2001):
+            with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+                conn.sendall(
+                    f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n"
+                    "expect: 100-continue\r\n\r\n".encode()
+                )
+                told[size] = conn.recv(1000).partition(b"\r\n")[0]
+
+    assert [b"HTTP/1.1 100", b"HTTP/1.1 413"] == [line[:12] for line in told.values()]
+
+
+@pytest.mark.parametrize("refused", ["host: evil", "origin: null\r\nhost: localhost"])
+def test_nobody_outside_is_asked_for_a_body(proxy: Proxy, refused: str) -> None:
+    """What the door refuses is refused by its head."""
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        conn.sendall(
+            f"POST {PATH} HTTP/1.1\r\n{refused}\r\ncontent-length: 9\r\n"
+            "expect: 100-continue\r\n\r\n".encode()
+        )
+        assert conn.recv(1000).startswith(b"HTTP/1.1 403 ")
+
+
 @pytest.mark.parametrize(
     ("body", "param", "code"),
     [

@@ -1,0 +1,135 @@
+"""A Copilot API of the plainest kind, for load: it sends what it is told to, as fast as it can.
+
+The simulator is true to the wire and slow; this one only streams, counts, and can be held up.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.conftest import RECORDINGS
+
+Pieces = Callable[[int], str | None]
+"""The text of a stream's piece by its number; None ends it."""
+
+
+@dataclass
+class Stream:
+    """One stream, as upstream sees it."""
+
+    name: str
+    written: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
+    writer: asyncio.StreamWriter | None = field(default=None, repr=False)
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the other side, or the system between, has taken."""
+        assert self.writer is not None
+        return self.written - self.writer.transport.get_write_buffer_size()  # type: ignore[attr-defined]
+
+
+class FlatOut:
+    """Runs in a thread; `pieces` makes a stream's text of its name, which is what the user said.
+
+    With `together`, that many streams begin at once, and none is a piece ahead of another.
+    """
+
+    def __init__(self, pieces: Callable[[str], Pieces], together: int = 0) -> None:
+        self._pieces = pieces
+        self._together = together
+        self.streams: dict[str, Stream] = {}
+        self.url = ""
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def __enter__(self) -> "FlatOut":
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._barrier = asyncio.Barrier(self._together) if self._together else None
+        self._answering: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        for listener in server.sockets:
+            # What the system holds for this side has not been taken by the other.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._answering.discard(task)
+            writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if head.startswith(b"get /models"):
+            body = (RECORDINGS / "models.json").read_bytes()
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
+                b"content-length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            await writer.drain()
+            return
+        size = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
+        asked = json.loads(await reader.readexactly(size))
+        stream = Stream(asked["messages"][-1]["content"], writer=writer)
+        self.streams[stream.name] = stream
+        try:
+            await self._stream(stream, writer)
+        finally:
+            stream.ended.set()
+
+    async def _stream(self, stream: Stream, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        )
+        piece_of = self._pieces(stream.name)
+        number = 0
+        while (text := piece_of(number)) is not None:
+            if self._barrier is not None:
+                await self._barrier.wait()
+            self._write(stream, writer, {"delta": {"content": text}})
+            await writer.drain()
+            number += 1
+        self._write(stream, writer, {"delta": {}, "finish_reason": "stop"})
+        writer.write(b"data: [DONE]\n\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    def _write(self, stream: Stream, writer: asyncio.StreamWriter, choice: dict[str, Any]) -> None:
+        chunk = {
+            "id": f"chatcmpl-{stream.name}",
+            "created": 1,
+            "model": "gpt-4o",
+            "choices": [{"index": 0, "finish_reason": None, **choice}],
+        }
+        data = b"data: " + json.dumps(chunk).encode() + b"\n\n"
+        stream.written += len(data)
+        writer.write(data)
