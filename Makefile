@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+MINUTES ?= 2
 # No script of a package is run, and no lock file would record the address of a package index.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
@@ -10,7 +11,7 @@ NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix bench check format lint types contracts wheel clients clean
+.PHONY: help run test matrix bench soak check format lint types contracts wheel clients clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -47,6 +48,9 @@ matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers
 
 bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes two minutes, BENCH=--help tells more
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+soak: $(VENV)/dev.stamp  ## the whole server under mixed traffic while things go wrong; MINUTES=60 for longer
+	@$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES)
 
 clients:  ## install with npm what some tests read the answers with: OpenAI for Node, Codex, Claude Code
 	cd tests/node && npm install $(NPM_FLAGS)

@@ -1,0 +1,69 @@
+"""Whether a server stayed as it was: its memory, files, tasks and threads over a soak."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+Sample = dict[str, Any]
+
+_ENOUGH: Final = 40
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much more of something the last quarter may have than the second: a share of it, and
+    what comes on top; the first quarter is for warming up."""
+
+    name: str
+    share: float
+    more: float
+    unit: float = 1.0
+    shown: str = ""
+    idle: float | None = None
+    """How much more may be left when all is over than there was before it began."""
+
+
+LIMITS: Final = (
+    Limit("memory", 0.05, 3 * 2**20, 2**20, " MiB"),
+    Limit("objects", 0.03, 3000),
+    Limit("files", 0.3, 12, idle=4),
+    Limit("tasks", 0.3, 16, idle=2),
+    Limit("threads", 0.0, 4, idle=4),
+)
+
+
+def verdicts(
+    samples: Sequence[Sample], before: Sample, after: Sample
+) -> Iterator[tuple[str, list[str]]]:
+    """For each kind of use a line for people, and what is wrong with it.
+
+    Whether something grew is told of `_ENOUGH` samples only: less is warming up.
+    """
+    quarter = max(1, len(samples) // 4)
+    for limit in LIMITS:
+        early = _median(samples[quarter : 2 * quarter] or samples, limit.name)
+        late = _median(samples[-quarter:], limit.name)
+        allowed = early * (1 + limit.share) + limit.more
+        line = (
+            f"{limit.name}: {_shown(limit, before[limit.name])} before, "
+            f"{_shown(limit, early)} in the second quarter, {_shown(limit, late)} in the last "
+            f"(up to {_shown(limit, allowed)} is flat), {_shown(limit, after[limit.name])} after"
+        )
+        wrong = []
+        if late > allowed and len(samples) >= _ENOUGH:
+            wrong.append(f"{limit.name} grew from {_shown(limit, early)} to {_shown(limit, late)}")
+        if limit.idle is not None and after[limit.name] > before[limit.name] + limit.idle:
+            wrong.append(
+                f"{limit.name}: {_shown(limit, after[limit.name])} were left over, "
+                f"{_shown(limit, before[limit.name])} were there before"
+            )
+        yield line, wrong
+
+
+def _median(samples: Sequence[Sample], name: str) -> float:
+    return float(statistics.median(sample[name] for sample in samples))
+
+
+def _shown(limit: Limit, value: float) -> str:
+    return f"{value / limit.unit:,.{1 if limit.unit > 1 else 0}f}{limit.shown}"
