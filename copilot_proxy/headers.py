@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from copilot_proxy import __version__
+from copilot_proxy.masking import mask
 
 CLIENT_ID: Final = "Iv1.b507a08c87ecfe98"
 """The GitHub App of Copilot's editor plugins: the one whose tokens the exchange takes."""
@@ -79,7 +80,7 @@ def copilot(
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     """Those of upstream's answer headers that tell a client something about its quota."""
     return {
-        name: value
+        name: mask(value)
         for name, value in headers.items()
         if name.startswith(("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratelimit-"))
     }

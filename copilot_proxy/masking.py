@@ -3,15 +3,17 @@
 import re
 from typing import Final
 
+_BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
+"""Where a word begins, also behind a character that a URL writes as `%20`."""
 _SECRETS: Final = re.compile(
     # What follows "Bearer" as a header has it; in a text about bearers, what looks like a secret.
     r"(?-i:(?<=Bearer )|(?<=BEARER ))[^\s\"'<>]{8,}"
     r"|(?<=bearer )(?:(?=[^\s\"'<>]*[\d_])[^\s\"'<>]{8,}|[a-z]{20,})"
     r"|(?:gh[opusr]_|github_pat_)[a-z0-9_]{30,}"
     # Shorter ones, of which a text holds parts, only where a word begins.
-    r"|(?<![a-z0-9])(?:gh[opusr]_|github_pat_)[a-z0-9_.-]{3,}[a-z0-9_]"  # GitHub's tokens
+    rf"|{_BEGIN}(?:gh[opusr]_|github_pat_)[a-z0-9_.-]{{3,}}[a-z0-9_]"  # GitHub's tokens
     # Copilot's short-lived token, `key=value` pairs and a MAC; also as URLs and some JSON have it.
-    r"|\btid(?:=|%3d|\\u003d)[^\s\"'<>]+",
+    rf"|{_BEGIN}tid(?:=|%3d|\\u003d)[^\s\"'<>]+",
     re.IGNORECASE,
 )
 _MASK: Final = "***"

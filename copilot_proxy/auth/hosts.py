@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from copilot_proxy.errors import SignInError, UsageError
+from copilot_proxy.masking import mask
 from copilot_proxy.setting_values import is_loopback
 from copilot_proxy.settings import (
     DEFAULT_GITHUB_API_URL,
@@ -119,8 +120,8 @@ def check_api_url(url: str, host: str, settings: Settings) -> str:
         allowed = False
     if not allowed:
         raise SignInError(
-            f"GitHub's answer named {_host_name(url)[:100]!r} as the Copilot API, which is neither "
-            "GitHub's nor in your settings; no token was sent there.",
+            f"GitHub's answer named {mask(_host_name(url))[:100]!r} as the Copilot API, which is "
+            "neither GitHub's nor in your settings; no token was sent there.",
             hint="A company proxy may have changed the answer. If the host is right, set "
             "COPILOT_PROXY_COPILOT_API_URL to its address.",
             code="strange_api_host",

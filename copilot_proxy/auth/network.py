@@ -8,6 +8,8 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from functools import cache
+from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -41,6 +43,7 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             verify=tls_context(),
             headers={"user-agent": USER_AGENT},
+            cookies=_no_cookies(),
             timeout=httpx.Timeout(**timeouts(settings)),
             limits=httpx.Limits(
                 max_connections=None,
@@ -50,12 +53,13 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
             # What runs on this machine is never behind a proxy, whatever NO_PROXY forgets.
             mounts={f"all://{host}": None for host in _OUR_HOSTS},
         )
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # What they say quotes the address, with the password in it.
         raise UsageError(
             "The proxy that the environment names cannot be used.",
             hint="Set HTTPS_PROXY to an address such as http://proxy.example:8080 (SOCKS is not "
             "supported), or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",
-        ) from error
+        ) from None
 
 
 def timeouts(settings: Settings) -> dict[str, float | None]:
@@ -80,6 +84,7 @@ def make_anonymous_client() -> httpx.AsyncClient:
         verify=tls_context(),
         trust_env=False,
         headers={"user-agent": USER_AGENT},
+        cookies=_no_cookies(),
         timeout=httpx.Timeout(_ANONYMOUS_TIMEOUT, connect=_ANONYMOUS_CONNECT_TIMEOUT),
     )
 
@@ -87,6 +92,11 @@ def make_anonymous_client() -> httpx.AsyncClient:
 def tls_context() -> ssl.SSLContext:
     """How certificates are checked; raises `UsageError` when the environment names none."""
     return _ssl_context(*_certificate_paths())
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps nothing: what one answer sets would go along with everybody's requests."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 def _certificate_paths() -> tuple[str | None, str | None]:
@@ -185,7 +195,7 @@ def describe(error: httpx.HTTPError) -> Unreachable:
         )
     if isinstance(error, httpx.ProxyError):
         return Unreachable(
-            f"The proxy on the way to {host} refused: {error}.",
+            f"The proxy on the way to {host} refused: {_proxys_reason(error)}.",
             hint="Check HTTPS_PROXY, with user and password if the proxy wants them; NO_PROXY "
             "names hosts to be reached directly.",
             sent=False,
@@ -199,6 +209,15 @@ def describe(error: httpx.HTTPError) -> Unreachable:
         hint="Try again. If it happens often, look for a proxy or VPN that cuts connections.",
         sent=True,
     )
+
+
+def _proxys_reason(error: httpx.ProxyError) -> str:
+    """The status; its words are the proxy's own, which may repeat what it was sent."""
+    code = str(error)[:3]
+    try:
+        return f"{code} {HTTPStatus(int(code)).phrase}"
+    except ValueError:
+        return "it gave no reason"
 
 
 def _not_connected(error: httpx.ConnectError, host: str) -> Unreachable:

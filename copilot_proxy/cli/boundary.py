@@ -111,7 +111,7 @@ def _wrong_usage(error: Exception, said: str) -> int:
     context = getattr(error, "ctx", None)
     for library, plain in _WORDS:
         said = library.sub(plain, said)
-    talk(f"Error: {said}")
+    talk(mask(f"Error: {said}"))
     path = context.command_path if context else "copilot-proxy"
     talk(f"See: {path} --help")
     return 2

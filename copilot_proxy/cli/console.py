@@ -12,6 +12,7 @@ from typing import Final, TextIO
 import typer
 
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn
+from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
 NAME: Final = "copilot-proxy"
@@ -45,7 +46,7 @@ def talk(text: str = "") -> None:
 
 def problem(error: CopilotProxyError) -> None:
     """What failed, and what to do about it."""
-    talk(f"Error: {error.message}")
+    talk(mask(f"Error: {error.message}"))
     hint = error.hint
     if isinstance(error, NotSignedIn) and error.code in _REFUSED and os.environ.get(_TOKEN):
         hint = f"{_TOKEN} is set and wins over a sign-in: unset it. {hint or ''}"
@@ -53,7 +54,7 @@ def problem(error: CopilotProxyError) -> None:
     if wait and "Retry-After: " not in (hint or ""):
         hint = f"{hint or ''} Retry-After: {wait} s.".lstrip()
     if hint:
-        talk(hint)
+        talk(mask(hint))
 
 
 def program() -> str:

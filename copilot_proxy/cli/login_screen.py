@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from copilot_proxy.cli.console import can_draw, talk
+from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.device_flow import Waiting
@@ -105,6 +106,12 @@ def open_browser(url: str) -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd=os.path.expanduser("~"),
+            # It has no use for our settings, some of which are keys and tokens.
+            env={
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(ENVIRONMENT_PREFIX)
+            },
             check=False,
         )
     )

@@ -9,6 +9,7 @@ import typer
 from copilot_proxy.cli.composition import settings_for
 from copilot_proxy.cli.console import problem, result, table
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
+from copilot_proxy.masking import mask
 from copilot_proxy.settings import Settings
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _json(known: Known) -> dict[str, Any]:
         "api_url": known.api_url,
         "quota": asdict(account.quota) if account and account.quota else None,
         "resets_on": account.resets_on.isoformat() if account and account.resets_on else None,
-        "error": {"code": error.code, "message": error.message} if error else None,
+        "error": {"code": error.code, "message": mask(error.message)} if error else None,
     }
 
 

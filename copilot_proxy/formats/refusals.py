@@ -34,7 +34,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
     out = _retry_headers(headers, meaning)
     upstream: dict[str, object] = {"status": status, "code": code}
     if github_id := headers.get("x-github-request-id"):
-        upstream["request_id"] = github_id
+        upstream["request_id"] = mask(github_id)
     return Refused(
         message or f"Copilot answered with status {status} and said nothing more.",
         upstream_status=status,
@@ -152,7 +152,7 @@ def _retry_headers(headers: Mapping[str, str], meaning: Meaning) -> dict[str, st
     if wait is not None:
         out["retry-after"] = str(wait)
     if "x-ratelimit-exceeded" in headers:
-        out["x-ratelimit-exceeded"] = headers["x-ratelimit-exceeded"]
+        out["x-ratelimit-exceeded"] = mask(headers["x-ratelimit-exceeded"])
     if meaning.retry is False or (wait is not None and wait > _LONG_WAIT):
         out["x-should-retry"] = "false"
     return out

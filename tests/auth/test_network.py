@@ -4,7 +4,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import HTTPServer
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pytest
 import trustme
 
 from copilot_proxy.auth import network
-from copilot_proxy.auth.network import describe, make_client
+from copilot_proxy.auth.network import describe, make_anonymous_client, make_client
 from copilot_proxy.errors import UsageError
-from copilot_proxy.settings import Settings
+from copilot_proxy.settings import Settings, load_settings
 from tests.auth.stranger import Answer, Stranger
 
 SETTINGS = Settings(connect_timeout=5, read_timeout=5)
@@ -365,3 +365,13 @@ def test_the_cause_is_found_inside_a_group() -> None:
     error.__cause__.__cause__ = ExceptionGroup("two", [OSError("v6"), ConnectionRefusedError("v4")])
 
     assert "api.github.com refused the connection." == describe(error).message
+
+
+@pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
+async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
+    """What one answer sets must not go along with everybody's next requests."""
+    with Stranger(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
+        async with make() as client:
+            for _ in range(2):
+                await client.get(server.url)
+    assert [False, False] == ["cookie" in headers for headers in server.headers]

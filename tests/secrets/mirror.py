@@ -1,0 +1,127 @@
+"""An upstream that throws back at the sender what it was sent, in every place where it can."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+HEADERS = (
+    "x-quota-snapshot-chat",
+    "x-usage-ratelimit-session",
+    "x-ratelimit-exceeded",
+    "x-github-request-id",
+    "x-request-id",
+    "www-authenticate",
+    "set-cookie",
+    "x-strange",
+)
+
+
+class Mirror:
+    """Answers with `status`, and a body of a `kind` that holds the request's Authorization:
+
+    ``json``, ``nested``, ``github``, ``text``, ``html``, ``broken`` (no JSON after all), ``event``
+    (an error in a stream), ``exchange`` (an access that names a host), ``redirect``.
+    """
+
+    def __init__(self, status: int, kind: str) -> None:
+        self.paths: list[str] = []
+        self.tokens: set[str] = set()
+        """The Authorization headers that came."""
+        self.others: list[str] = []
+        """What came apart from Authorization."""
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                mirror._answer(self, status, kind)
+
+            do_POST = do_CONNECT = do_GET
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(self, handler: BaseHTTPRequestHandler, status: int, kind: str) -> None:
+        sent = dict(handler.headers.items())
+        body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+        self.paths.append(handler.path)
+        secret = next(
+            (v for n, v in sent.items() if n.lower() in ("authorization", "proxy-authorization")),
+            "nothing",
+        )
+        self.tokens.add(secret)
+        rest = [v for n, v in sent.items() if not n.lower().endswith("authorization")]
+        self.others.append(f"{handler.path} {rest} {body!r}")
+        content, content_type = _body(handler.path, secret, kind)
+        handler.send_response(status, f"No {secret}" if handler.command == "CONNECT" else None)
+        for name in HEADERS:
+            handler.send_header(name, secret)
+        if kind == "redirect":
+            handler.send_header("location", f"http://127.0.0.1:1/?token={quote(secret)}")
+        handler.send_header("retry-after", "5" if status == 429 else secret)
+        handler.send_header("content-type", content_type)
+        handler.send_header("content-length", str(len(content)))
+        handler.send_header("connection", "close")
+        handler.end_headers()
+        handler.wfile.write(content)
+        handler.close_connection = True
+
+
+def _body(path: str, secret: str, kind: str) -> tuple[bytes, str]:
+    said = f"no access with {secret} or {quote(secret)} or {quote(secret, safe='')}"
+    error = {"message": said, "code": secret, "type": secret, "param": secret, "status": secret}
+    if kind == "text":
+        return said.encode(), "text/plain"
+    if kind == "html":
+        return f"<html><title>{said}</title><p>{said}</p></html>".encode(), "text/html"
+    if kind == "broken":
+        return f'{{"error": "{said}'.encode(), "application/json"
+    if kind == "nested":
+        nested = json.dumps({"error": error})
+        return json.dumps({"error": {"message": nested}}).encode(), "application/json"
+    if kind == "github":
+        details = {"message": said, "title": said, "url": said, "notification_id": secret}
+        told = {"message": said, "error": secret, "error_description": said}
+        return json.dumps({**told, "error_details": details}).encode(), "application/json"
+    if kind == "exchange":
+        endpoints = {"api": f"https://{quote(secret)}.example"}
+        told = {"token": secret, "expires_at": secret, "refresh_in": secret}
+        return json.dumps({**told, "endpoints": endpoints}).encode(), "application/json"
+    if kind == "event":
+        return _events(path, error).encode(), "text/event-stream"
+    return json.dumps({"type": "error", "error": error}).encode(), "application/json"
+
+
+def _events(path: str, error: dict[str, str]) -> str:
+    if path == "/responses":
+        failed = {"type": "response.failed", "response": {"id": "r", "error": error}}
+        told = [{**error, "type": "error"}, failed]
+    elif path == "/v1/messages":
+        told = [{"type": "error", "error": error}]
+    else:
+        told = [{"error": error}]
+    return "".join(f"data: {json.dumps(one)}\n\n" for one in told)

@@ -1,0 +1,259 @@
+"""Every command, in good times and bad, with `--debug`: no secret gets out of the store."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.auth import device_flow, proof
+from copilot_proxy.cli.main import run
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.exchange_answers import EXCHANGE_ANSWERS
+from tests.cli.conftest import Cli, Ran, Terminal, memory_keyring, own_home, terminal
+from tests.cli.conftest import simulator as github
+from tests.secrets.marks import Marks, files, sent
+from tests.secrets.mirror import Mirror
+
+__all__ = ["github", "memory_keyring", "own_home", "terminal"]
+
+STORE = "credentials.json"
+ASKING: list[tuple[str, ...]] = [
+    ("status",),
+    ("status", "--json"),
+    ("models",),
+    ("models", "--json"),
+    ("chat", "Hi"),
+    ("chat", "Hi", "--verbose", "--json"),
+]
+TOKEN_IN = ("login", "--with-token", "--store", "file")
+COMMANDS = [*ASKING, ("login", "--store", "file", "--no-browser"), TOKEN_IN, ("logout",)]
+TROUBLES = [(200, "exchange"), (302, "redirect")] + [
+    (status, kind)
+    for status in (200, 400, 401, 403, 404, 429, 500)
+    for kind in ("github", "text", "html")
+]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command line in this process, with `stdin` piped in."""
+
+    def call(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = run(arguments)
+        return Ran(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def marks() -> Marks:
+    return Marks()
+
+
+@pytest.fixture
+def home(own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of everything that the program writes; HOME is empty, too."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(device_flow, "_POLITE", 0.0)
+    monkeypatch.setattr(proof, "_PAUSES", (0.0, 0.0, 0.0))
+    return own_home
+
+
+def said(ran: Ran) -> dict[str, str]:
+    return {"stdout": ran.out, "stderr": ran.err}
+
+
+def test_a_sign_in_from_its_beginning_to_its_end(
+    cli: Cli, github: Simulator, home: Path, marks: Marks, tmp_path: Path
+) -> None:
+    """The token stands in the store and nowhere else; nothing of it stays after `logout`."""
+    login = cli("login", "--store", "file", "--debug")
+    assert login.code == 0
+    kept = (home / STORE).read_text()
+    ran = {" ".join(command): cli(*command, "--debug") for command in ASKING}
+    marks.learn(github)
+    token = marks.add("the token", json.loads(kept)["token"])
+    assert {} == {what: one.err for what, one in ran.items() if one.code}
+    assert len(marks.known) >= 5
+    places = {
+        f"{name} of {what}": text for what, one in ran.items() for name, text in said(one).items()
+    }
+    assert [] == marks.found(
+        {**said(login), **places, **files(tmp_path, but=(STORE,)), **sent(github)}
+    )
+    assert [] == marks.found({STORE: kept}, but=token)
+    assert cli("logout").code == 0
+    assert [] == marks.found(files(tmp_path))
+
+
+@pytest.mark.parametrize("trouble", sorted(EXCHANGE_ANSWERS))
+@pytest.mark.parametrize("place", ["environment", "store"])
+def test_every_refusal_of_the_exchange(
+    cli: Cli,
+    github: Simulator,
+    home: Path,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    trouble: str,
+    place: str,
+) -> None:
+    """What GitHub says to a token that stands in the environment or in the file."""
+    token = marks.add("the token", github.state.issue_oauth_token("Iv1.b507a08c87ecfe98"))
+    if place == "environment":
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
+    else:
+        assert cli(*TOKEN_IN, stdin=token).code == 0
+    github.state.faults.on(trouble)
+    for command in (("status",), ("models",)):
+        assert [] == marks.found(said(cli(*command, "--debug")))
+    assert [] == marks.found({**files(tmp_path, but=(STORE,)), **sent(github)})
+
+
+@pytest.mark.parametrize(("status", "kind"), TROUBLES)
+def test_a_github_that_echoes_the_token(
+    cli: Cli,
+    home: Path,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    kind: str,
+) -> None:
+    """Each command says what is wrong without it."""
+    token = marks.new("the token", "gho_")
+    typed = marks.new("the token that is typed", "ghu_")
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
+    with Mirror(status, kind) as mirror:
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", mirror.url)
+        monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", mirror.url)
+        for command in COMMANDS:
+            if command[0] == "login" and kind == "github" and status == 200:
+                continue  # that is a sign-in which waits for somebody
+            ran = cli(*command, "--debug", stdin=typed)
+            assert [] == marks.found(said(ran)), command
+    assert mirror.paths
+    others = {f"what GitHub got, {number}": one for number, one in enumerate(mirror.others)}
+    assert [] == marks.found({**files(tmp_path, but=(STORE,)), **others})
+
+
+PROXIES = {
+    "nobody there": "http://mona:{}@127.0.0.1:1",
+    "one that refuses": "http://mona:{}@127.0.0.1:{port}",
+    "secure, nobody there": "https://mona:{}@127.0.0.1:1",
+    "a name that is none": "http://mona:{}@proxy.invalid:1",
+    "unknown scheme": "gopher://mona:{}@127.0.0.1:1",
+    "socks": "socks5://mona:{}@127.0.0.1:1",
+    "a slash in the password": "http://mona:{}/more@127.0.0.1:1",
+    "a hash in the password": "http://mona:{}#more@127.0.0.1:1",
+    "no host": "http://mona:{}@",
+    "no address": "{}",
+    "a port that is none": "http://mona:{}@127.0.0.1:{{}}",
+}
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+@pytest.mark.parametrize("host", [None, "tenant.ghe.com"])
+def test_the_password_of_a_proxy(
+    cli: Cli,
+    home: Path,
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    proxy: str,
+    host: str | None,
+) -> None:
+    """Whatever is wrong with the proxy, and whichever GitHub is behind it."""
+    password = marks.new("the password")
+    token = marks.new("the token", "ghu_")
+    for name in ("COPILOT_PROXY_GITHUB_URL", "COPILOT_PROXY_GITHUB_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with Mirror(407, "text") as mirror:
+        address = PROXIES[proxy].replace("{port}", str(mirror.port)).replace("{}", password, 1)
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        if host is None:
+            monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
+            commands = [("status",), ("models",), ("chat", "Hi"), TOKEN_IN]
+        else:
+            commands = [(*TOKEN_IN, "--host", host)]
+        for command in commands:
+            ran = cli(*command, "--debug", stdin=token)
+            assert ran.code != 0
+            assert [] == marks.found(said(ran)), command
+    assert bool(mirror.paths) == (proxy == "one that refuses")
+    assert [] == marks.found(files(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("API_KEY", "{}\n"),
+        ("API_KEY", "{}é"),
+        ("API_KEYS", "{}"),
+        ("API_KEYS", "a={},b={}"),
+        ("API_KEYS", "a={}é"),
+        ("GITHUB_TOKEN", "{}\x1b"),
+        ("GITHUB_TOKEN", "{}é"),
+        ("GITHUB_URL", "https://mona:{}@github.com"),
+        ("GITHUB_URL", "https://github.com/?token={}"),
+        ("GITHUB_API_URL", "{}"),
+        ("COPILOT_API_URL", "https://{}@example.com"),
+    ],
+)
+def test_a_setting_that_cannot_be_used(
+    marks: Marks,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    setting: str,
+    value: str,
+) -> None:
+    """It is named, and what it holds is not shown: that may be a secret in a wrong place."""
+    secret = marks.new("what was set", "ghu_")
+    monkeypatch.setenv(f"COPILOT_PROXY_{setting}", value.replace("{}", secret))
+    assert run(["serve", "--port", "0", "--debug"]) == 2
+    err = capsys.readouterr().err
+    assert f"COPILOT_PROXY_{setting}" in err
+    assert [] == marks.found({"stderr": err})
+
+
+def test_a_configuration_file_that_cannot_be_read(
+    home: Path, marks: Marks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TOML's own complaint does not quote the line."""
+    home.mkdir()
+    for text in ('api_key = "{}', "api_key = {}", '[api_keys]\nx = ["{}"]', '"{}" = 1'):
+        secret = marks.new(text, "ghu_")
+        (home / "config.toml").write_text(text.replace("{}", secret))
+        assert run(["serve", "--debug"]) == 2
+    assert [] == marks.found({"stderr": capsys.readouterr().err})
+
+
+def test_the_browser_is_told_nothing(
+    terminal: Callable[..., Terminal], github: Simulator, home: Path, marks: Marks, tmp_path: Path
+) -> None:
+    """The program that opens it gets GitHub's page, and neither a key nor a token."""
+    browser, told = tmp_path / "browser", tmp_path / "told"
+    browser.write_text(f'#!/bin/sh\n(echo "$@"; env) >{told}.new && mv {told}.new {told}\n')
+    browser.chmod(0o700)
+    key = marks.new("the API key")
+    github.state.device_flow = ["pending", "ok"]
+    child = terminal(
+        "login",
+        "--store",
+        "file",
+        BROWSER=str(browser),
+        COPILOT_PROXY_API_KEY=key,
+        COPILOT_PROXY_API_KEYS=f"laptop={marks.new('a named key')}",
+    )
+    child.expect("Signed in as")
+    assert child.end() == 0
+    marks.learn(github)
+    assert "/login/device" in told.read_text()
+    places = {"what the browser was told": told.read_text(), "the terminal": child.raw}
+    assert [] == marks.found({**places, **files(home, but=(STORE,))})
+    assert os.environ.get("COPILOT_PROXY_API_KEY") is None
