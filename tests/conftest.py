@@ -48,6 +48,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tells how many cases the tests in `fuzz` have tried."""
+    told = [r for reports in terminalreporter.stats.values() for r in reports]
+    ended = [r for r in told if getattr(r, "when", "") == "teardown"]
+    cases = sum(value for r in ended for name, value in r.user_properties if name == "cases")
+    if cases:
+        terminalreporter.write_line(f"{cases} cases of fuzzing through HTTP")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

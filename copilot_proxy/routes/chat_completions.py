@@ -17,7 +17,9 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
 @post(
     "/v1/chat/completions",
     status_code=200,
-    operation_class=documented(ChatCompletionRequest),
+    operation_class=documented(
+        ChatCompletionRequest, events="Each data is a ChatCompletionChunk; the last is [DONE]."
+    ),
     responses=answers_with(
         ChatCompletion,
         ErrorBody,

@@ -22,7 +22,9 @@ from copilot_proxy.routes.streaming import WholeAnswer
 @post(
     "/v1/messages",
     status_code=200,
-    operation_class=documented(schema.MessagesRequest),
+    operation_class=documented(
+        schema.MessagesRequest, events="The events of Anthropic's Messages API."
+    ),
     responses=answers_with(
         schema.Message,
         schema.ErrorBody,

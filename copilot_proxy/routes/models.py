@@ -2,19 +2,20 @@
 
 import msgspec
 from litestar import Response, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.messages import models as anthropic
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
 from copilot_proxy.routes.failures import speaks_anthropic
+from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import AnyRequest, caller, key_of, services_of
 
 
 @get(
     "/v1/models",
-    responses={200: ResponseSpec(ModelList, description="Chat and embeddings models.")},
+    operation_class=documented(),
+    responses=answers_with(ModelList, ErrorBody, "Chat and embeddings models."),
     summary="List the models",
 )
 async def list_models(request: AnyRequest) -> Response[bytes]:
@@ -33,10 +34,8 @@ async def list_models(request: AnyRequest) -> Response[bytes]:
 
 @get(
     "/v1/models/{model_id:path}",
-    responses={
-        200: ResponseSpec(ModelObject, description="The model."),
-        404: ResponseSpec(ErrorBody, description="The account has no such model."),
-    },
+    operation_class=documented(),
+    responses=answers_with(ModelObject, ErrorBody, "The model."),
     summary="Show one model",
 )
 async def get_model(request: AnyRequest, model_id: FromPath[str]) -> Response[bytes]:

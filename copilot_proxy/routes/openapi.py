@@ -3,14 +3,21 @@
 A route decodes its body itself, so that unknown fields survive; Litestar is told the shape here.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, cast
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, Operation, Reference, RequestBody
+from litestar.openapi.spec import (
+    OpenAPI,
+    OpenAPIMediaType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
 
 from copilot_proxy import __version__
 from copilot_proxy.formats.chat_completions.schema import (
@@ -34,16 +41,30 @@ _SHAPES: Final = (
 )
 
 
-def documented(request: type[msgspec.Struct]) -> type[Operation]:
-    """An operation whose body has the shape of `request`, one of those in `_SHAPES`."""
+def documented(
+    request: type[msgspec.Struct] | None = None, *, events: str | None = None
+) -> type[Operation]:
+    """An operation whose body has the shape of `request`, one of those in `_SHAPES`.
+
+    `events` says what its stream is made of, if it can be asked for one. Its responses are those of
+    `answers_with`.
+    """
 
     @dataclass
     class Documented(Operation):
         def __post_init__(self) -> None:
-            schema = Reference(ref=_REF.format(name=request.__name__))
-            self.request_body = RequestBody(
-                required=True, content={"application/json": OpenAPIMediaType(schema=schema)}
-            )
+            # Litestar makes responses of what `answers_with` says, and no references.
+            responses = self.responses = cast("dict[str, Any]", dict(self.responses or {}))
+            responses["default"] = replace(responses["400"], description="Any other failure.")
+            if request is not None:
+                schema = Reference(ref=_REF.format(name=request.__name__))
+                self.request_body = RequestBody(
+                    required=True, content={"application/json": OpenAPIMediaType(schema=schema)}
+                )
+            if events is not None:
+                stream = OpenAPIMediaType(schema=Schema(description=events))
+                content = {**(responses["200"].content or {}), "text/event-stream": stream}
+                responses["200"] = replace(responses["200"], content=content)
 
     return Documented
 
@@ -55,13 +76,21 @@ def answers_with(
     errors = {
         400: "The request cannot be answered as it is.",
         401: "No key, or the server is not signed in.",
+        402: "The quota is used up.",
+        403: "The account, or whoever asks, may not do this.",
         404: "The account has no such model.",
+        413: "The body is too large.",
+        415: "The body is packed in a way that is not known.",
         429: "A limit of GitHub's, or the quota is used up.",
         502: "Copilot cannot be reached, or failed.",
+        503: "Copilot or this server cannot take more at present.",
+        504: "Copilot did not answer in time.",
     }
+    told = {200: (answer, description), **{code: (error, why) for code, why in errors.items()}}
+    # The examples would be made up at random.
     return {
-        200: ResponseSpec(answer, description=description),
-        **{status: ResponseSpec(error, description=told) for status, told in errors.items()},
+        code: ResponseSpec(shape, description=text, generate_examples=False)
+        for code, (shape, text) in told.items()
     }
 
 

@@ -16,7 +16,9 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
 @post(
     "/v1/responses",
     status_code=200,
-    operation_class=documented(schema.ResponsesRequest),
+    operation_class=documented(
+        schema.ResponsesRequest, events="The events of OpenAI's Responses API."
+    ),
     responses=answers_with(
         schema.Response,
         ErrorBody,

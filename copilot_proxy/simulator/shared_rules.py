@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -67,7 +66,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
             raise copilot(400, "image media type not supported")
         try:
             size = len(base64.b64decode(found[2], validate=True))
-        except binascii.Error:
+        except ValueError:
             raise invalid("invalid image data") from None
         if size > limits["max_prompt_image_size"]:
             most = limits["max_prompt_image_size"]

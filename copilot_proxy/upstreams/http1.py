@@ -222,6 +222,8 @@ class Connection(asyncio.Protocol):
         if exchange is None or not exchange.has_head:
             return
         exchange.is_complete = True
+        # Now, since the parser may object to what comes after it in the same piece.
+        exchange.wake()
         self._exchange = None
         self._resume()
         can_stay = self._parser.should_keep_alive() and not self._ends_with_connection

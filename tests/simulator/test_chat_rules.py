@@ -296,6 +296,7 @@ def test_an_old_image_needs_the_header_too(copilot):
         ({"type": "image_url", "image_url": "https://example.com/cat.png"}, "external"),
         ({"type": "image_url", "image_url": {"url": "data:image/png,abc"}}, "invalid image data"),
         (picture(data="@@@"), "invalid image data"),
+        (picture(data="\xe9"), "invalid image data"),
         (picture(size=3145729), "image size of 3145729 bytes exceeds the limit of 3145728"),
     ],
 )

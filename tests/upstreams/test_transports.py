@@ -303,6 +303,13 @@ async def test_a_body_that_breaks_off(transport: httpx.AsyncBaseTransport, endin
     assert b"".join(pieces) in (b"abc", b"abcde")
 
 
+async def test_more_than_was_announced(transport: httpx.AsyncBaseTransport) -> None:
+    """An answer is complete when its announced length has come, whatever follows in one piece."""
+    answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok, and more"
+    async with peer(answer) as made, httpx.AsyncClient(transport=transport) as client:
+        assert b"ok" == (await client.get(made.url)).content
+
+
 async def test_silence_in_the_middle(transport: httpx.AsyncBaseTransport) -> None:
     """The timeout of a stream is its own kind of failure."""
     async with peer(CHUNKED) as other:

@@ -151,7 +151,7 @@ class Response(Struct):
 
     id: str
     object: Literal["response"]
-    created_at: int | float
+    created_at: float
     status: str
     model: str
     output: list[OutputItem]

@@ -1,0 +1,79 @@
+"""Fails unless an answer of the server is one of its API: an answer, a refusal, or a failure."""
+
+from typing import Any, Final
+
+import httpx
+
+from tests import grammars
+from tests.formats.openai_schemas import check_completion
+from tests.matrix_clients import Client
+
+Json = dict[str, Any]
+
+OUR_FAULT: Final = "copilot-proxy itself failed"
+
+
+def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = False) -> None:
+    """A refusal or failure of the client's API, a stream of it, or a whole answer.
+
+    `passed_on` is a stream in upstream's own order, which is not ours to judge.
+    """
+    assert OUR_FAULT not in answer.text, answer.text
+    if answer.status_code != 200:
+        assert 400 <= answer.status_code
+        check_refusal(client, answer)
+    elif answer.headers["content-type"].startswith("text/event-stream"):
+        (check_passed_on if passed_on else check_stream)(client, answer.text)
+    else:
+        check_whole(client, answer.json())
+
+
+def check_refusal(client: Client, answer: httpx.Response) -> None:
+    """An error object in the API's own format."""
+    assert "application/json" == answer.headers["content-type"]
+    client.check_error(answer.json())
+
+
+def check_whole(client: Client, body: Json) -> None:
+    """A whole answer."""
+    match client.api:
+        case "chat_completions":
+            check_completion(body)
+        case "responses":
+            assert "response" == body["object"]
+            assert isinstance(body["output"], list)
+        case "messages":
+            assert ("message", "assistant") == (body["type"], body["role"])
+            assert body["stop_reason"]
+
+
+def check_stream(client: Client, text: str) -> None:
+    """A stream by its API's grammar, which ends with a finish or with an error."""
+    match client.api:
+        case "chat_completions":
+            chunks = grammars.chat_chunks(text)
+            if "error" in chunks[-1]:
+                client.check_error(chunks[-1])
+            else:
+                assert any(c["choices"] and c["choices"][0]["finish_reason"] for c in chunks)
+        case "responses":
+            last = grammars.responses_events(text)[-1]
+            assert last["type"] in (*grammars.RESPONSES_ENDS, "error")
+        case "messages":
+            last = grammars.messages_events(text)[-1]
+            assert last["type"] in ("message_stop", "error")
+
+
+def check_passed_on(client: Client, text: str) -> None:
+    """A stream whose events are whole and in their numbers, up to a finish or an error."""
+    if client.api == "chat_completions":
+        check_stream(client, text)
+        return
+    *events, last = grammars.named_events(text)
+    if client.api == "messages":
+        assert last["type"] in ("message_stop", "error")
+        assert not any(event["type"] == "message_stop" for event in events)
+    else:
+        assert [*range(len(events) + 1)] == [e["sequence_number"] for e in (*events, last)]
+        assert last["type"] in (*grammars.RESPONSES_ENDS, "error")
+        assert not any(event["type"] in grammars.RESPONSES_ENDS for event in events)

@@ -1,0 +1,93 @@
+"""One server for the many cases of a module, which counts them and looks what stays behind."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from hypothesis import settings
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, clear_environment, settings_at
+
+_LONGER: Final = int(os.environ.get("FUZZ", "1"))
+PATIENCE: Final = 60 * _LONGER
+"""Seconds that a test may take."""
+_SILENCE: Final = 15
+"""Seconds of silence that make a hang; comments that keep a stream open must not break it."""
+
+
+def server_for(simulator: Simulator, **more: object) -> Proxy:
+    """A server that is signed in to the simulator."""
+    return Proxy(settings_at(simulator, keep_alive=4 * _SILENCE, **more))
+
+
+def many(cases: int) -> settings:
+    """Tries so many cases, or with FUZZ=20 in the environment twenty times as many."""
+    return settings(max_examples=cases * _LONGER)
+
+
+class Target:
+    """A server that is sent whatever comes to mind, and has to be none the worse afterwards."""
+
+    def __init__(self, proxy: Proxy, http: httpx.Client) -> None:
+        self.cases = 0
+        self._http = http
+        self._loop = proxy._loop
+        self._before = self._on_loop(_tasks())
+
+    def post(self, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
+        """One case."""
+        self.cases += 1
+        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        return self._http.post(path, content=content, headers=encoded)
+
+    def check_it_is_well(self, model: str = "gpt-4o") -> None:
+        """It answers, and no task of all those requests is left."""
+        body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+        assert 200 == self._http.get("/health").status_code
+        assert 200 == self._http.post("/v1/chat/completions", json=body).status_code
+        self._http.close()
+        assert not self._on_loop(_left(self._before))
+
+    def _on_loop(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+
+async def _tasks() -> set[Any]:
+    return asyncio.all_tasks()
+
+
+async def _left(before: set[Any]) -> set[Any]:
+    """The tasks that do not end by themselves, now that nobody asks for anything."""
+    ending = asyncio.all_tasks() - before - {asyncio.current_task()}
+    return (await asyncio.wait(ending, timeout=5))[1] if ending else set()
+
+
+@pytest.fixture(scope="module")
+def clean_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An environment for a server that outlives a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        home: Path = tmp_path_factory.mktemp("fuzz")
+        clear_environment(patch, home)
+        yield
+
+
+@pytest.fixture(scope="module")
+def running(clean_module: None) -> Iterator[Proxy]:
+    """A server that is signed in to a simulator."""
+    with Simulator(pace=0) as simulator, server_for(simulator) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def target(running: Proxy, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The server as this test's own aim; how many cases there were is told at the end."""
+    with running.client() as http:
+        http.timeout = httpx.Timeout(_SILENCE)
+        target = Target(running, http)
+        yield target
+    request.node.user_properties.append(("cases", target.cases))

@@ -1,0 +1,90 @@
+"""Valid requests of each route, as full as they get: what the others are made of."""
+
+from typing import Any, Final
+
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
+
+Json = dict[str, Any]
+
+MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
+"""Of each of Copilot's APIs, and one of several."""
+MORE: Final[dict[str, Json]] = {
+    "chat_completions": {
+        "temperature": 0.5,
+        "top_p": 1,
+        "stop": ["x"],
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "a", "schema": {"type": "object"}},
+        },
+        "reasoning_effort": "low",
+        "user": "me",
+    },
+    "responses": {
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "text": {"format": {"type": "text"}, "verbosity": "low"},
+        "tool_choice": "auto",
+        "metadata": {"a": "b"},
+    },
+    "messages": {
+        "thinking": {"type": "adaptive"},
+        "tool_choice": {"type": "auto"},
+        "metadata": {"user_id": "me"},
+        "stop_sequences": ["x"],
+        "temperature": 1,
+    },
+}
+CALLED: Final[dict[str, list[Json]]] = {
+    "chat_completions": [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": TOOL, "arguments": "{}"}}
+            ],
+        }
+    ],
+    "responses": [{"type": "function_call", "call_id": "c1", "name": TOOL, "arguments": "{}"}],
+    "messages": [
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "c1", "name": TOOL, "input": {}}],
+        }
+    ],
+}
+EMBEDDINGS: Final[list[Json]] = [
+    {"model": "text-embedding-3-small", "input": "x", "dimensions": 3},
+    {"model": "text-embedding-3-small", "input": ["x", "y"], "encoding_format": "base64"},
+    {"model": "text-embedding-3-small", "input": [[15339], [1917]], "user": "me"},
+]
+
+
+def requests_of(client: Client) -> list[Json]:
+    """For each model a short request, a stream of one, and a long conversation with everything."""
+    found: list[Json] = []
+    for model in MODELS:
+        turns = [
+            *client.user("Hi", image=True, mark=True),
+            *CALLED[client.api],
+            *client.results([("c1", "sunny")]),
+            *client.assistant("Fine."),
+            *client.user("And now?"),
+        ]
+        full = Ask(model, turns, system="Be brief.", tools=True, limit=2000, stream=True)
+        found += [
+            client.body(Ask(model, client.user("Hi"))),
+            client.body(Ask(model, client.user("Hi"), stream=True)),
+            {**client.body(full), **MORE[client.api]},
+        ]
+    return found
+
+
+def counted_requests() -> list[Json]:
+    """Requests whose tokens are counted."""
+    requests = requests_of(CLIENTS[2])
+    dropped = ("max_tokens", "stream", "temperature", "stop_sequences", "metadata")
+    return [{k: v for k, v in body.items() if k not in dropped} for body in requests]

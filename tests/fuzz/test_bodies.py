@@ -1,0 +1,68 @@
+"""Bodies of every kind on every route: never a 5xx, never a hang, always an error of the API."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+
+from tests.fuzz.bodies import Sent, sent
+from tests.fuzz.checks import OUR_FAULT, check_answer, check_refusal
+from tests.fuzz.conftest import PATIENCE, Target, many
+from tests.fuzz.requests import EMBEDDINGS, counted_requests, requests_of
+from tests.matrix_clients import CLIENTS
+
+CHAT, _, MESSAGES = CLIENTS
+pytestmark = pytest.mark.timeout(PATIENCE)
+Check = Callable[[httpx.Response], None]
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+def test_conversations(target: Target, client: Any) -> None:
+    """A conversation that is none is refused in the API's own words; an odd one is answered."""
+    valid = requests_of(client)
+    for body in valid:
+        answer = target.post(client.path, json.dumps(body).encode(), {})
+        assert 200 == answer.status_code, answer.text
+    fuzz(target, client.path, valid, lambda answer: check_answer(client, answer))
+
+
+def test_counting(target: Target) -> None:
+    """The same for counting tokens."""
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code == 200:
+            assert isinstance(answer.json()["input_tokens"], int)
+        else:
+            check_refusal(MESSAGES, answer)
+
+    fuzz(target, "/v1/messages/count_tokens", counted_requests(), check)
+
+
+def test_embeddings(target: Target) -> None:
+    """The same for embeddings."""
+
+    def check(answer: httpx.Response) -> None:
+        if answer.status_code == 200:
+            assert "list" == answer.json()["object"]
+        else:
+            check_refusal(CHAT, answer)
+
+    fuzz(target, "/v1/embeddings", EMBEDDINGS, check)
+
+
+def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:
+    """Sends many bodies that are like the `valid` ones, or not at all."""
+
+    @many(500)
+    @given(sent(valid))
+    def one(case: Sent) -> None:
+        answer = target.post(path, *case)
+        assert answer.status_code < 500, answer.text
+        assert OUR_FAULT not in answer.text, answer.text
+        check(answer)
+
+    one()
+    target.check_it_is_well()

@@ -1,0 +1,90 @@
+"""The OpenAPI document keeps its word: what it describes is answered as it says."""
+
+import json
+from typing import Any, Final
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.conftest import Proxy
+from tests.fuzz.conftest import PATIENCE, Target, many
+from tests.fuzz.requests import MODELS, requests_of
+from tests.matrix_clients import CLIENTS
+
+pytestmark = pytest.mark.timeout(PATIENCE)
+
+CHECKS: Final = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+]
+OPERATIONS: Final = [
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/count_tokens"),
+    ("POST", "/v1/embeddings"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model_id}"),
+    ("GET", "/health"),
+    ("HEAD", "/health"),
+]
+
+
+@pytest.fixture(scope="module")
+def document(running: Proxy) -> Any:
+    """The document as the server gives it."""
+    with running.client() as http:
+        return http.get("/schema/openapi.json").json()
+
+
+def test_nothing_is_left_out(document: Any) -> None:
+    """Each operation of the document is tried here."""
+    told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert told == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+def test_good_answers_are_as_documented(
+    target: Target, running: Proxy, document: Any, client: Any
+) -> None:
+    """Streams and whole answers of models of every kind have the documented type and shape."""
+    operation = schemathesis.openapi.from_dict(document)[client.path]["POST"]
+    for body in requests_of(client):
+        case = operation.Case(body=body, media_type="application/json")
+        answer = target.post(client.path, json.dumps(body).encode(), {})
+        assert 200 == answer.status_code
+        case.validate_response(answer, checks=CHECKS)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_answers_are_as_documented(
+    target: Target, running: Proxy, document: Any, method: str, path: str
+) -> None:
+    """Right or wrong, a request gets a status, a type and a shape that the document names."""
+    operation = schemathesis.openapi.from_dict(document)[path][method]
+    right = operation.as_strategy(GenerationMode.POSITIVE)
+    strategy = right
+    if document["paths"][path][method.lower()].get("requestBody"):
+        strategy = st.one_of(right, operation.as_strategy(GenerationMode.NEGATIVE))
+
+    @many(25)
+    @given(strategy, st.sampled_from(MODELS))
+    def one(case: schemathesis.Case, model: str) -> None:
+        if isinstance(case.body, dict) and "model" in case.body:
+            # Else hardly any request would get beyond a model that does not exist.
+            case.body["model"] = model
+        target.cases += 1
+        case.call_and_validate(running.url, session=session, checks=CHECKS, timeout=20)
+
+    with requests.Session() as session:
+        session.trust_env = False
+        one()
+    target.check_it_is_well()

@@ -1,0 +1,63 @@
+"""Whatever Copilot sends after a 200, the client gets an answer of its API, or an error of it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy
+from tests.fuzz.checks import check_answer
+from tests.fuzz.conftest import PATIENCE, Target, many, server_for
+from tests.fuzz.streams import answers, recorded
+from tests.fuzz.upstream import MODELS, RawUpstream, raw_upstream
+from tests.matrix_clients import CLIENTS, Ask
+
+pytestmark = pytest.mark.timeout(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def simulator(clean_module: None) -> Iterator[Simulator]:
+    """Gives the token, and the good answers that are broken here."""
+    with Simulator(pace=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[RawUpstream]:
+    with raw_upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def running(simulator: Simulator, upstream: RawUpstream) -> Iterator[Proxy]:
+    """A server whose Copilot API is the broken one."""
+    with server_for(simulator, copilot_api_url=upstream.url) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("api", MODELS)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
+def test_answers(
+    target: Target, upstream: RawUpstream, simulator: Simulator, client: Any, api: str
+) -> None:
+    """A stream is by its grammar and ends with a finish or an error, and is asked for once."""
+    good = recorded(simulator)[api]
+    model, _ = MODELS[api]
+
+    @many(100)
+    @given(answers(good), st.booleans())
+    def one(answer: bytes, stream: bool) -> None:
+        upstream.answer = answer
+        before = upstream.asked
+        body = client.body(Ask(model, client.user("Hi"), tools=True, stream=stream))
+        told = target.post(client.path, json.dumps(body).encode(), {})
+        check_answer(client, told, passed_on=api == client.api)
+        assert before + 1 == upstream.asked
+
+    one()
+    upstream.answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + good[0]
+    target.check_it_is_well(model)
