@@ -19,6 +19,7 @@ from tests.benchmarks.candidates import Candidate
 from tests.benchmarks.noise import Noise, warning
 from tests.benchmarks.processes import helper
 from tests.benchmarks.report import LEGEND, Results
+from tests.benchmarks.rivals import RIVALS
 from tests.benchmarks.target import Fake, own_build
 
 
@@ -58,6 +59,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--flag", action="append", default=[], help="flag for `serve`, such as --flag=--workers=2"
+    )
+    parser.add_argument(
+        "--rival", action="append", default=[], choices=RIVALS, help="installed where it is missing"
     )
     parser.add_argument(
         "--url", action="append", default=[], metavar="NAME=URL", help="a server that runs already"
@@ -127,6 +131,8 @@ def _candidates(given: argparse.Namespace, fake: Fake, folder: Path) -> Iterator
     for number, text in enumerate(given.build, 1):
         name, _, program = text.rpartition("=")
         yield candidates.ours(name or f"build-{number}", [program], fake, folder, given.flag)
+    for name in given.rival:
+        yield candidates.rival(name, fake, folder)
     for text in given.url:
         name, _, url = text.partition("=")
         yield candidates.known(name, url)

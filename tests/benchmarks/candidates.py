@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.benchmarks import target
+from tests.benchmarks.rivals import RIVALS
 from tests.benchmarks.target import Fake, Target
 
 
@@ -28,6 +29,11 @@ def ours(
     """This proxy, or another build of it; `flags` are more flags of `serve`."""
     start = partial(target.ours, fake, folder, name=name, build=build, flags=flags)
     return Candidate(name, start, tuple(build))
+
+
+def rival(name: str, fake: Fake, folder: Path) -> Candidate:
+    """One of `RIVALS`."""
+    return Candidate(name, partial(RIVALS[name].start, fake, folder))
 
 
 def known(name: str, url: str) -> Candidate:

@@ -8,20 +8,19 @@ what they were. The exit code is 1 otherwise.
 import argparse
 import asyncio
 import json
-import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from tests.benchmarks.processes import ROOT, new_loop
+from tests.benchmarks.processes import new_loop
 from tests.benchmarks.soak_client import Client, Got
 from tests.benchmarks.soak_faults import Trouble
+from tests.benchmarks.soak_processes import Process, started
 from tests.benchmarks.soak_report import Sample, verdicts
 from tests.benchmarks.soak_traffic import KEY, MOST_BYTES, Request, Traffic, broken_stream
 
@@ -118,54 +117,6 @@ class Soak:
         return None if got.complete else "the answer has no end"
 
 
-class _Process:
-    """A helper process that talks JSON, a line at a time."""
-
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
-        self.process = process
-        self._log = log
-        self._one = asyncio.Lock()
-
-    async def line(self) -> Any:
-        """The next line; raises `RuntimeError` if the process has ended."""
-        assert self.process.stdout is not None
-        line = await self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"it ended early: {self._log.read_text()[-3000:]}")
-        return json.loads(line)
-
-    async def tell(self, *command: Any) -> Any:
-        """Sends a command; its answer."""
-        assert self.process.stdin is not None
-        async with self._one:
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
-            return await self.line()
-
-
-@asynccontextmanager
-async def _started(
-    module: str, *arguments: str, log: Path, **environ: str
-) -> AsyncIterator[_Process]:
-    with log.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"tests.benchmarks.{module}",
-            *arguments,
-            cwd=ROOT,
-            env={**os.environ, **environ},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-        )
-        try:
-            yield _Process(process, log)
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-
 async def soak(seconds: float, seed: int, workers: int, folder: Path) -> list[str]:
     """Runs it and prints the report; what was wrong."""
     choice = random.Random(seed)
@@ -180,12 +131,12 @@ async def soak(seconds: float, seed: int, workers: int, folder: Path) -> list[st
 
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
-            _started("soak_simulator", "0.001", log=folder / "simulator.log")
+            started("soak_simulator", "0.001", log=folder / "simulator.log")
         )
         told = await simulator.line()
         log = folder / "server.log"
         server = await stack.enter_async_context(
-            _started(
+            started(
                 "soak_server",
                 str(_EVERY if seconds > 30 else _OFTEN),
                 log=log,
@@ -236,7 +187,7 @@ def _environment(told: dict[str, str], folder: Path) -> dict[str, str]:
     }
 
 
-async def _watch(server: _Process, samples: list[Sample]) -> None:
+async def _watch(server: Process, samples: list[Sample]) -> None:
     while True:
         samples.append(await server.line())
 

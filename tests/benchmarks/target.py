@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.benchmarks.processes import TARGET_CORE, end, pinned
 
-KEY: Final = "bench-key-0123456789abcdef"
+KEY: Final = "sk-bench-0123456789abcdef0123456789abcdef"
 _LONGEST_START: Final = 60.0
 
 
