@@ -26,6 +26,9 @@ _NEXT_ADDRESS: Final = 0.25
 _PROBES: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 """After a minute of silence the other side is asked if it is there: it may have gone while this
 machine slept, and models think for minutes without a word."""
+_MOST_HELD: Final = 256 * 1024
+"""Bytes of an answer that the system may hold while nobody reads it; some hold 32 MiB. Over a line
+of 100 ms it still lets 2 MiB a second through."""
 
 Origin = tuple[str, str, int]
 
@@ -101,7 +104,7 @@ class Connections(httpx.AsyncBaseTransport):
             async with asyncio.timeout(patience):
                 addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                 one = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
-                _probe(one)
+                _set_up(one)
                 _, connection = await loop.create_connection(
                     made,
                     sock=one,
@@ -167,7 +170,8 @@ def _has_news(number: int) -> bool:
     return bool(select.select([number], [], [], 0)[0])
 
 
-def _probe(one: socket.socket) -> None:
+def _set_up(one: socket.socket) -> None:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _MOST_HELD)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _PROBES:
         if hasattr(socket, name):

@@ -302,6 +302,17 @@ def test_a_server_for_the_network(host: str, told: str | None) -> None:
     ).text()
     assert ("Network " in text) is (told is not None)
     assert told is None or told in text
+    assert "can be guessed" not in text
+
+
+def test_a_short_key_for_the_network() -> None:
+    """Whoever opens the network with a key that can be guessed hears so, and not the key."""
+    settings = load_settings({"host": "192.0.2.1", "api_key": "kkkkkkk"})
+    text = welcome.Welcome(
+        settings=settings, address=holder.base_url(settings.host, 8100), catalogue=None
+    ).text()
+    assert "fewer than 8 characters and can be guessed" in text
+    assert "kkkkkkk" not in text
 
 
 def test_commands_of_the_block_work_where_it_stands(
