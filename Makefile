@@ -11,7 +11,7 @@ NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix bench soak check format lint types contracts wheel clients clean
+.PHONY: help run test matrix faults bench soak check format lint types contracts wheel clients clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -48,6 +48,9 @@ matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers
 
 bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes two minutes, BENCH=--help tells more
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+faults: $(VENV)/dev.stamp  ## what clients see of every fault between the server and Copilot, as a table
+	@$(BIN)/python -m tests.faults
 
 soak: $(VENV)/dev.stamp  ## the whole server under mixed traffic while things go wrong; MINUTES=60 for longer
 	@$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES)

@@ -5,7 +5,6 @@ anything was sent, or the token was refused (401, 421). No other answer is ever 
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,10 +17,9 @@ from copilot_proxy.auth import network
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import Broken, RequestError, Resting, Unreachable, UpstreamError
-from copilot_proxy.formats.lenient import decode_leniently
 from copilot_proxy.formats.refusals import refusal
-from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
 from copilot_proxy.headers import Identity
+from copilot_proxy.upstreams.answers import CopilotAnswer
 from copilot_proxy.upstreams.base import Answer, Api, Call
 from copilot_proxy.upstreams.catalogues import Catalogues
 from copilot_proxy.upstreams.restraint import Restraints, Standing
@@ -39,66 +37,6 @@ _MOST_ERROR_BYTES: Final = 256 * 1024
 _MODELS_TIMEOUT: Final = 30.0
 _ERROR_PATIENCE: Final = 5.0
 """Seconds for the body of an error answer; its status alone says enough."""
-_DRAIN: Final = 0.3
-"""Seconds for what follows a complete answer: its last, empty piece, as a rule."""
-
-
-class CopilotAnswer:
-    """An accepted answer of Copilot's, still on the wire."""
-
-    def __init__(self, response: httpx.Response, *, asked_for_stream: bool) -> None:
-        self._response = response
-        self.headers: Mapping[str, str] = dict(response.headers)
-        self.is_stream = _is_stream(response, asked_for_stream)
-        self._chunks = response.aiter_bytes()
-        self._is_complete = False
-
-    async def whole(self) -> Any:
-        """The decoded body."""
-        try:
-            body = await self._response.aread()
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _cut(error) from error
-        if not body.strip():
-            raise Broken("Copilot sent an empty answer.", hint="Try again.")
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            with contextlib.suppress(ValueError):
-                return decode_leniently(body)
-            if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
-                raise Broken(
-                    "A web page came instead of Copilot's answer.",
-                    hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
-                ) from None
-            raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
-
-    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
-        """The events as they come."""
-        decoder = EventDecoder()
-        try:
-            async for chunk in self._chunks:
-                if events := decoder.feed(chunk):
-                    yield events
-        except EventTooLarge as error:
-            raise Broken(f"Copilot sent {error}.") from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _cut(error) from error
-
-    def finish(self) -> None:
-        """The answer is complete: nothing of worth is left on the wire."""
-        self._is_complete = True
-
-    async def aclose(self) -> None:
-        """Ends the answer; a complete one in a way that lets the connection be used again."""
-        if self._is_complete:
-            try:
-                async with asyncio.timeout(_DRAIN):
-                    async for _ in self._chunks:
-                        pass
-            except (TimeoutError, httpx.HTTPError, httpx.StreamError):
-                pass  # it is closed, then
-        await self._response.aclose()
 
 
 class CopilotUpstream:
@@ -253,13 +191,6 @@ def _encoded(body: dict[str, Any]) -> bytes:
         raise RequestError("The body is nested too deeply.") from None
 
 
-def _is_stream(response: httpx.Response, asked: bool) -> bool:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/event-stream":
-        return True
-    return asked and kind not in ("application/json", "text/html")
-
-
 def _is_stale_token(status: int, body: bytes) -> bool:
     """Whether a fresh token may help: it was refused (401), or belongs to another host (421)."""
     # Some are about an id inside the request, or about an agent that wants a sign-in of its own:
@@ -291,15 +222,3 @@ def _refused(response: httpx.Response, body: bytes) -> UpstreamError:
             hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
         )
     return refusal(response.status_code, response.headers, body)
-
-
-def _cut(error: Exception) -> Broken:
-    if isinstance(error, httpx.TimeoutException):
-        return Broken(
-            "Copilot fell silent in the middle of its answer.",
-            hint="Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
-        )
-    return Broken(
-        "The connection to Copilot broke in the middle of its answer.",
-        hint="What came so far may be incomplete. Try again.",
-    )

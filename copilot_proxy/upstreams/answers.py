@@ -1,0 +1,102 @@
+"""An accepted answer of Copilot's, read as events or whole, within bounds."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from copilot_proxy.errors import Broken
+from copilot_proxy.formats.lenient import decode_leniently
+from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
+
+_MOST_WHOLE_BYTES: Final = 64 * 1024 * 1024
+"""Of an answer that is not streamed; the longest are embeddings, of some 20 MB."""
+_DRAIN: Final = 0.3
+"""Seconds for what follows a complete answer: its last, empty piece, as a rule."""
+
+
+class CopilotAnswer:
+    """An accepted answer of Copilot's, still on the wire."""
+
+    def __init__(self, response: httpx.Response, *, asked_for_stream: bool) -> None:
+        self._response = response
+        self.headers: Mapping[str, str] = dict(response.headers)
+        self.is_stream = _is_stream(response, asked_for_stream)
+        self._chunks = response.aiter_bytes()
+        self._is_complete = False
+
+    async def whole(self) -> Any:
+        """The decoded body."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in self._chunks:
+                parts.append(chunk)
+                size += len(chunk)
+                if size > _MOST_WHOLE_BYTES:
+                    raise Broken(f"Copilot sent an answer of more than {_MOST_WHOLE_BYTES} bytes.")
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _cut(error) from error
+        body = b"".join(parts)
+        if not body.strip():
+            raise Broken("Copilot sent an empty answer.", hint="Try again.")
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            with contextlib.suppress(ValueError):
+                return decode_leniently(body)
+            if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
+                raise Broken(
+                    "A web page came instead of Copilot's answer.",
+                    hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+                ) from None
+            raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
+
+    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """The events as they come."""
+        decoder = EventDecoder()
+        try:
+            async for chunk in self._chunks:
+                if events := decoder.feed(chunk):
+                    yield events
+        except EventTooLarge as error:
+            raise Broken(f"Copilot sent {error}.") from error
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _cut(error) from error
+
+    def finish(self) -> None:
+        """The answer is complete: nothing of worth is left on the wire."""
+        self._is_complete = True
+
+    async def aclose(self) -> None:
+        """Ends the answer; a complete one in a way that lets the connection be used again."""
+        if self._is_complete:
+            try:
+                async with asyncio.timeout(_DRAIN):
+                    async for _ in self._chunks:
+                        pass
+            except (TimeoutError, httpx.HTTPError, httpx.StreamError):
+                pass  # it is closed, then
+        await self._response.aclose()
+
+
+def _is_stream(response: httpx.Response, asked: bool) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/event-stream":
+        return True
+    return asked and kind not in ("application/json", "text/html")
+
+
+def _cut(error: Exception) -> Broken:
+    if isinstance(error, httpx.TimeoutException):
+        return Broken(
+            "Copilot fell silent in the middle of its answer.",
+            hint="Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+        )
+    return Broken(
+        "The connection to Copilot broke in the middle of its answer.",
+        hint="What came so far may be incomplete. Try again.",
+    )

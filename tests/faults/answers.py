@@ -1,0 +1,73 @@
+"""What a client sees of an answer, whatever the API: its words, and its failure."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from tests.matrix_clients import Client, Json
+
+
+@dataclass
+class Seen:
+    """What a client and Copilot have seen of one request."""
+
+    answer: httpx.Response
+    text: str = ""
+    """What was said of the answer."""
+    error: Json | None = None
+    """The error object, wherever it came; None for an answer that says it is complete."""
+    midway: bool = False
+    """Whether it came as an event of a stream that had begun."""
+    asked: int = 0
+    connects: int = 0
+
+
+def read(client: Client, answer: httpx.Response, stream: bool) -> Seen:
+    """What an answer says; fails if it is not by the API's grammar."""
+    seen = Seen(answer)
+    if answer.status_code != 200:
+        assert answer.headers["content-type"] == "application/json"
+        client.check_error(answer.json())
+        seen.error = answer.json()["error"]
+    elif stream:
+        _read_stream(client, answer.text, seen)
+    else:
+        given = answer.json()
+        seen.text = str(given["data"]) if "data" in given else client.read(given).text
+    return seen
+
+
+def _read_stream(client: Client, body: str, seen: Seen) -> None:
+    events = list(events_of(body))
+    seen.text = "".join(map(delta, events))
+    last = events[-1]
+    seen.error = last.get("error") or (last.get("response") or {}).get("error")
+    if last.get("type") == "error" and seen.error is None:
+        seen.error = last
+    seen.midway = seen.error is not None
+    if seen.error is None and '"usage":{' in body:
+        assert client.read(client.fold(body)).text == seen.text
+    elif seen.error is None:
+        # The counts come last, and the end was lost.
+        assert client.stopped in body
+    elif len(events) > 1:
+        client.check_broken(body)
+    else:
+        client.check_error(last)
+
+
+def events_of(body: str) -> Iterator[Json]:
+    for line in body.splitlines():
+        if line.startswith("data: {"):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def delta(event: Json) -> str:
+    if event.get("type") == "response.output_text.delta":
+        return str(event["delta"])
+    if event.get("type") == "content_block_delta":
+        return str(event["delta"].get("text", ""))
+    choices = event.get("choices") or [{}]
+    return str(choices[0].get("delta", {}).get("content") or "")

@@ -1,0 +1,87 @@
+"""Every cell of the table: each fault with each request that may meet it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tests.faults.refused import ACCOUNT, LIMITS, REQUEST, SERVER
+from tests.faults.table import CONNECTION, CUT, ODD, WRONG, Error, Row
+from tests.matrix_clients import CLIENTS, Ask, Client, Json
+
+EMBEDDINGS: Final = "/v1/embeddings"
+TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *SERVER)
+
+
+class Embeddings(Client):
+    """OpenAI's embeddings, as far as a fault can meet them."""
+
+    api = "embeddings"  # type: ignore[assignment]  # it is no chat API
+    path = EMBEDDINGS
+    endpoint = "/embeddings"
+
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
+        return []
+
+    def body(self, ask: Ask) -> Json:
+        return {"model": ask.model, "input": ["Ahoy", "there"], "dimensions": 8}
+
+
+CHAT, RESPONSES, MESSAGES = CLIENTS
+
+
+@dataclass(frozen=True)
+class Route:
+    """A client's API, and a model on which the request goes to one of Copilot's."""
+
+    name: str
+    client: Client
+    model: str
+
+    @property
+    def streams(self) -> tuple[bool, ...]:
+        return (False,) if self.client.path == EMBEDDINGS else (False, True)
+
+
+NATIVE: Final = (
+    Route("chat_completions", CHAT, "gpt-4.1"),
+    Route("responses", RESPONSES, "gpt-5.5"),
+    Route("messages", MESSAGES, "claude-sonnet-4.5"),
+    Route("embeddings", Embeddings(), "text-embedding-3-small"),
+)
+TRANSLATED: Final = (
+    Route("chat_completions via responses", CHAT, "gpt-5.5"),
+    Route("chat_completions via messages", CHAT, "claude-opus-5"),
+    Route("responses via chat_completions", RESPONSES, "gpt-4.1"),
+    Route("responses via messages", RESPONSES, "claude-opus-5"),
+    Route("messages via chat_completions", MESSAGES, "gpt-4.1"),
+    Route("messages via responses", MESSAGES, "gpt-5.5"),
+)
+ROUTES: Final = (*NATIVE, *TRANSLATED)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault that meets one request."""
+
+    row: Row
+    route: Route
+    stream: bool
+
+    @property
+    def expected(self) -> Error | None:
+        """What the table says."""
+        return self.row.stream if self.stream else self.row.whole
+
+    def __str__(self) -> str:
+        form = "stream" if self.stream else "whole"
+        return f"{self.row.name}, {self.route.name}, {form}"
+
+
+def cells() -> Iterator[Cell]:
+    """The whole table."""
+    for row in TABLE:
+        for route in ROUTES if row.translated else NATIVE:
+            for stream in route.streams:
+                known = row.forms in ("both", "stream" if stream else "whole")
+                if known and (row.embeddings or route.client.path != EMBEDDINGS):
+                    yield Cell(row, route, stream)

@@ -1,0 +1,190 @@
+"""The table: every fault that a request to Copilot can meet, and what the client then sees.
+
+Pure data. `made` says how the fault is made: ``script:NAME`` is one of `scripts`, ``new:NAME`` the
+same on a new connection, ``welcome:NAME`` how the gateway meets a connection, and a bare name
+something that `runner` does, or a fault of the simulator's.
+"""
+
+from typing import Any, Final, NamedTuple
+
+
+class Error(NamedTuple):
+    """A failure as clients see it; it always has a hint."""
+
+    status: int
+    code: str | None
+    """`code` in OpenAI's error object."""
+    type: str
+    """`type` in OpenAI's error object."""
+    anthropic: str
+    """`type` in Anthropic's error object."""
+    again: bool = True
+    """Whether SDKs are left to repeat the request, or told not to (``x-should-retry: false``)."""
+    wait: int | None = None
+    """Seconds of ``Retry-After``."""
+    midway: bool = False
+    """Told by an event of a stream that has begun; all that came before it is intact."""
+
+
+class Row(NamedTuple):
+    """One fault; None as an outcome is the right answer."""
+
+    name: str
+    made: str
+    whole: Error | None
+    """What a client sees that wants no stream."""
+    stream: Error | None
+    asked: int = 1
+    """How many requests for the model reach Copilot."""
+    connects: int | None = None
+    """How many connections are made for it, where that matters."""
+    value: Any = None
+    times: int | None = None
+    forms: str = "both"
+    """``stream`` or ``whole`` if the other form does not know this fault."""
+    begun: bool = True
+    """Whether some of the answer has come before the failure."""
+    exact: bool = True
+    """Whether nothing that was sent can be lost on the way, as it may with a reset."""
+    stand: str = "plain"
+    own: bool = False
+    """Whether the client brings a token, so that what is remembered of it is this cell's alone."""
+    translated: bool = True
+    """Whether it is tried with models of other APIs as well."""
+    embeddings: bool = True
+    size: int = 0
+    """Bytes that the request has on top of its few."""
+
+
+BROKEN: Final = Error(502, "upstream_broken", "server_error", "api_error", again=False)
+MIDWAY: Final = BROKEN._replace(status=200, again=True, midway=True)
+LOST: Final = Error(502, "upstream_unreachable", "server_error", "api_error", again=False)
+LATE: Final = LOST._replace(status=504, anthropic="timeout_error")
+UNSENT: Final = LOST._replace(again=True)
+UNSENT_LATE: Final = LATE._replace(again=True)
+EVENT: Final = Error(502, "internal_error", "server_error", "api_error", again=False)
+
+CONNECTION: Final = (
+    Row("connection refused", "refused", UNSENT, UNSENT, asked=0, connects=0),
+    Row("the name is not found (DNS)", "unknown_name", UNSENT, UNSENT, 0, 0, stand="tls"),
+    Row("TLS: the certificate is not trusted", "welcome:untrusted", UNSENT, UNSENT, 0, 2,
+        stand="tls"),
+    Row("TLS: the certificate is another host's", "welcome:other_name", UNSENT, UNSENT, 0, 2,
+        stand="tls"),
+    Row("TLS: plain HTTP on the port", "welcome:plain", UNSENT, UNSENT, 0, 2, stand="tls"),
+    Row("TLS: reset in the handshake", "welcome:reset", UNSENT, UNSENT, 0, 2, stand="tls"),
+    Row("TLS: silence in the handshake", "welcome:stall", UNSENT_LATE, UNSENT_LATE, 0, 2,
+        stand="tls", forms="whole", translated=False),
+    Row("an idle connection was closed", "hang_up", None, None, connects=1),
+    Row("an idle connection was reset", "break_up", None, None, connects=1),
+    Row("an idle connection is reset as the request comes", "head", LOST, LOST, 0, 0),
+    Row("reset while 4 MB are being sent", "head", LOST, LOST, 0, 0, size=4_000_000,
+        embeddings=False),
+    Row("closed when the request had come", "script:close_before_head", LOST, LOST, connects=0),
+    Row("closed when the request had come, on a new connection", "new:close_before_head", LOST,
+        LOST, connects=1),
+    Row("reset before the headers", "script:reset_before_head", LOST, LOST, connects=0),
+    Row("reset before the headers, on a new TLS connection", "new:reset_before_head", LOST, LOST,
+        connects=1, stand="tls"),
+    Row("reset before the headers (simulator)", "cut_before_headers", LOST, LOST,
+        translated=False),
+    Row("cut in the headers", "script:cut_in_head", LOST, LOST),
+    Row("silence before the headers", "script:stall_before_head", LATE, LATE, stand="impatient",
+        translated=False),
+    Row("silence before the headers, the status being out", "script:stall_before_head", LATE,
+        LATE._replace(status=200, again=True, midway=True, anthropic="timeout_error"),
+        stand="early", begun=False, translated=False),
+    Row("silence before the headers (simulator)", "stall_before_headers", LATE, LATE,
+        stand="impatient", translated=False),
+    Row("not HTTP at all", "script:not_http", LOST, LOST),
+    Row("headers of 2 MB", "script:huge_head", LOST, LOST),
+)  # fmt: skip
+"""Before the answer."""
+
+CUT: Final = (
+    Row("reset after the headers", "script:reset_after_head", BROKEN, BROKEN),
+    Row("closed after the headers", "script:close_after_head", BROKEN, BROKEN),
+    Row("closed after the headers (simulator)", "cut_after_headers", None, BROKEN, forms="stream",
+        translated=False),
+    Row("silence after the headers", "script:stall_after_head", BROKEN, BROKEN,
+        stand="impatient", translated=False),
+    Row("cut between events", "script:cut_between_events", BROKEN, MIDWAY),
+    Row("cut between events (simulator)", "cut_mid_stream", None, MIDWAY, forms="stream"),
+    Row("reset between events", "script:reset_between_events", BROKEN, MIDWAY, exact=False),
+    Row("cut in mid-event", "script:cut_mid_event", BROKEN, MIDWAY),
+    Row("cut in mid-event (simulator)", "cut_mid_event", None, MIDWAY, forms="stream"),
+    Row("ended in mid-event as if complete", "script:end_mid_event", BROKEN, MIDWAY),
+    Row("ended without a finish", "end_early", None, MIDWAY, forms="stream"),
+    Row("silence in mid-answer", "script:stall_mid_answer", BROKEN, MIDWAY, stand="impatient"),
+    Row("silence in mid-stream (simulator)", "stall_mid_stream", None, MIDWAY, forms="stream",
+        stand="impatient", translated=False),
+    Row("cut after the finish", "script:cut_after_all", BROKEN, None),
+    Row("ended after the finish, without the last event", "cut_after_finish", None, None,
+        forms="stream"),
+    Row("no [DONE]", "no_done", None, None, forms="stream"),
+    Row("silence after the finish", "script:stall_after_all", BROKEN, None, stand="impatient",
+        translated=False),
+    Row("silence before the last event", "stall_after_finish", None, None, forms="stream",
+        stand="impatient"),
+    Row("Content-Length too small", "script:short_length", BROKEN, MIDWAY),
+    Row("Content-Length too large", "script:long_length", BROKEN, None),
+    Row("a broken chunk", "script:bad_chunk", BROKEN, MIDWAY),
+)  # fmt: skip
+"""In the middle of the answer."""
+
+WRONG: Final = (
+    Row("200 and nothing", "script:empty", BROKEN, BROKEN),
+    Row("204", "script:no_content", BROKEN, BROKEN),
+    Row("200 and white space", "script:white_space", BROKEN, BROKEN),
+    Row("an empty stream", "empty_stream", None, BROKEN, forms="stream"),
+    Row("nothing but filter results", "filter_chunk_only", None, BROKEN, forms="stream"),
+    Row("JSON instead of events", "json_instead_of_sse", None, None, forms="stream"),
+    Row("an error in JSON, with 200", "script:error_object", EVENT, EVENT),
+    Row("an error in JSON instead of events", "json_error_instead_of_sse", None, EVENT,
+        forms="stream"),
+    Row("a web page, with 200", "script:html", BROKEN, BROKEN),
+    Row("a web page, with 200 (simulator)", "html_instead", None, BROKEN, forms="stream",
+        translated=False),
+    Row("a web page that says it is the answer", "script:html_as_answer", BROKEN, BROKEN),
+    Row("307", "script:redirect", BROKEN, BROKEN),
+    Row("304", "script:not_modified", BROKEN, BROKEN),
+    Row("an error event first", "error_first_chunk", None, EVENT, forms="stream"),
+    Row("an error event midway", "error_chunk", None,
+        EVENT._replace(status=200, again=True, midway=True), forms="stream"),
+    Row("`response.failed`, or an error midway", "failed", None,
+        EVENT._replace(status=200, code="server_error", again=True, midway=True), forms="stream"),
+    Row("an event that is not JSON", "invalid_json_event", None, MIDWAY, forms="stream"),
+    Row("an event that is not UTF-8", "invalid_utf8", None, None, forms="stream"),
+    Row("an event of 5 MB", "huge_event", None, None, value=5_000_000, forms="stream"),
+    Row("an event of 20 MB", "script:big_event", None, MIDWAY),
+    Row("an answer without an end", "script:endless", BROKEN, MIDWAY, translated=False),
+    Row("gzip that is none", "script:no_gzip", BROKEN, BROKEN),
+)  # fmt: skip
+"""Answers that are not what was asked for."""
+
+ODD: Final = tuple(
+    Row(name, f"script:{script}", None, None, translated=False)
+    for name, script in (
+        ("early hints (103)", "early_hints"),
+        ("100 Continue", "early_continue"),
+        ("every header twice", "doubled_headers"),
+        ("trailers", "trailers"),
+        ("HTTP/1.0", "http_1_0"),
+        ("byte by byte", "one_byte_writes"),
+        ("seven bytes at a time", "odd_writes"),
+        ("all in one packet", "one_write"),
+        ("gzip", "gzip"),
+        ("CR LF", "crlf"),
+    )
+) + tuple(
+    Row(name, fault, None, None, forms="stream", translated=False)
+    for name, fault in (
+        ("byte by byte (simulator)", "one_byte_writes"),
+        ("odd pieces (simulator)", "split_writes"),
+        ("CR LF (simulator)", "crlf"),
+        ("gzip (simulator)", "gzip"),
+        ("comments", "comments"),
+        ("a [DONE] too many", "extra_done"),
+    )
+)
+"""Right answers in an odd form."""
