@@ -11,7 +11,7 @@ from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import LogFile, log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.dumps import dumps_for
-from copilot_proxy.errors import NotSignedIn, UpstreamError
+from copilot_proxy.errors import NotSignedIn, SignInError, UpstreamError
 from copilot_proxy.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from copilot_proxy.cli.workers import Supervisor
 
 _PROOF: Final = 5.0
-"""Seconds that GitHub has to prove the account; the server starts without it after that."""
+"""Seconds that GitHub has to prove the account before it is said that it has not."""
 
 
 class Serving:
@@ -41,6 +41,8 @@ class Serving:
         self._announcer = Announcer(
             settings, address=lambda: address_of(socket, settings), simulator=simulator
         )
+        self._refusal: SignInError | None = None
+        """Why there will never be an answer."""
 
     async def run(self) -> int:
         """The exit code. Raises `SignInError` if there is no account that may use Copilot, and
@@ -80,33 +82,45 @@ class Serving:
         alone = self._settings.workers == 1
         # Loading the framework takes about as long as GitHub's answer: both at once.
         models = asyncio.create_task(connection.relay.names.models())
-        try:
-            await in_thread(_load_framework if alone else _load_supervisor)
-            catalogue, trouble = await _proved(models)
-        finally:
-            models.add_done_callback(_forget)
+        models.add_done_callback(_forget)
+        await in_thread(_load_framework if alone else _load_supervisor)
 
-        def greet() -> None:
-            self._announcer.greet(catalogue, trouble, credential)
+        greeting: asyncio.Task[None] | None = None
+
+        async def greet() -> None:
+            # The server answers while GitHub has not; the block says what GitHub has said.
+            try:
+                catalogue, trouble = await _proved(models)
+            except SignInError as error:
+                self._refusal = error
+                server.finish()
+            else:
+                self._announcer.greet(catalogue, trouble, credential)
+
+        def ready() -> None:
+            nonlocal greeting
+            greeting = asyncio.create_task(greet())
 
         with logging_to_stderr(self._settings.log_format, self._reporter, log_file):
             server: Server | Supervisor
-            if alone:
-                server = self._server(connection, greet)
-            else:
-                await connection.aclose()
-                server = self._supervisor(credential, greet)
+            server = (
+                self._server(connection, ready) if alone else self._supervisor(credential, ready)
+            )
             with server.capture_signals():
                 # A Ctrl+C from before this point ends here rather than in the middle of a start.
                 await asyncio.sleep(0)
                 listen(self._socket, self._settings)
                 await server.serve(sockets=[self._socket])
+            if greeting is not None:
+                greeting.cancel()
             self._ended()
         return INTERRUPTED if server.was_cut else 0
 
     def _ended(self) -> None:
         # All is said; one more Ctrl+C would only break the tidying up.
         signals.ignore()
+        if self._refusal is not None:
+            raise self._refusal
         self._announcer.stopped()
 
     def _server(self, connection: "Connection", on_ready: Callable[[], None]) -> "Server":

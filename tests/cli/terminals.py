@@ -1,5 +1,6 @@
 """A terminal with the command in it, whose screen can be read, and a server in the main thread."""
 
+import logging
 import os
 import signal
 import socket
@@ -143,6 +144,27 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Looks until `holds`, of which nothing tells."""
+    never = threading.Event()
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        never.wait(0.02)
+
+
+class _Greeting(logging.Handler):
+    """`shown` is set when the server has told how to use it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "fields", {}).get("event") == "ready":
+            self.shown.set()
+
+
 def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | None = None) -> int:
     """Runs `serve` here, at a port or at the Unix socket `uds`, until `use`, on another thread, has
     ended; then presses Ctrl+C."""
@@ -150,16 +172,15 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
     where = ["--uds", str(uds)] if uds else ["--port", str(port)]
     ended = threading.Event()
     failures: list[BaseException] = []
-
-    def is_up() -> bool:
-        return uds.exists() if uds else is_listening(port)
+    greeting = _Greeting()
 
     def work() -> None:
-        while not ended.is_set() and not is_up():
-            ended.wait(0.02)
+        greeting.shown.wait()
+        if ended.is_set():
+            return
         try:
             with client_of(uds or port) as client:
-                client.get("/health")  # is answered when the block has been shown
+                client.get("/health")  # is answered when all has been said
                 use(client)
         except BaseException as failure:
             failures.append(failure)
@@ -168,10 +189,14 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
 
     worker = threading.Thread(target=work)
     worker.start()
+    announcer = logging.getLogger("copilot_proxy.cli.announcer")
+    announcer.addHandler(greeting)
     try:
         code = run(["serve", *where, *flags])
     finally:
+        announcer.removeHandler(greeting)
         ended.set()
+        greeting.shown.set()
         worker.join()
     if failures:
         raise failures[0]

@@ -22,12 +22,15 @@ from copilot_proxy.cli.serving import new_loop
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import (
+    PATIENCE,
     Terminal,
+    client_of,
     free_port,
     is_listening,
     question,
     serve_while,
     sign_in,
+    wait_until,
 )
 
 
@@ -269,6 +272,20 @@ def test_github_is_down_at_the_start(
     assert "The list of models cannot be had now: " in err
     assert ". The server answers as soon as GitHub does.\n" in err
     assert '"model":"default"' in err
+
+
+def test_health_is_answered_before_github_has(account: Simulator) -> None:
+    """Whoever starts the server finds it up at once; only the block waits for what GitHub says."""
+    account.state.faults.on("stall_before_headers", path="/copilot_internal/v2/token")
+    port = free_port()
+    with Terminal("serve", "--port", str(port)) as terminal:
+        account.state.recorder.wait_for(lambda one: "token" in one.path, timeout=PATIENCE)
+        wait_until(lambda: is_listening(port))
+        with client_of(port) as client:
+            told = client.get("/health").json()
+        assert "is ready" not in "".join(terminal.lines)
+
+    assert ("ok", "unknown") == (told["status"], told["signed_in"])
 
 
 def test_a_sentence_of_somebody_elses_is_ended(
