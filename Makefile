@@ -11,7 +11,7 @@ NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix faults bench soak check format lint types contracts wheel clients clean
+.PHONY: help run test matrix faults bench soak check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -61,6 +61,12 @@ clients:  ## install with npm what some tests read the answers with: OpenAI for 
 
 check: lint types contracts wheel  ## everything that has to hold before a change lands
 	@$(MAKE) --no-print-directory test COVERAGE=yes
+	@$(MAKE) --no-print-directory soak
+
+audit:  ## ask the advisory database of Python packages about all that an installation brings
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit \
+	  && .venv-audit/bin/python -m pip install --quiet 'pip-audit>=2.10,<3'; }
+	.venv-audit/bin/pip-audit --strict --progress-spinner off .
 
 format: $(VENV)/dev.stamp  ## format the code
 	$(BIN)/ruff format .
@@ -80,4 +86,4 @@ wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a fresh environment 
 	$(BIN)/python tests/check_wheel.py
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) .venv-wheel build dist .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-wheel .venv-audit build dist .coverage .mypy_cache .ruff_cache .pytest_cache
