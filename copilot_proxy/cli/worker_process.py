@@ -85,13 +85,18 @@ class WorkerProcess:
     def finish(self) -> None:
         """Tells it to finish what is open; one that has not begun has nothing to finish."""
         if self.is_ready:
-            self._writer.write(b"finish\n")
+            self._order(b"finish\n")
         else:
             self.kill()
 
     def cut_open(self) -> None:
         """Tells it to wait no longer."""
-        self._writer.write(b"cut\n")
+        self._order(b"cut\n")
+
+    def _order(self, line: bytes) -> None:
+        # One that had nothing open has ended already, and closed its side.
+        if not self._writer.is_closing():
+            self._writer.write(line)
 
     def kill(self) -> None:
         """Ends it, whatever it does."""
