@@ -113,7 +113,7 @@ class LogFile(logging.Handler):
 
 
 def log_file_of(path: Path, worker: int) -> Path:
-    """The file of worker number `worker`, counted from 1: the first has `path` itself, the others
+    """The file of process number `worker`, counted from 1: the first has `path` itself, the others
     ``stem-2.suffix`` and so on, since several processes that rotate one file lose lines."""
     return path if worker == 1 else path.with_name(f"{path.stem}-{worker}{path.suffix}")
 

@@ -48,15 +48,19 @@ def served(home: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], s
             stdin=subprocess.DEVNULL,
         )
     try:
-        until = time.monotonic() + 20
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+(?=/v1)", err.read_text())):
-            assert process.poll() is None, err.read_text()
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        yield process, found[0]
+        yield process, wait_for(r"http://127\.0\.0\.1:\d+(?=/v1)", err)
     finally:
         process.kill()
         process.wait(10)
+
+
+def wait_for(pattern: str, file: Path) -> str:
+    """What fits `pattern`, once it stands in `file`."""
+    until = time.monotonic() + 20
+    while not (found := re.search(pattern, file.read_text())):
+        assert time.monotonic() < until, file.read_text()
+        time.sleep(0.02)
+    return found[0]
 
 
 def family(pid: int) -> list[int]:
@@ -107,10 +111,8 @@ def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str
     return places
 
 
-def interrupt(process: subprocess.Popen[bytes], url: str, key: str, simulator: Simulator) -> bytes:
+def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -> bytes:
     """Presses Ctrl+C twice while an answer is open; what came of that answer."""
-    simulator.state.faults.clear()
-    simulator.state.faults.on("stall_mid_stream")
     asked = {"model": "gpt-4o", "messages": TURNS, "stream": True}
     headers = {"x-api-key": key}
     address = f"{url}/v1/chat/completions"
@@ -118,7 +120,7 @@ def interrupt(process: subprocess.Popen[bytes], url: str, key: str, simulator: S
         pieces = answer.iter_bytes()
         came = next(pieces)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.1)  # two at once would be one
+        wait_for("Finishing 1 open answer", err)
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(httpx.HTTPError):
             came += b"".join(pieces)
@@ -156,11 +158,13 @@ def test_a_server_keeps_its_secrets(
         pids = family(process.pid)
         for pid in pids:
             places |= seen_by_others(pid)
-        places["the answer that was cut"] = interrupt(process, url, named, simulator)
+        simulator.state.faults.clear()
+        simulator.state.faults.on("stall_mid_stream")
+        cut = places["the answer that was cut"] = interrupt(process, url, named, home / "stderr")
     marks.learn(simulator)
     assert len(pids) >= (3 if workers > 1 else 1)
     assert any("dumps" in place for place in files(tmp_path))
-    assert b"server_stopped" in places["the answer that was cut"]
+    assert b"server_stopped" in cut
     assert json.loads((home / "credentials.json").read_text())["token"] == token
     written = files(tmp_path, but=("credentials.json", "config.toml"))
     assert [] == marks.found({**places, **written, **sent(simulator)})
