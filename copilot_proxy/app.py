@@ -15,6 +15,7 @@ from copilot_proxy.routes.door import Door
 from copilot_proxy.routes.dumping import Dumping
 from copilot_proxy.routes.embeddings import embeddings
 from copilot_proxy.routes.failures import as_ours, failure
+from copilot_proxy.routes.farewell import Farewell
 from copilot_proxy.routes.health import client_telemetry, health, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
@@ -49,7 +50,7 @@ def create_app(services: Services) -> ASGIApp:
     inside: ASGIApp = router if services.dumps is None else Dumping(router, services.dumps)
     settings = services.settings
     return Door(
-        PlacesFirst(inside, services.places),
+        Farewell(PlacesFirst(inside, services.places)),
         # What comes through a Unix socket has nothing to do with the host of a port.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,

@@ -13,7 +13,6 @@ from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.routes.failures import send_error
-from copilot_proxy.routes.streaming import in_passing, stopped
 
 _RETRY_AFTER: Final = 5
 """Seconds after which a client that was sent away may come again."""
@@ -117,9 +116,6 @@ class PlacesFirst:
             except CopilotProxyError as error:
                 await send_error(scope, send, error)
                 return
-            except asyncio.CancelledError:
-                await in_passing(send_error(scope, send, stopped()))
-                raise
             receive = waiting.receive
         try:
             await self._app(scope, receive, send)

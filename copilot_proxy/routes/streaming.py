@@ -52,9 +52,6 @@ class WholeAnswer:
         except Exception as error:
             await send_error(scope, send, as_ours(error))
             return
-        except asyncio.CancelledError:
-            await in_passing(send_error(scope, send, stopped()))
-            raise
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
