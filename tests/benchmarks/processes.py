@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
+HAS_PROC: Final = Path("/proc/self/smaps_rollup").exists()
+"""Whether CPU and memory of processes can be read here."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 TOOLS_CORE: Final = 0
 TARGET_CORE: Final = 1

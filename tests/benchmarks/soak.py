@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks.processes import new_loop
+from tests.benchmarks.processes import HAS_PROC, new_loop
 from tests.benchmarks.soak_client import Client, Got
 from tests.benchmarks.soak_faults import Trouble
 from tests.benchmarks.soak_processes import Process, started
@@ -261,6 +261,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="repeats the order of what is asked")
     parser.add_argument("--workers", type=int, default=24, help="clients at once")
     given = parser.parse_args()
+    if not HAS_PROC:
+        parser.error("CPU and memory are read from /proc, which is not here: use Linux")
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     print(f"{given.minutes:g} minutes, {given.workers} clients, seed {seed}", flush=True)
     with (

@@ -79,6 +79,7 @@ class Traffic:
             (4, self._slow_body),
             (8, self._embeddings),
             (6, self._list),
+            (2, self._health),
             (3, self._too_large),
             (3, self._wrong_key),
             (2, self._nonsense),
@@ -172,6 +173,12 @@ class Traffic:
             return None if got.body == self.known_models else "another list of models"
 
         return Request("models", "GET", "/v1/models", b"", is_same, CLIENTS[0])
+
+    def _health(self) -> Request:
+        def is_well(got: Got) -> str | None:
+            return None if json.loads(got.body)["status"] == "ok" else "not well"
+
+        return Request("health", "GET", "/health", b"", is_well, CLIENTS[0])
 
     def _chat(
         self,

@@ -12,7 +12,7 @@ from tests.benchmarks import load
 from tests.benchmarks.load_connection import Answer
 from tests.benchmarks.marks import mark
 from tests.benchmarks.measures import ROUTES, Row
-from tests.benchmarks.processes import helper
+from tests.benchmarks.processes import HAS_PROC, cpu_seconds, helper, memory, tree
 from tests.benchmarks.report import Results
 from tests.benchmarks.target import KEY, Fake
 from tests.benchmarks.upstream_answers import CHAT_MODEL, SHAPES
@@ -129,11 +129,9 @@ def test_the_table_compares_with_the_first_column() -> None:
     assert "| requests/s | 200 (100 to 300) | 50 (40 to 60) [4.00] |" in results.table()
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="reads /proc")
+@pytest.mark.skipif(not HAS_PROC, reason="reads /proc")
 def test_cpu_and_memory_of_a_process_are_read() -> None:
     """Both are above nothing for a process that works."""
-    from tests.benchmarks.processes import cpu_seconds, memory, tree
-
     assert os.getpid() in tree(os.getppid())
     assert cpu_seconds(os.getpid()) > 0
     assert memory(os.getpid()) > 1_000_000

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.processes import HAS_PROC
 from tests.benchmarks.soak import Soak, soak
 from tests.benchmarks.soak_client import Client, Got
 from tests.benchmarks.soak_faults import Trouble, Window
@@ -18,6 +19,7 @@ SAMPLE = {"memory": 50 * 2**20, "objects": 80_000, "files": 20, "tasks": 4, "thr
 REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}}'
 
 
+@pytest.mark.skipif(not HAS_PROC, reason="reads /proc")
 @pytest.mark.timeout(60)
 async def test_a_few_seconds(tmp_path: Path) -> None:
     """The whole server under mixed traffic and faults: all right, and nothing is left over."""
