@@ -191,6 +191,8 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
     worker.start()
     announcer = logging.getLogger("copilot_proxy.cli.announcer")
     announcer.addHandler(greeting)
+    # What `use` has stopped by itself is stopped once more, perhaps just after it has ended.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = run(["serve", *where, *flags])
     finally:
@@ -198,6 +200,7 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
         ended.set()
         greeting.shown.set()
         worker.join()
+        signal.signal(signal.SIGINT, before)
     if failures:
         raise failures[0]
     return code
