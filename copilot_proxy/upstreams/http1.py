@@ -150,7 +150,6 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(httpx.RemoteProtocolError(f"not HTTP: {error}"))
-            exchange.wake()  # its answer may have been complete before
             return
         if not exchange.has_head:
             self._head_size += len(data)

@@ -9,6 +9,8 @@ from tests.faults.table import CONNECTION, CUT, ODD, WRONG, Error, Row
 from tests.matrix_clients import CLIENTS, Ask, Client, Json
 
 EMBEDDINGS: Final = "/v1/embeddings"
+BY_POOL: Final = (*CONNECTION, *CUT, *WRONG)
+"""What is tried on httpx's own connections as well."""
 TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *SERVER)
 
 
@@ -66,6 +68,8 @@ class Cell:
     row: Row
     route: Route
     stream: bool
+    stand: str
+    """Which of the servers meets it."""
 
     @property
     def expected(self) -> Error | None:
@@ -74,7 +78,8 @@ class Cell:
 
     def __str__(self) -> str:
         form = "stream" if self.stream else "whole"
-        return f"{self.row.name}, {self.route.name}, {form}"
+        pool = ", httpx" if self.stand == "httpx" else ""
+        return f"{self.row.name}, {self.route.name}, {form}{pool}"
 
 
 def cells() -> Iterator[Cell]:
@@ -84,4 +89,7 @@ def cells() -> Iterator[Cell]:
             for stream in route.streams:
                 known = row.forms in ("both", "stream" if stream else "whole")
                 if known and (row.embeddings or route.client.path != EMBEDDINGS):
-                    yield Cell(row, route, stream)
+                    yield Cell(row, route, stream, row.stand)
+                    # The connections of the terminal, and of those behind a company's proxy.
+                    if row.stand == "plain" and row in BY_POOL and route is NATIVE[0]:
+                        yield Cell(row, route, stream, "httpx")

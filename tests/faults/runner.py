@@ -27,8 +27,8 @@ def run(stand: Stand, cell: Cell) -> None:
         assert seen.text == full
     elif cell.expected.midway and row.begun:
         check_intact(seen, cell, stand, full)
-    assert row.asked == seen.asked
-    assert row.connects in (None, seen.connects)
+    assert row.asked == seen.asked, f"Copilot was asked {seen.asked} times"
+    assert row.connects in (None, seen.connects), f"there were {seen.connects} connections"
     assert stand.answer(route, stream) == full, "the next request is answered"
     assert until(lambda: all(now <= was for now, was in zip(stand.held(), before, strict=True))), (
         f"tasks, connections, files: {before} before, {stand.held()} after"

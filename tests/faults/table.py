@@ -52,6 +52,7 @@ class Row(NamedTuple):
     translated: bool = True
     """Whether it is tried with models of other APIs as well."""
     embeddings: bool = True
+    """Whether embeddings know it."""
     size: int = 0
     """Bytes that the request has on top of its few."""
 
@@ -115,7 +116,8 @@ CUT: Final = (
     Row("cut in mid-event (simulator)", "cut_mid_event", None, MIDWAY, forms="stream"),
     Row("ended in mid-event as if complete", "script:end_mid_event", BROKEN, MIDWAY),
     Row("ended without a finish", "end_early", None, MIDWAY, forms="stream"),
-    Row("silence in mid-answer", "script:stall_mid_answer", BROKEN, MIDWAY, stand="impatient"),
+    Row("silence in mid-answer", "script:stall_mid_answer", BROKEN, MIDWAY, stand="impatient",
+        translated=False),
     Row("silence in mid-stream (simulator)", "stall_mid_stream", None, MIDWAY, forms="stream",
         stand="impatient", translated=False),
     Row("cut after the finish", "script:cut_after_all", BROKEN, None),

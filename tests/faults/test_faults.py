@@ -35,7 +35,7 @@ def test_fault(stands: Stands, cell: Cell) -> None:
     """The client sees what the table says, with a hint; what came before is intact; Copilot is
     asked as often as the table says; no task, connection or file stays behind; and the next
     request is answered."""
-    run(stands.get(cell.row.stand), cell)
+    run(stands.get(cell.stand), cell)
 
 
 def test_every_fault_is_in_the_table() -> None:
