@@ -38,6 +38,7 @@ HURRIED: Final = {
 """Patience that is no setting, and would cost seconds."""
 FLAGS: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
+    "renewed": {},
     "httpx": {"pool": True},
     "impatient": {"read_timeout": "0.4"},
     "early": {"read_timeout": "0.4", "header_grace": "0.01"},
@@ -160,7 +161,6 @@ class Stands:
         clear_environment(patch, self._home)
         # How often a token is renewed has its own tests.
         patch.setattr("copilot_proxy.auth.copilot_auth._FORCED", 1000)
-        self._simulator = self._stack.enter_context(Simulator(pace=0, middle=MIDDLE))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -168,6 +168,8 @@ class Stands:
 
     def get(self, kind: str) -> Stand:
         if kind not in self._made:
+            # One each: where tokens expire they do so for everybody.
+            self._simulator = self._stack.enter_context(Simulator(pace=0, middle=MIDDLE))
             self._made[kind] = self._secure() if kind == "tls" else self._plain(**FLAGS[kind])
             stand = self._made[kind]
             for route in ROUTES:
