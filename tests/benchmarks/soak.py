@@ -76,12 +76,13 @@ class Soak:
         excuse = self._trouble.excuse(begun, time.monotonic(), got.status)
         if wrong is not None:
             unclean = self._unclean(request, got)
-            if excuse is None or unclean:
-                when = f" (while: {excuse}; {unclean})" if excuse else ""
+            is_excused = excuse is not None and unclean is None
+            if not is_excused:
+                took = time.monotonic() - begun
+                when = f" (after {took:.1f} s, while: {excuse}; {unclean})" if excuse else ""
                 self.problems.append(f"{request.kind}: {wrong}{when}")
-            self.outcomes[
-                "wrong" if excuse is None or unclean else "failed with a clean error"
-            ] += 1
+            self.outcomes["failed with a clean error" if is_excused else "wrong"] += 1
+            await asyncio.sleep(_CHAGRIN)
             return None
         self.bytes += len(got.body)
         self.outcomes["left" if got.left else "refused" if request.refused else "right"] += 1

@@ -75,17 +75,19 @@ class Client:
         manners: Manners = POLITE,
     ) -> Got:
         """The answer as far as it was read; raises OSError when there is none."""
-        async with asyncio.timeout(_PATIENCE):
-            is_slow = manners.read_pause > 0
-            while self._idle and not is_slow:
-                line = self._idle.pop()
-                got = await self._on(line, method, path, body, headers, manners, stale=True)
-                if got is not None:
-                    return got
-            line = await self._connect(small=is_slow)
-            answered = await self._on(line, method, path, body, headers, manners)
-            assert answered is not None
-            return answered
+        got = Got()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                is_slow = manners.read_pause > 0
+                request = _request(f"{self._host}:{self._port}", method, path, headers, len(body))
+                while self._idle and not is_slow:
+                    if await self._on(self._idle.pop(), request, body, manners, got, stale=True):
+                        return got
+                line = await self._connect(small=is_slow)
+                await self._on(line, request, body, manners, got)
+                return got
+        except TimeoutError as error:
+            raise TimeoutError(f"status {got.status}, {got.body[-200:]!r}") from error
 
     def close(self) -> None:
         """Closes what is idle."""
@@ -108,31 +110,26 @@ class Client:
     async def _on(
         self,
         line: _Line,
-        method: str,
-        path: str,
+        request: bytes,
         body: bytes,
-        headers: Mapping[str, str],
         manners: Manners,
+        got: Got,
         *,
         stale: bool = False,
-    ) -> Got | None:
-        """The answer on one connection; None if that had been closed before, being `stale`."""
-        got = Got()
+    ) -> bool:
+        """Gets the answer on one connection; False if that is `stale` and had been closed."""
         try:
-            head = [f"{method} {path} HTTP/1.1", f"host: {self._host}:{self._port}"]
-            head += [f"{name}: {value}" for name, value in headers.items()]
-            head += [f"content-length: {len(body)}", "", ""]
-            line.writer.write("\r\n".join(head).encode())
+            line.writer.write(request)
             reading = asyncio.create_task(_read(line.reader, got, manners))
             try:
-                await _send(line.writer, body, manners, reading)
+                has_sent_all = await _send(line.writer, body, manners, reading)
                 await reading
+                # The next request would be taken for the rest of this one's body.
+                got.keeps_open &= has_sent_all
             finally:
                 reading.cancel()
         except OSError:
-            if not got.status and stale:
-                return None
-            if not got.complete:
+            if not got.complete and not (stale and not got.status):
                 raise
         finally:
             reusable = got.complete and got.keeps_open and not line.writer.is_closing()
@@ -140,19 +137,28 @@ class Client:
                 self._idle.append(line)
             else:
                 line.writer.transport.abort()
-        return None if stale and not got.status else got
+        got.keeps_open = True
+        return not stale or got.status > 0
+
+
+def _request(host: str, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
+    """The head of a request."""
+    head = [f"{method} {path} HTTP/1.1", f"host: {host}"]
+    head += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*head, f"content-length: {length}", "", ""]).encode()
 
 
 async def _send(
     writer: asyncio.StreamWriter, body: bytes, manners: Manners, reading: "asyncio.Task[None]"
-) -> None:
-    """The body, unless the answer has come before it was out."""
+) -> bool:
+    """Sends the body, unless the answer comes before it is out; whether all of it was sent."""
     for start in range(0, len(body), manners.send_size):
         if reading.done():
-            return
+            return False
         writer.write(body[start : start + manners.send_size])
         if manners.send_pause:
             await asyncio.sleep(manners.send_pause)
+    return True
 
 
 async def _read(reader: asyncio.StreamReader, got: Got, manners: Manners) -> None:
