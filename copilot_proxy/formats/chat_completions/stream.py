@@ -41,6 +41,7 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
     "error": "error",
 }
 _REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "cot_summary")
+_TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
 
 
 class ChatStream:
@@ -123,7 +124,7 @@ class ChatStream:
                 self._created = created
             if isinstance(data.get("system_fingerprint"), str):
                 self._fingerprint = data["system_fingerprint"]
-        usage = repair_usage(data.get("usage"))
+        usage = repair_usage(data["usage"]) if "usage" in data else None
         # Gemini says zeros until the end, others only tell in the end: the last real one counts.
         if usage is not None and (self.usage is None or usage["total_tokens"]):
             self.usage = usage
@@ -139,19 +140,18 @@ class ChatStream:
             self._start(chunks)
 
         out: Json = {}
-        reasoning = next((v for f in _REASONING_FIELDS if (v := _text(delta.get(f)))), "")
-        if reasoning:
-            out["reasoning_content"] = reasoning
-        if content := _text(delta.get("content")):
-            out["content"] = content
-        if refusal := _text(delta.get("refusal")):
-            out["refusal"] = refusal
-        if opaque := _text(delta.get("reasoning_opaque")):
-            out["reasoning_opaque"] = opaque
+        # Most deltas have one field, and most of an answer's time goes into asking for the others.
+        for field in _REASONING_FIELDS:
+            if field in delta and (text := _text(delta[field])):
+                out["reasoning_content"] = text
+                break
+        for field in _TEXT_FIELDS:
+            if field in delta and (text := _text(delta[field])):
+                out[field] = text
         fragments = delta.get("tool_calls")
         if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
             out["tool_calls"] = calls
-        logprobs = _logprobs(choice.get("logprobs"))
+        logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None
         if out or logprobs:
             chunks.append(self._chunk(out, logprobs=logprobs))
 
