@@ -37,12 +37,13 @@ def _chunk(data: bytes) -> bytes:
 
 @cache
 def _flat(path: str, count: int) -> list[bytes]:
-    """A whole stream as writes of `_BATCH` events each."""
+    """A whole stream as writes of `_BATCH` events each; every event is a chunk of its own, as from
+    a server that sends each as soon as it has it."""
     shape = SHAPES[path]
-    events = [shape.event(place, mark(place)) for place in range(count)]
+    events = [_chunk(shape.event(place, mark(place))) for place in range(count)]
     batches = [b"".join(events[at : at + _BATCH]) for at in range(0, count, _BATCH)]
     text = b"".join(map(mark, range(count)))
-    return [*map(_chunk, batches), _chunk(shape.end(text)) + b"0\r\n\r\n"]
+    return [*batches, _chunk(shape.end(text)) + b"0\r\n\r\n"]
 
 
 class Seen:
