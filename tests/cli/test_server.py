@@ -72,6 +72,14 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
     finally:
         one.server.cut()
         await serving
+        recorder = simulator.state.recorder
+        if recorder.records:
+            # Copilot is let go of as well, and what was closed last is gone in the next rounds.
+            await recorder.wait_for_async(
+                lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=10
+            )
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 async def until_asked(simulator: Simulator, *paths: str) -> None:
