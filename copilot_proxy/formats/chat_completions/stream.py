@@ -59,6 +59,8 @@ class ChatStream:
         self._created = 0
         self._now = int(time.time()) if now is None else now
         self._fingerprint: str | None = None
+        self._head: Json = {}
+        """What every chunk has."""
         self._started = False
         self._finish: str | None = None
         self._calls = ToolCalls()
@@ -161,8 +163,17 @@ class ChatStream:
 
     def _start(self, chunks: list[Json]) -> None:
         self._started = True
-        self._id = self._id or f"chatcmpl-{uuid.uuid4().hex}"
-        self._created = self._created or self._now
+        self._head = {
+            "id": self._id or f"chatcmpl-{uuid.uuid4().hex}",
+            "object": "chat.completion.chunk",
+            "created": self._created or self._now,
+            "model": self._model,
+            "choices": [],
+        }
+        if self._fingerprint is not None:
+            self._head["system_fingerprint"] = self._fingerprint
+        if self._include_usage:
+            self._head["usage"] = None
         chunks.append(self._chunk({"role": "assistant", "content": ""}))
 
     def _final_reason(self, reason: str) -> str:
@@ -180,18 +191,7 @@ class ChatStream:
         )
 
     def _frame(self, choices: list[Json]) -> Json:
-        chunk: Json = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
-            "choices": choices,
-        }
-        if self._fingerprint is not None:
-            chunk["system_fingerprint"] = self._fingerprint
-        if self._include_usage:
-            chunk["usage"] = None
-        return chunk
+        return {**self._head, "choices": choices}
 
 
 def fold(chunks: Iterable[Json]) -> Json:
