@@ -7,6 +7,7 @@ with it, in words for a person.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -252,6 +253,7 @@ def choice(*choices: str) -> Callable[[object], str]:
     return parse
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether only programs on this machine can reach `host` (a name or an address)."""
     name = host.strip("[]").rstrip(".").lower()
