@@ -1,7 +1,7 @@
 """Every failure that a person or a client is told about.
 
     CopilotProxyError
-    ├── UsageError                a flag or setting that cannot work            exit 2
+    ├── UsageError                a flag or setting that cannot work            500, exit 2
     ├── SignInError               who the person is to GitHub
     │   ├── NotSignedIn           no token, or GitHub no longer takes it         401, exit 3
     │   ├── NoCopilotAccess       the account has no Copilot                     403, exit 4
@@ -59,6 +59,12 @@ class UsageError(CopilotProxyError):
     """A flag, setting or configuration file that cannot work."""
 
     exit_code = 2
+
+    def __init__(self, message: str, **more: object) -> None:
+        # Some show only when a request is answered, and then a client reads them.
+        more.setdefault("code", "server_misconfigured")
+        more.setdefault("headers", {"x-should-retry": "false"})
+        super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
 
 
 class SignInError(CopilotProxyError):

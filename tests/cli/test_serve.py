@@ -254,6 +254,45 @@ def test_no_copilot(account: Simulator, capsys: pytest.CaptureFixture[str]) -> N
     assert "mona-none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_certificate_file_that_is_none(
+    account: Simulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    workers: str,
+) -> None:
+    """It shows only when GitHub is asked, and then ends the start, with what to do."""
+    if workers != "1" and sys.platform == "win32":
+        pytest.skip("Windows has one process")
+    file = tmp_path / "company.der"
+    file.write_bytes(b"\x30\x82 no PEM")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    secure = account.url.replace("http:", "https:")
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", secure)
+    assert run(["serve", "--port", "0", "--workers", workers]) == 2
+    err = capsys.readouterr().err
+    assert f"Error: SSL_CERT_FILE names {file}, which holds no certificates" in err
+    assert "Unset it to trust what the system trusts" in err
+    assert "Traceback" not in err
+    assert "ready" not in err
+
+
+def test_a_start_that_fails_in_a_way_that_nobody_thought_of(
+    account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the server as well, with exit code 1 and no traceback."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("copilot_proxy.cli.announcer.Announcer.greet", fail)
+    assert run(["serve", "--port", "0"]) == 1
+    err = capsys.readouterr().err
+    assert "something unexpected happened in copilot-proxy (ZeroDivisionError)" in err
+    assert "Traceback" not in err
+
+
 def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
