@@ -46,6 +46,13 @@ def secret(value: object) -> Secret | None:
     return Secret(text) if text else None
 
 
+def key(value: object) -> Secret:
+    """Empty is refused: a variable that somebody forgot to fill must not open the server."""
+    if (given := secret(value)) is None:
+        raise ValueError("it is empty; leave it out if no key is to be asked for")
+    return given
+
+
 def port(value: object) -> int:
     port = whole(value)
     if not 0 <= port <= 65535:
@@ -208,6 +215,8 @@ def api_keys(value: object) -> tuple[ApiKey, ...]:
         return value
     if not isinstance(value, Mapping):
         raise ValueError("a table of names and keys is expected")
+    if not value:
+        raise ValueError("it is empty; leave it out if no key is to be asked for")
     keys = tuple(_api_key(name, given) for name, given in value.items())
     check_distinct(keys)
     return keys

@@ -374,6 +374,22 @@ def test_one_process_needs_none_of_it(account: Simulator) -> None:
     assert done.stdout == "[]\n"
 
 
+@linux
+def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers serve without one."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        codes.append(client.post("/v1/chat/completions", json=question("Hi")).status_code)
+
+    assert serve_while(use, "--workers", "2") == 0
+    assert codes == [200]
+
+
 def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """There is one process there, and that is said."""
     monkeypatch.setattr(sys, "platform", "win32")
