@@ -120,7 +120,7 @@ def test_the_process_environment_is_the_default(
         ("host", " ::1 ", "::1"),
         ("api_key", "k", Secret("k")),
         ("github_token", "", None),
-        ("api_key", "  ", None),
+        ("github_token", "  ", None),
         ("github_url", "https://octocorp.ghe.com/", "https://octocorp.ghe.com"),
         ("github_url", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("github_url", "http://localhost:8000/x/", "http://localhost:8000/x"),
