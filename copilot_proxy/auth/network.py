@@ -208,7 +208,11 @@ def describe(error: httpx.HTTPError) -> Unreachable:
             sent=False,
         )
     if isinstance(error, httpx.UnsupportedProtocol):
-        return Unreachable(f"The address of {host} is neither http nor https.", sent=False)
+        return Unreachable(
+            f"The address of {host} is neither http nor https.",
+            hint="Check the addresses that are set.",
+            sent=False,
+        )
     if isinstance(error, httpx.ConnectError):
         return _not_connected(error, host)
     return Unreachable(

@@ -17,7 +17,14 @@ from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth import network
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue, parse_models
-from copilot_proxy.errors import Broken, RequestError, Resting, Unreachable, UpstreamError
+from copilot_proxy.errors import (
+    Broken,
+    RequestError,
+    Resting,
+    Unreachable,
+    UpstreamError,
+    costs_nothing,
+)
 from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.answers import CopilotAnswer
@@ -98,15 +105,16 @@ class CopilotUpstream:
     async def _fetch_models(self, auth: TokenSource) -> Catalogue:
         headers = identity_headers.copilot(self._identity, intent=_MODELS_INTENT)
         token = await auth.token()
-        response = await self._answered(
-            auth, token, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
-        )
-        try:
-            return parse_models(await CopilotAnswer(response, asked_for_stream=False).whole())
-        except ValueError as error:
-            raise Broken(f"Copilot's list of models cannot be read: {error}.") from error
-        finally:
-            await response.aclose()
+        with costs_nothing():
+            response = await self._answered(
+                auth, token, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
+            )
+            try:
+                return parse_models(await CopilotAnswer(response, asked_for_stream=False).whole())
+            except ValueError as error:
+                raise Broken(f"Copilot's list of models cannot be read: {error}.") from error
+            finally:
+                await response.aclose()
 
     async def _permitted(self, call: Call, headers: Mapping[str, str]) -> httpx.Response:
         """The accepted answer to `call`; raises `Resting` where Copilot is not to be asked."""
