@@ -23,7 +23,14 @@ from copilot_proxy.cli.worker_link import Start, packed
 from copilot_proxy.cli.workers import Supervisor
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
-from tests.cli.terminals import Terminal, client_of, question, serve_while, sign_in
+from tests.cli.terminals import (
+    Terminal,
+    client_of,
+    question,
+    serve_while,
+    sign_in,
+    wait_until,
+)
 from tests.conftest import settings_at
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
@@ -87,11 +94,18 @@ def children(of: int) -> list[int]:
     return sorted(found)
 
 
+def _state(process: int) -> str:
+    """``T`` if it has been stopped."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 @contextlib.contextmanager
 def asleep(worker: int) -> Iterator[None]:
     """While the block runs, whatever is asked comes to the other worker."""
     os.kill(worker, signal.SIGSTOP)
     try:
+        # On another core it runs on for a moment, in which it could still take a connection.
+        wait_until(lambda: _state(worker) == "T")
         yield
     finally:
         os.kill(worker, signal.SIGCONT)
