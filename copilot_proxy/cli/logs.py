@@ -13,7 +13,7 @@ import typer
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.prices import credits_of
 from copilot_proxy.masking import mask
-from copilot_proxy.records import told_failure
+from copilot_proxy.records import shown_key, told_failure
 
 if TYPE_CHECKING:
     from copilot_proxy.records import Record
@@ -123,7 +123,8 @@ class _Text(logging.Formatter):
             status, rest = record.status, _columns(record)
         elif entry.name == _ACCESS:
             _, method, path, _, status = _access(entry)
-            rest = " ".join((f"{method} {path}", *(told_failure.get() or ())))
+            key = ("key", name) if (name := shown_key.get()) else ()
+            rest = " ".join((f"{method} {path}", *key, *(told_failure.get() or ())))
         else:
             return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
         return mask(f"{clock} {self._status(status)} {rest}".rstrip())
@@ -208,6 +209,7 @@ class _Json(logging.Formatter):
         elif entry.name == _ACCESS:
             _, method, path, _, status = _access(entry)
             line |= {"event": "http", "method": method, "path": path, "status": status}
+            line["key"] = shown_key.get()
             if told := told_failure.get():
                 line |= {"error": told[0], "request_id": told[1]}
         else:
