@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 _REQUESTS: Final = "copilot_proxy.requests"
 _ACCESS: Final = "uvicorn.access"
 _SERVER: Final = "uvicorn.error"
-_WEB_SOCKETS: Final = ("Unsupported upgrade request", "No supported WebSocket library")
-"""How uvicorn's advice to install something begins; the answer has told the client all."""
+_UVICORNS: Final = (
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+    "Invalid HTTP request",
+)
+"""How lines of uvicorn's begin where ours, or the answer, say more."""
 STOPPED: Final = "server_stopped"
 """The error of an answer that was cut because the server had to end."""
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
@@ -101,7 +105,7 @@ def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
         _, method, path, _, status = _access(entry)
         told = status < 400 and (method != "GET" or path in _QUIET_PATHS)
         return not (told or _reported.get())
-    if entry.name == _SERVER and entry.getMessage().startswith(_WEB_SOCKETS):
+    if entry.name == _SERVER and entry.getMessage().startswith(_UVICORNS):
         return False
     # What was cut off when the server stopped is told in the line of its request.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
