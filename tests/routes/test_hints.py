@@ -90,3 +90,12 @@ def test_a_refused_token_of_the_environment_is_named(
     assert 401 == answer.status_code
     assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it" in hint_of(answer)
     assert "started again" in hint_of(answer)
+
+
+def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
+    """The one that is meant is named, and no other."""
+    with proxy.client() as client:
+        for name in ("GPT-4.1", "openai/gpt-4.1"):
+            answer = client.post("/v1/chat/completions", json={**CHAT, "model": name})
+            assert 404 == answer.status_code
+            assert hint_of(answer).startswith("Did you mean gpt-4.1? ")
