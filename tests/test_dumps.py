@@ -284,16 +284,18 @@ def test_a_folder_without_rights(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_start_says_that_conversations_are_written(
     folder: Path,
     form: str,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In one line, with the folder's whole path, whatever was given; the simulator's answers are written, too."""
+    """In one line, with the folder's whole path; the simulator's answers are written, too."""
 
     def use(client: httpx.Client) -> None:
         assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
 
-    monkeypatch.chdir(folder.parent)
-    flags = ("--simulate", "--dump-dir", folder.name, "--log-format", form)
+    monkeypatch.chdir(tmp_path)
+    relative = str(folder.relative_to(tmp_path))
+    flags = ("--simulate", "--dump-dir", relative, "--log-format", form)
     assert serve_while(use, *flags) == 0
     told = f"Every conversation is written to {folder}, and removed after 24 hours."
     assert told in capsys.readouterr().err
