@@ -199,6 +199,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
         "error": "unknown_url",
         "level": "info",
         "event": "http",
+        "key": None,
         "method": "GET",
         "path": "/nowhere",
         "status": 404,
