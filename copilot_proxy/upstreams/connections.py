@@ -36,6 +36,9 @@ _MOST_HELD: Final = 256 * 1024
 """Bytes of an answer that the system may hold while nobody reads it; some hold 32 MiB. Over a line
 of 100 ms it still lets 2 MiB a second through."""
 
+_ROUNDS: Final = 8
+"""Rounds of the event loop in which an aborted connection has closed, also one with TLS."""
+
 Origin = tuple[str, str, int]
 
 
@@ -83,6 +86,10 @@ class Connections(httpx.AsyncBaseTransport):
         for connection in list(self._open):
             connection.abort()
         self._free.clear()
+        # The loop closes their sockets in its next rounds, if there are any.
+        for _ in range(_ROUNDS):
+            if self._open:
+                await asyncio.sleep(0)
 
     def _kept(self, origin: Origin) -> Connection | None:
         """A connection that was used before and is still good."""
