@@ -46,7 +46,7 @@ endif
 matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers, and how
 	@$(BIN)/python -m tests.matrix
 
-bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes two minutes, BENCH=--help tells more
+bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes about three minutes, BENCH=--help tells more
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 faults: $(VENV)/dev.stamp  ## what clients see of every fault between the server and Copilot, as a table
