@@ -17,7 +17,7 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.auth import hosts, refusals
 from copilot_proxy.auth.account import Account, parse_account
-from copilot_proxy.auth.network import describe
+from copilot_proxy.auth.unreachable import describe
 from copilot_proxy.errors import Broken, LoginFailed, costs_nothing
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings

@@ -14,8 +14,8 @@ import httpx
 import msgspec
 
 from copilot_proxy import headers as identity_headers
-from copilot_proxy.auth import network
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
+from copilot_proxy.auth.unreachable import describe
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     Broken,
@@ -190,7 +190,7 @@ class CopilotUpstream:
         try:
             return await self._transport.handle_async_request(request)
         except httpx.HTTPError as error:
-            raise network.describe(error) from error
+            raise describe(error) from error
 
 
 @lru_cache(maxsize=64)

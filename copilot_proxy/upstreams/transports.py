@@ -2,7 +2,8 @@
 
 import httpx
 
-from copilot_proxy.auth import network
+from copilot_proxy.auth.certificates import tls_context
+from copilot_proxy.auth.network import is_direct
 from copilot_proxy.upstreams.steady import steady
 
 
@@ -11,11 +12,11 @@ def make_transport(client: httpx.AsyncClient, *, many: bool) -> httpx.AsyncBaseT
 
     Where the environment names a proxy the client is taken in any case: it knows all their kinds.
     """
-    if many and network.is_direct():
+    if many and is_direct():
         # It takes longer to load than a single request would gain.
         from copilot_proxy.upstreams.connections import Connections
 
-        return Connections(network.tls_context())
+        return Connections(tls_context())
     return _ThroughClient(client)
 
 

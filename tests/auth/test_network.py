@@ -12,8 +12,9 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth import network
-from copilot_proxy.auth.network import describe, make_anonymous_client, make_client
+from copilot_proxy.auth import certificates
+from copilot_proxy.auth.network import make_anonymous_client, make_client
+from copilot_proxy.auth.unreachable import describe
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
@@ -26,9 +27,9 @@ SETTINGS = Settings(connect_timeout=5, read_timeout=5)
 @pytest.fixture(autouse=True)
 def fresh_contexts() -> Iterator[None]:
     """The context of one test is not kept for the next."""
-    network._ssl_context.cache_clear()
+    certificates._ssl_context.cache_clear()
     yield
-    network._ssl_context.cache_clear()
+    certificates._ssl_context.cache_clear()
 
 
 @pytest.fixture
@@ -80,7 +81,9 @@ async def test_the_timeouts_are_those_of_the_settings() -> None:
 async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only talks to this machine does not pay for TLS."""
     monkeypatch.setattr(
-        network._Context, "_read_certificates", lambda self: pytest.fail("certificates were read")
+        certificates._Context,
+        "_read_certificates",
+        lambda self: pytest.fail("certificates were read"),
     )
     with Stranger() as stranger:
         async with make_client(SETTINGS) as client:
@@ -92,7 +95,7 @@ async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch)
 def test_the_context_is_made_once() -> None:
     """All clients of a process share it."""
 
-    assert network._ssl_context(None, None) is network._ssl_context(None, None)
+    assert certificates._ssl_context(None, None) is certificates._ssl_context(None, None)
 
 
 async def test_ssl_cert_file_makes_a_companys_authority_trusted(
@@ -140,7 +143,7 @@ async def test_the_systems_store_is_found_where_openssl_does_not_look(
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
-    monkeypatch.setattr(network, "_CERTIFICATE_FILES", ("/nonexistent", str(file)))
+    monkeypatch.setattr(certificates, "_CERTIFICATE_FILES", ("/nonexistent", str(file)))
     async with make_client(SETTINGS) as client:
         response = await client.get(secure.url)
 
@@ -154,7 +157,7 @@ async def test_a_machine_without_any_store_trusts_nobody(
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
-    monkeypatch.setattr(network, "_CERTIFICATE_FILES", ())
+    monkeypatch.setattr(certificates, "_CERTIFICATE_FILES", ())
     error = describe(await failure(secure.url))
 
     assert "is not trusted" in error.message
@@ -166,7 +169,7 @@ def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sys, "platform", "darwin")
 
-    assert isinstance(network._ssl_context(None, None), truststore.SSLContext)
+    assert isinstance(certificates._ssl_context(None, None), truststore.SSLContext)
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
@@ -245,9 +248,7 @@ async def test_this_machine_is_never_asked_through_a_proxy(
 async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing password for the proxy is not GitHub's fault, and nothing was sent."""
     with Stranger(Answer(status=407)) as proxy:
-        proxy._server.RequestHandlerClass.do_CONNECT = (  # type: ignore[attr-defined]
-            proxy._server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
-        )
+        proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         error = describe(await failure("https://api.github.com/user"))
 

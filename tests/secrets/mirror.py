@@ -1,11 +1,10 @@
 """An upstream that throws back at the sender what it was sent, in every place where it can."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import quote
+
+from tests.http_server import HttpServer
 
 HEADERS = (
     "x-quota-snapshot-chat",
@@ -19,12 +18,14 @@ HEADERS = (
 )
 
 
-class Mirror:
+class Mirror(HttpServer):
     """Answers with `status`, and a body of a `kind` that holds the request's Authorization:
 
     ``json``, ``nested``, ``github``, ``text``, ``html``, ``broken`` (no JSON after all), ``event``
     (an error in a stream), ``exchange`` (an access that names a host), ``redirect``.
     """
+
+    protocol = "HTTP/1.1"
 
     def __init__(self, status: int, kind: str) -> None:
         self.paths: list[str] = []
@@ -32,40 +33,13 @@ class Mirror:
         """The Authorization headers that came."""
         self.others: list[str] = []
         """What came apart from Authorization."""
-        mirror = self
+        self._status, self._kind = status, kind
+        super().__init__()
+        self.handler.do_CONNECT = self.handler.do_GET  # type: ignore[attr-defined]
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                mirror._answer(self, status, kind)
-
-            do_POST = do_CONNECT = do_GET
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _answer(self, handler: BaseHTTPRequestHandler, status: int, kind: str) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Throws back what came."""
+        status, kind = self._status, self._kind
         sent = dict(handler.headers.items())
         body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
         self.paths.append(handler.path)

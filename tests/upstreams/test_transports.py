@@ -15,7 +15,9 @@ import pytest
 import trustme
 
 from copilot_proxy.auth import network
-from copilot_proxy.auth.network import describe, make_client
+from copilot_proxy.auth.certificates import tls_context
+from copilot_proxy.auth.network import make_client
+from copilot_proxy.auth.unreachable import describe
 from copilot_proxy.errors import Unreachable
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams import connections
@@ -361,7 +363,7 @@ async def test_headers_cannot_smuggle_in_others(transport: httpx.AsyncBaseTransp
 @pytest.fixture
 async def many() -> AsyncIterator[Connections]:
     """A server's connections."""
-    made = Connections(network.tls_context())
+    made = Connections(tls_context())
     yield made
     await made.aclose()
 
