@@ -22,7 +22,7 @@ _KEEP_ALIVE: Final = 30.0
 _WRITE_TIMEOUT: Final = 60.0
 _ANONYMOUS_TIMEOUT: Final = 10.0
 _ANONYMOUS_CONNECT_TIMEOUT: Final = 3.0
-_CERTIFICATE_FILES: Final = (
+CERTIFICATE_FILES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat
     "/etc/ssl/ca-bundle.pem",  # SUSE
@@ -159,7 +159,7 @@ class _Context(ssl.SSLContext):
         self.load_default_certs()
         if self.cert_store_stats()["x509_ca"] or ssl.get_default_verify_paths().capath:
             return
-        for path in filter(os.path.isfile, _CERTIFICATE_FILES):
+        for path in filter(os.path.isfile, CERTIFICATE_FILES):
             self.load_verify_locations(path)
             return
 

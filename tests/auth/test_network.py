@@ -138,7 +138,7 @@ async def test_the_systems_store_is_found_where_openssl_does_not_look(
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
-    monkeypatch.setattr(network, "_CERTIFICATE_FILES", ("/nonexistent", str(file)))
+    monkeypatch.setattr(network, "CERTIFICATE_FILES", ("/nonexistent", str(file)))
     async with make_client(SETTINGS) as client:
         response = await client.get(secure.url)
 
@@ -152,7 +152,7 @@ async def test_a_machine_without_any_store_trusts_nobody(
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
-    monkeypatch.setattr(network, "_CERTIFICATE_FILES", ())
+    monkeypatch.setattr(network, "CERTIFICATE_FILES", ())
     error = describe(await failure(secure.url))
 
     assert "is not trusted" in error.message

@@ -1,7 +1,8 @@
 """The events of pi-ai's answer, put into OpenAI's chunks.
 
 The events are pi-ai's `AssistantMessageEvent`, but for `partial`: in its place the sidecar gives
-``block``, the one piece of content that an event is about, and ``api`` with ``start``. A whole
+``block``, the one piece of content that an event is about, and ``api`` with ``start``. pi-ai takes
+every end of a stream for a good one, so ``finished`` of ``done`` says whether it was. A whole
 `AssistantMessage` is taken as well.
 """
 
@@ -157,10 +158,8 @@ class PiStream:
             self._call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
 
     def _end(self, event: Json, chunks: list[Json]) -> None:
-        message = event.get("message")
-        self._count(message)
-        if self.usage is None:
-            # pi-ai takes every end of a stream for a good one; but counts come last.
+        self._count(event.get("message"))
+        if event.get("finished") is False:
             raise Broken(
                 "Copilot's answer broke off before it was complete.",
                 hint="What came so far may be incomplete. Try again.",
