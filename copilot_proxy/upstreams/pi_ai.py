@@ -11,13 +11,12 @@ from typing import Any, Final, Literal
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue
-from copilot_proxy.errors import Broken, Unreachable, UpstreamError
-from copilot_proxy.formats.refusals import refusal
+from copilot_proxy.errors import Broken, Unreachable
 from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.base import Answer, Call
 from copilot_proxy.upstreams.copilot import INTENT, CopilotUpstream, is_stale_token
-from copilot_proxy.upstreams.pi_ai_failures import not_a_stream, unreachable
+from copilot_proxy.upstreams.pi_ai_failures import not_a_stream, refused, unreachable
 from copilot_proxy.upstreams.restraint import Standing
 from copilot_proxy.upstreams.sidecar import Sidecar
 from copilot_proxy.upstreams.sidecar_child import Exchange, Message
@@ -118,13 +117,13 @@ class PiAiUpstream:
                     stack.push_async_callback(trial.pop_all().aclose)
                     return PiAnswer(exchange, outcome.head["headers"], more)
             if outcome.refused is not None:
-                refused = outcome.refused
-                if may_renew and is_stale_token(refused["status"], refused["body"].encode()):
+                told = outcome.refused
+                if may_renew and is_stale_token(told["status"], told["body"].encode()):
                     may_renew = False
                     if (renewed := await auth.renew(token)) is not None:
                         token = renewed
                         continue
-                raise _refused(refused)
+                raise refused(told)
             if outcome.whole is not None:
                 raise not_a_stream(outcome.whole["body"])
             error = unreachable(outcome.unreachable or {}, token.api_url)
@@ -149,12 +148,3 @@ class PiAiUpstream:
             "headers": {_PI_NAMES.get(name, name): value for name, value in headers.items()},
             "request": {name: call.body[name] for name in ("pi", "context", "options", "payload")},
         }
-
-
-def _refused(told: Mapping[str, Any]) -> UpstreamError:
-    if told["status"] < 400:
-        return Broken(
-            f"Copilot's address answered with status {told['status']}, which it never does.",
-            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
-        )
-    return refusal(told["status"], told["headers"], told["body"].encode())

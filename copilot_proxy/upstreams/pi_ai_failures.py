@@ -1,13 +1,13 @@
 """Why pi-ai got no answer, in words: Node's codes as our errors."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
 from copilot_proxy.errors import Broken, Unreachable, UpstreamError
-from copilot_proxy.formats.refusals import event_refusal
+from copilot_proxy.formats.refusals import event_refusal, refusal
 from copilot_proxy.masking import mask
 
 PI_AI: Final = "PI_AI"
@@ -72,6 +72,23 @@ def unreachable(told: Mapping[str, object], url: str) -> UpstreamError:
         sent=meaning.sent,
         status=meaning.status,
     )
+
+
+def refused(told: Mapping[str, Any]) -> UpstreamError:
+    """The error for an answer with a status that is none of success."""
+    status = told["status"]
+    if status < 400:
+        return Broken(
+            f"Copilot's address answered with status {status}, which it never does.",
+            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+        )
+    error = refusal(status, told["headers"], told["body"].encode())
+    if "thought_signature" in error.message:
+        error.hint = (
+            "pi-ai does not carry the seals that Gemini wants back with its tool calls: start the "
+            "server without --upstream pi-ai for this model."
+        )
+    return error
 
 
 def not_a_stream(body: str) -> UpstreamError:

@@ -14,9 +14,19 @@ const [folder, connectTimeout, readTimeout] = process.argv.slice(2);
 const LONGEST_LINE = 8 * 1024 * 1024; // characters; Python gives up on lines of 32 MiB
 const LONGEST_ERROR = 256 * 1024;
 
-// Libraries that have something to say must not say it between the lines.
-for (const name of ["log", "info", "debug"]) console[name] = console.error;
-process.on("unhandledRejection", (error) => console.error("unhandled:", String(error)));
+// Libraries must not speak between the lines, and what they say may hold a conversation: it goes
+// nowhere. Of an error only its name and its place are told.
+for (const name of ["log", "info", "debug", "warn", "error", "trace"]) console[name] = () => {};
+function complain(what, error) {
+  const places = String(error?.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  process.stderr.write(`${what} ${error?.name ?? typeof error}${places.slice(0, 5).join("")}\n`);
+}
+process.on("warning", () => {});
+process.on("unhandledRejection", (error) => complain("unhandled:", error));
+process.on("uncaughtException", (error) => {
+  complain("uncaught:", error);
+  process.exit(1);
+});
 // A Ctrl+C is meant for the server, which lets open answers end.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
 
@@ -32,6 +42,10 @@ function say(line) {
   if (!pending) setImmediate(flush);
   pending += line + "\n";
 }
+
+// Half a character, which stands as an escape, is no text: Python would not understand the line.
+const HALF = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
+const lineOf = (message) => JSON.stringify(message).replace(HALF, "$1\ufffd");
 
 function flush() {
   const text = pending;
@@ -50,11 +64,11 @@ class Asked {
     this.told = false; // what became of the call: accepted, refused or unreachable
     this.finished = false; // whether Copilot said that the answer is complete
     this.waiting = [];
+    this.halves = new Map();
   }
 
   say(message) {
-    if (asked.get(this.id) !== this) return;
-    say(typeof message === "string" ? message : JSON.stringify({ id: this.id, ...message }));
+    if (asked.get(this.id) === this) say(lineOf({ id: this.id, ...message }));
   }
 
   tell(outcome) {
@@ -94,7 +108,7 @@ class Asked {
         headers: this.headers,
         signal: this.abort.signal,
         maxRetries: 0, // what may be sent twice is decided in Python
-        timeoutMs: Number(readTimeout),
+        timeoutMs: 2 * readTimeout, // ours comes first, and says more
         onPayload: (body) => ({ ...body, ...payload }),
       });
       for await (const event of stream) {
@@ -123,10 +137,23 @@ class Asked {
       told.cut = this.cut === "cut";
       told.silent = this.cut === "silent";
     }
-    const line = JSON.stringify({ id: this.id, event: told });
-    if (line.length <= LONGEST_LINE) return this.say(line);
+    if (typeof told.delta === "string") told.delta = this.whole(event.contentIndex, told.delta);
+    const line = lineOf({ id: this.id, event: told });
+    if (line.length <= LONGEST_LINE) {
+      if (asked.get(this.id) === this) say(line);
+      return;
+    }
     this.say({ event: { type: "error", error: { errorMessage: "An event is too long." } } });
     this.drop();
+  }
+
+  // Some models cut a character in two: its first half waits for the second.
+  whole(index, delta) {
+    const text = (this.halves.get(index) ?? "") + delta;
+    const last = text.charCodeAt(text.length - 1);
+    const cut = last >= 0xd800 && last <= 0xdbff ? text.length - 1 : text.length;
+    this.halves.set(index, text.slice(cut));
+    return text.slice(0, cut);
   }
 }
 
@@ -241,6 +268,10 @@ const settings = {
   headersTimeout: Number(readTimeout),
   bodyTimeout: Number(readTimeout),
 };
+// What runs on this machine is never behind a proxy, whatever the variable forgets.
+settings.noProxy = [process.env.no_proxy ?? process.env.NO_PROXY, "localhost", "127.0.0.1", "::1"]
+  .filter(Boolean)
+  .join(",");
 const proxied = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((n) => process.env[n]);
 const dispatcher = new undici[proxied ? "EnvHttpProxyAgent" : "Agent"](settings);
 globalThis.fetch = (url, init) => ask(undici.default ?? undici, dispatcher, url, init);

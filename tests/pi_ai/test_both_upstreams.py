@@ -258,6 +258,20 @@ def test_odd_answers_that_are_complete(http: httpx.Client, served: Served, fault
     assert "Say hello" in answer.json()["choices"][0]["message"]["content"]
 
 
+def test_what_was_said_is_in_no_log(
+    http: httpx.Client, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even when Copilot says what nobody can read, and a library would complain of it."""
+    for fault in ("invalid_json_event", "invalid_utf8"):
+        served.simulator.state.faults.on(fault, times=1)
+        http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
+    # What the process writes arrives before what it answers afterwards.
+    http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
+
+    assert "raspberries" not in caplog.text
+    assert "choices" not in caplog.text
+
+
 def test_an_old_token_is_renewed_once(http: httpx.Client, served: Served) -> None:
     """A refused token costs the client nothing, and is asked with a new one once."""
     served.simulator.state.faults.on("token_expired", times=1, path="/chat/completions")

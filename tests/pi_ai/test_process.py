@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.pi_ai.from_pi import PiStream
 from copilot_proxy.formats.pi_ai.to_pi import to_pi
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
@@ -71,6 +73,43 @@ def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_pat
         again = client.post(CHAT, json=HI)
         assert "Say hello" in again.json()["choices"][0]["message"]["content"]
     assert not nodes() - before, "a process is left behind"
+
+
+@needs_pi_ai
+def test_silence_and_proxies(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Copilot that falls silent is given up after `read_timeout`; what runs on this machine is
+    asked directly, whatever proxy the environment names."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    home = give_pi_ai(tmp_path / "pi")
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home, read_timeout=0.5)
+    faults = simulator.state.faults
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert 200 == client.post(CHAT, json=HI).status_code
+        for fault, status, words in (
+            ("stall_before_headers", 504, "did not answer in time"),
+            ("stall_mid_stream", 502, "fell silent"),
+        ):
+            faults.on(fault, times=1)
+            answer = client.post(CHAT, json=HI)
+            assert status == answer.status_code
+            assert words in answer.json()["error"]["message"]
+
+
+@needs_pi_ai
+def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> None:
+    """Nobody listens there: that is said, and nothing was sent, so a client may try again."""
+    home = give_pi_ai(tmp_path / "pi")
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert 200 == client.get("/v1/models").status_code
+        simulator.stop()
+        answer = client.post(CHAT, json=HI)
+    error = answer.json()["error"]
+    assert (502, "upstream_unreachable") == (answer.status_code, error["code"])
+    assert "x-should-retry" not in answer.headers
 
 
 class Server:
@@ -177,24 +216,35 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
     until_gone(node)
 
 
+def request_to(server: asyncio.Server) -> dict[str, Any]:
+    """What the process is told, to ask a server of the test's."""
+    body = to_pi(HI, GPT_4, [])
+    return {
+        "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+        "token": "t",
+        "headers": {},
+        "request": {name: body[name] for name in ("pi", "context", "options", "payload")},
+    }
+
+
 @needs_pi_ai
 async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> None:
     """An endless answer that nobody reads is not read from Copilot either, so no memory fills."""
     blocked = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
         chunk = {"id": "x", "choices": [{"index": 0, "delta": {"content": "x" * 1000}}]}
         event = f"data: {json.dumps(chunk)}\n\n".encode() * 10
         try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
             for _ in range(10_000):  # a hundred megabytes
                 writer.write(event)
                 async with asyncio.timeout(2):
                     await writer.drain()
         except TimeoutError:
             blocked.set()
-        except ConnectionError:
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.transport.abort()
@@ -202,16 +252,8 @@ async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> N
     settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(tmp_path / "pi")})
     sidecar = Sidecar("pi-ai", lambda: command_for(settings))
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    body = to_pi(HI, GPT_4, [])
-    request = {
-        "url": f"http://127.0.0.1:{port}",
-        "token": "t",
-        "headers": {},
-        "request": {name: body[name] for name in ("pi", "context", "options", "payload")},
-    }
     try:
-        async with sidecar.exchange(request):
+        async with sidecar.exchange(request_to(server)):
             await blocked.wait()
     finally:
         await sidecar.aclose()
@@ -262,3 +304,38 @@ def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
     )
 
     assert "['copilot_proxy.cli.pi_ai'] 0" == ran.stdout.splitlines()[-1]
+
+
+@needs_pi_ai
+async def test_half_a_character_waits_for_the_other(tmp_path: Path) -> None:
+    """Models cut characters in two; what is joined is whole, and what never is harms nobody."""
+    pieces = ["a\ud83e", "\udd8ab", "\ud83e", "", "\ud83e"]
+    choices: list[Any] = [{"index": 0, "delta": {"content": piece}} for piece in pieces]
+    choices[-1]["finish_reason"] = "stop"
+    events = [json.dumps({"id": "x", "choices": [choice]}) for choice in choices]
+    body = "".join(f"data: {event}\n\n" for event in events)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
+        writer.write(b"connection: close\r\n\r\n" + body.encode())
+        await writer.drain()
+        writer.close()
+
+    settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(tmp_path / "pi")})
+    sidecar = Sidecar("pi-ai", lambda: command_for(settings))
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    reader = PiStream("m")
+    chunks: list[Any] = []
+    try:
+        async with sidecar.exchange(request_to(server)) as exchange:
+            while messages := await exchange.read():
+                for one in messages:
+                    chunks += reader.feed(json.loads(bytes(one.event))) if one.event else []
+    finally:
+        await sidecar.aclose()
+        server.close()
+
+    told = fold(chunks + reader.close())["choices"][0]["message"]["content"]
+    assert "a🦊b" == told[:3]
+    assert told.encode()

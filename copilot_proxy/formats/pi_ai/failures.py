@@ -18,6 +18,7 @@ FINISH: Final = re.compile(r"^Provider finish_reason: (?P<reason>\w+)$")
 """How pi-ai puts a finish that it takes for a failure."""
 _CODED: Final = re.compile(r"^(?:Error Code )?(?P<code>[a-z][a-z_]+): (?P<message>.+)", re.DOTALL)
 _UNKNOWN: Final = ("An unknown error occurred", "undefined", "")
+_NO_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
 _CUT: Final = re.compile(r"ended before message_stop|terminated|[Pp]remature close|ECONNRESET")
 
 
@@ -36,6 +37,8 @@ def failure_of(event: Json) -> UpstreamError:
             "The connection to Copilot broke in the middle of its answer.",
             hint="What came so far may be incomplete. Try again.",
         )
+    if _NO_JSON.search(text):
+        return Broken("Copilot sent an event that is not valid JSON.")
     if finish := FINISH.match(text):
         return Broken(f"Copilot's model failed while it was answering ({finish['reason']}).")
     if text.strip() in _UNKNOWN:

@@ -6,6 +6,7 @@ every end of a stream for a good one, so ``finished`` of ``done`` says whether i
 `AssistantMessage` is taken as well.
 """
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "length": "length",
     "toolUse": "tool_calls",
 }
+_DECODER: Final = json.JSONDecoder()
 
 
 class PiStream:
@@ -49,7 +51,7 @@ class PiStream:
         self._started = False
         self._finish: str | None = None
         self._calls = ToolCalls()
-        self._spoken: set[int] = set()  # calls that have got arguments
+        self._arguments: dict[int, list[str]] = {}  # of each call, as far as they have come
         self._sealer = Sealer()
         self._sealed = False
         self._api = ""
@@ -143,7 +145,7 @@ class PiStream:
             # After the bar stands the id of an item, which means nothing outside its connection.
             fragment["id"] = block["id"].partition("|")[0]
         if text:
-            self._spoken.add(index)
+            self._arguments.setdefault(index, []).append(text)
             fragment["function"]["arguments"] = text
         self._start(chunks)
         if (block or text) and (deltas := self._calls.feed([fragment])):
@@ -154,7 +156,7 @@ class PiStream:
         call = event.get("toolCall")
         arguments = call.get("arguments") if isinstance(call, dict) else None
         index = _index(event)
-        if index not in self._spoken and isinstance(arguments, dict) and arguments:
+        if index not in self._arguments and isinstance(arguments, dict) and arguments:
             self._call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
 
     def _end(self, event: Json, chunks: list[Json]) -> None:
@@ -163,6 +165,11 @@ class PiStream:
             raise Broken(
                 "Copilot's answer broke off before it was complete.",
                 hint="What came so far may be incomplete. Try again.",
+            )
+        if any(_are_several("".join(pieces)) for pieces in self._arguments.values()):
+            raise Broken(
+                "pi-ai has joined several tool calls of the model's into one.",
+                hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
         self._start(chunks)
         self._finish = _REASONS.get(str(event.get("reason")), "stop")
@@ -247,6 +254,15 @@ def events_of(message: Json) -> Iterator[Json]:
         yield {"type": "error", "reason": reason, "error": message}
     else:
         yield {"type": "done", "reason": reason, "message": message}
+
+
+def _are_several(arguments: str) -> bool:
+    """Whether it is more than one JSON object."""
+    try:
+        value, end = _DECODER.raw_decode(arguments.lstrip())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and arguments.lstrip()[end:].lstrip().startswith("{")
 
 
 def _index(event: Json) -> int:

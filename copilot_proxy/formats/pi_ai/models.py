@@ -28,16 +28,10 @@ _OUTPUT: Final = 8192
 """Tokens, where the catalogue says none; pi-ai cannot do without."""
 
 
-def api_of(model: Model, *, plain_tools: bool = True) -> PiApi:
-    """The API on which pi-ai asks `model`: the first in pi-ai's order that the catalogue lists.
-
-    Without `plain_tools` that is not Messages if there is another one: pi-ai keeps only properties
-    and required fields of a tool's schema there.
-    """
-    listed = [api for api, path in _ENDPOINTS.items() if path in model.endpoints]
-    if not plain_tools and len(listed) > 1 and listed[0] == "anthropic-messages":
-        return listed[1]
-    return listed[0] if listed else "openai-completions"
+def api_of(model: Model) -> PiApi:
+    """The API on which pi-ai asks `model`: the first in pi-ai's order that the catalogue lists."""
+    listed = (api for api, path in _ENDPOINTS.items() if path in model.endpoints)
+    return next(listed, "openai-completions")
 
 
 def can_think(model: Model, api: PiApi) -> bool:

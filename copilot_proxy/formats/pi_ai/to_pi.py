@@ -83,10 +83,6 @@ _LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh")
 """How hard pi-ai can be told to think."""
 _BUDGET_LEVELS: Final = _LEVELS[:-1]
 """Those for which it takes a number of tokens."""
-_PLAIN_SCHEMA: Final = frozenset(
-    ("type", "properties", "required", "title", "description", "additionalProperties", "$schema")
-)
-"""What a tool's schema may hold without losing its meaning on Messages."""
 _BETA: Final = "interleaved-thinking-2025-05-14"
 """The one beta of pi-ai's that Copilot takes; it is for models that do not decide by themselves."""
 
@@ -101,20 +97,27 @@ def to_pi(chat: Json, model: Model, notes: list[str], now: int | None = None) ->
     """
     given = {name: value for name, value in chat.items() if value is not None}
     _refuse(given)
+    if model.supports.get("streaming") is False:
+        raise RequestError(
+            f"The model {model.id} does not stream, and pi-ai reads nothing but streams.",
+            param="model",
+            code="unsupported_value",
+            hint="Take another model, or start the server without --upstream pi-ai.",
+        )
     tools, choice = _chosen(given, notes)
-    schemas = [object_schema(tool["function"].get("parameters")) for tool in tools]
-    api = api_of(model, plain_tools=all(schema.keys() <= _PLAIN_SCHEMA for schema in schemas))
+    api = api_of(model)
     messages = Translation(model.id, api, int(time.time() * 1000) if now is None else now, notes)
     context = messages.context(given["messages"])
-    if tools:
-        context["tools"] = [
-            _tool(tool["function"], schema) for tool, schema in zip(tools, schemas, strict=True)
-        ]
-        _note_tools(tools, schemas, api, notes)
     options: Json = {"cacheRetention": "short"}
     payload: Json = {}
-    if tools and choice is not None:
-        _choose(choice, api, options, payload)
+    if tools:
+        context["tools"] = [_tool(tool["function"]) for tool in tools]
+        if any(tool["function"].get("strict") for tool in tools):
+            notes.append("dropped strict of tools: pi-ai has nothing like it")
+        if api == "anthropic-messages":
+            payload["tools"] = _claude_tools(context["tools"])
+        if choice is not None:
+            _choose(choice, api, options, payload)
     levels = _reasoning(given, model, api, choice, options, notes)
     _sampling(given, model, api, options, notes)
     _limit(given, model, api, options, notes)
@@ -162,20 +165,27 @@ def _chosen(given: Json, notes: list[str]) -> tuple[list[Json], Any]:
     return tools, None
 
 
-def _tool(function: Json, schema: Json) -> Json:
+def _tool(function: Json) -> Json:
     return {
         "name": function["name"],
         "description": function.get("description") or "",
-        "parameters": schema,
+        "parameters": object_schema(function.get("parameters")),
     }
 
 
-def _note_tools(tools: list[Json], schemas: list[Json], api: PiApi, notes: list[str]) -> None:
-    if any(tool["function"].get("strict") for tool in tools):
-        notes.append("dropped strict of tools: pi-ai has nothing like it")
-    lost = {key for schema in schemas for key in schema.keys() - _PLAIN_SCHEMA}
-    if api == "anthropic-messages" and lost:
-        notes.append(f"dropped {', '.join(sorted(lost))} of tools: pi-ai leaves it out for Claude")
+def _claude_tools(tools: list[Json]) -> list[Json]:
+    """The tools as pi-ai would write them, but with all of their schemas: it keeps of each no more
+    than its properties, so that references in them would lead nowhere."""
+    made = [
+        {
+            "name": tool["name"],
+            "description": tool["description"],
+            "input_schema": tool["parameters"],
+        }
+        for tool in tools
+    ]
+    made[-1]["cache_control"] = {"type": "ephemeral"}
+    return made
 
 
 def _choose(choice: Any, api: PiApi, options: Json, payload: Json) -> None:

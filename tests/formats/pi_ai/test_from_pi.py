@@ -155,6 +155,15 @@ def test_arguments_that_come_at_once() -> None:
     assert '{"x":[1]}' == call["function"]["arguments"]
 
 
+def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
+    """One call with the arguments of two could be carried out by nobody."""
+    events = called(0, "a", "f", '{"x": 1}', ' {"x": 2}')
+
+    with pytest.raises(Broken, match="joined several"):
+        stream(start(), *events, done("toolUse"))
+    assert message(start(), *called(0, "a", "f", '{"x": "} {"}'), done())["tool_calls"]
+
+
 def test_ids_of_items_stay_behind() -> None:
     """The id of a call is the part that means something to others."""
     events = called(0, "call_1|fc_2", "f", "{}")
@@ -260,6 +269,8 @@ def test_a_filtered_answer_is_none_that_failed() -> None:
             "Busy",
         ),
         (failed("{broken"), None, "{broken"),
+        (failed("Unexpected token 'x', \"x\" is not valid in JSON at position 1"),
+         "upstream_broken", "not valid JSON"),
         (failed("Error Code rate_limited: Slow down"), "rate_limit_exceeded", "Slow down"),
         (failed("server_error: It broke"), "server_error", "It broke"),
         ({"type": "error"}, "upstream_broken", "does not say why"),

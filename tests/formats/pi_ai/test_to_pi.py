@@ -8,7 +8,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.pi_ai.models import Json
 from copilot_proxy.formats.pi_ai.to_pi import DROPPED, REFUSED, to_pi
-from tests.formats.pi_ai.models import ADAPTIVE, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
+from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
 from tests.formats.requests import PNG, asked, image, user
 
 NOW = 1_795_330_000_000
@@ -138,18 +138,25 @@ def test_the_catalogue_names_the_api(model: Model, api: str) -> None:
     assert api == body["pi"]["api"]
 
 
-def test_tools_that_would_lose_their_schema_go_another_way() -> None:
-    """pi-ai leaves references out of tools for Claude: they go to the chat API, if there is one."""
+def test_claude_gets_all_of_a_schema() -> None:
+    """pi-ai would leave references out of tools for Claude: they are put into the request."""
     function = {"name": "look", "parameters": {**SCHEMA, "$defs": {"x": {}}}}
-    tools = [{"type": "function", "function": function}]
+    other = {"name": "hear"}
+    tools = [{"type": "function", "function": one} for one in (function, other)]
 
     body, notes = translated(CLAUDE, tools=tools)
-    assert "openai-completions" == body["pi"]["api"]
-    assert [] == notes
 
-    body, notes = translated(ADAPTIVE, tools=tools)
-    assert "anthropic-messages" == body["pi"]["api"]
-    assert ["dropped $defs of tools: pi-ai leaves it out for Claude"] == notes
+    assert [
+        {"name": "look", "description": "", "input_schema": function["parameters"]},
+        {
+            "name": "hear",
+            "description": "",
+            "input_schema": {"type": "object", "properties": {}},
+            "cache_control": {"type": "ephemeral"},
+        },
+    ] == body["payload"]["tools"]
+    assert [] == notes
+    assert "tools" not in translated(GPT_5, tools=tools)[0]["payload"]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +285,14 @@ def test_what_would_be_another_answer_is_refused(field: str, value: Any) -> None
     )
     assert "--upstream pi-ai" in str(caught.value.hint)
     assert field in {one.field for one in REFUSED}
+
+
+def test_a_model_that_does_not_stream_is_refused() -> None:
+    """pi-ai would ask for a stream all the same."""
+    with pytest.raises(RequestError, match="does not stream") as caught:
+        translated(model("mai-code-1", CHAT, streaming=False))
+
+    assert ("model", "unsupported_value") == (caught.value.param, caught.value.code)
 
 
 @pytest.mark.parametrize("value", [{"type": "text"}, None])
