@@ -46,6 +46,12 @@ class Announcer:
         if notice:
             self._say(notice + "\n", event="notice")
         self._say(welcome.text(), **welcome.fields())
+        if self._settings.upstream != "copilot":
+            self._say(
+                f"Copilot is asked through {self._settings.upstream}.\n",
+                event="upstream",
+                upstream=self._settings.upstream,
+            )
         if folder := self._settings.dump_dir:
             hours = f"{self._settings.dump_hours:g}"
             kept = f"{hours} hour{'s' if hours != '1' else ''}"

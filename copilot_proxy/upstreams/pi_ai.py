@@ -6,7 +6,7 @@ native upstream; the process gets a token with each request, and keeps none.
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
@@ -20,13 +20,6 @@ from copilot_proxy.upstreams.pi_ai_failures import not_a_stream, refused, unreac
 from copilot_proxy.upstreams.restraint import Standing
 from copilot_proxy.upstreams.sidecar import Sidecar
 from copilot_proxy.upstreams.sidecar_child import Exchange, Message
-
-_PI_NAMES: Final[Mapping[str, str]] = {
-    # pi-ai sets these itself, and only a name in the same letters takes their place.
-    "x-initiator": "X-Initiator",
-    "openai-intent": "Openai-Intent",
-    "copilot-vision-request": "Copilot-Vision-Request",
-}
 
 
 class PiAnswer:
@@ -145,6 +138,7 @@ class PiAiUpstream:
         return {
             "url": token.api_url,
             "token": token.value.reveal(),
-            "headers": {_PI_NAMES.get(name, name): value for name, value in headers.items()},
+            # They win over what pi-ai itself would say of who asked.
+            "headers": headers,
             "request": {name: call.body[name] for name in ("pi", "context", "options", "payload")},
         }

@@ -120,6 +120,17 @@ def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: b
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_who_asked_is_told_by_our_rule(http: httpx.Client, served: Served, model: str) -> None:
+    """A result that lost its call is put into other words for the model; it stays an agent's."""
+    lost = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+
+    answer = http.post(CHAT, json={"model": model, "messages": [*user("Hi"), lost]})
+
+    assert 200 == answer.status_code
+    assert "agent" == asked(served).initiator
+
+
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
 )

@@ -213,6 +213,7 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
         *_, last = [line for line in lines if line]
     assert "data: [DONE]" == last
     assert 0 == server.process.wait(20)
+    assert "Copilot is asked through pi-ai." in server.log.read_text()
     until_gone(node)
 
 
