@@ -1,6 +1,6 @@
 """Puts the server together: routes, the door, and how failures are told."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
@@ -98,6 +98,7 @@ def _litestars(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     elif error.status_code == 405:
         ours = RequestError(
             f"The method is not allowed here ({asked}).",
+            hint=_allowed(error.headers),
             status=405,
             code="method_not_supported",
             headers=error.headers,
@@ -105,6 +106,13 @@ def _litestars(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     else:
         ours = RequestError(error.detail, status=error.status_code)
     return _ours(request, ours)
+
+
+def _allowed(headers: Mapping[str, str] | None) -> str:
+    """Which methods the path of a 405 takes."""
+    named = {name.lower(): value for name, value in (headers or {}).items()}.get("allow", "")
+    methods = [one for one in map(str.strip, named.split(",")) if one in ("GET", "POST", "DELETE")]
+    return f"Use {' or '.join(methods)}." if methods else _WHERE
 
 
 def _unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
+LONGEST_NAME: Final = 256
+"""Characters of a name by which a client may ask for a model."""
 ENABLE_URL: Final = "https://github.com/settings/copilot/features"
 """Where a person accepts the terms of a model that GitHub lists as disabled."""
 
@@ -171,7 +173,9 @@ class Catalogue:
         ]
 
     def nearest(self, name: str) -> list[str]:
-        """Up to three ids that look like `name`."""
+        """Up to three ids that look like `name`; comparing one that is too long would take long."""
+        if len(name) > LONGEST_NAME:
+            return []
         ids = [m.id for m in self._by_id.values() if m.is_chat]
         return get_close_matches(name, ids, n=3, cutoff=0.5)
 

@@ -1,7 +1,7 @@
 """Every failure that a person or a client is told about.
 
     CopilotProxyError
-    ├── UsageError                a flag or setting that cannot work            exit 2
+    ├── UsageError                a flag or setting that cannot work            500, exit 2
     ├── SignInError               who the person is to GitHub
     │   ├── NotSignedIn           no token, or GitHub no longer takes it         401, exit 3
     │   ├── NoCopilotAccess       the account has no Copilot                     403, exit 4
@@ -18,7 +18,12 @@ Each says what happened (`message`), what to do next (`hint`), and how it reads 
 (`status`, `type`, `code`, `param`, as in OpenAI's error object) and as an exit code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+_ENDS: Final = (".", "!", "?", ":", "\u2026")
+_SHAPES: Final = "GET /schema shows what a request may look like."
 
 
 class CopilotProxyError(Exception):
@@ -59,6 +64,12 @@ class UsageError(CopilotProxyError):
     """A flag, setting or configuration file that cannot work."""
 
     exit_code = 2
+
+    def __init__(self, message: str, **more: object) -> None:
+        # Some show only when a request is answered, and then a client reads them.
+        more.setdefault("code", "server_misconfigured")
+        more.setdefault("headers", {"x-should-retry": "false"})
+        super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
 
 
 class SignInError(CopilotProxyError):
@@ -103,6 +114,9 @@ class RequestError(CopilotProxyError):
 
     status = 400
     type = "invalid_request_error"
+
+    def __init__(self, message: str, *, hint: str | None = None, **more: object) -> None:
+        super().__init__(message, hint=hint or _SHAPES, **more)  # type: ignore[arg-type]  # as above
 
 
 class UpstreamError(CopilotProxyError):
@@ -171,6 +185,24 @@ class Broken(UpstreamError):
             code=code or "upstream_broken",
             headers={"x-should-retry": "false"},
         )
+
+
+@contextmanager
+def costs_nothing() -> Iterator[None]:
+    """For what cannot be billed, such as the token exchange: any client may repeat what fails."""
+    try:
+        yield
+    except (Unreachable, Broken) as error:
+        error.headers.pop("x-should-retry", None)
+        raise
+
+
+def joined(first: str, then: str | None) -> str:
+    """Two texts as one: a full stop ends the first, if nothing else does."""
+    first = first.rstrip()
+    if not first or not then:
+        return first or then or ""
+    return f"{first}{'' if first.endswith(_ENDS) else '.'} {then}"
 
 
 def twin(error: CopilotProxyError) -> CopilotProxyError:

@@ -28,6 +28,11 @@ class Naming:
         self._upstream = upstream
         self._default_model = default_model
         self._aliases = aliases or {}
+        self._known: set[str] = set()
+
+    def is_known(self, model_id: str) -> bool:
+        """Whether a list of models has had it for a request, so that it is no client's word."""
+        return model_id in self._known
 
     def alias(self, name: str) -> Alias | None:
         """The name of the person's own, if it is one."""
@@ -67,7 +72,10 @@ class Naming:
 
     def _resolved(self, catalogue: Catalogue, name: str) -> Model | None:
         """A model by a name of the person's own, or one that the catalogue knows."""
-        return catalogue.resolve(self._unaliased(name), self._unaliased(self._default_model))
+        model = catalogue.resolve(self._unaliased(name), self._unaliased(self._default_model))
+        if model is not None:
+            self._known.add(model.id)
+        return model
 
     def _unaliased(self, name: str) -> str:
         alias = self._aliases.get(name)

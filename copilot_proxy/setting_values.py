@@ -7,6 +7,7 @@ with it, in words for a person.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -43,6 +44,13 @@ def secret(value: object) -> Secret | None:
     if not text.isascii():
         raise ValueError("plain ASCII text is expected")
     return Secret(text) if text else None
+
+
+def key(value: object) -> Secret:
+    """Empty is refused: a variable that somebody forgot to fill must not open the server."""
+    if (given := secret(value)) is None:
+        raise ValueError("it is empty; leave it out if no key is to be asked for")
+    return given
 
 
 def port(value: object) -> int:
@@ -207,6 +215,8 @@ def api_keys(value: object) -> tuple[ApiKey, ...]:
         return value
     if not isinstance(value, Mapping):
         raise ValueError("a table of names and keys is expected")
+    if not value:
+        raise ValueError("it is empty; leave it out if no key is to be asked for")
     keys = tuple(_api_key(name, given) for name, given in value.items())
     check_distinct(keys)
     return keys
@@ -252,6 +262,7 @@ def choice(*choices: str) -> Callable[[object], str]:
     return parse
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether only programs on this machine can reach `host` (a name or an address)."""
     name = host.strip("[]").rstrip(".").lower()

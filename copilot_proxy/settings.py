@@ -50,7 +50,7 @@ class Settings:
     )
     api_key: Secret | None = _setting(
         None,
-        read.secret,
+        read.key,
         "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
     )
     api_keys: tuple[ApiKey, ...] = _setting(

@@ -119,8 +119,8 @@ def test_the_process_environment_is_the_default(
         ("port", "65535", 65535),
         ("host", " ::1 ", "::1"),
         ("api_key", "k", Secret("k")),
-        ("api_key", "", None),
-        ("api_key", "  ", None),
+        ("github_token", "", None),
+        ("github_token", "  ", None),
         ("github_url", "https://octocorp.ghe.com/", "https://octocorp.ghe.com"),
         ("github_url", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("github_url", "http://localhost:8000/x/", "http://localhost:8000/x"),
@@ -359,3 +359,15 @@ def test_the_identity_is_made_of_settings(home: Path) -> None:
 def test_what_is_this_machine(host: str, expected: bool) -> None:
     """Only names and addresses that cannot be anybody else's."""
     assert expected is is_loopback(host)
+
+
+@pytest.mark.parametrize("name", ["api_key", "api_keys"])
+@pytest.mark.parametrize("place", ["flag", "environment", "file"])
+def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -> None:
+    """A variable that somebody forgot to fill must not open the server."""
+    if place == "file":
+        (home / "config.toml").write_text(f"{name} = ''", encoding="utf-8")
+    environ = {name.upper(): " "} if place == "environment" else {}
+    flags = {name: ""} if place == "flag" else {}
+    with pytest.raises(UsageError, match="it is empty; leave it out if no key is to be asked for"):
+        load(home, environ=environ, **flags)

@@ -312,6 +312,16 @@ def test_counting_tokens_does_not_stop_answers(client: httpx.Client, simulator: 
     assert 200 == client.post(path, json=body).status_code
 
 
+def test_a_name_that_no_list_has_is_not_shown(client: httpx.Client, simulator: Simulator) -> None:
+    """What a client calls a model while there is no list is not told to whoever asks for health."""
+    simulator.state.faults.on("models_500")
+    once(simulator, "rate_limited", 60)
+    assert 429 == client.post(PATH, json={**CHAT, "model": "project-x"}).status_code
+    assert [{"scope": "model", "model": None, "code": "rate_limited", "retry_in": 60}] == rests(
+        client
+    )
+
+
 def test_it_is_logged_once(
     client: httpx.Client, proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:

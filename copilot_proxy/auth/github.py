@@ -18,7 +18,7 @@ from copilot_proxy import headers
 from copilot_proxy.auth import hosts, refusals
 from copilot_proxy.auth.account import Account, parse_account
 from copilot_proxy.auth.network import describe
-from copilot_proxy.errors import Broken, LoginFailed
+from copilot_proxy.errors import Broken, LoginFailed, costs_nothing
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 
@@ -127,10 +127,11 @@ class GitHub:
     async def exchange(self, token: Secret) -> Exchange:
         """Copilot's token for a GitHub token. Raises `NotSignedIn`, `NoCopilotAccess` or, for
         what may pass, `UpstreamError`."""
-        response = await self._get("/copilot_internal/v2/token", token)
-        if response.status_code != 200:
-            raise refusals.of_exchange(response, token)
-        return _parse_exchange(refusals.json_object(response), response.headers.get("date"))
+        with costs_nothing():
+            response = await self._get("/copilot_internal/v2/token", token)
+            if response.status_code != 200:
+                raise refusals.of_exchange(response, token)
+            return _parse_exchange(refusals.json_object(response), response.headers.get("date"))
 
     async def user(self, token: Secret) -> str:
         """The login of whoever `token` belongs to."""

@@ -30,6 +30,10 @@ CERTIFICATE_FILES: Final = (
 )
 """Where distributions keep the store, for a Python whose OpenSSL looks somewhere else."""
 
+_CERTIFICATES: Final = (
+    "Unset it to trust what the system trusts, or name certificates in PEM format; then start "
+    "copilot-proxy again."
+)
 _OUR_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -104,10 +108,12 @@ def _certificate_paths() -> tuple[str | None, str | None]:
     file = os.environ.get("SSL_CERT_FILE") or None
     folder = os.environ.get("SSL_CERT_DIR") or None
     if file is not None and not (os.path.isfile(file) and os.access(file, os.R_OK)):
-        raise UsageError(f"SSL_CERT_FILE names {file}, which is no file that can be read.")
+        raise UsageError(
+            f"SSL_CERT_FILE names {file}, which is no file that can be read.", hint=_CERTIFICATES
+        )
     # Like PATH, it may name several folders; OpenSSL skips those that are missing.
     if folder is not None and not any(map(os.path.isdir, folder.split(os.pathsep))):
-        raise UsageError(f"SSL_CERT_DIR names {folder}, which is no folder.")
+        raise UsageError(f"SSL_CERT_DIR names {folder}, which is no folder.", hint=_CERTIFICATES)
     return file, folder
 
 
@@ -152,7 +158,8 @@ class _Context(ssl.SSLContext):
             self.load_verify_locations(self._file, self._folder)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"SSL_CERT_FILE names {self._file}, which holds no certificates in PEM format."
+                f"SSL_CERT_FILE names {self._file}, which holds no certificates in PEM format.",
+                hint=_CERTIFICATES,
             ) from error
 
     def _read_system_store(self) -> None:
@@ -201,7 +208,11 @@ def describe(error: httpx.HTTPError) -> Unreachable:
             sent=False,
         )
     if isinstance(error, httpx.UnsupportedProtocol):
-        return Unreachable(f"The address of {host} is neither http nor https.", sent=False)
+        return Unreachable(
+            f"The address of {host} is neither http nor https.",
+            hint="Check the addresses that are set.",
+            sent=False,
+        )
     if isinstance(error, httpx.ConnectError):
         return _not_connected(error, host)
     return Unreachable(

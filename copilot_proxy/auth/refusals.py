@@ -172,7 +172,8 @@ def _no_access(answer: Mapping[str, object], details: Mapping[str, object]) -> C
     said = clean(details.get("message")) or clean(answer.get("message"))
     return NoCopilotAccess(
         said or "GitHub says that this account may not use Copilot.",
-        hint=": ".join(part for part in (title, url) if part) or None,
+        hint=": ".join(part for part in (title, url) if part)
+        or "See your subscription at https://github.com/settings/copilot",
         code=clean(details.get("notification_id")) or "no_copilot_access",
     )
 
@@ -198,6 +199,7 @@ def _unexpected(response: httpx.Response, answer: Mapping[str, object]) -> Refus
     said = clean(answer.get("message")) or "no reason given"
     return Refused(
         f"GitHub refused (HTTP {response.status_code}): {said}",
+        hint="copilot-proxy status shows how the account stands.",
         upstream_status=response.status_code,
         code="github_refused",
     )

@@ -11,7 +11,7 @@ from typing import Final, TextIO
 
 import typer
 
-from copilot_proxy.errors import CopilotProxyError, NotSignedIn
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn, joined
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
@@ -51,8 +51,8 @@ def problem(error: CopilotProxyError) -> None:
     if isinstance(error, NotSignedIn) and error.code in _REFUSED and os.environ.get(_TOKEN):
         hint = f"{_TOKEN} is set and wins over a sign-in: unset it. {hint or ''}"
     wait = error.headers.get("retry-after")
-    if wait and "Retry-After: " not in (hint or ""):
-        hint = f"{hint or ''} Retry-After: {wait} s.".lstrip()
+    if wait and f"{wait} s" not in (hint or ""):
+        hint = joined(f"Wait {wait} s.", hint)
     if hint:
         talk(mask(hint))
 

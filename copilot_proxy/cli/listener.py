@@ -10,6 +10,7 @@ from typing import Final
 from copilot_proxy.cli import unix_socket
 from copilot_proxy.cli.holder import base_url, holder_of
 from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.keys import SHORTEST
 from copilot_proxy.settings import Settings
 
 _BACKLOG: Final = 2048
@@ -33,11 +34,8 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
 
 def bind(settings: Settings) -> socket.socket:
     """A socket bound to the host and port of the settings; nobody is let in before it listens."""
-    if settings.reaches_network and not settings.keys:
-        raise UsageError(
-            f"Without a key, everyone who reaches {settings.host} could use your Copilot.",
-            hint=f"Make a key, and give it to your clients:\n  {_make_key()}",
-        )
+    if settings.reaches_network:
+        _check_keys(settings)
     family, address = _resolve(settings.host, settings.port)
     # asyncio turns Nagle's algorithm off only for sockets that name their protocol; with it, an
     # answer in two writes takes 40 ms longer.
@@ -70,6 +68,22 @@ def address_of(listener: socket.socket, settings: Settings) -> str:
     if settings.uds is not None:
         return "http://localhost"  # any name would do; this one passes the door
     return base_url(settings.host, listener.getsockname()[1])
+
+
+def _check_keys(settings: Settings) -> None:
+    """Raises `UsageError` if strangers would be let in, or could guess their way."""
+    hint = f"Make a key, and give it to your clients:\n  {_make_key()}"
+    if not settings.keys:
+        raise UsageError(
+            f"Without a key, everyone who reaches {settings.host} could use your Copilot.",
+            hint=hint,
+        )
+    if any(len(one.key.reveal()) < SHORTEST for one in settings.keys):
+        raise UsageError(
+            f"The key has fewer than {SHORTEST} characters: whoever reaches {settings.host} could "
+            "guess it and use your Copilot.",
+            hint=hint,
+        )
 
 
 def _make_key() -> str:

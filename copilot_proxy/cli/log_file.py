@@ -13,6 +13,8 @@ from copilot_proxy.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_LONGEST: Final = 64 * 1024
+"""Bytes of a line; with more of them the size of a file would be no bound."""
 _SAME: Final = (FileNotFoundError, NotADirectoryError)
 
 
@@ -40,7 +42,10 @@ class LogFile(logging.Handler):
         if record.name == __name__:
             return  # the news that this file cannot be written
         try:
-            self._write(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+            line = self.format(record).encode(errors="backslashreplace")
+            if len(line) > _LONGEST:
+                line = line[:_LONGEST].decode(errors="ignore").encode() + b" (cut)"
+            self._write(line + b"\n")
         except OSError as error:
             self._trouble("written", error)
         else:

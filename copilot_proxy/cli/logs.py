@@ -30,6 +30,9 @@ _ITEMS: Final = {"responses": "item", "embeddings": "input"}
 """What is counted, where it is not messages."""
 _LONGEST_NAME: Final = 24
 _LONGEST_PATH: Final = 80
+_LONGEST_MODEL: Final = 256
+_LONGEST_VALUE: Final = 16 * 1024
+"""Characters of one value in JSON, such as a traceback."""
 
 _reported: ContextVar[bool] = ContextVar("reported", default=False)
 """Whether the request at hand has its line already. Each request has a context of its own."""
@@ -219,7 +222,7 @@ class _Json(logging.Formatter):
 def _masked(value: Any) -> Any:
     if isinstance(value, list):
         return [_masked(one) for one in value]
-    return mask(value) if isinstance(value, str) else value
+    return mask(value)[:_LONGEST_VALUE] if isinstance(value, str) else value
 
 
 def _fields(record: "Record") -> dict[str, Any]:
@@ -228,7 +231,7 @@ def _fields(record: "Record") -> dict[str, Any]:
         "key": record.key,
         "api": record.api,
         "route": record.route,
-        "model": record.model,
+        "model": _printable(record.model, _LONGEST_MODEL) if record.model else record.model,
         "stream": record.stream,
         "items": record.items,
         "tools": record.tools,
@@ -271,5 +274,5 @@ def _access(entry: logging.LogRecord) -> tuple[str, str, str, str, int]:
 
 def _printable(text: str, longest: int) -> str:
     """One short line: what a client sends must not move the cursor or fake other lines."""
-    line = "".join(char if char.isprintable() else "?" for char in text)
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    line = "".join(char if char.isprintable() else "?" for char in text[:longest])
+    return line if len(text) <= longest else line[:-1] + "…"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from copilot_proxy.cli import signals
 from copilot_proxy.cli.announcer import Announcer
 from copilot_proxy.cli.boundary import INTERRUPTED
+from copilot_proxy.cli.collector import rare_collections
 from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import LogFile, log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.dumps import dumps_for
-from copilot_proxy.errors import NotSignedIn, SignInError, UpstreamError
+from copilot_proxy.errors import NotSignedIn, UpstreamError
 from copilot_proxy.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,12 +42,12 @@ class Serving:
         self._announcer = Announcer(
             settings, address=lambda: address_of(socket, settings), simulator=simulator
         )
-        self._refusal: SignInError | None = None
-        """Why there will never be an answer."""
+        self._refusal: Exception | None = None
+        """Why the start has failed, and there will never be an answer."""
 
     async def run(self) -> int:
         """The exit code. Raises `SignInError` if there is no account that may use Copilot, and
-        `UsageError` if the log file or the dumps cannot be written."""
+        `UsageError` if a setting, a certificate file or the log file cannot work."""
         with log_file_for(self._settings) as log_file:
             return await self._signed_in(log_file)
 
@@ -91,11 +92,10 @@ class Serving:
             # The server answers while GitHub has not; the block says what GitHub has said.
             try:
                 catalogue, trouble = await _proved(models)
-            except SignInError as error:
+                self._announcer.greet(catalogue, trouble, credential)
+            except Exception as error:  # nobody waits for this task: whatever it is, it is told
                 self._refusal = error
                 server.finish()
-            else:
-                self._announcer.greet(catalogue, trouble, credential)
 
         def ready() -> None:
             nonlocal greeting
@@ -110,7 +110,8 @@ class Serving:
                 # A Ctrl+C from before this point ends here rather than in the middle of a start.
                 await asyncio.sleep(0)
                 listen(self._socket, self._settings)
-                await server.serve(sockets=[self._socket])
+                with rare_collections():
+                    await server.serve(sockets=[self._socket])
             if greeting is not None:
                 greeting.cancel()
             self._ended()
@@ -195,7 +196,7 @@ def _load_supervisor() -> None:
 async def _proved(
     models: "asyncio.Task[Catalogue]",
 ) -> "tuple[Catalogue | None, UpstreamError | None]":
-    """The list of models, or why there is none yet; raises `SignInError` if there never will be."""
+    """The list of models, or why there is none yet; raises what says that there never will be."""
     done, _ = await asyncio.wait({models}, timeout=_PROOF)
     if not done:
         return None, None

@@ -15,7 +15,6 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
-from copilot_proxy.keys import SHORTEST
 from copilot_proxy.private_files import make_folder
 
 if TYPE_CHECKING:
@@ -120,18 +119,12 @@ class Welcome:
     def _network(self) -> str:
         """What is true of an address that others reach."""
         if self.settings.host.strip("[]") not in ("0.0.0.0", "::"):  # noqa: S104  # it is read here
-            return f"others reach it at the same address, and need the key{self._weakness()}"
+            return "others reach it at the same address, and need the key"
         port = self.address.rpartition(":")[2]
         return (
             "it listens on all addresses of this machine; others use "
-            f"http://<this machine>:{port}/v1, and need the key{self._weakness()}"
+            f"http://<this machine>:{port}/v1, and need the key"
         )
-
-    def _weakness(self) -> str:
-        key = self.settings.api_key
-        if key is None or len(key.reveal()) >= SHORTEST:
-            return ""
-        return f", which has fewer than {SHORTEST} characters and can be guessed"
 
     def _list(self) -> str:
         return f"copilot-proxy models{' --simulate' if self.simulator else ''}"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from copilot_proxy.cli.boundary import guard, open_streams
+from copilot_proxy.cli.collector import rare_collections
 from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
@@ -92,7 +93,7 @@ class _Work:
         )
         orders = asyncio.create_task(_obey(reader, server))
         try:
-            with socket.socket(fileno=start.listener) as listener:
+            with socket.socket(fileno=start.listener) as listener, rare_collections():
                 await server.serve(sockets=[listener])
         finally:
             orders.cancel()

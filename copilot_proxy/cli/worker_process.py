@@ -25,8 +25,15 @@ def command() -> list[str]:
     """The program that a worker is."""
     # -P: a folder that happens to be the current one is no place to load modules from, unless this
     # program itself was found there.
-    flags = [] if Path.cwd() == _ROOT else ["-P"]
+    flags = [] if _is_started_in(_ROOT) else ["-P"]
     return [sys.executable, *flags, "-m", "copilot_proxy.cli.worker"]
+
+
+def _is_started_in(folder: Path) -> bool:
+    try:
+        return Path.cwd() == folder
+    except OSError:
+        return False  # the current folder has been removed
 
 
 class WorkerProcess:

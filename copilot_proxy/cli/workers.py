@@ -26,8 +26,8 @@ _STEADY: Final = 10.0
 """Seconds after which a worker that dies was not a failed start."""
 _TRIES: Final = 5
 """Failed starts of every worker after which there is no hope."""
-_REPORT: Final = 1.0
-"""Seconds that a worker has to say how many answers are open."""
+_REPORT: Final = 3.0
+"""Seconds that a worker has to say how many answers are open, on a machine that is busy."""
 _FAREWELL: Final = 6.0
 """Seconds that a worker has to end after it was told to cut; it needs about four of them."""
 

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from copilot_proxy.catalogue import ENABLE_URL
 
 WRONG_API_CODE: Final = "unsupported_api_for_model"
+AS_LONG: Final = "as long as Retry-After says"
+"""Words of a hint that stand for the time, where that is known."""
 _USAGE_URL: Final = "https://github.com/settings/copilot"
 
 
@@ -46,7 +48,7 @@ _RATE = Meaning(
     status=429,
     type="rate_limit_error",
     code="rate_limit_exceeded",
-    hint="Wait as long as Retry-After says; this limit is apart from the plan's quota.",
+    hint=f"Wait {AS_LONG}; this limit is apart from the plan's quota.",
 )
 _NOT_SUPPORTED = Meaning(
     status=404,
@@ -83,10 +85,10 @@ _BY_CODE: Final[Mapping[str, Meaning]] = {
     "invalid_encrypted_content": _FOREIGN_SEAL,
     "user_global_rate_limited": _RATE,
     "user_model_rate_limited": _RATE._replace(
-        hint="This limit is on the model: wait as long as Retry-After says, or take another one."
+        hint=f"This limit is on the model: wait {AS_LONG}, or take another one."
     ),
     "user_weekly_rate_limited": _RATE._replace(
-        hint="This is GitHub's weekly limit: wait as long as Retry-After says."
+        hint=f"This is GitHub's weekly limit: wait {AS_LONG}."
     ),
     "integration_rate_limited": _RATE,
     "agent_mode_limit_exceeded": _RATE,

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.errors import CopilotProxyError, Refused, Resting
-from copilot_proxy.formats.meanings import Meaning, meaning_of, otherwise
+from copilot_proxy.errors import CopilotProxyError, Refused, Resting, joined
+from copilot_proxy.formats.meanings import AS_LONG, Meaning, meaning_of, otherwise
 from copilot_proxy.masking import mask
 
 _MOST_TEXT: Final = 2000
@@ -51,7 +51,10 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
 
 def again(error: CopilotProxyError, left: int) -> Resting:
     """The refusal `error` for one more client, who waits `left` seconds, without asking anew."""
+    message = error.message
     if isinstance(error, Refused):
+        # It may name a time of its own, of which a part has passed.
+        message = f"Copilot's earlier answer: {message}"
         status, code = error.upstream_status, error.upstream_code
         meaning = meaning_of(status, code, error.message)
     else:
@@ -59,10 +62,11 @@ def again(error: CopilotProxyError, left: int) -> Resting:
     out = _retry_headers({**error.headers, "retry-after": str(left)}, meaning)
     hint = _timed(meaning.hint, str(left))
     return Resting(
-        error.message,
+        message,
         upstream_status=status,
         upstream_code=code,
-        hint=f"{hint} Copilot was not asked this time: its refusal still stands.",
+        # The hint may end in a command.
+        hint=joined("Copilot was not asked this time: its refusal still stands.", hint),
         code=error.code,
         param=error.param,
         status=error.status,
@@ -75,11 +79,14 @@ def again(error: CopilotProxyError, left: int) -> Resting:
 def _timed(hint: str | None, wait: str | None) -> str | None:
     """`hint` with the time that Retry-After gives, for whoever does not see the header."""
     if wait is None:
-        return hint and hint.replace("as long as Retry-After says", "a while")
+        return hint and hint.replace(AS_LONG, "a while")
     seconds = int(wait)
     hours, minutes = seconds // 3600, seconds % 3600 // 60
     told = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else ""
-    return f"{hint or 'Wait.'} Retry-After: {seconds} s{f' ({told})' if told else ''}."
+    span = f"{seconds} s{f' ({told})' if told else ''}"
+    if hint and AS_LONG in hint:
+        return hint.replace(AS_LONG, span)
+    return joined(f"Wait {span}.", hint)
 
 
 def event_refusal(data: Mapping[str, Any]) -> Refused:

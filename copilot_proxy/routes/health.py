@@ -15,7 +15,8 @@ class Rest:
 
     scope: Literal["model", "account"]
     model: str | None
-    """None where the account rests."""
+    """None where the account rests, or a model that no list has named: a client's word for it is
+    not for everybody."""
     code: str
     retry_in: int
     """Seconds."""
@@ -41,6 +42,10 @@ async def health(request: AnyRequest) -> Health:
     """Costs nothing upstream, needs no key and names nobody."""
     services = services_of(request)
     state = services.upstream.state()
+
+    def known(model: str | None) -> str | None:
+        return model if model is not None and services.relay.names.is_known(model) else None
+
     return Health(
         status="ok",
         version=__version__,
@@ -49,7 +54,7 @@ async def health(request: AnyRequest) -> Health:
         token_expires_in=None if state.expires_in is None else int(state.expires_in),
         last_error=state.last_error,
         rests=[
-            Rest(one.scope, one.model, one.code, one.retry_in)
+            Rest(one.scope, known(one.model), one.code, one.retry_in)
             for one in services.upstream.standing()
         ],
     )

@@ -18,6 +18,7 @@ import httpx
 from aiohappyeyeballs import start_connection
 
 from copilot_proxy.upstreams.http1 import Connection, Exchange
+from copilot_proxy.upstreams.lookups import Lookups
 
 _KEEP: Final = 30.0
 """Seconds that an unused connection is kept."""
@@ -43,6 +44,7 @@ class Connections(httpx.AsyncBaseTransport):
         self._context = context
         self._free: dict[Origin, list[Connection]] = {}
         self._open: set[Connection] = set()
+        self._lookups = Lookups()
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -102,7 +104,7 @@ class Connections(httpx.AsyncBaseTransport):
         secure = scheme == "https"
         try:
             async with asyncio.timeout(patience):
-                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                addresses = await self._lookups.addresses(host, port)
                 one = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
                 _set_up(one)
                 _, connection = await loop.create_connection(
@@ -112,8 +114,10 @@ class Connections(httpx.AsyncBaseTransport):
                     server_hostname=host if secure else None,
                 )
         except TimeoutError as error:
+            self._lookups.forget(host, port)
             raise httpx.ConnectTimeout("") from error
         except OSError as error:
+            self._lookups.forget(host, port)
             raise httpx.ConnectError(str(error)) from error
         if connection.is_open:
             self._open.add(connection)

@@ -367,7 +367,7 @@ async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient)
 
     assert isinstance(error, NoCopilotAccess)
     assert "GitHub says that this account may not use Copilot." == error.message
-    assert error.hint is None
+    assert "github.com/settings/copilot" in str(error.hint)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from copilot_proxy.auth import network
 from copilot_proxy.auth.network import describe, make_anonymous_client, make_client
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.simulator import Simulator
 from tests.auth.stranger import Answer, Stranger
+from tests.conftest import Proxy, settings_at
 
 SETTINGS = Settings(connect_timeout=5, read_timeout=5)
 
@@ -185,6 +187,26 @@ async def test_a_certificate_file_with_something_else_in_it_is_named(
     async with make_client(SETTINGS) as client:
         with pytest.raises(UsageError, match="holds no certificates in PEM format"):
             await client.get(secure.url)
+
+
+def test_a_client_is_told_what_is_wrong_with_the_certificates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator
+) -> None:
+    """Not just that something failed: a code, and what to do."""
+    file = tmp_path / "company.der"
+    file.write_bytes(b"\x30\x82 no PEM")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    secure = simulator.url.replace("http:", "https:")
+    settings = settings_at(simulator, github_api_url=secure)
+    asked = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}]}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json=asked)
+
+    told = answer.json()["error"]
+    assert (500, "server_misconfigured") == (answer.status_code, told["code"])
+    assert "holds no certificates in PEM format" in told["message"]
+    assert "Unset it to trust what the system trusts" in told["hint"]
+    assert answer.headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://a:b:c"])

@@ -22,7 +22,7 @@ import httptools
 from tests.benchmarks.marks import ORDER, mark
 from tests.benchmarks.upstream_answers import MODELS, SHAPES, Shape
 
-_BATCH: Final = 250
+_BATCH: Final = 1
 """Events in one write of a stream that goes as fast as it can."""
 _STREAMS: Final = re.compile(rb'"stream":\s*true')
 _STREAM_HEAD: Final = (

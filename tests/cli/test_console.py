@@ -86,12 +86,12 @@ def test_commands_are_those_that_work(
 
 def test_a_time_to_wait_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Once, whoever has set it."""
-    for hint in (None, "Wait.", "Wait. Retry-After: 9 s."):
+    for hint in (None, "Or ask another model.", "Wait 9 s."):
         console.problem(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
     assert capsys.readouterr().err.splitlines()[1::2] == [
-        "Retry-After: 9 s.",
-        "Wait. Retry-After: 9 s.",
-        "Wait. Retry-After: 9 s.",
+        "Wait 9 s.",
+        "Wait 9 s. Or ask another model.",
+        "Wait 9 s.",
     ]
 
 

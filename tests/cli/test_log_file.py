@@ -235,3 +235,13 @@ def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("FORCE_COLOR", "1")
     log.warning("one")
     assert "\x1b" not in path.read_text()
+
+
+def test_a_line_has_an_end(file: LogFile, path: Path) -> None:
+    """However much somebody wants to be logged, a file stays bounded."""
+    log.warning("ä" * 1_000_000)
+    log.warning("the next one")
+    lines = path.with_name("proxy.log.1").read_text().splitlines()
+    assert lines[-1].endswith("ä (cut)")
+    assert len(lines[-1].encode()) <= 64 * 1024 + len(" (cut)")
+    assert path.read_text().endswith("the next one\n")

@@ -286,3 +286,12 @@ def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert text.endswith(" key laptop")
     assert "laptop" == json.loads(line)["key"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_long_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No name, note or message makes a line of megabytes."""
+    reporter = Reporter()
+    with logging_to_stderr(form, reporter):
+        report(reporter, record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))
+    assert len(capsys.readouterr().err) < 20_000

@@ -23,7 +23,14 @@ from copilot_proxy.cli.worker_link import Start, packed
 from copilot_proxy.cli.workers import Supervisor
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
-from tests.cli.terminals import Terminal, client_of, question, serve_while, sign_in
+from tests.cli.terminals import (
+    Terminal,
+    client_of,
+    question,
+    serve_while,
+    sign_in,
+    wait_until,
+)
 from tests.conftest import settings_at
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
@@ -87,11 +94,18 @@ def children(of: int) -> list[int]:
     return sorted(found)
 
 
+def _state(process: int) -> str:
+    """``T`` if it has been stopped."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 @contextlib.contextmanager
 def asleep(worker: int) -> Iterator[None]:
     """While the block runs, whatever is asked comes to the other worker."""
     os.kill(worker, signal.SIGSTOP)
     try:
+        # On another core it runs on for a moment, in which it could still take a connection.
+        wait_until(lambda: _state(worker) == "T")
         yield
     finally:
         os.kill(worker, signal.SIGCONT)
@@ -372,6 +386,22 @@ def test_one_process_needs_none_of_it(account: Simulator) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@linux
+def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers serve without one."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        codes.append(client.post("/v1/chat/completions", json=question("Hi")).status_code)
+
+    assert serve_while(use, "--workers", "2") == 0
+    assert codes == [200]
 
 
 def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,19 +1,19 @@
 """Failures as OpenAI's error object."""
 
-from copilot_proxy.errors import NotSignedIn, RequestError
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body
 from tests.formats.openai_schemas import check_error
 
 
 def test_all_four_keys_are_there() -> None:
     """The keys that OpenAI's schema requires are there even when there is nothing to say."""
-    body = error_body(RequestError("No."), "id-1")
+    body = error_body(CopilotProxyError("No."), "id-1")
 
     check_error(body)
     assert {
         "error": {
             "message": "No.",
-            "type": "invalid_request_error",
+            "type": "server_error",
             "param": None,
             "code": None,
             "request_id": "id-1",
@@ -35,6 +35,18 @@ def test_what_helps_is_added() -> None:
     )
 
 
+def test_message_and_hint_are_two_sentences() -> None:
+    """Also where upstream's words end without a full stop; what ends with a stop gets no other."""
+    for said, told in (("forbidden", "forbidden. See it."), ("Why?", "Why? See it.")):
+        error = CopilotProxyError(said, hint="See it.")
+        assert told == error_body(error, "id")["error"]["message"]
+
+
+def test_every_request_error_has_a_hint() -> None:
+    """One that says nothing itself points to where requests are described."""
+    assert "/schema" in error_body(RequestError("No."), "id")["error"]["hint"]
+
+
 def test_sign_in_failures_say_what_to_type() -> None:
     """Somebody who is not signed in reads the command that helps."""
     assert "Sign in with: copilot-proxy login" == error_body(NotSignedIn(), "id")["error"]["hint"]
@@ -45,4 +57,4 @@ def test_tokens_are_masked() -> None:
     error = RequestError("Not ghu_16C7e42F292c", hint="Not with ghu_16C7e42F292c.")
     body = error_body(error, "id")["error"]
 
-    assert ("Not *** Not with ***.", "Not with ***.") == (body["message"], body["hint"])
+    assert ("Not ***. Not with ***.", "Not with ***.") == (body["message"], body["hint"])

@@ -205,3 +205,36 @@ def test_endless_headers(proxy: Proxy) -> None:
     with proxy.client() as client:
         assert [200, 200] == [client.get("/health").status_code for _ in range(2)]
         assert 200 == client.post(PATH, content=CHAT + b" " * 2_000_000).status_code
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("responses", {"input": "Hi"}),
+        ("messages", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}),
+        ("messages/count_tokens", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("embeddings", {"input": "Hi"}),
+    ],
+)
+def test_a_huge_name_of_a_model(proxy: Proxy, path: str, more: dict[str, object]) -> None:
+    """It is refused before anything looks for it; the longest that may be is looked for."""
+    with proxy.client() as client:
+        for length in (257, 3_000_000):
+            answer = client.post(f"/v1/{path}", json={"model": "x" * length, **more})
+            told = answer.json()["error"]
+            assert (400, "string_above_max_length") == (answer.status_code, told["code"])
+            assert f"has {length} characters; 256 are the most" in told["message"]
+            assert "GET /v1/models" in told["hint"]
+            assert len(answer.content) < 1000
+        answer = client.post(f"/v1/{path}", json={"model": "x" * 256, **more})
+        assert "model_not_found" == answer.json()["error"]["code"]
+
+
+def test_a_huge_name_in_a_path(proxy: Proxy) -> None:
+    """It is nobody's, and is not compared with all that there are."""
+    with proxy.client() as client:
+        answer = client.get(f"/v1/models/{'claude-' * 2000}")
+
+    assert 404 == answer.status_code
+    assert "Did you mean" not in answer.json()["error"]["hint"]

@@ -128,13 +128,13 @@ def test_the_refusal_is_told_again(restraint: Restraint, now: Time) -> None:
     again = ask(restraint)
 
     assert again is not None
-    for name in ("message", "status", "code", "type", "param", "upstream_status", "upstream_code"):
+    for name in ("status", "code", "type", "param", "upstream_status", "upstream_code"):
         assert getattr(first, name) == getattr(again, name)
     assert first.extra == again.extra
     assert {"retry-after": "61", "x-should-retry": "false"} == again.headers
-    assert "Retry-After: 61 s (1 min)." in str(again.hint)
-    assert "Copilot was not asked" in str(again.hint)
-    assert str(again.hint).startswith("This limit is on the model")
+    assert f"Copilot's earlier answer: {first.message}" == again.message
+    assert "This limit is on the model: wait 61 s (1 min), or" in str(again.hint)
+    assert str(again.hint).startswith("Copilot was not asked")
 
 
 def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Restraint, now: Time) -> None:

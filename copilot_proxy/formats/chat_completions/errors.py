@@ -1,6 +1,6 @@
 """Failures as OpenAI's error object."""
 
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, joined
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.masking import mask
 
@@ -10,9 +10,8 @@ def error_body(error: CopilotProxyError, request_id: str) -> Json:
 
     The hint stands in the message as well: that is all that most clients show.
     """
-    message = f"{error.message} {error.hint}" if error.hint else error.message
     body: Json = {
-        "message": mask(message),
+        "message": mask(joined(error.message, error.hint)),
         "type": error.type,
         "param": error.param,
         "code": error.code,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.catalogue import LONGEST_NAME
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, Json
 from copilot_proxy.formats.images import remedy
@@ -44,11 +45,24 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_object(body: bytes) -> Json:
-    """The JSON object of a body; raises `RequestError` for anything else."""
+    """The JSON object of a body, in which `model` has a bearable length if it is a text; raises
+    `RequestError` for anything else."""
     request = parse_json(body)
     if not isinstance(request, dict):
         raise RequestError("The body must be a JSON object.")
+    _check_model_name(request.get("model"))
     return request
+
+
+def _check_model_name(name: object) -> None:
+    """Refuses what is no name before it is looked for, compared or logged."""
+    if isinstance(name, str) and len(name) > LONGEST_NAME:
+        raise _wrong(
+            "model",
+            f"The model's name has {len(name)} characters; {LONGEST_NAME} are the most.",
+            code="string_above_max_length",
+            hint="Send one of the names that GET /v1/models lists.",
+        )
 
 
 def parse_request(body: bytes) -> Json:

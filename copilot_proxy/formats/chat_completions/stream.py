@@ -4,14 +4,13 @@
 through it as one event, and `fold` makes one completion of chunks: there is one set of rules.
 """
 
-import time
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.chunks import Chunks
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
@@ -53,13 +52,10 @@ class ChatStream:
     """
 
     def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._model = model
-        self._include_usage = include_usage
+        self._chunks = Chunks(model, include_usage=include_usage, now=now)
         self._id = ""
         self._created = 0
-        self._now = int(time.time()) if now is None else now
         self._fingerprint: str | None = None
-        self._started = False
         self._finish: str | None = None
         self._calls = ToolCalls()
         self.usage: Json | None = None
@@ -83,31 +79,7 @@ class ChatStream:
 
     def close(self) -> list[Json]:
         """The chunks that end the stream; to be called once, when upstream has ended."""
-        if self._finish is None:
-            if not self._started:
-                raise Broken(
-                    "Copilot sent an empty answer.", hint="Try again, or try another model."
-                )
-            raise Broken(
-                "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
-            )
-        if self._finish == "error":
-            raise Broken(
-                "Copilot's model failed while it was answering.",
-                hint="Try again, or try another model.",
-            )
-        reason = self._final_reason(self._finish)
-        calls = self._calls.close(cut=reason != "tool_calls")
-        chunks = [self._chunk({"tool_calls": [delta]}) for delta in calls]
-        chunks.append(self._chunk({}, finish_reason=reason))
-        if self._include_usage and self.usage is not None:
-            last = self._frame([])
-            last["usage"] = self.usage
-            if self.copilot_usage is not None:
-                last["copilot_usage"] = self.copilot_usage
-            chunks.append(last)
-        return chunks
+        return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
 
     @property
     def is_finished(self) -> bool:
@@ -116,7 +88,7 @@ class ChatStream:
 
     def _note_head(self, data: Json) -> None:
         """Keeps what belongs to the whole answer, from whichever event has it."""
-        if not self._started:
+        if not self._chunks.has_begun:
             if isinstance(data.get("id"), str) and data["id"]:
                 self._id = data["id"]
             created = data.get("created")
@@ -136,8 +108,8 @@ class ChatStream:
         if not isinstance(delta, dict):
             delta = choice.get("message")
         delta = delta if isinstance(delta, dict) else {}
-        if not self._started:
-            self._start(chunks)
+        if not self._chunks.has_begun:
+            chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
 
         out: Json = {}
         # Most deltas have one field, and most of an answer's time goes into asking for the others.
@@ -153,45 +125,11 @@ class ChatStream:
             out["tool_calls"] = calls
         logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None
         if out or logprobs:
-            chunks.append(self._chunk(out, logprobs=logprobs))
+            chunks.append(self._chunks.chunk(out, logprobs=logprobs))
 
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             self._finish = FINISH_REASONS.get(reason.lower(), "stop")
-
-    def _start(self, chunks: list[Json]) -> None:
-        self._started = True
-        self._id = self._id or f"chatcmpl-{uuid.uuid4().hex}"
-        self._created = self._created or self._now
-        chunks.append(self._chunk({"role": "assistant", "content": ""}))
-
-    def _final_reason(self, reason: str) -> str:
-        if not self._calls:
-            return "stop" if reason == "tool_calls" else reason
-        # An answer that was cut in the middle of a call says so: the call cannot be carried out.
-        cut = reason in ("length", "content_filter") and not self._calls.are_complete
-        return reason if cut else "tool_calls"
-
-    def _chunk(
-        self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
-    ) -> Json:
-        return self._frame(
-            [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}]
-        )
-
-    def _frame(self, choices: list[Json]) -> Json:
-        chunk: Json = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
-            "choices": choices,
-        }
-        if self._fingerprint is not None:
-            chunk["system_fingerprint"] = self._fingerprint
-        if self._include_usage:
-            chunk["usage"] = None
-        return chunk
 
 
 def fold(chunks: Iterable[Json]) -> Json:

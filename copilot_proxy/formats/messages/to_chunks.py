@@ -4,14 +4,13 @@
 `formats.chat_completions.stream.ChatStream` would.
 """
 
-import time
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.chunks import Chunks
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.events import events_of
 from copilot_proxy.formats.messages.native_stream import is_message, repair_whole
@@ -40,11 +39,8 @@ class MessagesStream:
     """
 
     def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._model = model
-        self._include_usage = include_usage
+        self._chunks = Chunks(model, include_usage=include_usage, now=now)
         self._id = ""
-        self._created = int(time.time()) if now is None else now
-        self._started = False
         self._finish: str | None = None
         self._calls = ToolCalls()
         self._sealer = Sealer()
@@ -83,29 +79,11 @@ class MessagesStream:
 
     def close(self) -> list[Json]:
         """The chunks that end the stream; to be called once, when upstream has ended."""
-        if self._finish is None:
-            if not self._started:
-                raise Broken(
-                    "Copilot sent an empty answer.", hint="Try again, or try another model."
-                )
-            raise Broken(
-                "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
-            )
         chunks: list[Json] = []
         for index in list(self._blocks):
             self._end_block(index, chunks)
-        reason = self._final_reason(self._finish)
-        calls = self._calls.close(cut=reason != "tool_calls")
-        chunks += [self._chunk({"tool_calls": [delta]}) for delta in calls]
-        chunks.append(self._chunk({}, finish_reason=reason))
-        if self._include_usage and self.usage is not None:
-            last = self._frame([])
-            last["usage"] = self.usage
-            if self.copilot_usage is not None:
-                last["copilot_usage"] = self.copilot_usage
-            chunks.append(last)
-        return chunks
+        last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
+        return [*chunks, *last]
 
     @property
     def is_finished(self) -> bool:
@@ -113,16 +91,14 @@ class MessagesStream:
         return self._finish is not None
 
     def _begin(self, message: Json, chunks: list[Json]) -> None:
-        if not self._started and isinstance(message.get("id"), str):
+        if not self._chunks.has_begun and isinstance(message.get("id"), str):
             self._id = message["id"]
         self._count(message.get("usage"))
         self._start(chunks)
 
     def _start(self, chunks: list[Json]) -> None:
-        if not self._started:
-            self._started = True
-            self._id = self._id or f"chatcmpl-{uuid.uuid4().hex}"
-            chunks.append(self._chunk({"role": "assistant", "content": ""}))
+        if not self._chunks.has_begun:
+            chunks.append(self._chunks.begin(self._id))
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict):
@@ -178,7 +154,7 @@ class MessagesStream:
 
     def _add(self, name: str, text: object, chunks: list[Json]) -> None:
         if isinstance(text, str) and text:
-            chunks.append(self._chunk({name: text}))
+            chunks.append(self._chunks.chunk({name: text}))
 
     def _think(self, text: object, chunks: list[Json]) -> None:
         if isinstance(text, str):
@@ -190,31 +166,7 @@ class MessagesStream:
 
     def _call(self, fragment: Json, chunks: list[Json]) -> None:
         if deltas := self._calls.feed([fragment]):
-            chunks.append(self._chunk({"tool_calls": deltas}))
-
-    def _final_reason(self, reason: str) -> str:
-        if not self._calls:
-            return "stop" if reason == "tool_calls" else reason
-        # An answer that was cut in the middle of a call says so: the call cannot be carried out.
-        cut = reason in ("length", "content_filter") and not self._calls.are_complete
-        return reason if cut else "tool_calls"
-
-    def _chunk(self, delta: Json, *, finish_reason: str | None = None) -> Json:
-        return self._frame(
-            [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}]
-        )
-
-    def _frame(self, choices: list[Json]) -> Json:
-        chunk: Json = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
-            "choices": choices,
-        }
-        if self._include_usage:
-            chunk["usage"] = None
-        return chunk
+            chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
 
 def _object(value: Any) -> Json:

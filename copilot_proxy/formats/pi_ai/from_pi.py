@@ -7,14 +7,13 @@ every end of a stream for a good one, so ``finished`` of ``done`` says whether i
 """
 
 import json
-import time
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.chunks import Chunks
 from copilot_proxy.formats.chat_completions.stream import FINISH_REASONS
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
@@ -44,11 +43,7 @@ class PiStream:
     """What GitHub charges; pi-ai does not tell."""
 
     def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._model = model
-        self._include_usage = include_usage
-        self._id = f"chatcmpl-{uuid.uuid4().hex}"
-        self._created = int(time.time()) if now is None else now
-        self._started = False
+        self._chunks = Chunks(model, include_usage=include_usage, now=now)
         self._finish: str | None = None
         self._calls = ToolCalls()
         self._arguments: dict[int, list[str]] = {}  # of each call, as far as they have come
@@ -94,18 +89,7 @@ class PiStream:
 
     def close(self) -> list[Json]:
         """The chunks that end the stream; to be called once, when pi-ai has ended."""
-        if self._finish is None:
-            raise Broken(
-                "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
-            )
-        reason = self._final_reason(self._finish)
-        calls = self._calls.close(cut=reason != "tool_calls")
-        chunks = [self._chunk({"tool_calls": [delta]}) for delta in calls]
-        chunks.append(self._chunk({}, finish_reason=reason))
-        if self._include_usage and self.usage is not None:
-            chunks.append({**self._frame([]), "usage": self.usage})
-        return chunks
+        return self._chunks.end(self._finish, self._calls, self.usage, None)
 
     @property
     def is_finished(self) -> bool:
@@ -113,14 +97,13 @@ class PiStream:
         return self._finish is not None
 
     def _start(self, chunks: list[Json]) -> None:
-        if not self._started:
-            self._started = True
-            chunks.append(self._chunk({"role": "assistant", "content": ""}))
+        if not self._chunks.has_begun:
+            chunks.append(self._chunks.begin())
 
     def _add(self, name: str, text: str, chunks: list[Json]) -> None:
         if text:
             self._start(chunks)
-            chunks.append(self._chunk({name: text}))
+            chunks.append(self._chunks.chunk({name: text}))
 
     def _seal(self, block: Json) -> str:
         """The piece of the opaque value that carries a thought's signature."""
@@ -149,7 +132,7 @@ class PiStream:
             fragment["function"]["arguments"] = text
         self._start(chunks)
         if (block or text) and (deltas := self._calls.feed([fragment])):
-            chunks.append(self._chunk({"tool_calls": deltas}))
+            chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
     def _end_call(self, event: Json, chunks: list[Json]) -> None:
         """Gives the arguments as a whole, if none came before."""
@@ -205,30 +188,6 @@ class PiStream:
                 },
             }
         )
-
-    def _final_reason(self, reason: str) -> str:
-        if not self._calls:
-            return "stop" if reason == "tool_calls" else reason
-        # An answer that was cut in the middle of a call says so: the call cannot be carried out.
-        cut = reason in ("length", "content_filter") and not self._calls.are_complete
-        return reason if cut else "tool_calls"
-
-    def _chunk(self, delta: Json, *, finish_reason: str | None = None) -> Json:
-        return self._frame(
-            [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}]
-        )
-
-    def _frame(self, choices: list[Json]) -> Json:
-        chunk: Json = {
-            "id": self._id,
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
-            "choices": choices,
-        }
-        if self._include_usage:
-            chunk["usage"] = None
-        return chunk
 
 
 def events_of(message: Json) -> Iterator[Json]:

@@ -160,7 +160,8 @@ class NativeStream:
         item.done = event["item"]
         if item.tool is None or item.tool.kind != "custom" or item.is_told:
             return [event]
-        return [*self._told(index, item, event["item"]["input"]), event]
+        # There is none if it has become an item of another kind.
+        return [*self._told(index, item, event["item"].get("input", "")), event]
 
     def _new_item(self, given: Json, index: int) -> _Item:
         kind, name = given.get("type"), given.get("name")

@@ -1,0 +1,87 @@
+"""Makes the chunks of one stream: they have one head, one beginning and one end.
+
+Source: https://platform.openai.com/docs/api-reference/chat/streaming
+"""
+
+import time
+import uuid
+
+from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
+
+
+class Chunks:
+    """The chunks of one answer of `model`; `now` is when it was made, if nobody says."""
+
+    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+        self._model = model
+        self._include_usage = include_usage
+        self._now = int(time.time()) if now is None else now
+        self._head: Json = {}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether `begin` has been called."""
+        return bool(self._head)
+
+    def begin(self, answer_id: str = "", created: int = 0, fingerprint: str | None = None) -> Json:
+        """The first chunk, with what all others say as well."""
+        self._head = {
+            "id": answer_id or f"chatcmpl-{uuid.uuid4().hex}",
+            "object": "chat.completion.chunk",
+            "created": created or self._now,
+            "model": self._model,
+            "choices": [],
+        }
+        if fingerprint is not None:
+            self._head["system_fingerprint"] = fingerprint
+        if self._include_usage:
+            self._head["usage"] = None
+        return self.chunk({"role": "assistant", "content": ""})
+
+    def chunk(
+        self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
+    ) -> Json:
+        """A chunk with one choice."""
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
+        return {**self._head, "choices": [choice]}
+
+    def end(
+        self, reason: str | None, calls: ToolCalls, usage: Json | None, copilot_usage: Json | None
+    ) -> list[Json]:
+        """The last chunks: what is left of the calls, the finish, and the usage if it is wanted.
+
+        `reason` is why the model stopped, in OpenAI's words or ``error``. Raises `Broken` if it
+        did not say, or failed.
+        """
+        if reason is None and not self.has_begun:
+            raise Broken("Copilot sent an empty answer.", hint="Try again, or try another model.")
+        if reason is None:
+            raise Broken(
+                "Copilot's answer broke off before it was complete.",
+                hint="What came so far may be incomplete. Try again.",
+            )
+        if reason == "error":
+            raise Broken(
+                "Copilot's model failed while it was answering.",
+                hint="Try again, or try another model.",
+            )
+        reason = _final_reason(reason, calls)
+        rest = calls.close(cut=reason != "tool_calls")
+        chunks = [self.chunk({"tool_calls": [delta]}) for delta in rest]
+        chunks.append(self.chunk({}, finish_reason=reason))
+        if self._include_usage and usage is not None:
+            last = {**self._head, "usage": usage}
+            if copilot_usage is not None:
+                last["copilot_usage"] = copilot_usage
+            chunks.append(last)
+        return chunks
+
+
+def _final_reason(reason: str, calls: ToolCalls) -> str:
+    if not calls:
+        return "stop" if reason == "tool_calls" else reason
+    # An answer that was cut in the middle of a call says so: the call cannot be carried out.
+    cut = reason in ("length", "content_filter") and not calls.are_complete
+    return reason if cut else "tool_calls"

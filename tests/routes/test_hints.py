@@ -1,0 +1,66 @@
+"""What a client is told to do next, whatever went wrong."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings")
+BAD = (b"", b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"model": 1}')
+
+
+def hint_of(answer: httpx.Response) -> str:
+    error: dict[str, Any] = answer.json()["error"]
+    return str(error.get("hint", ""))
+
+
+def test_every_mistake_in_a_body_has_a_hint(proxy: Proxy) -> None:
+    """On every API: no JSON, none of the right kind, broken packing, and missing fields."""
+    with proxy.client() as client:
+        for path in PATHS:
+            for body in BAD:
+                answer = client.post(path, content=body)
+                assert (400, True) == (answer.status_code, hint_of(answer) != ""), (path, body[:9])
+            packed = client.post(path, content=b"x", headers={"content-encoding": "gzip"})
+            assert hint_of(packed)
+            empty = {"model": "gpt-4o", "messages": [], "input": [], "max_tokens": 9}
+            assert hint_of(client.post(path, json=empty))
+
+
+def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
+    """The header Allow says it to programs, the hint to people."""
+    with proxy.client() as client:
+        answers = [client.delete("/v1/models"), client.get("/v1/chat/completions")]
+
+    assert [405, 405] == [answer.status_code for answer in answers]
+    assert ["Use GET.", "Use POST."] == [hint_of(answer) for answer in answers]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failed_token_exchange_may_be_repeated(
+    simulator: Simulator, path: str, stream: bool
+) -> None:
+    """Copilot was never asked, so that nothing can be billed: no SDK is kept from trying again."""
+    simulator.state.github_down = True
+    body = json.dumps({**CHAT, "max_tokens": 9, "stream": stream})
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.post(path, content=body)
+
+    assert 502 == answer.status_code
+    assert "upstream_unreachable" == answer.json()["error"]["code"]
+    assert "x-should-retry" not in answer.headers
+
+
+def test_models_that_cannot_be_listed_may_be_asked_for_again(simulator: Simulator) -> None:
+    """Listing them costs nothing."""
+    simulator.state.github_down = True
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.get("/v1/models")
+
+    assert (502, None) == (answer.status_code, answer.headers.get("x-should-retry"))
