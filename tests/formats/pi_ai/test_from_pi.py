@@ -291,7 +291,7 @@ def test_failures_in_the_middle(event: Json, code: str | None, words: str) -> No
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
     """An answer that just stops is not complete."""
-    with pytest.raises(Broken, match="broke off|empty answer"):
+    with pytest.raises(Broken, match=r"broke off|empty answer"):
         stream(*events)
 
 
