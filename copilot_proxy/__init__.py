@@ -1,3 +1,3 @@
-"""Your own GitHub Copilot subscription as a local server that speaks the OpenAI API."""
+"""Your own GitHub Copilot subscription as a server for OpenAI and Anthropic clients."""
 
 __version__ = "0.1.0"

@@ -173,11 +173,16 @@ class Catalogue:
         ]
 
     def nearest(self, name: str) -> list[str]:
-        """Up to three ids that look like `name`; comparing one that is too long would take long."""
+        """Up to three ids that look like `name`, or the one that it spells in capitals or with a
+        vendor in front, as other services do. Comparing a name that is too long would take long."""
         if len(name) > LONGEST_NAME:
             return []
-        ids = [m.id for m in self._by_id.values() if m.is_chat]
-        return get_close_matches(name, ids, n=3, cutoff=0.5)
+        ids = {m.id.lower(): m.id for m in self._by_id.values() if m.is_chat}
+        wanted = name.lower()
+        for spelling in (wanted, wanted.rpartition("/")[2]):
+            if spelling in ids:
+                return [ids[spelling]]
+        return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.5)]
 
 
 def _spellings(name: str) -> Sequence[str]:

@@ -163,13 +163,21 @@ class Resting(Refused):
 
 
 class Unreachable(UpstreamError):
-    """No answer came. `sent` is false when it is certain that upstream saw nothing of the call."""
+    """No answer came. `sent` is false when it is certain that upstream saw nothing of the call;
+    `passing` is true if, besides, the next try may go well at once."""
 
     def __init__(
-        self, message: str, *, sent: bool, hint: str | None = None, status: int = 502
+        self,
+        message: str,
+        *,
+        sent: bool,
+        passing: bool = False,
+        hint: str | None = None,
+        status: int = 502,
     ) -> None:
         super().__init__(message, hint=hint, code="upstream_unreachable", status=status)
         self.sent = sent
+        self.passing = passing
         if sent:
             # The call may have been counted: a client that repeats it by itself would pay twice.
             self.headers["x-should-retry"] = "false"

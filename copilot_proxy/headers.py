@@ -77,10 +77,10 @@ def copilot(
     return headers
 
 
+PASSED_ON: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratelimit-")
+"""How the names begin of those of upstream's headers that clients get."""
+
+
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     """Those of upstream's answer headers that tell a client something about its quota."""
-    return {
-        name: mask(value)
-        for name, value in headers.items()
-        if name.startswith(("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratelimit-"))
-    }
+    return {name: mask(value) for name, value in headers.items() if name.startswith(PASSED_ON)}

@@ -14,6 +14,10 @@ told_failure: ContextVar[tuple[str, str] | None] = ContextVar("told_failure", de
 what is refused before it is asked has no `Record`."""
 
 
+shown_key: ContextVar[str | None] = ContextVar("shown_key", default=None)
+"""The name of the key that the request at hand showed, for the lines of what has no `Record`."""
+
+
 @dataclass
 class Record:
     """One request, filled in while it is answered."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
 from copilot_proxy.keys import SHORTEST, ApiKey
-from copilot_proxy.masking import Secret
+from copilot_proxy.masking import Secret, mask
 
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 _SWITCH: Final = {
@@ -56,7 +56,7 @@ def key(value: object) -> Secret:
 def port(value: object) -> int:
     port = whole(value)
     if not 0 <= port <= 65535:
-        raise ValueError("a port is a number from 0 to 65535")
+        raise ValueError(f"a port is a number from 0 to 65535, not {port}")
     return port
 
 
@@ -66,20 +66,25 @@ def whole(value: object) -> int:
     try:
         return int(value)
     except ValueError:
-        raise ValueError("a whole number is expected") from None
+        raise ValueError(f"a whole number is expected, not {_shown(value)}") from None
+
+
+def _shown(value: object) -> str:
+    """What was given, in a message; never to be used for what may be a secret."""
+    return repr(mask(str(value)[:40]))
 
 
 def positive(value: object) -> int:
     number = whole(value)
     if number < 1:
-        raise ValueError("a whole number above 0 is expected")
+        raise ValueError(f"a whole number above 0 is expected, not {number}")
     return number
 
 
 def not_negative(value: object) -> int:
     number = whole(value)
     if number < 0:
-        raise ValueError("a whole number from 0 up is expected")
+        raise ValueError(f"a whole number from 0 up is expected, not {number}")
     return number
 
 

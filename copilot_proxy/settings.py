@@ -22,7 +22,7 @@ from copilot_proxy.headers import Identity
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 
-_MEND: Final = "Mend the file, or remove it: everything in it has a default."
+_MEND: Final = "Correct that setting, or remove it: every setting has a default."
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
@@ -255,7 +255,7 @@ def _parsed(name: str, value: object, source: str, parse: Callable[[object], Any
     try:
         return parse(value)
     except ValueError as error:
-        hint = None
+        hint = "Change it, or leave it out: every setting has a default."
         if source == "flag":
             where = f"--{_FLAGS.get(name, name).replace('_', '-')}"
         elif source.startswith(ENVIRONMENT_PREFIX):
@@ -271,11 +271,15 @@ def _read_config(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint=_MEND) from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you may read."
+        ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not text in UTF-8.", hint=_MEND) from error
+        raise UsageError(f"{path} is not text in UTF-8.", hint="Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.", hint=_MEND) from error
+        raise UsageError(
+            f"{path} is not valid TOML: {error}.", hint="Correct it at that place."
+        ) from error
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str | None:

@@ -235,8 +235,9 @@ def test_what_default_means(entries: list[Any], wanted: str, expected: str | Non
 def test_names_that_are_near() -> None:
     """Somebody who mistypes a name is told of up to three like it, chat models only."""
     assert "gpt-4o-mini" == RECORDED.nearest("gpt-4o-mni")[0]
-    assert 3 == len(RECORDED.nearest("gpt-4"))
+    assert 3 == len(RECORDED.nearest("gpt-44"))
     assert [] == RECORDED.nearest("zzzzzz")
+    assert ["gpt-4.1"] == RECORDED.nearest("GPT-4.1") == RECORDED.nearest("openai/gpt-4.1")
     assert "text-embedding-3-small" not in RECORDED.nearest("text-embedding-3-smal")
 
 

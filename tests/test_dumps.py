@@ -282,14 +282,20 @@ def test_a_folder_without_rights(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_start_says_that_conversations_are_written(
-    folder: Path, form: str, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    form: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In one line, with the folder; the simulator's answers are written, too."""
+    """In one line, with the folder's whole path; the simulator's answers are written, too."""
 
     def use(client: httpx.Client) -> None:
         assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
 
-    flags = ("--simulate", "--dump-dir", str(folder), "--log-format", form)
+    monkeypatch.chdir(tmp_path)
+    relative = str(folder.relative_to(tmp_path))
+    flags = ("--simulate", "--dump-dir", relative, "--log-format", form)
     assert serve_while(use, *flags) == 0
     told = f"Every conversation is written to {folder}, and removed after 24 hours."
     assert told in capsys.readouterr().err

@@ -240,7 +240,7 @@ def test_what_cannot_work_is_refused(home: Path, name: str, value: object, compl
 
 def test_a_refusal_names_the_place(home: Path) -> None:
     """Somebody knows whether to look at the variable, the file or the flag."""
-    complaint = "cannot be used: a whole number is expected."
+    complaint = "cannot be used: a whole number is expected, not 'x'."
 
     assert f"COPILOT_PROXY_PORT {complaint}" == refused(home, environ={"PORT": "x"}).message
     assert f"--port {complaint}" == refused(home, port="x").message

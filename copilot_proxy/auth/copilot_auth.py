@@ -11,6 +11,7 @@ from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import Exchange, GitHub
 from copilot_proxy.auth.holding import Holding
 from copilot_proxy.auth.pace import Pace
+from copilot_proxy.auth.stores import EnvironmentStore
 from copilot_proxy.auth.tokens import copilot_fields
 from copilot_proxy.errors import (
     CopilotProxyError,
@@ -176,13 +177,23 @@ class CopilotAuth:
             github = self._github.at(credential.host)
             token = self._made_of(await github.exchange(credential.token), credential)
         except CopilotProxyError as error:
-            if isinstance(error, NotSignedIn) and self._refused_hint:
-                error.hint = self._refused_hint
+            if isinstance(error, NotSignedIn):
+                error.hint = self._refused_hint or self._hint_for(credential) or error.hint
             self._held.failed(error, credential)
             log.warning("no new Copilot token: %s", _public(error))
             return error
         self._held.succeeded(token)
         return token
+
+    def _hint_for(self, credential: Credential | None) -> str | None:
+        """What to do about a refused token that a sign-in would not replace."""
+        if credential is None or credential.source != EnvironmentStore.name:
+            return None
+        place = EnvironmentStore(self._settings).describe()
+        return (
+            f"{place} is set and wins over a sign-in: unset it. A server that runs has to be "
+            "started again. Sign in with: copilot-proxy login"
+        )
 
     def _know_host(self, credential: Credential | None) -> None:
         self._host = credential.host if credential else None

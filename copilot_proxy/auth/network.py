@@ -34,6 +34,9 @@ _CERTIFICATES: Final = (
     "Unset it to trust what the system trusts, or name certificates in PEM format; then start "
     "copilot-proxy again."
 )
+_ENDS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""A handshake in which the other side hung up, as one of a busy server does."""
+
 _OUR_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -246,6 +249,7 @@ def _not_connected(error: httpx.ConnectError, host: str) -> Unreachable:
             hint="Something in between may speak another protocol: check HTTPS_PROXY, and "
             "SSL_CERT_FILE if your company inspects traffic.",
             sent=False,
+            passing=any(isinstance(cause, _ENDS) for cause in causes),
         )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return Unreachable(
@@ -258,18 +262,21 @@ def _not_connected(error: httpx.ConnectError, host: str) -> Unreachable:
             f"{host} refused the connection.",
             hint="Check the address, and HTTPS_PROXY if you are behind a company proxy.",
             sent=False,
+            passing=True,
         )
     return Unreachable(
         f"{host} could not be reached.",
         hint="Check the network connection. Behind a company proxy, set HTTPS_PROXY.",
         sent=False,
+        passing=True,
     )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """`error` and everything that it came from, groups included."""
     while error is not None:
-        yield error
+        if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):  # no failures
+            yield error
         if isinstance(error, BaseExceptionGroup):
             for inner in error.exceptions:
                 yield from _causes(inner)

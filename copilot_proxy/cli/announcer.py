@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_proxy.cli.console import talk
+from copilot_proxy.cli.console import someone_watches, talk
 from copilot_proxy.cli.default_model import not_the_wanted
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.settings import Settings
@@ -52,7 +52,8 @@ class Announcer:
                 event="upstream",
                 upstream=self._settings.upstream,
             )
-        if folder := self._settings.dump_dir:
+        if self._settings.dump_dir:
+            folder = self._settings.dump_dir.absolute()
             hours = f"{self._settings.dump_hours:g}"
             kept = f"{hours} hour{'s' if hours != '1' else ''}"
             self._say(
@@ -68,8 +69,10 @@ class Announcer:
     def finishing(self, count: int) -> None:
         """`count` answers are open while the server wants to end."""
         answers = "open answer" if count == 1 else "open answers"
+        # Without a terminal, or when it has been closed, there is nothing to press.
+        again = "; press Ctrl+C again to stop now" if someone_watches() else ""
         self._say(
-            f"Finishing {count} {answers}; press Ctrl+C again to stop now.",
+            f"Finishing {count} {answers}{again}.",
             event="finishing",
             open=count,
         )

@@ -48,7 +48,8 @@ def problem(error: CopilotProxyError) -> None:
     """What failed, and what to do about it."""
     talk(mask(f"Error: {error.message}"))
     hint = error.hint
-    if isinstance(error, NotSignedIn) and error.code in _REFUSED and os.environ.get(_TOKEN):
+    refused = isinstance(error, NotSignedIn) and error.code in _REFUSED
+    if refused and os.environ.get(_TOKEN) and _TOKEN not in (hint or ""):
         hint = f"{_TOKEN} is set and wins over a sign-in: unset it. {hint or ''}"
     wait = error.headers.get("retry-after")
     if wait and f"{wait} s" not in (hint or ""):

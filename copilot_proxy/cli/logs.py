@@ -13,7 +13,7 @@ import typer
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.prices import credits_of
 from copilot_proxy.masking import mask
-from copilot_proxy.records import told_failure
+from copilot_proxy.records import shown_key, told_failure
 
 if TYPE_CHECKING:
     from copilot_proxy.records import Record
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 _REQUESTS: Final = "copilot_proxy.requests"
 _ACCESS: Final = "uvicorn.access"
 _SERVER: Final = "uvicorn.error"
-_WEB_SOCKETS: Final = ("Unsupported upgrade request", "No supported WebSocket library")
-"""How uvicorn's advice to install something begins; the answer has told the client all."""
+_UVICORNS: Final = (
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+    "Invalid HTTP request",
+)
+"""How lines of uvicorn's begin where ours, or the answer, say more."""
 STOPPED: Final = "server_stopped"
 """The error of an answer that was cut because the server had to end."""
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
@@ -101,7 +105,7 @@ def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
         _, method, path, _, status = _access(entry)
         told = status < 400 and (method != "GET" or path in _QUIET_PATHS)
         return not (told or _reported.get())
-    if entry.name == _SERVER and entry.getMessage().startswith(_WEB_SOCKETS):
+    if entry.name == _SERVER and entry.getMessage().startswith(_UVICORNS):
         return False
     # What was cut off when the server stopped is told in the line of its request.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
@@ -123,7 +127,8 @@ class _Text(logging.Formatter):
             status, rest = record.status, _columns(record)
         elif entry.name == _ACCESS:
             _, method, path, _, status = _access(entry)
-            rest = " ".join((f"{method} {path}", *(told_failure.get() or ())))
+            key = ("key", name) if (name := shown_key.get()) else ()
+            rest = " ".join((f"{method} {path}", *key, *(told_failure.get() or ())))
         else:
             return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
         return mask(f"{clock} {self._status(status)} {rest}".rstrip())
@@ -208,6 +213,7 @@ class _Json(logging.Formatter):
         elif entry.name == _ACCESS:
             _, method, path, _, status = _access(entry)
             line |= {"event": "http", "method": method, "path": path, "status": status}
+            line["key"] = shown_key.get()
             if told := told_failure.get():
                 line |= {"error": told[0], "request_id": told[1]}
         else:

@@ -34,7 +34,8 @@ _COMMANDS = (
 
 app = typer.Typer(
     name="copilot-proxy",
-    help="Your own GitHub Copilot subscription as a local server that speaks the OpenAI API.",
+    help="Your own GitHub Copilot subscription as a local server that speaks the OpenAI and "
+    "Anthropic APIs.",
     epilog="Begin with: copilot-proxy login",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

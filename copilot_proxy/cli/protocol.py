@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from copilot_proxy.cli import broken_http
+from copilot_proxy.errors import RequestError
 from copilot_proxy.settings import Settings
 
 LIMIT: Final = 512 * 1024
@@ -24,9 +26,6 @@ _KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
 _MOST_UNSENT: Final = 128 * 1024
 """Bytes for a client that the system may take before it can send them; some take 4 MiB for each."""
-_ANSWER: Final = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_TOO_LARGE: Final = _ANSWER % b"431 Request Header Fields Too Large"
-_TOO_SLOW: Final = _ANSWER % b"408 Request Timeout"
 
 
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:
@@ -88,7 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_in_head:
             self._head += len(data)
             if self._head > LIMIT:
-                self.transport.write(_TOO_LARGE)
+                self._tell(broken_http.too_large(LIMIT))
                 self.transport.close()
                 return
         if self.timeout_keep_alive_task is not None:
@@ -134,6 +133,18 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def send_400_response(self, msg: str) -> None:
+        """For what the parser does not understand; `msg` is uvicorn's word for it."""
+        self._tell(broken_http.invalid())
+        self.transport.close()
+
+    def _tell(self, error: RequestError) -> None:
+        """Answers a request that is none, unless that would stand in the middle of an answer."""
+        told = broken_http.answer(error, self.client[0] if self.client else None)
+        is_amid = self.cycle is not None and self.cycle.response_started
+        if not is_amid or self.cycle.response_complete:
+            self.transport.write(told)
+
     def _expect(self) -> None:
         """From now on the client owes us something."""
         self._since = self.loop.time()
@@ -150,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._owed = self.loop.call_later(left, self._look_for_request)
             return
         if self._is_in_head and self._head and not self.transport.is_closing():
-            self.transport.write(_TOO_SLOW)
+            self._tell(broken_http.too_slow())
         self._close()
 
     def _close(self) -> None:

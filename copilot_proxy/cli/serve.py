@@ -100,7 +100,7 @@ def serve(
         bool, typer.Option("--simulate", help="Answer from a simulator; no account is needed.")
     ] = False,
 ) -> int:
-    """Serve the OpenAI API on this machine."""
+    """Serve the OpenAI and Anthropic APIs on this machine."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds takes the place of --host and --port: give one or the other.")

@@ -99,9 +99,14 @@ def _bind(listener: socket.socket, path: Path) -> None:
 
 def _failed(error: OSError, path: Path) -> CopilotProxyError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return UsageError(f"The folder of the socket, {path.parent}, does not exist.")
+        return UsageError(
+            f"The folder of the socket, {path.parent}, does not exist.",
+            hint=f"Make it first (mkdir -p {path.parent}), or use another path.",
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return UsageError(f"A socket may not be made in {path.parent}.")
+        return UsageError(
+            f"A socket may not be made in {path.parent}.", hint="Use a folder of your own."
+        )
     return CopilotProxyError(f"Listening at {path} failed: {error.strerror}.")
 
 

@@ -175,6 +175,9 @@ class Supervisor:
         if count := sum(worker.cut or 0 for worker in self._workers.values()):
             self._on_cut(count)
         await self._until(lambda: not self._alive(), _FAREWELL)
+        for number, worker in self._workers.items():
+            if worker.is_alive:
+                log.warning("Worker %d (process %d) hangs and is killed.", number, worker.id)
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers.values() if worker.is_alive]

@@ -14,16 +14,21 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.headers import PASSED_ON
 from copilot_proxy.keys import ApiKey, Keys
-from copilot_proxy.records import new_request_id
+from copilot_proxy.records import new_request_id, shown_key, told_failure
 from copilot_proxy.routes.failures import send_error, speaks_anthropic
 from copilot_proxy.setting_values import is_loopback
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
 _OPEN_PATHS: Final = ("/health",)
 _EXPOSED: Final = (
-    "x-request-id, retry-after, x-should-retry, x-copilot-proxy-notes, x-copilot-proxy-route, "
-    "x-quota-snapshot-chat, x-quota-snapshot-completions, x-quota-snapshot-premium_interactions"
+    "x-request-id",
+    "request-id",
+    "retry-after",
+    "x-should-retry",
+    "x-copilot-proxy-notes",
+    "x-copilot-proxy-route",
 )
 _METHODS: Final = "GET, POST, OPTIONS"
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:@/?#\[\]\s]*))(?::\d*)?")
@@ -83,18 +88,22 @@ class Door:
             # Also without an Origin: what is kept must not be shown to a page that has one.
             extra.append(_VARY_PREFLIGHT if is_preflight else _VARY)
         if origin in self._origins:
-            extra += _cors(origin)
+            extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
             if is_preflight:
                 extra += _preflight(headers)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *extra]
+                sent = [*message.get("headers", ()), *extra]
+                message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
             await send(message)
 
+        # The task of a request may have begun in that of the one before it.
+        told_failure.set(None)
+        shown_key.set(None)
         try:
             _check_single(scope)
-            self._check_host(headers)
+            self._check_host(headers, scope["server"])
             self._check_origin(origin, headers)
             if not origin:
                 _check_site(scope["method"], headers)
@@ -102,23 +111,30 @@ class Door:
                 await _send_empty(send_with_headers, 204)
                 return
             if path not in _OPEN_PATHS:
-                scope["state"]["api_key"] = self._key(headers)
+                key = scope["state"]["api_key"] = self._key(headers)
+                shown_key.set(key.name if key else None)
         except CopilotProxyError as error:
             await send_error(scope, send_with_headers, error)
             return
         await self._app(scope, receive, send_with_headers)
 
-    def _check_host(self, headers: dict[bytes, bytes]) -> None:
+    def _check_host(
+        self, headers: dict[bytes, bytes], server: tuple[str, int | None] | None
+    ) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = host_name(host)
         if self._any_host or is_loopback(name) or name in self._hosts or host in self._hosts:
             return
         raise RequestError(
-            f"This server does not answer to the name {name[:200]!r}.",
+            f"This server does not answer to the name {name[:200]!r}."
+            if name
+            else "The request has no valid Host header.",
             status=403,
             type="permission_error",
             code="host_not_allowed",
-            hint="Use http://127.0.0.1, or allow the name with COPILOT_PROXY_ALLOWED_HOSTS.",
+            hint=f"Use {_address(server)}, or allow the name with COPILOT_PROXY_ALLOWED_HOSTS."
+            if name
+            else f"Use {_address(server)}.",
         )
 
     def _check_origin(self, origin: str, headers: dict[bytes, bytes]) -> None:
@@ -170,7 +186,9 @@ def _check_single(scope: Scope) -> None:
     for name in ("Host", "Origin"):
         if names.count(name.lower().encode()) > 1:
             raise RequestError(
-                f"The request has more than one {name} header.", code=f"invalid_{name.lower()}"
+                f"The request has more than one {name} header.",
+                code=f"invalid_{name.lower()}",
+                hint="Send it once.",
             )
 
 
@@ -220,11 +238,19 @@ def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
     return place != "" and place == headers.get(b"host", b"").decode("latin-1").lower()
 
 
-def _cors(origin: str) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-expose-headers", _EXPOSED.encode()),
-    ]
+def _address(server: tuple[str, int | None] | None) -> str:
+    """Where the request came in; a Unix socket has no port, and takes any name of this machine."""
+    host, port = server or ("", None)
+    if port is None:
+        return "http://localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Which of an answer's headers a page may read: our own, and what is told of the quota."""
+    names = (name.decode("latin-1").lower() for name, _ in headers)
+    told = dict.fromkeys((*_EXPOSED, *(name for name in names if name.startswith(PASSED_ON))))
+    return b"access-control-expose-headers", ", ".join(told).encode()
 
 
 def _preflight(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:

@@ -73,14 +73,15 @@ class CopilotAnswer:
 
     async def aclose(self) -> None:
         """Ends the answer; a complete one in a way that lets the connection be used again."""
-        if self._is_complete:
-            try:
-                async with asyncio.timeout(_DRAIN):
-                    async for _ in self._chunks:
-                        pass
-            except (TimeoutError, httpx.HTTPError, httpx.StreamError):
-                pass  # it is closed, then
-        await self._response.aclose()
+        try:
+            if self._is_complete:
+                with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
+                    async with asyncio.timeout(_DRAIN):
+                        async for _ in self._chunks:
+                            pass
+        finally:
+            # Also when the client leaves meanwhile, as those do that have all they wanted.
+            await self._response.aclose()
 
 
 def _is_stream(response: httpx.Response, asked: bool) -> bool:

@@ -21,10 +21,15 @@ from copilot_proxy.upstreams.http1 import Connection, Exchange
 from copilot_proxy.upstreams.lookups import Lookups
 
 _KEEP: Final = 30.0
-"""Seconds that an unused connection is kept."""
+"""Seconds for which an unused connection may be used again; within as many more it is closed."""
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a host is tried as well (RFC 8305)."""
-_PROBES: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+_PROBES: Final = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPALIVE", 60),  # the same, as macOS calls it
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+)
 """After a minute of silence the other side is asked if it is there: it may have gone while this
 machine slept, and models think for minutes without a word."""
 _MOST_HELD: Final = 256 * 1024
@@ -93,12 +98,18 @@ class Connections(httpx.AsyncBaseTransport):
         scheme, host, port = origin
 
         def made() -> Connection:
-            return Connection(on_free=keep, on_end=self._open.discard)
+            return Connection(on_free=keep, on_end=forget)
 
         def keep(connection: Connection) -> None:
             self._free.setdefault(origin, []).append(connection)
             if self._sweeper is None:
                 self._sweeper = loop.call_later(_KEEP, self._sweep)
+
+        def forget(connection: Connection) -> None:
+            self._open.discard(connection)
+            free = self._free.get(origin, [])
+            if connection in free:
+                free.remove(connection)
 
         loop = asyncio.get_running_loop()
         secure = scheme == "https"

@@ -146,7 +146,7 @@ class CopilotUpstream:
             try:
                 response = await self._open(token, method, path, headers, content, timeout)
             except Unreachable as error:
-                if error.sent or not may_reconnect:
+                if not (error.passing and may_reconnect):
                     raise
                 may_reconnect = False
                 continue

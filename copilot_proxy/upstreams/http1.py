@@ -13,6 +13,10 @@ import httpx
 
 Header = tuple[bytes, bytes]
 
+_LAST_LOOK: Final = 0.05
+"""Seconds in which what lies there already is read, before the other side is called silent: this
+program may have stood still itself, stopped or asleep."""
+
 _LONGEST_HEAD: Final = 256 * 1024
 """Bytes of an answer's headers that are taken."""
 _MOST_UNREAD: Final = 256 * 1024
@@ -22,11 +26,15 @@ _MOST_UNREAD: Final = 256 * 1024
 class Exchange:
     """A request that was sent, and its answer as it comes; raises `httpx.TransportError`.
 
-    `patience` is how many seconds the other side may be silent while somebody waits for it.
+    `patience` is how many seconds the other side may neither say anything nor take any of the
+    request while somebody waits for it; `unsent` tells how many bytes it has not taken.
     """
 
-    def __init__(self, patience: float | None) -> None:
-        self.patience = patience
+    def __init__(self, patience: float | None, unsent: Callable[[], int]) -> None:
+        self._patience = patience
+        self._unsent = unsent
+        self._was_unsent = unsent()
+        self._timer: asyncio.TimerHandle | None = None
         self.status = 0
         self.headers: list[Header] = []
         self.has_head = False
@@ -66,22 +74,29 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _lose_patience(self) -> None:
-        self.fail(httpx.ReadTimeout(""))
-
     async def _news(self) -> None:
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
-        timer = None
-        if self.patience is not None:
-            timer = self._loop.call_later(self.patience, self._lose_patience)
+        if self._patience is not None:
+            self._timer = self._loop.call_later(self._patience, self._lose_patience)
         try:
             await self._waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _lose_patience(self) -> None:
+        before, self._was_unsent = self._was_unsent, self._unsent()
+        is_taking = self._was_unsent < before
+        wait = (self._patience or 0.0) if is_taking else _LAST_LOOK
+        give_up = self._lose_patience if is_taking else self._give_up
+        self._timer = self._loop.call_later(wait, give_up)
+
+    def _give_up(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self.fail(httpx.ReadTimeout(""))
 
 
 class Connection(asyncio.Protocol):
@@ -120,10 +135,10 @@ class Connection(asyncio.Protocol):
         closed, so that nothing was sent."""
         if not self.is_open:
             raise httpx.ConnectError("the connection was closed before anything was sent")
-        exchange = self._exchange = Exchange(patience)
         self._head_size = 0
         self._transport.writelines((head, body))
-        return exchange
+        self._exchange = Exchange(patience, self._transport.get_write_buffer_size)
+        return self._exchange
 
     def go_on(self, exchange: Exchange) -> None:
         """The reader has taken what there was of `exchange`."""

@@ -199,6 +199,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
         "error": "unknown_url",
         "level": "info",
         "event": "http",
+        "key": None,
         "method": "GET",
         "path": "/nowhere",
         "status": 404,
@@ -477,7 +478,7 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
     except OSError:
         pytest.skip("the last port is in use")
     with taken:
-        assert run(["serve", "--host", host, "--api-key", "k", "--port", "65535"]) == 1
+        assert run(["serve", "--host", host, "--api-key", "k" * 8, "--port", "65535"]) == 1
     assert "Use --port 8000, or stop it." in capsys.readouterr().err
 
 
@@ -507,7 +508,7 @@ def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
 
 def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """A host that cannot be looked up is wrong usage."""
-    assert run(["serve", "--host", "nowhere.invalid", "--api-key", "k"]) == 2
+    assert run(["serve", "--host", "nowhere.invalid", "--api-key", "k" * 8]) == 2
     assert "'nowhere.invalid' is not known" in capsys.readouterr().err
 
 

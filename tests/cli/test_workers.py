@@ -256,8 +256,10 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
 
 
-async def test_a_worker_that_hangs_does_not_hold_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that does not listen is ended when its time is over."""
+async def test_a_worker_that_hangs_does_not_hold_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that does not listen is ended when its time is over, which a line tells."""
     monkeypatch.setattr(workers, "_REPORT", 0.05)
     monkeypatch.setattr(workers, "_FAREWELL", 0.05)
     code = (
@@ -270,6 +272,7 @@ async def test_a_worker_that_hangs_does_not_hold_the_end(monkeypatch: pytest.Mon
     await server.serve([listener])
     assert not server._alive()
     assert not server.was_cut
+    assert ") hangs and is killed." in caplog.text
 
 
 @pytest.mark.parametrize("program", [["-c", "raise SystemExit(1)"], None])

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from copilot_proxy.cli.listener import bind
+from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
@@ -284,3 +285,21 @@ def test_a_refusal_in_json(limited: Proxy) -> None:
     assert {"message", "type", "param", "code", "hint", "request_id"} <= json.loads(answer.text)[
         "error"
     ].keys()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_every_line_of_the_log_names_the_key(
+    limited: Proxy, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also that of a request which asks no model, such as a refused look at one."""
+    with logging_to_stderr(form, Reporter()), limited.client() as client:
+        refused = client.get("/v1/models/gpt-5.5", headers={"x-api-key": CI})
+        client.get("/v1/models", headers={"x-api-key": "wrong"})
+
+    assert 403 == refused.status_code
+    first, second = capsys.readouterr().err.splitlines()
+    if form == "json":
+        assert ("ci", None) == (json.loads(first)["key"], json.loads(second)["key"])
+    else:
+        assert "GET /v1/models/gpt-5.5 key ci model_not_allowed" in first
+        assert " key " not in second

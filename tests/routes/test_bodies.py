@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -205,6 +206,68 @@ def test_endless_headers(proxy: Proxy) -> None:
     with proxy.client() as client:
         assert [200, 200] == [client.get("/health").status_code for _ in range(2)]
         assert 200 == client.post(PATH, content=CHAT + b" " * 2_000_000).status_code
+
+
+TOKEN = "ghu_0123456789abcdefghij0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "invalid_http"),
+        (f"{TOKEN}\r\n\r\n".encode(), 400, "invalid_http"),
+        (f"GET /{TOKEN} HTTP/1.1\r\nno header\r\n\r\n".encode(), 400, "invalid_http"),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 512 * 1024, 431, "headers_too_large"),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_no_http(
+    proxy: Proxy,
+    sent: bytes,
+    status: int,
+    code: str,
+    form: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The client gets an error it may understand, and the log a line without what was sent."""
+    address = urlsplit(proxy.url)
+    place = (address.hostname or "", address.port or 0)
+    with logging_to_stderr(form, Reporter()), socket.create_connection(place, 10) as conn:
+        conn.sendall(sent)
+        said = b""
+        while part := conn.recv(65536):
+            said += part
+
+    start, _, body = said.partition(b"\r\n\r\n")
+    error = json.loads(body)["error"]
+    assert start.startswith(f"HTTP/1.1 {status} ".encode())
+    assert (code, "invalid_request_error") == (error["code"], error["type"])
+    assert error["hint"] in error["message"]
+    assert f"x-request-id: {error['request_id']}".encode() in start
+    (line,) = capsys.readouterr().err.splitlines()
+    for told in (str(status), code, "127.0.0.1", error["request_id"]):
+        assert told in line
+    assert TOKEN not in line
+    if form == "json":
+        assert "broken_http" == json.loads(line)["event"]
+
+
+def test_nothing_is_told_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator) -> None:
+    """What follows a request and is none ends the connection, and stands in no stream."""
+    simulator.state.pace = 0.01
+    address = urlsplit(proxy.url)
+    ask = json.dumps({**json.loads(CHAT), "stream": True}).encode()
+    start = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(ask)}\r\n\r\n"
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        conn.sendall(start.encode() + ask)
+        said = b""
+        while b"data: " not in said:
+            said += conn.recv(65536)
+        conn.sendall(b"\x16\x03\x01\r\n")
+        while part := conn.recv(65536):
+            said += part
+
+    assert 1 == said.count(b"HTTP/1.1 ")
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,11 @@ def test_named_origin(simulator: Simulator) -> None:
         answer = client.get(
             "/v1/models", headers={"origin": "http://localhost:3000", "x-api-key": "k"}
         )
+        told = client.post(
+            "/v1/chat/completions",
+            json={"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]},
+            headers={"origin": "http://localhost:3000", "x-api-key": "k"},
+        )
         stranger = client.options(
             "/v1/chat/completions",
             headers={"origin": "http://other.example", "access-control-request-method": "POST"},
@@ -135,7 +140,10 @@ def test_named_origin(simulator: Simulator) -> None:
     for one in (preflight, answer):
         assert "http://localhost:3000" == one.headers["access-control-allow-origin"]
         assert one.headers["vary"].startswith("Origin")
-    assert "retry-after" in answer.headers["access-control-expose-headers"]
+    exposed = told.headers["access-control-expose-headers"].split(", ")
+    quota = {name for name in told.headers if name.startswith(("x-quota-", "x-usage-"))}
+    assert quota
+    assert {"retry-after", *quota} <= set(exposed)
     assert 403 == stranger.status_code
     assert "access-control-allow-origin" not in stranger.headers
 

@@ -273,11 +273,11 @@ def say(proxy: Proxy, text: str) -> Told:
         ("GET http://localhost/health HTTP/1.1\nHost: localhost\n\n", 200, None),
         ("GET http://localhost/health HTTP/1.1\nHost: evil\n\n", 200, None),
         ("GET http://localhost/health HTTP/1.1\nHost: a\nHost: b\n\n", 400, "invalid_host"),
-        ("GET http://localhost HTTP/1.1\nHost: localhost\n\n", 400, None),
+        ("GET http://localhost HTTP/1.1\nHost: localhost\n\n", 400, "invalid_http"),
         ("OPTIONS * HTTP/1.1\nHost: localhost\n\n", 404, "unknown_url"),
-        ("CONNECT evil:443 HTTP/1.1\nHost: localhost\n\n", 400, None),
-        ("CONNECT localhost:80 HTTP/1.1\nHost: localhost\n\n", 400, None),
-        ("BREW /health HTTP/1.1\nHost: localhost\n\n", 400, None),
+        ("CONNECT evil:443 HTTP/1.1\nHost: localhost\n\n", 400, "invalid_http"),
+        ("CONNECT localhost:80 HTTP/1.1\nHost: localhost\n\n", 400, "invalid_http"),
+        ("BREW /health HTTP/1.1\nHost: localhost\n\n", 400, "invalid_http"),
         ("TRACE /health HTTP/1.1\nHost: localhost\n\n", 405, "method_not_supported"),
         ("PROPFIND /v1/models HTTP/1.1\nHost: localhost\n\n", 405, "method_not_supported"),
         (
@@ -285,17 +285,25 @@ def say(proxy: Proxy, text: str) -> Told:
             400,
             "invalid_origin",
         ),
-        ("GET /health HTTP/1.1\nHost: localhost\nHost : evil\n\n", 400, None),
-        ("GET /health HTTP/1.1\n Host: localhost\n\n", 400, None),
-        ("GET /health HTTP/1.1\nHost: local\x01host\n\n", 400, None),
+        ("GET /health HTTP/1.1\nHost: localhost\nHost : evil\n\n", 400, "invalid_http"),
+        ("GET /health HTTP/1.1\n Host: localhost\n\n", 400, "invalid_http"),
+        ("GET /health HTTP/1.1\nHost: local\x01host\n\n", 400, "invalid_http"),
         (
             "POST /v1/embeddings HTTP/1.1\nHost: localhost\nContent-Length: 3\n"
             "Transfer-Encoding: chunked\n\n0\n\n",
             400,
-            None,
+            "invalid_http",
         ),
-        ("POST /v1/embeddings HTTP/1.1\nHost: localhost\nContent-Length: -1\n\n", 400, None),
-        ("POST /v1/embeddings HTTP/1.1\nHost: localhost\nContent-Length: 1, 2\n\nx", 400, None),
+        (
+            "POST /v1/embeddings HTTP/1.1\nHost: localhost\nContent-Length: -1\n\n",
+            400,
+            "invalid_http",
+        ),
+        (
+            "POST /v1/embeddings HTTP/1.1\nHost: localhost\nContent-Length: 1, 2\n\nx",
+            400,
+            "invalid_http",
+        ),
     ],
 )
 def test_what_no_browser_sends(

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -64,3 +65,37 @@ def test_models_that_cannot_be_listed_may_be_asked_for_again(simulator: Simulato
         answer = client.get("/v1/models")
 
     assert (502, None) == (answer.status_code, answer.headers.get("x-should-retry"))
+
+
+def test_a_strange_host_is_told_the_right_address(proxy: Proxy) -> None:
+    """With the port; a Host that is none is not called a name."""
+    with proxy.client() as client:
+        strange = client.get("/health", headers={"host": "evil.example"})
+        none = client.get("/health", headers={"host": ""})
+
+    assert f"Use {proxy.url}, or allow the name" in hint_of(strange)
+    assert f"Use {proxy.url}." == hint_of(none)
+    assert "''" not in none.text
+
+
+def test_a_refused_token_of_the_environment_is_named(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign-in would not help while it is set, nor before the server is started again."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdefRevoked")
+    settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json=CHAT)
+
+    assert 401 == answer.status_code
+    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it" in hint_of(answer)
+    assert "started again" in hint_of(answer)
+
+
+def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
+    """The one that is meant is named, and no other."""
+    with proxy.client() as client:
+        for name in ("GPT-4.1", "openai/gpt-4.1"):
+            answer = client.post("/v1/chat/completions", json={**CHAT, "model": name})
+            assert 404 == answer.status_code
+            assert hint_of(answer).startswith("Did you mean gpt-4.1? ")

@@ -218,3 +218,33 @@ async def test_patience_ends(talk: Talk) -> None:
     exchange = talk.connection.send(b"", b"", 0.01)
     with pytest.raises(httpx.ReadTimeout):
         await exchange.head()
+
+
+async def test_patience_begins_when_the_request_has_left(talk: Talk) -> None:
+    """An upload that goes on is no silence, however long it takes."""
+    talk.wire.unsent = 3
+    exchange = talk.connection.send(b"", b"abc", 0.02)
+    looks = 0
+
+    def take() -> int:
+        nonlocal looks
+        looks += 1
+        talk.wire.unsent = max(talk.wire.unsent - 1, 0)
+        return talk.wire.unsent
+
+    exchange._unsent = take
+    with pytest.raises(httpx.ReadTimeout):
+        await exchange.head()
+
+    assert 4 == looks  # three while it was taken, and one when nothing moved any more
+
+
+async def test_who_stood_still_itself_blames_nobody(talk: Talk) -> None:
+    """What has come in the meantime is read before the other side is called silent."""
+    exchange = talk.connection.send(b"", b"", 5)
+    waiting = asyncio.create_task(body(exchange))
+    await asyncio.sleep(0)
+    exchange._lose_patience()  # the timer is due, and so is what lies in the socket
+    talk.hear(OK)
+
+    assert b"ok" == await waiting

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from copilot_proxy.simulator import Simulator
+from copilot_proxy.upstreams.connections import Connections
 from copilot_proxy.upstreams.steady import steady
 from copilot_proxy.upstreams.transports import make_transport
 
@@ -40,6 +41,9 @@ async def test_hanging_up_at_the_end_gives_the_connection_back(
         has_all = asyncio.Event()
         await read(transport, simulator.url, has_all)
         assert has_all.is_set()
+        if isinstance(transport, Connections):  # which has no limit that could be reached
+            free = [one for some in transport._free.values() for one in some]
+            assert transport._open == set(free)
         await transport.aclose()
 
 

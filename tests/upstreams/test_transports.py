@@ -1,10 +1,14 @@
 """The two ways to the Copilot API keep one contract: what is sent, and how failures are told."""
 
 import asyncio
+import os
 import socket
 import ssl
+import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +18,8 @@ from copilot_proxy.auth import network
 from copilot_proxy.auth.network import describe, make_client
 from copilot_proxy.errors import Unreachable
 from copilot_proxy.settings import Settings
+from copilot_proxy.upstreams import connections
+from copilot_proxy.upstreams.answers import CopilotAnswer
 from copilot_proxy.upstreams.connections import Connections
 from copilot_proxy.upstreams.transports import make_transport
 
@@ -339,3 +345,98 @@ async def test_a_proxy_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) ->
             await response.aclose()
 
     assert proxy.requests[0].startswith(b"POST http://elsewhere.example/x HTTP/1.1\r\n")
+
+
+async def test_headers_cannot_smuggle_in_others(transport: httpx.AsyncBaseTransport) -> None:
+    """A line end inside a value would begin another header, or another request."""
+    async with peer(OK) as other:
+        for value in ("a\r\nb: c", "a\nb", "a\0b"):
+            request = httpx.Request("GET", other.url, headers={"x-a": value})
+            with pytest.raises(httpx.LocalProtocolError):
+                await transport.handle_async_request(request)
+
+        assert [] == other.requests
+
+
+@pytest.fixture
+async def many() -> AsyncIterator[Connections]:
+    """A server's connections."""
+    made = Connections(network.tls_context())
+    yield made
+    await made.aclose()
+
+
+async def used(transport: Connections, url: str) -> None:
+    """Asks, and gives the connection back."""
+    response = await ask(transport, url)
+    await response.aread()
+    await response.aclose()
+
+
+@pytest.mark.parametrize("clock", ["monotonic", "time"])
+async def test_after_a_sleep_no_connection_is_used_again(
+    many: Connections, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
+    """Either clock may tell of it: one stands still while the machine sleeps."""
+    async with peer(OK) as other:
+        await used(many, other.url)
+        now = getattr(time, clock)
+        monkeypatch.setattr(connections, "time", Clocks(**{clock: lambda: now() + 8 * 3600}))
+        await used(many, other.url)
+
+    assert 2 == other.connections
+
+
+class Clocks:
+    """Python's, but for one."""
+
+    def __init__(self, **other: Callable[[], float]) -> None:
+        self.monotonic, self.time = time.monotonic, time.time
+        vars(self).update(other)
+
+
+async def test_unused_connections_are_closed(
+    many: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a burst has opened does not stay open for weeks."""
+    monkeypatch.setattr(connections, "_KEEP", 0.02)
+    async with peer(OK) as other:
+        await used(many, other.url)
+        async with asyncio.timeout(5):
+            await other.gone.wait()
+
+
+async def test_connections_notice_a_dead_peer_and_hold_little(many: Connections) -> None:
+    """The system asks whether the other side is there, and buffers no megabytes of a stream."""
+    async with peer(OK) as other:
+        await used(many, other.url)
+        (connection,) = many._open
+        with socket.socket(fileno=os.dup(connection.fileno())) as one:
+            assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if sys.platform == "linux":
+                assert 60 == one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+                most = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
+                held = one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+                assert 2 * min(connections._MOST_HELD, most) == held  # the system doubles it
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_leaving_at_the_last_event_closes_the_connection(
+    transport: httpx.AsyncBaseTransport, turns: int
+) -> None:
+    """Nobody waits for the end of a body whose reader has left, nor keeps the connection."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    data = b"data: [DONE]\n\n"
+    endless = head + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(data), data)
+    async with peer(endless) as other:
+        answer = CopilotAnswer(await ask(transport, other.url), asked_for_stream=True)
+        await anext(answer.events())
+        answer.finish()
+        closing = asyncio.create_task(answer.aclose())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        if turns:  # else it had not begun, and whoever owns the answer closes it again
+            async with asyncio.timeout(5):
+                await other.gone.wait()
