@@ -55,9 +55,10 @@ faults: $(VENV)/dev.stamp  ## what clients see of every fault between the server
 soak: $(VENV)/dev.stamp  ## the whole server under mixed traffic while things go wrong; MINUTES=60 for longer
 	@$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES)
 
-clients:  ## install with npm what some tests read the answers with: OpenAI for Node, Codex, Claude Code
+clients:  ## install with npm what some tests run: OpenAI for Node, Codex, Claude Code, pi-ai
 	cd tests/node && npm install $(NPM_FLAGS)
 	cd tests/clients && npm install $(NPM_FLAGS)
+	cd tests/pi_ai && npm install $(NPM_FLAGS)
 
 check: lint types contracts wheel  ## everything that has to hold before a change lands
 	@$(MAKE) --no-print-directory test COVERAGE=yes

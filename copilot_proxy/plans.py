@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from copilot_proxy.catalogue import Alias, Model
-from copilot_proxy.errors import Broken, CopilotProxyError
+from copilot_proxy.errors import Broken, CopilotProxyError, UpstreamError
 from copilot_proxy.formats.chat_completions import request as chat_request
 from copilot_proxy.formats.chat_completions.adapt import adapt_request
 from copilot_proxy.formats.chat_completions.errors import error_body
@@ -37,7 +37,7 @@ from copilot_proxy.formats.responses.to_chunks import ResponsesStream
 from copilot_proxy.headers import Initiator
 
 Json = dict[str, Any]
-ChatApi = Literal["chat_completions", "responses", "messages"]
+ChatApi = Literal["chat_completions", "responses", "messages", "pi_ai"]
 
 ENDPOINTS: Final[dict[ChatApi, str]] = {
     # In the order in which they are taken for a client whose own API the model does not list.
@@ -255,6 +255,8 @@ def _through_hub(
         notes += more
     elif api == "responses":
         body = chat_to_responses(chat, model, notes)
+    elif api == "pi_ai":
+        body = _to_pi(chat, model, notes)
     else:
         body = chat_to_messages(chat, model, notes)
         headers["anthropic-version"] = _ANTHROPIC_VERSION
@@ -275,10 +277,30 @@ def _through_hub(
     )
 
 
+def _to_pi(chat: Json, model: Model | None, notes: list[str]) -> Json:
+    from copilot_proxy.formats.pi_ai.to_pi import to_pi
+
+    if model is None:
+        raise UpstreamError(
+            "Copilot's list of models cannot be read, and pi-ai cannot do without it.",
+            code="upstream_unreachable",
+            hint="Try again in a moment.",
+        )
+    return to_pi(chat, model, notes)
+
+
+def _pi_stream(model: str, *, include_usage: bool) -> Reader:
+    # Whoever does not ask through pi-ai does not pay for it.
+    from copilot_proxy.formats.pi_ai.from_pi import PiStream
+
+    return PiStream(model, include_usage=include_usage)
+
+
 _READERS: Final[dict[ChatApi, Callable[..., Reader]]] = {
     "chat_completions": ChatStream,
     "responses": ResponsesStream,
     "messages": MessagesStream,
+    "pi_ai": _pi_stream,
 }
 
 

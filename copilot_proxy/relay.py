@@ -191,7 +191,7 @@ class Relay:
         known = (model.id, model.endpoints) if model is not None else None
         refused = list(self._refusing.get(known, ()))
         retried = False
-        api = plans.choose(client, model, refused)
+        api = self._upstream.only or plans.choose(client, model, refused)
         noted = record.notes
         while True:
             plan = plans.make_plan(
@@ -220,7 +220,8 @@ class Relay:
             try:
                 answer = await stack.enter_async_context(self._upstream.send(call))
             except Refused as error:
-                if retried or error.code != "unsupported_api_for_model":
+                wrong_api = error.code == "unsupported_api_for_model"
+                if retried or not wrong_api or self._upstream.only:
                     raise
                 retried = True
                 refused.append(api)

@@ -80,6 +80,11 @@ class Settings:
     copilot_api_url: str | None = _setting(
         None, read.address, "The Copilot API; by default the token exchange names it."
     )
+    upstream: str = _setting(
+        "copilot",
+        read.choice("copilot", "pi-ai"),
+        "Who asks Copilot: `copilot` this program itself, `pi-ai` the library of the pi agent.",
+    )
     default_model: str = _setting(
         "claude-sonnet-4.5", read.header_value, "What `default` and a bare `chat` mean."
     )

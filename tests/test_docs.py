@@ -12,6 +12,7 @@ from copilot_proxy import __version__
 from copilot_proxy.catalogue import _ALIASES
 from copilot_proxy.cli.main import app
 from copilot_proxy.formats.chat_completions.adapt import DROPS
+from copilot_proxy.formats.pi_ai.to_pi import DROPPED, REFUSED
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, setting_names
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,8 @@ def text(name: str) -> str:
 def options() -> Iterator[tuple[str, str]]:
     """Each command with each of its flags."""
     for name, command in {"": COMMAND, **COMMAND.commands}.items():
-        for parameter in command.params:
+        below = () if command is COMMAND else getattr(command, "commands", {}).values()
+        for parameter in [one for part in (command, *below) for one in part.params]:
             for flag in (*parameter.opts, *parameter.secondary_opts):
                 if flag.startswith("--") and flag != "--help":
                     yield name, flag
@@ -79,6 +81,23 @@ def test_every_alias_is_documented(alias: str) -> None:
 def test_every_dropped_field_is_documented(field: str) -> None:
     """A field that may be dropped is named in docs/api.md."""
     assert f"`{field}`" in text("docs/api.md")
+
+
+def test_what_pi_ai_loses_is_documented() -> None:
+    """The tables of docs/pi-ai.md have the fields that are refused and dropped, and no other."""
+    refused, dropped = re.findall(
+        r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)",
+        section(text("docs/pi-ai.md"), "What is lost"),
+        re.M,
+    )
+
+    def fields(table: str) -> set[str]:
+        return {
+            name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])
+        }
+
+    assert {one.field for one in REFUSED} == fields(refused)
+    assert {*DROPPED, "parallel_tool_calls"} == fields(dropped)
 
 
 @pytest.mark.parametrize("document", ["docs/reliability.md", "docs/security.md"])

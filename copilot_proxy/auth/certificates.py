@@ -9,7 +9,7 @@ from typing import Final
 
 from copilot_proxy.errors import UsageError
 
-_CERTIFICATE_FILES: Final = (
+CERTIFICATE_FILES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat
     "/etc/ssl/ca-bundle.pem",  # SUSE
@@ -91,7 +91,7 @@ class _Context(ssl.SSLContext):
         self.load_default_certs()
         if self.cert_store_stats()["x509_ca"] or ssl.get_default_verify_paths().capath:
             return
-        for path in filter(os.path.isfile, _CERTIFICATE_FILES):
+        for path in filter(os.path.isfile, CERTIFICATE_FILES):
             self.load_verify_locations(path)
             return
 

@@ -46,6 +46,12 @@ class Announcer:
         if notice:
             self._say(notice + "\n", event="notice")
         self._say(welcome.text(), **welcome.fields())
+        if self._settings.upstream != "copilot":
+            self._say(
+                f"Copilot is asked through {self._settings.upstream}.\n",
+                event="upstream",
+                upstream=self._settings.upstream,
+            )
         if self._settings.dump_dir:
             folder = self._settings.dump_dir.absolute()
             hours = f"{self._settings.dump_hours:g}"

@@ -11,9 +11,10 @@ import typer
 
 from copilot_proxy.cli.answer import ask, ask_whole, new_answer, remark, spent
 from copilot_proxy.cli.attachments import Image, check_images, content, piped_text, read_image
-from copilot_proxy.cli.composition import make_connection, settings_for
+from copilot_proxy.cli.composition import check_upstream, make_connection, settings_for
 from copilot_proxy.cli.console import result, talk
 from copilot_proxy.cli.default_model import is_chosen, not_the_wanted
+from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def chat(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say in the end what the answer took.")
     ] = False,
+    upstream: UpstreamOption = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Ask a simulator; no account is needed.")
     ] = False,
@@ -85,7 +87,9 @@ def chat(
         raise UsageError("There is nothing to ask.", hint='Try: copilot-proxy chat "Say hi"')
     if not question and as_json:
         raise UsageError("--json needs a question.", hint='Try: copilot-proxy chat --json "Say hi"')
-    with settings_for({}, simulate=simulate) as (settings, _), asyncio.Runner() as runner:
+    flags = {"upstream": upstream.value if upstream else None}
+    with settings_for(flags, simulate=simulate) as (settings, _), asyncio.Runner() as runner:
+        check_upstream(settings)
         connection = runner.run(_open(settings))
         try:
             if options.model == "default" and is_chosen(settings):

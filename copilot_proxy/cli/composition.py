@@ -64,6 +64,14 @@ class Connection:
         await self.github.aclose()
 
 
+def check_upstream(settings: Settings) -> None:
+    """Raises `CopilotProxyError` if the upstream that was chosen is not there."""
+    if settings.upstream == "pi-ai":
+        from copilot_proxy.upstreams.pi_ai_package import command_for
+
+        command_for(settings)
+
+
 def make_connection(
     settings: Settings,
     *,
@@ -95,9 +103,17 @@ def make_connection(
     github = GitHub(client, settings)
     load = load or Credentials.from_settings(settings).load_async
     auth = CopilotAuth(github, load, settings, clock=clock)
-    upstream = CopilotUpstream(
+    native = CopilotUpstream(
         transport, auth, settings.identity, network.timeouts(settings), clock=clock
     )
+    upstream: Upstream = native
+    if settings.upstream == "pi-ai":
+        from copilot_proxy.upstreams.pi_ai import PiAiUpstream
+        from copilot_proxy.upstreams.pi_ai_package import command_for
+        from copilot_proxy.upstreams.sidecar import Sidecar
+
+        sidecar = Sidecar("pi-ai", lambda: command_for(settings))
+        upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
     return Connection(
         github=github,
         auth=auth,

@@ -20,8 +20,8 @@ _NAMES: Final = (NAME, f"g-{NAME}")
 _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
-    r"(?<![\w/.-])copilot-proxy (?=(?:login|logout|status|serve|chat|models|simulate)\b)"
-    r"(?P<rest>\w+(?: --?[\w-]+| keyring| file| < FILE)*)"
+    r"(?<![\w/.-])copilot-proxy (?=(?:login|logout|status|serve|chat|models|simulate|pi-ai)\b)"
+    r"(?P<rest>[\w-]+(?: install)?(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
 """A name and a value in two columns."""

@@ -17,6 +17,7 @@ from copilot_proxy.cli.console import result
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
 from copilot_proxy.cli.models import models
+from copilot_proxy.cli.pi_ai import pi_ai
 from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 for command in _COMMANDS:
     app.command()(command)
+app.add_typer(pi_ai)
 
 
 def _version(wanted: bool) -> None:

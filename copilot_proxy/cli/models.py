@@ -9,6 +9,7 @@ import typer
 
 from copilot_proxy.cli.composition import make_connection, settings_for
 from copilot_proxy.cli.console import can_style, result, talk
+from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.errors import CopilotProxyError
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ def models(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON for other programs, as /v1/models has it.")
     ] = False,
+    upstream: UpstreamOption = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Show the simulator's; no account is needed.")
     ] = False,
 ) -> None:
     """Show the models of the account, with prices."""
-    with settings_for({}, simulate=simulate) as (settings, _):
+    flags = {"upstream": upstream.value if upstream else None}
+    with settings_for(flags, simulate=simulate) as (settings, _):
         catalogue = _read(settings)
     if as_json:
         _print_json(catalogue, filter)

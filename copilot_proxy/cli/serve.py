@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from copilot_proxy.cli.composition import settings_for
+from copilot_proxy.cli.composition import check_upstream, settings_for
 from copilot_proxy.cli.serving import Serving, new_loop
 from copilot_proxy.cli.signals import put_back
+from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings
 
@@ -66,6 +67,7 @@ def serve(
     default_model: Annotated[
         str | None, typer.Option(help="Model that `default` means.", metavar="MODEL")
     ] = None,
+    upstream: UpstreamOption = None,
     keep_alive: Annotated[
         float | None,
         typer.Option(help="Seconds of silence before a stream is kept awake.", metavar="SECONDS"),
@@ -111,6 +113,7 @@ def serve(
         "api_key": api_key,
         "cors_origins": cors_origin or None,
         "default_model": default_model,
+        "upstream": upstream.value if upstream else None,
         "keep_alive": keep_alive,
         "fetch_images": fetch_images or None,
         "log_format": log_format.value if log_format else None,
@@ -127,6 +130,7 @@ def _serve(settings: Settings, simulator: str | None) -> int:
 
     if settings.workers > 1 and sys.platform == "win32":
         raise UsageError("More than one worker needs Linux or macOS.")
+    check_upstream(settings)
     raise_limit()
     with bound(settings) as socket:
         serving = Serving(settings, socket, simulator)

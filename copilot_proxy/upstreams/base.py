@@ -15,7 +15,7 @@ from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Initiator
 from copilot_proxy.upstreams.restraint import Standing
 
-Api = Literal["chat_completions", "responses", "messages", "count_tokens", "embeddings"]
+Api = Literal["chat_completions", "responses", "messages", "count_tokens", "embeddings", "pi_ai"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,11 @@ class Answer(Protocol):
 
 class Upstream(Protocol):
     """Something that answers calls."""
+
+    @property
+    def only(self) -> Literal["pi_ai"] | None:
+        """The one API that it answers conversations on; None if each model's own."""
+        ...
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
         """The account's models, from memory while they are young unless `fresh`."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 import msgspec
@@ -20,7 +20,6 @@ from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     Broken,
     RequestError,
-    Resting,
     Unreachable,
     UpstreamError,
     costs_nothing,
@@ -39,7 +38,7 @@ _PATHS: Final[Mapping[Api, str]] = {
     "count_tokens": "/v1/messages/count_tokens",
     "embeddings": "/embeddings",
 }
-_INTENT: Final = "conversation-panel"
+INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MOST_ERROR_BYTES: Final = 256 * 1024
 _MODELS_TIMEOUT: Final = 30.0
@@ -49,6 +48,8 @@ _ERROR_PATIENCE: Final = 5.0
 
 class CopilotUpstream:
     """Answers calls through the Copilot API, with the token and host that `auth` gives."""
+
+    only: Literal["pi_ai"] | None = None
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class CopilotUpstream:
         self._auth = auth
         self._identity = identity
         self._catalogues = Catalogues(self._fetch_models)
-        self._restraints = Restraints(clock or Clock())
+        self.restraints = Restraints(clock or Clock())
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
         """The account's models."""
@@ -75,7 +76,7 @@ class CopilotUpstream:
         """Sends `call` and gives the answer; the connection is closed at the end, read or not."""
         headers = identity_headers.copilot(
             self._identity,
-            intent=_INTENT,
+            intent=INTENT,
             initiator=call.initiator,
             vision=call.vision,
             request_id=call.request_id,
@@ -96,7 +97,7 @@ class CopilotUpstream:
 
     def standing(self) -> list[Standing]:
         """What is refused to the server's own sign-in without asking."""
-        return self._restraints.standing(self._auth)
+        return self.restraints.standing(self._auth)
 
     async def aclose(self) -> None:
         """Lets go of all connections."""
@@ -121,16 +122,13 @@ class CopilotUpstream:
         auth = call.auth or self._auth
         token = await auth.token()
         path, content = _PATHS[call.api], _encoded(call.body)
-        model = str(call.body.get("model"))
-        try:
-            with self._restraints.of(auth, token).asking(call.api, model):
-                return await self._answered(auth, token, "POST", path, headers, content)
-        except Resting:
-            other = await auth.successor(token)
-            if other is None:
-                raise
-        with self._restraints.of(auth, other).asking(call.api, model):
-            return await self._answered(auth, other, "POST", path, headers, content)
+        return await self.restraints.permitted(
+            auth,
+            token,
+            call.api,
+            str(call.body.get("model")),
+            lambda token: self._answered(auth, token, "POST", path, headers, content),
+        )
 
     async def _answered(
         self,
@@ -156,7 +154,7 @@ class CopilotUpstream:
                 auth.accepted(token)
                 return response
             body = await _error_bytes(response)
-            if may_renew and _is_stale_token(response.status_code, body):
+            if may_renew and is_stale_token(response.status_code, body):
                 may_renew = False
                 if (renewed := await auth.renew(token)) is not None:
                     token = renewed
@@ -206,7 +204,7 @@ def _encoded(body: dict[str, Any]) -> bytes:
         raise RequestError("The body is nested too deeply.") from None
 
 
-def _is_stale_token(status: int, body: bytes) -> bool:
+def is_stale_token(status: int, body: bytes) -> bool:
     """Whether a fresh token may help: it was refused (401), or belongs to another host (421)."""
     # Some are about an id inside the request, or about an agent that wants a sign-in of its own:
     # a new token would change neither.

@@ -7,20 +7,21 @@ refusal is told anew meanwhile, with the time that is left.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from copilot_proxy.auth.copilot_auth import Clock, CopilotToken, TokenSource
-from copilot_proxy.errors import CopilotProxyError, Refused, twin
+from copilot_proxy.errors import CopilotProxyError, Refused, Resting, twin
 from copilot_proxy.formats.refusals import again
 from copilot_proxy.masking import Secret, mask
 from copilot_proxy.records import code_of
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _ACCOUNT_WIDE: Final = frozenset(
     {
@@ -205,6 +206,25 @@ class Restraints:
         if kept is None or kept[0] != token.github_token:
             kept = self._kept[auth] = (token.github_token, Restraint(self._now))
         return kept[1]
+
+    async def permitted(
+        self,
+        auth: TokenSource,
+        token: CopilotToken,
+        api: str,
+        model: str,
+        ask: Callable[[CopilotToken], Awaitable[_T]],
+    ) -> _T:
+        """What `ask` gives with `token`, or, if that rests, with one of another sign-in."""
+        try:
+            with self.of(auth, token).asking(api, model):
+                return await ask(token)
+        except Resting:
+            other = await auth.successor(token)
+            if other is None:
+                raise
+        with self.of(auth, other).asking(api, model):
+            return await ask(other)
 
     def standing(self, auth: TokenSource) -> list[Standing]:
         """What is refused to `auth` without asking now."""

@@ -143,7 +143,7 @@ async def test_the_systems_store_is_found_where_openssl_does_not_look(
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
-    monkeypatch.setattr(certificates, "_CERTIFICATE_FILES", ("/nonexistent", str(file)))
+    monkeypatch.setattr(certificates, "CERTIFICATE_FILES", ("/nonexistent", str(file)))
     async with make_client(SETTINGS) as client:
         response = await client.get(secure.url)
 
@@ -157,7 +157,7 @@ async def test_a_machine_without_any_store_trusts_nobody(
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
-    monkeypatch.setattr(certificates, "_CERTIFICATE_FILES", ())
+    monkeypatch.setattr(certificates, "CERTIFICATE_FILES", ())
     error = describe(await failure(secure.url))
 
     assert "is not trusted" in error.message

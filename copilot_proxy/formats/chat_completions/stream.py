@@ -16,7 +16,7 @@ from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.refusals import event_refusal
 
-_FINISH_REASONS: Final[Mapping[str, str]] = {
+FINISH_REASONS: Final[Mapping[str, str]] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",
@@ -129,7 +129,7 @@ class ChatStream:
 
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
-            self._finish = _FINISH_REASONS.get(reason.lower(), "stop")
+            self._finish = FINISH_REASONS.get(reason.lower(), "stop")
 
 
 def fold(chunks: Iterable[Json]) -> Json:

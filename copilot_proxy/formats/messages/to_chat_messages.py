@@ -12,7 +12,7 @@ from copilot_proxy.formats.messages.sealed import from_blocks
 from copilot_proxy.formats.messages.system import without_billing
 
 _THOUGHT: Final = ("thinking", "redacted_thinking")
-_FAILED: Final = "The tool failed:"
+FAILED: Final = "The tool failed:"
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
@@ -103,7 +103,7 @@ def _result(block: Json, path: str, told: set[str]) -> tuple[Json, list[Json]]:
             parts += _parts(inner, f"{path}.content[{i}]", told)
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
     if block.get("is_error") is True:
-        text = f"{_FAILED} {text}".strip()
+        text = f"{FAILED} {text}".strip()
     shown = [part for part in parts if part["type"] == "image_url"]
     if shown:
         label = f"From the result of {block['tool_use_id']}:"

@@ -1,0 +1,229 @@
+"""The events of pi-ai's answer, put into OpenAI's chunks.
+
+The events are pi-ai's `AssistantMessageEvent`, but for `partial`: in its place the sidecar gives
+``block``, the one piece of content that an event is about, and ``api`` with ``start``. pi-ai takes
+every end of a stream for a good one, so ``finished`` of ``done`` says whether it was. A whole
+`AssistantMessage` is taken as well.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import Broken
+from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.stream import FINISH_REASONS
+from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
+from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.messages.sealed import Sealer
+from copilot_proxy.formats.pi_ai.failures import FINISH, failure_of
+from copilot_proxy.formats.responses.sealed import seal
+
+Json = dict[str, Any]
+
+_REASONS: Final[Mapping[str, str]] = {
+    "stop": "stop",
+    "length": "length",
+    "toolUse": "tool_calls",
+}
+_DECODER: Final = json.JSONDecoder()
+
+
+class PiStream:
+    """One answer of pi-ai's, event by event.
+
+    `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
+    stream and returns the last ones, the finish among them. Both raise `UpstreamError` when the
+    answer is not one. `usage` holds the counts once they have come.
+    """
+
+    copilot_usage: Json | None = None
+    """What GitHub charges; pi-ai does not tell."""
+
+    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+        self._chunks = Chunks(model, include_usage=include_usage, now=now)
+        self._finish: str | None = None
+        self._calls = ToolCalls()
+        self._arguments: dict[int, list[str]] = {}  # of each call, as far as they have come
+        self._sealer = Sealer()
+        self._sealed = False
+        self._api = ""
+        self.usage: Json | None = None
+
+    def feed(self, data: object) -> list[Json]:
+        """The chunks of one event, or of a whole message."""
+        if not isinstance(data, dict):
+            raise Broken("pi-ai sent an event that is not a JSON object.")
+        if data.get("role") == "assistant":
+            return [chunk for event in events_of(data) for chunk in self.feed(event)]
+        block = data.get("block")
+        block = block if isinstance(block, dict) else {}
+        delta = data.get("delta")
+        delta = delta if isinstance(delta, str) else ""
+        chunks: list[Json] = []
+        match data.get("type"):
+            case "start":
+                self._api = str(data.get("api") or "")
+                self._start(chunks)
+            case "text_delta":
+                self._add("content", delta, chunks)
+            case "thinking_start":
+                self._add("reasoning_content", self._sealer.begin(), chunks)
+            case "thinking_delta":
+                self._add("reasoning_content", self._sealer.text(delta), chunks)
+            case "thinking_end":
+                self._add("reasoning_opaque", self._seal(block), chunks)
+            case "toolcall_start":
+                self._call(_index(data), block, "", chunks)
+            case "toolcall_delta":
+                self._call(_index(data), {}, delta, chunks)
+            case "toolcall_end":
+                self._end_call(data, chunks)
+            case "done":
+                self._end(data, chunks)
+            case "error":
+                self._fail(data, chunks)
+        return chunks
+
+    def close(self) -> list[Json]:
+        """The chunks that end the stream; to be called once, when pi-ai has ended."""
+        return self._chunks.end(self._finish, self._calls, self.usage, None)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether pi-ai has said that it is done."""
+        return self._finish is not None
+
+    def _start(self, chunks: list[Json]) -> None:
+        if not self._chunks.has_begun:
+            chunks.append(self._chunks.begin())
+
+    def _add(self, name: str, text: str, chunks: list[Json]) -> None:
+        if text:
+            self._start(chunks)
+            chunks.append(self._chunks.chunk({name: text}))
+
+    def _seal(self, block: Json) -> str:
+        """The piece of the opaque value that carries a thought's signature."""
+        signature = block.get("thinkingSignature")
+        if not isinstance(signature, str) or not signature:
+            return ""
+        if self._api == "anthropic-messages":
+            return self._sealer.seal(signature, redacted=block.get("redacted") is True)
+        if self._api != "openai-responses":
+            return ""  # the name of a field, no seal
+        try:
+            encrypted = msgspec.json.decode(signature)["encrypted_content"]
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return ""
+        piece = seal(encrypted, first=not self._sealed) if isinstance(encrypted, str) else ""
+        self._sealed = self._sealed or bool(piece)
+        return piece
+
+    def _call(self, index: int, block: Json, text: str, chunks: list[Json]) -> None:
+        fragment: Json = {"index": index, "function": {"name": block.get("name")}}
+        if isinstance(block.get("id"), str):
+            # After the bar stands the id of an item, which means nothing outside its connection.
+            fragment["id"] = block["id"].partition("|")[0]
+        if text:
+            self._arguments.setdefault(index, []).append(text)
+            fragment["function"]["arguments"] = text
+        self._start(chunks)
+        if (block or text) and (deltas := self._calls.feed([fragment])):
+            chunks.append(self._chunks.chunk({"tool_calls": deltas}))
+
+    def _end_call(self, event: Json, chunks: list[Json]) -> None:
+        """Gives the arguments as a whole, if none came before."""
+        call = event.get("toolCall")
+        arguments = call.get("arguments") if isinstance(call, dict) else None
+        index = _index(event)
+        if index not in self._arguments and isinstance(arguments, dict) and arguments:
+            self._call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
+
+    def _end(self, event: Json, chunks: list[Json]) -> None:
+        self._count(event.get("message"))
+        if event.get("finished") is False:
+            raise Broken(
+                "Copilot's answer broke off before it was complete.",
+                hint="What came so far may be incomplete. Try again.",
+            )
+        if any(_are_several("".join(pieces)) for pieces in self._arguments.values()):
+            raise Broken(
+                "pi-ai has joined several tool calls of the model's into one.",
+                hint="Start the server without --upstream pi-ai for this model and these tools.",
+            )
+        self._start(chunks)
+        self._finish = _REASONS.get(str(event.get("reason")), "stop")
+
+    def _fail(self, event: Json, chunks: list[Json]) -> None:
+        message = event.get("error")
+        self._count(message)
+        text = message.get("errorMessage") if isinstance(message, dict) else None
+        told = FINISH.match(text) if isinstance(text, str) else None
+        # Whatever pi-ai does not know it takes for a failure, but most of that is none.
+        finish = FINISH_REASONS.get(told["reason"].lower(), "error") if told else "error"
+        if finish == "error":
+            raise failure_of(event)
+        self._start(chunks)
+        self._finish = finish
+
+    def _count(self, message: object) -> None:
+        usage = message.get("usage") if isinstance(message, dict) else None
+        if not isinstance(usage, dict):
+            return
+        read, written = count(usage, "cacheRead"), count(usage, "cacheWrite")
+        prompt = count(usage, "input") + read + written
+        if not prompt and not count(usage, "output"):
+            return
+        self.usage = repair_usage(
+            {
+                "prompt_tokens": prompt,
+                "completion_tokens": count(usage, "output"),
+                "total_tokens": count(usage, "totalTokens"),
+                "prompt_tokens_details": {
+                    "cached_tokens": read,
+                    "cache_creation_input_tokens": written,
+                },
+            }
+        )
+
+
+def events_of(message: Json) -> Iterator[Json]:
+    """The events of a whole `AssistantMessage`, one delta for each piece of its content."""
+    yield {"type": "start", "api": message.get("api")}
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    for index, block in enumerate(one for one in blocks if isinstance(one, dict)):
+        about = {"contentIndex": index, "block": block}
+        match block.get("type"):
+            case "text":
+                yield {"type": "text_delta", "delta": block.get("text"), **about}
+            case "thinking":
+                yield {"type": "thinking_start", **about}
+                if block.get("redacted") is not True:
+                    yield {"type": "thinking_delta", "delta": block.get("thinking"), **about}
+                yield {"type": "thinking_end", **about}
+            case "toolCall":
+                yield {"type": "toolcall_start", **about}
+                yield {"type": "toolcall_end", "toolCall": block, **about}
+    reason = message.get("stopReason")
+    if reason in ("error", "aborted"):
+        yield {"type": "error", "reason": reason, "error": message}
+    else:
+        yield {"type": "done", "reason": reason, "message": message}
+
+
+def _are_several(arguments: str) -> bool:
+    """Whether it is more than one JSON object."""
+    try:
+        value, end = _DECODER.raw_decode(arguments.lstrip())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and arguments.lstrip()[end:].lstrip().startswith("{")
+
+
+def _index(event: Json) -> int:
+    index = event.get("contentIndex")
+    return index if type(index) is int else 0

@@ -1,0 +1,144 @@
+"""Copilot, asked through pi-ai: conversations go to its process, all the rest the native way.
+
+Who is signed in, which host is asked and what may be sent a second time is decided here as for the
+native upstream; the process gets a token with each request, and keeps none.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Literal
+
+from copilot_proxy import headers as identity_headers
+from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
+from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.errors import Broken, Unreachable
+from copilot_proxy.formats.sse import ServerSentEvent
+from copilot_proxy.headers import Identity
+from copilot_proxy.upstreams.base import Answer, Call
+from copilot_proxy.upstreams.copilot import INTENT, CopilotUpstream, is_stale_token
+from copilot_proxy.upstreams.pi_ai_failures import not_a_stream, refused, unreachable
+from copilot_proxy.upstreams.restraint import Standing
+from copilot_proxy.upstreams.sidecar import Sidecar
+from copilot_proxy.upstreams.sidecar_child import Exchange, Message
+
+
+class PiAnswer:
+    """An accepted answer; its events are pi-ai's, which `formats.pi_ai` reads."""
+
+    is_stream = True
+
+    def __init__(self, exchange: Exchange, headers: Mapping[str, str], more: list[Message]) -> None:
+        self.headers = headers
+        self._exchange = exchange
+        self._more = more
+
+    async def whole(self) -> Any:
+        """There is none: pi-ai always streams."""
+        raise Broken("pi-ai gives no whole answers.")
+
+    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """The events as they come."""
+        messages = self._more or await self._exchange.read()
+        while messages:
+            yield [ServerSentEvent("", bytes(one.event)) for one in messages if one.event]
+            messages = await self._exchange.read()
+
+    def finish(self) -> None:
+        """Nothing to do: the process closes what is complete."""
+
+
+class PiAiUpstream:
+    """Answers conversations through pi-ai, and everything else as `native` does."""
+
+    only: Literal["pi_ai"] | None = "pi_ai"
+
+    def __init__(
+        self, native: CopilotUpstream, auth: TokenSource, identity: Identity, sidecar: Sidecar
+    ) -> None:
+        self._native = native
+        self._auth = auth
+        self._identity = identity
+        self.sidecar = sidecar
+
+    async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
+        """The account's models: the catalogue's, not those that pi-ai knows."""
+        return await self._native.models(auth, fresh=fresh)
+
+    @asynccontextmanager
+    async def send(self, call: Call) -> AsyncIterator[Answer]:
+        """Sends `call` and gives the answer; the connection is closed at the end, read or not."""
+        if call.api != "pi_ai":
+            async with self._native.send(call) as answer:
+                yield answer
+            return
+        auth = call.auth or self._auth
+        token = await auth.token()
+        async with AsyncExitStack() as stack:
+            yield await self._native.restraints.permitted(
+                auth,
+                token,
+                call.api,
+                str(call.body.get("model")),
+                lambda token: self._answered(stack, auth, call, token),
+            )
+
+    def state(self) -> AuthState:
+        """What ``/health`` may tell anyone."""
+        return self._native.state()
+
+    def standing(self) -> list[Standing]:
+        """What is refused to the server's own sign-in without asking."""
+        return self._native.standing()
+
+    async def aclose(self) -> None:
+        """Ends the process, and lets go of all connections."""
+        await self.sidecar.aclose()
+        await self._native.aclose()
+
+    async def _answered(
+        self, stack: AsyncExitStack, auth: TokenSource, call: Call, token: CopilotToken
+    ) -> PiAnswer:
+        """The accepted answer, open until `stack` closes; raises `Refused` or `Unreachable`."""
+        may_reconnect = may_renew = True
+        while True:
+            async with AsyncExitStack() as trial:
+                asked = self.sidecar.exchange(self._request(call, token))
+                exchange = await trial.enter_async_context(asked)
+                outcome, *more = await exchange.read() or [Message()]
+                if outcome.head is not None:
+                    auth.accepted(token)
+                    stack.push_async_callback(trial.pop_all().aclose)
+                    return PiAnswer(exchange, outcome.head["headers"], more)
+            if outcome.refused is not None:
+                told = outcome.refused
+                if may_renew and is_stale_token(told["status"], told["body"].encode()):
+                    may_renew = False
+                    if (renewed := await auth.renew(token)) is not None:
+                        token = renewed
+                        continue
+                raise refused(told)
+            if outcome.whole is not None:
+                raise not_a_stream(outcome.whole["body"])
+            error = unreachable(outcome.unreachable or {}, token.api_url)
+            if not isinstance(error, Unreachable) or error.sent or not may_reconnect:
+                raise error
+            may_reconnect = False
+
+    def _request(self, call: Call, token: CopilotToken) -> dict[str, Any]:
+        headers: dict[str, str | None] = dict(
+            identity_headers.copilot(
+                self._identity,
+                intent=INTENT,
+                initiator=call.initiator,
+                vision=call.vision,
+                request_id=call.request_id,
+            )
+        )
+        headers |= {**call.body["headers"], "accept": "text/event-stream"}
+        return {
+            "url": token.api_url,
+            "token": token.value.reveal(),
+            # They win over what pi-ai itself would say of who asked.
+            "headers": headers,
+            "request": {name: call.body[name] for name in ("pi", "context", "options", "payload")},
+        }

@@ -1,0 +1,107 @@
+"""Why pi-ai got no answer, in words: Node's codes as our errors."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from copilot_proxy.errors import Broken, Unreachable, UpstreamError
+from copilot_proxy.formats.refusals import event_refusal, refusal
+from copilot_proxy.masking import mask
+
+PI_AI: Final = "PI_AI"
+"""The code of what went wrong before anything was asked."""
+
+
+class _Meaning(NamedTuple):
+    message: str
+    hint: str
+    status: int = 502
+    sent: bool = False
+
+
+_PROXY: Final = "Check the network. Behind a company proxy, set HTTPS_PROXY."
+_UNTRUSTED: Final = _Meaning(
+    "The certificate of {host} is not trusted.",
+    "A company proxy may be in between: set SSL_CERT_FILE to a file with your company's "
+    "certificate authority.",
+)
+_LOST: Final = _Meaning("The name {host} could not be looked up.", _PROXY)
+_FAR: Final = _Meaning("{host} could not be reached.", _PROXY)
+_MEANINGS: Final[Mapping[str, _Meaning]] = {
+    "UND_ERR_CONNECT_TIMEOUT": _Meaning("Connecting to {host} took too long.", _PROXY, 504),
+    "UND_ERR_HEADERS_TIMEOUT": _Meaning(
+        "{host} did not answer in time.",
+        "Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+        504,
+        sent=True,
+    ),
+    "ECONNREFUSED": _Meaning(
+        "{host} refused the connection.",
+        "Check the address, and HTTPS_PROXY if you are behind a company proxy.",
+    ),
+    "ENOTFOUND": _LOST,
+    "EAI_AGAIN": _LOST,
+    "EHOSTUNREACH": _FAR,
+    "ENETUNREACH": _FAR,
+    "DEPTH_ZERO_SELF_SIGNED_CERT": _UNTRUSTED,
+    "SELF_SIGNED_CERT_IN_CHAIN": _UNTRUSTED,
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE": _UNTRUSTED,
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY": _UNTRUSTED,
+    "UNABLE_TO_GET_ISSUER_CERT": _UNTRUSTED,
+    "CERT_HAS_EXPIRED": _UNTRUSTED,
+    "ERR_TLS_CERT_ALTNAME_INVALID": _UNTRUSTED,
+}
+_BROKEN: Final = _Meaning(
+    "The connection to {host} broke before the answer was complete.",
+    "Try again. If it happens often, look for a proxy or VPN that cuts connections.",
+    sent=True,
+)
+
+
+def unreachable(told: Mapping[str, object], url: str) -> UpstreamError:
+    """The error for what the sidecar told; `sent` of it is false only if surely nothing was."""
+    code, text = str(told.get("code", "")), str(told.get("text", ""))
+    if code == PI_AI:
+        return Broken(f"pi-ai could not ask Copilot: {mask(text)[:500] or 'it does not say why'}.")
+    meaning = _MEANINGS.get(code, _BROKEN)
+    return Unreachable(
+        meaning.message.format(host=urlsplit(url).netloc),
+        hint=meaning.hint,
+        sent=meaning.sent,
+        status=meaning.status,
+    )
+
+
+def refused(told: Mapping[str, Any]) -> UpstreamError:
+    """The error for an answer with a status that is none of success."""
+    status = told["status"]
+    if status < 400:
+        return Broken(
+            f"Copilot's address answered with status {status}, which it never does.",
+            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+        )
+    error = refusal(status, told["headers"], told["body"].encode())
+    if "thought_signature" in error.message:
+        error.hint = (
+            "pi-ai does not carry the seals that Gemini wants back with its tool calls: start the "
+            "server without --upstream pi-ai for this model."
+        )
+    return error
+
+
+def not_a_stream(body: str) -> UpstreamError:
+    """The error for an accepted answer that is no stream."""
+    if body[:200].lstrip().lower().startswith(("<!doctype", "<html")):
+        return Broken(
+            "A web page came instead of Copilot's answer.",
+            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+        )
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        data = None
+    if isinstance(data, dict) and data.get("error"):
+        return event_refusal(data)
+    return Broken("Copilot answered in one piece, and pi-ai reads nothing but streams.")

@@ -1,0 +1,117 @@
+"""Where pi-ai is installed, whether it can be used, and how its process is started."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.settings import Settings
+from copilot_proxy.upstreams.sidecar_child import Command
+
+PACKAGE: Final = "@mariozechner/pi-ai"
+LEAST_NODE: Final = 20
+INSTALL: Final = "copilot-proxy pi-ai install"
+_NODE_HINT: Final = f"Install Node {LEAST_NODE} or newer, from https://nodejs.org for example."
+_SHORTEST_MS: Final = 1
+_PASSED_ON: Final = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE"
+    r"|(?:HTTPS?|NO)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)",
+    re.IGNORECASE,
+)
+"""All that the process sees of the environment: no setting of ours, and no token of anybody's."""
+
+
+def manifest() -> str:
+    """The package.json that says what is installed, to the exact version."""
+    return (files("copilot_proxy.upstreams") / "pi_ai_package.json").read_text(encoding="utf-8")
+
+
+def version() -> str:
+    """The version that this program works with."""
+    pinned: str = json.loads(manifest())["dependencies"][PACKAGE]
+    return pinned
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where the package is installed for good."""
+    return settings.data_dir / "pi-ai"
+
+
+def installed(folder: Path) -> str | None:
+    """The version in `folder`, or None."""
+    try:
+        found = json.loads((folder / "node_modules" / PACKAGE / "package.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    told = found.get("version") if isinstance(found, dict) else None
+    return told if isinstance(told, str) else None
+
+
+def find_node() -> str:
+    """The path of a Node that is new enough; raises `CopilotProxyError` with what to do."""
+    node = shutil.which("node")
+    if node is None:
+        raise CopilotProxyError("pi-ai needs Node, which is not on the PATH.", hint=_NODE_HINT)
+    try:
+        told = subprocess.run(  # noqa: S603  # a program of the person's own
+            [node, "--version"], capture_output=True, text=True, timeout=20, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        raise CopilotProxyError(f"{node} cannot be run.", hint=_NODE_HINT) from None
+    major = re.match(r"v(\d+)\.", told)
+    if major is None or int(major[1]) < LEAST_NODE:
+        raise CopilotProxyError(f"pi-ai needs Node {LEAST_NODE}, not {told}.", hint=_NODE_HINT)
+    return node
+
+
+def command_for(settings: Settings) -> Command:
+    """How the process is started; raises `CopilotProxyError` if it cannot be."""
+    node, folder = find_node(), folder_of(settings)
+    found, wanted = installed(folder), version()
+    if found is None:
+        raise CopilotProxyError("pi-ai is not installed.", hint=f"Install it with: {INSTALL}")
+    if found != wanted:
+        raise CopilotProxyError(
+            f"pi-ai {found} is installed, and {wanted} is needed.",
+            hint=f"Install it with: {INSTALL}",
+        )
+    sidecar = files("copilot_proxy.upstreams") / "pi_ai_sidecar.mjs"
+    return Command(
+        arguments=[
+            node,
+            str(sidecar),
+            str(folder),
+            _milliseconds(settings.connect_timeout),
+            _milliseconds(settings.read_timeout),
+        ],
+        environ=environment(os.environ),
+    )
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """What the process sees of the environment `given`."""
+    seen = {name: value for name, value in given.items() if _PASSED_ON.fullmatch(name)}
+    own = seen.get("SSL_CERT_FILE") or seen.get("NODE_EXTRA_CA_CERTS") or _system_store()
+    if own:
+        # Node brings authorities of its own, and adds these.
+        seen["NODE_EXTRA_CA_CERTS"] = own
+    return seen
+
+
+def _system_store() -> str | None:
+    if sys.platform != "linux":
+        return None
+    from copilot_proxy.auth.certificates import CERTIFICATE_FILES
+
+    return next((path for path in CERTIFICATE_FILES if os.path.isfile(path)), None)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(_SHORTEST_MS, round(seconds * 1000)))

@@ -1,0 +1,235 @@
+"""One run of a child process that is spoken to in JSON lines, many exchanges at once.
+
+An exchange is read no faster than its reader wants: the child may send as many messages as it has
+credit for. What the child writes to stderr goes into the log, masked.
+"""
+
+import asyncio
+import contextlib
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import Broken, CopilotProxyError
+from copilot_proxy.masking import mask
+
+log = logging.getLogger(__name__)
+
+CREDIT: Final = 128
+"""Messages of one exchange that may be on their way."""
+_LONGEST_LINE: Final = 32 * 1024 * 1024
+_LONGEST_WORDS: Final = 2000
+_END: Final = 3.0
+"""Seconds that it may take to end by itself."""
+
+Json = dict[str, Any]
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """A line of the child's: about an exchange, if it has an `id`."""
+
+    id: int = 0
+    ready: bool = False
+    pong: int = 0
+    head: Json | None = None
+    refused: Json | None = None
+    whole: Json | None = None
+    unreachable: Json | None = None
+    event: msgspec.Raw = msgspec.Raw(b"")
+    end: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run; `environ` is all that the child sees of the environment."""
+
+    arguments: Sequence[str]
+    environ: Mapping[str, str]
+
+
+class Exchange:
+    """One request to the child, and what came back so far."""
+
+    def __init__(self, child: "Child", id: int) -> None:
+        self.id = id
+        self.ended = False
+        self._child = child
+        self._messages: asyncio.Queue[Message | CopilotProxyError] = asyncio.Queue()
+        self._taken = 0
+
+    def put(self, message: Message | CopilotProxyError) -> None:
+        """Keeps a message until it is read."""
+        self._messages.put_nowait(message)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are here and not read."""
+        return self._messages.qsize()
+
+    async def read(self) -> list[Message]:
+        """At least one message, and all that are here; none at the end. Raises `Broken` if the
+        child died."""
+        if self.ended:
+            return []
+        first = await self._messages.get()
+        found = [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
+        told: list[Message] = []
+        for message in found:
+            if isinstance(message, CopilotProxyError):
+                self.ended = True
+                if told:
+                    self._messages.put_nowait(message)
+                    self.ended = False
+                    break
+                raise message
+            if message.end:
+                self.ended = True
+                break
+            told.append(message)
+        self._give_back(len(told))
+        return told
+
+    def _give_back(self, count: int) -> None:
+        self._taken += count
+        if self._taken >= CREDIT // 2 and not self.ended:
+            self._child.write({"more": self.id, "credit": self._taken})
+            self._taken = 0
+
+
+class Child:
+    """One process, from its start to its end."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, ping_every: float) -> None:
+        self.process = process
+        self.exchanges: dict[int, Exchange] = {}
+        self.ready = asyncio.Event()
+        """Set when it is, and when it never will be."""
+        self.lives = True
+        self._name = name
+        self._heard = time.monotonic()
+        self._ping_every = ping_every
+        self._tasks = [
+            asyncio.create_task(self._listen()),
+            asyncio.create_task(self._log()),
+            asyncio.create_task(self._ping()),
+        ]
+
+    @classmethod
+    async def start(cls, name: str, command: Command, ping_every: float) -> "Child":
+        own_group: dict[str, Any] = (
+            # A Ctrl+C is for the server alone, which lets open answers end.
+            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        process = await asyncio.create_subprocess_exec(
+            *command.arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(command.environ),
+            limit=_LONGEST_LINE,
+            **own_group,
+        )
+        return cls(name, process, ping_every)
+
+    def write(self, message: Mapping[str, Any]) -> None:
+        """Sends a short message, if there is still somebody to read it."""
+        stdin = self.process.stdin
+        if self.lives and stdin is not None and not stdin.is_closing():
+            stdin.write(msgspec.json.encode(message) + b"\n")
+
+    async def say(self, message: Mapping[str, Any]) -> None:
+        """Sends a message, and waits until there is room for more. That the child is gone is
+        learned by reading."""
+        self.write(message)
+        if self.process.stdin is not None:
+            with contextlib.suppress(ConnectionError):
+                await self.process.stdin.drain()
+
+    async def aclose(self) -> None:
+        """Lets it end by itself, and then makes it."""
+        if self.lives:
+            self.lives = False
+            self._tell("was ended")
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            async with asyncio.timeout(_END):
+                await self.process.wait()
+        except TimeoutError:
+            self._kill()
+            await self.process.wait()
+        await asyncio.wait(self._tasks[:2], timeout=_END)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101  # it was asked for
+        decoder = msgspec.json.Decoder(Message)
+        reason = "ended"
+        try:
+            while line := await self.process.stdout.readline():
+                self._heard = time.monotonic()
+                self._take(decoder.decode(line))
+        except (ValueError, msgspec.DecodeError):
+            # A line that is too long, or none of ours: what follows cannot be told apart.
+            reason = "sent what is not understood"
+        self._died(reason)
+
+    def _take(self, message: Message) -> None:
+        if message.ready:
+            self.ready.set()
+        elif message.id and (exchange := self.exchanges.get(message.id)) is not None:
+            exchange.put(message)
+
+    async def _log(self) -> None:
+        assert self.process.stderr is not None  # noqa: S101  # it was asked for
+        while True:
+            try:
+                line = await self.process.stderr.readline()
+            except ValueError:
+                continue  # too long for anybody to read
+            if not line:
+                return
+            if words := mask(line.decode("utf-8", "replace").strip()):
+                log.warning("%s: %s", self._name, words[:_LONGEST_WORDS])
+
+    async def _ping(self) -> None:
+        while self.lives:
+            await asyncio.sleep(self._ping_every)
+            silent = time.monotonic() - self._heard
+            if self.ready.is_set() and silent > 3 * self._ping_every:
+                self._died("does not answer")
+                return
+            if silent > self._ping_every / 2:
+                self.write({"ping": 1})
+
+    def _died(self, reason: str) -> None:
+        if not self.lives:
+            return
+        self.lives = False
+        self.ready.set()
+        self._kill()
+        log.warning("The %s process %s; open answers: %d", self._name, reason, len(self.exchanges))
+        self._tell(reason)
+
+    def _tell(self, reason: str) -> None:
+        for exchange in self.exchanges.values():
+            exchange.put(
+                Broken(
+                    f"The {self._name} process {reason} in the middle of the answer.",
+                    hint="What came so far may be incomplete. Try again: it starts anew.",
+                )
+            )
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()

@@ -1,0 +1,301 @@
+"""What a client gets of pi-ai's answer."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import Broken, Refused, UpstreamError
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.pi_ai.from_pi import PiStream
+from copilot_proxy.formats.pi_ai.models import Json
+from tests.formats.answers import MODEL, NOW, check_stream
+from tests.formats.openai_schemas import check_completion
+
+USAGE: Json = {"input": 5, "output": 7, "cacheRead": 2, "cacheWrite": 1, "totalTokens": 15}
+REASONING = '{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"ENC"}'
+
+
+def start(api: str = "openai-completions") -> Json:
+    return {"type": "start", "api": api}
+
+
+def done(reason: str = "stop", usage: Any = USAGE) -> Json:
+    return {"type": "done", "reason": reason, "message": {"usage": usage, "stopReason": reason}}
+
+
+def text(words: str, index: int = 0) -> Json:
+    return {"type": "text_delta", "contentIndex": index, "delta": words}
+
+
+def called(index: int, id: str, name: str, *pieces: str, arguments: Any = None) -> list[Json]:
+    block = {"type": "toolCall", "id": id, "name": name, "arguments": arguments or {}}
+    return [
+        {"type": "toolcall_start", "contentIndex": index, "block": block},
+        *({"type": "toolcall_delta", "contentIndex": index, "delta": one} for one in pieces),
+        {"type": "toolcall_end", "contentIndex": index, "toolCall": block},
+    ]
+
+
+def thought(index: int, words: str, **block: Any) -> list[Json]:
+    return [
+        {"type": "thinking_start", "contentIndex": index},
+        {"type": "thinking_delta", "contentIndex": index, "delta": words},
+        {"type": "thinking_end", "contentIndex": index, "block": {"type": "thinking", **block}},
+    ]
+
+
+def failed(message: str, **more: Any) -> Json:
+    error = {"stopReason": "error", "errorMessage": message}
+    return {"type": "error", "reason": "error", "error": error, **more}
+
+
+def read(*events: Json) -> list[Json]:
+    reader = PiStream(MODEL, include_usage=True, now=NOW)
+    chunks = [chunk for event in events for chunk in reader.feed(event)]
+    return chunks + reader.close()
+
+
+def stream(*events: Json) -> list[Json]:
+    """The chunks, checked against OpenAI's rules for streams."""
+    chunks = read(*events)
+    check_stream(chunks, include_usage=True)
+    return chunks
+
+
+def complete(*events: Json) -> Json:
+    """The completion, checked against OpenAI's schema."""
+    completion = fold(stream(*events))
+    check_completion(completion)
+    return completion
+
+
+def message(*events: Json) -> Json:
+    told: Json = complete(*events)["choices"][0]["message"]
+    return told
+
+
+def deltas(*events: Json) -> list[Json]:
+    return [choice["delta"] for chunk in stream(*events) for choice in chunk["choices"]]
+
+
+def test_a_stream_with_everything() -> None:
+    """Thinking, text and calls come as they were cut: calls are counted among calls, and have name
+    and id on their first piece."""
+    told = deltas(
+        start("anthropic-messages"),
+        *thought(0, "Hm", thinkingSignature="SIG"),
+        {"type": "text_start", "contentIndex": 1},
+        text("He", 1),
+        text("llo", 1),
+        {"type": "text_end", "contentIndex": 1},
+        *called(2, "a", "f", '{"x"', ": 1}"),
+        *called(3, "b", "g"),
+        done("toolUse"),
+    )
+
+    def piece(index: int, arguments: str, **more: Any) -> Json:
+        function = {"arguments": arguments, **({"name": more.pop("name")} if more else {})}
+        return {"tool_calls": [{"index": index, "function": function, **more}]}
+
+    assert [
+        {"role": "assistant", "content": ""},
+        {"reasoning_content": "Hm"},
+        {"reasoning_opaque": "messages:SIG"},
+        {"content": "He"},
+        {"content": "llo"},
+        piece(0, "", id="a", type="function", name="f"),
+        piece(0, '{"x"'),
+        piece(0, ": 1}"),
+        piece(1, "", id="b", type="function", name="g"),
+        piece(1, "{}"),
+        {},
+    ] == told
+
+
+def test_counts_are_openais() -> None:
+    """What came from the cache and went to it is part of the prompt."""
+    usage = complete(start(), text("Hi"), done())["usage"]
+
+    assert (8, 7, 15) == (
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+        usage["total_tokens"],
+    )
+    assert 2 == usage["prompt_tokens_details"]["cached_tokens"]
+    assert 1 == usage["prompt_tokens_details"]["cache_creation_input_tokens"]
+
+
+@pytest.mark.parametrize("usage", [None, {"input": 0, "output": 0}])
+def test_an_answer_without_counts(usage: Any) -> None:
+    """Counts that never came are none, not zeros."""
+    told = fold(read(start(), text("Hi"), done(usage=usage)))
+
+    assert "usage" not in told
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("toolUse", "stop")]
+)
+def test_reasons_to_stop(reason: str, finish: str) -> None:
+    """pi-ai's reasons are OpenAI's; there are no calls where none were made."""
+    assert finish == complete(start(), text("Hi"), done(reason))["choices"][0]["finish_reason"]
+
+
+def test_a_call_finishes_as_one() -> None:
+    """An answer with calls says so, whatever pi-ai says."""
+    completion = complete(start(), *called(0, "a", "f", "{}"), done("stop"))
+
+    assert "tool_calls" == completion["choices"][0]["finish_reason"]
+
+
+def test_arguments_that_come_at_once() -> None:
+    """A call without pieces has its arguments all the same, as a text."""
+    (call,) = message(start(), *called(0, "a", "f", arguments={"x": [1]}), done())["tool_calls"]
+
+    assert '{"x":[1]}' == call["function"]["arguments"]
+
+
+def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
+    """One call with the arguments of two could be carried out by nobody."""
+    events = called(0, "a", "f", '{"x": 1}', ' {"x": 2}')
+
+    with pytest.raises(Broken, match="joined several"):
+        stream(start(), *events, done("toolUse"))
+    assert message(start(), *called(0, "a", "f", '{"x": "} {"}'), done())["tool_calls"]
+
+
+def test_ids_of_items_stay_behind() -> None:
+    """The id of a call is the part that means something to others."""
+    events = called(0, "call_1|fc_2", "f", "{}")
+
+    (call,) = message(start("openai-responses"), *events, done())["tool_calls"]
+
+    assert "call_1" == call["id"]
+
+
+@pytest.mark.parametrize(
+    ("api", "blocks", "opaque"),
+    [
+        ("anthropic-messages", [{"thinkingSignature": "S"}], "messages:S"),
+        (
+            "anthropic-messages",
+            [{"thinkingSignature": "S"}, {"thinkingSignature": "T"}],
+            "messages:S 4:T",
+        ),
+        ("openai-responses", [{"thinkingSignature": REASONING}], "responses:ENC"),
+        (
+            "openai-responses",
+            [{"thinkingSignature": REASONING}, {"thinkingSignature": REASONING}],
+            "responses:ENC ENC",
+        ),
+        ("openai-responses", [{"thinkingSignature": "no JSON"}], None),
+        ("openai-responses", [{"thinkingSignature": '{"encrypted_content": null}'}], None),
+        ("openai-completions", [{"thinkingSignature": "reasoning_text"}], None),
+        ("openai-completions", [{}], None),
+    ],
+)
+def test_seals_are_those_of_the_other_formats(
+    api: str, blocks: list[Json], opaque: str | None
+) -> None:
+    """Sealed reasoning is tagged as the native upstream tags it, so that both read it."""
+    events = [event for i, block in enumerate(blocks) for event in thought(i, "Hm", **block)]
+
+    told = message(start(api), *events, text("A", 9), done())
+
+    assert opaque == told.get("reasoning_opaque")
+    assert "\n\n".join(["Hm"] * len(blocks)) == told["reasoning_content"]
+
+
+def test_redacted_thinking_says_nothing() -> None:
+    """Its seal is kept, and pi-ai's words for it are not the model's."""
+    events = [
+        {"type": "thinking_start", "contentIndex": 0},
+        {"type": "thinking_end", "block": {"thinkingSignature": "D", "redacted": True}},
+    ]
+
+    told = message(start("anthropic-messages"), *events, text("A", 1), done())
+
+    assert "messages:!D" == told["reasoning_opaque"]
+    assert "reasoning_content" not in told
+
+
+def test_a_whole_message() -> None:
+    """pi-ai's final message alone makes the same completion."""
+    whole = {
+        "role": "assistant",
+        "api": "anthropic-messages",
+        "content": [
+            {"type": "thinking", "thinking": "Hm", "thinkingSignature": "S"},
+            {"type": "text", "text": "Hello"},
+            {"type": "toolCall", "id": "a", "name": "f", "arguments": {"x": 1}},
+        ],
+        "usage": USAGE,
+        "stopReason": "toolUse",
+    }
+
+    told = message(whole)
+
+    assert ("Hello", "Hm", "messages:S") == (
+        told["content"],
+        told["reasoning_content"],
+        told["reasoning_opaque"],
+    )
+    assert {"name": "f", "arguments": '{"x":1}'} == told["tool_calls"][0]["function"]
+    with pytest.raises(Broken):
+        message({**whole, "stopReason": "error", "errorMessage": "terminated"})
+
+
+def test_a_filtered_answer_is_none_that_failed() -> None:
+    """pi-ai takes it for a failure; a client is told the reason."""
+    completion = complete(
+        start(), text("Hi"), {**failed("Provider finish_reason: content_filter"), "usage": USAGE}
+    )
+
+    assert "content_filter" == completion["choices"][0]["finish_reason"]
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "words"),
+    [
+        (failed("terminated"), "upstream_broken", "connection to Copilot broke"),
+        (failed("whatever", cut=True), "upstream_broken", "connection to Copilot broke"),
+        (failed("whatever", silent=True), "upstream_broken", "fell silent"),
+        (failed("An unknown error occurred"), "upstream_broken", "does not say why"),
+        (failed("Provider finish_reason: network_error"), "upstream_broken", "network_error"),
+        (failed("Provider finish_reason: error"), "upstream_broken", "(error)"),
+        (
+            failed('{"type":"error","error":{"type":"overloaded_error","message":"Busy"}}'),
+            "overloaded_error",
+            "Busy",
+        ),
+        (failed("{broken"), None, "{broken"),
+        (failed("Unexpected token 'x', \"x\" is not valid in JSON at position 1"),
+         "upstream_broken", "not valid JSON"),
+        (failed("Error Code rate_limited: Slow down"), "rate_limit_exceeded", "Slow down"),
+        (failed("server_error: It broke"), "server_error", "It broke"),
+        ({"type": "error"}, "upstream_broken", "does not say why"),
+        ({**done(), "finished": False}, "upstream_broken", "broke off"),
+    ],
+)  # fmt: skip
+def test_failures_in_the_middle(event: Json, code: str | None, words: str) -> None:
+    """What pi-ai says of a failure is told in our words, and no client repeats it by itself."""
+    with pytest.raises(UpstreamError) as caught:
+        stream(start(), text("Hi"), event)
+
+    assert code == caught.value.code
+    assert words in caught.value.message
+    assert caught.value.hint or isinstance(caught.value, Refused)
+    assert "false" == caught.value.headers["x-should-retry"]
+
+
+@pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
+def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
+    """An answer that just stops is not complete."""
+    with pytest.raises(Broken, match=r"broke off|empty answer"):
+        stream(*events)
+
+
+def test_what_is_no_event() -> None:
+    """Something else in the place of an event is an error."""
+    with pytest.raises(Broken):
+        PiStream(MODEL).feed([])

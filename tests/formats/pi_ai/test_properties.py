@@ -1,0 +1,203 @@
+"""What holds for every conversation and every answer, however broken: found by trying very many."""
+
+import json
+from itertools import chain
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import UpstreamError
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.pi_ai.from_pi import PiStream
+from copilot_proxy.formats.pi_ai.models import Json
+from copilot_proxy.formats.pi_ai.to_pi import to_pi
+from tests.formats.answers import MODEL, NOW, check_stream
+from tests.formats.openai_schemas import check_completion
+from tests.formats.pi_ai import models
+from tests.formats.pi_ai.test_from_pi import called, done, start, text, thought
+from tests.formats.requests import PNG, image
+from tests.formats.test_stream_properties import JSON, LETTERS, an_object, maybe_broken
+
+SAID = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
+OBJECTS = st.dictionaries(st.text(max_size=3), st.integers() | SAID | st.none(), max_size=2)
+ASKING = st.one_of(
+    st.builds(
+        lambda role, content: [{"role": role, "content": content}],
+        st.sampled_from(["user", "system", "developer"]),
+        SAID,
+    ),
+    SAID.map(
+        lambda words: [{"role": "user", "content": [{"type": "text", "text": words}, image()]}]
+    ),
+)
+
+
+@st.composite
+def answering(draw: st.DrawFn) -> list[Json]:
+    """An answer of the assistant's, with the results of its calls."""
+    count = draw(st.integers(0, 3))
+    message: Json = {"role": "assistant", "content": draw(SAID if not count else st.none() | SAID)}
+    ids = [f"call_{draw(st.integers(0, 99))}_{i}" for i in range(count)]
+    if ids:
+        message["tool_calls"] = [
+            {
+                "id": id,
+                "type": "function",
+                "function": {"name": f"f{i}", "arguments": json.dumps(draw(OBJECTS))},
+            }
+            for i, id in enumerate(ids)
+        ]
+    return [message, *({"role": "tool", "tool_call_id": id, "content": draw(SAID)} for id in ids)]
+
+
+@given(
+    st.lists(ASKING | answering(), min_size=1, max_size=5).map(lambda turns: list(chain(*turns))),
+    st.sampled_from(models.ALL),
+)
+def test_nothing_that_was_said_is_lost(messages: list[Json], model: Model) -> None:
+    """Every text, image, call and result arrives, in the order in which it stood."""
+    body = to_pi({"model": "m", "messages": messages}, model, [], NOW)
+
+    context = json.loads(json.dumps(body["context"]))
+    systems = [m["content"] for m in messages if m["role"] in ("system", "developer")]
+    told = context.get("systemPrompt", "")
+    assert [s for s in systems if s.strip()] == [s for s in systems if s.strip() and s in told]
+    pieces = [_pieces(m) for m in context["messages"]]
+    expected = [_given(m) for m in messages if m["role"] not in ("system", "developer")]
+    if "anthropic-messages" == body["pi"]["api"]:
+        pieces = [one for one in pieces if one not in (["Please begin."], ["Please continue."])]
+    assert [one for one in expected if one] == pieces
+
+
+def _given(message: Json) -> list[Any]:
+    content = message["content"]
+    if message["role"] == "tool":
+        said = content if content.strip() else "(The result is empty.)"
+        return [(message["tool_call_id"], said)]
+    if isinstance(content, list):
+        return [content[0]["text"], PNG]
+    calls = [
+        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+        for call in message.get("tool_calls", ())
+    ]
+    return [*([content] if content else []), *calls]
+
+
+def _pieces(message: Json) -> list[Any]:
+    content = message["content"]
+    if message["role"] == "toolResult":
+        assert message["toolName"].startswith("f")
+        return [(message["toolCallId"], content[0]["text"])]
+    if isinstance(content, str):
+        return [content]
+    return [
+        part["text"]
+        if part["type"] == "text"
+        else f"data:{part['mimeType']};base64,{part['data']}"
+        if part["type"] == "image"
+        else (part["id"], part["name"], part["arguments"])
+        for part in content
+    ]
+
+
+def _cut(text: str) -> st.SearchStrategy[list[str]]:
+    places = st.lists(st.integers(1, max(len(text) - 1, 1)), max_size=3).map(sorted)
+    return places.map(
+        lambda at: [text[a:b] for a, b in zip([0, *at], [*at, len(text)], strict=True) if text[a:b]]
+    )
+
+
+CUT = st.lists(SAID, min_size=1, max_size=4)
+
+
+@given(
+    st.lists(
+        st.tuples(st.just("text"), CUT)
+        | st.tuples(st.just("thinking"), CUT)
+        | st.tuples(st.just("call"), OBJECTS.map(json.dumps).flatmap(_cut)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_an_answer_arrives_however_it_was_cut(blocks: list[tuple[str, list[str]]]) -> None:
+    """The completion has all that the pieces had."""
+    events: list[Json] = []
+    for index, (kind, pieces) in enumerate(blocks):
+        if kind == "text":
+            events += [text(piece, index) for piece in pieces]
+        elif kind == "thinking":
+            events += thought(index, "".join(pieces))
+        else:
+            events += called(index, f"c{index}", "f", *pieces)
+    reader = PiStream(MODEL, include_usage=True, now=NOW)
+    chunks = [chunk for event in [start(), *events, done()] for chunk in reader.feed(event)]
+    completion = fold(chunks + reader.close())
+
+    check_completion(completion)
+    message = completion["choices"][0]["message"]
+    said = "".join("".join(pieces) for kind, pieces in blocks if kind == "text")
+    assert said == (message["content"] or "")
+    thoughts = ["".join(pieces) for kind, pieces in blocks if kind == "thinking"]
+    assert "\n\n".join(thoughts) == message.get("reasoning_content", "")
+    calls = [(f"c{i}", "".join(p)) for i, (kind, p) in enumerate(blocks) if kind == "call"]
+    assert calls == [
+        (call["id"], call["function"]["arguments"]) for call in message.get("tool_calls", ())
+    ]
+
+
+BLOCKS = an_object(
+    type=st.sampled_from(["text", "thinking", "toolCall"]),
+    text=LETTERS,
+    thinking=LETTERS,
+    thinkingSignature=st.sampled_from(["", "S", '{"encrypted_content":"E"}', "{"]),
+    redacted=st.booleans(),
+    id=st.sampled_from(["", "a", "b|c"]),
+    name=st.sampled_from(["", "f"]),
+    arguments=OBJECTS,
+)
+MESSAGES = an_object(
+    role=st.just("assistant"),
+    content=st.lists(maybe_broken(BLOCKS), max_size=3),
+    stopReason=st.sampled_from(["stop", "length", "toolUse", "error", "aborted"]),
+    errorMessage=st.sampled_from(
+        ["terminated", "x: y", '{"error":1}', "Provider finish_reason: x"]
+    ),
+    usage=an_object(input=st.integers(-1, 3), output=st.integers(-1, 3), totalTokens=st.integers()),
+)
+PARTS = ("start", "delta", "end")
+KINDS = [
+    "start",
+    *(f"{kind}_{part}" for kind in ("text", "thinking", "toolcall") for part in PARTS),
+    "done",
+    "error",
+    "odd",
+]
+EVENTS = an_object(
+    type=st.sampled_from(KINDS),
+    api=st.sampled_from(["anthropic-messages", "openai-responses", "openai-completions"]),
+    contentIndex=st.integers(-1, 3),
+    delta=LETTERS,
+    block=BLOCKS,
+    toolCall=BLOCKS,
+    reason=st.sampled_from(["stop", "length", "toolUse", "error", "odd"]),
+    message=MESSAGES,
+    error=MESSAGES,
+    cut=st.booleans(),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(maybe_broken(EVENTS | MESSAGES), max_size=8), st.booleans(), JSON)
+def test_whatever_comes_is_a_stream_or_an_error(
+    events: list[Any], include_usage: bool, last: Any
+) -> None:
+    """However broken the events, a client gets a valid stream or one of our errors."""
+    reader = PiStream(MODEL, include_usage=include_usage, now=NOW)
+    try:
+        chunks = [chunk for event in [*events, last] for chunk in reader.feed(event)]
+        chunks += reader.close()
+    except UpstreamError:
+        return
+    check_stream(chunks, include_usage=include_usage)

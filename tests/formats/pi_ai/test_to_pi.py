@@ -1,0 +1,465 @@
+"""What pi-ai gets of a hub request."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.pi_ai.models import Json
+from copilot_proxy.formats.pi_ai.to_pi import DROPPED, REFUSED, to_pi
+from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
+from tests.formats.requests import PNG, asked, image, user
+
+NOW = 1_795_330_000_000
+SCHEMA: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOL: Json = {
+    "type": "function",
+    "function": {"name": "look", "description": "Looks", "parameters": SCHEMA},
+}
+PI_TOOL: Json = {"name": "look", "description": "Looks", "parameters": SCHEMA}
+NONE: Json = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
+ITEM = '{"type":"reasoning","summary":[],"encrypted_content":"A"}'
+NAMED: Json = {"type": "function", "function": {"name": "look"}}
+
+
+def translated(model: Model, *messages: Json, **fields: Any) -> tuple[Json, list[str]]:
+    notes: list[str] = []
+    return to_pi(asked(*messages, **fields), model, notes, NOW), notes
+
+
+def call(id: str, arguments: str = "{}") -> Json:
+    return {"id": id, "type": "function", "function": {"name": "look", "arguments": arguments}}
+
+
+def assistant(api: str, id: str, *content: Json, stop: str = "stop") -> Json:
+    return {
+        "role": "assistant",
+        "content": list(content),
+        "api": api,
+        "provider": "github-copilot",
+        "model": id,
+        "usage": {**NONE, "totalTokens": 0, "cost": {**NONE, "total": 0}},
+        "stopReason": stop,
+        "timestamp": NOW,
+    }
+
+
+def test_a_conversation_with_everything() -> None:
+    """System and developer texts are joined and none is lost; texts, images, calls with parsed
+    arguments and results with the name of their tool stand where they stood."""
+    body, notes = translated(
+        GPT_4,
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+        user([{"type": "text", "text": "Look"}, image()]),
+        {"role": "assistant", "content": "Hm.", "tool_calls": [call("c1", '{"city": "Rom"}')]},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        user("Thanks"),
+        tools=[TOOL],
+        temperature=0.3,
+        max_tokens=100,
+        tool_choice="auto",
+    )
+
+    text = {"type": "text", "text": "Look"}
+    data = {"type": "image", "data": PNG.partition(",")[2], "mimeType": "image/png"}
+    called = {"type": "toolCall", "id": "c1", "name": "look", "arguments": {"city": "Rom"}}
+    assert {
+        "systemPrompt": "Be brief.\n\nBe kind.",
+        "messages": [
+            {"role": "user", "content": [text, data], "timestamp": NOW},
+            assistant(
+                "openai-completions",
+                "gpt-4.1",
+                {"type": "text", "text": "Hm."},
+                called,
+                stop="toolUse",
+            ),
+            {
+                "role": "toolResult",
+                "toolCallId": "c1",
+                "toolName": "look",
+                "content": [{"type": "text", "text": "sunny"}],
+                "isError": False,
+                "timestamp": NOW,
+            },
+            {"role": "user", "content": "Thanks", "timestamp": NOW},
+        ],
+        "tools": [PI_TOOL],
+    } == body["context"]
+    assert {
+        "cacheRetention": "short",
+        "temperature": 0.3,
+        "maxTokens": 100,
+        "toolChoice": "auto",
+    } == body["options"]
+    assert "gpt-4.1" == body["model"]
+    assert [] == notes
+
+
+def test_a_model_is_described_from_the_catalogue() -> None:
+    """pi-ai is told the limits and what Copilot takes, and always shows images."""
+    body, _ = translated(GPT_4)
+
+    assert {
+        "id": "gpt-4.1",
+        "name": "Gpt-4.1",
+        "api": "openai-completions",
+        "provider": "github-copilot",
+        "reasoning": False,
+        "input": ["text", "image"],
+        "cost": NONE,
+        "contextWindow": 128000,
+        "maxTokens": 16384,
+        "compat": {
+            "supportsStore": False,
+            "supportsDeveloperRole": False,
+            "supportsReasoningEffort": False,
+            "maxTokensField": "max_tokens",
+        },
+    } == body["pi"]
+
+
+@pytest.mark.parametrize(
+    ("model", "api"),
+    [
+        (GPT_4, "openai-completions"),
+        (GPT_5, "openai-responses"),
+        (CLAUDE, "anthropic-messages"),
+        (ADAPTIVE, "anthropic-messages"),
+        (model("silent"), "openai-completions"),
+    ],
+)
+def test_the_catalogue_names_the_api(model: Model, api: str) -> None:
+    """The vendor's own API is asked where the model lists it."""
+    body, _ = translated(model)
+
+    assert api == body["pi"]["api"]
+
+
+def test_claude_gets_all_of_a_schema() -> None:
+    """pi-ai would leave references out of tools for Claude: they are put into the request."""
+    function = {"name": "look", "parameters": {**SCHEMA, "$defs": {"x": {}}}}
+    other = {"name": "hear"}
+    tools = [{"type": "function", "function": one} for one in (function, other)]
+
+    body, notes = translated(CLAUDE, tools=tools)
+
+    assert [
+        {"name": "look", "description": "", "input_schema": function["parameters"]},
+        {
+            "name": "hear",
+            "description": "",
+            "input_schema": {"type": "object", "properties": {}},
+            "cache_control": {"type": "ephemeral"},
+        },
+    ] == body["payload"]["tools"]
+    assert [] == notes
+    assert "tools" not in translated(GPT_5, tools=tools)[0]["payload"]
+
+
+@pytest.mark.parametrize(
+    ("model", "choice", "option", "payload"),
+    [
+        (GPT_4, "required", "required", None),
+        (GPT_4, NAMED, NAMED, None),
+        (GPT_5, "required", None, "required"),
+        (GPT_5, NAMED, None, {"type": "function", "name": "look"}),
+        (CLAUDE, "auto", None, {"type": "auto"}),
+        (CLAUDE, "required", None, {"type": "any"}),
+        (CLAUDE, "none", None, {"type": "none"}),
+        (CLAUDE, NAMED, None, {"type": "tool", "name": "look"}),
+        (GPT_4, {"type": "allowed_tools", "allowed_tools": {"tools": [NAMED]}}, "auto", None),
+    ],
+)
+def test_the_choice_of_tools_arrives(model: Model, choice: Any, option: Any, payload: Any) -> None:
+    """A choice goes where pi-ai has an option for it, else into the request as the API says it."""
+    body, notes = translated(model, tools=[TOOL], tool_choice=choice)
+
+    assert option == body["options"].get("toolChoice")
+    assert payload == body["payload"].get("tool_choice")
+    assert [] == notes
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "reasoning", "levels", "note"),
+    [
+        (GPT_5, {"reasoning_effort": "low"}, "low", {"low": "low"}, None),
+        (GPT_5, {"reasoning_effort": "xhigh"}, "xhigh", {"xhigh": "xhigh"}, None),
+        (GPT_5, {"reasoning_effort": "max"}, "xhigh", {"xhigh": "xhigh"}, "max to xhigh"),
+        (GPT_5, {"reasoning_effort": "minimal"}, "minimal", {"minimal": "low"}, "minimal to low"),
+        (GPT_5, {"reasoning_effort": "none"}, None, None, "cannot switch it off"),
+        (GPT_5, {"reasoning_effort": "odd"}, "medium", {"medium": "medium"}, "odd to medium"),
+        (GPT_5, {"thinking_budget": 4000}, "low", {"low": "low"}, "changed thinking_budget"),
+        (ADAPTIVE, {"reasoning_effort": "max"}, "xhigh", {"xhigh": "max"}, None),
+        (CLAUDE, {"reasoning_effort": "high"}, "high", None, None),
+        (CLAUDE, {"reasoning_effort": "none"}, None, None, None),
+        (CLAUDE, {"thinking_budget": 9000}, "medium", None, None),
+        (GEMINI, {"reasoning_effort": "none"}, None, {"off": "none"}, None),
+        (GPT_4, {"reasoning_effort": "low"}, None, None, "no levels"),
+        (STRANGE, {"reasoning_effort": "low"}, None, None, "no levels"),
+        (
+            CLAUDE,
+            {"reasoning_effort": "low", "tools": [TOOL], "tool_choice": "required"},
+            None,
+            None,
+            "when a tool is forced",
+        ),
+    ],
+)
+def test_efforts_become_levels(
+    model: Model, fields: Json, reasoning: str | None, levels: Any, note: str | None
+) -> None:
+    """pi-ai is told one of its five levels, and Copilot's name for it; what changes is noted."""
+    body, notes = translated(model, **fields)
+
+    assert reasoning == body["options"].get("reasoning")
+    assert levels == body["pi"].get("thinkingLevelMap")
+    assert [note] == [note for one in notes if note and note in one] if note else not notes
+    if reasoning:
+        assert body["pi"]["reasoning"] is True
+    if "thinking_budget" in fields and model is CLAUDE:
+        assert {"medium": 9000} == body["options"]["thinkingBudgets"]
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "beta"),
+    [
+        (CLAUDE, "high", "interleaved-thinking-2025-05-14"),
+        (CLAUDE, None, None),
+        (ADAPTIVE, "high", None),
+    ],
+)
+def test_only_a_beta_that_copilot_takes_is_sent(
+    model: Model, effort: str | None, beta: str | None
+) -> None:
+    """pi-ai's own list of betas would be refused, so there is ours in its place, or none."""
+    body, _ = translated(model, reasoning_effort=effort)
+
+    assert {"anthropic-beta": beta} == body["headers"]
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "options", "note"),
+    [
+        (GPT_5, {"temperature": 0.5}, {}, "takes only its default"),
+        (GPT_5, {"temperature": 1}, {}, None),
+        (CLAUDE, {"temperature": 0.5}, {"temperature": 0.5}, None),
+        (CLAUDE, {"temperature": 0.5, "reasoning_effort": "low"}, {"reasoning": "low"}, "thinks"),
+        (GPT_5, {"max_tokens": 5}, {"maxTokens": 16}, "5 to 16"),
+        (GPT_5, {"max_completion_tokens": 50}, {"maxTokens": 50}, None),
+        (CLAUDE, {"max_tokens": 99000}, {"maxTokens": 32000}, "99000 to 32000"),
+    ],
+)
+def test_limits_and_temperatures(
+    model: Model, fields: Json, options: Json, note: str | None
+) -> None:
+    """They go on as far as the model takes them."""
+    body, notes = translated(model, **fields)
+
+    assert {"cacheRetention": "short", **options} == body["options"]
+    assert bool(note) == bool(notes)
+    assert all(note in one for one in notes if note)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("logprobs", True),
+        ("top_logprobs", 3),
+        ("response_format", {"type": "json_object"}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
+        ("audio", {"voice": "alloy"}),
+    ],
+)
+def test_what_would_be_another_answer_is_refused(field: str, value: Any) -> None:
+    """A client that asks for JSON or probabilities must not get something else in silence."""
+    with pytest.raises(RequestError) as caught:
+        translated(GPT_4, **{field: value})
+
+    assert (400, field, "unsupported_parameter") == (
+        caught.value.status,
+        caught.value.param,
+        caught.value.code,
+    )
+    assert "--upstream pi-ai" in str(caught.value.hint)
+    assert field in {one.field for one in REFUSED}
+
+
+def test_a_model_that_does_not_stream_is_refused() -> None:
+    """pi-ai would ask for a stream all the same."""
+    with pytest.raises(RequestError, match="does not stream") as caught:
+        translated(model("mai-code-1", CHAT, streaming=False))
+
+    assert ("model", "unsupported_value") == (caught.value.param, caught.value.code)
+
+
+@pytest.mark.parametrize("value", [{"type": "text"}, None])
+def test_plain_text_is_no_format(value: Any) -> None:
+    """What asks for nothing special is not refused."""
+    assert [] == translated(GPT_4, response_format=value, logprobs=False)[1]
+
+
+@pytest.mark.parametrize("field", DROPPED)
+def test_what_is_lost_is_noted(field: str) -> None:
+    """A field that pi-ai has no place for is dropped, and the note names it."""
+    values: Json = {"stop": ["END"], "logit_bias": {"1": 2}, "user": "me"}
+
+    _, notes = translated(GPT_4, **{field: values.get(field, 1)})
+
+    assert [f"dropped {field}: pi-ai has nothing like it"] == notes
+
+
+def test_fields_of_tomorrow_are_noted() -> None:
+    """So is a field that nobody knows; one that says no is none."""
+    assert ["dropped tomorrow: pi-ai has nothing like it"] == translated(GPT_4, tomorrow=1)[1]
+    assert [] == translated(GPT_4, tomorrow=False, store=False)[1]
+
+
+def test_calls_one_at_a_time_cannot_be_asked_for() -> None:
+    """Models may call several tools at once; who does not want that is told."""
+    _, notes = translated(GPT_4, tools=[TOOL], parallel_tool_calls=False)
+
+    assert ["dropped parallel_tool_calls: pi-ai has nothing like it"] == notes
+    assert [] == translated(GPT_4, tools=[TOOL], parallel_tool_calls=True)[1]
+
+
+def test_strict_tools_are_noted() -> None:
+    """pi-ai never asks for strict arguments."""
+    function = {**TOOL["function"], "strict": True}
+
+    _, notes = translated(GPT_4, tools=[{"type": "function", "function": function}])
+
+    assert ["dropped strict of tools: pi-ai has nothing like it"] == notes
+
+
+@pytest.mark.parametrize(
+    ("model", "opaque", "thinking"),
+    [
+        (
+            CLAUDE,
+            "messages:SIG",
+            [{"type": "thinking", "thinking": "Hm", "thinkingSignature": "SIG"}],
+        ),
+        (
+            CLAUDE,
+            "messages:!DATA",
+            [
+                {
+                    "type": "thinking",
+                    "thinking": "[Reasoning redacted]",
+                    "thinkingSignature": "DATA",
+                    "redacted": True,
+                }
+            ],
+        ),
+        (CLAUDE, "responses:A", []),
+        (
+            GPT_5,
+            "responses:A",
+            [
+                {
+                    "type": "thinking",
+                    "thinking": "",
+                    "thinkingSignature": ITEM,
+                }
+            ],
+        ),
+        (GPT_5, "messages:SIG", []),
+        (
+            GPT_4,
+            None,
+            [{"type": "thinking", "thinking": "Hm", "thinkingSignature": "reasoning_text"}],
+        ),
+        (GPT_4, "messages:SIG", []),
+    ],
+)
+def test_reasoning_goes_back_where_it_was_sealed(
+    model: Model, opaque: str | None, thinking: list[Json]
+) -> None:
+    """Sealed reasoning goes to the API that sealed it, whichever upstream it came through."""
+    said = {"role": "assistant", "content": "A", "reasoning_content": "Hm"}
+    body, _ = translated(model, user(), {**said, "reasoning_opaque": opaque}, user())
+
+    assert [*thinking, {"type": "text", "text": "A"}] == body["context"]["messages"][1]["content"]
+
+
+def test_a_seal_that_pi_ai_cannot_carry_is_noted() -> None:
+    """The chat API's own seal has no place in pi-ai."""
+    said = {"role": "assistant", "content": "A", "reasoning_opaque": "abc"}
+
+    _, notes = translated(GEMINI, user(), said, user())
+
+    assert ["dropped reasoning_opaque: pi-ai does not send it back"] == notes
+
+
+def test_ids_of_calls_are_those_that_the_api_takes() -> None:
+    """Calls and results keep belonging together when their ids have to change."""
+    history = (
+        user(),
+        {"role": "assistant", "content": None, "tool_calls": [call("a|b.c")]},
+        {"role": "tool", "tool_call_id": "a|b.c", "content": "x"},
+    )
+    for one, id in ((CLAUDE, "a_b_c"), (GPT_5, "a_b.c")):
+        _, called, result = translated(one, *history)[0]["context"]["messages"]
+        assert id == called["content"][0]["id"] == result["toolCallId"]
+        assert "look" == result["toolName"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "is_error"),
+    [
+        ("", "(The result is empty.)", False),
+        ([], "(The result is empty.)", False),
+        ("The tool failed: no", "The tool failed: no", True),
+        ("(The call was interrupted: there is no result.)", None, True),
+    ],
+)
+def test_odd_results_of_tools(content: Any, text: str | None, is_error: bool) -> None:
+    """An empty result says so, as pi-ai would speak of an image; a failed one is marked."""
+    called = {"role": "assistant", "content": None, "tool_calls": [call("c")]}
+    result = {"role": "tool", "tool_call_id": "c", "content": content}
+
+    *_, told = translated(GPT_4, user(), called, result)[0]["context"]["messages"]
+
+    assert [{"type": "text", "text": text or content}] == told["content"]
+    assert is_error is told["isError"]
+
+
+def test_claudes_conversations_begin_and_end_with_the_person() -> None:
+    """Whatever else they are, something is said for the person, and a note tells it."""
+    body, notes = translated(CLAUDE, {"role": "assistant", "content": "A"})
+    assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
+    assert 2 == len(notes)
+
+    body, _ = translated(CLAUDE, {"role": "system", "content": "S"})
+    assert ["user"] == [m["role"] for m in body["context"]["messages"]]
+
+
+def test_what_stands_nowhere_in_pi_ai_is_noted() -> None:
+    """Names, a late system message and the detail of an image."""
+    picture = {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}}
+    body, notes = translated(
+        GPT_4,
+        {**user(), "name": "me"},
+        {"role": "system", "content": "Late"},
+        {"role": "assistant", "content": ""},
+        user([picture]),
+    )
+
+    assert "Late" == body["context"]["systemPrompt"]
+    assert [
+        "dropped an assistant message: it is empty",
+        "dropped detail of images: pi-ai has nothing like it",
+        "dropped name of messages: pi-ai has nothing like it",
+        "moved a later system message to the front: pi-ai has it there",
+    ] == notes
+
+
+def test_an_image_that_is_no_base64_is_refused() -> None:
+    """pi-ai has no other way to show one."""
+    with pytest.raises(RequestError, match="base64") as caught:
+        translated(GPT_4, user([image("data:image/svg+xml,<svg/>")]))
+
+    assert "messages[0].content[0].image_url" == caught.value.param

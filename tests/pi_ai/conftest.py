@@ -1,0 +1,62 @@
+"""The server in front of the simulator, once for each upstream, with the real pi-ai where it is."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, clear_environment, settings_at
+
+FOLDER = Path(os.environ.get("TEST_PI_AI_FOLDER") or Path(__file__).parent)
+"""Where npm has put pi-ai; `make clients` puts it beside this file."""
+
+
+def pi_ai_is_here() -> bool:
+    return shutil.which("node") is not None and (FOLDER / "node_modules" / "undici").exists()
+
+
+needs_pi_ai = pytest.mark.skipif(
+    not pi_ai_is_here(), reason=f"no Node, or no pi-ai in {FOLDER}: make clients"
+)
+
+
+def give_pi_ai(home: Path) -> Path:
+    """A home in which pi-ai is installed."""
+    home.mkdir(exist_ok=True)
+    (home / "pi-ai").symlink_to(FOLDER)
+    return home
+
+
+class Served:
+    """A server, the simulator behind it, and the name of what is between them."""
+
+    def __init__(self, upstream: str, proxy: Proxy, simulator: Simulator) -> None:
+        self.upstream = upstream
+        self.proxy = proxy
+        self.simulator = simulator
+
+
+@pytest.fixture(scope="module", params=["copilot", pytest.param("pi-ai", marks=needs_pi_ai)])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """One server for all the tests of a module: Node takes a while to start."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as monkeypatch, Simulator(pace=0) as simulator:
+        clear_environment(monkeypatch, home)
+        if request.param == "pi-ai":
+            give_pi_ai(home)
+        with Proxy(settings_at(simulator, upstream=request.param, header_grace=1)) as proxy:
+            yield Served(request.param, proxy, simulator)
+
+
+@pytest.fixture
+def served(running: Served) -> Iterator[Served]:
+    """The server, with nothing asked yet in this test, and nothing going wrong."""
+    running.simulator.state.recorder.clear()
+    running.proxy.records.clear()
+    yield running
+    running.simulator.state.faults.clear()

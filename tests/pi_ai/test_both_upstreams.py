@@ -1,0 +1,380 @@
+"""What a client is promised, whoever asks Copilot: this program itself, or pi-ai."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from tests.matrix_clients import PNG, SCHEMA
+from tests.pi_ai.conftest import Served
+
+Json = dict[str, Any]
+
+MODELS = ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro")
+"""One of each vendor, and of each of Copilot's APIs."""
+TOOL: Any = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA},
+}
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def http(served: Served) -> Iterator[httpx.Client]:
+    with served.proxy.client() as client:
+        yield client
+
+
+@pytest.fixture
+def sdk(served: Served) -> Iterator[openai.OpenAI]:
+    url = f"{served.proxy.url}/v1"
+    with openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client:
+        yield client
+
+
+def user(text: str) -> Any:
+    return [{"role": "user", "content": text}]
+
+
+def asked(served: Served) -> Any:
+    """The last request to the simulator."""
+    return served.simulator.state.requests[-1]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
+    """An answer has its text, its finish and its counts; whoever asks says who asked."""
+    answer = sdk.chat.completions.create(
+        model=model, messages=[{"role": "system", "content": "Be brief"}, *user("Say hello")]
+    )
+
+    (choice,) = answer.choices
+    assert "You said: Say hello" in (choice.message.content or "")
+    assert ("stop", model) == (choice.finish_reason, answer.model)
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens > 0
+    assert answer.usage.completion_tokens > 0
+    headers = asked(served).headers
+    assert ("user", "vscode-chat") == (asked(served).initiator, headers["copilot-integration-id"])
+    assert headers["user-agent"].startswith("g-copilot-proxy/")
+    assert "Be brief" in json.dumps(asked(served).body)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_streams(sdk: openai.OpenAI, model: str) -> None:
+    """A stream has one id, comes in pieces, and ends with one finish and the counts."""
+    chunks = list(
+        sdk.chat.completions.create(
+            model=model,
+            messages=user("Count to five"),
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+
+    assert 1 == len({chunk.id for chunk in chunks})
+    pieces = [c.choices[0].delta.content for c in chunks if c.choices]
+    assert "Count to five" in "".join(piece or "" for piece in pieces)
+    assert len([piece for piece in pieces if piece]) > 3
+    assert ["stop"] == [
+        c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason
+    ]
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: bool) -> None:
+    """Two calls at once, each with its own arguments; their results, and an answer to them."""
+    messages = user("What is the weather in Paris and London?")
+    fields: Any = {"model": model, "tools": [TOOL]}
+    if stream:
+        with sdk.chat.completions.stream(messages=messages, **fields) as events:
+            completion: Any = events.get_final_completion()
+    else:
+        completion = sdk.chat.completions.create(messages=messages, **fields)
+    (choice,) = completion.choices
+    calls = choice.message.tool_calls
+    cities = [json.loads(call.function.arguments)["city"] for call in calls]
+    assert ("tool_calls", ["Paris", "London"]) == (choice.finish_reason, cities)
+    assert 2 == len({call.id for call in calls})
+
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": f"sunny in {city}"}
+        for call, city in zip(calls, cities, strict=True)
+    ]
+    message = choice.message.model_dump(exclude_none=True, exclude={"parsed"})
+    answer = sdk.chat.completions.create(messages=[*messages, message, *results], **fields)
+
+    said = answer.choices[0].message.content or ""
+    assert "sunny in Paris" in said
+    assert "sunny in London" in said
+    assert "agent" == asked(served).initiator
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_who_asked_is_told_by_our_rule(http: httpx.Client, served: Served, model: str) -> None:
+    """A result that lost its call is put into other words for the model; it stays an agent's."""
+    lost = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+
+    answer = http.post(CHAT, json={"model": model, "messages": [*user("Hi"), lost]})
+
+    assert 200 == answer.status_code
+    assert "agent" == asked(served).initiator
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
+)
+def test_a_forced_tool_is_called(sdk: openai.OpenAI, model: str, choice: Any) -> None:
+    """Whichever API the model is asked on, the choice arrives there."""
+    answer = sdk.chat.completions.create(
+        model=model, messages=user("Say hello"), tools=[TOOL], tool_choice=choice
+    )
+
+    assert answer.choices[0].message.tool_calls
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
+    """An image reaches the model as it is, and Copilot is told of it."""
+    content: Any = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}},
+    ]
+    answer = sdk.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": content}]
+    )
+
+    assert answer.choices[0].message.content
+    assert asked(served).vision
+    assert PNG in json.dumps(asked(served).body)
+
+
+@pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6"])
+def test_reasoning_is_shown_and_goes_back(http: httpx.Client, served: Served, model: str) -> None:
+    """The model's thoughts are told, and in the next turn it has them again, also from a client
+    that does not send them back."""
+    request = {
+        "model": model,
+        "reasoning_effort": "low",
+        "tools": [TOOL],
+        "messages": user("What is the weather in Paris?"),
+    }
+    message = http.post(CHAT, json=request).json()["choices"][0]["message"]
+    assert message["reasoning_content"]
+    seal = message["reasoning_opaque"].split(":")[-1]
+
+    (call,) = message["tool_calls"]
+    plain = {name: message[name] for name in ("role", "content", "tool_calls")}
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "sunny"}
+    again = {**request, "messages": [*request["messages"], plain, result]}
+    answer = http.post(CHAT, json=again)
+
+    assert 200 == answer.status_code, answer.text
+    assert seal in json.dumps(asked(served).body)
+
+
+def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
+    """Clients of the Responses and the Messages API are answered as well."""
+    response = sdk.responses.create(model="gpt-4.1", input="Say hello")
+    assert "Say hello" in response.output_text
+
+    with anthropic.Anthropic(base_url=served.proxy.url, api_key="x", max_retries=0) as claude:
+        message = claude.messages.create(
+            model="claude-sonnet-4.5", max_tokens=200, messages=user("Say hello")
+        )
+        counted = claude.messages.count_tokens(model="claude-sonnet-4.5", messages=user("Hello"))
+    assert "Say hello" in message.content[0].text  # type: ignore[union-attr]  # it is a text
+    assert counted.input_tokens > 0
+    assert "/v1/messages/count_tokens" == asked(served).path
+
+
+def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
+    """They are the account's, whoever asks for conversations."""
+    assert "gpt-4.1" in {model.id for model in sdk.models.list()}
+    answer = sdk.embeddings.create(model="text-embedding-3-small", input="Hello")
+    assert answer.data[0].embedding
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ("rate_limited", 429, "rate_limit_exceeded"),
+        ("quota_exceeded", 429, "insufficient_quota"),
+        ("prompt_too_long", 400, "context_length_exceeded"),
+        ("filtered_422", 400, "content_filter"),
+        ("server_error_500", 500, None),
+        ("bad_gateway_html", 502, None),
+        ("cut_before_headers", 502, "upstream_unreachable"),
+        ("html_instead", 502, "upstream_broken"),
+        ("json_error_instead_of_sse", 502, None),
+    ],
+)
+def test_refusals(
+    http: httpx.Client, served: Served, fault: str, status: int, code: str | None, stream: bool
+) -> None:
+    """They are told with the same status and code, with a hint, and asked once only."""
+    if fault.endswith(("of_sse", "instead")) and served.upstream == "copilot" and not stream:
+        pytest.skip("the fault is one of streams, and none is asked for")
+    # A model of its own where a refusal lets it rest.
+    resting = {"rate_limited": ("gpt-4o", "gpt-4o-mini"), "quota_exceeded": ("gpt-4", "gpt-4-0613")}
+    model = resting.get(fault, ("gpt-4.1", "gpt-4.1"))[stream]
+    served.simulator.state.faults.on(fault, path="/chat/completions")
+
+    request = {"model": model, "messages": user("Hi"), "stream": stream}
+    answer = http.post(CHAT, json=request)
+
+    error = answer.json()["error"]
+    assert (status, True) == (answer.status_code, bool(error["hint"])), error
+    assert code is None or code == error["code"]
+    assert 1 == len([r for r in served.simulator.state.requests if r.method == "POST"])
+
+
+@pytest.mark.parametrize(
+    "fault", ["cut_mid_stream", "end_early", "cut_mid_event", "error_chunk", "empty_stream"]
+)
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
+def test_an_answer_that_breaks_off_is_no_answer(
+    http: httpx.Client, served: Served, fault: str, model: str
+) -> None:
+    """Whoever waits for the whole answer gets an error, never half of it."""
+    served.simulator.state.faults.on(fault)
+    request = {"model": model, "messages": user("Hi"), "stream": True}
+    with http.stream("POST", CHAT, json=request) as answer:
+        text = answer.read().decode()
+
+    assert '"error"' in text
+    assert '"finish_reason":"stop"' not in text
+
+
+@pytest.mark.parametrize(
+    "fault", ["usage_nowhere", "comments", "one_byte_writes", "crlf", "gzip", "no_done"]
+)
+def test_odd_answers_that_are_complete(http: httpx.Client, served: Served, fault: str) -> None:
+    """What is odd about an answer and does not matter does no harm."""
+    served.simulator.state.faults.on(fault)
+
+    answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Say hello")})
+
+    assert "Say hello" in answer.json()["choices"][0]["message"]["content"]
+
+
+def test_what_was_said_is_in_no_log(
+    http: httpx.Client, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even when Copilot says what nobody can read, and a library would complain of it."""
+    for fault in ("invalid_json_event", "invalid_utf8"):
+        served.simulator.state.faults.on(fault, times=1)
+        http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
+    # What the process writes arrives before what it answers afterwards.
+    http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
+
+    assert "raspberries" not in caplog.text
+    assert "choices" not in caplog.text
+
+
+def test_an_old_token_is_renewed_once(http: httpx.Client, served: Served) -> None:
+    """A refused token costs the client nothing, and is asked with a new one once."""
+    served.simulator.state.faults.on("token_expired", times=1, path="/chat/completions")
+
+    answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
+
+    assert 200 == answer.status_code
+    posts = [r for r in served.simulator.state.requests if r.path == "/chat/completions"]
+    assert [401, 200] == [r.status for r in posts]
+    assert posts[0].headers["authorization"] != posts[1].headers["authorization"]
+
+
+def test_a_limit_lets_the_model_rest(http: httpx.Client, served: Served) -> None:
+    """After a refusal that names a time Copilot is not asked again before it is over."""
+    served.simulator.state.faults.on("user_model_rate_limited", value=30, times=1)
+    request = {"model": "gpt-3.5-turbo", "messages": user("Hi")}
+
+    told = [http.post(CHAT, json=request) for _ in range(2)]
+
+    assert [429, 429] == [answer.status_code for answer in told]
+    assert 1 == len([r for r in served.simulator.state.requests if r.method == "POST"])
+    assert "gpt-3.5-turbo" in http.get("/health").text
+
+
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
+def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str) -> None:
+    """A client that hangs up in the middle stops the model, at once."""
+    served.simulator.state.faults.on("stall_mid_stream")
+    request = {"model": model, "messages": user("Hi"), "stream": True}
+    with http.stream("POST", CHAT, json=request) as answer:
+        next(answer.iter_bytes())
+
+    record = served.simulator.state.recorder.wait_for(lambda r: r.method == "POST")
+    assert record.done.wait(10)
+    assert record.closed_by_client
+
+
+def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
+    """So does one that does not even wait for the status."""
+    served.simulator.state.faults.on("stall_before_headers")
+    body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
+    host, _, port = served.proxy.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 10) as client:
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        client.sendall((head + body).encode())
+        record = served.simulator.state.recorder.wait_for(lambda r: r.method == "POST")
+
+    assert record.done.wait(10)
+    assert record.closed_by_client
+
+
+def test_many_at_once(served: Served) -> None:
+    """Thirty conversations at once, each with its own answer."""
+
+    async def one(client: openai.AsyncOpenAI, number: int) -> str:
+        stream = await client.chat.completions.create(
+            model=MODELS[number % 4], messages=user(f"Number {number}."), stream=True
+        )
+        return "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
+
+    async def all_of_them() -> list[str]:
+        url = f"{served.proxy.url}/v1"
+        async with openai.AsyncOpenAI(base_url=url, api_key="unused", max_retries=0) as client:
+            return await asyncio.gather(*(one(client, n) for n in range(30)))
+
+    for number, text in enumerate(asyncio.run(all_of_them())):
+        assert f"Number {number}." in text
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(http: httpx.Client, served: Served) -> None:
+    """While one client lets a long stream lie, another is answered; then the first gets it all."""
+    words = " ".join(f"w{n}" for n in range(20_000))
+    request = {"model": "gpt-4.1", "messages": user(words)}
+    whole = http.post(CHAT, json=request).json()["choices"][0]["message"]["content"]
+    with http.stream("POST", CHAT, json={**request, "stream": True}) as slow:
+        pieces = slow.iter_lines()
+        next(pieces)
+        other = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Quick one")})
+        assert "Quick one" in other.text
+        text = "".join(
+            choice["delta"].get("content") or ""
+            for line in pieces
+            if line.startswith("data: {")
+            for choice in json.loads(line[6:])["choices"]
+        )
+    assert whole == text
+
+
+def test_the_route_and_the_log_tell_who_asked(http: httpx.Client, served: Served) -> None:
+    """The header and the record name the way that an answer took."""
+    answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
+
+    route = {"copilot": "chat_completions", "pi-ai": "pi_ai"}[served.upstream]
+    assert route == answer.headers["x-copilot-proxy-route"]
+    assert route == served.proxy.wait_for_record().route

@@ -1,0 +1,215 @@
+"""``copilot-proxy pi-ai install``, and what is said where pi-ai or Node is missing."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from copilot_proxy.cli.main import run
+from copilot_proxy.upstreams import pi_ai_install
+from copilot_proxy.upstreams.pi_ai_package import PACKAGE, installed, manifest, version
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its programs are shell scripts")
+
+ARCHIVE = b"the package"
+CHECKSUM = f"sha512-{base64.b64encode(hashlib.sha512(ARCHIVE).digest()).decode()}"
+GOOD_NPM = f"""
+echo "$@" >> "$NPM_LOG"
+env | grep -c COPILOT_PROXY >> "$NPM_LOG"
+if [ "$1" = pack ]; then printf '{ARCHIVE.decode()}' > pi-ai.tgz; exit 0; fi
+mkdir -p node_modules/{PACKAGE}
+echo '{{"version": "{version()}"}}' > node_modules/{PACKAGE}/package.json
+cat package.json >> "$NPM_LOG"
+"""
+
+Programs = Callable[..., None]
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Puts scripts of these names on the PATH, and nothing else but the system's."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("mkdir", "cat", "env", "grep"):
+        found = next(p for p in ("/bin", "/usr/bin") if os.path.exists(f"{p}/{name}"))
+        (folder / name).symlink_to(f"{found}/{name}")
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("NPM_LOG", str(tmp_path / "npm.log"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+
+    def put(**scripts: str) -> None:
+        for name, script in scripts.items():
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+
+    put(node="echo v20.1.0", npm=GOOD_NPM)
+    return put
+
+
+@pytest.fixture(autouse=True)
+def known_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksum is that of the archive which the tests' npm gives."""
+    known = json.dumps({**json.loads(manifest()), "integrity": CHECKSUM})
+    monkeypatch.setattr(pi_ai_install, "manifest", lambda: known)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "pi-ai"
+
+
+def test_installing(
+    programs: Programs, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """npm fetches the pinned version; what was checked is installed, without running its scripts
+    and without a lock file, and npm sees no setting of ours."""
+    assert 0 == run(["pi-ai", "install"])
+
+    assert version() == installed(home)
+    said = capsys.readouterr().err
+    assert f"pi-ai {version()} is in {home}" in said
+    assert "serve --upstream pi-ai" in said
+    log = (tmp_path / "npm.log").read_text()
+    assert f"pack {PACKAGE}@{version()} --ignore-scripts" in log
+    assert "install --omit=dev --ignore-scripts --no-audit --no-fund --no-package-lock" in log
+    assert "file:pi-ai.tgz" in log
+    assert "\n0\n" in log
+    assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
+
+
+def test_it_is_there_already(
+    programs: Programs, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then nothing is done, unless it is asked for."""
+    run(["pi-ai", "install"])
+    asked = (tmp_path / "npm.log").read_text()
+
+    assert 0 == run(["pi-ai", "install"])
+    assert "there already" in capsys.readouterr().err
+    assert asked == (tmp_path / "npm.log").read_text()
+
+    assert 0 == run(["pi-ai", "install", "--force"])
+    assert asked != (tmp_path / "npm.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("npm", "words"),
+    [
+        ("echo npm error code ENOTFOUND >&2; exit 1", "cannot reach its registry"),
+        ("echo npm error code ENOSPC >&2; exit 1", "disk is full"),
+        ("echo 'npm error 404 Bearer tid=secretsecret' >&2; exit 1", "npm failed: npm error 404"),
+        ("echo other > pi-ai.tgz", "is not the"),
+        ("true", "is not the"),
+        (
+            f"if [ $1 = pack ]; then printf '{ARCHIVE.decode()}' > pi-ai.tgz; fi",
+            "installed something else",
+        ),
+    ],
+)
+def test_a_failure_leaves_the_old_one(
+    programs: Programs, home: Path, capsys: pytest.CaptureFixture[str], npm: str, words: str
+) -> None:
+    """What goes wrong is one sentence with what to do, and what was there stays."""
+    run(["pi-ai", "install"])
+    capsys.readouterr()
+    programs(npm=npm)
+
+    assert 1 == run(["pi-ai", "install", "--force"])
+
+    said = capsys.readouterr().err
+    assert words in said
+    assert "secretsecret" not in said
+    assert version() == installed(home)
+    assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--simulate", "--port", "0"], ["chat", "--simulate", "Hi"]]
+)
+def test_without_pi_ai(
+    programs: Programs, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """One sentence and the command, before anything is served."""
+    assert 1 == run([*arguments, "--upstream", "pi-ai"])
+
+    said = capsys.readouterr().err
+    assert "pi-ai is not installed" in said
+    assert "pi-ai install" in said
+
+
+def test_with_another_version(
+    programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version that this program was not tried with is not used."""
+    run(["pi-ai", "install"])
+    found = home / "node_modules" / PACKAGE / "package.json"
+    found.write_text('{"version": "0.1.0"}')
+
+    assert 1 == run(["chat", "--simulate", "--upstream", "pi-ai", "Hi"])
+
+    assert f"pi-ai 0.1.0 is installed, and {version()} is needed" in capsys.readouterr().err
+    found.write_text("no JSON")
+    assert installed(home) is None
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        (None, "Node, which is not on the PATH"),
+        ("echo v18.19.0", "needs Node 20, not v18.19.0"),
+        ("exit 1", "cannot be run"),
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments", [["pi-ai", "install"], ["chat", "--simulate", "--upstream", "pi-ai", "Hi"]]
+)
+def test_without_a_node_that_is_new_enough(
+    programs: Programs,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    node: str | None,
+    words: str,
+    arguments: list[str],
+) -> None:
+    """It says so, and where there is one."""
+    if node is None:
+        (tmp_path / "bin" / "node").unlink()
+    else:
+        programs(node=node)
+
+    assert 1 == run(arguments)
+
+    said = capsys.readouterr().err
+    assert words in said
+    assert "nodejs.org" in said
+
+
+def test_without_npm(
+    programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some systems have it in a package of its own."""
+    (tmp_path / "bin" / "npm").unlink()
+
+    assert 1 == run(["pi-ai", "install"])
+
+    assert "npm is not on the PATH" in capsys.readouterr().err
+
+
+def test_models_needs_none_of_it(programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
+    """The list of models is Copilot's, whoever asks for answers."""
+    assert 0 == run(["models", "--simulate", "--upstream", "pi-ai", "--json"])
+
+    assert "gpt-4.1" in capsys.readouterr().out
+
+
+def test_the_tests_run_what_people_install() -> None:
+    """`make clients` installs the version that is shipped."""
+    tested = json.loads((Path(__file__).parent / "package.json").read_text())
+
+    assert json.loads(manifest())["dependencies"] == tested["dependencies"]

@@ -1,0 +1,342 @@
+"""pi-ai's process beside the server: what it sees, and what its death and the server's cost."""
+
+import asyncio
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.pi_ai.from_pi import PiStream
+from copilot_proxy.formats.pi_ai.to_pi import to_pi
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from copilot_proxy.upstreams.pi_ai_package import command_for, environment
+from copilot_proxy.upstreams.sidecar import Sidecar
+from tests.conftest import Proxy, settings_at
+from tests.formats.pi_ai.models import GPT_4
+from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
+
+ROOT = Path(__file__).parents[2]
+CHAT = "/v1/chat/completions"
+ARGUMENTS = ["serve", "--simulate", "--port", "0", "--upstream", "pi-ai"]
+HI: Any = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Say hello"}]}
+needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux has /proc")
+
+
+def node_of(process: int) -> int:
+    """The number of the one child that a process has."""
+    (child,) = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return int(child)
+
+
+def nodes() -> set[int]:
+    """All Node processes that run the sidecar."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"pi_ai_sidecar" in (process / "cmdline").read_bytes():
+                found.add(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@needs_pi_ai
+@needs_proc
+def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_path: Path) -> None:
+    """The stream under way gets an error event, and the next request a new process."""
+    simulator.state.faults.on("stall_mid_stream", times=1)
+    home = give_pi_ai(tmp_path / "pi")
+    before = nodes()
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        with client.stream("POST", CHAT, json={**HI, "stream": True}) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            (node,) = nodes() - before
+            os.kill(node, signal.SIGKILL)
+            told = [line for line in lines if line.startswith("data: {")]
+        error = json.loads(told[-1].removeprefix("data: "))["error"]
+        assert "upstream_broken" == error["code"]
+        assert "pi-ai process ended" in error["message"]
+
+        again = client.post(CHAT, json=HI)
+        assert "Say hello" in again.json()["choices"][0]["message"]["content"]
+    assert not nodes() - before, "a process is left behind"
+
+
+@needs_pi_ai
+def test_silence_and_proxies(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Copilot that falls silent is given up after `read_timeout`; what runs on this machine is
+    asked directly, whatever proxy the environment names."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    home = give_pi_ai(tmp_path / "pi")
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home, read_timeout=0.5)
+    faults = simulator.state.faults
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert 200 == client.post(CHAT, json=HI).status_code
+        for fault, status, words in (
+            ("stall_before_headers", 504, "did not answer in time"),
+            ("stall_mid_stream", 502, "fell silent"),
+        ):
+            faults.on(fault, times=1)
+            answer = client.post(CHAT, json=HI)
+            assert status == answer.status_code
+            assert words in answer.json()["error"]["message"]
+
+
+@needs_pi_ai
+def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> None:
+    """Nobody listens there: that is said, and nothing was sent, so a client may try again."""
+    home = give_pi_ai(tmp_path / "pi")
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert 200 == client.get("/v1/models").status_code
+        simulator.stop()
+        answer = client.post(CHAT, json=HI)
+    error = answer.json()["error"]
+    assert (502, "upstream_unreachable") == (answer.status_code, error["code"])
+    assert "x-should-retry" not in answer.headers
+
+
+class Server:
+    """A ``copilot-proxy serve --simulate --upstream pi-ai`` of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.log = home / "log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "copilot_proxy", *ARGUMENTS],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(ROOT),
+                    "COPILOT_PROXY_HOME_DIR": str(home),
+                    "COPILOT_PROXY_GITHUB_TOKEN": "gho_" + "s" * 36,
+                    "COPILOT_PROXY_API_KEY": "local-key-123",
+                    "GH_TOKEN": "ghp_" + "s" * 36,
+                },
+                stderr=log,
+                start_new_session=True,
+            )
+        self.client = httpx.Client(
+            base_url=self._url(),
+            headers={"authorization": "Bearer local-key-123"},
+            trust_env=False,
+            timeout=30,
+        )
+
+    def _url(self) -> str:
+        while self.process.poll() is None:
+            if "Stop with Ctrl+C" in self.log.read_text():
+                found = re.search(r"Base URL\s+(\S+)/v1", self.log.read_text())
+                assert found
+                return found[1]
+            select.select([], [], [], 0.05)
+        raise AssertionError(self.log.read_text())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(give_pi_ai(tmp_path / "pi"))
+    yield server
+    server.client.close()
+    server.process.kill()
+    server.process.wait(10)
+
+
+def until_gone(process: int) -> None:
+    """Until it has ended; a test that waits in vain is stopped."""
+    while Path(f"/proc/{process}/cmdline").exists():
+        try:
+            if not Path(f"/proc/{process}/cmdline").read_bytes():
+                return  # ended, and nobody has asked yet how
+        except OSError:
+            return
+        select.select([], [], [], 0.01)
+
+
+@needs_pi_ai
+@needs_proc
+def test_no_process_survives_a_killed_server(server: Server) -> None:
+    """Even one that had no time to say goodbye leaves nothing behind."""
+    assert 200 == server.client.post(CHAT, json=HI).status_code
+    node = node_of(server.process.pid)
+
+    server.process.kill()
+
+    until_gone(node)
+
+
+@needs_pi_ai
+@needs_proc
+def test_nobody_can_look_up_a_secret(server: Server) -> None:
+    """Neither its command line nor its environment holds a token, a key, or a setting of ours."""
+    assert 200 == server.client.post(CHAT, json=HI).status_code
+    node = Path(f"/proc/{node_of(server.process.pid)}")
+    shown = (node / "cmdline").read_bytes() + (node / "environ").read_bytes()
+
+    for secret in (
+        b"COPILOT_PROXY",
+        b"gho_",
+        b"ghp_",
+        b"tid=",
+        b"local-key",
+        SIMULATED_TOKEN.encode(),
+    ):
+        assert secret not in shown
+
+
+@needs_pi_ai
+@needs_proc
+def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
+    """The terminal sends it to all; the process goes on until the answer is there."""
+    request = {**HI, "stream": True}
+    with server.client.stream("POST", CHAT, json=request) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        node = node_of(server.process.pid)
+        os.kill(node, signal.SIGINT)
+        os.killpg(server.process.pid, signal.SIGINT)
+        *_, last = [line for line in lines if line]
+    assert "data: [DONE]" == last
+    assert 0 == server.process.wait(20)
+    assert "Copilot is asked through pi-ai." in server.log.read_text()
+    until_gone(node)
+
+
+def request_to(server: asyncio.Server) -> dict[str, Any]:
+    """What the process is told, to ask a server of the test's."""
+    body = to_pi(HI, GPT_4, [])
+    return {
+        "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+        "token": "t",
+        "headers": {},
+        "request": {name: body[name] for name in ("pi", "context", "options", "payload")},
+    }
+
+
+@needs_pi_ai
+async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> None:
+    """An endless answer that nobody reads is not read from Copilot either, so no memory fills."""
+    blocked = asyncio.Event()
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        chunk = {"id": "x", "choices": [{"index": 0, "delta": {"content": "x" * 1000}}]}
+        event = f"data: {json.dumps(chunk)}\n\n".encode() * 10
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            for _ in range(10_000):  # a hundred megabytes
+                writer.write(event)
+                async with asyncio.timeout(2):
+                    await writer.drain()
+        except TimeoutError:
+            blocked.set()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(tmp_path / "pi")})
+    sidecar = Sidecar("pi-ai", lambda: command_for(settings))
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    try:
+        async with sidecar.exchange(request_to(server)):
+            await blocked.wait()
+    finally:
+        await sidecar.aclose()
+        server.close()
+
+
+def test_the_process_gets_what_it_needs_of_the_environment() -> None:
+    """Where certificates and proxies are, and nothing else that a person has set."""
+    given = {
+        "PATH": "/bin",
+        "Path": "C:\\",
+        "HOME": "/home/me",
+        "https_proxy": "http://proxy:1",
+        "NO_PROXY": "x",
+        "SSL_CERT_FILE": "/ca.pem",
+        "NODE_OPTIONS": "--inspect",
+        "COPILOT_PROXY_API_KEY": "key",
+        "OPENAI_API_KEY": "key",
+        "PI_CACHE_RETENTION": "long",
+    }
+
+    assert {
+        "PATH": "/bin",
+        "Path": "C:\\",
+        "HOME": "/home/me",
+        "https_proxy": "http://proxy:1",
+        "NO_PROXY": "x",
+        "SSL_CERT_FILE": "/ca.pem",
+        "NODE_EXTRA_CA_CERTS": "/ca.pem",
+    } == environment(given)
+    assert "/other.pem" == environment({"NODE_EXTRA_CA_CERTS": "/other.pem"})["NODE_EXTRA_CA_CERTS"]
+
+
+def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
+    """Neither the translation nor the process is loaded for the native upstream."""
+    script = (
+        "import sys; from copilot_proxy.cli.main import run;"
+        "code = run(['chat', '--simulate', 'Hi']);"
+        "print([m for m in sys.modules if 'pi_ai' in m or 'sidecar' in m], code)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "COPILOT_PROXY_HOME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+
+    assert "['copilot_proxy.cli.pi_ai'] 0" == ran.stdout.splitlines()[-1]
+
+
+@needs_pi_ai
+async def test_half_a_character_waits_for_the_other(tmp_path: Path) -> None:
+    """Models cut characters in two; what is joined is whole, and what never is harms nobody."""
+    pieces = ["a\ud83e", "\udd8ab", "\ud83e", "", "\ud83e"]
+    choices: list[Any] = [{"index": 0, "delta": {"content": piece}} for piece in pieces]
+    choices[-1]["finish_reason"] = "stop"
+    events = [json.dumps({"id": "x", "choices": [choice]}) for choice in choices]
+    body = "".join(f"data: {event}\n\n" for event in events)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
+        writer.write(b"connection: close\r\n\r\n" + body.encode())
+        await writer.drain()
+        writer.close()
+
+    settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(tmp_path / "pi")})
+    sidecar = Sidecar("pi-ai", lambda: command_for(settings))
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    reader = PiStream("m")
+    chunks: list[Any] = []
+    try:
+        async with sidecar.exchange(request_to(server)) as exchange:
+            while messages := await exchange.read():
+                for one in messages:
+                    chunks += reader.feed(json.loads(bytes(one.event))) if one.event else []
+    finally:
+        await sidecar.aclose()
+        server.close()
+
+    told = fold(chunks + reader.close())["choices"][0]["message"]["content"]
+    assert "a🦊b" == told[:3]
+    assert told.encode()

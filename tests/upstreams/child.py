@@ -1,0 +1,78 @@
+"""A child that does what each request says: the other end of `upstreams.sidecar`, for its tests."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+credits: dict[int, int] = {}
+changed = threading.Condition()
+
+
+def say(**message: Any) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def flood(id: int, count: int) -> None:
+    """Sends `count` events, as credit allows."""
+    for number in range(count):
+        with changed:
+            while credits.get(id, 0) <= 0:
+                changed.wait()
+            credits[id] -= 1
+        say(id=id, event={"number": number})
+    say(id=id, end=True)
+
+
+def asked(line: dict[str, Any]) -> None:
+    id, what = line["ask"], line["what"]
+    credits[id] = line["credit"]
+    if what == "echo":
+        say(id=id, event={"said": line["text"]})
+        say(id=id, end=True)
+    elif what == "flood":
+        threading.Thread(target=flood, args=(id, line["count"]), daemon=True).start()
+    elif what == "begin":
+        say(id=id, event={"pid": os.getpid()})
+    elif what == "die":
+        os._exit(1)
+    elif what == "stall":
+        # Takes nothing in any more, and says nothing.
+        time.sleep(60)
+    elif what == "garbage":
+        sys.stdout.write("not ours\n")
+        sys.stdout.flush()
+    elif what == "long":
+        say(id=id, event={"text": "x" * line["size"]})
+    elif what == "words":
+        print(line["text"], file=sys.stderr, flush=True)
+        say(id=id, event={})
+    elif what == "environment":
+        say(id=id, event={"environ": dict(os.environ), "arguments": sys.argv})
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "--fail" in sys.argv:
+        sys.exit(1)
+    say(ready=True)
+    for text in sys.stdin:
+        line = json.loads(text)
+        if "ask" in line:
+            asked(line)
+        elif "more" in line:
+            with changed:
+                credits[line["more"]] += line["credit"]
+                changed.notify_all()
+        elif "drop" in line:
+            print(f"dropped {line['drop']}", file=sys.stderr, flush=True)
+        elif "ping" in line:
+            say(pong=line["ping"])
+
+
+if __name__ == "__main__":
+    main()
