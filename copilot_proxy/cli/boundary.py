@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -22,12 +21,11 @@ _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
 """What can be wrong with stdout; every other file has a name."""
 _OWN: Final = str(Path(__file__).parents[1])
 _WORDS: Final = (
-    # Typer passes on what the library that checks values says to programmers.
-    (re.compile(r"Input should be a valid integer.*"), "a whole number is expected."),
-    (re.compile(r"Input should be a valid number.*"), "a number is expected."),
-    (re.compile(r"Input should be less than or equal to (\S+)"), r"it can be \1 at most."),
-    (re.compile(r"Input should be greater than or equal to (\S+)"), r"it has to be \1 at least."),
-    (re.compile(r"Value error, "), ""),
+    # Typer speaks to programmers.
+    ("is not a valid int.", "is not a whole number."),
+    ("is not a valid float.", "is not a number."),
+    ("is not in the range x>=", "has to be at least "),
+    ("<=x<=", " to "),
 )
 
 
@@ -109,8 +107,8 @@ def _other(error: Exception, debug: bool) -> int:
 def _wrong_usage(error: Exception, said: str) -> int:
     """Typer's own complaints about the command line; its class has no public name."""
     context = getattr(error, "ctx", None)
-    for library, plain in _WORDS:
-        said = library.sub(plain, said)
+    for typers, plain in _WORDS:
+        said = said.replace(typers, plain)
     talk(mask(f"Error: {said}"))
     path = context.command_path if context else "copilot-proxy"
     talk(f"See: {path} --help")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from copilot_proxy.cli import signals
 from copilot_proxy.cli.announcer import Announcer
 from copilot_proxy.cli.boundary import INTERRUPTED
-from copilot_proxy.cli.collector import rare_collections
+from copilot_proxy.cli.collector import collect_rarely_while_serving
 from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import LogFile, log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
@@ -110,7 +110,7 @@ class Serving:
                 # A Ctrl+C from before this point ends here rather than in the middle of a start.
                 await asyncio.sleep(0)
                 listen(self._socket, self._settings)
-                with rare_collections():
+                with collect_rarely_while_serving():
                     await server.serve(sockets=[self._socket])
             if greeting is not None:
                 greeting.cancel()

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Final
 
 from copilot_proxy.cli.boundary import guard, open_streams
-from copilot_proxy.cli.collector import rare_collections
+from copilot_proxy.cli.collector import collect_rarely_while_serving
 from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import log_file_for
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.cli.server import Server
 from copilot_proxy.cli.serving import first, new_loop
+from copilot_proxy.cli.startup import hasten
 from copilot_proxy.cli.worker_link import Start, receive
 from copilot_proxy.dumps import dumps_for
 
@@ -32,6 +33,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     # They were held back from before this process began.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    hasten()
     open_streams()
     channel = socket.socket(fileno=int(sys.argv[1]))
     sys.exit(guard(lambda: work(channel), debug=False))
@@ -93,7 +95,7 @@ class _Work:
         )
         orders = asyncio.create_task(_obey(reader, server))
         try:
-            with socket.socket(fileno=start.listener) as listener, rare_collections():
+            with socket.socket(fileno=start.listener) as listener, collect_rarely_while_serving():
                 await server.serve(sockets=[listener])
         finally:
             orders.cancel()

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from tests.benchmarks import candidates, measures, runs
 from tests.benchmarks.candidates import Candidate
+from tests.benchmarks.installed import own_build
 from tests.benchmarks.measures import Measure
 from tests.benchmarks.noise import Noise, warning
 from tests.benchmarks.processes import HAS_PROC, helper
 from tests.benchmarks.report import LEGEND, Results
 from tests.benchmarks.rivals import RIVALS
-from tests.benchmarks.target import Fake, Target, own_build
+from tests.benchmarks.target import Fake, Target
 
 
 def main() -> int:
@@ -137,6 +138,7 @@ class _Bench:
 
 
 def _candidates(given: argparse.Namespace, fake: Fake, folder: Path) -> Iterator[Candidate]:
+    _say("installing what is here")
     yield candidates.ours("ours", own_build(), fake, folder, given.flag)
     for number, text in enumerate(given.build, 1):
         name, _, program = text.rpartition("=")

@@ -4,7 +4,6 @@ import json
 import os
 import ssl
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,24 +66,18 @@ def ours(
     fake: Fake,
     folder: Path,
     *,
+    build: Sequence[str],
     name: str = "ours",
-    build: Sequence[str] = (),
     flags: Sequence[str] = (),
 ) -> Iterator[Target]:
     """`copilot-proxy serve` with everything on: repair, API key, a log of requests in a file.
 
-    `build` is another copilot-proxy to run, `flags` are more of its flags.
+    `build` is the command, `flags` are more of its flags.
     """
     port = free_port()
-    command = [*(build or own_build()), "serve", "--port", str(port), *flags]
+    command = [*build, "serve", "--port", str(port), *flags]
     with started(name, command, environment(fake, folder / "home"), folder, port) as target:
         yield target
-
-
-def own_build() -> list[str]:
-    """The copilot-proxy of the environment that this harness runs in."""
-    program = Path(sys.executable).with_name("copilot-proxy")
-    return [str(program)] if program.exists() else [sys.executable, "-m", "copilot_proxy"]
 
 
 @contextmanager

@@ -240,11 +240,11 @@ def test_debug_shows_our_own_frames_for_what_is_foreseen(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["serve", "--port", "x"], "'--port': a whole number is expected."),
-        (["serve", "--keep-alive", "x"], "'--keep-alive': a number is expected."),
+        (["serve", "--port", "x"], "'--port': 'x' is not a whole number."),
+        (["serve", "--keep-alive", "x"], "'--keep-alive': 'x' is not a number."),
         (["serve", "--log-format", "xml"], "'--log-format': 'xml' is not one of"),
-        (["simulate", "--port", "99999"], "'--port': it can be 65535 at most."),
-        (["simulate", "--pace", "-1"], "'--pace': it has to be 0 at least."),
+        (["simulate", "--port", "99999"], "'--port': 99999 is not in the range 0 to 65535."),
+        (["simulate", "--pace", "-1"], "'--pace': -1.0 has to be at least 0."),
         (["serve", "--cors-origin", "*"], "Error: --cors-origin cannot be used: "),
     ],
 )

@@ -277,3 +277,24 @@ def test_the_help_loads_nothing_heavy() -> None:
 
     assert "[]" == ran.stdout.splitlines()[-1]
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.4
+
+
+def test_a_server_loads_nothing_that_it_has_no_use_for() -> None:
+    """Its start is nearly all imports, so each of these is felt."""
+    unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")
+    code = (
+        "import sys; from copilot_proxy.cli.startup import hasten; hasten();"
+        "import copilot_proxy.app, copilot_proxy.cli.server, copilot_proxy.cli.serving;"
+        "import copilot_proxy.auth.network, copilot_proxy.relay, copilot_proxy.upstreams.copilot;"
+        f"print([name for name in {unused!r} if sys.modules.get(name)])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=True,
+    )
+
+    assert "[]" == ran.stdout.splitlines()[-1]
