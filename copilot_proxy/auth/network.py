@@ -3,6 +3,7 @@
 import urllib.request
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -60,6 +61,18 @@ def timeouts(settings: Settings) -> dict[str, float | None]:
 def is_direct() -> bool:
     """Whether the environment names no proxy at all."""
     return not {"http", "https", "all"} & urllib.request.getproxies().keys()
+
+
+def proxy_for(url: str) -> str | None:
+    """The address of the proxy, with its password if it has one, through which `url` is asked by
+    programs that are told so; None: directly. By the rules of `make_client`."""
+    asked = urlsplit(url)
+    host = asked.hostname or ""
+    if host in _OUR_HOSTS or host == "::1" or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(asked.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def make_anonymous_client() -> httpx.AsyncClient:

@@ -40,20 +40,7 @@ class CopilotAnswer:
                     raise Broken(f"Copilot sent an answer of more than {_MOST_WHOLE_BYTES} bytes.")
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise _cut(error) from error
-        body = b"".join(parts)
-        if not body.strip():
-            raise Broken("Copilot sent an empty answer.", hint="Try again.")
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            with contextlib.suppress(ValueError):
-                return decode_leniently(body)
-            if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
-                raise Broken(
-                    "A web page came instead of Copilot's answer.",
-                    hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
-                ) from None
-            raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
+        return decoded(b"".join(parts))
 
     async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
         """The events as they come."""
@@ -82,6 +69,23 @@ class CopilotAnswer:
         finally:
             # Also when the client leaves meanwhile, as those do that have all they wanted.
             await self._response.aclose()
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON of an accepted answer in one piece; raises `Broken`."""
+    if not body.strip():
+        raise Broken("Copilot sent an empty answer.", hint="Try again.")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        with contextlib.suppress(ValueError):
+            return decode_leniently(body)
+        if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
+            raise Broken(
+                "A web page came instead of Copilot's answer.",
+                hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+            ) from None
+        raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
 
 
 def _is_stream(response: httpx.Response, asked: bool) -> bool:

@@ -10,19 +10,21 @@ from typing import Any, Literal
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
+from copilot_proxy.auth.network import proxy_for
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import Broken, Unreachable
 from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Identity
+from copilot_proxy.upstreams.answers import decoded
 from copilot_proxy.upstreams.base import Answer, Call
 from copilot_proxy.upstreams.copilot import INTENT, CopilotUpstream, is_stale_token
-from copilot_proxy.upstreams.pi_ai_failures import not_a_stream, refused, unreachable
+from copilot_proxy.upstreams.pi_ai_failures import refused, unreachable
 from copilot_proxy.upstreams.restraint import Standing
 from copilot_proxy.upstreams.sidecar import Sidecar
 from copilot_proxy.upstreams.sidecar_child import Exchange, Message
 
 
-class PiAnswer:
+class PiStreamed:
     """An accepted answer; its events are pi-ai's, which `formats.pi_ai` reads."""
 
     is_stream = True
@@ -45,6 +47,27 @@ class PiAnswer:
 
     def finish(self) -> None:
         """Nothing to do: the process closes what is complete."""
+
+
+class PiWhole:
+    """An accepted answer that is whole though a stream was asked for: it is Copilot's, of `api`."""
+
+    is_stream = False
+
+    def __init__(self, api: str, headers: Mapping[str, str], body: Any) -> None:
+        self.headers = headers
+        self._body = {"type": "whole", "api": api, "body": body}
+
+    async def whole(self) -> Any:
+        """What `formats.pi_ai` takes in place of an event."""
+        return self._body
+
+    def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """There are none."""
+        raise Broken("An answer in one piece has no events.")
+
+    def finish(self) -> None:
+        """Nothing to do."""
 
 
 class PiAiUpstream:
@@ -97,7 +120,7 @@ class PiAiUpstream:
 
     async def _answered(
         self, stack: AsyncExitStack, auth: TokenSource, call: Call, token: CopilotToken
-    ) -> PiAnswer:
+    ) -> Answer:
         """The accepted answer, open until `stack` closes; raises `Refused` or `Unreachable`."""
         may_reconnect = may_renew = True
         while True:
@@ -108,7 +131,7 @@ class PiAiUpstream:
                 if outcome.head is not None:
                     auth.accepted(token)
                     stack.push_async_callback(trial.pop_all().aclose)
-                    return PiAnswer(exchange, outcome.head["headers"], more)
+                    return PiStreamed(exchange, outcome.head["headers"], more)
             if outcome.refused is not None:
                 told = outcome.refused
                 if may_renew and is_stale_token(told["status"], told["body"].encode()):
@@ -118,9 +141,11 @@ class PiAiUpstream:
                         continue
                 raise refused(told)
             if outcome.whole is not None:
-                raise not_a_stream(outcome.whole["body"])
+                auth.accepted(token)
+                body = decoded(outcome.whole["body"].encode())
+                return PiWhole(call.body["pi"]["api"], outcome.whole["headers"], body)
             error = unreachable(outcome.unreachable or {}, token.api_url)
-            if not isinstance(error, Unreachable) or error.sent or not may_reconnect:
+            if not (isinstance(error, Unreachable) and error.passing and may_reconnect):
                 raise error
             may_reconnect = False
 
@@ -137,6 +162,7 @@ class PiAiUpstream:
         headers |= {**call.body["headers"], "accept": "text/event-stream"}
         return {
             "url": token.api_url,
+            "proxy": proxy_for(token.api_url),
             "token": token.value.reveal(),
             # They win over what pi-ai itself would say of who asked.
             "headers": headers,

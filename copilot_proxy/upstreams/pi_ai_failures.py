@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from copilot_proxy.errors import Broken, Unreachable, UpstreamError
-from copilot_proxy.formats.refusals import event_refusal, refusal
+from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.masking import mask
 
 PI_AI: Final = "PI_AI"
@@ -19,6 +17,7 @@ class _Meaning(NamedTuple):
     hint: str
     status: int = 502
     sent: bool = False
+    passing: bool = False
 
 
 _PROXY: Final = "Check the network. Behind a company proxy, set HTTPS_PROXY."
@@ -28,7 +27,7 @@ _UNTRUSTED: Final = _Meaning(
     "certificate authority.",
 )
 _LOST: Final = _Meaning("The name {host} could not be looked up.", _PROXY)
-_FAR: Final = _Meaning("{host} could not be reached.", _PROXY)
+_FAR: Final = _Meaning("{host} could not be reached.", _PROXY, passing=True)
 _MEANINGS: Final[Mapping[str, _Meaning]] = {
     "UND_ERR_CONNECT_TIMEOUT": _Meaning("Connecting to {host} took too long.", _PROXY, 504),
     "UND_ERR_HEADERS_TIMEOUT": _Meaning(
@@ -40,6 +39,12 @@ _MEANINGS: Final[Mapping[str, _Meaning]] = {
     "ECONNREFUSED": _Meaning(
         "{host} refused the connection.",
         "Check the address, and HTTPS_PROXY if you are behind a company proxy.",
+        passing=True,
+    ),
+    "UND_ERR_ABORTED": _Meaning(
+        "The proxy on the way to {host} refused.",
+        "Check HTTPS_PROXY, with user and password if the proxy wants them; NO_PROXY names hosts "
+        "to be reached directly.",
     ),
     "ENOTFOUND": _LOST,
     "EAI_AGAIN": _LOST,
@@ -70,6 +75,7 @@ def unreachable(told: Mapping[str, object], url: str) -> UpstreamError:
         meaning.message.format(host=urlsplit(url).netloc),
         hint=meaning.hint,
         sent=meaning.sent,
+        passing=meaning.passing,
         status=meaning.status,
     )
 
@@ -89,19 +95,3 @@ def refused(told: Mapping[str, Any]) -> UpstreamError:
             "server without --upstream pi-ai for this model."
         )
     return error
-
-
-def not_a_stream(body: str) -> UpstreamError:
-    """The error for an accepted answer that is no stream."""
-    if body[:200].lstrip().lower().startswith(("<!doctype", "<html")):
-        return Broken(
-            "A web page came instead of Copilot's answer.",
-            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
-        )
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        data = None
-    if isinstance(data, dict) and data.get("error"):
-        return event_refusal(data)
-    return Broken("Copilot answered in one piece, and pi-ai reads nothing but streams.")

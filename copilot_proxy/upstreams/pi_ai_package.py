@@ -22,7 +22,7 @@ _NODE_HINT: Final = f"Install Node {LEAST_NODE} or newer, from https://nodejs.or
 _SHORTEST_MS: Final = 1
 _PASSED_ON: Final = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE"
-    r"|(?:HTTPS?|NO)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)",
+    r"|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)",
     re.IGNORECASE,
 )
 """All that the process sees of the environment: no setting of ours, and no token of anybody's."""

@@ -1,18 +1,20 @@
 // Lets pi-ai ask Copilot, for many requests at once: JSON lines come in on stdin, others go out on
 // stdout. Nothing is kept; tokens come with each request, and everything ends with stdin.
 //
-// In:  {ask, url, token, headers, request, credit}  {more, credit}  {drop}  {ping}
+// In:  {ask, url, proxy, token, headers, request, credit}  {more, credit}  {drop}  {ping}
 // Out: {ready}  {pong}  {id, head: {status, headers}}  {id, event}  {id, end}
-//      {id, refused: {status, headers, body}}  {id, whole: {body}}  {id, unreachable: {code, text}}
+//      {id, refused: {status, headers, body}}  {id, whole: {headers, body}}
+//      {id, unreachable: {code, text}}
 //
 // node pi_ai_sidecar.mjs FOLDER_OF_PACKAGES MS_TO_CONNECT MS_OF_SILENCE
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { pathToFileURL } from "node:url";
 
+import { Ear, fetchWith } from "./pi_ai_fetch.mjs";
+
 const [folder, connectTimeout, readTimeout] = process.argv.slice(2);
 const LONGEST_LINE = 8 * 1024 * 1024; // characters; Python gives up on lines of 32 MiB
-const LONGEST_ERROR = 256 * 1024;
 
 // Libraries must not speak between the lines, and what they say may hold a conversation: it goes
 // nowhere. Of an error only its name and its place are told.
@@ -58,11 +60,11 @@ function flush() {
 // --- one request ---
 
 class Asked {
-  constructor({ ask, url, token, headers, request, credit }) {
-    Object.assign(this, { id: ask, url, token, headers, request, credit });
+  constructor({ ask, url, proxy, token, headers, request, credit }) {
+    Object.assign(this, { id: ask, url, proxy, token, headers, request, credit });
     this.abort = new AbortController();
     this.told = false; // what became of the call: accepted, refused or unreachable
-    this.finished = false; // whether Copilot said that the answer is complete
+    this.ear = new Ear();
     this.waiting = [];
     this.halves = new Map();
   }
@@ -102,7 +104,7 @@ class Asked {
   async run() {
     try {
       const { pi, context, options, payload } = this.request;
-      const stream = piAi.streamSimple({ ...pi, baseUrl: this.url }, context, {
+      const stream = ASK[pi.api]({ ...pi, baseUrl: this.url }, context, {
         ...options,
         apiKey: this.token,
         headers: this.headers,
@@ -126,16 +128,14 @@ class Asked {
 
   pass(event) {
     this.credit -= 1;
+    if (event.type === "error" && !this.told) {
+      // pi-ai failed before it asked, or could not read what came.
+      this.tell({ unreachable: { code: "PI_AI", text: event.error?.errorMessage ?? "" } });
+      return;
+    }
     const told = slim(event);
-    if (event.type === "done") told.finished = this.finished;
-    if (event.type === "error") {
-      if (!this.told) {
-        // pi-ai failed before it asked, or could not read what came.
-        this.tell({ unreachable: { code: "PI_AI", text: event.error?.errorMessage ?? "" } });
-        return;
-      }
-      told.cut = this.cut === "cut";
-      told.silent = this.cut === "silent";
+    if (event.type === "done" || event.type === "error") {
+      Object.assign(told, { finished: this.ear.finished, last: this.ear.last, broke: this.broke });
     }
     if (typeof told.delta === "string") told.delta = this.whole(event.contentIndex, told.delta);
     const line = lineOf({ id: this.id, event: told });
@@ -158,80 +158,18 @@ class Asked {
 }
 
 // An event without the whole answer so far, which pi-ai repeats in each.
-function slim({ partial, content, message, error, ...event }) {
-  if (event.type === "start") event.api = partial.api;
-  if (event.type.endsWith("_start") || event.type === "thinking_end") {
-    event.block = { ...partial.content[event.contentIndex] };
-    delete event.block.thinking;
+function slim({ type, contentIndex, delta, toolCall, partial, message, error }) {
+  const told = { type, contentIndex, delta };
+  if (type === "start") told.api = partial.api;
+  if (type === "toolcall_start" || type === "thinking_end") {
+    const { id, name, thinkingSignature, redacted } = partial.content[contentIndex];
+    told.block = { id, name, thinkingSignature, redacted };
   }
-  if (message) event.message = { ...message, content: undefined };
-  if (error) event.error = { ...error, content: undefined };
-  return event;
-}
-
-// --- the way to Copilot ---
-
-// Takes the place of the fetch that pi-ai's libraries use, to see what they keep to themselves: the
-// status, the headers and the body of a refusal. Lets no token go elsewhere.
-async function ask(undici, dispatcher, url, init) {
-  const one = current.getStore();
-  if (!one || new URL(url).origin !== new URL(one.url).origin) {
-    throw new Error("Only the address of Copilot may be asked.");
-  }
-  let response;
-  try {
-    response = await undici.fetch(url, { ...init, dispatcher, redirect: "manual" });
-  } catch (error) {
-    const cause = error?.cause ?? error;
-    one.tell({ unreachable: { code: cause?.code ?? cause?.name ?? "", text: cause?.message ?? "" } });
-    throw error;
-  }
-  const headers = Object.fromEntries(response.headers);
-  if (!response.ok) {
-    const body = await response.text().catch(() => "");
-    one.tell({ refused: { status: response.status, headers, body: body.slice(0, LONGEST_ERROR) } });
-    return new Response(body, { status: Math.max(response.status, 400), headers: {} });
-  }
-  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
-    const body = await response.text().catch(() => "");
-    one.tell({ whole: { body: body.slice(0, LONGEST_ERROR) } });
-    return new Response(body, { status: 502, headers: {} });
-  }
-  one.tell({ head: { status: response.status, headers } });
-  return new Response(watched(one, response.body), { status: response.status, headers });
-}
-
-// What stands in an answer that is complete, in the words of each API.
-const FINISH = /"finish_reason": ?"|"response\.(completed|incomplete|failed)"|"message_stop"/;
-
-// The body, read no faster than the client reads its events; notes whether it is complete, which
-// pi-ai does not look at, and how it broke.
-function watched(one, body) {
-  const reader = body.getReader();
-  let tail = "";
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        await one.room();
-        try {
-          const { done, value } = await reader.read();
-          if (done) controller.close();
-          else {
-            const text = tail + Buffer.from(value.buffer, value.byteOffset, value.length).latin1Slice();
-            one.finished ||= FINISH.test(text);
-            tail = text.slice(-64);
-            controller.enqueue(value);
-          }
-        } catch (error) {
-          const code = error?.code ?? error?.cause?.code;
-          one.cut = code === "UND_ERR_BODY_TIMEOUT" ? "silent" : "cut";
-          controller.error(error);
-        }
-      },
-      cancel: (reason) => reader.cancel(reason).catch(() => {}),
-    },
-    { highWaterMark: 0 },
-  );
+  if (toolCall) told.toolCall = { arguments: toolCall.arguments };
+  if (message) told.message = { usage: message.usage };
+  if (error) told.error = { usage: error.usage, errorMessage: error.errorMessage };
+  if (message) told.reason = message.stopReason;
+  return told;
 }
 
 // --- in ---
@@ -262,19 +200,15 @@ async function listen() {
 }
 
 const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`).href);
-const undici = await packages("undici/index.js");
-const settings = {
-  connect: { timeout: Number(connectTimeout) },
-  headersTimeout: Number(readTimeout),
-  bodyTimeout: Number(readTimeout),
+const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
+const undici = (await packages("undici/index.js")).default;
+const timeouts = { connect: Number(connectTimeout), silence: Number(readTimeout) };
+globalThis.fetch = fetchWith(undici, timeouts, current);
+// Not by way of pi-ai's index: it loads a third of a second longer, and each event takes a detour.
+const ASK = {
+  "anthropic-messages": (await providers("anthropic")).streamSimpleAnthropic,
+  "openai-completions": (await providers("openai-completions")).streamSimpleOpenAICompletions,
+  "openai-responses": (await providers("openai-responses")).streamSimpleOpenAIResponses,
 };
-// What runs on this machine is never behind a proxy, whatever the variable forgets.
-settings.noProxy = [process.env.no_proxy ?? process.env.NO_PROXY, "localhost", "127.0.0.1", "::1"]
-  .filter(Boolean)
-  .join(",");
-const proxied = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((n) => process.env[n]);
-const dispatcher = new undici[proxied ? "EnvHttpProxyAgent" : "Agent"](settings);
-globalThis.fetch = (url, init) => ask(undici.default ?? undici, dispatcher, url, init);
-const piAi = await packages("@mariozechner/pi-ai/dist/index.js");
 say(JSON.stringify({ ready: true }));
 await listen();

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import HTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import trustme
 
 from copilot_proxy.auth import certificates
-from copilot_proxy.auth.network import make_anonymous_client, make_client
+from copilot_proxy.auth.network import make_anonymous_client, make_client, proxy_for
 from copilot_proxy.auth.unreachable import describe
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
@@ -231,6 +232,38 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
 
     assert "from the proxy" == response.text
     assert ["http://elsewhere.example/x"] == proxy.paths
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "proxy"),
+    [
+        ({}, "https://api.example", None),
+        ({"HTTPS_PROXY": "http://a:1"}, "https://api.example", "http://a:1"),
+        ({"HTTPS_PROXY": "a:1"}, "https://api.example", "http://a:1"),
+        ({"HTTP_PROXY": "http://a:1"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://u:p@a:1"}, "https://api.example", "http://u:p@a:1"),
+        (
+            {"ALL_PROXY": "http://a:1", "https_proxy": "http://b:1"},
+            "https://x.example",
+            "http://b:1",
+        ),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": ".example"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://127.0.0.1:8000", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://localhost", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://[::1]:8000", None),
+    ],
+)
+def test_other_programs_are_told_the_same_proxy(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
+) -> None:
+    """Whoever asks Copilot for us takes the way that we would take."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert proxy == proxy_for(url)
+    # httpx shows it to nobody.
+    way: Any = make_client(load_settings())._transport_for_url(httpx.URL(url))
+    assert (proxy is not None) == ("Proxy" in type(way._pool).__name__)
 
 
 async def test_this_machine_is_never_asked_through_a_proxy(

@@ -257,6 +257,70 @@ def test_an_answer_that_breaks_off_is_no_answer(
     assert '"finish_reason":"stop"' not in text
 
 
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
+@pytest.mark.parametrize(
+    ("fault", "finish"),
+    [
+        ("content_filter", "content_filter"),
+        ("json_instead_of_sse", "stop"),
+        ("cut_after_finish", "stop"),
+    ],
+)
+def test_ends_that_are_none_of_the_usual(
+    http: httpx.Client, served: Served, fault: str, finish: str, model: str
+) -> None:
+    """An answer that was filtered says so, and one that is whole counts, however it came."""
+    if fault == "cut_after_finish" and model == "gpt-5.4":
+        pytest.skip("the finish of a response is its last event")
+    served.simulator.state.faults.on(fault)
+    request = {"model": model, "messages": user("Say hello"), "stream": True}
+
+    with http.stream("POST", CHAT, json=request) as answer:
+        text = answer.read().decode()
+
+    assert '"error"' not in text
+    assert f'"finish_reason":"{finish}"' in text
+    assert "hello" in text
+
+
+def test_a_limit_that_was_reached_is_told(sdk: openai.OpenAI) -> None:
+    """An answer that was cut at its limit is never taken for a whole one, and it is counted."""
+    for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):
+        answer = sdk.chat.completions.create(
+            model=model, messages=user("word " * 200), max_completion_tokens=20
+        )
+        assert "length" == answer.choices[0].finish_reason
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens
+
+
+def test_nothing_is_asked_again_in_silence(http: httpx.Client, served: Served) -> None:
+    """A host that says it is the wrong one is asked a second time only with another token."""
+    served.simulator.state.faults.on("misdirected_421")
+
+    answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
+
+    assert "another host" in answer.json()["error"]["hint"]
+    tokens = [
+        r.headers["authorization"] for r in served.simulator.state.requests if r.method == "POST"
+    ]
+    assert len(tokens) == len(set(tokens))
+
+
+@pytest.mark.parametrize("fault", ["error_first_chunk", "cut_after_headers", "empty_stream"])
+def test_a_failure_before_the_first_word_has_a_status(
+    http: httpx.Client, served: Served, fault: str
+) -> None:
+    """A stream that has nothing to say is no stream."""
+    served.simulator.state.faults.on(fault)
+
+    request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": True}
+    answer = http.post(CHAT, json=request)
+
+    assert 502 == answer.status_code
+    assert "false" == answer.headers["x-should-retry"]
+
+
 @pytest.mark.parametrize(
     "fault", ["usage_nowhere", "comments", "one_byte_writes", "crlf", "gzip", "no_done"]
 )

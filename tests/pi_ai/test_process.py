@@ -20,6 +20,7 @@ from copilot_proxy.formats.pi_ai.from_pi import PiStream
 from copilot_proxy.formats.pi_ai.to_pi import to_pi
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from copilot_proxy.upstreams.pi_ai_failures import unreachable
 from copilot_proxy.upstreams.pi_ai_package import command_for, environment
 from copilot_proxy.upstreams.sidecar import Sidecar
 from tests.conftest import Proxy, settings_at
@@ -262,12 +263,13 @@ async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> N
 
 
 def test_the_process_gets_what_it_needs_of_the_environment() -> None:
-    """Where certificates and proxies are, and nothing else that a person has set."""
+    """Where certificates are, and nothing else that a person has set: the address of a proxy may
+    hold a password, and goes over the pipe."""
     given = {
         "PATH": "/bin",
         "Path": "C:\\",
         "HOME": "/home/me",
-        "https_proxy": "http://proxy:1",
+        "https_proxy": "http://user:password@proxy:1",
         "NO_PROXY": "x",
         "SSL_CERT_FILE": "/ca.pem",
         "NODE_OPTIONS": "--inspect",
@@ -280,8 +282,6 @@ def test_the_process_gets_what_it_needs_of_the_environment() -> None:
         "PATH": "/bin",
         "Path": "C:\\",
         "HOME": "/home/me",
-        "https_proxy": "http://proxy:1",
-        "NO_PROXY": "x",
         "SSL_CERT_FILE": "/ca.pem",
         "NODE_EXTRA_CA_CERTS": "/ca.pem",
     } == environment(given)
@@ -305,6 +305,44 @@ def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
     )
 
     assert "['copilot_proxy.cli.pi_ai'] 0" == ran.stdout.splitlines()[-1]
+
+
+@needs_pi_ai
+async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
+    """The way that a request names is taken, with the password; a proxy that refuses is the one to
+    blame, and nothing was sent."""
+    heads: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        if b"elsewhere" in heads[-1]:
+            writer.write(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 429 No\r\ncontent-length: 4\r\n\r\nSlow")
+        await writer.drain()
+        writer.close()
+
+    settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(tmp_path / "pi")})
+    sidecar = Sidecar("pi-ai", lambda: command_for(settings))
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    request = {**request_to(server), "proxy": f"http://me:word@127.0.0.1:{port}"}
+    try:
+        async with sidecar.exchange({**request, "url": "http://copilot.example"}) as exchange:
+            told = (await exchange.read())[0].refused or {}
+        async with sidecar.exchange({**request, "url": "http://elsewhere.example"}) as exchange:
+            failed = (await exchange.read())[0].unreachable or {}
+    finally:
+        await sidecar.aclose()
+        server.close()
+
+    assert heads[0].startswith(b"CONNECT copilot.example:80 ")
+    assert b"bWU6d29yZA==" in heads[0]  # me:word
+    assert heads[1].startswith(b"POST /chat/completions ")
+    assert (429, "Slow") == (told["status"], told["body"])
+    assert "The proxy on the way" in unreachable(failed, "http://elsewhere.example").message
 
 
 @needs_pi_ai

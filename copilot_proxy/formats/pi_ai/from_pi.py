@@ -1,25 +1,29 @@
 """The events of pi-ai's answer, put into OpenAI's chunks.
 
 The events are pi-ai's `AssistantMessageEvent`, but for `partial`: in its place the sidecar gives
-``block``, the one piece of content that an event is about, and ``api`` with ``start``. pi-ai takes
-every end of a stream for a good one, so ``finished`` of ``done`` says whether it was. A whole
-`AssistantMessage` is taken as well.
+``block``, what is known of the piece of content that an event is about, and ``api`` with ``start``.
+pi-ai takes every end of a stream for a good one, and tells only half of the reasons for it, so
+``done`` and ``error`` have ``finished``, whether Copilot has said that the answer is complete, and
+``last``, the event of Copilot's that says why. A whole `AssistantMessage` is taken as well, and an
+answer of Copilot's in one piece, which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.errors import Broken
 from copilot_proxy.formats.chat_completions.chunks import Chunks
-from copilot_proxy.formats.chat_completions.stream import FINISH_REASONS
+from copilot_proxy.formats.chat_completions.stream import ChatStream
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.messages.sealed import Sealer
-from copilot_proxy.formats.pi_ai.failures import FINISH, failure_of
+from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from copilot_proxy.formats.pi_ai.ends import counts_of, failure_of, finish_of
+from copilot_proxy.formats.pi_ai.models import PiApi
 from copilot_proxy.formats.responses.sealed import seal
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
 
 Json = dict[str, Any]
 
@@ -28,6 +32,12 @@ _REASONS: Final[Mapping[str, str]] = {
     "length": "length",
     "toolUse": "tool_calls",
 }
+_READERS: Final[Mapping[PiApi, Callable[..., ChatStream | ResponsesStream | MessagesStream]]] = {
+    "anthropic-messages": MessagesStream,
+    "openai-responses": ResponsesStream,
+    "openai-completions": ChatStream,
+}
+"""Who reads an answer in one piece."""
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -43,6 +53,7 @@ class PiStream:
     """What GitHub charges; pi-ai does not tell."""
 
     def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+        self._model, self._include_usage, self._now = model, include_usage, now
         self._chunks = Chunks(model, include_usage=include_usage, now=now)
         self._finish: str | None = None
         self._calls = ToolCalls()
@@ -50,14 +61,17 @@ class PiStream:
         self._sealer = Sealer()
         self._sealed = False
         self._api = ""
+        self._whole: ChatStream | ResponsesStream | MessagesStream | None = None
         self.usage: Json | None = None
 
     def feed(self, data: object) -> list[Json]:
-        """The chunks of one event, or of a whole message."""
+        """The chunks of one event, or of a whole message or answer."""
         if not isinstance(data, dict):
             raise Broken("pi-ai sent an event that is not a JSON object.")
         if data.get("role") == "assistant":
             return [chunk for event in events_of(data) for chunk in self.feed(event)]
+        if data.get("type") == "whole":
+            return self._take_whole(data)
         block = data.get("block")
         block = block if isinstance(block, dict) else {}
         delta = data.get("delta")
@@ -65,8 +79,8 @@ class PiStream:
         chunks: list[Json] = []
         match data.get("type"):
             case "start":
+                # No chunk yet: what fails before the model says anything is an error of its own.
                 self._api = str(data.get("api") or "")
-                self._start(chunks)
             case "text_delta":
                 self._add("content", delta, chunks)
             case "thinking_start":
@@ -89,6 +103,8 @@ class PiStream:
 
     def close(self) -> list[Json]:
         """The chunks that end the stream; to be called once, when pi-ai has ended."""
+        if self._whole is not None:
+            return self._whole.close()
         return self._chunks.end(self._finish, self._calls, self.usage, None)
 
     @property
@@ -143,51 +159,34 @@ class PiStream:
             self._call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
 
     def _end(self, event: Json, chunks: list[Json]) -> None:
-        self._count(event.get("message"))
+        self.usage = counts_of(event)
         if event.get("finished") is False:
-            raise Broken(
-                "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
-            )
+            return  # which `close` finds to be an error
         if any(_are_several("".join(pieces)) for pieces in self._arguments.values()):
             raise Broken(
                 "pi-ai has joined several tool calls of the model's into one.",
                 hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
         self._start(chunks)
-        self._finish = _REASONS.get(str(event.get("reason")), "stop")
+        reason = _REASONS.get(str(event.get("reason")), "stop")
+        self._finish = finish_of(event) or reason
 
     def _fail(self, event: Json, chunks: list[Json]) -> None:
-        message = event.get("error")
-        self._count(message)
-        text = message.get("errorMessage") if isinstance(message, dict) else None
-        told = FINISH.match(text) if isinstance(text, str) else None
-        # Whatever pi-ai does not know it takes for a failure, but most of that is none.
-        finish = FINISH_REASONS.get(told["reason"].lower(), "error") if told else "error"
-        if finish == "error":
+        """What is a failure for pi-ai need be none: the model may have been done before."""
+        self.usage = counts_of(event)
+        finish = finish_of(event)
+        if finish is None:
             raise failure_of(event)
         self._start(chunks)
         self._finish = finish
 
-    def _count(self, message: object) -> None:
-        usage = message.get("usage") if isinstance(message, dict) else None
-        if not isinstance(usage, dict):
-            return
-        read, written = count(usage, "cacheRead"), count(usage, "cacheWrite")
-        prompt = count(usage, "input") + read + written
-        if not prompt and not count(usage, "output"):
-            return
-        self.usage = repair_usage(
-            {
-                "prompt_tokens": prompt,
-                "completion_tokens": count(usage, "output"),
-                "total_tokens": count(usage, "totalTokens"),
-                "prompt_tokens_details": {
-                    "cached_tokens": read,
-                    "cache_creation_input_tokens": written,
-                },
-            }
-        )
+    def _take_whole(self, data: Json) -> list[Json]:
+        """The chunks of an answer that is whole though a stream was asked for."""
+        read = _READERS[data["api"]]
+        self._whole = read(self._model, include_usage=self._include_usage, now=self._now)
+        chunks = self._whole.feed(data.get("body"))
+        self.usage, self.copilot_usage = self._whole.usage, self._whole.copilot_usage
+        return chunks
 
 
 def events_of(message: Json) -> Iterator[Json]:

@@ -245,34 +245,135 @@ def test_a_whole_message() -> None:
         message({**whole, "stopReason": "error", "errorMessage": "terminated"})
 
 
-def test_a_filtered_answer_is_none_that_failed() -> None:
-    """pi-ai takes it for a failure; a client is told the reason."""
-    completion = complete(
-        start(), text("Hi"), {**failed("Provider finish_reason: content_filter"), "usage": USAGE}
-    )
+UNKNOWN = "An unknown error occurred"
+CHOICE: Json = {"choices": [{"finish_reason": "content_filter"}]}
 
-    assert "content_filter" == completion["choices"][0]["finish_reason"]
+
+def incomplete(reason: str) -> Json:
+    details = {"incomplete_details": {"reason": reason}}
+    usage = {"input_tokens": 9, "output_tokens": 6, "total_tokens": 15}
+    return {"type": "response.incomplete", "response": {**details, "usage": usage}}
+
+
+def stopped(reason: str) -> Json:
+    return {"type": "message_delta", "delta": {"stop_reason": reason}}
+
+
+@pytest.mark.parametrize(
+    ("event", "finish"),
+    [
+        (failed("Provider finish_reason: content_filter"), "content_filter"),
+        (failed("Provider finish_reason: content_filter", last=CHOICE), "content_filter"),
+        (failed(UNKNOWN, last=stopped("refusal")), "content_filter"),
+        (
+            failed("Unhandled stop reason: new", last=stopped("model_context_window_exceeded")),
+            "length",
+        ),
+        (failed("Anthropic stream ended before message_stop", last=stopped("end_turn")), "stop"),
+        ({**done(), "last": incomplete("max_output_tokens")}, "length"),
+        ({**done(), "last": incomplete("content_filter")}, "content_filter"),
+        ({**done("length"), "last": stopped("max_tokens")}, "length"),
+        ({**done(), "last": {"choices": [{"finish_reason": "SAFETY"}]}}, "content_filter"),
+    ],
+)
+def test_copilots_reason_counts(event: Json, finish: str) -> None:
+    """pi-ai takes some ends for failures, and others for good ones."""
+    completion = complete(start(), text("Hi"), event)
+
+    assert finish == completion["choices"][0]["finish_reason"]
+
+
+def test_counts_of_a_response_that_is_incomplete() -> None:
+    """They are Copilot's own: pi-ai has none."""
+    usage = complete(start(), text("Hi"), {**done(usage=None), "last": incomplete("x")})["usage"]
+
+    assert (9, 6) == (usage["prompt_tokens"], usage["completion_tokens"])
+
+
+def test_what_came_after_a_failure_does_not_heal_it() -> None:
+    """pi-ai gives up at an event while the finish has long arrived: the rest is lost."""
+    with pytest.raises(Broken, match="not a JSON object"):
+        stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
+
+
+def test_nothing_is_told_before_the_model_says_something() -> None:
+    """So a failure until then is an error of its own, with a status."""
+    reader = PiStream(MODEL)
+
+    assert [] == reader.feed(start())
+    with pytest.raises(Broken, match="empty answer"):
+        reader.close()
+
+
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        (
+            "openai-completions",
+            {
+                "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+            },
+        ),
+        (
+            "openai-responses",
+            {
+                "status": "completed",
+                "output": [
+                    {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}
+                ],
+                "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+            },
+        ),
+        (
+            "anthropic-messages",
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "text", "text": "Hello"}],
+                "stop_reason": "end_turn",
+                "usage": {"input_tokens": 1, "output_tokens": 2},
+            },
+        ),
+    ],
+)
+def test_an_answer_in_one_piece(api: str, body: Json) -> None:
+    """Copilot sends one now and then though a stream was asked for; it is read as it is."""
+    completion = complete({"type": "whole", "api": api, "body": body})
+
+    assert "Hello" == completion["choices"][0]["message"]["content"]
+    assert 3 == completion["usage"]["total_tokens"]
+    with pytest.raises(Refused, match="No"):
+        stream({"type": "whole", "api": api, "body": {"error": {"message": "No"}}})
 
 
 @pytest.mark.parametrize(
     ("event", "code", "words"),
     [
-        (failed("terminated"), "upstream_broken", "connection to Copilot broke"),
-        (failed("whatever", cut=True), "upstream_broken", "connection to Copilot broke"),
-        (failed("whatever", silent=True), "upstream_broken", "fell silent"),
-        (failed("An unknown error occurred"), "upstream_broken", "does not say why"),
-        (failed("Provider finish_reason: network_error"), "upstream_broken", "network_error"),
-        (failed("Provider finish_reason: error"), "upstream_broken", "(error)"),
+        (failed("whatever", broke="cut"), "upstream_broken", "connection to Copilot broke"),
+        (failed("whatever", broke="silent"), "upstream_broken", "fell silent"),
+        (failed("whatever", broke="garbled"), "upstream_broken", "not a JSON object"),
+        (failed("An unknown error occurred"), "upstream_broken", "An unknown error occurred."),
+        (failed("Provider finish_reason: error"), "upstream_broken", "failed while"),
         (
-            failed('{"type":"error","error":{"type":"overloaded_error","message":"Busy"}}'),
+            failed("a", last={"type": "error", "error": {"type": "overloaded_error"}}),
             "overloaded_error",
-            "Busy",
+            "",
         ),
-        (failed("{broken"), None, "{broken"),
+        (failed("a", last={"type": "error", "code": "rate_limited", "message": "Slow down"}),
+         "rate_limit_exceeded", "Slow down"),
+        (failed("a", last={"error": {"code": "rate_limited", "message": "Slow down"}}),
+         "rate_limit_exceeded", "Slow down"),
+        (
+            failed("a", last={"type": "response.failed",
+                              "response": {"error": {"code": "server_error", "message": "No"}}}),
+            "server_error",
+            "No",
+        ),
         (failed("Unexpected token 'x', \"x\" is not valid in JSON at position 1"),
-         "upstream_broken", "not valid JSON"),
-        (failed("Error Code rate_limited: Slow down"), "rate_limit_exceeded", "Slow down"),
-        (failed("server_error: It broke"), "server_error", "It broke"),
+         "upstream_broken", "not a JSON object"),
+        (failed("Anthropic stream ended before message_stop"), "upstream_broken", "broke off"),
+        (failed("Bearer tid=secretsecret"), "upstream_broken", "Bearer ***."),
         ({"type": "error"}, "upstream_broken", "does not say why"),
         ({**done(), "finished": False}, "upstream_broken", "broke off"),
     ],
