@@ -216,16 +216,12 @@ def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
         ("server_error_500", 500, None),
         ("bad_gateway_html", 502, None),
         ("cut_before_headers", 502, "upstream_unreachable"),
-        ("html_instead", 502, "upstream_broken"),
-        ("json_error_instead_of_sse", 502, None),
     ],
 )
 def test_refusals(
     http: httpx.Client, served: Served, fault: str, status: int, code: str | None, stream: bool
 ) -> None:
     """They are told with the same status and code, with a hint, and asked once only."""
-    if fault.endswith(("of_sse", "instead")) and served.upstream == "copilot" and not stream:
-        pytest.skip("the fault is one of streams, and none is asked for")
     # A model of its own where a refusal lets it rest.
     resting = {"rate_limited": ("gpt-4o", "gpt-4o-mini"), "quota_exceeded": ("gpt-4", "gpt-4-0613")}
     model = resting.get(fault, ("gpt-4.1", "gpt-4.1"))[stream]
@@ -238,6 +234,24 @@ def test_refusals(
     assert (status, True) == (answer.status_code, bool(error["hint"])), error
     assert code is None or code == error["code"]
     assert 1 == len([r for r in served.simulator.state.requests if r.method == "POST"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("html_instead", "upstream_broken"), ("json_error_instead_of_sse", None)]
+)
+def test_what_is_no_stream(
+    http: httpx.Client, served: Served, fault: str, code: str | None
+) -> None:
+    """A page or an error in the place of a stream is a failure, also for whoever wants no stream
+    where pi-ai asks for one all the same."""
+    served.simulator.state.faults.on(fault, path="/chat/completions")
+    for stream in [True] if served.upstream == "copilot" else [True, False]:
+        request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": stream}
+        answer = http.post(CHAT, json=request)
+
+        error = answer.json()["error"]
+        assert (502, True) == (answer.status_code, bool(error["hint"])), error
+        assert code is None or code == error["code"]
 
 
 @pytest.mark.parametrize(
