@@ -49,22 +49,26 @@ class Conversation:
         talk(f"{self._model}. /help tells what you can do here; Ctrl+D leaves.")
         while True:
             try:
-                text = read_input().strip()
+                if not self._turn(read_input().strip()):
+                    return
             except EOFError:
                 talk()
                 return
             except KeyboardInterrupt:
                 talk("\nTo leave, press Ctrl+D or type /exit.")
-                continue
-            command = _COMMAND.match(text)
-            # Of several lines, only instructions are a command.
-            if command is None or ("\n" in text and command[1] != "system"):
-                if text:
-                    self._say(text)
-            elif command[1] in ("exit", "quit"):
-                return
-            else:
-                self._obey(command[1], (command[2] or "").strip())
+
+    def _turn(self, text: str) -> bool:
+        """Does what the person entered; whether the conversation goes on."""
+        command = _COMMAND.match(text)
+        # Of several lines, only instructions are a command.
+        if command is None or ("\n" in text and command[1] != "system"):
+            if text:
+                self._say(text)
+        elif command[1] in ("exit", "quit"):
+            return False
+        else:
+            self._obey(command[1], (command[2] or "").strip())
+        return True
 
     def _named(self, name: str) -> str:
         """The id of the model that `name` means, if it can be conversed with."""
@@ -77,29 +81,31 @@ class Conversation:
         return model.id
 
     def _say(self, text: str) -> None:
-        self._history.append({"role": "user", "content": content(text, self._images)})
+        """Asks, and remembers question and answer together: Ctrl+C may come at any moment."""
+        question = {"role": "user", "content": content(text, self._images)}
         request = {
             "model": self._model,
-            "messages": self._messages(),
+            "messages": [*self._messages(), question],
             "stream": self._options.stream,
         }
         answer = new_answer()
         try:
             self._runner.run(ask(self._relay, request, answer))
         except KeyboardInterrupt:
+            self._remember(question, answer.text)
             talk("\nStopped.")
         except CopilotProxyError as error:
             # It can be sent again: the arrow keys bring it back.
-            self._history.pop()
             problem(error)
-            return
         else:
+            self._remember(question, answer.text)
             remark(answer, verbose=self._options.verbose)
-        if not answer.text:
-            self._history.pop()
-            return
-        self._images.clear()
-        self._history.append({"role": "assistant", "content": answer.text})
+
+    def _remember(self, question: dict[str, Any], text: str) -> None:
+        """Nothing without an answer, so that the same can be asked again."""
+        if text:
+            self._history += [question, {"role": "assistant", "content": text}]
+            self._images.clear()
 
     def _messages(self) -> list[dict[str, Any]]:
         system = [{"role": "system", "content": self._system}] if self._system else []

@@ -21,6 +21,8 @@ from copilot_proxy.cli.main import run
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
 PATIENCE = 20.0
+_REACTION = 2.0
+"""Seconds in which somebody who pressed a key expects that something happens."""
 
 
 class Terminal:
@@ -93,6 +95,16 @@ class Terminal:
         """With the control key held down."""
         self._child.sendcontrol(key)
 
+    def interrupt(self, text: str) -> None:
+        """Presses Ctrl+C at a prompt until `text` stands there, as a person would: Python does not
+        notice one that comes after the prompt was written and before it waits for keys."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.text:
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
+            self.press("c")
+            while text not in self.text and self._read(patience=_REACTION):
+                pass
+
     def kill(self, number: int) -> None:
         self._child.kill(number)
 
@@ -114,14 +126,17 @@ class Terminal:
             pass
         return self.wait()
 
-    def _read(self) -> bool:
+    def _read(self, patience: float | None = None) -> bool:
+        """Takes what was written, and waits for it; with `patience` (seconds) nothing may come."""
         try:
-            data = self._child.read_nonblocking(65536, timeout=PATIENCE)
+            data = self._child.read_nonblocking(65536, timeout=patience or PATIENCE)
             self.written += data
             self._stream.feed(data)
         except pexpect.EOF:
             return False
         except pexpect.TIMEOUT:
+            if patience:
+                return False
             raise AssertionError(f"nothing more after:\n{self.text}") from None
         return True
 

@@ -575,8 +575,8 @@ def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> 
 
 def test_ctrl_c_at_the_prompt(talking: Terminal) -> None:
     """It says how to leave."""
-    talking.press("c")
-    talking.wait_for("To leave, press Ctrl+D or type /exit.")
+    talking.interrupt("To leave, press Ctrl+D or type /exit.")
+    talking.wait_for_prompt()
     talking.type("/quit")
     assert talking.end() == 0
 
@@ -738,6 +738,32 @@ def test_ctrl_c_while_an_answer_comes(
         talk.run()
     assert talk._history[-1] == {"role": "assistant", "content": "some"}
     assert "Stopped." in capsys.readouterr().err
+
+
+def test_ctrl_c_just_after_an_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who wanted to stop an answer and was too late is still in the conversation, which has it."""
+
+    async def ask(relay: object, request: dict[str, Any], one: answer.Answer) -> None:
+        one.text = "all"
+
+    def remark(one: answer.Answer, *, verbose: bool) -> None:
+        raise KeyboardInterrupt
+
+    lines = iter(["Hi"])
+    monkeypatch.setattr(conversation, "ask", ask)
+    monkeypatch.setattr(conversation, "remark", remark)
+    chat_module = import_module("copilot_proxy.cli.chat")
+    options = chat_module.Options(
+        model="a", system=None, images=[], as_json=False, stream=True, verbose=False
+    )
+    monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
+    with asyncio.Runner() as runner:
+        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        talk.run()
+    assert [one["content"] for one in talk._history] == ["Hi", "all"]
+    assert "To leave, press Ctrl+D" in capsys.readouterr().err
 
 
 def _end() -> str:

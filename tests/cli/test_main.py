@@ -128,6 +128,22 @@ def test_an_interruption_is_exit_130(
     assert ("", "\n") == capsys.readouterr()
 
 
+def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
+    """No traceback either for whoever changes their mind at once."""
+    slow = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / "typer.py").write_text(slow)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "copilot_proxy", "status"],
+        env={**environment(), "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment()['PYTHONPATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (130, "", "") == (ran.returncode, ran.stdout, ran.stderr)
+
+
 def test_a_defect_is_a_sentence_and_says_how_to_see_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
