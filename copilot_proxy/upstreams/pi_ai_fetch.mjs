@@ -12,8 +12,12 @@ const END_PATIENCE = 3000; // ms for what may follow the word that the answer is
 const DRAIN = 300; // ms for what follows the last event, so that the connection can be used again
 const KEEP = 30_000; // ms for which an unused connection is kept
 
-// `current` holds the request on whose behalf a call is made; `timeouts` are in ms.
-export function fetchWith(undici, timeouts, current) {
+// The header by which a call says for which request it is; it does not go to Copilot. (Following the
+// calls of libraries by their promises instead would make every promise dearer.)
+export const ASKED = "x-asked";
+
+// `requestOf` gives the request of a number; `timeouts` are in ms.
+export function fetchWith(undici, timeouts, requestOf) {
   const ways = new Map(); // the connections to Copilot, by the proxy on the way
   const settings = {
     headersTimeout: timeouts.silence,
@@ -27,8 +31,9 @@ export function fetchWith(undici, timeouts, current) {
     return new undici.ProxyAgent({ ...settings, uri: proxy, requestTls: connect, proxyTls: connect });
   }
 
-  return async function fetch(url, { method, headers, body, signal }) {
-    const one = current.getStore();
+  return async function fetch(url, { method, headers: given, body, signal }) {
+    const { [ASKED]: number, ...headers } = Object.fromEntries(new Headers(given));
+    const one = requestOf(number);
     if (!one || new URL(url).origin !== new URL(one.url).origin) {
       throw new Error("Only the address of Copilot may be asked.");
     }
@@ -36,7 +41,7 @@ export function fetchWith(undici, timeouts, current) {
       if (!ways.has(one.proxy)) ways.set(one.proxy, way(one.proxy));
       const answer = await undici.request(url, {
         method,
-        headers: Object.fromEntries(new Headers(headers)),
+        headers,
         body,
         signal,
         dispatcher: ways.get(one.proxy),

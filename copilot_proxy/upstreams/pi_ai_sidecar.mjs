@@ -8,10 +8,9 @@
 //
 // node pi_ai_sidecar.mjs FOLDER_OF_PACKAGES MS_TO_CONNECT MS_OF_SILENCE
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import { pathToFileURL } from "node:url";
 
-import { Ear, fetchWith } from "./pi_ai_fetch.mjs";
+import { ASKED, Ear, fetchWith } from "./pi_ai_fetch.mjs";
 
 const [folder, connectTimeout, readTimeout] = process.argv.slice(2);
 const LONGEST_LINE = 8 * 1024 * 1024; // characters; Python gives up on lines of 32 MiB
@@ -33,7 +32,6 @@ process.on("uncaughtException", (error) => {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
 
 const asked = new Map();
-const current = new AsyncLocalStorage();
 
 // --- out ---
 
@@ -107,7 +105,7 @@ class Asked {
       const stream = ASK[pi.api]({ ...pi, baseUrl: this.url }, context, {
         ...options,
         apiKey: this.token,
-        headers: this.headers,
+        headers: { ...this.headers, [ASKED]: String(this.id) },
         signal: this.abort.signal,
         maxRetries: 0, // what may be sent twice is decided in Python
         timeoutMs: 2 * readTimeout, // ours comes first, and says more
@@ -178,7 +176,7 @@ function take({ ask, more, drop, ping, ...rest }) {
   if (ask !== undefined) {
     const one = new Asked({ ask, ...rest });
     asked.set(ask, one);
-    current.run(one, () => one.run());
+    one.run();
   } else if (more !== undefined) asked.get(more)?.add(rest.credit);
   else if (drop !== undefined) asked.get(drop)?.drop();
   else if (ping !== undefined) say(JSON.stringify({ pong: ping }));
@@ -203,7 +201,7 @@ const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`
 const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
 const undici = (await packages("undici/index.js")).default;
 const timeouts = { connect: Number(connectTimeout), silence: Number(readTimeout) };
-globalThis.fetch = fetchWith(undici, timeouts, current);
+globalThis.fetch = fetchWith(undici, timeouts, (id) => asked.get(Number(id)));
 // Not by way of pi-ai's index: it loads a third of a second longer, and each event takes a detour.
 const ASK = {
   "anthropic-messages": (await providers("anthropic")).streamSimpleAnthropic,
