@@ -7,37 +7,25 @@ The catalogue decides, never a model's name.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol
+from typing import Final
 
+from copilot_proxy import hub
 from copilot_proxy.catalogue import Alias, Model
-from copilot_proxy.errors import Broken, CopilotProxyError, UpstreamError
+from copilot_proxy.errors import Broken, CopilotProxyError
 from copilot_proxy.formats.chat_completions import request as chat_request
-from copilot_proxy.formats.chat_completions.adapt import adapt_request
-from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.chat_completions.history import mend_history
 from copilot_proxy.formats.chat_completions.names import ToolNames
 from copilot_proxy.formats.chat_completions.recollection import Listener, Recollection
-from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
 from copilot_proxy.formats.messages import betas
 from copilot_proxy.formats.messages import errors as messages_errors
 from copilot_proxy.formats.messages import native as messages_prepare
 from copilot_proxy.formats.messages import native_stream as messages_native
 from copilot_proxy.formats.messages import request as messages_request
-from copilot_proxy.formats.messages.from_chat import from_chat as chat_to_messages
-from copilot_proxy.formats.messages.from_chunks import MessagesWriter
-from copilot_proxy.formats.messages.to_chat import to_chat as messages_to_chat
-from copilot_proxy.formats.messages.to_chunks import MessagesStream
 from copilot_proxy.formats.responses import native as responses_prepare
 from copilot_proxy.formats.responses import request as responses_request
-from copilot_proxy.formats.responses.from_chat import from_chat as chat_to_responses
-from copilot_proxy.formats.responses.from_chunks import ResponsesWriter
 from copilot_proxy.formats.responses.native_stream import NativeStream as ResponsesNative
-from copilot_proxy.formats.responses.to_chat import to_chat as responses_to_chat
-from copilot_proxy.formats.responses.to_chunks import ResponsesStream
 from copilot_proxy.headers import Initiator
-
-Json = dict[str, Any]
-ChatApi = Literal["chat_completions", "responses", "messages", "pi_ai"]
+from copilot_proxy.hub import ChatApi, Json
 
 ENDPOINTS: Final[dict[ChatApi, str]] = {
     # In the order in which they are taken for a client whose own API the model does not list.
@@ -48,85 +36,6 @@ ENDPOINTS: Final[dict[ChatApi, str]] = {
 _ANTHROPIC_VERSION: Final = "2023-06-01"
 
 
-class Reader(Protocol):
-    """Turns upstream's events, or a whole answer, into chunks of the hub."""
-
-    @property
-    def usage(self) -> Json | None: ...
-    @property
-    def copilot_usage(self) -> Json | None: ...
-    @property
-    def is_finished(self) -> bool: ...
-    def feed(self, data: object) -> list[Json]: ...
-    def close(self) -> list[Json]: ...
-
-
-class Writer(Protocol):
-    """Turns chunks of the hub into a client's events."""
-
-    def feed(self, chunk: Json) -> list[Json]: ...
-    def close(self) -> list[Json]: ...
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]: ...
-
-
-class ChatWriter:
-    """For clients of the hub's own format."""
-
-    def feed(self, chunk: Json) -> list[Json]:
-        """The chunk."""
-        return [chunk]
-
-    def close(self) -> list[Json]:
-        """Nothing more."""
-        return []
-
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """An event on which OpenAI's SDKs raise."""
-        return [error_body(error, request_id)]
-
-
-class HubTranslator:
-    """Upstream's events to chunks, and those to the client's events."""
-
-    def __init__(
-        self, reader: Reader, writer: Writer, names: ToolNames, listener: Listener
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._names = names
-        self._listener = listener
-
-    @property
-    def usage(self) -> Json | None:
-        """Upstream's counts, in the hub's shape."""
-        return self._reader.usage
-
-    @property
-    def copilot_usage(self) -> Json | None:
-        """What GitHub charges."""
-        return self._reader.copilot_usage
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether only counts may follow."""
-        return self._reader.is_finished
-
-    def feed(self, data: object) -> list[Json]:
-        """The client's events of one of upstream's."""
-        return self._written(self._reader.feed(data))
-
-    def close(self) -> list[Json]:
-        """The client's last events."""
-        return [*self._written(self._reader.close()), *self._writer.close()]
-
-    def _written(self, chunks: list[Json]) -> list[Json]:
-        events: list[Json] = []
-        for chunk in chunks:
-            self._listener.hear(chunk)
-            events += self._writer.feed(self._names.restore(chunk))
-        return events
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How one request is answered."""
@@ -134,7 +43,7 @@ class Plan:
     api: ChatApi
     """Copilot's API that is asked."""
     body: Json
-    translator: Reader
+    translator: hub.Reader
     """Takes upstream's events, gives the client's."""
     whole: Callable[[list[Json], object], Json]
     """The answer to a client that wants no stream, of all its events; the second argument is
@@ -243,83 +152,29 @@ def _through_hub(
     notes: list[str] = []
     name = model.id if model is not None else request["model"]
     vendor = model.vendor if model is not None else None
-    chat = _to_hub(client, request, notes)
+    chat = hub.to_hub(client, request, notes)
     names = ToolNames()
     chat = names.shorten(chat, notes)
     messages = recollection.recall(name, chat["messages"], vendor)
     chat = {**chat, "messages": mend_history(messages, model, notes)}
 
-    headers: dict[str, str] = {}
-    if api == "chat_completions":
-        body, more = adapt_request(chat, model)
-        notes += more
-    elif api == "responses":
-        body = chat_to_responses(chat, model, notes)
-    elif api == "pi_ai":
-        body = _to_pi(chat, model, notes)
-    else:
-        body = chat_to_messages(chat, model, notes)
-        headers["anthropic-version"] = _ANTHROPIC_VERSION
+    body = hub.from_hub(chat, api, model, notes)
+    headers = {"anthropic-version": _ANTHROPIC_VERSION} if api == "messages" else {}
 
     options = request.get("stream_options") if client == "chat_completions" else None
     quiet = client == "chat_completions" and request.get("stream") is True
     include_usage = not quiet or bool(options and options.get("include_usage"))
-    reader = _READERS[api](request["model"], include_usage=include_usage)
-    writer, whole = _writer(client, request)
+    reader = hub.reader_of(api, request["model"], include_usage=include_usage)
+    writer, whole = hub.writer_of(client, request)
     return Plan(
         api=api,
         body=body,
-        translator=HubTranslator(reader, writer, names, Listener(recollection, name, vendor)),
+        translator=hub.Translator(reader, writer, names, Listener(recollection, name, vendor)),
         whole=whole,
         fail=writer.fail,
         notes=notes,
         headers=headers,
     )
-
-
-def _to_pi(chat: Json, model: Model | None, notes: list[str]) -> Json:
-    from copilot_proxy.formats.pi_ai.to_pi import to_pi
-
-    if model is None:
-        raise UpstreamError(
-            "Copilot's list of models cannot be read, and pi-ai cannot do without it.",
-            code="upstream_unreachable",
-            hint="Try again in a moment.",
-        )
-    return to_pi(chat, model, notes)
-
-
-def _pi_stream(model: str, *, include_usage: bool) -> Reader:
-    # Whoever does not ask through pi-ai does not pay for it.
-    from copilot_proxy.formats.pi_ai.from_pi import PiStream
-
-    return PiStream(model, include_usage=include_usage)
-
-
-_READERS: Final[dict[ChatApi, Callable[..., Reader]]] = {
-    "chat_completions": ChatStream,
-    "responses": ResponsesStream,
-    "messages": MessagesStream,
-    "pi_ai": _pi_stream,
-}
-
-
-def _to_hub(client: ChatApi, request: Json, notes: list[str]) -> Json:
-    if client == "responses":
-        return responses_to_chat(request, notes)
-    if client == "messages":
-        return messages_to_chat(request, notes)
-    return request
-
-
-def _writer(client: ChatApi, request: Json) -> tuple[Writer, Callable[[list[Json], object], Json]]:
-    if client == "responses":
-        responses = ResponsesWriter(request, request["model"])
-        return responses, lambda events, given: responses.response
-    if client == "messages":
-        messages = MessagesWriter(request, request["model"])
-        return messages, lambda events, given: messages.message
-    return ChatWriter(), lambda events, given: fold(events)
 
 
 def with_parameters(client: ChatApi, request: Json, alias: Alias) -> Json:
@@ -350,7 +205,7 @@ def fail_early(
     client: ChatApi, request: Json, error: CopilotProxyError, request_id: str
 ) -> list[Json]:
     """The events that tell a failure before there is a plan, to a client that was told to wait."""
-    writer, _ = _writer(client, request)
+    writer, _ = hub.writer_of(client, request)
     return writer.fail(error, request_id)
 
 

@@ -13,9 +13,9 @@ from copilot_proxy.errors import CopilotProxyError, Refused, Resting
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.chat_completions.recollection import Recollection
 from copilot_proxy.formats.messages.count import media_tokens, text_of
+from copilot_proxy.hub import ChatApi
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.naming import Naming
-from copilot_proxy.plans import ChatApi
 from copilot_proxy.records import Record, code_of
 from copilot_proxy.replies import Reply
 from copilot_proxy.shapes import effort_of, note_shape

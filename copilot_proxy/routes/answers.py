@@ -8,7 +8,8 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.plans import ChatApi, fail_early
+from copilot_proxy.hub import ChatApi
+from copilot_proxy.plans import fail_early
 from copilot_proxy.replies import Reply
 from copilot_proxy.routes.services import AnyRequest, caller, key_of, record_of, services_of
 from copilot_proxy.routes.streaming import EventStream, Whole, WholeAnswer

@@ -1,0 +1,173 @@
+"""A request through the hub, chat completions: how it gets to Copilot's API, and its answer back.
+
+Nothing is decided here: `client` and `api` are given.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, Protocol
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import CopilotProxyError, UpstreamError
+from copilot_proxy.formats.chat_completions.adapt import adapt_request
+from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.names import ToolNames
+from copilot_proxy.formats.chat_completions.recollection import Listener
+from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
+from copilot_proxy.formats.messages.from_chat import from_chat as chat_to_messages
+from copilot_proxy.formats.messages.from_chunks import MessagesWriter
+from copilot_proxy.formats.messages.to_chat import to_chat as messages_to_chat
+from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from copilot_proxy.formats.responses.from_chat import from_chat as chat_to_responses
+from copilot_proxy.formats.responses.from_chunks import ResponsesWriter
+from copilot_proxy.formats.responses.to_chat import to_chat as responses_to_chat
+from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+
+Json = dict[str, Any]
+ChatApi = Literal["chat_completions", "responses", "messages", "pi_ai"]
+
+
+def to_hub(client: ChatApi, request: Json, notes: list[str]) -> Json:
+    """A client's request as a chat completions request, with a note for each change."""
+    if client == "responses":
+        return responses_to_chat(request, notes)
+    if client == "messages":
+        return messages_to_chat(request, notes)
+    return request
+
+
+def from_hub(chat: Json, api: ChatApi, model: Model | None, notes: list[str]) -> Json:
+    """A chat completions request as the body for `api`; raises `RequestError` for what cannot be
+    asked there."""
+    if api == "responses":
+        return chat_to_responses(chat, model, notes)
+    if api == "messages":
+        return chat_to_messages(chat, model, notes)
+    if api == "pi_ai":
+        return _to_pi(chat, model, notes)
+    body, more = adapt_request(chat, model)
+    notes += more
+    return body
+
+
+class Reader(Protocol):
+    """Turns upstream's events, or a whole answer, into chunks of the hub."""
+
+    @property
+    def usage(self) -> Json | None: ...
+    @property
+    def copilot_usage(self) -> Json | None: ...
+    @property
+    def is_finished(self) -> bool: ...
+    def feed(self, data: object) -> list[Json]: ...
+    def close(self) -> list[Json]: ...
+
+
+class Writer(Protocol):
+    """Turns chunks of the hub into a client's events."""
+
+    def feed(self, chunk: Json) -> list[Json]: ...
+    def close(self) -> list[Json]: ...
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]: ...
+
+
+class ChatWriter:
+    """For clients of the hub's own format."""
+
+    def feed(self, chunk: Json) -> list[Json]:
+        """The chunk."""
+        return [chunk]
+
+    def close(self) -> list[Json]:
+        """Nothing more."""
+        return []
+
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
+        """An event on which OpenAI's SDKs raise."""
+        return [error_body(error, request_id)]
+
+
+class Translator:
+    """Upstream's events to chunks, and those to the client's events."""
+
+    def __init__(
+        self, reader: Reader, writer: Writer, names: ToolNames, listener: Listener
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._names = names
+        self._listener = listener
+
+    @property
+    def usage(self) -> Json | None:
+        """Upstream's counts, in the hub's shape."""
+        return self._reader.usage
+
+    @property
+    def copilot_usage(self) -> Json | None:
+        """What GitHub charges."""
+        return self._reader.copilot_usage
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether only counts may follow."""
+        return self._reader.is_finished
+
+    def feed(self, data: object) -> list[Json]:
+        """The client's events of one of upstream's."""
+        return self._written(self._reader.feed(data))
+
+    def close(self) -> list[Json]:
+        """The client's last events."""
+        return [*self._written(self._reader.close()), *self._writer.close()]
+
+    def _written(self, chunks: list[Json]) -> list[Json]:
+        events: list[Json] = []
+        for chunk in chunks:
+            self._listener.hear(chunk)
+            events += self._writer.feed(self._names.restore(chunk))
+        return events
+
+
+def reader_of(api: ChatApi, model: str, *, include_usage: bool) -> Reader:
+    """Reads the answer of `api`; `model` is what the client calls the model."""
+    return _READERS[api](model, include_usage=include_usage)
+
+
+def writer_of(
+    client: ChatApi, request: Json
+) -> tuple[Writer, Callable[[list[Json], object], Json]]:
+    """Writes the answer to a client, and what makes a whole answer of all its events."""
+    if client == "responses":
+        responses = ResponsesWriter(request, request["model"])
+        return responses, lambda events, given: responses.response
+    if client == "messages":
+        messages = MessagesWriter(request, request["model"])
+        return messages, lambda events, given: messages.message
+    return ChatWriter(), lambda events, given: fold(events)
+
+
+def _to_pi(chat: Json, model: Model | None, notes: list[str]) -> Json:
+    from copilot_proxy.formats.pi_ai.to_pi import to_pi
+
+    if model is None:
+        raise UpstreamError(
+            "Copilot's list of models cannot be read, and pi-ai cannot do without it.",
+            code="upstream_unreachable",
+            hint="Try again in a moment.",
+        )
+    return to_pi(chat, model, notes)
+
+
+def _pi_stream(model: str, *, include_usage: bool) -> Reader:
+    # Whoever does not ask through pi-ai does not pay for it.
+    from copilot_proxy.formats.pi_ai.from_pi import PiStream
+
+    return PiStream(model, include_usage=include_usage)
+
+
+_READERS: Final[dict[ChatApi, Callable[..., Reader]]] = {
+    "chat_completions": ChatStream,
+    "responses": ResponsesStream,
+    "messages": MessagesStream,
+    "pi_ai": _pi_stream,
+}
