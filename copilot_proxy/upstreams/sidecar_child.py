@@ -9,14 +9,13 @@ import contextlib
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.errors import Broken, CopilotProxyError
+from copilot_proxy.errors import Broken, CopilotProxyError, RequestError
 from copilot_proxy.masking import mask
 
 log = logging.getLogger(__name__)
@@ -25,6 +24,8 @@ CREDIT: Final = 128
 """Messages of one exchange that may be on their way."""
 _LONGEST_LINE: Final = 32 * 1024 * 1024
 _LONGEST_WORDS: Final = 2000
+_MOST_MISSED: Final = 2
+"""Pings in a row without a word."""
 _END: Final = 3.0
 """Seconds that it may take to end by itself."""
 
@@ -59,39 +60,44 @@ class Exchange:
     def __init__(self, child: "Child", id: int) -> None:
         self.id = id
         self.ended = False
+        """Whether all has been read, and the child knows of it no more."""
         self._child = child
-        self._messages: asyncio.Queue[Message | CopilotProxyError] = asyncio.Queue()
+        self._messages: list[Message] = []
+        self._failure: CopilotProxyError | None = None
+        self._is_complete = False
+        self._news = asyncio.Event()
         self._taken = 0
 
-    def put(self, message: Message | CopilotProxyError) -> None:
-        """Keeps a message until it is read."""
-        self._messages.put_nowait(message)
+    def put(self, message: Message) -> None:
+        """Keeps a message until it is read; after the last one there are none."""
+        if not self._is_complete:
+            self._is_complete = message.end
+            self._messages.append(message)
+            self._news.set()
+
+    def fail(self, error: CopilotProxyError) -> None:
+        """To be raised when all that is here has been read."""
+        self._failure = error
+        self._news.set()
 
     @property
     def waiting(self) -> int:
         """How many messages are here and not read."""
-        return self._messages.qsize()
+        return len(self._messages)
 
     async def read(self) -> list[Message]:
         """At least one message, and all that are here; none at the end. Raises `Broken` if the
         child died."""
-        if self.ended:
-            return []
-        first = await self._messages.get()
-        found = [first, *(self._messages.get_nowait() for _ in range(self._messages.qsize()))]
-        told: list[Message] = []
-        for message in found:
-            if isinstance(message, CopilotProxyError):
+        while not self._messages and not self.ended:
+            if self._failure is not None:
                 self.ended = True
-                if told:
-                    self._messages.put_nowait(message)
-                    self.ended = False
-                    break
-                raise message
-            if message.end:
-                self.ended = True
-                break
-            told.append(message)
+                raise self._failure
+            self._news.clear()
+            await self._news.wait()
+        told, self._messages = self._messages, []
+        if told and told[-1].end:
+            told.pop()
+            self.ended = True
         self._give_back(len(told))
         return told
 
@@ -112,7 +118,7 @@ class Child:
         """Set when it is, and when it never will be."""
         self.lives = True
         self._name = name
-        self._heard = time.monotonic()
+        self._heard = True
         self._ping_every = ping_every
         self._tasks = [
             asyncio.create_task(self._listen()),
@@ -147,8 +153,11 @@ class Child:
 
     async def say(self, message: Mapping[str, Any]) -> None:
         """Sends a message, and waits until there is room for more. That the child is gone is
-        learned by reading."""
-        self.write(message)
+        learned by reading. Raises `RequestError` for what cannot be written as JSON."""
+        try:
+            self.write(message)
+        except RecursionError:
+            raise RequestError("The body is nested too deeply.") from None
         if self.process.stdin is not None:
             with contextlib.suppress(ConnectionError):
                 await self.process.stdin.drain()
@@ -177,7 +186,7 @@ class Child:
         reason = "ended"
         try:
             while line := await self.process.stdout.readline():
-                self._heard = time.monotonic()
+                self._heard = True
                 self._take(decoder.decode(line))
         except (ValueError, msgspec.DecodeError):
             # A line that is too long, or none of ours: what follows cannot be told apart.
@@ -203,14 +212,18 @@ class Child:
                 log.warning("%s: %s", self._name, words[:_LONGEST_WORDS])
 
     async def _ping(self) -> None:
+        # Pings are counted, not seconds: after this process itself was stopped for a while, as on a
+        # machine that slept, the child has a chance to answer.
+        missed = 0
         while self.lives:
             await asyncio.sleep(self._ping_every)
-            silent = time.monotonic() - self._heard
-            if self.ready.is_set() and silent > 3 * self._ping_every:
+            if not self.ready.is_set():
+                continue
+            missed = 0 if self._heard else missed + 1
+            if missed > _MOST_MISSED:
                 self._died("does not answer")
-                return
-            if silent > self._ping_every / 2:
-                self.write({"ping": 1})
+            self._heard = False
+            self.write({"ping": 1})
 
     def _died(self, reason: str) -> None:
         if not self.lives:
@@ -223,7 +236,7 @@ class Child:
 
     def _tell(self, reason: str) -> None:
         for exchange in self.exchanges.values():
-            exchange.put(
+            exchange.fail(
                 Broken(
                     f"The {self._name} process {reason} in the middle of the answer.",
                     hint="What came so far may be incomplete. Try again: it starts anew.",

@@ -34,6 +34,11 @@ def asked(line: dict[str, Any]) -> None:
     if what == "echo":
         say(id=id, event={"said": line["text"]})
         say(id=id, end=True)
+    elif what == "ghosts":
+        say(id=id, event={"said": "all"})
+        say(id=id, end=True)
+        say(id=id, event={"said": "more"})
+        say(id=10_000, event={"said": "whose"})
     elif what == "flood":
         threading.Thread(target=flood, args=(id, line["count"]), daemon=True).start()
     elif what == "begin":

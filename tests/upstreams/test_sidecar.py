@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from copilot_proxy.errors import Broken, Unreachable
+from copilot_proxy.errors import Broken, RequestError, Unreachable
 from copilot_proxy.upstreams.sidecar import Sidecar
 from copilot_proxy.upstreams.sidecar_child import CREDIT, Command, Exchange
 
@@ -137,13 +138,16 @@ async def test_what_cannot_be_understood_ends_the_child(
     assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
 
 
-async def test_what_came_before_a_death_is_read_first(sidecar: Sidecar) -> None:
+async def test_what_came_before_a_death_is_read_first(
+    sidecar: Sidecar, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing that the child has said is lost with it."""
     async with sidecar.exchange({"what": "begin"}) as exchange:
         await waiting(exchange, 1)
         assert sidecar.pid is not None
         os.kill(sidecar.pid, signal.SIGKILL)
-        await waiting(exchange, 2)
+        while "The child process ended" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
         assert 1 == len(await exchange.read())
         with pytest.raises(Broken):
@@ -203,6 +207,41 @@ async def test_a_child_that_is_stuck_is_given_up() -> None:
         assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
     finally:
         await sidecar.aclose()
+
+
+async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
+    """A machine that slept wakes with a child that has not answered for hours, and is well."""
+    sidecar = Sidecar("child", command, ping_every=0.05)
+    try:
+        async with sidecar.exchange({"what": "begin"}) as exchange:
+            pid = await begun(sidecar, exchange)
+            time.sleep(0.4)  # noqa: ASYNC251  # nothing runs here meanwhile, no ping is sent
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await exchange.read()
+            assert pid == sidecar.pid
+    finally:
+        await sidecar.aclose()
+
+
+async def test_nothing_comes_after_the_end(sidecar: Sidecar) -> None:
+    """What the child says of an exchange that is over, or that nobody knows, is passed over."""
+    async with sidecar.exchange({"what": "ghosts"}) as exchange:
+        assert [{"said": "all"}] == await events(exchange)
+        assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+        assert [] == await exchange.read()
+
+
+async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -> None:
+    """A body that is nested as deep as can be read, and no deeper, is refused; others go on."""
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+
+    with pytest.raises(RequestError, match="nested too deeply"):
+        async with sidecar.exchange({"what": "echo", "text": deep}):
+            pass
+    assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
 
 
 async def test_a_quiet_child_that_lives_is_kept() -> None:
