@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.contents import without_blanks
 from copilot_proxy.formats.chat_completions.history import CONTINUE, NO_RESULT
 from copilot_proxy.formats.messages.events import parsed_input
 from copilot_proxy.formats.messages.sealed import thoughts
@@ -44,6 +45,8 @@ class Translation:
         """``systemPrompt`` and ``messages`` of pi-ai's `Context`; raises `RequestError`."""
         system: list[str] = []
         messages: list[Json] = []
+        if self._api == "anthropic-messages":
+            chat = without_blanks(chat, self._notes)
         for i, message in enumerate(chat):
             path = f"messages[{i}]"
             if message.get("name"):
@@ -60,8 +63,10 @@ class Translation:
                 case "tool":
                     messages.append(self._result(message, path))
                 case _:
-                    content = self._content(message["content"], path)
+                    content = self._content(message["content"], path) or ""
                     messages.append(self._stamped({"role": "user", "content": content}))
+        if not messages and not system:
+            raise RequestError("The messages hold nothing to answer.", param="messages")
         if self._api == "anthropic-messages":
             self._complete(messages)
         self._notes += sorted(self._told)

@@ -262,6 +262,9 @@ def _limit(given: Json, model: Model, api: PiApi, options: Json, notes: list[str
     asked = given.get("max_completion_tokens", given.get("max_tokens"))
     if not isinstance(asked, int):
         return
+    if asked < 1:
+        # Without a limit pi-ai would ask for the model's.
+        raise RequestError("The limit of tokens must be at least 1.", param="max_tokens")
     most = model.limit("max_output_tokens")
     limit = min(asked, most) if most is not None and api == "anthropic-messages" else asked
     if api == "openai-responses":

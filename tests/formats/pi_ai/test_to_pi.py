@@ -463,3 +463,34 @@ def test_an_image_that_is_no_base64_is_refused() -> None:
         translated(GPT_4, user([image("data:image/svg+xml,<svg/>")]))
 
     assert "messages[0].content[0].image_url" == caught.value.param
+
+
+def test_blank_words_never_reach_claude() -> None:
+    """pi-ai would leave them out in silence, and the conversation would end with the assistant."""
+    body, notes = translated(
+        CLAUDE, user("Hi"), {"role": "assistant", "content": "Well"}, user(" "), user([])
+    )
+
+    assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
+    assert "Please continue." == body["context"]["messages"][-1]["content"]
+    assert 2 == notes.count("dropped a user message: it is empty")
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GPT_4])
+def test_a_request_that_says_nothing_is_refused(model: Model) -> None:
+    """Nobody is asked for an answer to nothing."""
+    with pytest.raises(RequestError, match="nothing to answer"):
+        translated(model, {"role": "assistant", "content": ""})
+
+
+def test_words_that_are_no_parts_at_all() -> None:
+    """An empty list is an empty text: pi-ai would drop the message."""
+    body, _ = translated(GPT_5, user([]))
+
+    assert "" == body["context"]["messages"][0]["content"]
+
+
+def test_no_tokens_at_all_are_refused() -> None:
+    """pi-ai takes a limit of none for no limit."""
+    with pytest.raises(RequestError, match="at least 1"):
+        translated(GPT_4, max_tokens=0)
