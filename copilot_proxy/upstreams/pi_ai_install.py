@@ -1,8 +1,8 @@
 """Puts the pinned pi-ai into the data folder, by way of npm.
 
 The package itself is checked against a checksum that comes with this program; those that it needs
-against the ones that the registry tells npm. No script of any of them is run. All of it is made in
-a folder of its own, which takes the place of the old one at the end, or not at all.
+against the ones that the registry tells npm. All of it is made in a folder of its own, tried there,
+and takes the place of the old one at the end, or not at all.
 """
 
 import base64
@@ -10,70 +10,81 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.masking import mask
-from copilot_proxy.upstreams.pi_ai_package import PACKAGE, installed, manifest, version
+from copilot_proxy.upstreams.npm import Npm, environment
+from copilot_proxy.upstreams.pi_ai_package import (
+    PACKAGE,
+    authorities,
+    installed,
+    loads,
+    manifest,
+    version,
+)
 
-_FLAGS: Final = (
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--no-package-lock",
-    "--no-update-notifier",
-    "--loglevel=error",
-)
-_PATIENCE: Final = 900
-"""Seconds that npm may take."""
-_MOST_WORDS: Final = 400
-_OFFLINE: Final = (
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "ETIMEDOUT",
-    "ENETUNREACH",
-    "ERR_SOCKET_TIMEOUT",
-    "FETCH_ERROR",
-)
-_FULL: Final = ("ENOSPC", "EDQUOT")
+_ROOM: Final = 200 * 1000**2
+"""Bytes that have to be free in the data folder."""
+_ABANDONED: Final = 3600
+"""Seconds after which a folder of an installation that did not end is nobody's: longer than npm is
+waited for."""
 
 
 class Installer:
-    """Installs into `folder`; `tell` gets a line for each step."""
+    """Installs into `folder` what the Node at `node` will run; `tell` gets a line for each step."""
 
-    def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, node: str, tell: Callable[[str], None]) -> None:
         self._folder = folder
+        self._node = node
         self._tell = tell
-        self._npm = shutil.which("npm")
 
     def run(self, *, force: bool) -> bool:
         """Whether something was installed; raises `CopilotProxyError` with what to do."""
         if not force and installed(self._folder) == version():
-            return False
-        if self._npm is None:
-            raise CopilotProxyError(
-                "npm is not on the PATH.",
-                hint="It comes with Node; some systems have it in a package of its own.",
-            )
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix="pi-ai.", dir=self._folder.parent))
+            if loads(self._node, self._folder):
+                return False
+            self._tell("pi-ai is there, but files of it are missing or damaged.")
+        npm = Npm(environment(os.environ, authorities(os.environ)))
+        made = self._new_folder()
         try:
-            self._make(made)
+            self._make(npm, made)
             self._swap(made)
+        except OSError as error:
+            raise _unwritable(Path(error.filename or self._folder), error) from None
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            _remove(made)
         return True
 
-    def _make(self, folder: Path) -> None:
+    def _new_folder(self) -> Path:
+        """An empty one beside the folder, where there is room for it."""
+        parent = self._folder.parent
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            self._clear_up()
+            made = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}.", dir=parent))
+        except OSError as error:
+            raise _unwritable(parent, error) from None
+        free = shutil.disk_usage(parent).free
+        if free < _ROOM:
+            _remove(made)
+            raise CopilotProxyError(
+                f"There is too little room on the disk of {parent}: {free // 1000**2} MB.",
+                hint=f"{_ROOM // 1000**2} MB are needed.",
+            )
+        return made
+
+    def _make(self, npm: Npm, folder: Path) -> None:
         shipped = json.loads(manifest())
+        # npm takes a folder with this file for where it is; otherwise it would look further up.
+        described = folder / "package.json"
+        described.write_text(json.dumps({"private": True}), encoding="utf-8")
         self._tell(f"Fetching {PACKAGE} {version()} ...")
-        self._run_npm(folder, "pack", f"{PACKAGE}@{version()}")
+        npm.run(folder, "pack", f"{PACKAGE}@{version()}")
         archive = next(folder.glob("*.tgz"), None)
         if archive is None or _checksum(archive) != shipped["integrity"]:
             raise CopilotProxyError(
@@ -82,65 +93,61 @@ class Installer:
             )
         # The archive that was checked is what gets installed.
         shipped["dependencies"][PACKAGE] = f"file:{archive.name}"
-        (folder / "package.json").write_text(json.dumps(shipped), encoding="utf-8")
-        self._tell("Installing what it needs; this may take a minute ...")
-        self._run_npm(folder, "install", "--omit=dev")
+        described.write_text(json.dumps(shipped), encoding="utf-8")
+        self._tell("Installing what it needs, about 140 MB; this may take a minute ...")
+        npm.run(folder, "install", "--omit=dev")
         archive.unlink()
-        if installed(folder) != version():
-            raise CopilotProxyError("npm installed something else.", hint="Try it again.")
+        if installed(folder) != version() or not loads(self._node, folder):
+            raise CopilotProxyError(
+                "What npm installed cannot be loaded.",
+                hint="Nothing was changed. Empty npm's cache and try again: npm cache clean "
+                "--force",
+            )
 
     def _swap(self, made: Path) -> None:
-        """Puts the new folder in the place of the old one."""
+        """Puts the new folder in the place of the old one; what interrupts it loses neither."""
         old = made.with_name(f"{made.name}.old")
-        if self._folder.exists():
-            os.replace(self._folder, old)
         try:
+            with suppress(FileNotFoundError):
+                os.replace(self._folder, old)
             os.replace(made, self._folder)
-        except OSError:
-            if old.exists():
+        except BaseException as error:
+            if not os.path.lexists(self._folder) and os.path.lexists(old):
                 os.replace(old, self._folder)
-            raise
+                raise
+            # Another installation was quicker: there is one, and it is as good.
+            if not (isinstance(error, OSError) and installed(self._folder) == version()):
+                raise
         finally:
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
 
-    def _run_npm(self, folder: Path, *arguments: str) -> None:
-        command: Sequence[str] = (str(self._npm), *arguments, *_FLAGS)
-        try:
-            ran = subprocess.run(  # noqa: S603  # npm, with arguments of our own
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_PATIENCE,
-                check=False,
-                env=_environment(),
-            )
-        except subprocess.TimeoutExpired:
-            raise CopilotProxyError("npm took too long.", hint="Check the network.") from None
-        if ran.returncode:
-            raise _failure(f"{ran.stderr}\n{ran.stdout}")
+    def _clear_up(self) -> None:
+        """Removes what installations left that were killed."""
+        long_ago = time.time() - _ABANDONED
+        for path in self._folder.parent.glob(f"{self._folder.name}.*"):
+            with suppress(OSError):
+                if path.stat().st_mtime < long_ago:
+                    _remove(path)
 
 
-def _failure(words: str) -> CopilotProxyError:
-    if any(code in words for code in _FULL):
-        return CopilotProxyError("The disk is full.", hint="About 250 MB are needed.")
-    if any(code in words for code in _OFFLINE):
-        return CopilotProxyError(
-            "npm cannot reach its registry.",
-            hint="Check the network. Behind a company proxy: npm config set proxy ...",
-        )
-    said = " ".join(words.split())[:_MOST_WORDS]
-    return CopilotProxyError(f"npm failed: {mask(said)}", hint="Nothing was installed.")
+def _unwritable(where: Path, error: OSError) -> CopilotProxyError:
+    return CopilotProxyError(
+        f"{where} cannot be written: {error.strerror or type(error).__name__}.",
+        hint="Servers that use pi-ai may have to be stopped; COPILOT_PROXY_HOME_DIR names another "
+        "folder.",
+    )
+
+
+def _remove(path: Path) -> None:
+    """A folder with all that is in it, or a file; nothing if that cannot be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _checksum(archive: Path) -> str:
     """As registries write it."""
     digest = hashlib.sha512(archive.read_bytes()).digest()
     return f"sha512-{base64.b64encode(digest).decode()}"
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what is set for this program: npm has no use for a token of GitHub's."""
-    return {name: v for name, v in os.environ.items() if not name.startswith("COPILOT_PROXY_")}

@@ -17,9 +17,12 @@ from copilot_proxy.upstreams.sidecar_child import Command
 
 PACKAGE: Final = "@mariozechner/pi-ai"
 LEAST_NODE: Final = 20
-INSTALL: Final = "copilot-proxy pi-ai install"
+INSTALL: Final = "Install it with: copilot-proxy pi-ai install"
 _NODE_HINT: Final = f"Install Node {LEAST_NODE} or newer, from https://nodejs.org for example."
+_LONGEST_VERSION: Final = 40
 _SHORTEST_MS: Final = 1
+_LOADING: Final = 60
+"""Seconds that the process may take to load what it needs."""
 _PASSED_ON: Final = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE"
     r"|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)",
@@ -67,7 +70,10 @@ def find_node() -> str:
         raise CopilotProxyError(f"{node} cannot be run.", hint=_NODE_HINT) from None
     major = re.match(r"v(\d+)\.", told)
     if major is None or int(major[1]) < LEAST_NODE:
-        raise CopilotProxyError(f"pi-ai needs Node {LEAST_NODE}, not {told}.", hint=_NODE_HINT)
+        raise CopilotProxyError(
+            f"pi-ai needs Node {LEAST_NODE} or newer, and {node} is {told[:_LONGEST_VERSION]}.",
+            hint=_NODE_HINT,
+        )
     return node
 
 
@@ -76,33 +82,51 @@ def command_for(settings: Settings) -> Command:
     node, folder = find_node(), folder_of(settings)
     found, wanted = installed(folder), version()
     if found is None:
-        raise CopilotProxyError("pi-ai is not installed.", hint=f"Install it with: {INSTALL}")
+        raise CopilotProxyError("pi-ai is not installed.", hint=INSTALL)
     if found != wanted:
         raise CopilotProxyError(
-            f"pi-ai {found} is installed, and {wanted} is needed.",
-            hint=f"Install it with: {INSTALL}",
+            f"pi-ai {found} is installed, and {wanted} is needed.", hint=INSTALL
         )
-    sidecar = files("copilot_proxy.upstreams") / "pi_ai_sidecar.mjs"
     return Command(
-        arguments=[
-            node,
-            str(sidecar),
-            str(folder),
-            _milliseconds(settings.connect_timeout),
-            _milliseconds(settings.read_timeout),
-        ],
+        arguments=_arguments(node, folder, settings.connect_timeout, settings.read_timeout),
         environ=environment(os.environ),
+        repair=INSTALL,
     )
+
+
+def loads(node: str, folder: Path) -> bool:
+    """Whether the process can load what it needs from `folder`; takes up to a second."""
+    try:
+        ran = subprocess.run(  # noqa: S603  # as it will be run, with nothing to do
+            _arguments(node, folder, 1, 1),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LOADING,
+            check=False,
+            env=environment(os.environ),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return ran.returncode == 0
+
+
+def _arguments(node: str, folder: Path, connect: float, silence: float) -> list[str]:
+    sidecar = files("copilot_proxy.upstreams") / "pi_ai_sidecar.mjs"
+    return [node, str(sidecar), str(folder), _milliseconds(connect), _milliseconds(silence)]
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """What the process sees of the environment `given`."""
     seen = {name: value for name, value in given.items() if _PASSED_ON.fullmatch(name)}
-    own = seen.get("SSL_CERT_FILE") or seen.get("NODE_EXTRA_CA_CERTS") or _system_store()
-    if own:
+    if own := authorities(seen):
         # Node brings authorities of its own, and adds these.
         seen["NODE_EXTRA_CA_CERTS"] = own
     return seen
+
+
+def authorities(given: Mapping[str, str]) -> str | None:
+    """The file of certificate authorities that the environment `given` names, or the system's."""
+    return given.get("SSL_CERT_FILE") or given.get("NODE_EXTRA_CA_CERTS") or _system_store()
 
 
 def _system_store() -> str | None:

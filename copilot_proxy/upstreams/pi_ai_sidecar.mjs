@@ -2,7 +2,7 @@
 // stdout. Nothing is kept; tokens come with each request, and everything ends with stdin.
 //
 // In:  {ask, url, proxy, token, headers, request, credit}  {more, credit}  {drop}  {ping}
-// Out: {ready}  {pong}  {id, head: {status, headers}}  {id, event}  {id, end}
+// Out: {ready} or {unfit}  {pong}  {id, head: {status, headers}}  {id, event}  {id, end}
 //      {id, refused: {status, headers, body}}  {id, whole: {headers, body}}
 //      {id, unreachable: {code, text}}
 //
@@ -199,14 +199,21 @@ async function listen() {
 
 const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`).href);
 const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
-const undici = (await packages("undici/index.js")).default;
 const timeouts = { connect: Number(connectTimeout), silence: Number(readTimeout) };
-globalThis.fetch = fetchWith(undici, timeouts, (id) => asked.get(Number(id)));
-// Not by way of pi-ai's index: it loads a third of a second longer, and each event takes a detour.
-const ASK = {
-  "anthropic-messages": (await providers("anthropic")).streamSimpleAnthropic,
-  "openai-completions": (await providers("openai-completions")).streamSimpleOpenAICompletions,
-  "openai-responses": (await providers("openai-responses")).streamSimpleOpenAIResponses,
-};
+const ASK = {};
+try {
+  const undici = (await packages("undici/index.js")).default;
+  globalThis.fetch = fetchWith(undici, timeouts, (id) => asked.get(Number(id)));
+  // Not by way of pi-ai's index: it loads a third of a second longer, and each event takes a detour.
+  ASK["anthropic-messages"] = (await providers("anthropic")).streamSimpleAnthropic;
+  ASK["openai-completions"] = (await providers("openai-completions")).streamSimpleOpenAICompletions;
+  ASK["openai-responses"] = (await providers("openai-responses")).streamSimpleOpenAIResponses;
+  for (const [api, stream] of Object.entries(ASK)) if (!stream) throw new TypeError(api);
+} catch (error) {
+  // Files are missing or damaged.
+  complain("not loaded:", error);
+  process.stdout.write(JSON.stringify({ unfit: true }) + "\n", () => process.exit(1));
+  await new Promise(() => {});
+}
 say(JSON.stringify({ ready: true }));
 await listen();

@@ -17,6 +17,7 @@ _START: Final = 20.0
 """Seconds that the child may take until it is ready."""
 _PING_EVERY: Final = 15.0
 """Seconds of silence after which it is asked whether it lives, and again until it is given up."""
+_UNFIT: Final = "its files are missing or damaged"
 _PAUSES: Final = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds to the next start, by how many have died in a row without an answer."""
 
@@ -35,6 +36,8 @@ class Sidecar:
         self._starting = asyncio.Lock()
         self._deaths = 0
         self._died_at = 0.0
+        self._repair = ""
+        """What to do about files that are unfit, if they were at the last start."""
         self._ids = 0
         self._closed = False
 
@@ -82,12 +85,14 @@ class Sidecar:
             pause = _PAUSES[min(self._deaths, len(_PAUSES) - 1)]
             left = self._died_at + pause - time.monotonic()
             if self._deaths and left > 0:
-                raise self._unusable("it died several times in a row", retry_after=left)
+                died = _UNFIT if self._repair else "it died several times in a row"
+                raise self._unusable(died, retry_after=left)
             self._child = await self._started()
             return self._child
 
     async def _started(self) -> "Child":
         child = None
+        self._repair = ""
         try:
             command = await asyncio.to_thread(self._command)
             child = await Child.start(self._name, command, self._ping_every)
@@ -104,7 +109,9 @@ class Sidecar:
         else:
             if child.lives:
                 return child
-            reason = "it died; the log says more"
+            reason = "it died at its start"
+            if child.unfit:
+                reason, self._repair = _UNFIT, command.repair
         if child is not None:
             await child.aclose()
         self._note_death()
@@ -118,7 +125,7 @@ class Sidecar:
         error = Unreachable(
             f"The {self._name} process cannot be used: {reason}.",
             sent=False,
-            hint="Try again in a moment; the server's log may say more.",
+            hint=self._repair or "Try again in a moment; the log of `serve` may say more.",
             status=503,
         )
         if retry_after:

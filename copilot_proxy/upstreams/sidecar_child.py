@@ -37,6 +37,7 @@ class Message(msgspec.Struct, omit_defaults=True):
 
     id: int = 0
     ready: bool = False
+    unfit: bool = False
     pong: int = 0
     head: Json | None = None
     refused: Json | None = None
@@ -48,10 +49,12 @@ class Message(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Command:
-    """What to run; `environ` is all that the child sees of the environment."""
+    """What to run; `environ` is all that the child sees of the environment, and `repair` the hint
+    if it says that its own files are unfit."""
 
     arguments: Sequence[str]
     environ: Mapping[str, str]
+    repair: str = ""
 
 
 class Exchange:
@@ -117,6 +120,8 @@ class Child:
         self.ready = asyncio.Event()
         """Set when it is, and when it never will be."""
         self.lives = True
+        self.unfit = False
+        """Whether it said that it will never be ready."""
         self._name = name
         self._heard = True
         self._ping_every = ping_every
@@ -196,6 +201,8 @@ class Child:
     def _take(self, message: Message) -> None:
         if message.ready:
             self.ready.set()
+        elif message.unfit:
+            self.unfit = True
         elif message.id and (exchange := self.exchanges.get(message.id)) is not None:
             exchange.put(message)
 
@@ -221,7 +228,7 @@ class Child:
                 continue
             missed = 0 if self._heard else missed + 1
             if missed > _MOST_MISSED:
-                self._died("does not answer")
+                self._died("stopped responding")
             self._heard = False
             self.write({"ping": 1})
 

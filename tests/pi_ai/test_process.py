@@ -21,11 +21,18 @@ from copilot_proxy.formats.pi_ai.to_pi import to_pi
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from copilot_proxy.upstreams.pi_ai_failures import unreachable
-from copilot_proxy.upstreams.pi_ai_package import command_for, environment
+from copilot_proxy.upstreams.pi_ai_package import (
+    PACKAGE,
+    command_for,
+    environment,
+    find_node,
+    loads,
+    version,
+)
 from copilot_proxy.upstreams.sidecar import Sidecar
 from tests.conftest import Proxy, settings_at
 from tests.formats.pi_ai.models import GPT_4
-from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
+from tests.pi_ai.conftest import FOLDER, give_pi_ai, needs_pi_ai
 
 ROOT = Path(__file__).parents[2]
 CHAT = "/v1/chat/completions"
@@ -111,6 +118,25 @@ def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> 
     error = answer.json()["error"]
     assert (502, "upstream_unreachable") == (answer.status_code, error["code"])
     assert "x-should-retry" not in answer.headers
+
+
+@needs_pi_ai
+def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
+    """Clients learn what is wrong and which command mends it, and so does the installer."""
+    home = tmp_path / "pi"
+    package = home / "pi-ai" / "node_modules" / PACKAGE
+    package.mkdir(parents=True)
+    (package / "package.json").write_text(json.dumps({"version": version()}))
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post(CHAT, json=HI)
+    error = answer.json()["error"]
+    assert (503, "upstream_unreachable") == (answer.status_code, error["code"])
+    assert "files are missing or damaged" in error["message"]
+    assert "Install it with: copilot-proxy pi-ai install" == error["hint"]
+
+    assert not loads(find_node(), home / "pi-ai")
+    assert loads(find_node(), FOLDER)
 
 
 class Server:

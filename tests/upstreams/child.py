@@ -64,6 +64,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "--fail" in sys.argv:
         sys.exit(1)
+    if "--unfit" in sys.argv:
+        say(unfit=True)
+        sys.exit(1)
     say(ready=True)
     for text in sys.stdin:
         line = json.loads(text)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,12 +198,25 @@ async def test_a_child_that_does_not_start(broken: Command) -> None:
     assert not caught.value.sent
 
 
+async def test_a_child_whose_files_are_unfit() -> None:
+    """The hint says how to repair them, also while the next start waits; it is of no use to look
+    into the log."""
+    sidecar = Sidecar("child", lambda: replace(command("--unfit"), repair="Mend it"))
+    try:
+        for _ in range(4):
+            with pytest.raises(Unreachable, match="files are missing or damaged") as caught:
+                await echo(sidecar, "Hi")
+            assert "Mend it" == caught.value.hint
+    finally:
+        await sidecar.aclose()
+
+
 async def test_a_child_that_is_stuck_is_given_up() -> None:
     """One that does not even answer a ping is ended, and the open exchanges learn it."""
     sidecar = Sidecar("child", command, ping_every=0.05)
     try:
         async with sidecar.exchange({"what": "stall"}) as exchange:
-            with pytest.raises(Broken, match="does not answer"):
+            with pytest.raises(Broken, match="stopped responding"):
                 await exchange.read()
         assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
     finally:
