@@ -29,8 +29,9 @@ _WORDS: Final = (
 )
 
 
-def guard(command: Callable[[], object], *, debug: bool) -> int:
-    """Runs `command` and returns the exit code, whatever it raises."""
+def guard(command: Callable[[], object], *, debug: bool, called: str = "copilot-proxy") -> int:
+    """Runs `command` and returns the exit code, whatever it raises; `called` is what was called,
+    for complaints that do not say it."""
     # Without a handler of its own, Python would write warnings between a command's lines.
     logging.getLogger("copilot_proxy").addHandler(logging.NullHandler())
     try:
@@ -56,7 +57,7 @@ def guard(command: Callable[[], object], *, debug: bool) -> int:
     except OSError as error:
         return _system(error, debug)
     except Exception as error:
-        return _other(error, debug)
+        return _other(error, debug, called)
     return code if isinstance(code, int) else 0
 
 
@@ -80,7 +81,7 @@ def _system(error: OSError, debug: bool) -> int:
         what = "The output cannot be written"
         _give_up_stdout()
     if not error.strerror:
-        return _other(error, debug)
+        return _other(error, debug, "")
     _show_traceback(error, debug)
     talk(mask(f"Error: {what}: {error.strerror}."))
     return 1
@@ -92,10 +93,10 @@ def _give_up_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _other(error: Exception, debug: bool) -> int:
+def _other(error: Exception, debug: bool, called: str) -> int:
     said = getattr(error, "format_message", None)
     if callable(said):
-        return _wrong_usage(error, str(said()))
+        return _wrong_usage(error, str(said()), called)
     _show_traceback(error, debug)
     name = type(error).__name__
     talk(f"Error: something unexpected happened in copilot-proxy ({name}).")
@@ -104,14 +105,13 @@ def _other(error: Exception, debug: bool) -> int:
     return 1
 
 
-def _wrong_usage(error: Exception, said: str) -> int:
+def _wrong_usage(error: Exception, said: str, called: str) -> int:
     """Typer's own complaints about the command line; its class has no public name."""
     context = getattr(error, "ctx", None)
     for typers, plain in _WORDS:
         said = said.replace(typers, plain)
     talk(mask(f"Error: {said}"))
-    path = context.command_path if context else "copilot-proxy"
-    talk(f"See: {path} --help")
+    talk(f"See: {context.command_path if context else called} --help")
     return 2
 
 

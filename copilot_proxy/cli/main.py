@@ -74,9 +74,11 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in own[:end]
     own[:end] = [argument for argument in own[:end] if argument != "--debug"]
     command = typer.main.get_command(app)
+    names = [one.__name__ for one in _COMMANDS]
     return guard(
         lambda: command.main(own or ["--help"], prog_name="copilot-proxy", standalone_mode=False),
         debug=debug,
+        called=" ".join(["copilot-proxy", *(name for name in own[:1] if name in names)]),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.boundary import INTERRUPTED
-from copilot_proxy.cli.console import can_draw, talk
+from copilot_proxy.cli.console import can_draw, result, talk
 from copilot_proxy.settings import load_settings
 
 _ENDING: Final = [
@@ -18,9 +18,11 @@ _ENDING: Final = [
 pi_ai = typer.Typer(name="pi-ai", help="Install what --upstream pi-ai needs.")
 
 
-@pi_ai.callback()
-def options() -> None:
-    """Nothing of its own: it makes `install` a command of a group."""
+@pi_ai.callback(invoke_without_command=True)
+def options(context: typer.Context) -> None:
+    """The bare group shows its help, as the bare program does."""
+    if context.invoked_subcommand is None:
+        result(context.get_help())
 
 
 @pi_ai.command()

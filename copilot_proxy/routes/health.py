@@ -29,6 +29,8 @@ class Health:
     status: Literal["ok"]
     version: str
     simulated: bool
+    upstream: str
+    """Who asks Copilot: ``copilot`` is this program itself."""
     signed_in: Literal["yes", "no", "unknown"]
     token_expires_in: int | None
     """Seconds; the token is renewed long before."""
@@ -50,6 +52,7 @@ async def health(request: AnyRequest) -> Health:
         status="ok",
         version=__version__,
         simulated=services.simulated,
+        upstream=services.settings.upstream,
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),
         last_error=state.last_error,

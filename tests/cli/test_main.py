@@ -128,6 +128,24 @@ def test_an_interruption_is_exit_130(
     assert ("", "\n") == capsys.readouterr()
 
 
+def test_an_option_without_its_value_names_the_command(cli: Cli) -> None:
+    """The help that is named is that of the command which was typed."""
+    for arguments in (["serve", "--upstream"], ["chat", "Hi", "-m"]):
+        ran = cli(*arguments)
+
+        assert 2 == ran.code
+        assert "requires an argument" in ran.err
+        assert f"See: copilot-proxy {arguments[0]} --help" in ran.err
+
+
+def test_a_bare_group_shows_its_help(cli: Cli) -> None:
+    """As the bare program does."""
+    ran = cli("pi-ai")
+
+    assert (0, "") == (ran.code, ran.err)
+    assert "install" in ran.out
+
+
 def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
     """No traceback either for whoever changes their mind at once."""
     slow = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"

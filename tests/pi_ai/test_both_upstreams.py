@@ -450,9 +450,10 @@ def test_a_client_that_does_not_read_holds_nobody_up(http: httpx.Client, served:
 
 
 def test_the_route_and_the_log_tell_who_asked(http: httpx.Client, served: Served) -> None:
-    """The header and the record name the way that an answer took."""
+    """The header and the record name the way that an answer took, and /health who asks."""
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
 
     route = {"copilot": "chat_completions", "pi-ai": "pi_ai"}[served.upstream]
     assert route == answer.headers["x-copilot-proxy-route"]
     assert route == served.proxy.wait_for_record().route
+    assert served.upstream == http.get("/health").json()["upstream"]
