@@ -64,6 +64,7 @@ class Asked {
     this.told = false; // what became of the call: accepted, refused or unreachable
     this.ear = new Ear();
     this.waiting = [];
+    this.begun = new Set(); // the pieces of content of which something was told
     this.halves = new Map();
   }
 
@@ -135,7 +136,12 @@ class Asked {
     if (event.type === "done" || event.type === "error") {
       Object.assign(told, { finished: this.ear.finished, last: this.ear.last, broke: this.broke });
     }
-    if (typeof told.delta === "string") told.delta = this.whole(event.contentIndex, told.delta);
+    if (typeof told.delta === "string") {
+      this.begun.add(event.contentIndex);
+      told.delta = this.whole(event.contentIndex, told.delta);
+    }
+    // Some models say a text in the end only, and pi-ai then gives no delta of it.
+    if (!this.begun.has(event.contentIndex)) told.content = event.content;
     const line = lineOf({ id: this.id, event: told });
     if (line.length <= LONGEST_LINE) {
       if (asked.get(this.id) === this) say(line);

@@ -183,6 +183,16 @@ def test_reasoning_is_shown_and_goes_back(http: httpx.Client, served: Served, mo
     assert seal in json.dumps(asked(served).body)
 
 
+def test_reasoning_that_is_told_in_the_end_only(http: httpx.Client, served: Served) -> None:
+    """It is shown all the same."""
+    served.simulator.state.faults.on("no_reasoning_deltas")
+    request = {"model": "gpt-5.4", "reasoning_effort": "low", "messages": user("Think")}
+
+    message = http.post(CHAT, json=request).json()["choices"][0]["message"]
+
+    assert message["reasoning_content"]
+
+
 def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
     """Clients of the Responses and the Messages API are answered as well."""
     response = sdk.responses.create(model="gpt-4.1", input="Say hello")

@@ -1,7 +1,8 @@
 """The events of pi-ai's answer, put into OpenAI's chunks.
 
 The events are pi-ai's `AssistantMessageEvent`, but for `partial`: in its place the sidecar gives
-``block``, what is known of the piece of content that an event is about, and ``api`` with ``start``.
+``block``, what is known of the piece of content that an event is about, and ``api`` with ``start``;
+``content`` stands at an end only if there was no delta of it.
 pi-ai takes every end of a stream for a good one, and tells only half of the reasons for it, so
 ``done`` and ``error`` have ``finished``, whether Copilot has said that the answer is complete, and
 ``last``, the event of Copilot's that says why. A whole `AssistantMessage` is taken as well, and an
@@ -74,8 +75,7 @@ class PiStream:
             return self._take_whole(data)
         block = data.get("block")
         block = block if isinstance(block, dict) else {}
-        delta = data.get("delta")
-        delta = delta if isinstance(delta, str) else ""
+        delta = _text(data, "delta")
         chunks: list[Json] = []
         match data.get("type"):
             case "start":
@@ -87,7 +87,12 @@ class PiStream:
                 self._add("reasoning_content", self._sealer.begin(), chunks)
             case "thinking_delta":
                 self._add("reasoning_content", self._sealer.text(delta), chunks)
+            case "text_end":
+                self._add("content", _text(data, "content"), chunks)
             case "thinking_end":
+                if block.get("redacted") is not True:
+                    text = self._sealer.text(_text(data, "content"))
+                    self._add("reasoning_content", text, chunks)
                 self._add("reasoning_opaque", self._seal(block), chunks)
             case "toolcall_start":
                 self._call(_index(data), block, "", chunks)
@@ -221,6 +226,11 @@ def _are_several(arguments: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and arguments.lstrip()[end:].lstrip().startswith("{")
+
+
+def _text(event: Json, name: str) -> str:
+    text = event.get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _index(event: Json) -> int:

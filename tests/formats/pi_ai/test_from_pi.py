@@ -206,11 +206,29 @@ def test_seals_are_those_of_the_other_formats(
     assert "\n\n".join(["Hm"] * len(blocks)) == told["reasoning_content"]
 
 
+def test_what_is_said_in_the_end_only() -> None:
+    """Some models stream no thoughts, and tell them as a whole."""
+    told = message(
+        start("openai-responses"),
+        {"type": "thinking_start", "contentIndex": 0},
+        {"type": "thinking_end", "contentIndex": 0, "content": "Hm", "block": {}},
+        {"type": "text_start", "contentIndex": 1},
+        {"type": "text_end", "contentIndex": 1, "content": "Hello"},
+        done(),
+    )
+
+    assert ("Hm", "Hello") == (told["reasoning_content"], told["content"])
+
+
 def test_redacted_thinking_says_nothing() -> None:
     """Its seal is kept, and pi-ai's words for it are not the model's."""
     events = [
         {"type": "thinking_start", "contentIndex": 0},
-        {"type": "thinking_end", "block": {"thinkingSignature": "D", "redacted": True}},
+        {
+            "type": "thinking_end",
+            "content": "[Reasoning redacted]",
+            "block": {"thinkingSignature": "D", "redacted": True},
+        },
     ]
 
     told = message(start("anthropic-messages"), *events, text("A", 1), done())
