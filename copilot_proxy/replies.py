@@ -1,7 +1,7 @@
 """An accepted request on its way back: Copilot's answer as the client's events, or whole."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -67,8 +67,9 @@ class Reply:
         """The client's events as they come, what arrived together in one list; raises
         `UpstreamError`."""
         translator = self._plan.translator
+        batches = self._batches()
         try:
-            async for given in self._in_time(self._given()):
+            while (given := await self._next(batches)) is not None:
                 events, failure, done = self._fed(given)
                 if events:
                     self._record.answered()
@@ -89,31 +90,29 @@ class Reply:
             self._record.complete = True
             yield events
 
-    async def _in_time(self, batches: AsyncIterator[list[object]]) -> AsyncIterator[list[object]]:
-        """`batches`, not waited for any longer once the model has said that it is done."""
-        while True:
-            try:
-                if not self._plan.translator.is_finished:
-                    yield await anext(batches)
-                else:
-                    async with asyncio.timeout(_PATIENCE):
-                        batch = await anext(batches)
-                    yield batch
-            except (StopAsyncIteration, TimeoutError):
-                return
+    def _batches(self) -> AsyncIterator[Sequence[object]]:
+        """The data of upstream's events; a whole answer is a single one, and decoded."""
+        return self._answer.events() if self._answer.is_stream else self._whole_as_event()
 
-    async def _given(self) -> AsyncIterator[list[object]]:
-        """Upstream's decoded events; a whole answer is a single one."""
-        if not self._answer.is_stream:
-            yield [await self._answer.whole()]
-            return
-        async for events in self._answer.events():
-            yield [_decoded(event.data) for event in events]
+    async def _whole_as_event(self) -> AsyncIterator[Sequence[object]]:
+        yield [await self._answer.whole()]
 
-    def _fed(self, given: list[object]) -> tuple[list[Json], UpstreamError | None, bool]:
+    async def _next(self, batches: AsyncIterator[Sequence[object]]) -> Sequence[object] | None:
+        """None at the end; it is not waited for any longer once the model has said that it is
+        done."""
+        try:
+            if not self._plan.translator.is_finished:
+                return await anext(batches)
+            async with asyncio.timeout(_PATIENCE):
+                return await anext(batches)
+        except (StopAsyncIteration, TimeoutError):
+            return None
+
+    def _fed(self, given: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
         """What the events make, the failure that stopped it, and whether it was the end."""
         events: list[Json] = []
-        for one in given:
+        for data in given:
+            one = _decoded(data) if isinstance(data, bytes) else data
             if one is DONE:
                 return events, None, True
             try:

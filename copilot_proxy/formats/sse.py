@@ -1,10 +1,10 @@
-"""Server-sent events: bytes to events, incrementally and with a size limit, and back to bytes.
+"""Server-sent events: bytes to the data of events, incrementally and with a size limit, and back.
 
 Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream;
-`id` and `retry` fields are skipped, since no API here uses them.
+every other field is skipped: the JSON that is the data says by itself what kind of event it is.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 """Bytes that one event may have before the stream is given up."""
@@ -13,13 +13,6 @@ DONE: Final = b"[DONE]"
 """The data of the event that ends a chat completions stream."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-class ServerSentEvent(NamedTuple):
-    """One event; `event` is empty when the stream gave no name."""
-
-    event: str
-    data: bytes
 
 
 class EventTooLarge(ValueError):
@@ -34,13 +27,12 @@ class EventDecoder:
         self._line: list[bytes] = []  # pieces of a line whose end has not come yet
         self._line_size = 0
         self._size = 0  # bytes of the pending event's finished lines
-        self._name = b""
         self._data: list[bytes] = []
         self._skip_newline = False  # the last byte was a CR: a LF right after it ends no new line
         self._at_start = True
 
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that `chunk` completes.
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of the events that `chunk` completes.
 
         Raises `EventTooLarge` when the pending event has outgrown the limit.
         """
@@ -55,13 +47,23 @@ class EventDecoder:
 
         lines = chunk.split(b"\n")
         rest = lines.pop()
-        events: list[ServerSentEvent] = []
+        events: list[bytes] = []
         for line in lines:
             if self._line:
                 self._line.append(line)
                 line = b"".join(self._line)
                 self._line, self._line_size = [], 0
-            self._take(line, events)
+            if line.startswith(b"data:"):
+                value = line[6:] if line[5:6] == b" " else line[5:]
+                self._data.append(value)
+                self._size += len(value) + 1
+            elif not line:
+                if self._data:
+                    events.append(b"\n".join(self._data))
+                    self._data, self._size = [], 0
+            elif line == b"data":
+                self._data.append(b"")
+                self._size += 1
         if rest:
             self._line.append(rest)
             self._line_size += len(rest)
@@ -78,24 +80,6 @@ class EventDecoder:
             return b""
         self._at_start = False
         return chunk.removeprefix(_BOM)
-
-    def _take(self, line: bytes, events: list[ServerSentEvent]) -> None:
-        if line.startswith(b"data:"):
-            value = line[6:] if line[5:6] == b" " else line[5:]
-            self._data.append(value)
-            self._size += len(value) + 1
-        elif not line:
-            if self._data:
-                data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-                events.append(ServerSentEvent(self._name.decode("utf-8", "replace"), data))
-            self._name, self._data, self._size = b"", [], 0
-        elif line.startswith(b"event:"):
-            self._name = line[7:] if line[6:7] == b" " else line[6:]
-        elif line == b"data":
-            self._data.append(b"")
-            self._size += 1
-        elif line == b"event":
-            self._name = b""
 
 
 def encode(data: bytes, event: str = "") -> bytes:

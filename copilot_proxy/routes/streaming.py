@@ -7,6 +7,7 @@ that a silent stream gets comment lines, and a failure becomes an event.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, Final
 
@@ -84,33 +85,36 @@ class EventStream:
         self._headers: Mapping[str, str] = {}
         self._started = False
         self._ended = False
-        self._last_write = 0.0
-        # The stream and its keep-alive both write, and each write is whole events.
-        self._writing = asyncio.Lock()
+        self._is_sending = False
+        self._last_sent = 0.0
+        self._comment: asyncio.Task[None] | None = None
+        """A comment on its way; frames wait for it, so that each write is whole events."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await until_client_leaves(self._write(scope, send), receive)
 
     async def _write(self, scope: Scope, send: Send) -> None:
-        keep_alive = asyncio.create_task(self._keep_open(send))
+        self._look_in(self._grace, send)
         frames = self._frames(self._take_headers)
         try:
             async for frame in frames:
                 await self._send(send, frame)
             await self._send(send, b"", last=True)
         except Exception as error:
-            keep_alive.cancel()
             await self._tell(scope, send, as_ours(error))
         except asyncio.CancelledError:
-            keep_alive.cancel()
             await in_passing(self._tell(scope, send, stopped()))
             raise
         finally:
-            keep_alive.cancel()
-            await asyncio.gather(keep_alive, return_exceptions=True)
+            self._timer.cancel()
+            if self._comment is not None:
+                self._comment.cancel()
+                await asyncio.gather(self._comment, return_exceptions=True)
             await frames.aclose()
 
     async def _tell(self, scope: Scope, send: Send, error: CopilotProxyError) -> None:
+        self._timer.cancel()
+        await self._commented()
         if self._started:
             await self._send(send, self._failed(error), last=True)
         else:
@@ -120,32 +124,48 @@ class EventStream:
         self._headers = headers
 
     async def _send(self, send: Send, frame: bytes, *, last: bool = False) -> None:
-        async with self._writing:
-            if self._ended:
-                return
-            self._ended = last
-            if not self._started:
-                self._started = True
-                headers = [(n.encode(), v.encode()) for n, v in self._headers.items()]
-                await send(
-                    {
-                        "type": "http.response.start",
-                        "status": 200,
-                        "headers": [*_STREAM_HEADERS, *headers],
-                    }
-                )
-            await send({"type": "http.response.body", "body": frame, "more_body": not last})
-            self._last_write = asyncio.get_running_loop().time()
+        if self._comment is not None:
+            await self._commented()
+        if self._ended:
+            return
+        self._ended = last
+        self._is_sending = True
+        await self._put(send, frame, last=last)
+        self._is_sending = False
 
-    async def _keep_open(self, send: Send) -> None:
-        await asyncio.sleep(self._grace)
-        loop = asyncio.get_running_loop()
-        while True:
-            silent = loop.time() - self._last_write
-            if not self._started or silent >= self._keep_alive:
-                await self._send(send, _KEEP_ALIVE)
-                silent = 0.0
-            await asyncio.sleep(self._keep_alive - silent)
+    async def _put(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        if not self._started:
+            self._started = True
+            headers = [(n.encode(), v.encode()) for n, v in self._headers.items()]
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [*_STREAM_HEADERS, *headers],
+                }
+            )
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
+        self._last_sent = time.monotonic()
+
+    def _look_in(self, seconds: float, send: Send) -> None:
+        """Looks after `seconds` whether the stream has to be kept awake."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._keep_awake, send)
+
+    def _keep_awake(self, send: Send) -> None:
+        silent = time.monotonic() - self._last_sent
+        if self._started and silent < self._keep_alive:
+            self._look_in(self._keep_alive - silent, send)
+            return
+        # A client that does not read has enough on its way.
+        if not self._is_sending and (self._comment is None or self._comment.done()):
+            self._comment = asyncio.ensure_future(self._put(send, _KEEP_ALIVE))
+        self._look_in(self._keep_alive, send)
+
+    async def _commented(self) -> None:
+        """Waits for the comment that is on its way."""
+        if self._comment is not None:
+            await self._comment
+            self._comment = None
 
 
 async def until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> None:

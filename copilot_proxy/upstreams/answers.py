@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 import msgspec
 
 from copilot_proxy.errors import Broken
 from copilot_proxy.formats.lenient import decode_leniently
-from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, ServerSentEvent
+from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 
 _MOST_WHOLE_BYTES: Final = 64 * 1024 * 1024
 """Of an answer that is not streamed; the longest are embeddings, of some 20 MB."""
@@ -25,7 +25,7 @@ class CopilotAnswer:
         self._response = response
         self.headers: Mapping[str, str] = dict(response.headers)
         self.is_stream = _is_stream(response, asked_for_stream)
-        self._chunks = response.aiter_bytes()
+        self._chunks = _body(response)
         self._is_complete = False
 
     async def whole(self) -> Any:
@@ -42,8 +42,8 @@ class CopilotAnswer:
             raise _cut(error) from error
         return decoded(b"".join(parts))
 
-    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
-        """The events as they come."""
+    async def events(self) -> AsyncIterator[list[bytes]]:
+        """The data of the events as they come."""
         decoder = EventDecoder()
         try:
             async for chunk in self._chunks:
@@ -86,6 +86,14 @@ def decoded(body: bytes) -> Any:
                 hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
             ) from None
         raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
+
+
+def _body(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body, unpacked. One that is not packed goes past httpx, which for every piece does half
+    as much again as all that is on its way before."""
+    if "content-encoding" in response.headers:
+        return response.aiter_bytes()
+    return aiter(cast(httpx.AsyncByteStream, response.stream))
 
 
 def _is_stream(response: httpx.Response, asked: bool) -> bool:

@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
-from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Initiator
 from copilot_proxy.upstreams.restraint import Standing
 
@@ -48,8 +47,9 @@ class Answer(Protocol):
         """The decoded JSON of the body; raises `UpstreamError`."""
         ...
 
-    def events(self) -> AsyncIterator[list[ServerSentEvent]]:
-        """The events, those that arrived together in one list; raises `UpstreamError`."""
+    def events(self) -> AsyncIterator[list[bytes]]:
+        """The data of the events, of those that arrived together in one list; raises
+        `UpstreamError`."""
         ...
 
     def finish(self) -> None:

@@ -35,6 +35,9 @@ class Exchange:
         self._unsent = unsent
         self._was_unsent = unsent()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        """When patience ends, by the loop's clock."""
+        self._is_last_look = False
         self.status = 0
         self.headers: list[Header] = []
         self.has_head = False
@@ -64,39 +67,59 @@ class Exchange:
         self._pieces.append(piece)
         self.unread += len(piece)
 
+    def complete(self) -> None:
+        """Nothing of it is missing."""
+        self.is_complete = True
+        self._end()
+
     def fail(self, error: httpx.TransportError) -> None:
         """No more will come."""
         self._error = self._error or error
-        self.wake()
+        self._end()
 
     def wake(self) -> None:
         """Something has changed."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.wake()
+
     async def _news(self) -> None:
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
         if self._patience is not None:
-            self._timer = self._loop.call_later(self._patience, self._lose_patience)
+            self._due = self._loop.time() + self._patience
+            self._is_last_look = False
+            if self._timer is None:
+                self._timer = self._loop.call_at(self._due, self._look)
         try:
             await self._waiter
         finally:
             self._waiter = None
-            if self._timer is not None:
-                self._timer.cancel()
 
-    def _lose_patience(self) -> None:
-        before, self._was_unsent = self._was_unsent, self._unsent()
-        is_taking = self._was_unsent < before
-        wait = (self._patience or 0.0) if is_taking else _LAST_LOOK
-        give_up = self._lose_patience if is_taking else self._give_up
-        self._timer = self._loop.call_later(wait, give_up)
-
-    def _give_up(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self.fail(httpx.ReadTimeout(""))
+    def _look(self) -> None:
+        """Whether patience has come to its end. One timer looks after all the waits, which are
+        shorter as a rule than setting one for each would be worth."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        now = self._loop.time()
+        if now >= self._due:
+            before, self._was_unsent = self._was_unsent, self._unsent()
+            if self._was_unsent < before:
+                self._due = now + (self._patience or 0.0)
+                self._is_last_look = False
+            elif not self._is_last_look:
+                self._due = now + _LAST_LOOK
+                self._is_last_look = True
+            else:
+                self.fail(httpx.ReadTimeout(""))
+                return
+        self._timer = self._loop.call_at(self._due, self._look)
 
 
 class Connection(asyncio.Protocol):
@@ -142,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def go_on(self, exchange: Exchange) -> None:
         """The reader has taken what there was of `exchange`."""
-        if exchange is self._exchange:
+        if self._is_paused and exchange is self._exchange:
             self._resume()
 
     def leave(self, exchange: Exchange) -> None:
@@ -189,8 +212,7 @@ class Connection(asyncio.Protocol):
             return
         if exchange.has_head and self._ends_with_connection and error is None:
             self._exchange = None
-            exchange.is_complete = True
-            exchange.wake()
+            exchange.complete()
         else:
             self._fail(httpx.ReadError(str(error or "the connection was closed")))
 
@@ -236,9 +258,8 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.has_head:
             return
-        exchange.is_complete = True
         # Now, since the parser may object to what comes after it in the same piece.
-        exchange.wake()
+        exchange.complete()
         self._exchange = None
         self._resume()
         can_stay = self._parser.should_keep_alive() and not self._ends_with_connection

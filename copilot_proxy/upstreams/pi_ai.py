@@ -13,7 +13,6 @@ from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
 from copilot_proxy.auth.network import proxy_for
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import Broken, Unreachable
-from copilot_proxy.formats.sse import ServerSentEvent
 from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.answers import decoded
 from copilot_proxy.upstreams.base import Answer, Call
@@ -38,11 +37,11 @@ class PiStreamed:
         """There is none: pi-ai always streams."""
         raise Broken("pi-ai gives no whole answers.")
 
-    async def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+    async def events(self) -> AsyncIterator[list[bytes]]:
         """The events as they come."""
         messages = self._more or await self._exchange.read()
         while messages:
-            yield [ServerSentEvent("", bytes(one.event)) for one in messages if one.event]
+            yield [bytes(one.event) for one in messages if one.event]
             messages = await self._exchange.read()
 
     def finish(self) -> None:
@@ -62,7 +61,7 @@ class PiWhole:
         """What `formats.pi_ai` takes in place of an event."""
         return self._body
 
-    def events(self) -> AsyncIterator[list[ServerSentEvent]]:
+    def events(self) -> AsyncIterator[list[bytes]]:
         """There are none."""
         raise Broken("An answer in one piece has no events.")
 

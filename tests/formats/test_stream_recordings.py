@@ -76,10 +76,10 @@ def test_recorded_streams_at_any_cut(name: str, size: int) -> None:
     data = (RECORDINGS / name).read_bytes()
     decoder = EventDecoder()
     events = [
-        msgspec.json.decode(event.data)
+        msgspec.json.decode(event)
         for at in range(0, len(data), size)
         for event in decoder.feed(data[at : at + size])
-        if event.data != DONE
+        if event != DONE
     ]
 
     assert complete(recorded_events(name)) == complete(events)

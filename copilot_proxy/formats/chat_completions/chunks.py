@@ -19,14 +19,12 @@ class Chunks:
         self._include_usage = include_usage
         self._now = int(time.time()) if now is None else now
         self._head: Json = {}
-
-    @property
-    def has_begun(self) -> bool:
+        self.has_begun = False
         """Whether `begin` has been called."""
-        return bool(self._head)
 
     def begin(self, answer_id: str = "", created: int = 0, fingerprint: str | None = None) -> Json:
         """The first chunk, with what all others say as well."""
+        self.has_begun = True
         self._head = {
             "id": answer_id or f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion.chunk",

@@ -62,7 +62,7 @@ class Copilot:
         if "json" in answer.headers["content-type"]:
             return [answer.json()]
         decoder = EventDecoder()
-        return [msgspec.json.decode(event.data) for event in decoder.feed(answer.content)]
+        return [msgspec.json.decode(event) for event in decoder.feed(answer.content)]
 
     def native(self, model: str, given: Any, **fields: Any) -> list[Json]:
         """What a client of the Responses API sees, checked."""
