@@ -2,10 +2,12 @@
 
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
@@ -23,6 +25,9 @@ _FLAGS: Final = (
     "--fetch-retry-mintimeout=1000",
     "--fetch-timeout=60000",
 )
+_INTERRUPTING: Final = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 _PATIENCE: Final = 900
 """Seconds that it may take."""
 _MOST_WORDS: Final = 400
@@ -74,27 +79,56 @@ class Npm:
 
         What interrupts this ends npm as well.
         """
+        process = None
         try:
-            ran = subprocess.run(  # noqa: S603  # npm, with arguments of our own
-                [self._path, *arguments, *_FLAGS],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_PATIENCE,
-                check=False,
-                env=self._environ,
-            )
+            with _uninterrupted():
+                process = self._start(folder, arguments)
+            said, complained = process.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
             raise CopilotProxyError("npm took too long.", hint="Check the network.") from None
         except OSError as error:
             raise CopilotProxyError(
                 f"{self._path} cannot be run: {error.strerror}.", hint="Install Node anew."
             ) from None
-        if ran.returncode:
-            raise failure(f"{ran.stderr}\n{ran.stdout}")
+        finally:
+            if process is not None:
+                process.kill()  # does nothing to one that has ended
+                with process:  # closes what leads to it, and waits
+                    pass
+        if process.returncode:
+            raise failure(f"{complained}\n{said}")
+
+    def _start(self, folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
+        return subprocess.Popen(  # noqa: S603  # npm, with arguments of our own
+            [self._path, *arguments, *_FLAGS],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env=self._environ,
+        )
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What would interrupt the block does so at its end: a process that was just starting would
+    otherwise be nobody's."""
+    came: list[int] = []
+    before: dict[int, Any] = {}
+    for number in _INTERRUPTING:
+        if signal.getsignal(number) in (signal.SIG_IGN, None):
+            continue  # as under nohup, which the new process inherits
+        with suppress(ValueError):  # outside the main thread there are no interruptions
+            before[number] = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def failure(words: str) -> CopilotProxyError:

@@ -61,18 +61,18 @@ def find_node() -> str:
     """The path of a Node that is new enough; raises `CopilotProxyError` with what to do."""
     node = shutil.which("node")
     if node is None:
-        raise CopilotProxyError("pi-ai needs Node, which is not on the PATH.", hint=_NODE_HINT)
+        raise _missing("pi-ai needs Node, which is not on the PATH.", _NODE_HINT)
     try:
         told = subprocess.run(  # noqa: S603  # a program of the person's own
             [node, "--version"], capture_output=True, text=True, timeout=20, check=True
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        raise CopilotProxyError(f"{node} cannot be run.", hint=_NODE_HINT) from None
+        raise _missing(f"{node} cannot be run.", _NODE_HINT) from None
     major = re.match(r"v(\d+)\.", told)
     if major is None or int(major[1]) < LEAST_NODE:
-        raise CopilotProxyError(
+        raise _missing(
             f"pi-ai needs Node {LEAST_NODE} or newer, and {node} is {told[:_LONGEST_VERSION]}.",
-            hint=_NODE_HINT,
+            _NODE_HINT,
         )
     return node
 
@@ -82,11 +82,9 @@ def command_for(settings: Settings) -> Command:
     node, folder = find_node(), folder_of(settings)
     found, wanted = installed(folder), version()
     if found is None:
-        raise CopilotProxyError("pi-ai is not installed.", hint=INSTALL)
+        raise _missing("pi-ai is not installed.", INSTALL)
     if found != wanted:
-        raise CopilotProxyError(
-            f"pi-ai {found} is installed, and {wanted} is needed.", hint=INSTALL
-        )
+        raise _missing(f"pi-ai {found} is installed, and {wanted} is needed.", INSTALL)
     return Command(
         arguments=_arguments(node, folder, settings.connect_timeout, settings.read_timeout),
         environ=environment(os.environ),
@@ -108,6 +106,13 @@ def loads(node: str, folder: Path) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return ran.returncode == 0
+
+
+def _missing(message: str, hint: str) -> CopilotProxyError:
+    """Said to a person before anything is served, or to a client if it goes missing later."""
+    return CopilotProxyError(
+        message, hint=hint, code="server_misconfigured", headers={"x-should-retry": "false"}
+    )
 
 
 def _arguments(node: str, folder: Path, connect: float, silence: float) -> list[str]:

@@ -135,6 +135,13 @@ def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
     assert "files are missing or damaged" in error["message"]
     assert "Install it with: copilot-proxy pi-ai install" == error["hint"]
 
+    (package / "package.json").unlink()
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post(CHAT, json=HI)
+    error = answer.json()["error"]
+    assert (500, "server_misconfigured") == (answer.status_code, error["code"])
+    assert "Install it with: copilot-proxy pi-ai install" == error["hint"]
+
     assert not loads(find_node(), home / "pi-ai")
     assert loads(find_node(), FOLDER)
 
