@@ -196,6 +196,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "status",
         "version",
         "simulated",
+        "upstream",
         "signed_in",
         "token_expires_in",
         "rests",
