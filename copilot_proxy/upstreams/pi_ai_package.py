@@ -16,7 +16,8 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.sidecar_child import Command
 
 PACKAGE: Final = "@mariozechner/pi-ai"
-LEAST_NODE: Final = 20
+LEAST_NODE: Final = "20.18.1"
+"""What undici needs, by which pi-ai's process makes its calls; pi-ai itself would do with less."""
 INSTALL: Final = "Install it with: copilot-proxy pi-ai install"
 _NODE_HINT: Final = f"Install Node {LEAST_NODE} or newer, from https://nodejs.org for example."
 _LONGEST_VERSION: Final = 40
@@ -68,8 +69,7 @@ def find_node() -> str:
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         raise _missing(f"{node} cannot be run.", _NODE_HINT) from None
-    major = re.match(r"v(\d+)\.", told)
-    if major is None or int(major[1]) < LEAST_NODE:
+    if _numbers(told.removeprefix("v")) < _numbers(LEAST_NODE):
         raise _missing(
             f"pi-ai needs Node {LEAST_NODE} or newer, and {node} is {told[:_LONGEST_VERSION]}.",
             _NODE_HINT,
@@ -132,6 +132,12 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 def authorities(given: Mapping[str, str]) -> str | None:
     """The file of certificate authorities that the environment `given` names, or the system's."""
     return given.get("SSL_CERT_FILE") or given.get("NODE_EXTRA_CA_CERTS") or _system_store()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The parts of a version, for comparison; empty if it is none."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _system_store() -> str | None:

@@ -42,7 +42,7 @@ class Sidecar:
         self._closed = False
 
     @asynccontextmanager
-    async def exchange(self, request: Mapping[str, Any]) -> AsyncIterator["Exchange"]:
+    async def exchange(self, request: Mapping[str, Any]) -> AsyncIterator[Exchange]:
         """Asks `request`; leaving the context tells the child to drop it.
 
         Raises `Unreachable` if the child cannot be started.
@@ -72,7 +72,7 @@ class Sidecar:
         """The number of the running process."""
         return self._child.process.pid if self._child is not None else None
 
-    async def _running(self) -> "Child":
+    async def _running(self) -> Child:
         async with self._starting:
             if self._closed:
                 raise self._unusable("it is being shut down")
@@ -90,7 +90,7 @@ class Sidecar:
             self._child = await self._started()
             return self._child
 
-    async def _started(self) -> "Child":
+    async def _started(self) -> Child:
         child = None
         self._repair = ""
         try:

@@ -33,7 +33,7 @@ echo '{{"version": "{version()}"}}' > node_modules/{PACKAGE}/package.json
 cat package.json >> "$NPM_LOG"
 """
 GOOD_NODE = """
-if [ "$1" = --version ]; then echo v20.1.0; exit 0; fi
+if [ "$1" = --version ]; then echo v22.1.0; exit 0; fi
 if [ -e "$2/node_modules/broken" ]; then exit 1; fi
 """
 
@@ -171,7 +171,9 @@ def test_with_another_version(
     ("node", "words"),
     [
         (None, "Node, which is not on the PATH"),
-        ("echo v18.19.0", "needs Node 20 or newer, and "),
+        ("echo v18.19.0", "needs Node 20.18.1 or newer, and "),
+        ("echo v20.9.0", "needs Node 20.18.1 or newer, and "),
+        ("echo what", "needs Node 20.18.1 or newer, and "),
         ("exit 1", "cannot be run"),
     ],
 )

@@ -155,6 +155,15 @@ def test_arguments_that_come_at_once() -> None:
     assert '{"x":[1]}' == call["function"]["arguments"]
 
 
+def test_arguments_that_came_in_pieces_do_not_come_again() -> None:
+    """The whole at the end is the same once more."""
+    events = called(0, "a", "f", '{"x": ', "1}", arguments={"x": 1})
+
+    (call,) = message(start(), *events, done())["tool_calls"]
+
+    assert '{"x": 1}' == call["function"]["arguments"]
+
+
 def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
     """One call with the arguments of two could be carried out by nobody."""
     events = called(0, "a", "f", '{"x": 1}', ' {"x": 2}')
