@@ -47,12 +47,13 @@ def node_of(process: int) -> int:
     return int(child)
 
 
-def nodes() -> set[int]:
-    """All Node processes that run the sidecar."""
+def nodes(home: Path) -> set[int]:
+    """The Node processes that run the sidecar with the pi-ai of `home`; other tests have theirs."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"pi_ai_sidecar" in (process / "cmdline").read_bytes():
+            line = (process / "cmdline").read_bytes()
+            if b"pi_ai_sidecar" in line and os.fsencode(home) in line:
                 found.add(int(process.name))
         except OSError:
             continue
@@ -65,13 +66,12 @@ def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_pat
     """The stream under way gets an error event, and the next request a new process."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     home = give_pi_ai(tmp_path / "pi")
-    before = nodes()
     settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
     with Proxy(settings) as proxy, proxy.client() as client:
         with client.stream("POST", CHAT, json={**HI, "stream": True}) as answer:
             lines = answer.iter_lines()
             next(lines)
-            (node,) = nodes() - before
+            (node,) = nodes(home)
             os.kill(node, signal.SIGKILL)
             told = [line for line in lines if line.startswith("data: {")]
         error = json.loads(told[-1].removeprefix("data: "))["error"]
@@ -80,7 +80,7 @@ def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_pat
 
         again = client.post(CHAT, json=HI)
         assert "Say hello" in again.json()["choices"][0]["message"]["content"]
-    assert not nodes() - before, "a process is left behind"
+    assert not nodes(home), "a process is left behind"
 
 
 @needs_pi_ai
