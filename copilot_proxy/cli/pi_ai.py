@@ -59,7 +59,7 @@ def _steps() -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TimeElapsedColumn()
+    columns = SpinnerColumn("line"), TimeElapsedColumn()  # "line" is ASCII
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task("")
         yield lambda text: progress.console.print(text, markup=False, highlight=False)

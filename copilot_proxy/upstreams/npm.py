@@ -2,15 +2,14 @@
 
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
+from copilot_proxy.upstreams.interruptions import uninterrupted
 
 _FLAGS: Final = (
     "--ignore-scripts",
@@ -25,9 +24,6 @@ _FLAGS: Final = (
     "--fetch-retry-mintimeout=1000",
     "--fetch-timeout=60000",
 )
-_INTERRUPTING: Final = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
 _PATIENCE: Final = 900
 """Seconds that it may take."""
 _MOST_WORDS: Final = 400
@@ -81,7 +77,8 @@ class Npm:
         """
         process = None
         try:
-            with _uninterrupted():
+            # A process that is just starting when Ctrl+C comes would be nobody's.
+            with uninterrupted():
                 process = self._start(folder, arguments)
             said, complained = process.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -109,26 +106,6 @@ class Npm:
             errors="replace",
             env=self._environ,
         )
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """What would interrupt the block does so at its end: a process that was just starting would
-    otherwise be nobody's."""
-    came: list[int] = []
-    before: dict[int, Any] = {}
-    for number in _INTERRUPTING:
-        if signal.getsignal(number) in (signal.SIG_IGN, None):
-            continue  # as under nohup, which the new process inherits
-        with suppress(ValueError):  # outside the main thread there are no interruptions
-            before[number] = signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 def failure(words: str) -> CopilotProxyError:

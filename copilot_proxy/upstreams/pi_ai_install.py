@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.upstreams.interruptions import uninterrupted
 from copilot_proxy.upstreams.npm import Npm, environment
 from copilot_proxy.upstreams.pi_ai_package import (
     PACKAGE,
@@ -53,11 +54,14 @@ class Installer:
         made = self._new_folder()
         try:
             self._make(npm, made)
-            self._swap(made)
+            with uninterrupted():
+                self._swap(made)
         except OSError as error:
             raise _unwritable(Path(error.filename or self._folder), error) from None
         finally:
-            _remove(made)
+            with uninterrupted():
+                _remove(made)
+                _remove(_aside(made))
         return True
 
     def _new_folder(self) -> Path:
@@ -105,21 +109,19 @@ class Installer:
             )
 
     def _swap(self, made: Path) -> None:
-        """Puts the new folder in the place of the old one; what interrupts it loses neither."""
-        old = made.with_name(f"{made.name}.old")
+        """Puts the new folder in the place of the old one, which goes or comes back."""
+        old = _aside(made)
+        with suppress(FileNotFoundError):
+            os.replace(self._folder, old)
         try:
-            with suppress(FileNotFoundError):
-                os.replace(self._folder, old)
             os.replace(made, self._folder)
-        except BaseException as error:
-            if not os.path.lexists(self._folder) and os.path.lexists(old):
+        except OSError:
+            if os.path.lexists(old) and not os.path.lexists(self._folder):
                 os.replace(old, self._folder)
                 raise
-            # Another installation was quicker: there is one, and it is as good.
-            if not (isinstance(error, OSError) and installed(self._folder) == version()):
+            # Another installation was quicker: what it put there is as good.
+            if installed(self._folder) != version():
                 raise
-        finally:
-            _remove(old)
 
     def _clear_up(self) -> None:
         """Removes what installations left that were killed."""
@@ -136,6 +138,11 @@ def _unwritable(where: Path, error: OSError) -> CopilotProxyError:
         hint="Servers that use pi-ai may have to be stopped; COPILOT_PROXY_HOME_DIR names another "
         "folder.",
     )
+
+
+def _aside(made: Path) -> Path:
+    """Where the old folder is while the new one takes its place."""
+    return made.with_name(f"{made.name}.old")
 
 
 def _remove(path: Path) -> None:
