@@ -20,7 +20,6 @@ from copilot_proxy.cli.models import models
 from copilot_proxy.cli.pi_ai import pi_ai
 from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.simulate import simulate
-from copilot_proxy.cli.startup import hasten
 from copilot_proxy.cli.status import status
 
 _COMMANDS = (
@@ -84,6 +83,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The entry point."""
-    hasten()
     open_streams()
     sys.exit(run(sys.argv[1:]))
