@@ -7,8 +7,6 @@ import { constants, createBrotliDecompress, createGunzip, createInflate } from "
 
 const LONGEST = 8 * 1024 * 1024; // bytes of an answer in one piece, or of a line of a stream
 const LONGEST_ERROR = 256 * 1024; // bytes
-const ERROR_PATIENCE = 5000; // ms for the body of a refusal: its status alone says enough
-const END_PATIENCE = 3000; // ms for what may follow the word that the answer is complete
 const DRAIN = 300; // ms for what follows the last event, so that the connection can be used again
 const KEEP = 30_000; // ms for which an unused connection is kept
 
@@ -16,7 +14,8 @@ const KEEP = 30_000; // ms for which an unused connection is kept
 // calls of libraries by their promises instead would make every promise dearer.)
 export const ASKED = "x-asked";
 
-// `requestOf` gives the request of a number; `timeouts` are in ms.
+// `requestOf` gives the request of a number. `timeouts` are in ms: to `connect`, of `silence`, and of
+// `patience` with what says little more, the body of a refusal and what follows a finish.
 export function fetchWith(undici, timeouts, requestOf) {
   const ways = new Map(); // the connections to Copilot, by the proxy on the way
   const settings = {
@@ -46,7 +45,8 @@ export function fetchWith(undici, timeouts, requestOf) {
         signal,
         dispatcher: ways.get(one.proxy),
       });
-      return await taken(one, answer.statusCode, textsOf(answer.headers), unpacked(answer));
+      const { statusCode: status, headers: told } = answer;
+      return await taken(one, status, textsOf(told), unpacked(answer), timeouts.patience);
     } catch (error) {
       one.tell({ unreachable: { code: error?.code ?? error?.name ?? "", text: error?.message ?? "" } });
       throw error;
@@ -54,9 +54,9 @@ export function fetchWith(undici, timeouts, requestOf) {
   };
 }
 
-async function taken(one, status, headers, body) {
+async function taken(one, status, headers, body, patience) {
   if (status < 200 || status > 299) {
-    const late = setTimeout(() => body.destroy(), ERROR_PATIENCE);
+    const late = setTimeout(() => body.destroy(), patience);
     const text = await textOf(body, LONGEST_ERROR).finally(() => clearTimeout(late));
     one.tell({ refused: { status, headers, body: text } });
     return new Response(null, { status: Math.max(status, 400) });
@@ -67,7 +67,7 @@ async function taken(one, status, headers, body) {
     return new Response(null, { status: 502 });
   }
   one.tell({ head: { status, headers } });
-  return new Response(watched(one, body), { status, headers: { "content-type": kind } });
+  return new Response(watched(one, body, patience), { status, headers: { "content-type": kind } });
 }
 
 const textsOf = (headers) =>
@@ -104,7 +104,7 @@ async function textOf(body, most, entire = false) {
 }
 
 // The body as a stream that is read no faster than the client reads its events; notes how it broke.
-function watched(one, body) {
+function watched(one, body, patience) {
   const pieces = body[Symbol.asyncIterator]();
   const { ear } = one;
   function fail(controller, how, error) {
@@ -116,7 +116,7 @@ function watched(one, body) {
     await one.room();
     // pi-ai passes over such an event of Claude's.
     if (ear.garbled) return fail(controller, "garbled", new Error("An event is garbled."));
-    const late = ear.finished && setTimeout(() => body.destroy(), END_PATIENCE);
+    const late = ear.finished && setTimeout(() => body.destroy(), patience);
     try {
       const { done, value } = await pieces.next();
       if (done) return controller.close();

@@ -6,13 +6,13 @@
 //      {id, refused: {status, headers, body}}  {id, whole: {headers, body}}
 //      {id, unreachable: {code, text}}
 //
-// node pi_ai_sidecar.mjs FOLDER_OF_PACKAGES MS_TO_CONNECT MS_OF_SILENCE
+// node pi_ai_sidecar.mjs FOLDER_OF_PACKAGES MS_TO_CONNECT MS_OF_SILENCE [MS_OF_PATIENCE]
 
 import { pathToFileURL } from "node:url";
 
 import { ASKED, Ear, fetchWith } from "./pi_ai_fetch.mjs";
 
-const [folder, connectTimeout, readTimeout] = process.argv.slice(2);
+const [folder, connectTimeout, readTimeout, patience = 3000] = process.argv.slice(2);
 const LONGEST_LINE = 8 * 1024 * 1024; // characters; Python gives up on lines of 32 MiB
 
 // Libraries must not speak between the lines, and what they say may hold a conversation: it goes
@@ -205,7 +205,11 @@ async function listen() {
 
 const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`).href);
 const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
-const timeouts = { connect: Number(connectTimeout), silence: Number(readTimeout) };
+const timeouts = {
+  connect: Number(connectTimeout),
+  silence: Number(readTimeout),
+  patience: Number(patience),
+};
 const ASK = {};
 try {
   const undici = (await packages("undici/index.js")).default;

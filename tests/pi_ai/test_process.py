@@ -15,11 +15,15 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.cli.composition import make_connection
+from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.stream import fold
 from copilot_proxy.formats.pi_ai.from_pi import PiStream
 from copilot_proxy.formats.pi_ai.to_pi import to_pi
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from copilot_proxy.upstreams.base import Call
+from copilot_proxy.upstreams.pi_ai import PiAiUpstream
 from copilot_proxy.upstreams.pi_ai_failures import unreachable
 from copilot_proxy.upstreams.pi_ai_package import (
     PACKAGE,
@@ -338,6 +342,47 @@ def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
     )
 
     assert "['copilot_proxy.cli.pi_ai'] 0" == ran.stdout.splitlines()[-1]
+
+
+class Spy:
+    """Stands where the process is, and takes what it would be told."""
+
+    def __init__(self) -> None:
+        self.told: Any = None
+
+    def exchange(self, request: Any) -> Any:
+        self.told = request
+        raise RequestError("That is all.")
+
+    async def aclose(self) -> None:
+        """Nothing runs."""
+
+
+async def test_what_the_process_is_told(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked, whether there is an image, the host with its token, and the way there."""
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example:8080")
+    settings = settings_at(
+        simulator, upstream="pi-ai", copilot_api_url="https://api.githubcopilot.com"
+    )
+    connection = make_connection(settings, report=lambda record: None)
+    spy = Spy()
+    assert isinstance(connection.upstream, PiAiUpstream)
+    connection.upstream.sidecar = spy  # type: ignore[assignment]  # it is enough of one
+    call = Call(
+        api="pi_ai", body=to_pi(HI, GPT_4, []), request_id="r", initiator="agent", vision=True
+    )
+    with pytest.raises(RequestError, match="That is all"):
+        async with connection.upstream.send(call):
+            pass
+    await connection.aclose()
+
+    assert "https://api.githubcopilot.com" == spy.told["url"]
+    assert "http://proxy.example:8080" == spy.told["proxy"]
+    assert spy.told["token"].startswith("tid=")
+    headers = spy.told["headers"]
+    assert ("agent", "true") == (headers["x-initiator"], headers["copilot-vision-request"])
 
 
 @needs_pi_ai

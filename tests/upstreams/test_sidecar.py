@@ -81,6 +81,33 @@ async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
     assert [[{"said": text}] for text in texts] == told
 
 
+async def test_a_long_line(sidecar: Sidecar) -> None:
+    """A megabyte at once is an event like any other."""
+    assert [{"said": "x" * 1_000_000}] == await echo(sidecar, "x" * 1_000_000)
+
+
+async def test_a_client_that_leaves_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of the child is left; the next request starts another one."""
+    monkeypatch.setattr("copilot_proxy.upstreams.sidecar_child._END", 0.1)
+    slow = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
+    commands = [command(), Command([sys.executable, "-c", slow], {})]
+    sidecar = Sidecar("child", lambda: commands.pop())
+    asking = asyncio.create_task(echo(sidecar, "Hi"))
+    while not caplog.records:  # noqa: ASYNC110  # there is no event for it
+        await asyncio.sleep(0.001)
+    pid = int(caplog.records[0].getMessage().removeprefix("child: "))
+
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert is_gone(pid)
+    assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+    await sidecar.aclose()
+
+
 async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
     """The child sends no more than its credit, until what came is read; then it all comes."""
     count = 5 * CREDIT

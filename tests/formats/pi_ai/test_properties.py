@@ -4,7 +4,7 @@ import json
 from itertools import chain
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model
@@ -56,6 +56,7 @@ def answering(draw: st.DrawFn) -> list[Json]:
     st.lists(ASKING | answering(), min_size=1, max_size=5).map(lambda turns: list(chain(*turns))),
     st.sampled_from(models.ALL),
 )
+@example([{"role": "system", "content": "\x85"}], models.GPT_4)
 def test_nothing_that_was_said_is_lost(messages: list[Json], model: Model) -> None:
     """Every text, image, call and result arrives, in the order in which it stood."""
     try:

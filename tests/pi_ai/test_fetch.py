@@ -1,0 +1,282 @@
+"""How the process asks: what of an answer is told, when it is over, and what is never asked."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.formats.pi_ai.from_pi import PiStream
+from copilot_proxy.formats.pi_ai.to_pi import to_pi
+from copilot_proxy.settings import load_settings
+from copilot_proxy.upstreams.pi_ai_failures import unreachable
+from copilot_proxy.upstreams.pi_ai_package import command_for
+from copilot_proxy.upstreams.sidecar import Sidecar
+from copilot_proxy.upstreams.sidecar_child import Command, Message
+from tests.formats.pi_ai.models import CLAUDE, GPT_4
+from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
+
+pytestmark = needs_pi_ai
+
+Json = dict[str, Any]
+OPEN = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+
+
+def said(text: str, finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    return f"data: {json.dumps({'id': 'x', 'choices': [choice]})}\n\n".encode()
+
+
+def events(*data: Json) -> bytes:
+    return b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in data)
+
+
+class Upstream:
+    """A server that says what a test tells it to, byte by byte; and what it was asked."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        self.connections: list[int] = []
+        """On which each request came."""
+        self.tasks: set[asyncio.Task[None] | None] = set()
+        self.gone = asyncio.Event()
+        self.answer: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.add(asyncio.current_task())
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                self.heads.append(head)
+                self.connections.append(id(writer))
+                await reader.readexactly(int(head.partition("content-length: ")[2].split()[0]))
+                assert self.answer is not None
+                await self.answer(writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.gone.set()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def says(self, *parts: bytes) -> None:
+        """From now on it answers so, and leaves the connection open."""
+
+        async def answer(writer: asyncio.StreamWriter) -> None:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+
+        self.answer = answer
+
+
+class Asked:
+    """The process, and the server that it asks."""
+
+    def __init__(self, sidecar: Sidecar, upstream: Upstream, url: str) -> None:
+        self.sidecar = sidecar
+        self.upstream = upstream
+        self.url = url
+
+    async def first(self, **more: Any) -> Message:
+        """What became of the call."""
+        async with self.sidecar.exchange(self.request(**more)) as exchange:
+            return (await exchange.read())[0]
+
+    async def answer(self, model: Any = GPT_4) -> Json:
+        """The completion; raises what a client would be told."""
+        reader = PiStream("m", include_usage=True)
+        chunks: list[Any] = []
+        async with self.sidecar.exchange(self.request(model)) as exchange:
+            while messages := await exchange.read():
+                for one in messages:
+                    chunks += reader.feed(json.loads(bytes(one.event))) if one.event else []
+        return fold(chunks + reader.close())
+
+    def request(self, model: Any = GPT_4, **more: Any) -> Json:
+        hello = {"model": model.id, "messages": [{"role": "user", "content": "Hi"}]}
+        body = to_pi(hello, model, [])
+        parts = {name: body[name] for name in ("pi", "context", "options", "payload")}
+        return {"url": self.url, "token": "t", "headers": {}, "request": parts, **more}
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+    """One process and one server for all tests."""
+    home = tmp_path_factory.mktemp("home") / "pi"
+    settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(Path(home))})
+    command = command_for(settings)
+    patient = Command([*command.arguments, "100"], command.environ)
+    sidecar, upstream = Sidecar("pi-ai", lambda: patient), Upstream()
+    server = await asyncio.start_server(upstream.take, "127.0.0.1", 0)
+    yield Asked(sidecar, upstream, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    # Its end closes all connections.
+    await sidecar.aclose()
+    server.close()
+    await asyncio.gather(*filter(None, upstream.tasks))
+
+
+@pytest.fixture
+def asked(running: Asked) -> Asked:
+    """Nothing was asked yet."""
+    running.upstream.heads.clear()
+    running.upstream.connections.clear()
+    running.upstream.gone.clear()
+    return running
+
+
+def text_of(completion: Json) -> str:
+    text: str = completion["choices"][0]["message"]["content"]
+    return text
+
+
+async def test_what_is_complete_is_not_waited_for(asked: Asked) -> None:
+    """After an answer's last event the connection may stay open for ever."""
+    asked.upstream.says(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
+
+    assert "Hello" == text_of(await asked.answer())
+
+
+async def test_the_connection_of_a_complete_answer_is_used_again(asked: Asked) -> None:
+    """Its end, which comes a little later, is still read."""
+    body = said("Hello", "stop") + b"data: [DONE]\n\n"
+    asked.upstream.says(CHUNKED, b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n")
+
+    for _ in range(3):
+        assert "Hello" == text_of(await asked.answer())
+    assert 1 == len(set(asked.upstream.connections))
+
+
+async def test_nobody_waits_long_after_the_finish(asked: Asked) -> None:
+    """A model that has said that it is done owes nothing more."""
+    asked.upstream.says(OPEN, said("Hello", "stop"))
+
+    assert "Hello" == text_of(await asked.answer())
+    await asked.upstream.gone.wait()
+
+
+async def test_a_connection_that_breaks_after_the_finish(asked: Asked) -> None:
+    """Nothing is lost."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        piece = said("Hello", "stop")
+        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await writer.drain()
+        writer.close()
+
+    asked.upstream.answer = answer
+
+    assert "Hello" == text_of(await asked.answer())
+
+
+@pytest.mark.parametrize("ending", [b"", b'data: {"type": "message_stop"}\n\n'])
+async def test_an_event_that_is_none_is_not_passed_over(asked: Asked, ending: bytes) -> None:
+    """pi-ai leaves out what has no name of Claude's; half an event of an answer is a hole in it."""
+    start = {"type": "message_start", "message": {"id": "m", "usage": {}}}
+    done = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}
+    asked.upstream.says(
+        OPEN,
+        events(start) + b'data: {"type": "content_blo\n\n' + events(done, {"type": "message_stop"}),
+        ending,
+    )
+
+    with pytest.raises(CopilotProxyError, match="not a JSON object"):
+        await asked.answer(CLAUDE)
+
+
+async def test_a_refusal_is_told_though_its_body_stalls(asked: Asked) -> None:
+    """Its status says enough; as much of the body as has come is told."""
+    asked.upstream.says(b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\nSlow")
+
+    told = (await asked.first()).refused or {}
+
+    assert (429, "7", "Slow") == (told["status"], told["headers"]["retry-after"], told["body"])
+
+
+async def test_a_refusal_without_end_is_cut(asked: Asked) -> None:
+    """Nobody reads a megabyte of it."""
+    asked.upstream.says(b"HTTP/1.1 500 No\r\n\r\n" + b"x" * 1_000_000)
+
+    told = (await asked.first()).refused or {}
+
+    assert 256 * 1024 == len(told["body"])
+
+
+ASK_ANOTHER = """
+const { ASKED, fetchWith } = await import(process.argv[1]);
+const undici = { Agent: class {}, request: () => console.log("asked") };
+const fetch = fetchWith(undici, {}, (id) => id === "1" && { url: "https://a.example", tell() {} });
+for (const [url, id] of [["https://b.example/x", "1"], ["https://a.example:8/x", "1"],
+    ["http://a.example/x", "1"], ["https://a.example/x", "2"]]) {
+  await fetch(url, { headers: { [ASKED]: id } }).catch((error) => console.log(error.message));
+}
+"""
+
+
+def test_no_host_but_the_requests_own_is_asked() -> None:
+    """Wherever a library of pi-ai's would go, and after its request is over: a token does not."""
+    module = str(files("copilot_proxy.upstreams") / "pi_ai_fetch.mjs")
+    ran = subprocess.run(
+        ["node", "--input-type=module", "-e", ASK_ANOTHER, module],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert ["Only the address of Copilot may be asked."] * 4 == ran.stdout.splitlines()
+
+
+async def test_a_redirect_is_not_followed(asked: Asked) -> None:
+    """It is told as it came."""
+    asked.upstream.says(
+        f"HTTP/1.1 307 No\r\nlocation: {asked.url}/x\r\ncontent-length: 0\r\n\r\n".encode()
+    )
+
+    told = (await asked.first()).refused or {}
+
+    assert 307 == told["status"]
+    assert 1 == len(asked.upstream.heads)
+
+
+async def test_only_what_we_say_goes_along(asked: Asked) -> None:
+    """Each header once, ours before pi-ai's, and nothing of how the process keeps its books."""
+    asked.upstream.says(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
+    headers = {"x-initiator": "agent", "openai-intent": "conversation-panel", "user-agent": "us"}
+
+    await asked.first(headers=headers)
+
+    lines = asked.upstream.heads[0].split("\r\n")[1:-2]
+    names = [line.partition(":")[0] for line in lines]
+    assert len(names) == len(set(names))
+    assert {"x-initiator: agent", "openai-intent: conversation-panel", "user-agent: us"} < set(
+        lines
+    )
+    assert "authorization: bearer t" in lines
+    assert not [name for name in names if name.startswith("x-ask")]
+
+
+async def test_nobody_listens(asked: Asked) -> None:
+    """That is told with Node's own code, which we know."""
+    told = (await asked.first(url="http://127.0.0.1:9")).unreachable or {}
+
+    error = unreachable(told, "http://127.0.0.1:9")
+    assert "refused the connection" in error.message
