@@ -85,10 +85,11 @@ class Upstream:
 class Asked:
     """The process, and the server that it asks."""
 
-    def __init__(self, sidecar: Sidecar, upstream: Upstream, url: str) -> None:
+    def __init__(self, sidecar: Sidecar, upstream: Upstream, url: str, command: Command) -> None:
         self.sidecar = sidecar
         self.upstream = upstream
         self.url = url
+        self.command = command
 
     async def first(self, **more: Any) -> Message:
         """What became of the call."""
@@ -126,7 +127,8 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ask
     patient = Command([*command.arguments, "100"], command.environ)
     sidecar, upstream = Sidecar("pi-ai", lambda: patient), Upstream()
     server = await asyncio.start_server(upstream.take, "127.0.0.1", 0)
-    yield Asked(sidecar, upstream, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield Asked(sidecar, upstream, url, patient)
     # Its end closes all connections.
     await sidecar.aclose()
     server.close()
@@ -280,3 +282,24 @@ async def test_nobody_listens(asked: Asked) -> None:
 
     error = unreachable(told, "http://127.0.0.1:9")
     assert "refused the connection" in error.message
+
+
+async def test_open_calls_end_with_stdin(asked: Asked) -> None:
+    """A server that was killed has nobody left who would read, so nothing goes on being billed."""
+    asked.upstream.says(OPEN, said("Hel"))
+    process = await asyncio.create_subprocess_exec(
+        *asked.command.arguments,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=dict(asked.command.environ),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps({"ask": 1, "credit": 9, **asked.request()}).encode() + b"\n")
+    while "event" not in json.loads(await process.stdout.readline()):
+        pass
+
+    process.stdin.close()
+
+    assert 0 == await process.wait()
+    await asked.upstream.gone.wait()

@@ -241,15 +241,16 @@ def test_nobody_can_look_up_a_secret(server: Server) -> None:
 @needs_proc
 def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
     """The terminal sends it to all; the process goes on until the answer is there."""
-    request = {**HI, "stream": True}
-    with server.client.stream("POST", CHAT, json=request) as answer:
+    long = {**HI, "messages": [{"role": "user", "content": "Write 60 words"}], "stream": True}
+    with server.client.stream("POST", CHAT, json=long) as answer:
         lines = answer.iter_lines()
         next(lines)
         node = node_of(server.process.pid)
         os.kill(node, signal.SIGINT)
         os.killpg(server.process.pid, signal.SIGINT)
-        *_, last = [line for line in lines if line]
+        *_, finish, last = [line for line in lines if line]
     assert "data: [DONE]" == last
+    assert '"finish_reason":"stop"' in finish
     assert 0 == server.process.wait(20)
     assert "Copilot is asked through pi-ai." in server.log.read_text()
     until_gone(node)
