@@ -69,7 +69,16 @@ class Reply:
         translator = self._plan.translator
         batches = self._batches()
         try:
-            while (given := await self._next(batches)) is not None:
+            while True:
+                try:
+                    if not translator.is_finished:
+                        given = await anext(batches)
+                    else:
+                        # Not waited for any longer once the model has said that it is done.
+                        async with asyncio.timeout(_PATIENCE):
+                            given = await anext(batches)
+                except (StopAsyncIteration, TimeoutError):
+                    break
                 events, failure, done = self._fed(given)
                 if events:
                     self._record.answered()
@@ -96,17 +105,6 @@ class Reply:
 
     async def _whole_as_event(self) -> AsyncIterator[Sequence[object]]:
         yield [await self._answer.whole()]
-
-    async def _next(self, batches: AsyncIterator[Sequence[object]]) -> Sequence[object] | None:
-        """None at the end; it is not waited for any longer once the model has said that it is
-        done."""
-        try:
-            if not self._plan.translator.is_finished:
-                return await anext(batches)
-            async with asyncio.timeout(_PATIENCE):
-                return await anext(batches)
-        except (StopAsyncIteration, TimeoutError):
-            return None
 
     def _fed(self, given: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
         """What the events make, the failure that stopped it, and whether it was the end."""

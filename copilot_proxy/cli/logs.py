@@ -280,5 +280,7 @@ def _access(entry: logging.LogRecord) -> tuple[str, str, str, str, int]:
 
 def _printable(text: str, longest: int) -> str:
     """One short line: what a client sends must not move the cursor or fake other lines."""
-    line = "".join(char if char.isprintable() else "?" for char in text[:longest])
+    line = text[:longest]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else "?" for char in line)
     return line if len(text) <= longest else line[:-1] + "…"

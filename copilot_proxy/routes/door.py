@@ -18,6 +18,7 @@ from copilot_proxy.headers import PASSED_ON
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.records import new_request_id, shown_key, told_failure
 from copilot_proxy.routes.failures import send_error, speaks_anthropic
+from copilot_proxy.routes.farewell import BEGUN
 from copilot_proxy.setting_values import is_loopback
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
@@ -94,6 +95,7 @@ class Door:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                scope["state"][BEGUN] = True
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
             await send(message)

@@ -1,12 +1,16 @@
 """Tells clients that the server ended before their answer began, whatever they were waiting for."""
 
 import asyncio
+from typing import Final
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from copilot_proxy.routes.failures import send_error
 from copilot_proxy.routes.streaming import in_passing, stopped
+
+BEGUN: Final = "answer_begun"
+"""In the state of a request's scope once its answer has begun; the door notes it there."""
 
 
 class Farewell:
@@ -22,16 +26,9 @@ class Farewell:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if not begun:
+            if not scope["state"].get(BEGUN):
                 await in_passing(send_error(scope, send, stopped()))
             raise

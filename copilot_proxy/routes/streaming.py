@@ -130,21 +130,28 @@ class EventStream:
             return
         self._ended = last
         self._is_sending = True
-        await self._put(send, frame, last=last)
+        if not self._started:
+            await self._start(send)
+        await send({"type": "http.response.body", "body": frame, "more_body": not last})
+        self._last_sent = time.monotonic()
         self._is_sending = False
 
-    async def _put(self, send: Send, data: bytes, *, last: bool = False) -> None:
+    async def _start(self, send: Send) -> None:
+        self._started = True
+        headers = [(n.encode(), v.encode()) for n, v in self._headers.items()]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [*_STREAM_HEADERS, *headers],
+            }
+        )
+
+    async def _send_comment(self, send: Send) -> None:
+        """Says that the stream is alive."""
         if not self._started:
-            self._started = True
-            headers = [(n.encode(), v.encode()) for n, v in self._headers.items()]
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": 200,
-                    "headers": [*_STREAM_HEADERS, *headers],
-                }
-            )
-        await send({"type": "http.response.body", "body": data, "more_body": not last})
+            await self._start(send)
+        await send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
         self._last_sent = time.monotonic()
 
     def _look_in(self, seconds: float, send: Send) -> None:
@@ -158,7 +165,7 @@ class EventStream:
             return
         # A client that does not read has enough on its way.
         if not self._is_sending and (self._comment is None or self._comment.done()):
-            self._comment = asyncio.ensure_future(self._put(send, _KEEP_ALIVE))
+            self._comment = asyncio.ensure_future(self._send_comment(send))
         self._look_in(self._keep_alive, send)
 
     async def _commented(self) -> None:

@@ -87,7 +87,8 @@ class Exchange:
             self._timer.cancel()
         self.wake()
 
-    async def _news(self) -> None:
+    def _news(self) -> "asyncio.Future[None]":
+        """What is done when something has changed."""
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
@@ -96,10 +97,7 @@ class Exchange:
             self._is_last_look = False
             if self._timer is None:
                 self._timer = self._loop.call_at(self._due, self._look)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _look(self) -> None:
         """Whether patience has come to its end. One timer looks after all the waits, which are
