@@ -111,15 +111,22 @@ class Naming:
         auth: TokenSource | None,
         key: ApiKey | None,
         beta_values: Collection[str] = (),
+        *,
+        required: bool = False,
     ) -> Model | None:
-        """The model for a request; None when the list cannot be had, so that upstream decides."""
+        """The model for a request; None when the list cannot be had, so that upstream decides.
+
+        Where it is `required`, what keeps the list away is raised instead.
+        """
         try:
             async with asyncio.timeout(_PATIENCE):
                 model = await self.model(name, auth, key)
                 if asks_long_context(beta_values):
                     model = (await self.models(auth, key)).longer(model)
-        except (UpstreamError, TimeoutError):
+        except (UpstreamError, TimeoutError) as error:
             self._check(key, self.target(name), None)
+            if required and isinstance(error, UpstreamError):
+                raise
             return None
         if model.type != kind:
             raise RequestError(

@@ -182,7 +182,14 @@ class Relay:
         beta_values: Collection[str],
     ) -> Reply:
         """Asks on the API that the catalogue names; once more if Copilot names it wrong."""
-        model = await self.names.for_request("chat", request["model"], auth, key, beta_values)
+        model = await self.names.for_request(
+            "chat",
+            request["model"],
+            auth,
+            key,
+            beta_values,
+            required=self._upstream.only is not None,
+        )
         alias = self.names.alias(request["model"])
         if alias is not None:
             request = plans.with_parameters(client, request, alias)

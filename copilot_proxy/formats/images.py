@@ -1,6 +1,9 @@
 """Images: of what kind some bytes are, and what to do about one that is named by its address."""
 
+import re
 from typing import Final, TypeGuard
+
+from copilot_proxy.errors import RequestError
 
 _MAGIC: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -8,6 +11,23 @@ _MAGIC: Final = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
+_DATA_URL: Final = re.compile(
+    r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(?P<data>.*)", re.S
+)
+
+
+def embedded(url: str, taker: str, param: str) -> tuple[str, str]:
+    """The type of an image that `url` holds, and the image as base64; raises `RequestError` for
+    one that `taker` would have to fetch."""
+    found = _DATA_URL.fullmatch(url)
+    if found is None:
+        raise RequestError(
+            f"{taker} takes images as base64 alone.",
+            param=param,
+            code="unsupported_value",
+            hint=remedy("Send the image as data:image/png;base64,... (or jpeg, webp, gif)", url),
+        )
+    return found["type"].lower().replace("image/jpg", "image/jpeg"), found["data"]
 
 
 def media_type(data: bytes) -> str | None:

@@ -125,6 +125,19 @@ def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> 
 
 
 @needs_pi_ai
+def test_without_a_list_of_models_the_reason_is_told(simulator: Simulator, tmp_path: Path) -> None:
+    """pi-ai cannot do without it; that Copilot is unreachable is what a person has to know."""
+    settings = settings_at(simulator, upstream="pi-ai", home_dir=give_pi_ai(tmp_path / "pi"))
+    simulator.stop()
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post(CHAT, json=HI)
+    error = answer.json()["error"]
+    assert (502, "upstream_unreachable") == (answer.status_code, error["code"])
+    assert "refused the connection" in error["message"]
+    assert "Check the address" in error["hint"]
+
+
+@needs_pi_ai
 def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
     """Clients learn what is wrong and which command mends it, and so does the installer."""
     home = tmp_path / "pi"

@@ -3,15 +3,12 @@
 import re
 from typing import Any, Final
 
-from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.images import embedded
 from copilot_proxy.formats.messages.events import parsed_input
 from copilot_proxy.formats.messages.history import CONTINUE
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed import thinking_blocks
 
-_DATA_URL: Final = re.compile(
-    r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(?P<data>.*)", re.S
-)
 _BAD_IN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _BEGIN: Final = "Please begin."
 """Said for the person where a conversation begins with the model's words: Claude's has to begin
@@ -128,14 +125,6 @@ def _mark(holder: Json) -> Json:
 
 def _image(image: Any, path: str) -> Json:
     url = image if isinstance(image, str) else image["url"]
-    found = _DATA_URL.fullmatch(url)
-    if found is None:
-        raise RequestError(
-            "Claude takes images as base64 alone.",
-            param=f"{path}.image_url",
-            code="unsupported_value",
-            hint="Send the image as data:image/png;base64,... (or jpeg, webp, gif).",
-        )
-    media_type = found["type"].lower().replace("image/jpg", "image/jpeg")
-    source = {"type": "base64", "media_type": media_type, "data": found["data"]}
+    media_type, data = embedded(url, "Claude", f"{path}.image_url")
+    source = {"type": "base64", "media_type": media_type, "data": data}
     return {"type": "image", "source": source}

@@ -12,15 +12,13 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.contents import without_blanks
 from copilot_proxy.formats.chat_completions.history import CONTINUE, NO_RESULT
+from copilot_proxy.formats.images import embedded
 from copilot_proxy.formats.messages.events import parsed_input
 from copilot_proxy.formats.messages.sealed import thoughts
 from copilot_proxy.formats.messages.to_chat_messages import FAILED
 from copilot_proxy.formats.pi_ai.models import PROVIDER, Json, PiApi
 from copilot_proxy.formats.responses.sealed import unseal
 
-_DATA_URL: Final = re.compile(
-    r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(?P<data>.*)", re.S
-)
 _BAD_IN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _BEGIN: Final = "Please begin."
 _EMPTY: Final = "(The result is empty.)"
@@ -162,16 +160,8 @@ class Translation:
         image = {"url": image} if isinstance(image, str) else image
         if image.get("detail") not in (None, "auto"):
             self._told.add("dropped detail of images: pi-ai has nothing like it")
-        found = _DATA_URL.fullmatch(image["url"])
-        if found is None:
-            raise RequestError(
-                "pi-ai takes images as base64 alone.",
-                param=f"{path}.image_url",
-                code="unsupported_value",
-                hint="Send the image as data:image/png;base64,... (or jpeg, webp, gif).",
-            )
-        media_type = found["type"].lower().replace("image/jpg", "image/jpeg")
-        return {"type": "image", "data": found["data"], "mimeType": media_type}
+        media_type, data = embedded(image["url"], "pi-ai", f"{path}.image_url")
+        return {"type": "image", "data": data, "mimeType": media_type}
 
     def _id(self, id: str) -> str:
         """The id of a call without what pi-ai, or Claude, reads as something else."""
