@@ -74,6 +74,15 @@ def open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+def give_up_stderr() -> None:
+    """To be called last: what a terminal that is gone did not take would make the exit code 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def _system(error: OSError, debug: bool) -> int:
     """The system refused something: a full disk, a closed stdout, a file that is gone."""
     what = str(error.filename) if error.filename else "The system says"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from copilot_proxy import __version__
-from copilot_proxy.cli.boundary import guard, open_streams
+from copilot_proxy.cli.boundary import give_up_stderr, guard, open_streams
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.console import result
 from copilot_proxy.cli.login import login
@@ -84,4 +84,6 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """The entry point."""
     open_streams()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    give_up_stderr()
+    sys.exit(code)
