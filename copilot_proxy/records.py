@@ -2,20 +2,29 @@
 
 import time
 import uuid
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.headers import Initiator
-
-told_failure: ContextVar[tuple[str, str] | None] = ContextVar("told_failure", default=None)
-"""Code and request id of the failure that the request at hand was told, for its line in the log:
-what is refused before it is asked has no `Record`."""
+from copilot_proxy.keys import ApiKey
 
 
-shown_key: ContextVar[str | None] = ContextVar("shown_key", default=None)
-"""The name of the key that the request at hand showed, for the lines of what has no `Record`."""
+@dataclass
+class Visit:
+    """One HTTP request, as the door sees it; `Record` knows more of those that ask Copilot."""
+
+    request_id: str
+    method: str
+    path: str
+    """Unquoted, and without the query, which may hold anything."""
+    key: ApiKey | None = None
+    """What the client showed, where a key is asked for."""
+    status: int | None = None
+    """None until the answer begins."""
+    error: str | None = None
+    """The code, or the kind, of the failure that the client was told."""
+    has_record: bool = False
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import socket
@@ -71,8 +70,6 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
-    # A server that was started without a log of requests leaves its logger switched off.
-    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 

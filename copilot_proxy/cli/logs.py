@@ -4,22 +4,21 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import typer
 
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.prices import credits_of
 from copilot_proxy.masking import mask
-from copilot_proxy.records import shown_key, told_failure
 
 if TYPE_CHECKING:
-    from copilot_proxy.records import Record
+    from copilot_proxy.records import Record, Visit
 
 _REQUESTS: Final = "copilot_proxy.requests"
-_ACCESS: Final = "uvicorn.access"
+_VISITS: Final = "copilot_proxy.routes.door"
 _SERVER: Final = "uvicorn.error"
 _UVICORNS: Final = (
     "Unsupported upgrade request",
@@ -29,7 +28,6 @@ _UVICORNS: Final = (
 """How lines of uvicorn's begin where ours, or the answer, say more."""
 STOPPED: Final = "server_stopped"
 """The error of an answer that was cut because the server had to end."""
-_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
 _ITEMS: Final = {"responses": "item", "embeddings": "input"}
 """What is counted, where it is not messages."""
 _LONGEST_NAME: Final = 24
@@ -37,9 +35,6 @@ _LONGEST_PATH: Final = 80
 _LONGEST_MODEL: Final = 256
 _LONGEST_VALUE: Final = 16 * 1024
 """Characters of one value in JSON, such as a traceback."""
-
-_reported: ContextVar[bool] = ContextVar("reported", default=False)
-"""Whether the request at hand has its line already. Each request has a context of its own."""
 
 
 class Reporter:
@@ -52,7 +47,6 @@ class Reporter:
     def __call__(self, record: "Record") -> None:
         if self.stopped and record.client_gone:
             record.client_gone, record.error = False, STOPPED
-        _reported.set(True)
         logging.getLogger(_REQUESTS).info("request", extra={"record": record})
 
 
@@ -73,8 +67,7 @@ def logging_to_stderr(
         "": logging.WARNING,
         _REQUESTS: logging.INFO,
         "copilot_proxy.cli": logging.INFO,
-        # uvicorn's own log of requests is asked for the ones that never reach the relay.
-        _ACCESS: logging.INFO,
+        _VISITS: logging.INFO,
     }
     before = [(logging.getLogger(name), logging.getLogger(name).level) for name in levels]
     for handler in handlers:
@@ -100,11 +93,6 @@ class _Handler(logging.Handler):
 
 
 def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:
-    if entry.name == _ACCESS:
-        # What went well is told by the relay when it has ended, or is no news.
-        _, method, path, _, status = _access(entry)
-        told = status < 400 and (method != "GET" or path in _QUIET_PATHS)
-        return not (told or _reported.get())
     if entry.name == _SERVER and entry.getMessage().startswith(_UVICORNS):
         return False
     # What was cut off when the server stopped is told in the line of its request.
@@ -125,10 +113,8 @@ class _Text(logging.Formatter):
         record: Record | None = getattr(entry, "record", None)
         if record is not None:
             status, rest = record.status, _columns(record)
-        elif entry.name == _ACCESS:
-            _, method, path, _, status = _access(entry)
-            key = ("key", name) if (name := shown_key.get()) else ()
-            rest = " ".join((f"{method} {path}", *key, *(told_failure.get() or ())))
+        elif (visit := _visit(entry)) is not None:
+            status, rest = visit["status"], _told(visit)
         else:
             return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
         return mask(f"{clock} {self._status(status)} {rest}".rstrip())
@@ -210,12 +196,8 @@ class _Json(logging.Formatter):
         record: Record | None = getattr(entry, "record", None)
         if record is not None:
             line |= {"event": "request", **_fields(record)}
-        elif entry.name == _ACCESS:
-            _, method, path, _, status = _access(entry)
-            line |= {"event": "http", "method": method, "path": path, "status": status}
-            line["key"] = shown_key.get()
-            if told := told_failure.get():
-                line |= {"error": told[0], "request_id": told[1]}
+        elif (visit := _visit(entry)) is not None:
+            line |= {"event": "http", **visit}
         else:
             line |= {"event": "log", "logger": entry.name, "message": mask(entry.getMessage())}
             line |= getattr(entry, "fields", {})
@@ -271,11 +253,26 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 4)
 
 
-def _access(entry: logging.LogRecord) -> tuple[str, str, str, str, int]:
-    """Client, method, path, HTTP version and status. A query may hold anything: it is left out."""
-    client, method, path, version, status = entry.args  # type: ignore[misc]  # as uvicorn gives them
-    path = _printable(str(path).partition("?")[0], _LONGEST_PATH)
-    return str(client), _printable(str(method), 10), path, str(version), int(str(status))
+def _visit(entry: logging.LogRecord) -> dict[str, Any] | None:
+    """What is told of a request that has no `Record`; None if `entry` is about something else."""
+    visit: Visit | None = getattr(entry, "visit", None)
+    if visit is None:
+        return None
+    told = {
+        "method": _printable(visit.method, 10),
+        "path": _printable(quote(visit.path, errors="replace"), _LONGEST_PATH),
+        "status": visit.status,
+        "key": visit.key.name if visit.key else None,
+    }
+    # What the client was told, so that one finds the line again.
+    failure = {"error": visit.error, "request_id": visit.request_id} if visit.error else {}
+    return told | failure
+
+
+def _told(visit: dict[str, Any]) -> str:
+    key = ("key", visit["key"]) if visit["key"] else ()
+    failure = (visit["error"], visit["request_id"]) if "error" in visit else ()
+    return " ".join((visit["method"], visit["path"], *key, *failure))
 
 
 def _printable(text: str, longest: int) -> str:

@@ -42,6 +42,7 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         lifespan="on",
         interface="asgi3",
         log_config=None,
+        access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,

@@ -5,6 +5,7 @@ script, or by a host name that is made to point here (DNS rebinding). What a pag
 being allowed to is refused before anything reads the request.
 """
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -16,13 +17,15 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.headers import PASSED_ON
 from copilot_proxy.keys import ApiKey, Keys
-from copilot_proxy.records import new_request_id, shown_key, told_failure
+from copilot_proxy.records import Visit, new_request_id
 from copilot_proxy.routes.failures import send_error, speaks_anthropic
-from copilot_proxy.routes.farewell import BEGUN
 from copilot_proxy.setting_values import is_loopback
+
+log = logging.getLogger(__name__)
 
 _APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
 _OPEN_PATHS: Final = ("/health",)
+_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
 _EXPOSED: Final = (
     "x-request-id",
     "request-id",
@@ -78,11 +81,11 @@ class Door:
         headers = dict(scope["headers"])
         path = scope["path"] = normal_path(scope["path"])
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
-        request_id = new_request_id()
-        scope["state"]["request_id"] = request_id
-        extra = [(b"x-request-id", request_id.encode()), *_ALWAYS]
+        visit = scope["state"]["visit"] = Visit(new_request_id(), scope["method"], path)
+        request_id = visit.request_id.encode()
+        extra = [(b"x-request-id", request_id), *_ALWAYS]
         if speaks_anthropic(scope):
-            extra.append((b"request-id", request_id.encode()))
+            extra.append((b"request-id", request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
@@ -95,30 +98,42 @@ class Door:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                scope["state"][BEGUN] = True
+                visit.status = message["status"]
+                if _is_news(visit):
+                    log.info("visit", extra={"visit": visit})
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
             await send(message)
 
-        # The task of a request may have begun in that of the one before it.
-        told_failure.set(None)
-        shown_key.set(None)
+        is_open = is_preflight or path in _OPEN_PATHS
+        if (refusal := self._refusal(visit, scope, headers, origin, is_open)) is not None:
+            await send_error(scope, send_with_headers, refusal)
+        elif is_preflight:
+            await _send_empty(send_with_headers, 204)
+        else:
+            await self._app(scope, receive, send_with_headers)
+
+    def _refusal(
+        self,
+        visit: Visit,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        origin: str,
+        is_open: bool,
+    ) -> CopilotProxyError | None:
+        """Why the request may not come in; else `visit` gets the key that it shows, unless what it
+        asks for `is_open` to anyone."""
         try:
             _check_single(scope)
             self._check_host(headers, scope["server"])
             self._check_origin(origin, headers)
             if not origin:
-                _check_site(scope["method"], headers)
-            if is_preflight:
-                await _send_empty(send_with_headers, 204)
-                return
-            if path not in _OPEN_PATHS:
-                key = scope["state"]["api_key"] = self._key(headers)
-                shown_key.set(key.name if key else None)
+                _check_site(visit.method, headers)
+            if not is_open:
+                visit.key = self._key(headers)
         except CopilotProxyError as error:
-            await send_error(scope, send_with_headers, error)
-            return
-        await self._app(scope, receive, send_with_headers)
+            return error
+        return None
 
     def _check_host(
         self, headers: dict[bytes, bytes], server: tuple[str, int | None] | None
@@ -219,6 +234,14 @@ def host_name(host: str) -> str:
         return host
     found = _HOST.fullmatch(host)
     return (found[1] or found[2] or "") if found else ""
+
+
+def _is_news(visit: Visit) -> bool:
+    """Whether the log has a line for it. What asks Copilot has one of its own, and what goes well
+    is worth one only where it may be asked for."""
+    is_failure = visit.status is not None and visit.status >= 400
+    is_question = visit.method == "GET" and visit.path not in _QUIET_PATHS
+    return not visit.has_record and (is_failure or is_question)
 
 
 async def _send_empty(send: Send, status: int) -> None:

@@ -10,7 +10,7 @@ from litestar.types import Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions import errors as openai
 from copilot_proxy.formats.messages import errors as anthropic
-from copilot_proxy.records import code_of, told_failure
+from copilot_proxy.records import Visit, code_of
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ def speaks_anthropic(scope: Scope) -> bool:
 
 def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
     """The body and the headers that tell `error` to the client of `scope`."""
-    request_id = str(scope["state"]["request_id"])
-    told_failure.set((code_of(error), request_id))
+    visit: Visit = scope["state"]["visit"]
+    visit.error = code_of(error)
     shape: ErrorBody = anthropic.error_body if speaks_anthropic(scope) else openai.error_body
-    body = msgspec.json.encode(shape(error, request_id))
+    body = msgspec.json.encode(shape(error, visit.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

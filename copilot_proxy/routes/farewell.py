@@ -1,16 +1,12 @@
 """Tells clients that the server ended before their answer began, whatever they were waiting for."""
 
 import asyncio
-from typing import Final
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from copilot_proxy.routes.failures import send_error
 from copilot_proxy.routes.streaming import in_passing, stopped
-
-BEGUN: Final = "answer_begun"
-"""In the state of a request's scope once its answer has begun; the door notes it there."""
 
 
 class Farewell:
@@ -29,6 +25,6 @@ class Farewell:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if not scope["state"].get(BEGUN):
+            if scope["state"]["visit"].status is None:
                 await in_passing(send_error(scope, send, stopped()))
             raise

@@ -12,7 +12,7 @@ from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.keys import ApiKey
-from copilot_proxy.records import Record
+from copilot_proxy.records import Record, Visit
 from copilot_proxy.relay import Relay
 from copilot_proxy.routes.bodies import read_body
 from copilot_proxy.routes.places import Places
@@ -47,9 +47,10 @@ def services_of(request: AnyRequest) -> Services:
     return services
 
 
-def request_id_of(request: AnyRequest) -> str:
-    """The name that the door gave the request."""
-    return str(request.scope["state"]["request_id"])
+def visit_of(request: AnyRequest) -> Visit:
+    """What the door noted of the request."""
+    visit: Visit = request.scope["state"]["visit"]
+    return visit
 
 
 def caller(request: AnyRequest) -> TokenSource | None:
@@ -66,17 +67,17 @@ def caller(request: AnyRequest) -> TokenSource | None:
 
 def key_of(request: AnyRequest) -> ApiKey | None:
     """The key that the door let the request in with; None where none is asked for."""
-    key: ApiKey | None = request.scope["state"].get("api_key")
-    return key
+    return visit_of(request).key
 
 
 def record_of(request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()) -> Record:
     """A record for the log, of a request of `api` that begins now."""
-    key = key_of(request)
+    visit = visit_of(request)
+    visit.has_record = True
     return Record(
-        request_id_of(request),
+        visit.request_id,
         api,
-        key=key.name if key else None,
+        key=visit.key.name if visit.key else None,
         body_bytes=body_bytes,
         notes=list(notes),
     )

@@ -13,7 +13,7 @@ import pytest
 from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.errors import Refused
 from copilot_proxy.formats.refusals import refusal
-from copilot_proxy.records import Record
+from copilot_proxy.records import Record, Visit
 from copilot_proxy.upstreams.restraint import Restraint
 
 TOKEN = "ghu_0123456789abcdefghij"
@@ -36,11 +36,10 @@ def report(reporter: Reporter, ended: Record) -> None:
     copy_context().run(reporter, ended)
 
 
-def access(method: str, path: str, status: int) -> None:
-    """What uvicorn logs of a request when its answer begins."""
-    logging.getLogger("uvicorn.access").info(
-        '%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", method, path, "1.1", status
-    )
+def visit(method: str, path: str, status: int) -> None:
+    """As the door does it with a request that asks Copilot nothing."""
+    told = Visit("an-id", method, path, status=status)
+    logging.getLogger("copilot_proxy.routes.door").info("visit", extra={"visit": told})
 
 
 def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +172,7 @@ def test_no_token_gets_through(form: str, capsys: pytest.CaptureFixture[str]) ->
             raise ValueError(f"refused: {TOKEN}")
         except ValueError:
             logging.getLogger("litestar").exception("failed with %s", TOKEN)
-        access("GET", f"/{TOKEN}", 404)
+        visit("GET", f"/{TOKEN}", 404)
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert "***" in err
@@ -181,19 +180,16 @@ def test_no_token_gets_through(form: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_what_does_not_reach_the_relay(capsys: pytest.CaptureFixture[str]) -> None:
-    """Refusals and questions about models have a line; good news of others has none."""
+    """Refusals and questions about models have a line, which nothing in the path can break."""
     with logging_to_stderr("text", Reporter()):
-        access("POST", "/v1/chat/completions", 200)
-        access("GET", "/health?x=1", 200)
-        access("OPTIONS", "/v1/models", 204)
-        access("POST", "/v1/chat/completions?key=secret", 401)
-        access("GET", "/v1/models/" + "x" * 100, 200)
-        access("GET", "/a\x1b[31m\nb", 404)
+        visit("POST", "/v1/chat/completions", 401)
+        visit("GET", "/v1/models/" + "x" * 100, 200)
+        visit("GET", "/a\x1b[31m\nb\udcff", 404)
     lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
         "401 POST /v1/chat/completions",
         "200 GET /v1/models/" + "x" * 68 + "…",
-        "404 GET /a?[31m?b",
+        "404 GET /a%1B%5B31m%0Ab%3F",
     ]
 
 
@@ -219,10 +215,11 @@ def test_no_advice_on_web_sockets(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_is_left_behind() -> None:
     """After the block, logging is as it was."""
     root = logging.getLogger()
-    before = (list(root.handlers), root.level, logging.getLogger("uvicorn.access").level)
+    requests = logging.getLogger("copilot_proxy.requests")
+    before = (list(root.handlers), root.level, requests.level)
     with logging_to_stderr("text", Reporter()):
         assert root.handlers != before[0]
-    assert (list(root.handlers), root.level, logging.getLogger("uvicorn.access").level) == before
+    assert (list(root.handlers), root.level, requests.level) == before
 
 
 def test_a_cut_answer_is_not_the_clients_doing(capsys: pytest.CaptureFixture[str]) -> None:

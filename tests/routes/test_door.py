@@ -2,6 +2,7 @@
 
 import pytest
 
+from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.routes.door import host_name, normal_path
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -214,3 +215,30 @@ def test_request_ids(proxy: Proxy, simulator: Simulator) -> None:
     assert asked[0].headers["x-request-id"] == first.headers["x-request-id"]
     assert second.json()["error"]["request_id"] == second.headers["x-request-id"]
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+def test_what_has_a_line_in_the_log(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refusals and questions about models; what asks Copilot has one line of its own, and what
+    merely goes well has none."""
+    headers = {"authorization": "Bearer k"}
+    with (
+        logging_to_stderr("text", Reporter()),
+        Proxy(settings_at(simulator, api_key="k")) as proxy,
+        proxy.client() as client,
+    ):
+        client.get("/health?x=1")
+        client.get("/", headers=headers)
+        client.get("/v1/models?key=secret", headers=headers)
+        client.post("/v1/chat/completions?key=secret")
+        client.post("/v1/messages", headers=headers, content="{")
+        client.delete("/v1/models", headers=headers)
+
+    lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
+    assert [line.split(" ")[:3] for line in lines] == [
+        ["200", "GET", "/v1/models"],
+        ["401", "POST", "/v1/chat/completions"],
+        ["400", "POST", "/v1/messages"],
+        ["405", "DELETE", "/v1/models"],
+    ]
