@@ -1,5 +1,6 @@
 """Log lines: one a request, as text for a person or as JSON for a program; no secret gets in."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -47,7 +48,17 @@ class Reporter:
     def __call__(self, record: "Record") -> None:
         if self.stopped and record.client_gone:
             record.client_gone, record.error = False, STOPPED
-        logging.getLogger(_REQUESTS).info("request", extra={"record": record})
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # nothing runs any more
+            _tell(record)
+        else:
+            # The next turn of the loop is soon enough: the end of the answer leaves before it.
+            loop.call_soon(_tell, record)
+
+
+def _tell(record: "Record") -> None:
+    logging.getLogger(_REQUESTS).info("request", extra={"record": record})
 
 
 @contextmanager

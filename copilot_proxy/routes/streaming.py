@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from litestar.types import Receive, Scope, Send
 
@@ -176,19 +176,29 @@ class EventStream:
 
 
 async def until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Runs `work` to its end, or cancels it and waits for its clean-up when the client leaves."""
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_disconnected(receive))
+    """Awaits `work` to its end, or cancels it and awaits its clean-up when the client leaves."""
+    here = cast("asyncio.Task[Any]", asyncio.current_task())
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        # What is being cancelled already is cleaning up, which is not to be disturbed.
+        if not here.cancelling():
+            has_left = True
+            here.cancel()
+
+    watching = asyncio.ensure_future(watch())
     try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
+        await work
+    except asyncio.CancelledError:
+        if not has_left or here.cancelling() > 1:
+            raise
     finally:
-        for pending in (task, watch):
-            if not pending.done():
-                pending.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await pending
+        watching.cancel()
+        if has_left:
+            here.uncancel()
 
 
 def stopped() -> CopilotProxyError:
@@ -208,8 +218,3 @@ async def in_passing(work: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
             await work
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
