@@ -14,9 +14,10 @@ _ENDS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """A handshake in which the other side hung up, as one of a busy server does."""
 
 
-def describe(error: httpx.HTTPError) -> Unreachable:
-    """What a failed call means for a person; `sent` is false only if surely nothing was sent."""
-    host = _host(error)
+def describe(error: httpx.HTTPError, address: str | None = None) -> Unreachable:
+    """What a failed call to `address` means for a person, where the error does not say to which;
+    `sent` is false only if surely nothing was sent."""
+    host = _host(error) if address is None else httpx.URL(address).netloc.decode("ascii")
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return Unreachable(
             f"Connecting to {host} took too long.",

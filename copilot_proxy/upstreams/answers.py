@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from copilot_proxy.errors import Broken
 from copilot_proxy.formats.lenient import decode_leniently
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
+from copilot_proxy.upstreams.wire import Response
 
 _MOST_WHOLE_BYTES: Final = 64 * 1024 * 1024
 """Of an answer that is not streamed; the longest are embeddings, of some 20 MB."""
@@ -21,11 +22,11 @@ _DRAIN: Final = 0.3
 class CopilotAnswer:
     """An accepted answer of Copilot's, still on the wire."""
 
-    def __init__(self, response: httpx.Response, *, asked_for_stream: bool) -> None:
+    def __init__(self, response: Response, *, asked_for_stream: bool) -> None:
         self._response = response
-        self.headers: Mapping[str, str] = dict(response.headers)
-        self.is_stream = _is_stream(response, asked_for_stream)
-        self._chunks = _body(response)
+        self.headers = response.headers
+        self.is_stream = _is_stream(response.headers, asked_for_stream)
+        self._read = unpacking(response)
         self._is_complete = False
 
     async def whole(self) -> Any:
@@ -33,7 +34,7 @@ class CopilotAnswer:
         parts: list[bytes] = []
         size = 0
         try:
-            async for chunk in self._chunks:
+            while chunk := await self._read():
                 parts.append(chunk)
                 size += len(chunk)
                 if size > _MOST_WHOLE_BYTES:
@@ -46,7 +47,7 @@ class CopilotAnswer:
         """The data of the events as they come."""
         decoder = EventDecoder()
         try:
-            async for chunk in self._chunks:
+            while chunk := await self._read():
                 if events := decoder.feed(chunk):
                     yield events
         except EventTooLarge as error:
@@ -64,7 +65,7 @@ class CopilotAnswer:
             if self._is_complete:
                 with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
                     async with asyncio.timeout(_DRAIN):
-                        async for _ in self._chunks:
+                        while await self._read():
                             pass
         finally:
             # Also when the client leaves meanwhile, as those do that have all they wanted.
@@ -88,16 +89,32 @@ def decoded(body: bytes) -> Any:
         raise Broken("Copilot's answer is not valid JSON.", hint="Try again.") from None
 
 
-def _body(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body, unpacked. One that is not packed goes past httpx, which for every piece does half
-    as much again as all that is on its way before."""
-    if "content-encoding" in response.headers:
-        return response.aiter_bytes()
-    return aiter(cast(httpx.AsyncByteStream, response.stream))
+def unpacking(response: Response) -> Callable[[], Awaitable[bytes]]:
+    """How to read the body of `response` as it was before it was packed, if it was; empty at the
+    end. Raises `httpx.HTTPError`."""
+    packing = response.headers.get("content-encoding")
+    if packing is None:
+        return response.read
+    headers = {"content-encoding": packing}
+    unpacked = httpx.Response(200, headers=headers, stream=_Packed(response)).aiter_bytes()
+
+    async def read() -> bytes:
+        return await anext(unpacked, b"")
+
+    return read
 
 
-def _is_stream(response: httpx.Response, asked: bool) -> bool:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+class _Packed(httpx.AsyncByteStream):
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self._response.read():
+            yield piece
+
+
+def _is_stream(headers: Mapping[str, str], asked: bool) -> bool:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/event-stream":
         return True
     return asked and kind not in ("application/json", "text/html")

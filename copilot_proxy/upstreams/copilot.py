@@ -7,7 +7,6 @@ anything was sent, or the token was refused (401, 421). No other answer is ever 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 import httpx
@@ -26,10 +25,11 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats.refusals import refusal
 from copilot_proxy.headers import Identity
-from copilot_proxy.upstreams.answers import CopilotAnswer
+from copilot_proxy.upstreams.answers import CopilotAnswer, unpacking
 from copilot_proxy.upstreams.base import Answer, Api, Call
 from copilot_proxy.upstreams.catalogues import Catalogues
 from copilot_proxy.upstreams.restraint import Restraints, Standing
+from copilot_proxy.upstreams.wire import Request, Response, Transport
 
 _PATHS: Final[Mapping[Api, str]] = {
     "chat_completions": "/chat/completions",
@@ -53,7 +53,7 @@ class CopilotUpstream:
 
     def __init__(
         self,
-        transport: httpx.AsyncBaseTransport,
+        transport: Transport,
         auth: TokenSource,
         identity: Identity,
         timeouts: Mapping[str, float | None],
@@ -117,7 +117,7 @@ class CopilotUpstream:
             finally:
                 await response.aclose()
 
-    async def _permitted(self, call: Call, headers: Mapping[str, str]) -> httpx.Response:
+    async def _permitted(self, call: Call, headers: Mapping[str, str]) -> Response:
         """The accepted answer to `call`; raises `Resting` where Copilot is not to be asked."""
         auth = call.auth or self._auth
         token = await auth.token()
@@ -139,7 +139,7 @@ class CopilotUpstream:
         headers: Mapping[str, str],
         content: bytes | None,
         timeout: float | None = None,
-    ) -> httpx.Response:
+    ) -> Response:
         """The accepted answer, its body unread; raises `Refused` or `Unreachable`."""
         may_reconnect = may_renew = True
         while True:
@@ -150,11 +150,11 @@ class CopilotUpstream:
                     raise
                 may_reconnect = False
                 continue
-            if response.is_success:
+            if 200 <= response.status < 300:
                 auth.accepted(token)
                 return response
             body = await _error_bytes(response)
-            if may_renew and is_stale_token(response.status_code, body):
+            if may_renew and is_stale_token(response.status, body):
                 may_renew = False
                 if (renewed := await auth.renew(token)) is not None:
                     token = renewed
@@ -169,32 +169,22 @@ class CopilotUpstream:
         headers: Mapping[str, str],
         content: bytes | None,
         timeout: float | None,
-    ) -> httpx.Response:
-        request = httpx.Request(
+    ) -> Response:
+        request = Request(
             method,
-            _url(token.api_url + path),
-            headers={
+            token.api_url + path,
+            {
                 **headers,
                 "authorization": f"Bearer {token.value.reveal()}",
                 "accept-encoding": "gzip, deflate",
             },
-            content=content,
-            extensions={
-                "timeout": self._timeouts
-                if timeout is None
-                else {**self._timeouts, "read": timeout}
-            },
+            content,
+            self._timeouts if timeout is None else {**self._timeouts, "read": timeout},
         )
         try:
-            return await self._transport.handle_async_request(request)
+            return await self._transport.send(request)
         except httpx.HTTPError as error:
-            raise describe(error) from error
-
-
-@lru_cache(maxsize=64)
-def _url(address: str) -> httpx.URL:
-    """There are few, and taking one apart costs a twentieth of a request."""
-    return httpx.URL(address)
+            raise describe(error, token.api_url) from error
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
@@ -212,12 +202,13 @@ def is_stale_token(status: int, body: bytes) -> bool:
     return status == 421 or (status == 401 and not other)
 
 
-async def _error_bytes(response: httpx.Response) -> bytes:
+async def _error_bytes(response: Response) -> bytes:
     """The body of an error answer, as far as it comes and as much as anyone would read."""
     body = b""
     try:
         async with asyncio.timeout(_ERROR_PATIENCE):
-            async for chunk in response.aiter_bytes():
+            read = unpacking(response)
+            while chunk := await read():
                 body += chunk
                 if len(body) > _MOST_ERROR_BYTES:
                     break
@@ -228,10 +219,10 @@ async def _error_bytes(response: httpx.Response) -> bytes:
     return body
 
 
-def _refused(response: httpx.Response, body: bytes) -> UpstreamError:
-    if response.status_code < 400:
+def _refused(response: Response, body: bytes) -> UpstreamError:
+    if response.status < 400:
         return Broken(
-            f"Copilot's address answered with status {response.status_code}, which it never does.",
+            f"Copilot's address answered with status {response.status}, which it never does.",
             hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
         )
-    return refusal(response.status_code, response.headers, body)
+    return refusal(response.status, response.headers, body)

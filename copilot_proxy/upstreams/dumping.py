@@ -1,62 +1,75 @@
 """Dumps what is sent to Copilot and what comes back, on its way."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final, cast
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
 
 import httpx
 
 from copilot_proxy.dumps import Dumps, Part
+from copilot_proxy.upstreams.wire import Request, Response, Transport
 
 _PIECE: Final = 256 * 1024
 
 
-class DumpingTransport(httpx.AsyncBaseTransport):
+class DumpingTransport:
     """Goes by `transport`, and writes down each call for a request that `dumps` knows, every try
     of it; the list of models is not written down."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, dumps: Dumps) -> None:
+    def __init__(self, transport: Transport, dumps: Dumps) -> None:
         self._transport = transport
         self._dumps = dumps
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> Response:
         """The answer to `request`, its body unread; raises `httpx.HTTPError`."""
         dump = self._dumps.of(request.headers.get("x-request-id"))
         if dump is None:
-            return await self._transport.handle_async_request(request)
+            return await self._transport.send(request)
         name = dump.next_call()
-        url = request.url.copy_with(query=None)
-        part = dump.part(f"{name}-request", f"{request.method} {url}", request.headers.raw)
+        url = httpx.URL(request.url).copy_with(query=None)
+        part = dump.part(f"{name}-request", f"{request.method} {url}", _raw(request.headers))
         try:
-            content = request.content
+            content = request.body or b""
             for start in range(0, len(content), _PIECE):
                 part.write(content[start : start + _PIECE])
                 await asyncio.sleep(0)  # others wait while this one writes
         finally:
             part.close()
-        response = await self._transport.handle_async_request(request)
-        first = f"{response.status_code} {response.reason_phrase}".rstrip()
-        part = dump.part(f"{name}-answer", first, response.headers.raw)
-        response.stream = _Copied(response.stream, part)
-        return response
+        response = await self._transport.send(request)
+        part = dump.part(f"{name}-answer", _first_line(response.status), _raw(response.headers))
+        return _Copied(response, part)
 
     async def aclose(self) -> None:
         """Closes the transport."""
         await self._transport.aclose()
 
 
-class _Copied(httpx.AsyncByteStream):
-    """An answer's body, which is written down on its way."""
+class _Copied:
+    """An answer that is written down on its way."""
 
-    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream, part: Part) -> None:
-        self._stream = cast(httpx.AsyncByteStream, stream)  # as it is for an asynchronous client
+    def __init__(self, response: Response, part: Part) -> None:
+        self._response = response
         self._part = part
+        self.status = response.status
+        self.headers = response.headers
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            self._part.write(chunk)
-            yield chunk
+    async def read(self) -> bytes:
+        piece = await self._response.read()
+        self._part.write(piece)
+        return piece
 
     async def aclose(self) -> None:
         self._part.close()
-        await self._stream.aclose()
+        await self._response.aclose()
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _first_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -11,35 +11,36 @@ from typing import Final, cast
 import httptools
 import httpx
 
-Header = tuple[bytes, bytes]
-
 _LAST_LOOK: Final = 0.05
 """Seconds in which what lies there already is read, before the other side is called silent: this
 program may have stood still itself, stopped or asleep."""
 
 _LONGEST_HEAD: Final = 256 * 1024
 """Bytes of an answer's headers that are taken."""
+_MOST_JOINED: Final = 16 * 1024
+"""Bytes of a body that leaves in one piece with its head: as much as TLS encrypts at once."""
 _MOST_UNREAD: Final = 256 * 1024
 """Bytes of an answer that wait for their reader before the other side has to wait, too."""
 
 
 class Exchange:
-    """A request that was sent, and its answer as it comes; raises `httpx.TransportError`.
+    """A request that was sent over `connection`, and its answer as it comes; raises
+    `httpx.TransportError`.
 
     `patience` is how many seconds the other side may neither say anything nor take any of the
-    request while somebody waits for it; `unsent` tells how many bytes it has not taken.
+    request while somebody waits for it.
     """
 
-    def __init__(self, patience: float | None, unsent: Callable[[], int]) -> None:
+    def __init__(self, connection: "Connection", patience: float | None) -> None:
+        self._connection = connection
         self._patience = patience
-        self._unsent = unsent
-        self._was_unsent = unsent()
+        self._was_unsent = connection.unsent()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         """When patience ends, by the loop's clock."""
         self._is_last_look = False
         self.status = 0
-        self.headers: list[Header] = []
+        self.headers: dict[str, str] = {}
         self.has_head = False
         self.is_complete = False
         self.unread = 0
@@ -60,7 +61,12 @@ class Exchange:
         piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self.unread = 0
+        self._connection.go_on(self)
         return piece
+
+    async def aclose(self) -> None:
+        """Hangs up, unless the answer is complete."""
+        self._connection.leave(self)
 
     def add(self, piece: bytes) -> None:
         """A piece of the body has come."""
@@ -107,7 +113,7 @@ class Exchange:
             return
         now = self._loop.time()
         if now >= self._due:
-            before, self._was_unsent = self._was_unsent, self._unsent()
+            before, self._was_unsent = self._was_unsent, self._connection.unsent()
             if self._was_unsent < before:
                 self._due = now + (self._patience or 0.0)
                 self._is_last_look = False
@@ -151,14 +157,21 @@ class Connection(asyncio.Protocol):
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
 
+    def unsent(self) -> int:
+        """How many bytes the other side has not taken."""
+        return self._transport.get_write_buffer_size()
+
     def send(self, head: bytes, body: bytes, patience: float | None) -> Exchange:
         """Sends a request; the connection must be free. Raises `httpx.ConnectError` if it has been
         closed, so that nothing was sent."""
         if not self.is_open:
             raise httpx.ConnectError("the connection was closed before anything was sent")
         self._head_size = 0
-        self._transport.writelines((head, body))
-        self._exchange = Exchange(patience, self._transport.get_write_buffer_size)
+        if len(body) > _MOST_JOINED:
+            self._transport.writelines((head, body))
+        else:
+            self._transport.write(head + body)
+        self._exchange = Exchange(self, patience)
         return self._exchange
 
     def go_on(self, exchange: Exchange) -> None:
@@ -233,7 +246,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._exchange is not None and not self._exchange.has_head:  # else it is a trailer
-            self._exchange.headers.append((name, value))
+            headers, key = self._exchange.headers, name.decode("latin-1").lower()
+            text = value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         exchange = self._exchange
@@ -245,8 +260,8 @@ class Connection(asyncio.Protocol):
             exchange.headers.clear()
             return
         exchange.has_head = True
-        names = {name.lower() for name, _ in exchange.headers}
-        self._ends_with_connection = not names & {b"content-length", b"transfer-encoding"}
+        has_length = "content-length" in exchange.headers
+        self._ends_with_connection = not (has_length or "transfer-encoding" in exchange.headers)
 
     def on_body(self, body: bytes) -> None:
         if self._exchange is not None:
@@ -262,7 +277,7 @@ class Connection(asyncio.Protocol):
         self._resume()
         can_stay = self._parser.should_keep_alive() and not self._ends_with_connection
         # An answer may come before its request has left; the rest would precede the next one.
-        if can_stay and not self._transport.get_write_buffer_size():
+        if can_stay and not self.unsent():
             self.free_since = (time.monotonic(), time.time())
             self._on_free(self)
         else:

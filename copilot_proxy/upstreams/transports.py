@@ -1,13 +1,16 @@
 """Which connections lead to the Copilot API: those of a client, or of a server."""
 
+from collections.abc import Mapping
+
 import httpx
 
 from copilot_proxy.auth.certificates import tls_context
 from copilot_proxy.auth.network import is_direct
 from copilot_proxy.upstreams.steady import steady
+from copilot_proxy.upstreams.wire import Request, Response, Transport
 
 
-def make_transport(client: httpx.AsyncClient, *, many: bool) -> httpx.AsyncBaseTransport:
+def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
     """For `many` requests at once; or for a few, on the connections of `client`.
 
     Where the environment names a proxy the client is taken in any case: it knows all their kinds.
@@ -17,14 +20,39 @@ def make_transport(client: httpx.AsyncClient, *, many: bool) -> httpx.AsyncBaseT
         from copilot_proxy.upstreams.connections import Connections
 
         return Connections(tls_context())
-    return _ThroughClient(client)
+    return ThroughClient(client)
 
 
-class _ThroughClient(httpx.AsyncBaseTransport):
-    """Leaves the client open: it belongs to somebody else."""
+class ThroughClient:
+    """Goes by httpx's connections. Leaves the client open: it belongs to somebody else."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return steady(await self._client.send(request, stream=True))
+    async def send(self, request: Request) -> Response:
+        """The answer to `request`, its body unread; raises `httpx.HTTPError`."""
+        made = httpx.Request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=request.body,
+            extensions={"timeout": dict(request.timeouts)},
+        )
+        return _Answer(steady(await self._client.send(made, stream=True)))
+
+    async def aclose(self) -> None:
+        """Nothing to do."""
+
+
+class _Answer:
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._pieces = response.aiter_raw()
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = dict(response.headers)
+
+    async def read(self) -> bytes:
+        return await anext(self._pieces, b"")
+
+    async def aclose(self) -> None:
+        await self._response.aclose()

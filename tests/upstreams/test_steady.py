@@ -9,14 +9,14 @@ from copilot_proxy.simulator import Simulator
 from copilot_proxy.upstreams.connections import Connections
 from copilot_proxy.upstreams.steady import steady
 from copilot_proxy.upstreams.transports import make_transport
+from copilot_proxy.upstreams.wire import Request, Transport
 
 
-async def read(transport: httpx.AsyncBaseTransport, url: str, has_all: asyncio.Event) -> None:
+async def read(transport: Transport, url: str, has_all: asyncio.Event) -> None:
     """Reads an answer to its end, and says so before it is closed."""
-    request = httpx.Request("GET", url, extensions={"timeout": {"pool": 1.0}})
-    response = await transport.handle_async_request(request)
+    response = await transport.send(Request("GET", url, {}, None, {"pool": 1.0}))
     try:
-        async for _ in response.aiter_raw():
+        while await response.read():
             has_all.set()
     finally:
         await response.aclose()
