@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ class Visit:
     method: str
     path: str
     """Unquoted, and without the query, which may hold anything."""
+    headers: Mapping[bytes, bytes] = field(repr=False)
+    """With lower-case names; of those that come several times, the last."""
     key: ApiKey | None = None
     """What the client showed, where a key is asked for."""
     status: int | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 from copilot_proxy import plans
@@ -60,14 +60,17 @@ class Relay:
         """
         record.stream = request.get("stream") is True
         with self._recorded(record, request):
-            async with AsyncExitStack() as stack:
+            try:
+                reply = await self._asked(client, request, record, auth, key, beta_values)
                 try:
-                    yield await self._asked(stack, client, request, record, auth, key, beta_values)
-                except Refused as error:
-                    if client == "responses" and error.code == "context_length_exceeded":
-                        error.param = "input"
-                    await self._explain(error, request["model"], auth)
-                    raise
+                    yield reply
+                finally:
+                    await reply.aclose()
+            except Refused as error:
+                if client == "responses" and error.code == "context_length_exceeded":
+                    error.param = "input"
+                await self._explain(error, request["model"], auth)
+                raise
 
     async def embeddings(
         self,
@@ -97,7 +100,7 @@ class Relay:
                     request_id=record.request_id,
                     auth=auth,
                 )
-                async with self._upstream.send(call) as answer:
+                async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
             record.answered()
@@ -131,7 +134,7 @@ class Relay:
                     auth=auth,
                 )
                 try:
-                    async with self._upstream.send(call) as answer:
+                    async with aclosing(await self._upstream.send(call)) as answer:
                         counted = await answer.whole()
                     if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
                         record.route = "count_tokens"
@@ -173,7 +176,6 @@ class Relay:
 
     async def _asked(
         self,
-        stack: AsyncExitStack,
         client: ChatApi,
         request: Json,
         record: Record,
@@ -225,7 +227,7 @@ class Relay:
                 auth=auth,
             )
             try:
-                answer = await stack.enter_async_context(self._upstream.send(call))
+                answer = await self._upstream.send(call)
             except Refused as error:
                 wrong_api = error.code == "unsupported_api_for_model"
                 if retried or not wrong_api or self._upstream.only:

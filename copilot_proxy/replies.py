@@ -30,7 +30,7 @@ _LAST_EVENTS: Final = (
 
 
 class Reply:
-    """An accepted request; either `whole` or `events` is to be used, once."""
+    """An accepted request, to be closed; either `whole` or `events` is to be used, once."""
 
     def __init__(self, answer: Answer, plan: Plan, record: Record) -> None:
         self._answer = answer
@@ -98,6 +98,10 @@ class Reply:
         if events := translator.close():
             self._record.complete = True
             yield events
+
+    async def aclose(self) -> None:
+        """Ends the call upstream, whether the answer was read or not."""
+        await self._answer.aclose()
 
     def _batches(self) -> AsyncIterator[Sequence[object]]:
         """The data of upstream's events; a whole answer is a single one, and decoded."""

@@ -23,18 +23,18 @@ class ClientGone(CopilotProxyError):
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], *, limit: int, patience: float
+    receive: Receive, headers: Mapping[bytes, bytes], *, limit: int, patience: float
 ) -> bytes:
     """The unpacked body.
 
     Raises `RequestError`: 413 before more than `limit` bytes are read, 408 if it has not arrived
     within `patience` seconds, and one more for each 64 KiB that came.
     """
-    declared = headers.get("content-length", "")
+    declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body = await _received(receive, limit, patience)
-    encoding = headers.get("content-encoding", "identity").strip().lower()
+    encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
     return body if encoding in ("", "identity") else _unpacked(body, encoding, limit)
 
 

@@ -81,10 +81,11 @@ class Door:
         headers = dict(scope["headers"])
         path = scope["path"] = normal_path(scope["path"])
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
-        visit = scope["state"]["visit"] = Visit(new_request_id(), scope["method"], path)
+        visit = Visit(new_request_id(), scope["method"], path, headers)
+        scope["state"]["visit"] = visit
         request_id = visit.request_id.encode()
         extra = [(b"x-request-id", request_id), *_ALWAYS]
-        if speaks_anthropic(scope):
+        if speaks_anthropic(visit):
             extra.append((b"request-id", request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
@@ -200,11 +201,11 @@ def normal_path(path: str) -> str:
 def _check_single(scope: Scope) -> None:
     """Two Host headers (RFC 9112, section 3.2) or Origins are refused: one could hide the other."""
     names = [name for name, _ in scope["headers"]]
-    for name in ("Host", "Origin"):
-        if names.count(name.lower().encode()) > 1:
+    for name in (b"host", b"origin"):
+        if names.count(name) > 1:
             raise RequestError(
-                f"The request has more than one {name} header.",
-                code=f"invalid_{name.lower()}",
+                f"The request has more than one {name.decode().title()} header.",
+                code=f"invalid_{name.decode()}",
                 hint="Send it once.",
             )
 

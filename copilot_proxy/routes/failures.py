@@ -35,18 +35,16 @@ def as_ours(error: Exception) -> CopilotProxyError:
     )
 
 
-def speaks_anthropic(scope: Scope) -> bool:
+def speaks_anthropic(visit: Visit) -> bool:
     """Whether the client is one of Anthropic's API: by the path, or by the header it sends."""
-    return scope["path"].startswith(_MESSAGES) or any(
-        name == b"anthropic-version" for name, _ in scope["headers"]
-    )
+    return visit.path.startswith(_MESSAGES) or b"anthropic-version" in visit.headers
 
 
 def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
     """The body and the headers that tell `error` to the client of `scope`."""
     visit: Visit = scope["state"]["visit"]
     visit.error = code_of(error)
-    shape: ErrorBody = anthropic.error_body if speaks_anthropic(scope) else openai.error_body
+    shape: ErrorBody = anthropic.error_body if speaks_anthropic(visit) else openai.error_body
     body = msgspec.json.encode(shape(error, visit.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:

@@ -61,8 +61,9 @@ def caller(request: AnyRequest) -> TokenSource | None:
     services = services_of(request)
     if services.settings.keys:
         return None
-    key = request.headers.get("authorization") or request.headers.get("x-api-key")
-    return services.callers.for_header(key)
+    headers = visit_of(request).headers
+    key = headers.get(b"authorization") or headers.get(b"x-api-key", b"")
+    return services.callers.for_header(key.decode("latin-1"))
 
 
 def key_of(request: AnyRequest) -> ApiKey | None:
@@ -88,7 +89,7 @@ async def body_of(request: AnyRequest) -> bytes:
     settings = services_of(request).settings
     return await read_body(
         request.receive,
-        request.headers,
+        visit_of(request).headers,
         limit=settings.max_body_bytes,
         patience=settings.receive_timeout,
     )

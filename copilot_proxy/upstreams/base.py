@@ -1,11 +1,10 @@
 """The seam between the server and whatever answers: one protocol, `Upstream`.
 
-An upstream is handed a finished `Call` and gives an `Answer` while the caller stays in the
-context; leaving the context, for whatever reason, ends the call upstream at once.
+An upstream is handed a finished `Call` and gives an `Answer`. Whoever has got that closes it,
+whatever happens; the call upstream ends at once.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -56,6 +55,10 @@ class Answer(Protocol):
         """To be told that the answer is complete, though upstream may not have closed it yet."""
         ...
 
+    async def aclose(self) -> None:
+        """Ends the call, whether the answer was read or not."""
+        ...
+
 
 class Upstream(Protocol):
     """Something that answers calls."""
@@ -69,8 +72,9 @@ class Upstream(Protocol):
         """The account's models, from memory while they are young unless `fresh`."""
         ...
 
-    def send(self, call: Call) -> AbstractAsyncContextManager[Answer]:
-        """Sends `call`; raises `CopilotProxyError` when there is no answer to be had."""
+    async def send(self, call: Call) -> Answer:
+        """Sends `call`; the answer is to be closed. Raises `CopilotProxyError` when there is none
+        to be had."""
         ...
 
     def state(self) -> AuthState:

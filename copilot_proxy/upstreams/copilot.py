@@ -5,8 +5,7 @@ anything was sent, or the token was refused (401, 421). No other answer is ever 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import httpx
@@ -71,9 +70,8 @@ class CopilotUpstream:
         """The account's models."""
         return await self._catalogues.get(auth or self._auth, fresh=fresh)
 
-    @asynccontextmanager
-    async def send(self, call: Call) -> AsyncIterator[Answer]:
-        """Sends `call` and gives the answer; the connection is closed at the end, read or not."""
+    async def send(self, call: Call) -> Answer:
+        """The accepted answer to `call`, to be closed; raises `CopilotProxyError`."""
         headers = identity_headers.copilot(
             self._identity,
             intent=INTENT,
@@ -85,11 +83,7 @@ class CopilotUpstream:
         if call.stream:
             headers["accept"] = "text/event-stream"
         response = await self._permitted(call, headers)
-        answer = CopilotAnswer(response, asked_for_stream=call.stream)
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
+        return CopilotAnswer(response, asked_for_stream=call.stream)
 
     def state(self) -> AuthState:
         """What ``/health`` may tell anyone."""

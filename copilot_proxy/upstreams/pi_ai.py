@@ -5,7 +5,7 @@ native upstream; the process gets a token with each request, and keeps none.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 from copilot_proxy import headers as identity_headers
@@ -24,14 +24,22 @@ from copilot_proxy.upstreams.sidecar_child import Exchange, Message
 
 
 class PiStreamed:
-    """An accepted answer; its events are pi-ai's, which `formats.pi_ai` reads."""
+    """An accepted answer; its events are pi-ai's, which `formats.pi_ai` reads. `closing` lets go
+    of its exchange."""
 
     is_stream = True
 
-    def __init__(self, exchange: Exchange, headers: Mapping[str, str], more: list[Message]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        headers: Mapping[str, str],
+        more: list[Message],
+        closing: AsyncExitStack,
+    ) -> None:
         self.headers = headers
         self._exchange = exchange
         self._more = more
+        self._closing = closing
 
     async def whole(self) -> Any:
         """There is none: pi-ai always streams."""
@@ -46,6 +54,10 @@ class PiStreamed:
 
     def finish(self) -> None:
         """Nothing to do: the process closes what is complete."""
+
+    async def aclose(self) -> None:
+        """Tells the process to drop what has not ended."""
+        await self._closing.aclose()
 
 
 class PiWhole:
@@ -68,6 +80,9 @@ class PiWhole:
     def finish(self) -> None:
         """Nothing to do."""
 
+    async def aclose(self) -> None:
+        """Nothing to do."""
+
 
 class PiAiUpstream:
     """Answers conversations through pi-ai, and everything else as `native` does."""
@@ -86,23 +101,19 @@ class PiAiUpstream:
         """The account's models: the catalogue's, not those that pi-ai knows."""
         return await self._native.models(auth, fresh=fresh)
 
-    @asynccontextmanager
-    async def send(self, call: Call) -> AsyncIterator[Answer]:
-        """Sends `call` and gives the answer; the connection is closed at the end, read or not."""
+    async def send(self, call: Call) -> Answer:
+        """The accepted answer to `call`, to be closed; raises `CopilotProxyError`."""
         if call.api != "pi_ai":
-            async with self._native.send(call) as answer:
-                yield answer
-            return
+            return await self._native.send(call)
         auth = call.auth or self._auth
         token = await auth.token()
-        async with AsyncExitStack() as stack:
-            yield await self._native.restraints.permitted(
-                auth,
-                token,
-                call.api,
-                str(call.body.get("model")),
-                lambda token: self._answered(stack, auth, call, token),
-            )
+        return await self._native.restraints.permitted(
+            auth,
+            token,
+            call.api,
+            str(call.body.get("model")),
+            lambda token: self._answered(auth, call, token),
+        )
 
     def state(self) -> AuthState:
         """What ``/health`` may tell anyone."""
@@ -117,10 +128,8 @@ class PiAiUpstream:
         await self.sidecar.aclose()
         await self._native.aclose()
 
-    async def _answered(
-        self, stack: AsyncExitStack, auth: TokenSource, call: Call, token: CopilotToken
-    ) -> Answer:
-        """The accepted answer, open until `stack` closes; raises `Refused` or `Unreachable`."""
+    async def _answered(self, auth: TokenSource, call: Call, token: CopilotToken) -> Answer:
+        """The accepted answer; raises `Refused` or `Unreachable`."""
         may_reconnect = may_renew = True
         while True:
             async with AsyncExitStack() as trial:
@@ -129,8 +138,8 @@ class PiAiUpstream:
                 outcome, *more = await exchange.read() or [Message()]
                 if outcome.head is not None:
                     auth.accepted(token)
-                    stack.push_async_callback(trial.pop_all().aclose)
-                    return PiStreamed(exchange, outcome.head["headers"], more)
+                    headers = outcome.head["headers"]
+                    return PiStreamed(exchange, headers, more, closing=trial.pop_all())
             if outcome.refused is not None:
                 told = outcome.refused
                 if may_renew and is_stale_token(told["status"], told["body"].encode()):

@@ -38,7 +38,7 @@ def report(reporter: Reporter, ended: Record) -> None:
 
 def visit(method: str, path: str, status: int) -> None:
     """As the door does it with a request that asks Copilot nothing."""
-    told = Visit("an-id", method, path, status=status)
+    told = Visit("an-id", method, path, {}, status=status)
     logging.getLogger("copilot_proxy.routes.door").info("visit", extra={"visit": told})
 
 

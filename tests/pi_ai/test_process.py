@@ -388,8 +388,7 @@ async def test_what_the_process_is_told(
         api="pi_ai", body=to_pi(HI, GPT_4, []), request_id="r", initiator="agent", vision=True
     )
     with pytest.raises(RequestError, match="That is all"):
-        async with connection.upstream.send(call):
-            pass
+        await connection.upstream.send(call)
     await connection.aclose()
 
     assert "https://api.githubcopilot.com" == spy.told["url"]
