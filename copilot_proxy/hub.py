@@ -4,7 +4,7 @@ Nothing is decided here: `client` and `api` are given.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, UpstreamError
@@ -70,31 +70,16 @@ class Writer(Protocol):
     def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]: ...
 
 
-class ChatWriter:
-    """For clients of the hub's own format."""
-
-    def feed(self, chunk: Json) -> list[Json]:
-        """The chunk."""
-        return [chunk]
-
-    def close(self) -> list[Json]:
-        """Nothing more."""
-        return []
-
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """An event on which OpenAI's SDKs raise."""
-        return [error_body(error, request_id)]
-
-
 class Translator:
-    """Upstream's events to chunks, and those to the client's events."""
+    """Upstream's events to chunks, and those to the client's events; without a `writer` they are
+    these already."""
 
     def __init__(
-        self, reader: Reader, writer: Writer, names: ToolNames, listener: Listener
+        self, reader: Reader, writer: Writer | None, names: ToolNames, listener: Listener
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._names = names
+        self._names = names or None
         self._listener = listener
 
     @property
@@ -118,14 +103,17 @@ class Translator:
 
     def close(self) -> list[Json]:
         """The client's last events."""
-        return [*self._written(self._reader.close()), *self._writer.close()]
+        events = self._written(self._reader.close())
+        return events if self._writer is None else [*events, *self._writer.close()]
 
     def _written(self, chunks: list[Json]) -> list[Json]:
-        events: list[Json] = []
         for chunk in chunks:
             self._listener.hear(chunk)
-            events += self._writer.feed(self._names.restore(chunk))
-        return events
+            if self._names is not None:
+                self._names.restore(chunk)
+        if self._writer is None:
+            return chunks
+        return [event for chunk in chunks for event in self._writer.feed(chunk)]
 
 
 def reader_of(api: ChatApi, model: str, *, include_usage: bool) -> Reader:
@@ -133,17 +121,31 @@ def reader_of(api: ChatApi, model: str, *, include_usage: bool) -> Reader:
     return _READERS[api](model, include_usage=include_usage)
 
 
-def writer_of(
-    client: ChatApi, request: Json
-) -> tuple[Writer, Callable[[list[Json], object], Json]]:
-    """Writes the answer to a client, and what makes a whole answer of all its events."""
+class Written(NamedTuple):
+    """How a client's answer is written."""
+
+    writer: Writer | None
+    """None where chunks are what the client wants."""
+    whole: Callable[[list[Json], object], Json]
+    """Makes a whole answer of all events."""
+    fail: Callable[[CopilotProxyError, str], list[Json]]
+    """Makes the events that tell a failure; the second argument is the request's id."""
+
+
+def written_for(client: ChatApi, request: Json) -> Written:
+    """How the answer to `request` is written."""
     if client == "responses":
         responses = ResponsesWriter(request, request["model"])
-        return responses, lambda events, given: responses.response
+        return Written(responses, lambda events, given: responses.response, responses.fail)
     if client == "messages":
         messages = MessagesWriter(request, request["model"])
-        return messages, lambda events, given: messages.message
-    return ChatWriter(), lambda events, given: fold(events)
+        return Written(messages, lambda events, given: messages.message, messages.fail)
+    return Written(
+        None,
+        lambda events, given: fold(events),
+        # OpenAI's SDKs raise on such an event.
+        lambda error, request_id: [error_body(error, request_id)],
+    )
 
 
 def _to_pi(chat: Json, model: Model | None, notes: list[str]) -> Json:

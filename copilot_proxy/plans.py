@@ -165,13 +165,15 @@ def _through_hub(
     quiet = client == "chat_completions" and request.get("stream") is True
     include_usage = not quiet or bool(options and options.get("include_usage"))
     reader = hub.reader_of(api, request["model"], include_usage=include_usage)
-    writer, whole = hub.writer_of(client, request)
+    written = hub.written_for(client, request)
     return Plan(
         api=api,
         body=body,
-        translator=hub.Translator(reader, writer, names, Listener(recollection, name, vendor)),
-        whole=whole,
-        fail=writer.fail,
+        translator=hub.Translator(
+            reader, written.writer, names, Listener(recollection, name, vendor)
+        ),
+        whole=written.whole,
+        fail=written.fail,
         notes=notes,
         headers=headers,
     )
@@ -205,8 +207,7 @@ def fail_early(
     client: ChatApi, request: Json, error: CopilotProxyError, request_id: str
 ) -> list[Json]:
     """The events that tell a failure before there is a plan, to a client that was told to wait."""
-    writer, _ = hub.writer_of(client, request)
-    return writer.fail(error, request_id)
+    return hub.written_for(client, request).fail(error, request_id)
 
 
 def initiator(client: ChatApi, request: Json) -> Initiator:

@@ -1,7 +1,7 @@
 """An accepted request on its way back: Copilot's answer as the client's events, or whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +36,7 @@ class Reply:
         self._answer = answer
         self._plan = plan
         self._record = record
+        self._is_taken = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -67,18 +68,9 @@ class Reply:
         """The client's events as they come, what arrived together in one list; raises
         `UpstreamError`."""
         translator = self._plan.translator
-        batches = self._batches()
+        read = self._answer.events if self._answer.is_stream else self._whole_as_event
         try:
-            while True:
-                try:
-                    if not translator.is_finished:
-                        given = await anext(batches)
-                    else:
-                        # Not waited for any longer once the model has said that it is done.
-                        async with asyncio.timeout(_PATIENCE):
-                            given = await anext(batches)
-                except (StopAsyncIteration, TimeoutError):
-                    break
+            while given := await (self._last(read) if translator.is_finished else read()):
                 events, failure, done = self._fed(given)
                 if events:
                     self._record.answered()
@@ -103,12 +95,20 @@ class Reply:
         """Ends the call upstream, whether the answer was read or not."""
         await self._answer.aclose()
 
-    def _batches(self) -> AsyncIterator[Sequence[object]]:
-        """The data of upstream's events; a whole answer is a single one, and decoded."""
-        return self._answer.events() if self._answer.is_stream else self._whole_as_event()
+    async def _last(self, read: Callable[[], Awaitable[Sequence[object]]]) -> Sequence[object]:
+        """What is not waited for any longer once the model has said that it is done."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await read()
+        except TimeoutError:
+            return ()
 
-    async def _whole_as_event(self) -> AsyncIterator[Sequence[object]]:
-        yield [await self._answer.whole()]
+    async def _whole_as_event(self) -> Sequence[object]:
+        """A whole answer is a single event, and decoded; empty the second time."""
+        if self._is_taken:
+            return ()
+        self._is_taken = True
+        return [await self._answer.whole()]
 
     def _fed(self, given: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
         """What the events make, the failure that stopped it, and whether it was the end."""

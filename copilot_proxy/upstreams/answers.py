@@ -27,6 +27,7 @@ class CopilotAnswer:
         self.headers = response.headers
         self.is_stream = _is_stream(response.headers, asked_for_stream)
         self._read = unpacking(response)
+        self._decoder = EventDecoder()
         self._is_complete = False
 
     async def whole(self) -> Any:
@@ -43,17 +44,17 @@ class CopilotAnswer:
             raise _cut(error) from error
         return decoded(b"".join(parts))
 
-    async def events(self) -> AsyncIterator[list[bytes]]:
-        """The data of the events as they come."""
-        decoder = EventDecoder()
+    async def events(self) -> list[bytes]:
+        """The data of the next events; empty at the end."""
         try:
             while chunk := await self._read():
-                if events := decoder.feed(chunk):
-                    yield events
+                if events := self._decoder.feed(chunk):
+                    return events
         except EventTooLarge as error:
             raise Broken(f"Copilot sent {error}.") from error
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise _cut(error) from error
+        return []
 
     def finish(self) -> None:
         """The answer is complete: nothing of worth is left on the wire."""

@@ -4,7 +4,7 @@ An upstream is handed a finished `Call` and gives an `Answer`. Whoever has got t
 whatever happens; the call upstream ends at once.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -46,8 +46,8 @@ class Answer(Protocol):
         """The decoded JSON of the body; raises `UpstreamError`."""
         ...
 
-    def events(self) -> AsyncIterator[list[bytes]]:
-        """The data of the events, of those that arrived together in one list; raises
+    async def events(self) -> list[bytes]:
+        """The data of the next events, of all that arrived together; empty at the end. Raises
         `UpstreamError`."""
         ...
 

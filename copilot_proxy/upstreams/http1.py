@@ -61,7 +61,8 @@ class Exchange:
         piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self.unread = 0
-        self._connection.go_on(self)
+        if self._connection.is_paused:
+            self._connection.go_on(self)
         return piece
 
     async def aclose(self) -> None:
@@ -138,7 +139,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._transport: asyncio.Transport
-        self._is_paused = False
+        self.is_paused = False
+        """Whether the other side has to wait for the reader."""
         self._ends_with_connection = False
         self._head_size = 0
         self.free_since = (0.0, 0.0)
@@ -176,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     def go_on(self, exchange: Exchange) -> None:
         """The reader has taken what there was of `exchange`."""
-        if self._is_paused and exchange is self._exchange:
+        if exchange is self._exchange:
             self._resume()
 
     def leave(self, exchange: Exchange) -> None:
@@ -206,8 +208,8 @@ class Connection(asyncio.Protocol):
                 self._fail(httpx.RemoteProtocolError("endless headers"))
             return
         exchange.wake()
-        if exchange.unread > _MOST_UNREAD and not (exchange.is_complete or self._is_paused):
-            self._is_paused = True
+        if exchange.unread > _MOST_UNREAD and not (exchange.is_complete or self.is_paused):
+            self.is_paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
@@ -234,8 +236,8 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _resume(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
+        if self.is_paused:
+            self.is_paused = False
             self._transport.resume_reading()
 
     # What the parser calls.

@@ -4,7 +4,7 @@ Who is signed in, which host is asked and what may be sent a second time is deci
 native upstream; the process gets a token with each request, and keeps none.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Literal
 
@@ -45,12 +45,14 @@ class PiStreamed:
         """There is none: pi-ai always streams."""
         raise Broken("pi-ai gives no whole answers.")
 
-    async def events(self) -> AsyncIterator[list[bytes]]:
-        """The events as they come."""
-        messages = self._more or await self._exchange.read()
+    async def events(self) -> list[bytes]:
+        """The data of the next events; empty at the end."""
+        messages, self._more = self._more or await self._exchange.read(), []
         while messages:
-            yield [bytes(one.event) for one in messages if one.event]
+            if events := [bytes(one.event) for one in messages if one.event]:
+                return events
             messages = await self._exchange.read()
+        return []
 
     def finish(self) -> None:
         """Nothing to do: the process closes what is complete."""
@@ -73,7 +75,7 @@ class PiWhole:
         """What `formats.pi_ai` takes in place of an event."""
         return self._body
 
-    def events(self) -> AsyncIterator[list[bytes]]:
+    async def events(self) -> list[bytes]:
         """There are none."""
         raise Broken("An answer in one piece has no events.")
 

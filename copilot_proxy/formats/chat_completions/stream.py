@@ -57,6 +57,8 @@ class ChatStream:
         self._created = 0
         self._fingerprint: str | None = None
         self._finish: str | None = None
+        self.is_finished = False
+        """Whether the model has said that it is done; only counts may still follow."""
         self._calls = ToolCalls()
         self.usage: Json | None = None
         self.copilot_usage: Json | None = None
@@ -69,7 +71,10 @@ class ChatStream:
             data = _from_anthropic(data)
         if data.get("error") or data.get("type") == "error":
             raise event_refusal(data)
-        self._note_head(data)
+        if not self._chunks.has_begun:
+            self._note_head(data)
+        if "usage" in data or "copilot_usage" in data:
+            self._note_counts(data)
         chunks: list[Json] = []
         choices = data.get("choices")
         for choice in choices if isinstance(choices, list) else ():
@@ -81,21 +86,17 @@ class ChatStream:
         """The chunks that end the stream; to be called once, when upstream has ended."""
         return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether the model has said that it is done; only counts may still follow."""
-        return self._finish is not None
-
     def _note_head(self, data: Json) -> None:
-        """Keeps what belongs to the whole answer, from whichever event has it."""
-        if not self._chunks.has_begun:
-            if isinstance(data.get("id"), str) and data["id"]:
-                self._id = data["id"]
-            created = data.get("created")
-            if type(created) is int and created > 0:
-                self._created = created
-            if isinstance(data.get("system_fingerprint"), str):
-                self._fingerprint = data["system_fingerprint"]
+        """Keeps what every chunk says of the answer, from whichever event has it first."""
+        if isinstance(data.get("id"), str) and data["id"]:
+            self._id = data["id"]
+        created = data.get("created")
+        if type(created) is int and created > 0:
+            self._created = created
+        if isinstance(data.get("system_fingerprint"), str):
+            self._fingerprint = data["system_fingerprint"]
+
+    def _note_counts(self, data: Json) -> None:
         usage = repair_usage(data["usage"]) if "usage" in data else None
         # Gemini says zeros until the end, others only tell in the end: the last real one counts.
         if usage is not None and (self.usage is None or usage["total_tokens"]):
@@ -130,6 +131,7 @@ class ChatStream:
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             self._finish = FINISH_REASONS.get(reason.lower(), "stop")
+            self.is_finished = True
 
 
 def fold(chunks: Iterable[Json]) -> Json:
