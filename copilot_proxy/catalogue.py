@@ -124,6 +124,8 @@ class Catalogue:
         """
         if name == "default":
             return self.default(default_model)
+        if (model := self._by_id.get(name)) is not None:
+            return model
         for candidate in _spellings(name):
             model = self._by_id.get(candidate)
             if model is not None:

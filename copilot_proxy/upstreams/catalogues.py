@@ -52,7 +52,9 @@ class Catalogues:
         An old list is kept when a new one cannot be had; without one that failure is raised, and
         again for a while, so that an upstream in trouble is not asked for every request.
         """
-        entry = self._entries.setdefault(auth, _Entry())
+        entry = self._entries.get(auth)
+        if entry is None:
+            entry = self._entries[auth] = _Entry()
         life = _FRESH if fresh else _LIFE
         if entry.catalogue is not None and self._clock() - entry.read_at < life:
             return entry.catalogue

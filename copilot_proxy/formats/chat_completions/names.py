@@ -26,7 +26,10 @@ class ToolNames:
 
     def shorten(self, request: Json, notes: list[str]) -> Json:
         """`request` with names that Copilot takes; the request itself is left as it is."""
-        names = {name for tool in request.get("tools") or () if (name := _name(tool))}
+        tools = request.get("tools")
+        if not tools:
+            return request
+        names = {name for tool in tools if (name := _name(tool))}
         new = {name: _short(name) for name in sorted(names) if not _ALLOWED.match(name)}
         if not new:
             return request
