@@ -1,12 +1,12 @@
 """Log lines: what is told of a request, and what never is."""
 
+import asyncio
 import io
 import json
 import logging
 import sys
 import time
 from contextlib import suppress
-from contextvars import copy_context
 
 import pytest
 
@@ -31,11 +31,6 @@ def record(**more: object) -> Record:
     return made
 
 
-def report(reporter: Reporter, ended: Record) -> None:
-    """As the relay does it: in the context of the request."""
-    copy_context().run(reporter, ended)
-
-
 def visit(method: str, path: str, status: int) -> None:
     """As the door does it with a request that asks Copilot nothing."""
     told = Visit("an-id", method, path, {}, status=status)
@@ -46,8 +41,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Time, status, model, times, tokens, route, cost and what was changed stand in columns."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
-        report(
-            reporter,
+        reporter(
             record(
                 duration=1.2,
                 first_token=0.314,
@@ -56,7 +50,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
                 notes=["a", "b"],
             ),
         )
-        report(reporter, record(status=502, error="upstream_broken", client_gone=True, notes=["a"]))
+        reporter(record(status=502, error="upstream_broken", client_gone=True, notes=["a"]))
     full, failed = capsys.readouterr().err.splitlines()
     assert full[8:] == (
         " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
@@ -66,11 +60,21 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert failed[8:].startswith(" 502 gpt-5-mini ")
 
 
+async def test_no_answer_waits_for_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written in the next turn of the loop, when what is on its way to the client is out."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record())
+        assert "" == capsys.readouterr().err
+        await asyncio.sleep(0)
+        assert 1 == len(capsys.readouterr().err.splitlines())
+
+
 def test_the_route_is_told_where_it_is_another(capsys: pytest.CaptureFixture[str]) -> None:
     """It goes without saying when it is the API that the client asked on."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
-        report(reporter, record(route="messages"))
+        reporter(record(route="messages"))
     assert capsys.readouterr().err.endswith(" messages\n")
 
 
@@ -80,7 +84,7 @@ def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
     refused = record(status=429, error="rate_limit_exceeded", route=None, local=True)
     for form in ("text", "json"):
         with logging_to_stderr(form, reporter):
-            report(reporter, refused)
+            reporter(refused)
     text, line = capsys.readouterr().err.splitlines()
     assert text.endswith("  rate_limit_exceeded, not asked, an-id")
     assert (None, True) == (json.loads(line)["route"], json.loads(line)["local"])
@@ -105,7 +109,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Every key is there, also for what is not known."""
     reporter = Reporter()
     with logging_to_stderr("json", reporter):
-        report(reporter, record(duration=1.23456, usage=USAGE))
+        reporter(record(duration=1.23456, usage=USAGE))
     line = json.loads(capsys.readouterr().err)
     assert line.pop("time").endswith("+00:00")
     assert line == {
@@ -160,7 +164,7 @@ def test_the_shape_of_a_request(
     """How much there was of what, in few words; what there was none of is left out."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
-        report(reporter, record(**shape))
+        reporter(record(**shape))
     assert capsys.readouterr().err.endswith(f"  {told}\n")
 
 
@@ -227,7 +231,7 @@ def test_a_cut_answer_is_not_the_clients_doing(capsys: pytest.CaptureFixture[str
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter.stopped = True
-        report(reporter, record(client_gone=True))
+        reporter(record(client_gone=True))
         logging.getLogger("asyncio").error("Task was destroyed but it is pending!")
         try:
             raise TimeoutError
@@ -254,7 +258,7 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         for status in (200, 404, 502):
-            report(reporter, record(status=status))
+            reporter(record(status=status))
         logging.getLogger("x").warning("hm")
     shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert "\x1b[32m200\x1b[0m" in shown
@@ -270,7 +274,7 @@ def test_a_closed_stderr_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         monkeypatch.setattr(sys, "stderr", closed)
-        report(reporter, record())
+        reporter(record())
 
 
 def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,7 +282,7 @@ def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     for form in ("text", "json"):
         reporter = Reporter()
         with logging_to_stderr(form, reporter):
-            report(reporter, record(key="laptop"))
+            reporter(record(key="laptop"))
     text, line = capsys.readouterr().err.splitlines()
 
     assert text.endswith(" key laptop")
@@ -290,5 +294,5 @@ def test_what_is_long_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> N
     """No name, note or message makes a line of megabytes."""
     reporter = Reporter()
     with logging_to_stderr(form, reporter):
-        report(reporter, record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))
+        reporter(record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))
     assert len(capsys.readouterr().err) < 20_000
