@@ -69,6 +69,8 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)
+    # Without buffers, nothing is left in them when a terminal goes away.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 

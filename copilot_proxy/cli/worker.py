@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from typing import Final
 
-from copilot_proxy.cli.boundary import guard, open_streams
+from copilot_proxy.cli.boundary import give_up_stderr, guard, open_streams
 from copilot_proxy.cli.collector import collect_rarely_while_serving
 from copilot_proxy.cli.composition import make_connection, make_server
 from copilot_proxy.cli.log_file import log_file_for
@@ -36,7 +36,9 @@ def main() -> None:
     hasten()
     open_streams()
     channel = socket.socket(fileno=int(sys.argv[1]))
-    sys.exit(guard(lambda: work(channel), debug=False))
+    code = guard(lambda: work(channel), debug=False)
+    give_up_stderr()
+    sys.exit(code)
 
 
 def work(channel: socket.socket) -> None:
