@@ -1,7 +1,7 @@
 """An accepted request on its way back: Copilot's answer as the client's events, or whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -64,7 +64,7 @@ class Reply:
         finally:
             self._count()
 
-    async def events(self) -> AsyncIterator[list[Json]]:
+    async def events(self) -> AsyncGenerator[list[Json], None]:
         """The client's events as they come, what arrived together in one list; raises
         `UpstreamError`."""
         translator = self._plan.translator

@@ -1,18 +1,18 @@
 """Answers a request of one of the chat APIs: as events while they come, or whole."""
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
 from litestar.types import ASGIApp
 
-from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.hub import ChatApi
 from copilot_proxy.plans import fail_early
 from copilot_proxy.replies import Reply
 from copilot_proxy.routes.services import AnyRequest, caller, key_of, record_of, services_of
-from copilot_proxy.routes.streaming import EventStream, Whole, WholeAnswer
+from copilot_proxy.routes.streaming import Ask, EventStream, Whole, WholeAnswer
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,7 +55,7 @@ def answer(
     auth = caller(request)
     key, record = key_of(request), record_of(request, client, body_bytes, notes)
 
-    def ask() -> Any:
+    def ask() -> AbstractAsyncContextManager[Reply]:
         return services.relay.answer(
             client, asked, record, auth=auth, key=key, beta_values=beta_values
         )
@@ -64,36 +64,17 @@ def answer(
         return WholeAnswer(_whole(ask))
 
     frame, end = _FRAMES[client]
-    replies: list[Reply] = []
-
-    async def frames(
-        take_headers: Callable[[Mapping[str, str]], None],
-    ) -> AsyncGenerator[bytes, None]:
-        async with ask() as reply:
-            replies.append(reply)
-            take_headers(reply.headers)
-            async for events in reply.events():
-                yield b"".join(map(frame, events))
-            if end:
-                yield end
-
-    def failed(error: CopilotProxyError) -> bytes:
-        events = (
-            replies[0].fail(error)
-            if replies
-            else fail_early(client, asked, error, record.request_id)
-        )
-        return b"".join(map(frame, events)) + end
-
     return EventStream(
-        frames,
-        failed,
+        ask,
+        lambda events: b"".join(map(frame, events)),
+        end,
+        lambda error: fail_early(client, asked, error, record.request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,
     )
 
 
-def _whole(ask: Callable[[], Any]) -> Whole:
+def _whole(ask: Ask) -> Whole:
     async def whole() -> tuple[bytes, Mapping[str, str]]:
         async with ask() as reply:
             body = await reply.whole()

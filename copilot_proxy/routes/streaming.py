@@ -8,13 +8,15 @@ that a silent stream gets comment lines, and a failure becomes an event.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, cast
 
 from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.sse import comment
+from copilot_proxy.replies import Reply
 from copilot_proxy.routes.failures import as_ours, send_error
 
 _STREAM_HEADERS: Final = (
@@ -27,8 +29,10 @@ _LAST_WORDS: Final = 1.0
 _KEEP_ALIVE: Final = comment("keep-alive")
 
 
-Frames = Callable[[Callable[[Mapping[str, str]], None]], AsyncGenerator[bytes, None]]
-"""Makes the frames of an answer; is given a function that takes the answer's headers."""
+Ask = Callable[[], AbstractAsyncContextManager[Reply]]
+"""Asks for an answer; leaving the context ends it upstream."""
+Frames = Callable[[list[dict[str, Any]]], bytes]
+"""Writes events."""
 
 
 Whole = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
@@ -65,24 +69,28 @@ class WholeAnswer:
 class EventStream:
     """An ASGI application that answers one request with server-sent events.
 
-    `frames` is called with a function that takes the answer's headers, to be called before the
-    first frame; it may raise `CopilotProxyError` at any time. `failed` makes the frames that tell
-    such a failure, and end the stream, when the status is out already.
+    `frames` writes the events of the answer, and `end` follows the last; what `ask` gives may
+    raise `CopilotProxyError` at any time. `fail_early` makes the events that tell this when the
+    status is out already, but there is no answer yet.
     """
 
     def __init__(
         self,
+        ask: Ask,
         frames: Frames,
-        failed: Callable[[CopilotProxyError], bytes],
+        end: bytes,
+        fail_early: Callable[[CopilotProxyError], list[dict[str, Any]]],
         *,
         grace: float,
         keep_alive: float,
     ) -> None:
+        self._ask = ask
         self._frames = frames
-        self._failed = failed
+        self._end = end
+        self._fail_early = fail_early
+        self._reply: Reply | None = None
         self._grace = grace
         self._keep_alive = keep_alive
-        self._headers: Mapping[str, str] = {}
         self._started = False
         self._ended = False
         self._is_sending = False
@@ -95,10 +103,8 @@ class EventStream:
 
     async def _write(self, scope: Scope, send: Send) -> None:
         self._look_in(self._grace, send)
-        frames = self._frames(self._take_headers)
         try:
-            async for frame in frames:
-                await self._send(send, frame)
+            await self._answer(send)
             await self._send(send, b"", last=True)
         except Exception as error:
             await self._tell(scope, send, as_ours(error))
@@ -110,18 +116,25 @@ class EventStream:
             if self._comment is not None:
                 self._comment.cancel()
                 await asyncio.gather(self._comment, return_exceptions=True)
-            await frames.aclose()
+
+    async def _answer(self, send: Send) -> None:
+        async with self._ask() as reply:
+            self._reply = reply
+            # Closed here, so that what has been counted is known when the context ends.
+            async with aclosing(reply.events()) as batches:
+                async for events in batches:
+                    await self._send(send, self._frames(events))
+            if self._end:
+                await self._send(send, self._end)
 
     async def _tell(self, scope: Scope, send: Send, error: CopilotProxyError) -> None:
         self._timer.cancel()
         await self._commented()
         if self._started:
-            await self._send(send, self._failed(error), last=True)
+            events = self._fail_early(error) if self._reply is None else self._reply.fail(error)
+            await self._send(send, self._frames(events) + self._end, last=True)
         else:
             await send_error(scope, send, error)
-
-    def _take_headers(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
 
     async def _send(self, send: Send, frame: bytes, *, last: bool = False) -> None:
         if self._comment is not None:
@@ -138,7 +151,8 @@ class EventStream:
 
     async def _start(self, send: Send) -> None:
         self._started = True
-        headers = [(n.encode(), v.encode()) for n, v in self._headers.items()]
+        named = {} if self._reply is None else self._reply.headers
+        headers = [(name.encode(), value.encode()) for name, value in named.items()]
         await send(
             {
                 "type": "http.response.start",
