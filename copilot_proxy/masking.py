@@ -98,7 +98,11 @@ class StreamMask:
 
 def _has_sign(text: str) -> bool:
     lower = text.lower()
-    return any(sign in lower for sign in _SIGNS)
+    # A loop of its own: every line of the log comes by here, and a generator costs more than it.
+    for sign in _SIGNS:  # noqa: SIM110
+        if sign in lower:
+            return True
+    return False
 
 
 def _masked(data: bytes) -> bytes:

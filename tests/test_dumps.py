@@ -144,6 +144,8 @@ def test_a_stream_is_written_as_it_comes(
             assert first in found["client-answer"]
             assert body_of(found["copilot-1-answer"]).startswith("data: {")
         dumping.wait_for_record()
+    # Nobody was told why it ended: the client left.
+    assert "error" not in body_of(parts(folder)["client-answer"])
 
 
 def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder: Path) -> None:

@@ -8,6 +8,7 @@ been shown. (A body that is wanted is waited for by whoever reads it: `routes.bo
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ LIMIT: Final = 512 * 1024
 as well."""
 _KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
+_MOST_WAITING: Final = 8
+"""Requests of a connection that wait behind the one that is answered; then it is not read."""
 _MOST_UNSENT: Final = 128 * 1024
 """Bytes for a client that the system may take before it can send them; some take 4 MiB for each."""
 
@@ -63,6 +66,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._receive_timeout = receive_timeout
         self._send_timeout = send_timeout
+        self._answering: Any = None
+        """uvicorn's name for it is `cycle`, which is the one that was read last."""
         self._is_in_head = True
         """Also between two requests."""
         self._head = 0
@@ -83,6 +88,12 @@ class BoundedProtocol(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        # uvicorn tells it to the request that came last, though an earlier one may be answered.
+        waiting, self.pipeline = self.pipeline, deque()
+        for cycle in (self._answering, *(cycle for cycle, _ in waiting)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
@@ -107,6 +118,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if b"://" in self.url and not self.url.startswith(b"/"):
             self._take_host_of_target()
         super().on_headers_complete()
+        if 0 < len(self.pipeline) <= _MOST_WAITING:
+            # uvicorn reads no further, and so would not see that the client leaves.
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         self._is_in_head = True
@@ -142,8 +160,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _tell(self, error: RequestError) -> None:
         """Answers a request that is none, unless that would stand in the middle of an answer."""
         told = broken_http.answer(error, self.client[0] if self.client else None)
-        is_amid = self.cycle is not None and self.cycle.response_started
-        if not is_amid or self.cycle.response_complete:
+        is_amid = self._answering is not None and self._answering.response_started
+        if not is_amid or self._answering.response_complete:
             self.transport.write(told)
 
     def _expect(self) -> None:

@@ -19,7 +19,9 @@ class ClientGone(CopilotProxyError):
     """The client left before it had sent its request; there is nobody to tell."""
 
     def __init__(self) -> None:
-        super().__init__("The client closed the connection.", status=499)
+        super().__init__(
+            "The client closed the connection.", status=499, code="client_closed_request"
+        )
 
 
 async def read_body(

@@ -93,13 +93,17 @@ class EventStream:
         self._keep_alive = keep_alive
         self._started = False
         self._ended = False
+        self._has_left = False
         self._is_sending = False
         self._last_sent = 0.0
         self._comment: asyncio.Task[None] | None = None
         """A comment on its way; frames wait for it, so that each write is whole events."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await until_client_leaves(self._write(scope, send), receive)
+        await until_client_leaves(self._write(scope, send), receive, self._leave)
+
+    def _leave(self) -> None:
+        self._has_left = True
 
     async def _write(self, scope: Scope, send: Send) -> None:
         self._look_in(self._grace, send)
@@ -109,7 +113,8 @@ class EventStream:
         except Exception as error:
             await self._tell(scope, send, as_ours(error))
         except asyncio.CancelledError:
-            await in_passing(self._tell(scope, send, stopped()))
+            if not self._has_left:
+                await in_passing(self._tell(scope, send, stopped()))
             raise
         finally:
             self._timer.cancel()
@@ -189,8 +194,13 @@ class EventStream:
             self._comment = None
 
 
-async def until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Awaits `work` to its end, or cancels it and awaits its clean-up when the client leaves."""
+async def until_client_leaves(
+    work: Coroutine[Any, Any, None],
+    receive: Receive,
+    on_leaving: Callable[[], None] = lambda: None,
+) -> None:
+    """Awaits `work` to its end, or cancels it and awaits its clean-up when the client leaves;
+    `on_leaving` is called before that."""
     here = cast("asyncio.Task[Any]", asyncio.current_task())
     has_left = False
 
@@ -201,6 +211,7 @@ async def until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive)
         # What is being cancelled already is cleaning up, which is not to be disturbed.
         if not here.cancelling():
             has_left = True
+            on_leaving()
             here.cancel()
 
     watching = asyncio.ensure_future(watch())

@@ -1,6 +1,7 @@
 """Chat completions over HTTP: what goes upstream, what comes back, and how a stream behaves."""
 
 import json
+import logging
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -372,6 +373,35 @@ def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) ->
 
     assert call.closed_by_client
     assert record.client_gone
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+def test_client_leaves_with_requests_waiting(
+    simulator: Simulator, stream: bool, at_once: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client may send its next requests before it has an answer; it is seen leaving all the same,
+    and none of those is asked."""
+    simulator.state.faults.on("stall_before_headers", path="/chat/completions")
+    body = json.dumps(chat("Write 500 words", stream=stream)).encode()
+    with Proxy(settings_at(simulator)) as proxy:
+        address = urlsplit(proxy.url)
+        head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        request = head.encode() + body
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            conn.sendall(request * (3 if at_once else 1))
+            call = simulator.state.recorder.wait_for(lambda r: r.path == "/chat/completions")
+            if not at_once:
+                conn.sendall(request * 2)
+
+        assert call.done.wait(1.0), "upstream is still being read a second later"
+        assert proxy.wait_for_record().client_gone
+        with proxy.client() as client:
+            assert 200 == client.get("/health").status_code
+
+    assert call.closed_by_client
+    assert 1 == len(proxy.records)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 def test_records(proxy: Proxy) -> None:
