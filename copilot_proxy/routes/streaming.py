@@ -60,7 +60,7 @@ class WholeAnswer:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
-            *((name.encode(), value.encode()) for name, value in extra.items()),
+            *((name.encode(), value.encode("latin-1")) for name, value in extra.items()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -157,7 +157,7 @@ class EventStream:
     async def _start(self, send: Send) -> None:
         self._started = True
         named = {} if self._reply is None else self._reply.headers
-        headers = [(name.encode(), value.encode()) for name, value in named.items()]
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
         await send(
             {
                 "type": "http.response.start",
@@ -202,28 +202,29 @@ async def until_client_leaves(
     """Awaits `work` to its end, or cancels it and awaits its clean-up when the client leaves;
     `on_leaving` is called before that."""
     here = cast("asyncio.Task[Any]", asyncio.current_task())
+    # A task of its own, in which timeouts may come and go: so a cancelled `here` means the server.
+    task = asyncio.ensure_future(work)
     has_left = False
 
     async def watch() -> None:
         nonlocal has_left
         while (await receive())["type"] != "http.disconnect":
             pass
-        # What is being cancelled already is cleaning up, which is not to be disturbed.
+        # What is cancelled already cleans up, which is not to be disturbed.
         if not here.cancelling():
             has_left = True
             on_leaving()
-            here.cancel()
+            task.cancel()
 
     watching = asyncio.ensure_future(watch())
     try:
-        await work
+        # Being cancelled here cancels the task, and waits for its end.
+        await task
     except asyncio.CancelledError:
-        if not has_left or here.cancelling() > 1:
+        if here.cancelling() or not has_left:
             raise
     finally:
         watching.cancel()
-        if has_left:
-            here.uncancel()
 
 
 def stopped() -> CopilotProxyError:

@@ -96,7 +96,7 @@ def unpacking(response: Response) -> Callable[[], Awaitable[bytes]]:
     packing = response.headers.get("content-encoding")
     if packing is None:
         return response.read
-    headers = {"content-encoding": packing}
+    headers = {b"content-encoding": packing.encode("latin-1")}
     unpacked = httpx.Response(200, headers=headers, stream=_Packed(response)).aiter_bytes()
 
     async def read() -> bytes:

@@ -49,6 +49,8 @@ class _Answer:
         self._response = response
         self._pieces = response.aiter_raw()
         self.status = response.status_code
+        # Byte by byte, as on the other way.
+        response.headers.encoding = "latin-1"
         self.headers: Mapping[str, str] = dict(response.headers)
 
     async def read(self) -> bytes:

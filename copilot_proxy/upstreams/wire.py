@@ -32,7 +32,8 @@ class Response(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """With lower-case names; what comes several times stands in one value, after commas."""
+        """With lower-case names; what comes several times stands in one value, after commas. Each
+        character is a byte (latin-1)."""
         ...
 
     async def read(self) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -97,6 +98,33 @@ async def test_leaving_disturbs_no_clean_up(client: Client, work: Work) -> None:
     task, was_cleaned = await outcome(client, work, cancel_and_leave)
 
     assert (True, True) == (was_cleaned, task.cancelled())
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_leaving_while_a_timeout_inside_ends(client: Client, turns: int) -> None:
+    """The work would go on after its timeout, for nobody: it is ended, whenever the client went."""
+    cleaning, was_left = asyncio.Event(), asyncio.Event()
+
+    async def impatient() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cleaning.set()
+                    for _ in range(3):
+                        await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(until_client_leaves(impatient(), client.receive, was_left.set))
+    await cleaning.wait()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    client.leaves.set()
+    async with asyncio.timeout(5):
+        await task
+
+    assert was_left.is_set()
 
 
 async def test_being_cancelled_after_the_client_has_left(client: Client, work: Work) -> None:

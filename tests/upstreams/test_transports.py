@@ -21,7 +21,7 @@ from copilot_proxy.auth.unreachable import describe
 from copilot_proxy.errors import Unreachable
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams import connections
-from copilot_proxy.upstreams.answers import CopilotAnswer
+from copilot_proxy.upstreams.answers import CopilotAnswer, unpacking
 from copilot_proxy.upstreams.connections import Connections
 from copilot_proxy.upstreams.transports import make_transport
 from copilot_proxy.upstreams.wire import Request, Response, Transport
@@ -160,6 +160,21 @@ async def test_answers_that_stretch_the_rules(transport: Transport) -> None:
 
         assert (200, 40_000) == (response.status, len(response.headers["x-long"]))
         assert b"ok" == await whole(response)
+
+
+async def test_bytes_in_headers(transport: Transport) -> None:
+    """Whatever a proxy on the way has put there comes through, and packs nothing."""
+    answer = (
+        "HTTP/1.1 200 OK\r\nx-where: Zürich\r\ncontent-encoding: gzïp\r\n"
+        "content-length: 2\r\n\r\nok"
+    ).encode()
+    async with peer(answer) as other:
+        response = await ask(transport, other.url)
+        read = unpacking(response)
+
+        assert "Zürich".encode() == response.headers["x-where"].encode("latin-1")
+        assert b"ok" == await read()
+        await response.aclose()
 
 
 async def test_a_refused_connection(transport: Transport) -> None:
