@@ -6,10 +6,9 @@ that a silent stream gets comment lines, and a failure becomes an event.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from typing import Any, Final, cast
 
 from litestar.types import Receive, Scope, Send
@@ -28,13 +27,10 @@ _LAST_WORDS: Final = 1.0
 """Seconds that a client has to take the news that its answer is cut off."""
 _KEEP_ALIVE: Final = comment("keep-alive")
 
-
 Ask = Callable[[], AbstractAsyncContextManager[Reply]]
 """Asks for an answer; leaving the context ends it upstream."""
 Frames = Callable[[list[dict[str, Any]]], bytes]
 """Writes events."""
-
-
 Whole = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
 """Makes the body and headers of a whole answer."""
 
@@ -241,6 +237,6 @@ def stopped() -> CopilotProxyError:
 async def in_passing(work: Coroutine[Any, Any, None]) -> None:
     """Last words on being cancelled. If the client has left they reach nobody, and if it does not
     read they are not waited for."""
-    with contextlib.suppress(TimeoutError):
+    with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS):
             await work

@@ -1,7 +1,7 @@
 """What goes to Copilot and what comes back, whatever carries it.
 
-httpx's own requests and answers are not used here: to make one takes it as long as all that is on
-its way through this program.
+httpx's own requests and answers are not used here: with them, a tenth of the time of a request
+went into looking at headers.
 """
 
 from collections.abc import Mapping
