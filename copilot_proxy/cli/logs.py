@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -13,6 +13,7 @@ import typer
 
 from copilot_proxy.cli.console import can_style
 from copilot_proxy.cli.prices import credits_of
+from copilot_proxy.cli.stderr_log import StderrHandler
 from copilot_proxy.masking import mask
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def logging_to_stderr(
 ) -> Iterator[None]:
     """Sends everything that is logged while the block runs to stderr, as `form` text or json, and
     to `file`."""
-    screen = _Handler()
+    screen = StderrHandler()
     screen.setFormatter(_Json() if form == "json" else _Text(colour=can_style()))
     # On stderr the person has read it already, in more words.
     screen.addFilter(lambda entry: not getattr(entry, "said", False))
@@ -93,14 +94,6 @@ def logging_to_stderr(
             logging.getLogger().removeHandler(handler)
         for logger, level in before:
             logger.setLevel(level)
-
-
-class _Handler(logging.Handler):
-    """Writes to whatever stderr is now; colours go to terminals only."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError, ValueError):  # stderr is closed: there is nobody to tell
-            typer.echo(self.format(record), err=True)
 
 
 def _is_news(entry: logging.LogRecord, reporter: Reporter) -> bool:

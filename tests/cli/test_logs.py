@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import sys
 import time
 from contextlib import suppress
@@ -296,3 +297,28 @@ def test_what_is_long_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> N
     with logging_to_stderr(form, reporter):
         reporter(record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))
     assert len(capsys.readouterr().err) < 20_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes there cannot be asked")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_log_that_nobody_reads_holds_nothing_up(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a pager: lines are left out while it is full, and then that is told."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, encoding="utf-8") as reader, open(writing, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        with logging_to_stderr(form, Reporter()):
+            for _ in range(3000):
+                visit("GET", "/v1/models", 200)
+            before = reader.read().splitlines()
+            visit("GET", "/v1/models", 404)
+            gap, last = reader.read().splitlines()
+
+    assert all("/v1/models" in line for line in before)
+    assert f"{3000 - len(before)} lines are left out here: nobody was reading" in gap
+    assert "404" in last
+    if form == "json":
+        assert "warning" == json.loads(gap)["level"]
