@@ -1,155 +1,39 @@
-"""Clients that leave, as an answer in the making learns of it."""
+"""Clients that leave as soon as they have what they came for."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any
+import json
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 
-from copilot_proxy.routes.streaming import until_client_leaves
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+ASKED = {
+    "/v1/responses": ({"input": "Hi"}, b"event: response.completed"),
+    "/v1/messages": (
+        {"max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]},
+        b"event: message_stop",
+    ),
+}
+"""What is sent to each path, and the event with which its streams end."""
 
 
-class Client:
-    """Leaves when it is told to."""
+@pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gpt-4o"])
+@pytest.mark.parametrize("path", ASKED)
+def test_a_client_that_has_it_all_may_leave(simulator: Simulator, path: str, model: str) -> None:
+    """Codex closes the connection on the last event; that is no answer broken off by the client."""
+    asked, end = ASKED[path]
+    body = json.dumps({"model": model, "stream": True, **asked}).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+    with Proxy(settings_at(simulator)) as proxy:
+        address = urlsplit(proxy.url)
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            conn.sendall(head.encode() + body)
+            read = b""
+            while end not in read:
+                read += conn.recv(65536)
+        record = proxy.wait_for_record()
 
-    def __init__(self) -> None:
-        self.leaves = asyncio.Event()
-
-    async def receive(self) -> Any:
-        """What uvicorn gives an application."""
-        await self.leaves.wait()
-        return {"type": "http.disconnect"}
-
-
-class Work:
-    """Goes on until it is cancelled, and then cleans up until it may end."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.cleaning = asyncio.Event()
-        self.may_end = asyncio.Event()
-        self.was_cleaned = False
-
-    async def __call__(self) -> None:
-        try:
-            self.begun.set()
-            await asyncio.Event().wait()
-        finally:
-            self.cleaning.set()
-            await self.may_end.wait()
-            self.was_cleaned = True
-
-
-@pytest.fixture
-async def client() -> Client:
-    return Client()
-
-
-@pytest.fixture
-async def work() -> Work:
-    return Work()
-
-
-async def outcome(
-    client: Client, work: Work, during: Callable[[asyncio.Task[None]], Awaitable[None]]
-) -> tuple[asyncio.Task[None], bool]:
-    """The task that waited for `work`, and whether that has cleaned up to its end; `during` is
-    what happens meanwhile."""
-
-    async def wait() -> None:
-        await until_client_leaves(work(), client.receive)
-        here = asyncio.current_task()
-        assert here is not None
-        assert 0 == here.cancelling()
-        await asyncio.sleep(0)  # would raise if a cancellation were left over
-
-    task = asyncio.create_task(wait())
-    await work.begun.wait()
-    await during(task)
-    work.may_end.set()
-    await asyncio.wait({task}, timeout=5)
-    return task, work.was_cleaned
-
-
-async def test_leaving_ends_the_work_and_nothing_else(client: Client, work: Work) -> None:
-    """Its clean-up is awaited, and whoever waited goes on as if it had ended by itself."""
-
-    async def leave(_: asyncio.Task[None]) -> None:
-        client.leaves.set()
-        await work.cleaning.wait()
-
-    task, was_cleaned = await outcome(client, work, leave)
-
-    assert (True, False) == (was_cleaned, task.cancelled())
-    assert task.exception() is None
-
-
-async def test_leaving_disturbs_no_clean_up(client: Client, work: Work) -> None:
-    """A server that ends has cancelled the answer already: that goes its way, and is told."""
-
-    async def cancel_and_leave(task: asyncio.Task[None]) -> None:
-        task.cancel()
-        await work.cleaning.wait()
-        client.leaves.set()
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    task, was_cleaned = await outcome(client, work, cancel_and_leave)
-
-    assert (True, True) == (was_cleaned, task.cancelled())
-
-
-@pytest.mark.parametrize("turns", range(6))
-async def test_leaving_while_a_timeout_inside_ends(client: Client, turns: int) -> None:
-    """The work would go on after its timeout, for nobody: it is ended, whenever the client went."""
-    cleaning, was_left = asyncio.Event(), asyncio.Event()
-
-    async def impatient() -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.01):
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    cleaning.set()
-                    for _ in range(3):
-                        await asyncio.sleep(0)
-        await asyncio.Event().wait()
-
-    task = asyncio.create_task(until_client_leaves(impatient(), client.receive, was_left.set))
-    await cleaning.wait()
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    client.leaves.set()
-    async with asyncio.timeout(5):
-        await task
-
-    assert was_left.is_set()
-
-
-async def test_being_cancelled_after_the_client_has_left(client: Client, work: Work) -> None:
-    """The one who cancels learns that it worked, whoever was first."""
-    work.may_end.set()
-
-    async def leave_and_cancel(task: asyncio.Task[None]) -> None:
-        client.leaves.set()
-        await asyncio.sleep(0)
-        task.cancel()
-
-    task, was_cleaned = await outcome(client, work, leave_and_cancel)
-
-    assert (True, True) == (was_cleaned, task.cancelled())
-
-
-async def test_what_goes_wrong_is_told(client: Client) -> None:
-    """A failure of the work is nobody else's, and nothing waits for the client any longer."""
-
-    async def fail() -> None:
-        await asyncio.sleep(0)
-        raise ZeroDivisionError
-
-    before = asyncio.all_tasks()
-    with pytest.raises(ZeroDivisionError):
-        await until_client_leaves(fail(), client.receive)
-    await asyncio.sleep(0)
-    assert before == asyncio.all_tasks()
+    assert not record.client_gone
+    assert record.usage is not None
