@@ -47,13 +47,13 @@ matrix: $(VENV)/dev.stamp  ## every model on every API, as a table: what answers
 	@$(BIN)/python -m tests.matrix
 
 bench: $(VENV)/dev.stamp  ## measure speed and memory; BENCH=--quick takes about three minutes, BENCH=--help tells more
-	@$(BIN)/python -m tests.benchmarks $(BENCH)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 faults: $(VENV)/dev.stamp  ## what clients see of every fault between the server and Copilot, as a table
 	@$(BIN)/python -m tests.faults
 
 soak: $(VENV)/dev.stamp  ## the whole server under mixed traffic while things go wrong; MINUTES=60 for longer
-	@$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES)
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clients:  ## install with npm what some tests run: OpenAI for Node, Codex, Claude Code, pi-ai
 	cd tests/node && npm install $(NPM_FLAGS)

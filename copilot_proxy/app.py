@@ -10,17 +10,17 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.middleware.access import AccessMiddleware
+from copilot_proxy.middleware.concurrency import ConcurrencyMiddleware
+from copilot_proxy.middleware.dumping import DumpMiddleware
+from copilot_proxy.middleware.error_responses import as_ours, failure
+from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
-from copilot_proxy.routes.door import Door
-from copilot_proxy.routes.dumping import Dumping
 from copilot_proxy.routes.embeddings import embeddings
-from copilot_proxy.routes.failures import as_ours, failure
-from copilot_proxy.routes.farewell import Farewell
 from copilot_proxy.routes.health import client_telemetry, health, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
-from copilot_proxy.routes.places import PlacesFirst
 from copilot_proxy.routes.responses import responses, stored_responses, web_socket
 from copilot_proxy.routes.services import AnyRequest, Services
 
@@ -47,10 +47,10 @@ _WHERE: Final = (
 def create_app(services: Services) -> ASGIApp:
     """The server as an ASGI application; it lets go of everything when it shuts down."""
     router = make_router(services)
-    inside: ASGIApp = router if services.dumps is None else Dumping(router, services.dumps)
+    inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
     settings = services.settings
-    return Door(
-        Farewell(PlacesFirst(inside, services.places)),
+    return AccessMiddleware(
+        ShutdownMiddleware(ConcurrencyMiddleware(inside, services.places)),
         # What comes through a Unix socket has nothing to do with the host of a port.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,

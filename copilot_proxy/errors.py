@@ -9,10 +9,10 @@
     │   └── StoreError            the keyring or the token file failed
     ├── RequestError              the client's mistake                           4xx
     └── UpstreamError             what came, or did not come, from upstream
-        ├── Refused               an answer with an error in it
-        │   └── Resting           the same once more, without asking
-        ├── Unreachable           no answer: connection, TLS, time               502, 504
-        └── Broken                an answer that began well and did not end so   502
+        ├── UpstreamRefusal               an answer with an error in it
+        │   └── CooldownRefusal           the same once more, without asking
+        ├── UpstreamUnreachable           no answer: connection, TLS, time               502, 504
+        └── BrokenResponse                an answer that began well and did not end so   502
 
 Each says what happened (`message`), what to do next (`hint`), and how it reads as an HTTP answer
 (`status`, `type`, `code`, `param`, as in OpenAI's error object) and as an exit code.
@@ -125,7 +125,7 @@ class UpstreamError(CopilotProxyError):
     status = 502
 
 
-class Refused(UpstreamError):
+class UpstreamRefusal(UpstreamError):
     """Upstream answered with an error; `upstream_status` and `upstream_code` are its own."""
 
     def __init__(
@@ -158,11 +158,11 @@ class Refused(UpstreamError):
         self.upstream_code = upstream_code
 
 
-class Resting(Refused):
+class CooldownRefusal(UpstreamRefusal):
     """A refusal that still stands, told once more without asking upstream."""
 
 
-class Unreachable(UpstreamError):
+class UpstreamUnreachable(UpstreamError):
     """No answer came. `sent` is false when it is certain that upstream saw nothing of the call;
     `passing` is true if, besides, the next try may go well at once."""
 
@@ -183,7 +183,7 @@ class Unreachable(UpstreamError):
             self.headers["x-should-retry"] = "false"
 
 
-class Broken(UpstreamError):
+class BrokenResponse(UpstreamError):
     """An accepted call whose answer was empty, cut, or not what it claimed to be."""
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
@@ -196,11 +196,11 @@ class Broken(UpstreamError):
 
 
 @contextmanager
-def costs_nothing() -> Iterator[None]:
+def unbilled() -> Iterator[None]:
     """For what cannot be billed, such as the token exchange: any client may repeat what fails."""
     try:
         yield
-    except (Unreachable, Broken) as error:
+    except (UpstreamUnreachable, BrokenResponse) as error:
         error.headers.pop("x-should-retry", None)
         raise
 
@@ -213,7 +213,7 @@ def joined(first: str, then: str | None) -> str:
     return f"{first}{'' if first.endswith(_ENDS) else '.'} {then}"
 
 
-def twin(error: CopilotProxyError) -> CopilotProxyError:
+def copy_error(error: CopilotProxyError) -> CopilotProxyError:
     """The same error for one more caller, who may add to it, or to be kept.
 
     It has a traceback of its own: one that is kept would keep whole requests in memory with it.
@@ -221,3 +221,8 @@ def twin(error: CopilotProxyError) -> CopilotProxyError:
     made = type(error).__new__(type(error), *error.args)
     vars(made).update(vars(error), headers=dict(error.headers), extra=dict(error.extra))
     return made
+
+
+def code_of(error: CopilotProxyError) -> str:
+    """What a failure is called: its code, or its kind."""
+    return error.code or error.type

@@ -18,11 +18,11 @@ import uvicorn
 
 from copilot_proxy.app import create_app
 from copilot_proxy.auth.copilot_token import Clock
-from copilot_proxy.cli.composition import make_connection, make_services
-from copilot_proxy.cli.protocol import server_config
+from copilot_proxy.composition import make_backend, make_services
 from copilot_proxy.dumps import dumps_for
-from copilot_proxy.records import Record
+from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.routes.services import Services
+from copilot_proxy.server.http_protocol import server_config
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
@@ -133,7 +133,7 @@ class Proxy:
         self.settings = settings
         self.clock = clock
         self.simulated = simulated
-        self.records: list[Record] = []
+        self.records: list[RequestRecord] = []
         self.url = ""
         self._recorded = threading.Condition()
         self._ready = threading.Event()
@@ -156,13 +156,13 @@ class Proxy:
             base_url=self.url, timeout=20, trust_env=False, verify=NO_TLS, **options
         )
 
-    def wait_for_record(self, count: int = 1) -> Record:
+    def wait_for_record(self, count: int = 1) -> RequestRecord:
         """The record of request number `count`, once that has ended."""
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.records) >= count, 10)
             return self.records[count - 1]
 
-    def _report(self, record: Record) -> None:
+    def _report(self, record: RequestRecord) -> None:
         with self._recorded:
             self.records.append(record)
             self._recorded.notify_all()
@@ -179,7 +179,7 @@ class Proxy:
             self.settings,
             report=self._report,
             simulated=self.simulated,
-            connection=make_connection(
+            connection=make_backend(
                 self.settings,
                 report=self._report,
                 clock=self.clock,

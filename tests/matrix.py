@@ -16,7 +16,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.simulator import Simulator
-from copilot_proxy.simulator.recorder import Record as Asked
+from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.auth.accounts import Time
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json, Said
@@ -60,7 +60,7 @@ class Cell:
         assert reason in answer.json()["error"]["message"]
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RecordedRequest:
         """The last request that reached Copilot."""
         return self.simulator.state.requests[-1]
 

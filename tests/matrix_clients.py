@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from copilot_proxy.hub import ChatApi
+from copilot_proxy.relay.hub import ChatApi
 from tests import grammars
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ from copilot_proxy import __version__
 from copilot_proxy.catalogue import _ALIASES
 from copilot_proxy.cli.main import app
 from copilot_proxy.formats.chat_completions.adapt import DROPS
-from copilot_proxy.formats.pi_ai.to_pi import DROPPED, REFUSED
+from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, setting_names
 
 ROOT = Path(__file__).parent.parent

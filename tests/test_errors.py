@@ -3,16 +3,16 @@
 import pytest
 
 from copilot_proxy.errors import (
-    Broken,
+    BrokenResponse,
     CopilotProxyError,
     LoginFailed,
     NoCopilotAccess,
     NotSignedIn,
-    Refused,
     RequestError,
     StoreError,
-    Unreachable,
     UpstreamError,
+    UpstreamRefusal,
+    UpstreamUnreachable,
     UsageError,
 )
 
@@ -28,9 +28,9 @@ from copilot_proxy.errors import (
         (StoreError("x"), 500, "server_error", 1),
         (RequestError("x"), 400, "invalid_request_error", 1),
         (UpstreamError("x"), 502, "server_error", 1),
-        (Refused("x", upstream_status=500), 502, "server_error", 1),
-        (Unreachable("x", sent=False), 502, "server_error", 1),
-        (Broken("x"), 502, "server_error", 1),
+        (UpstreamRefusal("x", upstream_status=500), 502, "server_error", 1),
+        (UpstreamUnreachable("x", sent=False), 502, "server_error", 1),
+        (BrokenResponse("x"), 502, "server_error", 1),
     ],
 )
 def test_how_each_failure_reads(
@@ -89,7 +89,9 @@ def test_not_signed_in_says_what_to_type() -> None:
 
 def test_a_refusal_keeps_what_upstream_called_it() -> None:
     """Upstream's status and code stand apart from those for the client."""
-    error = Refused("x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c")
+    error = UpstreamRefusal(
+        "x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c"
+    )
 
     assert (402, "quota_exceeded", 429, "c") == (
         error.upstream_status,
@@ -104,7 +106,7 @@ def test_a_call_that_may_have_been_counted_is_not_repeated(
     sent: bool, expected: str | None
 ) -> None:
     """An SDK may try again only when upstream certainly saw nothing of the call."""
-    error = Unreachable("x", sent=sent, status=504)
+    error = UpstreamUnreachable("x", sent=sent, status=504)
 
     assert (504, "upstream_unreachable") == (error.status, error.code)
     assert expected == error.headers.get("x-should-retry")
@@ -112,5 +114,8 @@ def test_a_call_that_may_have_been_counted_is_not_repeated(
 
 def test_a_broken_answer_is_not_repeated() -> None:
     """The call was accepted, so it may be billed: no SDK tries again by itself."""
-    assert {"x-should-retry": "false"} == Broken("x").headers
-    assert ("upstream_broken", "c") == (Broken("x").code, Broken("x", code="c").code)
+    assert {"x-should-retry": "false"} == BrokenResponse("x").headers
+    assert ("upstream_broken", "c") == (
+        BrokenResponse("x").code,
+        BrokenResponse("x", code="c").code,
+    )

@@ -16,8 +16,8 @@ from copilot_proxy.auth.copilot_auth import (
 )
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub
-from copilot_proxy.auth.pace import Pace
-from copilot_proxy.auth.tokens import copilot_fields, is_copilot, is_oauth
+from copilot_proxy.auth.rate_limiter import RateLimiter
+from copilot_proxy.auth.token_kinds import copilot_fields, is_copilot, is_oauth
 from copilot_proxy.errors import RequestError
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
@@ -55,7 +55,7 @@ class CallerTokens:
         self._settings = settings
         self._host = host
         self._clock = clock or Clock()
-        self._pace = Pace(_BURST, _EVERY, self._clock.monotonic)
+        self._pace = RateLimiter(_BURST, _EVERY, self._clock.monotonic)
         self._limit = limit
         self._sources: OrderedDict[bytes, TokenSource] = OrderedDict()
 

@@ -8,19 +8,19 @@ from typing import Final, Literal
 from copilot_proxy.auth import hosts
 from copilot_proxy.auth.copilot_token import AuthState, Clock, CopilotToken, TokenSource
 from copilot_proxy.auth.credential import Credential
-from copilot_proxy.auth.github import Exchange, GitHub
-from copilot_proxy.auth.holding import Holding
-from copilot_proxy.auth.pace import Pace
+from copilot_proxy.auth.github import GitHub, TokenExchange
+from copilot_proxy.auth.rate_limiter import RateLimiter
 from copilot_proxy.auth.stores import EnvironmentStore
-from copilot_proxy.auth.tokens import copilot_fields
+from copilot_proxy.auth.token_kinds import copilot_fields
+from copilot_proxy.auth.token_state import TokenState
 from copilot_proxy.errors import (
     CopilotProxyError,
     NoCopilotAccess,
     NotSignedIn,
-    Refused,
     StoreError,
     UpstreamError,
-    twin,
+    UpstreamRefusal,
+    copy_error,
 )
 from copilot_proxy.settings import Settings
 
@@ -57,8 +57,8 @@ class CopilotAuth:
         self._clock = clock or Clock()
         self._refused_hint = refused_hint
         self._permit = permit
-        self._held = Holding(self._clock)
-        self._forced = Pace(_FORCED, _FORCED_EVERY, self._clock.monotonic)
+        self._held = TokenState(self._clock)
+        self._forced = RateLimiter(_FORCED, _FORCED_EVERY, self._clock.monotonic)
         self._host: str | None = None
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
@@ -144,11 +144,11 @@ class CopilotAuth:
     async def _exchanged(self) -> CopilotToken:
         """The token of the one exchange that is under way, or of a new one."""
         if self._task is None and (error := self._held.standing()) is not None:
-            raise twin(error)
+            raise copy_error(error)
         # Shielded, since others may wait for the same exchange when this caller gives up.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
-            raise twin(outcome)
+            raise copy_error(outcome)
         return outcome
 
     def _exchange_once(self) -> "asyncio.Task[CopilotToken | CopilotProxyError]":
@@ -198,7 +198,7 @@ class CopilotAuth:
     def _know_host(self, credential: Credential | None) -> None:
         self._host = credential.host if credential else None
 
-    def _made_of(self, exchange: Exchange, credential: Credential) -> CopilotToken:
+    def _made_of(self, exchange: TokenExchange, credential: Credential) -> CopilotToken:
         lifetime = max(exchange.lifetime, _SHORTEST)
         early = max(exchange.refresh_in - _EARLY, exchange.refresh_in / 2, _SHORTEST)
         return CopilotToken(
@@ -223,7 +223,7 @@ def _public(error: CopilotProxyError) -> str:
         return "GitHub says that the account may not use Copilot."
     if isinstance(error, StoreError):
         return "The store of the GitHub token failed."
-    if isinstance(error, Refused):
+    if isinstance(error, UpstreamRefusal):
         return f"GitHub answered with HTTP {error.upstream_status}."
     if isinstance(error, NotSignedIn | UpstreamError):
         return error.message

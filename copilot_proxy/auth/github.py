@@ -15,10 +15,10 @@ import httpx
 import msgspec
 
 from copilot_proxy import headers
-from copilot_proxy.auth import hosts, refusals
+from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
-from copilot_proxy.auth.unreachable import describe
-from copilot_proxy.errors import Broken, LoginFailed, costs_nothing
+from copilot_proxy.auth.network_errors import describe
+from copilot_proxy.errors import BrokenResponse, LoginFailed, unbilled
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 
@@ -53,7 +53,7 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class TokenExchange:
     """Copilot's own token; times are seconds from now, so that a wrong clock does no harm."""
 
     token: Secret
@@ -89,16 +89,16 @@ class GitHub:
     async def device_code(self) -> DeviceCode:
         """Begins a sign-in. Raises `LoginFailed` if GitHub does not let it begin."""
         response = await self._post("/login/device/code", {"scope": headers.SCOPE})
-        answer = refusals.json_or_form(response)
+        answer = github_errors.json_or_form(response)
         if "device_code" not in answer:
-            raise refusals.of_login(response, answer)
+            raise github_errors.of_login(response, answer)
         try:
             device_code, user_code = str(answer["device_code"]), str(answer["user_code"])
         except KeyError as error:
-            raise Broken(f"GitHub's device code came without its {error}.") from None
+            raise BrokenResponse(f"GitHub's device code came without its {error}.") from None
         return DeviceCode(
             device_code=Secret(device_code),
-            user_code=refusals.clean(user_code)[:40],
+            user_code=github_errors.clean(user_code)[:40],
             verification_uri=self._page(answer.get("verification_uri")),
             expires_in=_seconds(answer.get("expires_in"), _CODE_LIFE),
             interval=_seconds(answer.get("interval"), _INTERVAL),
@@ -113,7 +113,7 @@ class GitHub:
             "/login/oauth/access_token",
             {"device_code": device_code.reveal(), "grant_type": _GRANT},
         )
-        answer = refusals.json_or_form(response)
+        answer = github_errors.json_or_form(response)
         token = answer.get("access_token")
         if isinstance(token, str) and _is_sendable(token):
             return Secret(token)
@@ -122,33 +122,35 @@ class GitHub:
         if answer.get("error") == "slow_down":
             interval = _seconds(answer.get("interval"), 0.0)
             return Pending(interval=interval or None, slower=True)
-        raise refusals.of_login(response, answer)
+        raise github_errors.of_login(response, answer)
 
-    async def exchange(self, token: Secret) -> Exchange:
+    async def exchange(self, token: Secret) -> TokenExchange:
         """Copilot's token for a GitHub token. Raises `NotSignedIn`, `NoCopilotAccess` or, for
         what may pass, `UpstreamError`."""
-        with costs_nothing():
+        with unbilled():
             response = await self._get("/copilot_internal/v2/token", token)
             if response.status_code != 200:
-                raise refusals.of_exchange(response, token)
-            return _parse_exchange(refusals.json_object(response), response.headers.get("date"))
+                raise github_errors.of_exchange(response, token)
+            return _parse_exchange(
+                github_errors.json_object(response), response.headers.get("date")
+            )
 
     async def user(self, token: Secret) -> str:
         """The login of whoever `token` belongs to."""
         response = await self._get("/user", token, {"x-github-api-version": _USER_API_VERSION})
         if response.status_code != 200:
-            raise refusals.of_account(response)
-        login = refusals.json_object(response).get("login")
+            raise github_errors.of_account(response)
+        login = github_errors.json_object(response).get("login")
         if not isinstance(login, str) or not login:
-            raise Broken("GitHub's answer does not say whose token it is.")
-        return refusals.clean(login)
+            raise BrokenResponse("GitHub's answer does not say whose token it is.")
+        return github_errors.clean(login)
 
     async def copilot_user(self, token: Secret) -> Account:
         """The account's plan and quota."""
         response = await self._get("/copilot_internal/user", token)
         if response.status_code != 200:
-            raise refusals.of_account(response)
-        return parse_account(refusals.json_object(response))
+            raise github_errors.of_account(response)
+        return parse_account(github_errors.json_object(response))
 
     async def _post(self, path: str, fields: Mapping[str, str]) -> httpx.Response:
         return await self._send(
@@ -202,7 +204,7 @@ class _Critical(msgspec.Struct):
     refresh_in: float
 
 
-def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Exchange:
+def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> TokenExchange:
     envelope: _Envelope | _Critical
     try:
         envelope = msgspec.convert(payload, _Envelope)
@@ -212,15 +214,17 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Excha
         try:
             envelope = msgspec.convert(payload, _Critical)
         except msgspec.ValidationError as error:
-            raise Broken(f"GitHub's token exchange answered something new: {error}.") from None
+            raise BrokenResponse(
+                f"GitHub's token exchange answered something new: {error}."
+            ) from None
         endpoints = payload.get("endpoints")
         api_url = endpoints.get("api") if isinstance(endpoints, Mapping) else None
         sku = None
     if not _is_sendable(envelope.token):
-        raise Broken("GitHub's token exchange answered with an unusable token.")
+        raise BrokenResponse("GitHub's token exchange answered with an unusable token.")
     refresh_in = max(envelope.refresh_in, 0.0)
     lifetime = envelope.expires_at - _timestamp(sent_at)
-    return Exchange(
+    return TokenExchange(
         token=Secret(envelope.token),
         refresh_in=refresh_in,
         lifetime=lifetime if lifetime >= refresh_in else refresh_in + _GRACE,
@@ -251,4 +255,4 @@ def _seconds(value: object, default: float) -> float:
     return seconds if 0 < seconds < 86_400 else default
 
 
-__all__ = ["Account", "DeviceCode", "Exchange", "GitHub", "LoginFailed", "Pending"]
+__all__ = ["Account", "DeviceCode", "GitHub", "LoginFailed", "Pending", "TokenExchange"]

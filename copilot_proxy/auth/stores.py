@@ -10,7 +10,7 @@ from copilot_proxy.auth.credential import Credential, CredentialStore
 from copilot_proxy.auth.file_store import FileStore
 from copilot_proxy.auth.keyring_store import KeyringStore
 from copilot_proxy.auth.threads import in_thread
-from copilot_proxy.auth.tokens import refuse_personal
+from copilot_proxy.auth.token_kinds import refuse_personal
 from copilot_proxy.errors import StoreError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings
 

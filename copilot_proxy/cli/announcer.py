@@ -33,9 +33,9 @@ class Announcer:
         self, catalogue: "Catalogue | None", trouble: UpstreamError | None, who: "Credential"
     ) -> None:
         """The welcome block; without a list of models, `trouble` says why there is none."""
-        from copilot_proxy.cli.welcome import Welcome, first_time_notice
+        from copilot_proxy.cli.banner import Banner, first_time_notice
 
-        welcome = Welcome(
+        welcome = Banner(
             settings=self._settings,
             address=self._address(),
             catalogue=catalogue,

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.answer import ask, ask_whole, new_answer, remark, spent
 from copilot_proxy.cli.attachments import Image, check_images, content, piped_text, read_image
-from copilot_proxy.cli.composition import check_upstream, make_connection, settings_for
+from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, remark, spent
 from copilot_proxy.cli.console import result, talk
 from copilot_proxy.cli.default_model import is_chosen, not_the_wanted
 from copilot_proxy.cli.upstream_option import UpstreamOption
+from copilot_proxy.composition import check_upstream, make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
-    from copilot_proxy.cli.composition import Connection
+    from copilot_proxy.composition import Backend
     from copilot_proxy.settings import Settings
 
 _PATIENCE: Final = 10.0
@@ -109,11 +109,11 @@ def _joined(prompt: str, piped: str | None) -> str:
     return "\n\n".join(text for text in (prompt.strip(), (piped or "").strip()) if text)
 
 
-async def _open(settings: "Settings") -> "Connection":
-    return make_connection(settings, report=lambda _: None)
+async def _open(settings: "Settings") -> "Backend":
+    return make_backend(settings, report=lambda _: None)
 
 
-async def _tell_default(connection: "Connection", settings: "Settings") -> None:
+async def _tell_default(connection: "Backend", settings: "Settings") -> None:
     """A word if ``default`` is not the model that the person has set."""
     # Without the list nothing can be told; what is asked next meets the same trouble.
     with suppress(CopilotProxyError, TimeoutError):
@@ -122,7 +122,7 @@ async def _tell_default(connection: "Connection", settings: "Settings") -> None:
                 talk(other)
 
 
-async def _answer(connection: "Connection", question: str, options: Options) -> None:
+async def _answer(connection: "Backend", question: str, options: Options) -> None:
     from copilot_proxy.formats.chat_completions.request import check_request
 
     relay = connection.relay

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Final, TextIO
+from typing import Final
 
 import typer
 
@@ -78,18 +78,6 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
 def someone_watches() -> bool:
     """Whether stderr is a terminal."""
     return sys.stderr.isatty()
-
-
-def can_draw(stream: TextIO | None = None) -> bool:
-    """Whether `stream`, stderr unless told otherwise, is a terminal that takes escape codes, so
-    that panels and progress reach somebody."""
-    stream = stream or sys.stderr
-    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
-
-
-def can_style(stream: TextIO | None = None) -> bool:
-    """Whether bold and coloured letters are welcome there."""
-    return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
 def someone_answers() -> bool:

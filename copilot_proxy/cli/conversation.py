@@ -5,15 +5,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.catalogue import ENABLE_URL
-from copilot_proxy.cli.answer import ask, new_answer, remark
 from copilot_proxy.cli.attachments import check_images, content
+from copilot_proxy.cli.chat_answer import ask, new_answer, remark
 from copilot_proxy.cli.console import problem, talk
 from copilot_proxy.cli.keyboard import FENCE, prepare, read_input
 from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
     from copilot_proxy.cli.chat import Options
-    from copilot_proxy.relay import Relay
+    from copilot_proxy.relay.relay import Relay
 
 _COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
 """A path such as /etc/hosts is no command."""

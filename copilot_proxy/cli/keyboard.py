@@ -13,7 +13,8 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.cli.console import can_draw, talk
+from copilot_proxy.cli.console import talk
+from copilot_proxy.terminal import can_draw
 
 PROMPT: Final = "> "
 MORE: Final = ". "

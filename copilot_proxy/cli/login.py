@@ -13,8 +13,8 @@ from copilot_proxy.settings import Settings, load_settings
 if TYPE_CHECKING:
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
-    from copilot_proxy.auth.proof import Proof
     from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.auth.verification import Verification
     from copilot_proxy.masking import Secret
 
 _LONGEST_TOKEN: Final = 1000
@@ -74,9 +74,9 @@ async def _login(
 ) -> None:
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
-    from copilot_proxy.auth.network import make_client
-    from copilot_proxy.auth.proof import prove
+    from copilot_proxy.auth.http_clients import make_client
     from copilot_proxy.auth.threads import in_thread
+    from copilot_proxy.auth.verification import prove
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, host)
@@ -85,7 +85,7 @@ async def _login(
         if not given:
             talk("Approved. Checking that the account has Copilot.")
         try:
-            proof: Proof | None = await prove(github, credential)
+            proof: Verification | None = await prove(github, credential)
         except NoCopilotAccess as error:
             raise await _with_name(error, github, credential) from None
         except UpstreamError as error:
@@ -148,7 +148,7 @@ def _ask_for_file(credentials: "Credentials", why: str, flags: str) -> None:
 
 
 def _token_from_stdin() -> "Secret":
-    from copilot_proxy.auth.tokens import refuse_personal
+    from copilot_proxy.auth.token_kinds import refuse_personal
     from copilot_proxy.masking import Secret
 
     if sys.stdin.isatty():
@@ -193,7 +193,7 @@ def _keep(credentials: "Credentials", credential: "Credential") -> None:
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
     """`error` with the name of the account, if GitHub's sentence does not say it."""
-    from copilot_proxy.auth.proof import who
+    from copilot_proxy.auth.verification import who
 
     login = await who(github, credential)
     if login and login not in error.message:
@@ -201,7 +201,7 @@ async def _with_name(error: SignInError, github: "GitHub", credential: "Credenti
     return error
 
 
-def _celebrate(proof: "Proof") -> None:
+def _celebrate(proof: "Verification") -> None:
     models = f", {proof.models} models" if proof.models is not None else ""
     talk(f"Signed in as {proof.login or 'an unnamed account'}, plan {proof.plan}{models}.")
     talk("Start the server with: copilot-proxy serve")

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from copilot_proxy.cli.console import can_draw, talk
+from copilot_proxy.cli.console import talk
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
+from copilot_proxy.terminal import can_draw
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.device_flow import Waiting

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copilot_proxy.cli.composition import make_connection, settings_for
-from copilot_proxy.cli.console import can_style, result, talk
+from copilot_proxy.cli.console import result, talk
 from copilot_proxy.cli.upstream_option import UpstreamOption
+from copilot_proxy.composition import make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.terminal import can_style
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
@@ -52,7 +53,7 @@ def _read(settings: "Settings") -> "Catalogue":
     import asyncio
 
     async def read() -> "Catalogue":
-        connection = make_connection(settings, report=lambda _: None)
+        connection = make_backend(settings, report=lambda _: None)
         try:
             return await connection.relay.names.models()
         finally:

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.boundary import INTERRUPTED
-from copilot_proxy.cli.console import can_draw, result, talk
+from copilot_proxy.cli.console import result, talk
 from copilot_proxy.settings import load_settings
+from copilot_proxy.terminal import can_draw
 
 _ENDING: Final = [
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -32,8 +33,8 @@ def install(
     ] = False,
 ) -> None:
     """Put the library pi-ai into the data folder, with npm."""
-    from copilot_proxy.upstreams.pi_ai_install import Installer
-    from copilot_proxy.upstreams.pi_ai_package import find_node, folder_of, version
+    from copilot_proxy.upstreams.pi_ai.install import Installer
+    from copilot_proxy.upstreams.pi_ai.package import find_node, folder_of, version
 
     folder = folder_of(load_settings())
     node = find_node()

@@ -34,12 +34,6 @@ def is_included(model: Model) -> bool:
     return price_text(model) == "included"
 
 
-def credits_of(copilot_usage: Mapping[str, Any] | None) -> float | None:
-    """The AI credits that an answer took, if Copilot has said so."""
-    total = _number(_mapping(copilot_usage).get("total_nano_aiu"))
-    return None if total is None else total / 1e9
-
-
 def credits_text(credits: float) -> str:
     """``0.112 AI credits ($0.0011)``."""
     return f"{credits:.3g} AI credits (${_short(credits * _CREDIT)})"

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from copilot_proxy.cli.composition import check_upstream, settings_for
-from copilot_proxy.cli.serving import Serving, new_loop
-from copilot_proxy.cli.signals import put_back
+from copilot_proxy.cli.serve_run import ServeRun, new_loop
 from copilot_proxy.cli.upstream_option import UpstreamOption
+from copilot_proxy.composition import check_upstream, settings_for
 from copilot_proxy.errors import UsageError
+from copilot_proxy.server.signals import put_back
 from copilot_proxy.settings import Settings
 
 
@@ -125,14 +125,14 @@ def serve(
 
 
 def _serve(settings: Settings, simulator: str | None) -> int:
-    from copilot_proxy.cli.descriptors import raise_limit
-    from copilot_proxy.cli.listener import bound
+    from copilot_proxy.server.file_limits import raise_limit
+    from copilot_proxy.server.listen_socket import bound
 
     if settings.workers > 1 and sys.platform == "win32":
         raise UsageError("More than one worker needs Linux or macOS.")
     check_upstream(settings)
     raise_limit()
     with bound(settings) as socket:
-        serving = Serving(settings, socket, simulator)
+        serving = ServeRun(settings, socket, simulator)
         with put_back(), asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(serving.run())

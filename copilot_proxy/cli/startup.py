@@ -2,7 +2,7 @@
 
 import sys
 
-from copilot_proxy.cli.collector import collect_rarely_while_loading
+from copilot_proxy.server.gc_tuning import collect_rarely_while_loading
 
 
 def hasten() -> None:

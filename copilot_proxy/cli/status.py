@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.composition import settings_for
 from copilot_proxy.cli.console import problem, result, table
+from copilot_proxy.composition import settings_for
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import Settings
@@ -15,7 +15,7 @@ from copilot_proxy.settings import Settings
 if TYPE_CHECKING:
     from copilot_proxy.auth.account import Account, Quota
     from copilot_proxy.auth.credential import Credential
-    from copilot_proxy.auth.github import Exchange, GitHub
+    from copilot_proxy.auth.github import GitHub, TokenExchange
 
 
 _SIMULATOR: Final = "the simulator"
@@ -73,9 +73,9 @@ async def _find_out(settings: Settings, credential: "Credential", known: Known) 
 
     from copilot_proxy.auth import hosts
     from copilot_proxy.auth.account import Account
-    from copilot_proxy.auth.github import Exchange, GitHub
-    from copilot_proxy.auth.network import make_client
-    from copilot_proxy.auth.tokens import copilot_fields
+    from copilot_proxy.auth.github import GitHub, TokenExchange
+    from copilot_proxy.auth.http_clients import make_client
+    from copilot_proxy.auth.token_kinds import copilot_fields
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, credential.host)
@@ -89,10 +89,10 @@ async def _find_out(settings: Settings, credential: "Credential", known: Known) 
                 raise outcome
         if isinstance(account, Account):
             known.account = account
-        elif isinstance(exchange, Exchange):
+        elif isinstance(exchange, TokenExchange):
             known.account = await _account_of(exchange, github, credential)
         api_url, fields = known.account.api_url if known.account else None, {}
-        if isinstance(exchange, Exchange):
+        if isinstance(exchange, TokenExchange):
             api_url, fields = exchange.api_url, copilot_fields(exchange.token)
         if known.account is not None:
             known.api_url = hosts.copilot_url(api_url, fields, credential.host, settings)
@@ -100,18 +100,18 @@ async def _find_out(settings: Settings, credential: "Credential", known: Known) 
 
 
 async def _account_of(
-    exchange: "Exchange", github: "GitHub", credential: "Credential"
+    exchange: "TokenExchange", github: "GitHub", credential: "Credential"
 ) -> "Account":
     """What a token tells when the account's own page does not answer."""
     from copilot_proxy.auth.account import parse_account
-    from copilot_proxy.auth.proof import who
+    from copilot_proxy.auth.verification import who
 
     login = credential.login or await who(github, credential)
     return parse_account({"login": login, "access_type_sku": exchange.sku})
 
 
 def _trouble(
-    account: "Account | BaseException", exchange: "Exchange | BaseException"
+    account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
     """Why Copilot cannot be used, or what is not known of the account."""
     if isinstance(exchange, CopilotProxyError):

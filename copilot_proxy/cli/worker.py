@@ -12,15 +12,15 @@ from dataclasses import replace
 from typing import Final
 
 from copilot_proxy.cli.boundary import give_up_stderr, guard, open_streams
-from copilot_proxy.cli.collector import collect_rarely_while_serving
-from copilot_proxy.cli.composition import make_connection, make_server
-from copilot_proxy.cli.log_file import log_file_for
-from copilot_proxy.cli.logs import Reporter, logging_to_stderr
-from copilot_proxy.cli.server import Server
-from copilot_proxy.cli.serving import first, new_loop
+from copilot_proxy.cli.serve_run import first, new_loop
 from copilot_proxy.cli.startup import hasten
-from copilot_proxy.cli.worker_link import Start, receive
+from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.log_file import log_file_for
+from copilot_proxy.server.gc_tuning import collect_rarely_while_serving
+from copilot_proxy.server.uvicorn_server import Server
+from copilot_proxy.server.worker_channel import Start, receive
 
 LEEWAY: Final = 3.0
 """Seconds that a worker waits longer for its answers than the server does, which tells it to cut
@@ -78,7 +78,7 @@ class _Work:
         )
         look = Credentials.from_settings(settings).load_async
         load = first(start.credential, look) if start.credential else look
-        connection = make_connection(
+        connection = make_backend(
             settings,
             report=self._reporter,
             load=load,

@@ -12,10 +12,10 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.errors import Broken, RequestError
+from copilot_proxy.errors import BrokenResponse, RequestError
 from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.refusals import event_refusal
+from copilot_proxy.formats.upstream_errors import event_refusal
 
 MAX_INPUTS: Final = 2048
 """Inputs that OpenAI allows in one request."""
@@ -121,11 +121,11 @@ def vectors(answer: object, expected: int) -> list[list[float]]:
         raise event_refusal(answer)
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
-        raise Broken("Copilot's answer holds no embeddings.", hint="Try again.")
+        raise BrokenResponse("Copilot's answer holds no embeddings.", hint="Try again.")
     ordered = sorted(enumerate(data), key=lambda pair: _index(pair[1], pair[0]))
     found = [one.get("embedding") for _, one in ordered]
     if len(found) != expected or not all(isinstance(vector, list) for vector in found):
-        raise Broken(
+        raise BrokenResponse(
             f"Copilot sent {len(found)} embeddings for {expected} inputs.", hint="Try again."
         )
     return found
@@ -164,4 +164,4 @@ def _base64(vector: list[float]) -> str:
     try:
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
     except (struct.error, OverflowError):
-        raise Broken("Copilot sent an embedding that is not made of numbers.") from None
+        raise BrokenResponse("Copilot sent an embedding that is not made of numbers.") from None

@@ -8,9 +8,9 @@ import msgspec
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats import sse
-from copilot_proxy.hub import ChatApi
-from copilot_proxy.plans import fail_early
-from copilot_proxy.replies import Reply
+from copilot_proxy.relay.hub import ChatApi
+from copilot_proxy.relay.plans import fail_early
+from copilot_proxy.relay.reply import Reply
 from copilot_proxy.routes.services import AnyRequest, caller, key_of, record_of, services_of
 from copilot_proxy.routes.streaming import Ask, EventStream, Whole, WholeAnswer
 

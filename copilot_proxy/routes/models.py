@@ -7,9 +7,9 @@ from litestar.params import FromPath
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.messages import models as anthropic
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
-from copilot_proxy.routes.failures import speaks_anthropic
+from copilot_proxy.middleware.error_responses import speaks_anthropic
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import AnyRequest, caller, key_of, services_of, visit_of
+from copilot_proxy.routes.services import AnyRequest, caller, context_of, key_of, services_of
 
 
 @get(
@@ -23,7 +23,7 @@ async def list_models(request: AnyRequest) -> Response[bytes]:
     client that sends anthropic-version."""
     names, auth, key = services_of(request).relay.names, caller(request), key_of(request)
     catalogue = await names.models(auth, key)
-    if speaks_anthropic(visit_of(request)):
+    if speaks_anthropic(context_of(request)):
         return _json(anthropic.model_list(m for m in catalogue.usable if m.is_chat))
     own = [model_object(model, name=name) for name, model in await names.aliases(auth, key)]
     listed = model_list(catalogue.usable)
@@ -42,7 +42,7 @@ async def get_model(request: AnyRequest, model_id: FromPath[str]) -> Response[by
     """One model, by its id or an alias; ids may hold slashes."""
     name = str(model_id).removeprefix("/")
     model = await services_of(request).relay.names.model(name, caller(request), key_of(request))
-    if speaks_anthropic(visit_of(request)):
+    if speaks_anthropic(context_of(request)):
         return _json(anthropic.model_info(model, name=name))
     return _json(model_object(model, name=name))
 

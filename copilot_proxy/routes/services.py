@@ -12,13 +12,13 @@ from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.keys import ApiKey
-from copilot_proxy.records import Record, Visit
-from copilot_proxy.relay import Relay
-from copilot_proxy.routes.bodies import read_body
-from copilot_proxy.routes.places import Places
+from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+from copilot_proxy.relay.records import RequestContext, RequestRecord
+from copilot_proxy.relay.relay import Relay
+from copilot_proxy.routes.request_body import read_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
-from copilot_proxy.upstreams.images import ImageFetcher
+from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -31,7 +31,7 @@ class Services:
     upstream: Upstream
     relay: Relay
     callers: CallerTokens
-    places: Places
+    places: ConcurrencyLimiter
     aclose: Callable[[], Awaitable[None]]
     """Lets go of everything that the server holds."""
     images: ImageFetcher | None = None
@@ -47,9 +47,9 @@ def services_of(request: AnyRequest) -> Services:
     return services
 
 
-def visit_of(request: AnyRequest) -> Visit:
+def context_of(request: AnyRequest) -> RequestContext:
     """What the door noted of the request."""
-    visit: Visit = request.scope["state"]["visit"]
+    visit: RequestContext = request.scope["state"]["visit"]
     return visit
 
 
@@ -61,21 +61,23 @@ def caller(request: AnyRequest) -> TokenSource | None:
     services = services_of(request)
     if services.settings.keys:
         return None
-    headers = visit_of(request).headers
+    headers = context_of(request).headers
     key = headers.get(b"authorization") or headers.get(b"x-api-key", b"")
     return services.callers.for_header(key.decode("latin-1"))
 
 
 def key_of(request: AnyRequest) -> ApiKey | None:
     """The key that the door let the request in with; None where none is asked for."""
-    return visit_of(request).key
+    return context_of(request).key
 
 
-def record_of(request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()) -> Record:
+def record_of(
+    request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
+) -> RequestRecord:
     """A record for the log, of a request of `api` that begins now."""
-    visit = visit_of(request)
+    visit = context_of(request)
     visit.has_record = True
-    return Record(
+    return RequestRecord(
         visit.request_id,
         api,
         key=visit.key.name if visit.key else None,
@@ -89,7 +91,7 @@ async def body_of(request: AnyRequest) -> bytes:
     settings = services_of(request).settings
     return await read_body(
         request.receive,
-        visit_of(request).headers,
+        context_of(request).headers,
         limit=settings.max_body_bytes,
         patience=settings.receive_timeout,
     )

@@ -8,23 +8,22 @@ that a silent stream gets comment lines, and a failure becomes an event.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, cast
 
 from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.sse import comment
-from copilot_proxy.replies import Reply
-from copilot_proxy.routes.failures import as_ours, send_error
+from copilot_proxy.middleware.error_responses import as_ours, send_error
+from copilot_proxy.middleware.shutdown import in_passing, stopped
+from copilot_proxy.relay.reply import Reply
 
 _STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
-_LAST_WORDS: Final = 1.0
-"""Seconds that a client has to take the news that its answer is cut off."""
 _KEEP_ALIVE: Final = comment("keep-alive")
 
 Ask = Callable[[], AbstractAsyncContextManager[Reply]]
@@ -221,22 +220,3 @@ async def until_client_leaves(
             raise
     finally:
         watching.cancel()
-
-
-def stopped() -> CopilotProxyError:
-    """For a client whose answer is cut off because the server ends."""
-    return CopilotProxyError(
-        "The server was stopped before the answer was complete.",
-        hint="What came so far may be incomplete.",
-        status=503,
-        code="server_stopped",
-        headers={"x-should-retry": "false"},
-    )
-
-
-async def in_passing(work: Coroutine[Any, Any, None]) -> None:
-    """Last words on being cancelled. If the client has left they reach nobody, and if it does not
-    read they are not waited for."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_WORDS):
-            await work

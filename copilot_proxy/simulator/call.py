@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from .recorder import Record
+from .recorder import RecordedRequest
 from .refusal import JSON, Refusal
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Call:
             name.decode().lower(): value.decode() for name, value in scope["headers"]
         }
         self.body = b""
-        self.record = Record(self.method, self.path, self.query, self.headers)
+        self.record = RecordedRequest(self.method, self.path, self.query, self.headers)
         self.started = False
         self.gone = asyncio.Event()
         self._receive = receive

@@ -18,7 +18,7 @@ BUG = "bug"
 
 
 @dataclass
-class Record:
+class RecordedRequest:
     """One request and how it ended; times are seconds of the monotonic clock."""
 
     method: str
@@ -94,23 +94,23 @@ class Recorder:
     """The list of records; waiting for one works from any thread."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[RecordedRequest] = []
         self.concurrency = Concurrency()
         self._changed = threading.Condition()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: RecordedRequest) -> None:
         """Remember a request that has arrived."""
         with self._changed:
             self.records.append(record)
             self._changed.notify_all()
 
-    def answered(self, record: Record, status: int) -> None:
+    def answered(self, record: RecordedRequest, status: int) -> None:
         """Note the status line that went out."""
         with self._changed:
             record.status = status
             self._changed.notify_all()
 
-    def finish(self, record: Record, reason: str) -> None:
+    def finish(self, record: RecordedRequest, reason: str) -> None:
         """Note how a request ended; the first reason stays."""
         with self._changed:
             if record.finished is None:
@@ -133,7 +133,9 @@ class Recorder:
                 self.concurrency.now -= 1
                 self._changed.notify_all()
 
-    def wait_for(self, predicate: Callable[[Record], bool], timeout: float = 5.0) -> Record:
+    def wait_for(
+        self, predicate: Callable[[RecordedRequest], bool], timeout: float = 5.0
+    ) -> RecordedRequest:
         """The first record that satisfies `predicate`, waiting up to `timeout` seconds for it."""
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -147,8 +149,8 @@ class Recorder:
                 self._changed.wait(left)
 
     async def wait_for_async(
-        self, predicate: Callable[[Record], bool], timeout: float = 5.0
-    ) -> Record:
+        self, predicate: Callable[[RecordedRequest], bool], timeout: float = 5.0
+    ) -> RecordedRequest:
         """`wait_for` for a test that must not block its event loop."""
         return await asyncio.to_thread(self.wait_for, predicate, timeout)
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from . import catalogue
 from .faults import Faults
 from .plans import PLANS, Plan
-from .recorder import Concurrency, Record, Recorder
+from .recorder import Concurrency, RecordedRequest, Recorder
 from .seals import Seals
 
 SIMULATED_TOKEN = "ghu_Simu1ated0000000000000000000000000"  # noqa: S105  # opens nothing real
@@ -152,7 +152,7 @@ class State(Knobs):
         return PLANS[self._plan]
 
     @property
-    def requests(self) -> list[Record]:
+    def requests(self) -> list[RecordedRequest]:
         """Everything that has been asked, oldest first."""
         return self.recorder.records
 

@@ -1,7 +1,7 @@
 """The seam between the server and whatever answers: one protocol, `Upstream`.
 
-An upstream is handed a finished `Call` and gives an `Answer`. Whoever has got that closes it,
-whatever happens; the call upstream ends at once.
+An upstream is handed a finished `Call` and gives an `UpstreamResponse`, which its receiver has to
+close in any case: that ends the call upstream at once.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.headers import Initiator
-from copilot_proxy.upstreams.restraint import Standing
+from copilot_proxy.upstreams.cooldowns import Cooldown
 
 Api = Literal["chat_completions", "responses", "messages", "count_tokens", "embeddings", "pi_ai"]
 
@@ -36,7 +36,7 @@ class Call:
         return self.body.get("stream") is True
 
 
-class Answer(Protocol):
+class UpstreamResponse(Protocol):
     """An accepted call. Exactly one of `whole` and `events` is to be used, by `is_stream`."""
 
     headers: Mapping[str, str]
@@ -72,7 +72,7 @@ class Upstream(Protocol):
         """The account's models, from memory while they are young unless `fresh`."""
         ...
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: Call) -> UpstreamResponse:
         """Sends `call`; the answer is to be closed. Raises `CopilotProxyError` when there is none
         to be had."""
         ...
@@ -81,7 +81,7 @@ class Upstream(Protocol):
         """What ``/health`` may tell anyone."""
         ...
 
-    def standing(self) -> list[Standing]:
+    def standing(self) -> list[Cooldown]:
         """What is refused to the server's own sign-in without asking."""
         ...
 

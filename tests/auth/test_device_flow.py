@@ -7,13 +7,15 @@ import pytest
 
 from copilot_proxy.auth.device_flow import Waiting, wait_for_approval
 from copilot_proxy.auth.github import DeviceCode, GitHub, Pending
-from copilot_proxy.errors import Broken, CopilotProxyError, LoginFailed, Unreachable
+from copilot_proxy.errors import BrokenResponse, CopilotProxyError, LoginFailed, UpstreamUnreachable
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator.server import Simulator
 
 TOKEN = Secret("ghu_abc")
-DOWN = Unreachable("github.com could not be reached.", hint="Check the network.", sent=False)
+DOWN = UpstreamUnreachable(
+    "github.com could not be reached.", hint="Check the network.", sent=False
+)
 
 
 class Script:
@@ -99,7 +101,9 @@ async def test_time_that_the_questions_take_counts() -> None:
 
 async def test_network_trouble_does_not_end_the_wait() -> None:
     """The person is told and the next question is asked as before."""
-    script = Script(DOWN, Broken("Something that is not GitHub answered."), Pending(), TOKEN)
+    script = Script(
+        DOWN, BrokenResponse("Something that is not GitHub answered."), Pending(), TOKEN
+    )
 
     assert TOKEN == await script.wait()
     assert [None, DOWN.message, "Something that is not GitHub answered.", None] == [

@@ -12,9 +12,9 @@ from copilot_proxy.auth.github import GitHub
 from copilot_proxy.errors import (
     NoCopilotAccess,
     NotSignedIn,
-    Refused,
     StoreError,
     UpstreamError,
+    UpstreamRefusal,
 )
 from copilot_proxy.masking import Secret
 from copilot_proxy.simulator.server import Simulator
@@ -107,7 +107,7 @@ async def test_githubs_retry_after_is_waited_for(
         now.passes(3500)
         await failing(auth.token)
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, UpstreamRefusal)
     assert 1 == len(stranger.paths)
 
 

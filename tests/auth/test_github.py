@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.auth.github import Exchange, GitHub, Pending
+from copilot_proxy.auth.github import GitHub, Pending, TokenExchange
 from copilot_proxy.errors import (
-    Broken,
+    BrokenResponse,
     CopilotProxyError,
     LoginFailed,
     NoCopilotAccess,
     NotSignedIn,
-    Refused,
-    Unreachable,
+    UpstreamRefusal,
+    UpstreamUnreachable,
 )
 from copilot_proxy.headers import CLIENT_ID
 from copilot_proxy.masking import Secret
@@ -122,16 +122,16 @@ async def test_an_error_word_alone_is_shown(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (Answer({"message": "Server Error"}, status=500), Refused),
-        (Answer(HTML, status=502), Refused),
-        (Answer("", status=503), Refused),
-        (Answer({"token_type": "bearer"}), Broken),
-        (Answer([1]), Broken),
-        (Answer({"access_token": "ghu_\r\nx-evil: 1"}), Broken),
-        (Answer({"access_token": "ghu_é"}), Broken),
-        (Answer({"access_token": 7}), Broken),
-        (Answer({"message": "no"}, status=418), Refused),
-        (Answer({"message": "slower"}, status=429), Refused),
+        (Answer({"message": "Server Error"}, status=500), UpstreamRefusal),
+        (Answer(HTML, status=502), UpstreamRefusal),
+        (Answer("", status=503), UpstreamRefusal),
+        (Answer({"token_type": "bearer"}), BrokenResponse),
+        (Answer([1]), BrokenResponse),
+        (Answer({"access_token": "ghu_\r\nx-evil: 1"}), BrokenResponse),
+        (Answer({"access_token": "ghu_é"}), BrokenResponse),
+        (Answer({"access_token": 7}), BrokenResponse),
+        (Answer({"message": "no"}, status=418), UpstreamRefusal),
+        (Answer({"message": "slower"}, status=429), UpstreamRefusal),
     ],
 )
 async def test_trouble_while_polling_is_told_from_the_end(
@@ -205,7 +205,7 @@ async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) ->
     """Half an answer is no answer."""
     error = await refusal(client, Answer({"device_code": "d"}), "device_code")
 
-    assert isinstance(error, Broken)
+    assert isinstance(error, BrokenResponse)
 
 
 async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
@@ -330,7 +330,7 @@ async def test_an_exchange_without_a_usable_token_is_broken(
     """It is said so, instead of failing later with something odd."""
     error = await refusal(client, Answer(body), "exchange")
 
-    assert isinstance(error, Broken)
+    assert isinstance(error, BrokenResponse)
     assert "tid=" not in repr(error) + error.message
 
 
@@ -383,7 +383,7 @@ async def test_a_rate_limit_of_github_passes(client: httpx.AsyncClient, answer: 
     """It says nothing about the account."""
     error = await refusal(client, answer, "exchange")
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, UpstreamRefusal)
     assert (429, "rate_limited") == (error.status, error.code)
 
 
@@ -447,7 +447,7 @@ async def test_trouble_at_github_passes(
     """Its error pages are HTML as often as JSON."""
     error = await refusal(client, Answer(body, status=status), "exchange")
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, UpstreamRefusal)
     assert (503, status) == (error.status, error.upstream_status)
 
 
@@ -465,9 +465,9 @@ async def test_an_unknown_refusal_is_quoted(client: httpx.AsyncClient) -> None:
 
 
 async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) -> None:
-    """No answer is `Unreachable`, and the request with its token is not in the chain."""
+    """No answer is `UpstreamUnreachable`, and the request with its token is not in the chain."""
     simulator.state.github_down = True
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(UpstreamUnreachable) as caught:
         await github.exchange(TOKEN)
 
     assert caught.value.__cause__ is None
@@ -488,7 +488,7 @@ async def test_whose_token_it_is(github: GitHub, simulator: Simulator) -> None:
 async def test_a_user_without_a_login_is_broken(client: httpx.AsyncClient, body: object) -> None:
     """It is never shown as nobody."""
 
-    assert isinstance(await refusal(client, Answer(body), "user"), Broken)
+    assert isinstance(await refusal(client, Answer(body), "user"), BrokenResponse)
 
 
 async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
@@ -506,10 +506,10 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
         (Answer({"message": "Bad credentials"}, status=401), NotSignedIn),
         (Answer({"message": "Not Found"}, status=404), NoCopilotAccess),
         (Answer({"message": "no"}, status=403), NoCopilotAccess),
-        (Answer({"message": "Teapot"}, status=418), Refused),
-        (Answer(HTML, status=200), Broken),
-        (Answer(HTML, status=404), Broken),
-        (Answer(HTML, status=502), Refused),
+        (Answer({"message": "Teapot"}, status=418), UpstreamRefusal),
+        (Answer(HTML, status=200), BrokenResponse),
+        (Answer(HTML, status=404), BrokenResponse),
+        (Answer(HTML, status=502), UpstreamRefusal),
     ],
 )
 async def test_refusals_of_the_account_pages(
@@ -530,6 +530,6 @@ async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None
 
 def test_an_exchange_does_not_show_its_token() -> None:
     """A record may be logged by mistake."""
-    exchange = Exchange(Secret("tid=1;exp=2:ff"), 1.0, 2.0, None, None)
+    exchange = TokenExchange(Secret("tid=1;exp=2:ff"), 1.0, 2.0, None, None)
 
     assert "tid" not in repr(exchange)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from copilot_proxy.auth.copilot_auth import CopilotAuth, CopilotToken
-from copilot_proxy.errors import NotSignedIn, Refused, UpstreamError
+from copilot_proxy.errors import NotSignedIn, UpstreamError, UpstreamRefusal
 from copilot_proxy.simulator.server import Simulator
 from tests.auth.accounts import Time, failing, settle
 
@@ -120,7 +120,7 @@ async def test_others_keep_the_token_when_a_renewal_fails(
     simulator.state.faults.on("exchange_500")
     asked = len(simulator.state.requests)
     for _ in range(5):
-        assert isinstance(await failing(lambda: auth.renew(token)), Refused)
+        assert isinstance(await failing(lambda: auth.renew(token)), UpstreamRefusal)
         assert token is await auth.token()
         auth.accepted(token)
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from benchmarks import load
+from benchmarks.load_connection import Answer
+from benchmarks.marks import mark
+from benchmarks.measures import ROUTES, Row
+from benchmarks.processes import HAS_PROC, cpu_seconds, helper, memory, tree
+from benchmarks.report import Results
+from benchmarks.target import KEY, Fake
+from benchmarks.upstream_answers import CHAT_MODEL, SHAPES
 from copilot_proxy.settings import load_settings
-from tests.benchmarks import load
-from tests.benchmarks.load_connection import Answer
-from tests.benchmarks.marks import mark
-from tests.benchmarks.measures import ROUTES, Row
-from tests.benchmarks.processes import HAS_PROC, cpu_seconds, helper, memory, tree
-from tests.benchmarks.report import Results
-from tests.benchmarks.target import KEY, Fake
-from tests.benchmarks.upstream_answers import CHAT_MODEL, SHAPES
 from tests.conftest import Proxy
 
 CHAT = "/v1/chat/completions"

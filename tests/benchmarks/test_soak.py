@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.processes import HAS_PROC
-from tests.benchmarks.soak import Soak, soak
-from tests.benchmarks.soak_client import Client, Got
-from tests.benchmarks.soak_faults import Trouble, Window
-from tests.benchmarks.soak_report import verdicts
-from tests.benchmarks.soak_traffic import Request, Traffic
+from benchmarks.processes import HAS_PROC
+from benchmarks.soak import Soak, soak
+from benchmarks.soak_client import Client, Got
+from benchmarks.soak_faults import Trouble, Window
+from benchmarks.soak_report import verdicts
+from benchmarks.soak_traffic import Request, Traffic
 from tests.matrix_clients import CLIENTS
 
 SAMPLE = {"memory": 50 * 2**20, "objects": 80_000, "files": 20, "tasks": 4, "threads": 1}

@@ -13,7 +13,7 @@ import pyte
 import pytest
 
 import copilot_proxy
-from copilot_proxy.auth import device_flow, proof
+from copilot_proxy.auth import device_flow, verification
 from copilot_proxy.cli.main import run
 from copilot_proxy.simulator.server import Simulator
 from tests.auth.conftest import memory_keyring, own_home
@@ -52,7 +52,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """GitHub on this machine, which the settings mean, and nobody waits between two questions."""
     monkeypatch.setattr(device_flow, "_POLITE", 0.0)
-    monkeypatch.setattr(proof, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(verification, "_PAUSES", (0.0, 0.0, 0.0))
     with Simulator(pace=0, device_flow=["pending", "ok"]) as running:
         running.state.interval = 0.01  # type: ignore[assignment]  # GitHub's are whole seconds
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", running.url)

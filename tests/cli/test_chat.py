@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.cli import answer, attachments, conversation, keyboard, spinner
+from copilot_proxy.cli import attachments, chat_answer, conversation, keyboard, spinner
 from copilot_proxy.cli.main import run
 from copilot_proxy.cli.markdown import MarkdownScreen, split
 from copilot_proxy.simulator import Simulator
@@ -71,7 +71,7 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
     """An answer that ends with one gets no second."""
-    screen = answer.PlainScreen()
+    screen = chat_answer.PlainScreen()
     screen.write("text\n")
     screen.close()
     assert capsys.readouterr().out == "text\n"
@@ -187,16 +187,16 @@ def test_verbose(chat: Chat) -> None:
 
 def test_what_an_answer_took() -> None:
     """Cached tokens and notes are told; what is not known is left out."""
-    one = answer.new_answer()
+    one = chat_answer.new_answer()
     one.record.model, one.record.duration = "m", 2.0
-    assert answer.spent(one.record) == "m: 2.00 s in all"
+    assert chat_answer.spent(one.record) == "m: 2.00 s in all"
     one.record.usage = {
         "prompt_tokens": 9,
         "completion_tokens": 3,
         "prompt_tokens_details": {"cached_tokens": 5},
     }
     one.record.notes = ["x was dropped"]
-    assert answer.spent(one.record) == (
+    assert chat_answer.spent(one.record) == (
         "m: 9 tokens in (5 cached), 3 out, 2.00 s in all, note: x was dropped"
     )
 
@@ -365,9 +365,9 @@ def test_a_terminal_that_can_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     """It gets the plain text."""
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert isinstance(answer.new_screen(), answer.PlainScreen)
+    assert isinstance(chat_answer.new_screen(), chat_answer.PlainScreen)
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(answer.new_screen(), MarkdownScreen)
+    assert isinstance(chat_answer.new_screen(), MarkdownScreen)
 
 
 def test_the_sign_of_life(monkeypatch: pytest.MonkeyPatch, account: Simulator, chat: Chat) -> None:
@@ -380,7 +380,7 @@ def test_the_sign_of_life(monkeypatch: pytest.MonkeyPatch, account: Simulator, c
         shown.append(str(self._status.status))
 
     monkeypatch.setattr(spinner.Spinner, "think", think)
-    monkeypatch.setattr(answer, "can_draw", lambda: True)
+    monkeypatch.setattr(chat_answer, "can_draw", lambda: True)
     assert chat("Hi", "-m", "gemini-3.1-pro-preview").code == 0
     assert shown[-1].endswith("I can answer this at once.")
     assert "*" not in shown[-1]
@@ -722,7 +722,7 @@ def test_ctrl_c_while_an_answer_comes(
 ) -> None:
     """What came is kept as what the model said."""
 
-    async def ask(relay: object, request: dict[str, Any], one: answer.Answer) -> None:
+    async def ask(relay: object, request: dict[str, Any], one: chat_answer.Answer) -> None:
         one.text = "some"
         raise KeyboardInterrupt
 
@@ -745,10 +745,10 @@ def test_ctrl_c_just_after_an_answer(
 ) -> None:
     """Who wanted to stop an answer and was too late is still in the conversation, which has it."""
 
-    async def ask(relay: object, request: dict[str, Any], one: answer.Answer) -> None:
+    async def ask(relay: object, request: dict[str, Any], one: chat_answer.Answer) -> None:
         one.text = "all"
 
-    def remark(one: answer.Answer, *, verbose: bool) -> None:
+    def remark(one: chat_answer.Answer, *, verbose: bool) -> None:
         raise KeyboardInterrupt
 
     lines = iter(["Hi"])

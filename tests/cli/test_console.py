@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from copilot_proxy import terminal
 from copilot_proxy.cli import console
 from copilot_proxy.cli.boundary import guard
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, UsageError
@@ -100,7 +101,7 @@ def test_a_token_of_the_environment_is_named(
 ) -> None:
     """While it is set, a sign-in does not help."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_x")
-    console.problem(NotSignedIn("Refused.", code="github_token_refused"))
+    console.problem(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
     assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in (
         capsys.readouterr().err
     )
@@ -122,8 +123,8 @@ def test_what_a_terminal_can_do(monkeypatch: pytest.MonkeyPatch, term: str, no_c
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert console.can_draw() is (term == "xterm")
-    assert console.can_style() is (term == "xterm" and not no_color)
+    assert terminal.can_draw() is (term == "xterm")
+    assert terminal.can_style() is (term == "xterm" and not no_color)
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["login", "--store", "file", "--no-browser"]])

@@ -15,13 +15,13 @@ import copilot_proxy
 from copilot_proxy.cli import main as main_module
 from copilot_proxy.cli.boundary import guard
 from copilot_proxy.errors import (
-    Broken,
+    BrokenResponse,
     CopilotProxyError,
     LoginFailed,
     NoCopilotAccess,
     NotSignedIn,
     StoreError,
-    Unreachable,
+    UpstreamUnreachable,
     UsageError,
 )
 from tests.cli.conftest import Cli, environment
@@ -95,8 +95,8 @@ def test_a_wrong_command_line_is_two_lines_and_exit_2(
         (NoCopilotAccess("It cannot."), 4),
         (LoginFailed("It cannot."), 1),
         (StoreError("It cannot."), 1),
-        (Broken("It cannot."), 1),
-        (Unreachable("It cannot.", sent=False), 1),
+        (BrokenResponse("It cannot."), 1),
+        (UpstreamUnreachable("It cannot.", sent=False), 1),
         (CopilotProxyError("It cannot."), 1),
     ],
 )
@@ -318,7 +318,8 @@ def test_a_server_loads_nothing_that_it_has_no_use_for() -> None:
     unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")
     code = (
         "from copilot_proxy.cli.startup import hasten; hasten();"
-        "import copilot_proxy.app, copilot_proxy.cli.server, copilot_proxy.cli.serving;"
-        "import copilot_proxy.auth.network, copilot_proxy.relay, copilot_proxy.upstreams.copilot"
+        "import copilot_proxy.app, copilot_proxy.server.uvicorn_server;"
+        "import copilot_proxy.cli.serve_run, copilot_proxy.auth.http_clients;"
+        "import copilot_proxy.relay.relay, copilot_proxy.upstreams.http.copilot"
     )
     assert "[]" == loaded_by(code, unused)

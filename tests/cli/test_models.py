@@ -9,7 +9,8 @@ import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.cli import model_table
-from copilot_proxy.cli.prices import credits_of, credits_text, price_text
+from copilot_proxy.cli.prices import credits_text, price_text
+from copilot_proxy.formats.copilot_usage import credits_of
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli
 from tests.cli.terminals import Terminal, sign_in

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.cli import console, holder, listener, welcome
+from copilot_proxy.cli import banner, console
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.serving import new_loop
+from copilot_proxy.cli.serve_run import new_loop
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.server import listen_socket, port_owner
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import (
@@ -218,7 +219,7 @@ def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixt
 def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
     """The notice is shown all the same."""
     (tmp_path / "file").touch()
-    assert welcome.first_time_notice(tmp_path / "file" / "data") is not None
+    assert banner.first_time_notice(tmp_path / "file" / "data") is not None
 
 
 def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,7 +300,7 @@ def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server starts all the same, says so, and answers when GitHub is back."""
-    monkeypatch.setattr("copilot_proxy.auth.holding._BACK_OFF_NEEDED", 0.01)
+    monkeypatch.setattr("copilot_proxy.auth.token_state._BACK_OFF_NEEDED", 0.01)
     account.state.github_down = True
     codes: list[int] = []
 
@@ -353,9 +354,9 @@ def test_a_sentence_of_somebody_elses_is_ended(
 )
 def test_a_server_for_the_network(host: str, told: str | None) -> None:
     """The block says that others can reach it, and where."""
-    text = welcome.Welcome(
+    text = banner.Banner(
         settings=load_settings({"host": host, "api_key": "k" * 20}),
-        address=holder.base_url(host, 8100),
+        address=port_owner.base_url(host, 8100),
         catalogue=None,
     ).text()
     assert ("Network " in text) is (told is not None)
@@ -379,7 +380,7 @@ def test_commands_of_the_block_work_where_it_stands(
 ) -> None:
     """The program is named as it was called, and a simulated one asks no account."""
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "copilot-proxy"), "serve"])
-    text = welcome.Welcome(
+    text = banner.Banner(
         settings=load_settings(),
         address="http://127.0.0.1:8000",
         catalogue=parse_models([{"id": "a"}]),
@@ -399,7 +400,7 @@ def test_github_is_slow_at_the_start(
     then: str,
 ) -> None:
     """Its proof is waited for only so long, whatever comes of it later."""
-    monkeypatch.setattr("copilot_proxy.cli.serving._PROOF", 0.05)
+    monkeypatch.setattr("copilot_proxy.cli.serve_run._PROOF", 0.05)
     account.state.faults.on("stall_before_headers", path="/models", value=0.5, times=1)
     account.state.faults.on(then)
     assert serve_while(lambda client: account_is_asked(account)) == 0
@@ -449,7 +450,7 @@ def test_port_taken_by_somebody(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it cannot be told, it is another program."""
-    monkeypatch.setattr(holder, "Path", lambda _: Path("/nowhere"))
+    monkeypatch.setattr(port_owner, "Path", lambda _: Path("/nowhere"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
     assert "taken by another program." in capsys.readouterr().err
@@ -464,7 +465,7 @@ def test_processes_of_others_are_passed_over(
     def refuse(_: object) -> str:
         raise PermissionError
 
-    monkeypatch.setattr(holder.os, "readlink", refuse)
+    monkeypatch.setattr(port_owner.os, "readlink", refuse)
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
     assert "taken by another program." in capsys.readouterr().err
@@ -485,12 +486,12 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
 def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """A port that is taken between the check and the start is told the same way."""
     settings = load_settings({"port": free_port()})
-    with listener.bind(settings) as ours, socket.socket() as other:
+    with listen_socket.bind(settings) as ours, socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", settings.port))
         other.listen()
         with pytest.raises(Exception, match="is taken by"):
-            listener.listen(ours, settings)
+            listen_socket.listen(ours, settings)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +504,7 @@ def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFi
 )
 def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
     """Whatever the system says becomes a sentence."""
-    assert said in listener._failed(failure, load_settings()).message
+    assert said in listen_socket._failed(failure, load_settings()).message
 
 
 def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
@@ -528,8 +529,8 @@ def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
 def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is to be pasted suits the shell."""
     monkeypatch.setattr(sys, "platform", "win32")
-    assert listener._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
-    greeting = welcome.Welcome(settings=load_settings(), address="http://x", catalogue=None)
+    assert listen_socket._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
+    greeting = banner.Banner(settings=load_settings(), address="http://x", catalogue=None)
     body = json.dumps(question("Hi", model="default"), separators=(",", ":"))
     assert greeting.curl().endswith('-d "' + body.replace('"', '\\"') + '"')
 
@@ -546,7 +547,7 @@ def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_base_url(host: str, url: str) -> None:
     """Clients on this machine find the server whatever it listens on."""
-    assert holder.base_url(host, 8000) == url
+    assert port_owner.base_url(host, 8000) == url
 
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
@@ -556,11 +557,11 @@ def test_listens_on_other_hosts(host: str) -> None:
         pytest.skip("no IPv6 here")
     settings = load_settings({"host": host, "port": 0, "api_key": "k" * 8})
     try:
-        bound = listener.bind(settings)
+        bound = listen_socket.bind(settings)
     except (OSError, CopilotProxyError):
         pytest.skip("no IPv6 here")
     with bound:
-        listener.listen(bound, settings)
+        listen_socket.listen(bound, settings)
         port = bound.getsockname()[1]
         assert bound.proto == socket.IPPROTO_TCP
         if host != "::1":
@@ -725,10 +726,10 @@ def test_three_models_to_begin_with() -> None:
         {"id": "other-api", "vendor": "B", "supported_endpoints": ["/responses"]},
     ]
     catalogue = parse_models({"data": entries})
-    chosen = welcome.suggest(catalogue, load_settings({"default_model": "b"}))
+    chosen = banner.suggest(catalogue, load_settings({"default_model": "b"}))
     assert [model.id for model in chosen] == ["b", "free", "other-api"]
     none = parse_models({"data": entries[:1]})
-    assert welcome.suggest(none, load_settings()) == []
+    assert banner.suggest(none, load_settings()) == []
 
 
 def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair, fold
 from tests.formats.openai_schemas import check_chunk, check_completion
 
 MODEL = "the-model-asked-for"
@@ -39,7 +39,7 @@ def calling(*fragments: Json) -> Json:
 
 def repair(events: Iterable[Any], *, include_usage: bool = False) -> list[Json]:
     """The repaired stream of `events`, checked against OpenAI's rules for streams."""
-    stream = ChatStream(MODEL, include_usage=include_usage, now=NOW)
+    stream = ChatRepair(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
     check_stream(chunks, include_usage=include_usage)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy import tokenizer
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.errors import Broken, Refused, RequestError
+from copilot_proxy.errors import BrokenResponse, RequestError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
@@ -109,7 +109,7 @@ def test_batches() -> None:
 )
 def test_answers_that_are_none(answer: Any) -> None:
     """An answer without the right number of vectors is a failure upstream."""
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         embeddings.vectors(answer, 1)
 
 
@@ -138,7 +138,7 @@ def test_vectors_of_something_else() -> None:
     """What cannot be encoded is a failure upstream."""
     request = parsed(input="x", encoding_format="base64")
     for vector in ([None], ["x"], [1e300]):
-        with pytest.raises(Broken):
+        with pytest.raises(BrokenResponse):
             embeddings.embedding_list(request, [vector], {})  # type: ignore[list-item]
 
 
@@ -168,7 +168,7 @@ def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
 
 def test_an_error_with_status_200() -> None:
     """An error in the place of vectors is told as what it is."""
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(UpstreamRefusal) as raised:
         embeddings.vectors({"error": {"code": "rate_limited", "message": "Slowly."}}, 1)
 
     assert ("rate_limit_exceeded", "Slowly.") == (raised.value.code, raised.value.message)

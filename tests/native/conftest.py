@@ -13,7 +13,7 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.call import Call
 from copilot_proxy.simulator.faults import MODEL_PATHS
-from copilot_proxy.simulator.recorder import Record as Asked
+from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.conftest import Proxy
 
 Json = dict[str, Any]
@@ -38,7 +38,7 @@ class Wire:
         return answer
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RecordedRequest:
         """The last request that reached the simulator."""
         return self._simulator.state.requests[-1]
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.pi_ai.from_pi import PiStream
-from copilot_proxy.formats.pi_ai.to_pi import to_pi
+from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
-from copilot_proxy.upstreams.pi_ai_failures import unreachable
-from copilot_proxy.upstreams.pi_ai_package import command_for
-from copilot_proxy.upstreams.sidecar import Sidecar
-from copilot_proxy.upstreams.sidecar_child import Command, Message
+from copilot_proxy.upstreams.pi_ai.failures import unreachable
+from copilot_proxy.upstreams.pi_ai.package import command_for
+from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
+from copilot_proxy.upstreams.pi_ai.sidecar_process import Command, Message
 from tests.formats.pi_ai.models import CLAUDE, GPT_4
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
 
@@ -98,7 +98,7 @@ class Asked:
 
     async def answer(self, model: Any = GPT_4) -> Json:
         """The completion; raises what a client would be told."""
-        reader = PiStream("m", include_usage=True)
+        reader = PiAiToChat("m", include_usage=True)
         chunks: list[Any] = []
         async with self.sidecar.exchange(self.request(model)) as exchange:
             while messages := await exchange.read():
@@ -235,7 +235,7 @@ for (const [url, id] of [["https://b.example/x", "1"], ["https://a.example:8/x",
 
 def test_no_host_but_the_requests_own_is_asked() -> None:
     """Wherever a library of pi-ai's would go, and after its request is over: a token does not."""
-    module = str(files("copilot_proxy.upstreams") / "pi_ai_fetch.mjs")
+    module = str(files("copilot_proxy.upstreams.pi_ai") / "fetch.mjs")
     ran = subprocess.run(
         ["node", "--input-type=module", "-e", ASK_ANOTHER, module],
         capture_output=True,

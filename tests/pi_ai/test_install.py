@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.cli.main import run
-from copilot_proxy.upstreams import pi_ai_install
-from copilot_proxy.upstreams.pi_ai_package import PACKAGE, installed, manifest, version
+from copilot_proxy.upstreams.pi_ai import install
+from copilot_proxy.upstreams.pi_ai.package import PACKAGE, installed, manifest, version
 from tests.cli.conftest import environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its programs are shell scripts")
@@ -65,7 +65,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 def known_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checksum is that of the archive which the tests' npm gives."""
     known = json.dumps({**json.loads(manifest()), "integrity": CHECKSUM})
-    monkeypatch.setattr(pi_ai_install, "manifest", lambda: known)
+    monkeypatch.setattr(install, "manifest", lambda: known)
 
 
 @pytest.fixture

@@ -15,17 +15,16 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.cli.composition import make_connection
+from copilot_proxy.composition import make_backend
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.pi_ai.from_pi import PiStream
-from copilot_proxy.formats.pi_ai.to_pi import to_pi
+from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from copilot_proxy.upstreams.base import Call
-from copilot_proxy.upstreams.pi_ai import PiAiUpstream
-from copilot_proxy.upstreams.pi_ai_failures import unreachable
-from copilot_proxy.upstreams.pi_ai_package import (
+from copilot_proxy.upstreams.pi_ai.failures import unreachable
+from copilot_proxy.upstreams.pi_ai.package import (
     PACKAGE,
     command_for,
     environment,
@@ -33,7 +32,8 @@ from copilot_proxy.upstreams.pi_ai_package import (
     loads,
     version,
 )
-from copilot_proxy.upstreams.sidecar import Sidecar
+from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
+from copilot_proxy.upstreams.pi_ai.upstream import PiAiUpstream
 from tests.conftest import Proxy, settings_at
 from tests.formats.pi_ai.models import GPT_4
 from tests.pi_ai.conftest import FOLDER, give_pi_ai, needs_pi_ai
@@ -57,7 +57,7 @@ def nodes(home: Path) -> set[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes()
-            if b"pi_ai_sidecar" in line and os.fsencode(home) in line:
+            if b"pi_ai/sidecar" in line and os.fsencode(home) in line:
                 found.add(int(process.name))
         except OSError:
             continue
@@ -380,7 +380,7 @@ async def test_what_the_process_is_told(
     settings = settings_at(
         simulator, upstream="pi-ai", copilot_api_url="https://api.githubcopilot.com"
     )
-    connection = make_connection(settings, report=lambda record: None)
+    connection = make_backend(settings, report=lambda record: None)
     spy = Spy()
     assert isinstance(connection.upstream, PiAiUpstream)
     connection.upstream.sidecar = spy  # type: ignore[assignment]  # it is enough of one
@@ -455,7 +455,7 @@ async def test_half_a_character_waits_for_the_other(tmp_path: Path) -> None:
     settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(tmp_path / "pi")})
     sidecar = Sidecar("pi-ai", lambda: command_for(settings))
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    reader = PiStream("m")
+    reader = PiAiToChat("m")
     chunks: list[Any] = []
     try:
         async with sidecar.exchange(request_to(server)) as exchange:

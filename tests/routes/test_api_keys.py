@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.cli.listener import bind
-from copilot_proxy.cli.logs import Reporter, logging_to_stderr
 from copilot_proxy.errors import UsageError
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.server.listen_socket import bind
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.conftest import Proxy, settings_at

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from copilot_proxy.simulator import Simulator
-from copilot_proxy.simulator.recorder import Record as Asked
+from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.conftest import Proxy, settings_at
 
 PATH = "/v1/chat/completions"
@@ -20,7 +20,7 @@ def chat(text: str = "Hello", **more: Any) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
 
 
-def asked(simulator: Simulator) -> list[Asked]:
+def asked(simulator: Simulator) -> list[RecordedRequest]:
     """The chat requests that reached Copilot."""
     return [r for r in simulator.state.requests if r.path == "/chat/completions"]
 
@@ -455,7 +455,7 @@ def _references(value: Any) -> list[str]:
 
 def test_silence_after_the_finish(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that is done is not waited for until its connection closes."""
-    monkeypatch.setattr("copilot_proxy.replies._PATIENCE", 0.05)
+    monkeypatch.setattr("copilot_proxy.relay.reply._PATIENCE", 0.05)
     simulator.state.faults.on("stall_after_finish", path="/chat/completions")
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         frames = events(client.post(PATH, json=chat(stream=True)))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.naming import Naming
-from copilot_proxy.relay import Relay
-from copilot_proxy.replies import Reply
+from copilot_proxy.relay.model_resolver import ModelResolver
+from copilot_proxy.relay.relay import Relay
+from copilot_proxy.relay.reply import Reply
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -67,7 +67,7 @@ def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> No
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Naming, "models", broken)
+    monkeypatch.setattr(ModelResolver, "models", broken)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.get("/v1/models")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.cli.composition import make_services
+from copilot_proxy.composition import make_services
 from copilot_proxy.routes.services import Services
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at

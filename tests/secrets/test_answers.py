@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.cli.log_file import LogFile
-from copilot_proxy.cli.logs import Reporter, logging_to_stderr
-from copilot_proxy.records import Record
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.log_file import LogFile
+from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -57,7 +57,7 @@ class Logged(Proxy):
 
     reporter = Reporter()
 
-    def _report(self, record: Record) -> None:
+    def _report(self, record: RequestRecord) -> None:
         self.reporter(record)
         super()._report(record)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_proxy.auth import device_flow, proof
+from copilot_proxy.auth import device_flow, verification
 from copilot_proxy.cli.main import run
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.exchange_answers import EXCHANGE_ANSWERS
@@ -60,7 +60,7 @@ def home(own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
     """The folder of everything that the program writes; HOME is empty, too."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(device_flow, "_POLITE", 0.0)
-    monkeypatch.setattr(proof, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(verification, "_PAUSES", (0.0, 0.0, 0.0))
     return own_home
 
 

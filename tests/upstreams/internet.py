@@ -13,9 +13,9 @@ import httpx
 import pytest
 import trustme
 
-from copilot_proxy.auth.network import make_anonymous_client
+from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
-from copilot_proxy.upstreams.images import TIMEOUT, ImageFetcher
+from copilot_proxy.upstreams.image_fetcher import TIMEOUT, ImageFetcher
 
 PUBLIC = "93.184.215.14"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -36,7 +36,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Visit:
+class Received:
     """A connection that was made, as it was asked for, and what was sent over it."""
 
     address: str
@@ -55,7 +55,7 @@ class Internet:
         self.names: dict[str, list[list[str]]] = {}
         self.pages: dict[str, Page] = {"/a.png": Page()}
         self.looked_up: list[str] = []
-        self.visits: list[Visit] = []
+        self.visits: list[Received] = []
         self.asked: list[Mapping[str, str]] = []
         self.dead: set[str] = set()
         """Addresses that nobody answers at."""
@@ -131,7 +131,7 @@ class _Detour(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         sni = request.extensions["sni_hostname"]
-        self._internet.visits.append(Visit(url.host, url.port or 443, sni, request.headers))
+        self._internet.visits.append(Received(url.host, url.port or 443, sni, request.headers))
         if url.host in self._internet.dead:
             raise httpx.ConnectError("nobody is there", request=request)
         request.url = url.copy_with(host="127.0.0.1", port=self._internet.port)

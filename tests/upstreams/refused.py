@@ -1,14 +1,14 @@
 """What the tests of restraint have in common: refusals by a word, and requests that meet them."""
 
 from copilot_proxy.errors import (
-    Broken,
+    BrokenResponse,
+    CooldownRefusal,
     CopilotProxyError,
     RequestError,
-    Resting,
-    Unreachable,
+    UpstreamUnreachable,
 )
-from copilot_proxy.formats.refusals import refusal
-from copilot_proxy.upstreams.restraint import Restraint
+from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.upstreams.cooldowns import Cooldowns
 from tests.auth.accounts import Time
 
 MODEL, API = "gpt-5", "chat_completions"
@@ -54,27 +54,27 @@ def made(word: str) -> CopilotProxyError:
         "422": lambda: coded(422, "content_filter"),
         "466": lambda: refusal(466, {}, b"bad request: API version is no longer supported"),
         "500": lambda: refusal(500, {}, b"Internal Server Error\n"),
-        "cut": lambda: Broken("Cut."),
-        "down": lambda: Unreachable("Down.", sent=True),
+        "cut": lambda: BrokenResponse("Cut."),
+        "down": lambda: UpstreamUnreachable("Down.", sent=True),
     }[name]()
 
 
 def ask(
-    restraint: Restraint, outcome: str = "ok", model: str = MODEL, api: str = API
-) -> Resting | None:
+    restraint: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
+) -> CooldownRefusal | None:
     """One request that upstream, if it is asked, answers with `outcome`; what is told instead."""
     try:
         with restraint.asking(api, model):
             if outcome != "ok":
                 raise made(outcome)
-    except Resting as resting:
+    except CooldownRefusal as resting:
         return resting
     except CopilotProxyError:
         pass
     return None
 
 
-def left(restraint: Restraint, now: Time, events: str) -> int:
+def left(restraint: Cooldowns, now: Time, events: str) -> int:
     """Seconds to wait after all `events`: outcomes, and pauses in seconds such as ``+10``.
 
     An outcome that is never asked for is written with a dash in front. 0 is for: may be asked.

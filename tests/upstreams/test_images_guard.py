@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from copilot_proxy.auth.network import make_anonymous_client
+from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
-from copilot_proxy.upstreams.images import REDIRECTS, ImageFetcher
+from copilot_proxy.upstreams.image_fetcher import REDIRECTS, ImageFetcher
 from tests.upstreams.internet import (
     DATA_URL,
     HOST,

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.cache import mark_stable
-from copilot_proxy.formats.chat_completions.contents import show_images, without_blanks
+from copilot_proxy.formats.chat_completions.cache_marks import mark_stable
+from copilot_proxy.formats.chat_completions.content_parts import show_images, without_blanks
 from copilot_proxy.formats.chat_completions.schema import Json
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")

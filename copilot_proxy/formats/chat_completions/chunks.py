@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming
 import time
 import uuid
 
-from copilot_proxy.errors import Broken
+from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 
@@ -50,18 +50,20 @@ class Chunks:
     ) -> list[Json]:
         """The last chunks: what is left of the calls, the finish, and the usage if it is wanted.
 
-        `reason` is why the model stopped, in OpenAI's words or ``error``. Raises `Broken` if it
-        did not say, or failed.
+        `reason` is why the model stopped, in OpenAI's words or ``error``. Raises `BrokenResponse`
+        if it did not say, or failed.
         """
         if reason is None and not self.has_begun:
-            raise Broken("Copilot sent an empty answer.", hint="Try again, or try another model.")
+            raise BrokenResponse(
+                "Copilot sent an empty answer.", hint="Try again, or try another model."
+            )
         if reason is None:
-            raise Broken(
+            raise BrokenResponse(
                 "Copilot's answer broke off before it was complete.",
                 hint="What came so far may be incomplete. Try again.",
             )
         if reason == "error":
-            raise Broken(
+            raise BrokenResponse(
                 "Copilot's model failed while it was answering.",
                 hint="Try again, or try another model.",
             )

@@ -12,7 +12,7 @@ from copilot_proxy.catalogue import LONGEST_NAME
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, Json
 from copilot_proxy.formats.images import remedy
-from copilot_proxy.formats.lenient import decode_leniently
+from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.headers import Initiator
 
 MAX_TOOLS: Final = 128

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.errors import Broken
+from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.schema import Json
 
 _RUNAWAY: Final = 20
@@ -127,7 +127,7 @@ class ToolCalls:
         blanks = sum(char in "\r\n\t" for char in text[len(tail) :])
         call.blanks = blanks if tail else call.blanks + blanks
         if call.blanks > _RUNAWAY:
-            raise Broken(
+            raise BrokenResponse(
                 "The model got stuck writing blank lines into a tool call, so it was stopped.",
                 hint="Try again, or try another model.",
                 code="runaway_whitespace",

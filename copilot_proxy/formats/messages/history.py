@@ -5,7 +5,7 @@ from typing import Final
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.sealed import signature
+from copilot_proxy.formats.messages.sealed_reasoning import signature
 
 CONTINUE: Final = "Please continue."
 """Said for the person where a conversation ends with the model's own words: Copilot refuses such,

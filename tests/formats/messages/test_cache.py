@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.messages.native import prepare
+from copilot_proxy.formats.messages.request_repair import prepare
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,

@@ -1,6 +1,6 @@
 """What counts for an estimate of tokens."""
 
-from copilot_proxy.formats.messages.count import (
+from copilot_proxy.formats.messages.token_estimate import (
     DOCUMENT_TOKENS,
     IMAGE_TOKENS,
     media_tokens,

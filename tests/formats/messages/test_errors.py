@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, RequestError
 from copilot_proxy.formats.messages.errors import error_body, error_event
-from copilot_proxy.formats.refusals import event_refusal, refusal
+from copilot_proxy.formats.upstream_errors import event_refusal, refusal
 from tests.formats.messages.samples import recorded
 
 

@@ -8,7 +8,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.messages.from_chat import from_chat
+from copilot_proxy.formats.messages.request_from_chat import from_chat
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken
-from copilot_proxy.formats.chat_completions.stream import ChatStream
-from copilot_proxy.formats.messages.from_chunks import MessagesWriter
+from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from tests.conftest import recorded_events, recorded_json
 from tests.formats.answers import call, event
 from tests.formats.messages.samples import check_order, read_stream, read_whole, request, text, use
@@ -29,7 +29,7 @@ ZERO = dict.fromkeys(COUNTED, 0)
 
 
 def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> Json:
-    """A chunk as `ChatStream` makes them."""
+    """A chunk as `ChatRepair` makes them."""
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], "usage": None}
 
 
@@ -50,7 +50,7 @@ def written(
     chunks: list[Json], asked: Json | None = None, *, exact: bool = True
 ) -> tuple[list[Json], Json]:
     """The events and the message, both read by the SDK; to the same, if they are to be `exact`."""
-    writer = MessagesWriter(asked or THINKING, MODEL)
+    writer = ChatToMessages(asked or THINKING, MODEL)
     events = [event for one in chunks for event in writer.feed(one)] + writer.close()
     check_order(events)
     streamed, whole = read_stream(events), read_whole(writer.message)
@@ -154,7 +154,7 @@ def test_the_events_of_an_answer() -> None:
 
 def test_what_comes_goes_at_once() -> None:
     """A piece of the answer waits for nothing when nothing stands before it."""
-    writer = MessagesWriter(request(), MODEL)
+    writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 
     counts = [
@@ -319,17 +319,17 @@ def test_thinking_is_shown_to_who_asked(
 @pytest.mark.parametrize("chunks", [[], [ROLE], [ROLE, chunk(content="a"), LAST]])
 def test_an_answer_without_an_end_is_broken(chunks: list[Json]) -> None:
     """An answer that never finished is not ended as if it had."""
-    writer = MessagesWriter(request(), MODEL)
+    writer = ChatToMessages(request(), MODEL)
     for one in chunks:
         writer.feed(one)
 
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         writer.close()
 
 
 def test_a_failure_is_an_event() -> None:
     """A stream that broke ends with Anthropic's error event."""
-    writer = MessagesWriter(request(), MODEL)
+    writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 
     assert [
@@ -343,11 +343,11 @@ def test_a_failure_is_an_event() -> None:
             },
             "request_id": "req_1",
         }
-    ] == writer.fail(Broken("Cut.", hint="Wait."), "1")
+    ] == writer.fail(BrokenResponse("Cut.", hint="Wait."), "1")
 
 
 def repaired(events: list[Any]) -> list[Json]:
-    stream = ChatStream(MODEL, include_usage=True, now=1)
+    stream = ChatRepair(MODEL, include_usage=True, now=1)
     return [one for data in events for one in stream.feed(data)] + stream.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.messages.native import betas, prepare
+from copilot_proxy.formats.messages.request_repair import betas, prepare
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,

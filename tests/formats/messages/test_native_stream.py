@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, Refused
-from copilot_proxy.formats.messages.native import NativeStream, fold, repair_whole
+from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
+from copilot_proxy.formats.messages.request_repair import MessagesRepair, fold, repair_whole
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     SIGNATURE,
@@ -37,8 +37,8 @@ STOP: Json = {"type": "message_stop"}
 ERROR: Json = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 
 
-def passed(events: list[Any]) -> tuple[list[Json], NativeStream]:
-    stream = NativeStream("r")
+def passed(events: list[Any]) -> tuple[list[Json], MessagesRepair]:
+    stream = MessagesRepair("r")
     made = [event for data in events for event in stream.feed(data)]
     return made + stream.close(), stream
 
@@ -121,7 +121,7 @@ def test_usage_is_counted_as_openai_does() -> None:
 )
 def test_a_stream_that_is_no_answer_is_broken(events: list[Any], message: str) -> None:
     """An answer that is empty or cut never looks like one that is complete."""
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         passed(events)
 
     assert message == caught.value.message
@@ -138,7 +138,7 @@ def test_a_missing_last_event_is_supplied() -> None:
 @pytest.mark.parametrize("error", [ERROR, {"error": {"message": "No.", "code": "rate_limited"}}])
 def test_an_error_before_anything_is_raised(error: Json) -> None:
     """An error at the very beginning can still be answered with a status of its own."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UpstreamRefusal) as caught:
         passed([{"type": "ping"}, error])
 
     assert "false" == caught.value.headers["x-should-retry"]
@@ -155,7 +155,7 @@ def test_an_error_in_the_middle_is_passed_on() -> None:
         made[1]["error"]["message"],
     )
     assert "req_r" == made[1]["request_id"]
-    assert isinstance(stream.failure, Refused)
+    assert isinstance(stream.failure, UpstreamRefusal)
 
 
 def test_a_model_that_is_stuck_is_stopped() -> None:
@@ -164,7 +164,7 @@ def test_a_model_that_is_stuck_is_stopped() -> None:
     blank = {"type": "content_block_delta", "index": 0, "delta": delta}
     more = {**blank, "delta": {**delta, "partial_json": "\n \n \n\n\n\n\n"}}
 
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         passed([START, blank, more, {**more, "index": 1}, more])
 
     assert "runaway_whitespace" == caught.value.code
@@ -227,13 +227,13 @@ def test_a_bare_answer_is_one_too() -> None:
 @pytest.mark.parametrize("body", [None, [], b"x", {}, {"content": "text"}, {"choices": []}])
 def test_what_is_no_message_is_broken(body: Any) -> None:
     """An accepted call must be answered with a message."""
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         repair_whole(body)
 
 
 def test_an_error_with_status_200_is_an_error() -> None:
     """An error in place of a message is refused as one."""
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefusal):
         repair_whole(ERROR)
 
 
@@ -288,7 +288,7 @@ def test_events_add_up_to_the_message_they_came_from() -> None:
 )
 def test_events_that_make_no_message_are_broken(event: Json) -> None:
     """Events that do not fit together are upstream's failure, not ours."""
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         fold([START, event])
 
 
@@ -310,7 +310,7 @@ def test_a_stream_that_failed_half_way_is_no_message() -> None:
     """A client that wants the whole gets the failure, not the half that came before it."""
     made, _ = passed([START, DELTA, ERROR])
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UpstreamRefusal) as caught:
         fold(made)
 
     assert "Overloaded" == caught.value.message

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.chat_completions.stream import fold as fold_chunks
-from copilot_proxy.formats.messages.from_chat import from_chat
-from copilot_proxy.formats.messages.from_chunks import MessagesWriter
-from copilot_proxy.formats.messages.native import NativeStream, betas, fold, prepare
+from copilot_proxy.formats.chat_completions.stream_repair import fold as fold_chunks
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
+from copilot_proxy.formats.messages.request_from_chat import from_chat
+from copilot_proxy.formats.messages.request_repair import MessagesRepair, betas, fold, prepare
+from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.to_chat import to_chat
-from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
+from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from tests.formats.answers import MODEL, check_stream
 from tests.formats.messages.samples import RAW, check_order, judge, request, simulated
 from tests.formats.openai_schemas import check_completion
@@ -288,7 +288,7 @@ EVENTS = st.one_of(
 @given(st.lists(maybe_broken(EVENTS), max_size=8))
 def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
     """However broken the events: valid chunks and messages come out, or a failure is raised."""
-    stream = MessagesStream(MODEL, include_usage=True)
+    stream = MessagesToChat(MODEL, include_usage=True)
     try:
         chunks = [chunk for data in events for chunk in stream.feed(data)] + stream.close()
     except UpstreamError:
@@ -296,11 +296,11 @@ def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
     else:
         check_stream(chunks, include_usage=True)
         check_completion(fold_chunks(chunks))
-        writer = MessagesWriter(request(thinking={"type": "adaptive"}), MODEL)
+        writer = ChatToMessages(request(thinking={"type": "adaptive"}), MODEL)
         check_order([event for one in chunks for event in writer.feed(one)] + writer.close())
         msgspec.json.encode(writer.message)
 
-    native = NativeStream()
+    native = MessagesRepair()
     try:
         passed = [event for data in events for event in native.feed(data)] + native.close()
         msgspec.json.encode(fold(passed))
@@ -324,7 +324,7 @@ def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None
     events.append({"type": "message_stop"})
     cut = data.draw(st.integers(0, len(events)))
 
-    for stream in (MessagesStream(MODEL), NativeStream()):
+    for stream in (MessagesToChat(MODEL), MessagesRepair()):
         made = [one for event in events[:cut] for one in stream.feed(event)]  # type: ignore[attr-defined]
         try:
             made += stream.close()  # type: ignore[attr-defined]
@@ -333,7 +333,7 @@ def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None
         else:
             assert cut >= len(events) - 1
             texts = "".join(words)
-            if isinstance(stream, NativeStream):
+            if isinstance(stream, MessagesRepair):
                 assert texts == "".join(block["text"] for block in fold(made)["content"])
             else:
                 answer = fold_chunks(made)["choices"][0]["message"]["content"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.messages.native import prepare
+from copilot_proxy.formats.messages.request_repair import prepare
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.thinking import nearest_effort
 from tests.formats.messages.samples import (

@@ -7,8 +7,8 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
+from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.to_chat import to_chat
 from tests.formats.messages.samples import (
     IMAGE,
     PIXEL,

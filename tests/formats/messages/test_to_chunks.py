@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, Refused
-from copilot_proxy.formats.chat_completions.stream import fold
+from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
+from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.to_chunks import MessagesStream
+from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from tests.formats.answers import MODEL, NOW, check_stream, deltas_of
 from tests.formats.messages.samples import SIGNATURE, recorded, text, use
 from tests.formats.openai_schemas import check_completion
@@ -59,7 +59,7 @@ def finish(reason: str | None = "end_turn", **more: Any) -> Json:
 
 def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Json]:
     """The chunks, checked against OpenAI's rules for streams."""
-    stream = MessagesStream(MODEL, include_usage=include_usage, now=NOW)
+    stream = MessagesToChat(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
     check_stream(chunks, include_usage=include_usage)
@@ -294,7 +294,7 @@ def test_usage_is_told_only_to_who_asks() -> None:
 
 def test_counts_are_known_before_the_end() -> None:
     """Whoever keeps count learns the prompt's size from an answer that breaks off, too."""
-    stream = MessagesStream(MODEL)
+    stream = MessagesToChat(MODEL)
     stream.feed(START)
 
     assert (9, False) == ((stream.usage or {})["prompt_tokens"], stream.is_finished)
@@ -318,7 +318,7 @@ def test_odd_streams_are_read_all_the_same(events: list[Json]) -> None:
 
 def test_an_end_without_the_last_event_is_an_end() -> None:
     """Nothing is lost when the stream ends after the model has said that it is done."""
-    stream = MessagesStream(MODEL)
+    stream = MessagesToChat(MODEL)
     for event in RECORDED[:-1]:
         stream.feed(event)
 
@@ -338,7 +338,7 @@ def test_an_end_without_the_last_event_is_an_end() -> None:
 )
 def test_what_is_no_answer_is_broken(events: list[Any], message: str) -> None:
     """An answer that is empty or cut never looks like one that is complete."""
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         translated(events)
 
     assert message == caught.value.message
@@ -353,7 +353,7 @@ def test_what_is_no_answer_is_broken(events: list[Any], message: str) -> None:
 )
 def test_an_error_in_the_stream_is_raised(error: Json) -> None:
     """An error of either shape ends the answer as a failure."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UpstreamRefusal) as caught:
         translated([START, error])
 
     assert "Overloaded" == caught.value.message
@@ -361,7 +361,7 @@ def test_an_error_in_the_stream_is_raised(error: Json) -> None:
 
 def test_a_model_that_is_stuck_is_stopped() -> None:
     """Endless blank lines in a tool's input end the answer: the person pays for each."""
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         translated([START, begin(0, use()), puts(0, "{" + "\n\t\r" * 7)])
 
     assert "runaway_whitespace" == caught.value.code

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, Refused, UpstreamError
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.pi_ai.from_pi import PiStream
+from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal
+from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.pi_ai.models import Json
+from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from tests.formats.answers import MODEL, NOW, check_stream
 from tests.formats.openai_schemas import check_completion
 
@@ -50,7 +50,7 @@ def failed(message: str, **more: Any) -> Json:
 
 
 def read(*events: Json) -> list[Json]:
-    reader = PiStream(MODEL, include_usage=True, now=NOW)
+    reader = PiAiToChat(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for event in events for chunk in reader.feed(event)]
     return chunks + reader.close()
 
@@ -168,7 +168,7 @@ def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
     """One call with the arguments of two could be carried out by nobody."""
     events = called(0, "a", "f", '{"x": 1}', ' {"x": 2}')
 
-    with pytest.raises(Broken, match="joined several"):
+    with pytest.raises(BrokenResponse, match="joined several"):
         stream(start(), *events, done("toolUse"))
     assert message(start(), *called(0, "a", "f", '{"x": "} {"}'), done())["tool_calls"]
 
@@ -268,7 +268,7 @@ def test_a_whole_message() -> None:
         told["reasoning_opaque"],
     )
     assert {"name": "f", "arguments": '{"x":1}'} == told["tool_calls"][0]["function"]
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         message({**whole, "stopReason": "error", "errorMessage": "terminated"})
 
 
@@ -319,16 +319,16 @@ def test_counts_of_a_response_that_is_incomplete() -> None:
 
 def test_what_came_after_a_failure_does_not_heal_it() -> None:
     """pi-ai gives up at an event while the finish has long arrived: the rest is lost."""
-    with pytest.raises(Broken, match="not a JSON object"):
+    with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
 
 def test_nothing_is_told_before_the_model_says_something() -> None:
     """So a failure until then is an error of its own, with a status."""
-    reader = PiStream(MODEL)
+    reader = PiAiToChat(MODEL)
 
     assert [] == reader.feed(start())
-    with pytest.raises(Broken, match="empty answer"):
+    with pytest.raises(BrokenResponse, match="empty answer"):
         reader.close()
 
 
@@ -370,7 +370,7 @@ def test_an_answer_in_one_piece(api: str, body: Json) -> None:
 
     assert "Hello" == completion["choices"][0]["message"]["content"]
     assert 3 == completion["usage"]["total_tokens"]
-    with pytest.raises(Refused, match="No"):
+    with pytest.raises(UpstreamRefusal, match="No"):
         stream({"type": "whole", "api": api, "body": {"error": {"message": "No"}}})
 
 
@@ -412,18 +412,18 @@ def test_failures_in_the_middle(event: Json, code: str | None, words: str) -> No
 
     assert code == caught.value.code
     assert words in caught.value.message
-    assert caught.value.hint or isinstance(caught.value, Refused)
+    assert caught.value.hint or isinstance(caught.value, UpstreamRefusal)
     assert "false" == caught.value.headers["x-should-retry"]
 
 
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
     """An answer that just stops is not complete."""
-    with pytest.raises(Broken, match=r"broke off|empty answer"):
+    with pytest.raises(BrokenResponse, match=r"broke off|empty answer"):
         stream(*events)
 
 
 def test_what_is_no_event() -> None:
     """Something else in the place of an event is an error."""
-    with pytest.raises(Broken):
-        PiStream(MODEL).feed([])
+    with pytest.raises(BrokenResponse):
+        PiAiToChat(MODEL).feed([])

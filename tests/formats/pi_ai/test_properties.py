@@ -9,16 +9,21 @@ from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.pi_ai.from_pi import PiStream
+from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.pi_ai.models import Json
-from copilot_proxy.formats.pi_ai.to_pi import to_pi
+from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from tests.formats.answers import MODEL, NOW, check_stream
+from tests.formats.chat_completions.test_stream_properties import (
+    JSON,
+    LETTERS,
+    an_object,
+    maybe_broken,
+)
 from tests.formats.openai_schemas import check_completion
 from tests.formats.pi_ai import models
 from tests.formats.pi_ai.test_from_pi import called, done, start, text, thought
 from tests.formats.requests import PNG, image
-from tests.formats.test_stream_properties import JSON, LETTERS, an_object, maybe_broken
 
 SAID = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
 OBJECTS = st.dictionaries(st.text(max_size=3), st.integers() | SAID | st.none(), max_size=2)
@@ -142,7 +147,7 @@ def test_an_answer_arrives_however_it_was_cut(blocks: list[tuple[str, list[str]]
             events += thought(index, "".join(pieces))
         else:
             events += called(index, f"c{index}", "f", *pieces)
-    reader = PiStream(MODEL, include_usage=True, now=NOW)
+    reader = PiAiToChat(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for event in [start(), *events, done()] for chunk in reader.feed(event)]
     completion = fold(chunks + reader.close())
 
@@ -205,7 +210,7 @@ def test_whatever_comes_is_a_stream_or_an_error(
     events: list[Any], include_usage: bool, last: Any
 ) -> None:
     """However broken the events, a client gets a valid stream or one of our errors."""
-    reader = PiStream(MODEL, include_usage=include_usage, now=NOW)
+    reader = PiAiToChat(MODEL, include_usage=include_usage, now=NOW)
     try:
         chunks = [chunk for event in [*events, last] for chunk in reader.feed(event)]
         chunks += reader.close()

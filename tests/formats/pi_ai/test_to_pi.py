@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.pi_ai.models import Json
-from copilot_proxy.formats.pi_ai.to_pi import DROPPED, REFUSED, to_pi
+from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED, to_pi
 from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
 from tests.formats.requests import PNG, asked, image, user
 

@@ -10,10 +10,10 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import Field, TypeAdapter
 
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.responses.from_chunks import ResponsesWriter
-from copilot_proxy.formats.responses.native import NativeStream
-from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.responses.request_repair import ResponsesRepair
+from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
+from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from tests.formats.answers import MODEL, NOW, check_stream
 
 USAGE = {
@@ -184,14 +184,14 @@ def _check_ids(events: list[Json]) -> None:
 
 def repair(events: Iterable[Any], asked: Json | None = None) -> list[Json]:
     """Upstream's events as a client of the Responses API gets them."""
-    stream = NativeStream(asked or request(), now=NOW)
+    stream = ResponsesRepair(asked or request(), now=NOW)
     out = [event for data in events for event in stream.feed(data)]
     return out + stream.close()
 
 
 def chunks_of(events: Iterable[Any]) -> list[Json]:
     """Upstream's events as the hub's chunks, checked against the rules for streams."""
-    stream = ResponsesStream(MODEL, include_usage=True, now=NOW)
+    stream = ResponsesToChat(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
     check_stream(chunks, include_usage=True)
@@ -206,7 +206,7 @@ def message_of(events: Iterable[Any]) -> Json:
 
 def write(chunks: Iterable[Json], asked: Json | None = None) -> tuple[list[Json], Json]:
     """The hub's chunks as Responses events, and the whole response."""
-    writer = ResponsesWriter(asked or request(), MODEL, now=NOW)
+    writer = ChatToResponses(asked or request(), MODEL, now=NOW)
     events = [event for chunk in chunks for event in writer.feed(chunk)]
     events += writer.close()
     return events, writer.response

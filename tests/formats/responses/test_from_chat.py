@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.responses.from_chat import from_chat
-from copilot_proxy.formats.responses.native import ENCRYPTED
+from copilot_proxy.formats.responses.request_from_chat import from_chat
+from copilot_proxy.formats.responses.request_repair import ENCRYPTED
 from copilot_proxy.formats.responses.schema import Json
 from tests.formats.answers import MODEL
 from tests.formats.responses.answers import PICTURE

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, Unreachable
+from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream import ChatStream
-from copilot_proxy.formats.responses.from_chunks import ResponsesWriter
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from tests.formats.answers import MODEL, NOW, call, calling, event
 from tests.formats.responses.answers import COSTS, check_event, read_strictly, request, write
 
@@ -24,7 +24,7 @@ TOOLS = [
 
 def chunks(*events: Any) -> list[Json]:
     """The hub's chunks of what a model of the chat API sent."""
-    stream = ChatStream(MODEL, include_usage=True, now=NOW)
+    stream = ChatRepair(MODEL, include_usage=True, now=NOW)
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()
 
@@ -238,25 +238,25 @@ def test_costs_stand_beside_the_response() -> None:
 
 def test_an_answer_without_an_end_is_an_error() -> None:
     """Chunks that stop before a finish never make a completed response."""
-    writer = ResponsesWriter(request(), MODEL)
+    writer = ChatToResponses(request(), MODEL)
     for chunk in chunks(event("stop", content="x"))[:-1]:
         writer.feed(chunk)
 
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         writer.close()
 
 
 @pytest.mark.parametrize("before", [0, 3])
 def test_a_failure_ends_the_stream(before: int) -> None:
     """A failed stream is a valid one that says what went wrong, however far it had come."""
-    writer = ResponsesWriter(request(), MODEL, now=NOW)
+    writer = ChatToResponses(request(), MODEL, now=NOW)
     sent = [
         one
         for chunk in chunks(event(content="Hi"), calling(call("a", "f")), event("stop"))[:before]
         for one in writer.feed(chunk)
     ]
 
-    sent += writer.fail(Unreachable("No answer.", sent=True, hint="Wait."), "req-1")
+    sent += writer.fail(UpstreamUnreachable("No answer.", sent=True, hint="Wait."), "req-1")
 
     assert ["response.created", "response.in_progress"] == [one["type"] for one in sent[:2]]
     assert "response.failed" == sent[-1]["type"]
@@ -278,10 +278,10 @@ def test_a_failure_ends_the_stream(before: int) -> None:
 
 def test_a_failure_without_a_code_has_one() -> None:
     """OpenAI's schema knows no failure without a code."""
-    error = Broken("No.")
+    error = BrokenResponse("No.")
     error.code = None
 
-    sent = ResponsesWriter(request(), MODEL).fail(error, "req-1")
+    sent = ChatToResponses(request(), MODEL).fail(error, "req-1")
 
     assert "server_error" == sent[-1]["response"]["error"]["code"]
 
@@ -289,7 +289,7 @@ def test_a_failure_without_a_code_has_one() -> None:
 @pytest.mark.parametrize("now", [None, NOW])
 def test_times_are_whole_seconds(now: int | None) -> None:
     """Both times are there, and the end is not before the beginning."""
-    writer = ResponsesWriter(request(), MODEL, now=now)
+    writer = ChatToResponses(request(), MODEL, now=now)
     for chunk in chunks(event("stop")):
         writer.feed(chunk)
     writer.close()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.responses.native import ENCRYPTED, prepare
+from copilot_proxy.formats.responses.request_repair import ENCRYPTED, prepare
 from copilot_proxy.formats.responses.schema import Json
 from tests.formats.responses.answers import request
 from tests.formats.responses.models import GPT, PLAIN

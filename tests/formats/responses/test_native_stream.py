@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, Refused, Unreachable, UpstreamError
+from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal, UpstreamUnreachable
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.responses.native import NativeStream, repair_whole
+from copilot_proxy.formats.responses.request_repair import ResponsesRepair, repair_whole
 from tests.formats.answers import MODEL, NOW
 from tests.formats.responses.answers import (
     COSTS,
@@ -149,7 +149,7 @@ def test_the_response_has_what_the_schema_demands() -> None:
 def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
     """Counts that OpenAI's schema requires are there, and those that came are kept."""
     up = Upstream()
-    stream = NativeStream(request())
+    stream = ResponsesRepair(request())
 
     events = stream.feed(up.end([], usage=usage))
 
@@ -349,7 +349,7 @@ def test_a_whole_answer_that_is_none_is_an_error(body: Any, message: str) -> Non
 def test_an_end_without_response_is_no_answer() -> None:
     """A last event without its response is not taken for an answer."""
     up = Upstream()
-    with pytest.raises(Broken, match="broke off"):
+    with pytest.raises(BrokenResponse, match="broke off"):
         repair([*up.begin(), {"type": "response.completed"}])
 
 
@@ -357,7 +357,7 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
     """A failure is a valid event for the client and a refusal for the log."""
     up = Upstream()
     error = {"code": "server_error", "message": "It broke."}
-    stream = NativeStream(request(), now=NOW)
+    stream = ResponsesRepair(request(), now=NOW)
 
     events = [
         e for one in (*up.begin(), up.end([], "failed", error=error)) for e in stream.feed(one)
@@ -392,7 +392,7 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
 )
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
     """Errors reach the client in the flat form of this API, whatever form they came in."""
-    stream = NativeStream(request())
+    stream = ResponsesRepair(request())
     stream.feed({"type": "response.created", "response": {"id": "x", "output": []}})
 
     events = stream.feed(event)
@@ -408,15 +408,15 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
 
 def test_an_error_as_the_first_event_is_raised() -> None:
     """Then it can still be told with a status of its own, like any other refusal."""
-    with pytest.raises(Refused) as raised:
-        NativeStream(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
+    with pytest.raises(UpstreamRefusal) as raised:
+        ResponsesRepair(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
 
     assert (429, "No.") == (raised.value.status, raised.value.message)
 
 
 def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
     """A failure that says nothing is reported all the same."""
-    stream = NativeStream(request())
+    stream = ResponsesRepair(request())
 
     stream.feed(Upstream().end([], "failed", error=None))
 
@@ -426,10 +426,10 @@ def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
 @pytest.mark.parametrize("before", [0, 2, 12, 30])
 def test_a_failure_of_ours_ends_the_stream(before: int) -> None:
     """What broke on the way is told in the stream's own words, under its own id."""
-    stream = NativeStream(request(), now=NOW)
+    stream = ResponsesRepair(request(), now=NOW)
     events = [e for one in everything()[:before] for e in stream.feed(one)]
 
-    events += stream.fail(Unreachable("Gone.", sent=True), "req-1")
+    events += stream.fail(UpstreamUnreachable("Gone.", sent=True), "req-1")
 
     assert [*range(len(events))] == [event["sequence_number"] for event in events]
     begun = [event["type"] for event in events if event["type"].count(".") == 1]
@@ -452,7 +452,7 @@ def test_hosted_tools_that_pass_are_not_renamed() -> None:
     up = Upstream()
     item = {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "x"}
     events = up.whole([up.added(0, {**item, "input": ""}), up.done(0, item)])
-    stream = NativeStream(request(tools=CUSTOM), hosted={"custom"}, now=NOW)
+    stream = ResponsesRepair(request(tools=CUSTOM), hosted={"custom"}, now=NOW)
 
     out = [e for one in events for e in stream.feed(one)]
 
@@ -467,7 +467,7 @@ def test_a_cut_stream_is_an_error(cut: int) -> None:
     """An answer without its last event is never taken for whole, wherever it was cut."""
     events = everything()[:cut]
 
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         repair(events)
 
 
@@ -482,7 +482,7 @@ def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
     up = Upstream()
     events = [*up.begin(), *up.call(0, "f", *["\n\t"] * 11)]
 
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         repair(events)
 
     assert "runaway_whitespace" == caught.value.code

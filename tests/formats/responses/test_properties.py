@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from copilot_proxy.errors import RequestError, UpstreamError
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream import ChatStream, fold
-from copilot_proxy.formats.responses.from_chat import from_chat
-from copilot_proxy.formats.responses.native import NativeStream, prepare
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair, fold
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
-from copilot_proxy.formats.responses.to_chat import to_chat
-from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from copilot_proxy.formats.responses.request_from_chat import from_chat
+from copilot_proxy.formats.responses.request_repair import ResponsesRepair, prepare
+from copilot_proxy.formats.responses.request_to_chat import to_chat
+from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
 from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import (
@@ -109,7 +109,7 @@ def test_an_answer_comes_back_as_it_went(said: list[tuple[str, Any]]) -> None:
             events += [calling(call(arguments=p, index=i)) for p in (pieces[:5], pieces[5:])]
         else:
             events.append(event(**{name: what}))
-    stream = ChatStream(MODEL, include_usage=True, now=NOW)
+    stream = ChatRepair(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for data in [*events, event("stop")] for chunk in stream.feed(data)]
     chunks += stream.close()
 
@@ -250,7 +250,7 @@ def test_whatever_comes_is_a_valid_answer_or_an_upstream_error(
     events: list[Any], last: list[Any]
 ) -> None:
     """No event, however broken, makes anything but a valid stream or an `UpstreamError`."""
-    stream = ResponsesStream(MODEL, include_usage=True)
+    stream = ResponsesToChat(MODEL, include_usage=True)
     chunks = []
     try:
         for data in [*events, *last]:
@@ -270,7 +270,7 @@ def test_whatever_comes_is_passed_on_in_order_or_an_upstream_error(
     events: list[Any], last: list[Any], tools: list[Any]
 ) -> None:
     """No event, however broken, makes a native stream anything but numbered, ended and named."""
-    stream = NativeStream(request(tools=tools))
+    stream = ResponsesRepair(request(tools=tools))
     out = []
     try:
         for data in [*events, *last]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.responses.native import prepare, repair_whole
 from copilot_proxy.formats.responses.request import initiator, parse_request
+from copilot_proxy.formats.responses.request_repair import prepare, repair_whole
 from tests.formats.responses.answers import check_event, message_of
 
 RECORDINGS = Path(__file__).parent / "recordings"

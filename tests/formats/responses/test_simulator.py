@@ -11,11 +11,11 @@ import pytest
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.responses.from_chat import from_chat
-from copilot_proxy.formats.responses.native import NativeStream, prepare, repair_whole
+from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.responses.request import count_images, initiator
-from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from copilot_proxy.formats.responses.request_from_chat import from_chat
+from copilot_proxy.formats.responses.request_repair import ResponsesRepair, prepare, repair_whole
+from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.sse import EventDecoder
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.formats.answers import MODEL, check_stream
@@ -68,7 +68,7 @@ class Copilot:
         """What a client of the Responses API sees, checked."""
         asked = {**request(given, **fields), "model": model, "stream": True}
         body = prepare(asked, self.models.get(model), [])
-        stream = NativeStream(asked)
+        stream = ResponsesRepair(asked)
         events = [
             e for data in self.send(body, vision=count_images(asked) > 0) for e in stream.feed(data)
         ]
@@ -83,7 +83,7 @@ class Copilot:
     ) -> Json:
         """The hub's whole answer, checked."""
         chat = {"model": model, "messages": messages, "stream": True, **fields}
-        stream = ResponsesStream(MODEL, include_usage=True)
+        stream = ResponsesToChat(MODEL, include_usage=True)
         body = from_chat(chat, self.models.get(model), [])
         chunks = [c for data in self.send(body, vision=vision) for c in stream.feed(data)]
         chunks += stream.close()
@@ -148,7 +148,7 @@ def test_a_native_answer_can_be_whole(copilot: Copilot) -> None:
     whole = repair_whole(copilot.send(body)[0], asked)
 
     assert "You said: Hi" in whole["output"][-1]["content"][0]["text"]
-    stream = NativeStream(asked)
+    stream = ResponsesRepair(asked)
     read_strictly(stream.feed(whole))
 
 
@@ -206,7 +206,7 @@ def test_a_broken_answer_is_an_error(copilot: Copilot, fault: str) -> None:
     copilot.quirk(fault)
     events = copilot.send(body)
 
-    native, hub = NativeStream(asked), ResponsesStream(MODEL)
+    native, hub = ResponsesRepair(asked), ResponsesToChat(MODEL)
     with pytest.raises(UpstreamError):
         for event in events:
             native.feed(event)

@@ -6,9 +6,9 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.responses.native import ENCRYPTED
+from copilot_proxy.formats.responses.request_repair import ENCRYPTED
+from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.to_chat import to_chat
 from tests.formats.answers import MODEL
 from tests.formats.responses.answers import PICTURE, request
 

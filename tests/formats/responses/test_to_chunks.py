@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import Broken, UpstreamError
+from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream import fold
-from copilot_proxy.formats.responses.to_chunks import ResponsesStream
+from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from tests.formats.answers import MODEL, NOW, deltas_of
 from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import COSTS, USAGE, Upstream, chunks_of, message_of
@@ -242,7 +242,7 @@ def test_an_unfinished_call_is_not_completed() -> None:
 def test_errors_are_raised(event: Any, message: str) -> None:
     """An answer that failed never looks like one, and what it cost is known."""
     up = Upstream()
-    stream = ResponsesStream(MODEL, now=NOW)
+    stream = ResponsesToChat(MODEL, now=NOW)
     for begun in [*up.begin(), *up.text(0, "Hi")]:
         stream.feed(begun)
 
@@ -256,7 +256,7 @@ def test_errors_are_raised(event: Any, message: str) -> None:
 @pytest.mark.parametrize("status", ["in_progress", "queued", "cancelled"])
 def test_a_whole_response_that_has_not_ended_is_an_error(status: str) -> None:
     """A response without an end is no answer."""
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         chunks_of([{"object": "response", "status": status, "output": [], "usage": USAGE}])
 
 
@@ -266,7 +266,7 @@ def test_a_cut_stream_is_an_error(cut: int) -> None:
     up = Upstream()
     events = up.whole(items(up))
 
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         chunks_of(events[: min(cut, len(events) - 1)])
 
 
@@ -274,7 +274,7 @@ def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
     """Endless white space in arguments ends the answer before it costs more."""
     up = Upstream()
 
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         chunks_of(up.call(0, "f", *["\n\t"] * 11))
 
     assert "runaway_whitespace" == caught.value.code
@@ -284,7 +284,7 @@ def test_nothing_follows_the_end() -> None:
     """Whatever comes after the last event changes nothing."""
     up = Upstream()
     events = up.whole(up.text(0, "Hi"))
-    stream = ResponsesStream(MODEL, now=NOW)
+    stream = ResponsesToChat(MODEL, now=NOW)
     for event in events:
         stream.feed(event)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.responses.native import prepare
+from copilot_proxy.formats.responses.request_repair import prepare
+from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.to_chat import to_chat
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks
 from tests.formats.responses.answers import Upstream, read_strictly, repair, request, write

@@ -1,0 +1,194 @@
+"""What is measured: for each measure the work of the load client, and the rows that it gives."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.upstream_answers import CHAT_MODEL, MESSAGES_MODEL, RESPONSES_MODEL
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: what of the results it shows, and whether more of it is better."""
+
+    title: str
+    key: str
+    digits: int = 1
+    more_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Work for the load client; `long` and `quick` are its two sizes."""
+
+    name: str
+    long: Json
+    quick: Json
+    rows: tuple[Row, ...]
+    watch_memory: bool = False
+    only_ours: bool = False
+
+    def spec(self, *, quick: bool) -> Json:
+        """The work in one of its sizes."""
+        return {
+            "path": "/chat/completions",
+            "model": CHAT_MODEL,
+            **(self.quick if quick else self.long),
+        }
+
+
+CPU: Final = "cpu_per_1000"
+
+
+def _requests(connections: int) -> Measure:
+    work = {"work": "requests", "connections": connections}
+    at = "1 connection" if connections == 1 else f"{connections} connections"
+    return Measure(
+        f"requests-{connections}",
+        {**work, "seconds": 5},
+        {**work, "seconds": 1.5},
+        (
+            Row(f"requests/s, {at}", "per_second", 0, more_is_better=True),
+            Row(f"latency p50 ms, {at}", "latency_p50", 2),
+            Row(f"latency p99 ms, {at}", "latency_p99", 2),
+            Row(f"CPU ms a request, {at}", "cpu_each", 2),
+        ),
+    )
+
+
+def _paced(streams: int, rounds: int) -> Measure:
+    """`rounds` streams of two seconds, one after the other, on each of `streams` connections."""
+    work = {"work": "streams", "streams": streams, "rate": 60, "ramp": 1}
+    at = "1 paced stream" if streams == 1 else f"{streams} paced streams"
+    return Measure(
+        f"paced-{streams}",
+        {**work, "count": 120, "rounds": rounds},
+        {**work, "count": 60, "rounds": max(2, rounds // 2)},
+        (
+            Row(f"time to first token p50 ms, {at}", "first_p50", 2),
+            Row(f"time to first token p99 ms, {at}", "first_p99", 2),
+            Row(f"event transit p50 ms, {at}", "transit_p50", 2),
+            Row(f"event transit p99 ms, {at}", "transit_p99", 2),
+            Row(f"CPU s per 1,000 events, {at}", CPU, 3),
+        ),
+    )
+
+
+def _flat(streams: int) -> Measure:
+    work = {"work": "streams", "streams": streams, "rate": 0}
+    at = "1 stream" if streams == 1 else f"{streams} streams"
+    return Measure(
+        f"flat-{streams}",
+        {**work, "count": 20_000 if streams == 1 else 5_000, "rounds": 10 if streams == 1 else 3},
+        {**work, "count": 20_000 if streams == 1 else 2_000, "rounds": 2},
+        (
+            Row(f"flat-out events/s, {at}", "events_per_second", 0, more_is_better=True),
+            Row(f"CPU s per 1,000 flat-out events, {at}", CPU, 4),
+        ),
+    )
+
+
+def _many(streams: int) -> Measure:
+    work = {"work": "streams", "streams": streams, "rate": 20, "ramp": 2}
+    return Measure(
+        f"many-{streams}",
+        {**work, "count": 200},
+        {**work, "count": 80},
+        (
+            Row(
+                f"{streams} streams of 20 events/s: completed", "completed", 0, more_is_better=True
+            ),
+            Row(f"{streams} streams: length / ideal, median", "pace", 2),
+            Row(f"{streams} streams: length / ideal, worst", "worst_pace", 2),
+            Row(f"{streams} streams: time to first token p50 ms", "first_p50", 1),
+            Row(f"{streams} streams: time to first token p99 ms", "first_p99", 1),
+            Row(f"{streams} streams: CPU s per 1,000 events", CPU, 3),
+            Row(f"{streams} streams: KiB of memory a stream", "memory_each", 0),
+        ),
+        watch_memory=True,
+    )
+
+
+ROUTES: Final = (
+    ("chat, native", "/chat/completions", CHAT_MODEL),
+    ("responses, native", "/responses", RESPONSES_MODEL),
+    ("messages, native", "/messages", MESSAGES_MODEL),
+    ("responses on a chat model", "/responses", CHAT_MODEL),
+    ("messages on a chat model", "/messages", CHAT_MODEL),
+    ("chat on a responses model", "/chat/completions", RESPONSES_MODEL),
+    ("chat on a messages model", "/chat/completions", MESSAGES_MODEL),
+)
+"""Title, the client's API, and a model that Copilot serves on one API alone."""
+
+
+def _route(title: str, path: str, model: str) -> Measure:
+    work = {"work": "streams", "streams": 8, "path": path, "model": model, "rate": 0}
+    return Measure(
+        "route-" + title.replace(",", "").replace(" ", "-"),
+        {**work, "count": 4_000, "rounds": 3},
+        {**work, "count": 2_000},
+        (
+            Row(f"{title}: CPU s per 1,000 flat-out events", CPU, 4),
+            Row(f"{title}: flat-out events/s", "events_per_second", 0, more_is_better=True),
+        ),
+        only_ours=True,
+    )
+
+
+def _paced_route(title: str, path: str, model: str) -> Measure:
+    work = {"work": "streams", "streams": 16, "path": path, "model": model, "rate": 60, "ramp": 1}
+    return Measure(
+        "paced-route-" + title.replace(",", "").replace(" ", "-"),
+        {**work, "count": 240},
+        {**work, "count": 60},
+        (
+            Row(f"{title}: CPU s per 1,000 paced events", CPU, 3),
+            Row(f"{title}: event transit p50 ms", "transit_p50", 2),
+            Row(f"{title}: time to first token p50 ms", "first_p50", 2),
+        ),
+        only_ours=True,
+    )
+
+
+def _leaving() -> Measure:
+    work = {"work": "leaving"}
+    return Measure(
+        "leaving",
+        {**work, "times": 40},
+        {**work, "times": 10},
+        (
+            Row("client gone to upstream closed p50 ms", "closed_p50", 2),
+            Row("client gone to upstream closed p99 ms", "closed_p99", 2),
+            Row("clients gone whose upstream stream went on", "never", 0),
+        ),
+    )
+
+
+MEASURES: Final = (
+    *map(_requests, (1, 16, 64)),
+    _paced(1, 8),
+    _paced(16, 4),
+    _paced(64, 3),
+    *map(_flat, (1, 16)),
+    *map(_many, (200, 500)),
+    _leaving(),
+    *(_route(*one) for one in ROUTES),
+    *(_paced_route(*one) for one in ROUTES),
+)
+"""Everything that the load client does against a running target."""
+
+START: Final = (
+    Row("cold start to the first /v1/models, s", "start", 2),
+    Row("memory idle, MiB", "idle", 1),
+    Row("memory after 200 streams, MiB", "after", 1),
+)
+"""Of a target that was just started."""
+
+COMMANDS: Final = (
+    Row("--help, s", "help_wall", 2),
+    Row("--help, CPU s", "help_cpu", 2),
+    Row("models, s", "models_wall", 2),
+    Row("models, CPU s", "models_cpu", 2),
+)
+"""Of the program itself."""

@@ -1,0 +1,129 @@
+"""Processes of the harness: starting them on a core, and what they use (Linux: from /proc)."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+HAS_PROC: Final = Path("/proc/self/smaps_rollup").exists()
+"""Whether CPU and memory of processes can be read here."""
+_TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+TOOLS_CORE: Final = 0
+TARGET_CORE: Final = 1
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def pinned(command: Sequence[str], core: int) -> list[str]:
+    """`command` on one core, where there is more than one and a way to choose."""
+    if (os.cpu_count() or 1) < 2 or shutil.which("taskset") is None:
+        return list(command)
+    return ["taskset", "-c", str(core), *command]
+
+
+@contextmanager
+def helper(
+    module: str, *arguments: str, core: int = TOOLS_CORE
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """A process of this harness that serves until its input is closed; the line of JSON that it
+    prints when it is ready, and its number."""
+    command = pinned([sys.executable, "-m", f"benchmarks.{module}", *arguments], core)
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{module} did not start")
+            yield json.loads(line), process.pid
+        finally:
+            end(process)
+
+
+def end(process: "subprocess.Popen[Any]", patience: float = 10) -> None:
+    """Closes its input, asks it to stop, and waits; kills what does not."""
+    if process.stdin is not None:
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def run_json(module: str, spec: Mapping[str, Any], timeout: float = 600) -> Any:
+    """What a process of this harness makes of `spec`: JSON in, JSON out."""
+    command = pinned([sys.executable, "-m", f"benchmarks.{module}"], TOOLS_CORE)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        input=json.dumps(spec),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} failed: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def tree(process: int) -> list[int]:
+    """A process and all that descend from it."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(_fields(stat)[1])
+        except OSError:
+            continue  # just ended
+    found = [process]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def cpu_seconds(process: int) -> float:
+    """Seconds of CPU that a process and its descendants have used, ended children included."""
+    total = 0
+    for one in tree(process):
+        try:
+            fields = _fields(Path(f"/proc/{one}/stat"))
+        except OSError:
+            continue
+        total += sum(int(field) for field in fields[11:15])
+    return total / _TICKS
+
+
+def memory(process: int) -> int:
+    """Bytes of memory (PSS: what is shared counts in part) of a process and its descendants."""
+    return sum(_pss(one) for one in tree(process))
+
+
+def _pss(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _fields(stat: Path) -> list[str]:
+    """The fields of a stat file after the name, which may hold spaces: state, parent, ..."""
+    return stat.read_text().rpartition(")")[2].split()

@@ -1,0 +1,71 @@
+"""The server under test as a process of the soak's: all of it, and what it uses.
+
+Settings come from the environment. Prints a line of JSON with its address, then one every so many
+seconds as its argument says: bytes of memory, open files, tasks, threads and Python objects.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from benchmarks.processes import memory
+from copilot_proxy.cli.serve_run import ServeRun, new_loop
+from copilot_proxy.server.listen_socket import bound
+from copilot_proxy.settings import load_settings
+
+
+def _used(begun: float) -> dict[str, Any]:
+    gc.collect()  # what is only waiting to be collected is no leak
+    return {
+        "time": time.monotonic() - begun,
+        "memory": memory(os.getpid()),
+        "files": len(os.listdir("/proc/self/fd")),
+        "tasks": len(asyncio.all_tasks()),
+        "threads": threading.active_count(),
+        "objects": len(gc.get_objects()),
+    }
+
+
+async def _watch(port: int, every: float) -> None:
+    while not await _is_listening(port):  # noqa: ASYNC110  # nothing tells it
+        await asyncio.sleep(0.05)
+    print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)
+    begun = time.monotonic()
+    while True:
+        print(json.dumps(_used(begun)), flush=True)
+        await asyncio.sleep(every)
+
+
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _serve() -> int:
+    settings = load_settings()
+    with bound(settings) as socket:
+        port = socket.getsockname()[1]
+        watching = asyncio.create_task(_watch(port, float(sys.argv[1])))
+        try:
+            return await ServeRun(settings, socket, None).run()
+        finally:
+            watching.cancel()
+
+
+def main() -> int:
+    """Serves until it is told to stop, by SIGTERM or Ctrl+C; the exit code."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_serve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

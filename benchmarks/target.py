@@ -1,0 +1,146 @@
+"""Starts what is measured: this proxy in full, as a person runs it."""
+
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.processes import TARGET_CORE, end, pinned
+
+KEY: Final = "sk-bench-0123456789abcdef0123456789abcdef"
+_LONGEST_START: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Fake:
+    """The upstream that a target is to use."""
+
+    url: str
+    certificates: str | None = None
+
+
+@dataclass
+class Target:
+    """Something that is measured; `process` is None where only its address is known."""
+
+    name: str
+    url: str
+    process: int | None = None
+    started: float | None = None
+    """Seconds from the start of the program to the first answer of /v1/models."""
+    prefix: str = "/v1"
+    key: str = KEY
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Names that it has for the upstream's models, where they differ."""
+
+
+def environment(fake: Fake, home: Path) -> dict[str, str]:
+    """For this proxy: signed in to `fake`, nothing of whoever runs this."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("COPILOT_PROXY_") and not name.lower().endswith("_proxy")
+    }
+    ours = {
+        "COPILOT_PROXY_HOME_DIR": str(home),
+        "COPILOT_PROXY_GITHUB_URL": fake.url,
+        "COPILOT_PROXY_GITHUB_API_URL": fake.url,
+        "COPILOT_PROXY_GITHUB_TOKEN": "ghu_Bench00000000000000000000000000000000",
+        "COPILOT_PROXY_API_KEY": KEY,
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+    if fake.certificates:
+        ours["SSL_CERT_FILE"] = fake.certificates
+    return {**kept, **ours}
+
+
+@contextmanager
+def ours(
+    fake: Fake,
+    folder: Path,
+    *,
+    build: Sequence[str],
+    name: str = "ours",
+    flags: Sequence[str] = (),
+) -> Iterator[Target]:
+    """`copilot-proxy serve` with everything on: repair, API key, a log of requests in a file.
+
+    `build` is the command, `flags` are more of its flags.
+    """
+    port = free_port()
+    command = [*build, "serve", "--port", str(port), *flags]
+    with started(name, command, environment(fake, folder / "home"), folder, port) as target:
+        yield target
+
+
+@contextmanager
+def started(
+    name: str,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    folder: Path,
+    port: int,
+    **more: Any,
+) -> Iterator[Target]:
+    """A server on `port`, from its start to its first answer; it writes to `folder`/`name`.log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.log").open("ab") as log:
+        begun = time.monotonic()
+        with subprocess.Popen(
+            pinned(command, TARGET_CORE),
+            env=dict(environ),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        ) as process:
+            try:
+                target = Target(name, f"http://127.0.0.1:{port}", process.pid, **more)
+                _await_models(target, process, folder / f"{name}.log")
+                target.started = time.monotonic() - begun
+                yield target
+            finally:
+                end(process)
+
+
+def get(url: str, key: str = KEY) -> bytes:
+    """The body of a GET without checks of certificates or detours by proxies."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    asked = urllib.request.Request(url, headers={"authorization": f"Bearer {key}"})  # noqa: S310
+    with opener.open(asked, timeout=20) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _await_models(target: Target, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + _LONGEST_START
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        try:
+            if json.loads(get(target.url + target.prefix + "/models", target.key))["data"]:
+                return
+        except (OSError, ValueError, KeyError):
+            time.sleep(0.005)
+    raise RuntimeError(f"{target.name} did not start:\n{log.read_text()[-2000:]}")

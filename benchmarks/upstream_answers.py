@@ -1,0 +1,264 @@
+"""The bytes that the fake upstream answers with, in the shapes of Copilot's three chat APIs.
+
+The shapes are those of Copilot's recorded answers with what has to be mended in them: chat events
+without `object`, with `role: null`, a leading event without choices, usage in the last one;
+Responses events whose ids differ every time. Texts are marks, see `marks`.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, Final
+
+from benchmarks.marks import mark
+
+Json = dict[str, Any]
+
+CHAT_MODEL: Final = "gpt-4o"
+RESPONSES_MODEL: Final = "gpt-5.4"
+MESSAGES_MODEL: Final = "claude-opus-4.7"
+EMBEDDING_MODEL: Final = "text-embedding-3-small"
+
+_CREATED: Final = 1795330002
+_TEXT: Final = "@@TEXT@@"
+"""Where the text of an answer goes in a prepared template."""
+_FILLER: Final = "Nine words follow the mark to make a full kilobyte. " * 11
+
+
+def _model(name: str, vendor: str, endpoints: list[str] | None, **more: Any) -> Json:
+    capabilities = {
+        "object": "model_capabilities",
+        "type": "chat",
+        "family": name,
+        "tokenizer": "o200k_base",
+        "limits": {
+            "max_context_window_tokens": 264000,
+            "max_prompt_tokens": 200000,
+            "max_output_tokens": 64000,
+        },
+        "supports": {"streaming": True, "tool_calls": True, "parallel_tool_calls": True},
+    }
+    listed = {
+        "id": name,
+        "object": "model",
+        "name": name,
+        "vendor": vendor,
+        "version": name,
+        "preview": False,
+        "model_picker_enabled": True,
+        "is_chat_default": name == CHAT_MODEL,
+        "is_chat_fallback": False,
+        "billing": {"is_premium": False, "multiplier": 0},
+        "capabilities": {**capabilities, **more},
+    }
+    return listed if endpoints is None else {**listed, "supported_endpoints": endpoints}
+
+
+MODELS: Final = json.dumps(
+    {
+        "object": "list",
+        "data": [
+            _model(CHAT_MODEL, "Azure OpenAI", None),
+            _model(RESPONSES_MODEL, "OpenAI", ["/responses"]),
+            _model(MESSAGES_MODEL, "Anthropic", ["/v1/messages"]),
+            _model(EMBEDDING_MODEL, "Azure OpenAI", None, type="embeddings"),
+        ],
+    }
+).encode()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One API: what goes before a stream's text, around each mark of it and after it, and a whole
+    answer of about 1 KB."""
+
+    head: bytes
+    befores: tuple[bytes, ...]
+    """Taken in turn, since ids may differ from event to event."""
+    after: bytes
+    tail: bytes
+    answer: bytes
+
+    def event(self, place: int, text: bytes) -> bytes:
+        """The event that carries `text`, as number `place` of its stream."""
+        return self.befores[place % len(self.befores)] + text + self.after
+
+    def end(self, text: bytes) -> bytes:
+        """The events after the last mark of a stream that said `text`."""
+        return self.tail.replace(_TEXT.encode(), text)
+
+    def whole(self, number: int) -> bytes:
+        """The answer to a request that is no stream; its mark is the request's number."""
+        return self.answer.replace(_TEXT.encode(), mark(number))
+
+
+def _data(event: Json) -> str:
+    return f"data: {json.dumps(event, separators=(',', ':'))}\n\n"
+
+
+def _named(event: Json) -> str:
+    return f"event: {event['type']}\n{_data(event)}"
+
+
+def _shape(head: str, events: list[str], tail: str, answer: Json) -> Shape:
+    cut = [event.encode().split(_TEXT.encode()) for event in events]
+    return Shape(
+        head=head.encode(),
+        befores=tuple(before for before, _ in cut),
+        after=cut[0][1],
+        tail=tail.encode(),
+        answer=json.dumps(answer, separators=(",", ":")).encode(),
+    )
+
+
+def _chat() -> Shape:
+    safe = {"filtered": False, "severity": "safe"}
+    filters = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), safe)
+    usage = {
+        "completion_tokens": 200,
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+        "prompt_tokens": 24,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "total_tokens": 224,
+    }
+    ids = {
+        "created": _CREATED,
+        "id": "chatcmpl-CxTNuRVy7pKFgXL5VsZKe5wfpiWQU",
+        "model": "gpt-4o-2024-11-20",
+        "system_fingerprint": "fp_04751d0b65",
+    }
+    prompt = [{"prompt_index": 0, "content_filter_results": filters}]
+    leading = {
+        "choices": [],
+        "created": 0,
+        "id": "",
+        "model": "",
+        "object": "",
+        "prompt_filter_results": prompt,
+    }
+
+    def event(delta: Json, **more: Any) -> str:
+        return _data({"choices": [{"index": 0, "delta": delta, **more}], **ids})
+
+    last = {"choices": [{"finish_reason": "stop", "index": 0, "delta": {"content": None}}]}
+    message = {"content": _TEXT + _FILLER, "padding": "abcdefghijkl", "role": "assistant"}
+    choice = {
+        "finish_reason": "stop",
+        "index": 0,
+        "content_filter_results": filters,
+        "message": message,
+    }
+    return _shape(
+        _data(leading) + event({"content": "", "role": "assistant"}, content_filter_results={}),
+        [event({"content": _TEXT, "role": None})],
+        _data({**last, **ids, "usage": usage}) + "data: [DONE]\n\n",
+        {"choices": [choice], **ids, "usage": usage},
+    )
+
+
+def _responses() -> Shape:
+    seeds = cycle(range(61))
+
+    def fresh() -> str:
+        """An id as long and as opaque as Copilot's."""
+        return base64.b64encode(hashlib.shake_256(b"%d" % next(seeds)).digest(180)).decode()
+
+    at = {"output_index": 0, "content_index": 0}
+    empty: Json = {"type": "output_text", "text": "", "annotations": []}
+    said: Json = {**empty, "text": _TEXT}
+    usage = {
+        "input_tokens": 24,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 200,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 224,
+    }
+
+    def item(status: str, content: list[Json]) -> Json:
+        of = {"id": fresh(), "type": "message", "role": "assistant"}
+        return {**of, "status": status, "content": content}
+
+    def response(status: str, output: list[Json], used: Json | None = None) -> Json:
+        return {
+            "id": fresh(),
+            "object": "response",
+            "created_at": _CREATED,
+            "status": status,
+            "model": "gpt-5.4-2026-03-05",
+            "output": output,
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": used,
+        }
+
+    def delta() -> str:
+        kind = "response.output_text.delta"
+        return _named(
+            {"type": kind, "sequence_number": 9, "item_id": fresh(), **at, "delta": _TEXT}
+        )
+
+    def event(kind: str, **more: Any) -> str:
+        return _named({"type": kind, "sequence_number": 9, **more})
+
+    filled = {**said, "text": _TEXT + _FILLER}
+    return _shape(
+        event("response.created", response=response("in_progress", []))
+        + event("response.in_progress", response=response("in_progress", []))
+        + event("response.output_item.added", output_index=0, item=item("in_progress", []))
+        + event("response.content_part.added", item_id=fresh(), **at, part=empty),
+        [delta() for _ in range(61)],
+        event("response.output_text.done", item_id=fresh(), **at, text=_TEXT)
+        + event("response.content_part.done", item_id=fresh(), **at, part=said)
+        + event("response.output_item.done", output_index=0, item=item("completed", [said]))
+        + event(
+            "response.completed", response=response("completed", [item("completed", [said])], usage)
+        ),
+        response("completed", [item("completed", [filled])], usage),
+    )
+
+
+def _messages() -> Shape:
+    usage = {
+        "input_tokens": 24,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 200,
+    }
+    message: Json = {
+        "id": "msg_bdrk_01XyNuRVy7pKFgXL5VsZKe5w",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-4-7-20260301",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**usage, "output_tokens": 1},
+    }
+    said = {"type": "text", "text": _TEXT + _FILLER}
+    stop = {"stop_reason": "end_turn", "stop_sequence": None}
+    delta = {"type": "text_delta", "text": _TEXT}
+    block = {"type": "content_block_start", "index": 0, "content_block": {**said, "text": ""}}
+    return _shape(
+        _named({"type": "message_start", "message": message})
+        + _named({"type": "ping"})
+        + _named(block),
+        [_named({"type": "content_block_delta", "index": 0, "delta": delta})],
+        _named({"type": "content_block_stop", "index": 0})
+        + _named({"type": "message_delta", "delta": stop, "usage": usage})
+        + _named({"type": "message_stop"}),
+        {**message, "content": [said], **stop, "usage": usage},
+    )
+
+
+SHAPES: Final = {
+    "/chat/completions": _chat(),
+    "/responses": _responses(),
+    "/v1/messages": _messages(),
+}
+"""Copilot's path -> how it answers there."""

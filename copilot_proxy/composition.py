@@ -1,0 +1,186 @@
+"""Puts the parts together, for the commands that talk to Copilot: this is where they are made."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from copilot_proxy.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
+    from copilot_proxy.auth.credential import Credential
+    from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.dumps import Dumps
+    from copilot_proxy.relay.records import RequestRecord
+    from copilot_proxy.relay.relay import Relay
+    from copilot_proxy.routes.services import Services
+    from copilot_proxy.server.uvicorn_server import Server
+    from copilot_proxy.simulator import Simulator
+    from copilot_proxy.upstreams.base import Upstream
+
+
+@contextmanager
+def settings_for(
+    flags: "Mapping[str, object]", *, simulate: bool
+) -> "Iterator[tuple[Settings, Simulator | None]]":
+    """The settings, and with `simulate` a running simulator that they lead to.
+
+    The simulator takes the place of GitHub's addresses and nothing else: signing in, the token
+    exchange and every request go the way they would go to GitHub.
+    """
+    if not simulate:
+        yield load_settings(flags), None
+        return
+    # What is wrong with the flags is said before a simulator is started for them.
+    load_settings(flags)
+    from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+
+    with Simulator() as simulator:
+        simulated = {
+            "github_token": SIMULATED_TOKEN,
+            "github_url": simulator.url,
+            "github_api_url": simulator.url,
+        }
+        yield replace(load_settings({**flags, **simulated}), copilot_api_url=None), simulator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Everything between a request and Copilot; no server is needed for it."""
+
+    github: "GitHub"
+    auth: "CopilotAuth"
+    upstream: "Upstream"
+    relay: "Relay"
+    dumps: "Dumps | None" = None
+
+    async def aclose(self) -> None:
+        """Lets go of all connections; safe to call twice."""
+        await self.auth.close()
+        await self.upstream.aclose()
+        await self.github.aclose()
+
+
+def check_upstream(settings: Settings) -> None:
+    """Raises `CopilotProxyError` if the upstream that was chosen is not there."""
+    if settings.upstream == "pi-ai":
+        from copilot_proxy.upstreams.pi_ai.package import command_for
+
+        command_for(settings)
+
+
+def make_backend(
+    settings: Settings,
+    *,
+    report: "Callable[[RequestRecord], None]",
+    load: "Callable[[], Awaitable[Credential | None]] | None" = None,
+    clock: "Clock | None" = None,
+    dumps: "Dumps | None" = None,
+    serving: bool = False,
+) -> Backend:
+    """To be called where an event loop runs. `load` stands in for the stores of the settings, and
+    `clock` for the machine's; `dumps` gets what is said on the way.
+
+    With `serving` it is made for many requests at once, which takes longer to load.
+    """
+    from copilot_proxy.auth import http_clients
+    from copilot_proxy.auth.copilot_auth import CopilotAuth
+    from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.auth.stores import Credentials
+    from copilot_proxy.relay.relay import Relay
+    from copilot_proxy.upstreams.http.client_transport import make_transport
+    from copilot_proxy.upstreams.http.copilot import CopilotUpstream
+
+    client = http_clients.make_client(settings)
+    transport = make_transport(client, many=serving)
+    if dumps is not None:
+        from copilot_proxy.upstreams.http.dumping import DumpingTransport
+
+        transport = DumpingTransport(transport, dumps)
+    github = GitHub(client, settings)
+    load = load or Credentials.from_settings(settings).load_async
+    auth = CopilotAuth(github, load, settings, clock=clock)
+    native = CopilotUpstream(
+        transport, auth, settings.identity, http_clients.timeouts(settings), clock=clock
+    )
+    upstream: Upstream = native
+    if settings.upstream == "pi-ai":
+        from copilot_proxy.upstreams.pi_ai.package import command_for
+        from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
+        from copilot_proxy.upstreams.pi_ai.upstream import PiAiUpstream
+
+        sidecar = Sidecar("pi-ai", lambda: command_for(settings))
+        upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
+    return Backend(
+        github=github,
+        auth=auth,
+        upstream=upstream,
+        relay=Relay(
+            upstream,
+            default_model=settings.default_model,
+            aliases=settings.aliases,
+            report=report,
+        ),
+        dumps=dumps,
+    )
+
+
+def make_services(
+    settings: Settings,
+    *,
+    report: "Callable[[RequestRecord], None]",
+    simulated: bool = False,
+    connection: Backend | None = None,
+) -> "Services":
+    """What the server's routes work with, on `connection` or a new one."""
+    from copilot_proxy.auth.caller_tokens import CallerTokens
+    from copilot_proxy.dumps import dumps_for
+    from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+    from copilot_proxy.routes.services import Services
+    from copilot_proxy.upstreams.image_fetcher import ImageFetcher
+
+    connection = connection or make_backend(
+        settings, report=report, dumps=dumps_for(settings), serving=True
+    )
+    return Services(
+        settings=settings,
+        upstream=connection.upstream,
+        relay=connection.relay,
+        aclose=connection.aclose,
+        callers=CallerTokens(connection.github, settings, connection.auth.host),
+        places=ConcurrencyLimiter(
+            settings.max_concurrency, settings.max_queue, settings.queue_timeout
+        ),
+        images=ImageFetcher() if settings.fetch_images else None,
+        dumps=connection.dumps,
+        simulated=simulated,
+    )
+
+
+def make_server(
+    settings: Settings,
+    connection: Backend,
+    *,
+    report: "Callable[[RequestRecord], None]",
+    simulated: bool,
+    on_ready: Callable[[], None],
+    on_finishing: Callable[[int], None],
+    on_cut: Callable[[int], None],
+    supervised: bool = False,
+) -> "Server":
+    """The server on `connection`; how it ends is told at `Server`."""
+    from copilot_proxy.app import create_app
+    from copilot_proxy.server.uvicorn_server import Server
+
+    services = make_services(settings, report=report, simulated=simulated, connection=connection)
+    return Server(
+        create_app(services),
+        settings,
+        on_ready=on_ready,
+        on_finishing=on_finishing,
+        on_cut=on_cut,
+        supervised=supervised,
+    )

@@ -1,0 +1,240 @@
+"""Repairs Copilot's answers: whatever a model sent becomes one valid completion, or one stream.
+
+`ChatRepair` takes the JSON of Copilot's events and gives OpenAI's chunks. A whole answer goes
+through it as one event, and `fold` makes one completion of chunks: there is one set of rules.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
+from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.upstream_errors import event_refusal
+
+FINISH_REASONS: Final[Mapping[str, str]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "stop",
+    # Claude's own words, which Copilot lets through now and then.
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "stop",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    # Gemini's.
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
+    "malformed_function_call": "error",
+    "error": "error",
+}
+_REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "cot_summary")
+_TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
+
+
+class ChatRepair:
+    """One answer of Copilot's chat API, repaired event by event.
+
+    `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
+    stream and returns the last ones, the finish among them. Both raise `UpstreamError` when the
+    answer is not one. `usage` and `copilot_usage` hold upstream's counts as far as they have come.
+    """
+
+    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+        self._chunks = Chunks(model, include_usage=include_usage, now=now)
+        self._id = ""
+        self._created = 0
+        self._fingerprint: str | None = None
+        self._finish: str | None = None
+        self.is_finished = False
+        """Whether the model has said that it is done; only counts may still follow."""
+        self._calls = ToolCalls()
+        self.usage: Json | None = None
+        self.copilot_usage: Json | None = None
+
+    def feed(self, data: object) -> list[Json]:
+        """The chunks of one event, or of a whole answer."""
+        if not isinstance(data, dict):
+            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+        if "choices" not in data and isinstance(data.get("content"), list):
+            data = _from_anthropic(data)
+        if data.get("error") or data.get("type") == "error":
+            raise event_refusal(data)
+        if not self._chunks.has_begun:
+            self._note_head(data)
+        if "usage" in data or "copilot_usage" in data:
+            self._note_counts(data)
+        chunks: list[Json] = []
+        choices = data.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._take(choice, chunks)
+        return chunks
+
+    def close(self) -> list[Json]:
+        """The chunks that end the stream; to be called once, when upstream has ended."""
+        return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
+
+    def _note_head(self, data: Json) -> None:
+        """Keeps what every chunk says of the answer, from whichever event has it first."""
+        if isinstance(data.get("id"), str) and data["id"]:
+            self._id = data["id"]
+        created = data.get("created")
+        if type(created) is int and created > 0:
+            self._created = created
+        if isinstance(data.get("system_fingerprint"), str):
+            self._fingerprint = data["system_fingerprint"]
+
+    def _note_counts(self, data: Json) -> None:
+        usage = repair_usage(data["usage"]) if "usage" in data else None
+        # Gemini says zeros until the end, others only tell in the end: the last real one counts.
+        if usage is not None and (self.usage is None or usage["total_tokens"]):
+            self.usage = usage
+        if isinstance(data.get("copilot_usage"), dict):
+            self.copilot_usage = data["copilot_usage"]
+
+    def _take(self, choice: Json, chunks: list[Json]) -> None:
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = choice.get("message")
+        delta = delta if isinstance(delta, dict) else {}
+        if not self._chunks.has_begun:
+            chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
+
+        out: Json = {}
+        # Most deltas have one field, and most of an answer's time goes into asking for the others.
+        for field in _REASONING_FIELDS:
+            if field in delta and (text := _text(delta[field])):
+                out["reasoning_content"] = text
+                break
+        for field in _TEXT_FIELDS:
+            if field in delta and (text := _text(delta[field])):
+                out[field] = text
+        fragments = delta.get("tool_calls")
+        if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
+            out["tool_calls"] = calls
+        logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None
+        if out or logprobs:
+            chunks.append(self._chunks.chunk(out, logprobs=logprobs))
+
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._finish = FINISH_REASONS.get(reason.lower(), "stop")
+            self.is_finished = True
+
+
+def fold(chunks: Iterable[Json]) -> Json:
+    """The completion that a repaired stream, ended properly, adds up to."""
+    message: Json = {"role": "assistant", "content": None, "refusal": None}
+    texts: dict[str, list[str]] = {}
+    calls: list[Json] = []
+    logprobs: dict[str, list[Any]] = {}
+    completion: Json = {}
+    finish_reason: str | None = None
+    for chunk in chunks:
+        if not completion:
+            completion = {**chunk, "object": "chat.completion"}
+            completion.pop("usage", None)
+        if chunk.get("usage"):
+            completion["usage"] = chunk["usage"]
+        if "copilot_usage" in chunk:
+            completion["copilot_usage"] = chunk["copilot_usage"]
+        for choice in chunk["choices"]:
+            delta = choice["delta"]
+            for name in ("content", "refusal", "reasoning_content", "reasoning_opaque"):
+                if delta.get(name):
+                    texts.setdefault(name, []).append(delta[name])
+            for part in delta.get("tool_calls", ()):
+                _fold_call(calls, part)
+            for name, entries in (choice["logprobs"] or {}).items():
+                if isinstance(entries, list):
+                    logprobs.setdefault(name, []).extend(entries)
+            finish_reason = choice["finish_reason"] or finish_reason
+    message.update({name: "".join(parts) for name, parts in texts.items()})
+    if calls:
+        message["tool_calls"] = calls
+    elif message["content"] is None and message["refusal"] is None:
+        message["content"] = ""
+    completion["choices"] = [
+        {
+            "index": 0,
+            "message": message,
+            "finish_reason": finish_reason,
+            "logprobs": {"content": None, "refusal": None, **logprobs} if logprobs else None,
+        }
+    ]
+    return completion
+
+
+def _fold_call(calls: list[Json], part: Json) -> None:
+    if part["index"] == len(calls):
+        function = {"name": part["function"]["name"], "arguments": ""}
+        calls.append({"id": part["id"], "type": "function", "function": function})
+    calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
+
+
+def _from_anthropic(body: Json) -> Json:
+    """Claude's native body, with which the newest models answer this API now and then."""
+    message: Json = {"content": "", "reasoning_text": "", "tool_calls": []}
+    for block in body["content"]:
+        if not isinstance(block, dict):
+            continue
+        match block.get("type"):
+            case "text":
+                message["content"] += _text(block.get("text"))
+            case "thinking":
+                message["reasoning_text"] += _text(block.get("thinking"))
+            case "tool_use":
+                arguments = msgspec.json.encode(block.get("input") or {}).decode()
+                function = {"name": block.get("name"), "arguments": arguments}
+                message["tool_calls"].append({"id": block.get("id"), "function": function})
+    usage = body.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    cached = count(counts, "cache_read_input_tokens")
+    created = count(counts, "cache_creation_input_tokens")
+    return {
+        "id": body.get("id"),
+        "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
+        "usage": {
+            "prompt_tokens": count(counts, "input_tokens") + cached + created,
+            "completion_tokens": count(counts, "output_tokens"),
+            "prompt_tokens_details": {
+                "cached_tokens": cached,
+                "cache_creation_input_tokens": created,
+            },
+        },
+        "copilot_usage": body.get("copilot_usage"),
+    }
+
+
+def _text(value: object) -> str:
+    """A text, or the text of a list of parts; anything else is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        texts = (part.get("text") for part in value if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+def _logprobs(value: object) -> Json | None:
+    """Both lists that OpenAI's schema demands, null where there is none."""
+    if not isinstance(value, dict):
+        return None
+    lists = {
+        name: [entry for entry in value[name] if isinstance(entry, dict)]
+        for name in ("content", "refusal")
+        if isinstance(value.get(name), list)
+    }
+    return {"content": None, "refusal": None, **lists} if any(lists.values()) else None

@@ -1,0 +1,178 @@
+"""Makes the events of output items that are written piece by piece.
+
+Each kind has `open`, `add` for a piece, and `close`; `item` is the item as it is now.
+"""
+
+from copilot_proxy.formats.responses import sealed_reasoning
+from copilot_proxy.formats.responses.ids import new_id, prefix_of
+from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.responses.tools import CALLS, Tool, custom_input, search_arguments
+
+
+class OutputItem:
+    """One item of a response; `index` is its place in the output."""
+
+    kind = ""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id = new_id(prefix_of(self.kind))
+        self.item: Json = {"id": self.id, "type": self.kind}
+        self.is_done = False
+
+    def open(self) -> list[Json]:
+        """The event that announces the item."""
+        return [self._whole("response.output_item.added")]
+
+    def _whole(self, kind: str) -> Json:
+        return {"type": kind, "output_index": self.index, "item": dict(self.item)}
+
+    def _done(self, events: list[Json]) -> list[Json]:
+        self.is_done = True
+        return [*events, self._whole("response.output_item.done")]
+
+    def _event(self, kind: str, **more: object) -> Json:
+        return {"type": kind, "item_id": self.id, "output_index": self.index, **more}
+
+
+class ReasoningItem(OutputItem):
+    """What the model thought: a summary of one part, and what seals it.
+
+    `opaque` is the hub's sealed reasoning, and `tag` its label if it comes in later pieces.
+    """
+
+    kind = "reasoning"
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.item["summary"] = []
+        self.opaque = ""
+        self.tag = ""
+        self._texts: list[str] = []
+
+    def add(self, text: str) -> list[Json]:
+        """The events of a piece of the summary."""
+        base = "response.reasoning_summary"
+        events = []
+        if not self._texts:
+            part = {"type": "summary_text", "text": ""}
+            events.append(self._event(f"{base}_part.added", summary_index=0, part=part))
+        self._texts.append(text)
+        events.append(self._event(f"{base}_text.delta", summary_index=0, delta=text))
+        return events
+
+    def close(self, status: str) -> list[Json]:
+        """The events that end the item."""
+        events = []
+        if self._texts:
+            base, text = "response.reasoning_summary", "".join(self._texts)
+            part = {"type": "summary_text", "text": text}
+            self.item["summary"] = [part]
+            events.append(self._event(f"{base}_text.done", summary_index=0, text=text))
+            events.append(self._event(f"{base}_part.done", summary_index=0, part=part))
+        if self.opaque.strip():
+            self.item["encrypted_content"] = sealed_reasoning.to_client(self.opaque, self.tag)
+        return self._done(events)
+
+
+class MessageItem(OutputItem):
+    """What the model said: parts of text or refusal, one after the other."""
+
+    kind = "message"
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.item |= {"role": "assistant", "status": "in_progress", "content": []}
+        self._parts: list[Json] = []
+        self._kind = ""
+        self._texts: list[str] = []
+
+    def add(self, text: str, *, kind: str = "output_text") -> list[Json]:
+        """The events of a piece of text, or of another kind of part."""
+        events = []
+        if kind != self._kind:
+            events += self._close_part()
+            self._kind = kind
+            events.append(self._part_event("response.content_part.added", self._part("")))
+        self._texts.append(text)
+        more: Json = {"logprobs": []} if kind == "output_text" else {}
+        at = len(self._parts)
+        delta = self._event(f"response.{kind}.delta", content_index=at, delta=text, **more)
+        return [*events, delta]
+
+    def close(self, status: str) -> list[Json]:
+        """The events that end the item with `status`."""
+        events = self._close_part()
+        self.item["content"] = self._parts
+        self.item["status"] = status
+        return self._done(events)
+
+    def _part(self, text: str) -> Json:
+        if self._kind == "refusal":
+            return {"type": "refusal", "refusal": text}
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+    def _part_event(self, kind: str, part: Json) -> Json:
+        return self._event(kind, content_index=len(self._parts), part=part)
+
+    def _close_part(self) -> list[Json]:
+        if not self._kind:
+            return []
+        text = "".join(self._texts)
+        part = self._part(text)
+        whole: Json = {"refusal": text} if self._kind == "refusal" else {"text": text}
+        if self._kind == "output_text":
+            whole["logprobs"] = []
+        at = len(self._parts)
+        events = [
+            self._event(f"response.{self._kind}.done", content_index=at, **whole),
+            self._part_event("response.content_part.done", part),
+        ]
+        self._parts.append(part)
+        self._kind, self._texts = "", []
+        return events
+
+
+class CallItem(OutputItem):
+    """A call, in the words of the client's `tool`: of a function, of a custom tool, or a search."""
+
+    def __init__(self, index: int, call_id: str, tool: Tool) -> None:
+        self.kind = CALLS[tool.kind]
+        super().__init__(index)
+        self._kind = tool.kind
+        self._texts: list[str] = []
+        self.item |= {"call_id": call_id, "status": "in_progress"}
+        if self._kind == "search":
+            self.item |= {"execution": "client", "arguments": {}}
+            return
+        self.item["name"] = tool.name
+        self.item["input" if self._kind == "custom" else "arguments"] = ""
+        if tool.namespace is not None:
+            self.item["namespace"] = tool.namespace
+
+    def add(self, text: str) -> list[Json]:
+        """The events of a piece of the arguments; those of other tools come when they are whole."""
+        self._texts.append(text)
+        if self._kind != "function":
+            return []
+        return [self._event("response.function_call_arguments.delta", delta=text)]
+
+    def close(self, status: str) -> list[Json]:
+        """The events that end the item with `status`."""
+        text = "".join(self._texts)
+        self.item["status"] = status
+        if self._kind == "search":
+            self.item["arguments"] = search_arguments(text)
+            return self._done([])
+        if self._kind == "custom":
+            base = "response.custom_tool_call_input"
+            self.item["input"] = text = custom_input(text)
+            events = [
+                self._event(f"{base}.delta", delta=text),
+                self._event(f"{base}.done", input=text),
+            ]
+        else:
+            base = "response.function_call_arguments"
+            self.item["arguments"] = text
+            events = [self._event(f"{base}.done", arguments=text, name=self.item["name"])]
+        return self._done(events)

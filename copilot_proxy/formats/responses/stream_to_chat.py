@@ -1,0 +1,230 @@
+"""Translates the answers of Copilot's Responses API into the hub's chunks.
+
+Each event becomes one of the chat API's, which `ChatRepair` takes: numbering of calls, the finish
+and the usage follow the same rules as for every other model.
+"""
+
+from typing import Any, Final
+
+from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.responses import sealed_reasoning
+from copilot_proxy.formats.responses.response_events import TERMINAL
+from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.responses.tools import custom_arguments
+from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.upstream_errors import event_refusal
+
+_TEXTS: Final = {
+    # The event's field with the whole text, the field of the chat API's delta, the index of a part.
+    "response.output_text": ("text", "content", "content_index"),
+    "response.refusal": ("refusal", "refusal", "content_index"),
+    "response.reasoning_summary_text": ("text", "reasoning_text", "summary_index"),
+    "response.reasoning_text": ("text", "reasoning_text", "content_index"),
+}
+_STATUSES: Final = {event: status for status, event in TERMINAL.items()}
+_ARGUMENTS: Final = "response.function_call_arguments"
+
+_Key = tuple[str, int, int]
+
+
+class ResponsesToChat:
+    """One answer of Copilot's Responses API as chunks; used like `ChatRepair`.
+
+    `feed` takes the decoded JSON of an event, or of a whole response. Both methods raise
+    `UpstreamError` when the answer is not one. `now` is in seconds since 1970.
+    """
+
+    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+        self._chat = ChatRepair(model, include_usage=include_usage, now=now)
+        self._sent: dict[_Key, list[str]] = {}
+        """What the client has of each text, so that the whole one at its end adds what is new."""
+        self._calls: dict[int, list[str]] = {}
+        """The arguments sent so far, by output index: ids change with every event."""
+        self._call_ids: set[str] = set()
+        self._sealed = False
+        self._thought: _Key | None = None
+
+    @property
+    def usage(self) -> Json | None:
+        """Upstream's counts in the hub's shape, as far as they have come."""
+        return self._chat.usage
+
+    @property
+    def copilot_usage(self) -> Json | None:
+        """What the answer cost, as far as it has come."""
+        return self._chat.copilot_usage
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the answer has come to its end."""
+        return self._chat.is_finished
+
+    def feed(self, data: object) -> list[Json]:
+        """The chunks of one event, or of a whole response."""
+        if not isinstance(data, dict):
+            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+        if self.is_finished:
+            return []
+        kind = data.get("type")
+        if not isinstance(kind, str):
+            if data.get("error"):
+                raise event_refusal(data)
+            is_whole = isinstance(data.get("output"), list)
+            status = _text(data.get("status")) or "completed"
+            return self._ended(status, data, data) if is_whole else []
+        if kind == "error":
+            raise event_refusal(data if data.get("error") else {"error": data})
+        response = data.get("response")
+        if isinstance(response, dict):
+            if kind in _STATUSES:
+                return self._ended(_STATUSES[kind], response, data)
+            return self._chat.feed({"created": response.get("created_at")})
+        return self._event(kind, data)
+
+    def close(self) -> list[Json]:
+        """The chunks that end the stream; to be called once, when upstream has ended."""
+        return self._chat.close()
+
+    def _event(self, kind: str, data: Json) -> list[Json]:
+        index = data.get("output_index")
+        index = index if type(index) is int else 0
+        item = data.get("item")
+        if kind == "response.output_item.added" and isinstance(item, dict):
+            return self._announce(index, item)
+        if kind == "response.output_item.done" and isinstance(item, dict):
+            return self._item(index, item)
+        base, _, stage = kind.rpartition(".")
+        if base == _ARGUMENTS and index in self._calls:
+            if stage == "delta":
+                return self._call(index, _text(data.get("delta")))
+            return self._rest_of_call(index, _text(data.get("arguments")))
+        if base in _TEXTS:
+            whole, field, part = _TEXTS[base]
+            number = data.get(part)
+            key = (field, index, number if type(number) is int else 0)
+            if stage == "delta":
+                return self._say(key, _text(data.get("delta")))
+            return self._rest(key, _text(data.get(whole)))
+        return []
+
+    def _say(self, key: _Key, text: str) -> list[Json]:
+        if not text:
+            return []
+        self._sent.setdefault(key, []).append(text)
+        if key[0] == "reasoning_text":
+            # The parts of a summary are paragraphs.
+            if self._thought not in (None, key):
+                text = f"\n\n{text}"
+            self._thought = key
+        return self._delta({key[0]: text})
+
+    def _rest(self, key: _Key, whole: str) -> list[Json]:
+        """What of a whole text has not been sent; some models tell it in the end only."""
+        return self._say(key, _rest(self._sent.get(key, []), whole))
+
+    def _announce(self, index: int, item: Json) -> list[Json]:
+        if item.get("type") not in ("function_call", "custom_tool_call") or index in self._calls:
+            return []
+        self._calls[index] = []
+        call_id = _text(item.get("call_id"))
+        self._call_ids.add(call_id)
+        function = {"name": item.get("name"), "arguments": ""}
+        fragment = {"index": index, "id": call_id, "function": function}
+        return self._delta({"tool_calls": [fragment]})
+
+    def _call(self, index: int, text: str) -> list[Json]:
+        if not text:
+            return []
+        self._calls[index].append(text)
+        return self._delta({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
+
+    def _rest_of_call(self, index: int, whole: str) -> list[Json]:
+        return self._call(index, _rest(self._calls[index], whole))
+
+    def _item(self, index: int, item: Json) -> list[Json]:
+        """What a whole item adds to what was streamed of it."""
+        chunks: list[Json] = []
+        match item.get("type"):
+            case "message":
+                for number, part in enumerate(_objects(item.get("content"))):
+                    field = "refusal" if "refusal" in part else "text"
+                    to = "refusal" if field == "refusal" else "content"
+                    chunks += self._rest((to, index, number), _text(part.get(field)))
+            case "reasoning":
+                for number, part in enumerate(_objects(item.get("summary"))):
+                    key = ("reasoning_text", index, number)
+                    chunks += self._rest(key, _text(part.get("text")))
+                chunks += self._seal(_text(item.get("encrypted_content")))
+            case "function_call":
+                chunks += self._announce(index, item)
+                chunks += self._rest_of_call(index, _text(item.get("arguments")))
+            case "custom_tool_call":
+                chunks += self._announce(index, item)
+                arguments = custom_arguments(_text(item.get("input")))
+                chunks += self._rest_of_call(index, arguments)
+        return chunks
+
+    def _seal(self, encrypted: str) -> list[Json]:
+        piece = sealed_reasoning.seal(encrypted, first=not self._sealed)
+        if not piece:
+            return []
+        self._sealed = True
+        return self._delta({"reasoning_opaque": piece})
+
+    def _ended(self, status: str, response: Json, event: Json) -> list[Json]:
+        self._chat.feed(
+            {
+                "created": response.get("created_at"),
+                "usage": chat_usage(response.get("usage")),
+                "copilot_usage": event.get("copilot_usage") or response.get("copilot_usage"),
+            }
+        )
+        if status == "failed":
+            error = response.get("error")
+            raise event_refusal({"error": error if isinstance(error, dict) else {}})
+        chunks: list[Json] = []
+        new = [item for item in _objects(response.get("output")) if self._is_new(item)]
+        # Not where a call was streamed: items need not stand where they did.
+        first = max(self._calls, default=-1) + 1
+        for index, item in enumerate(new, first):
+            chunks += self._item(index, item)
+        finish = _finish(status, response.get("incomplete_details"))
+        choices = [{"delta": {}, "finish_reason": finish}] if finish else []
+        return chunks + self._chat.feed({"choices": choices})
+
+    def _is_new(self, item: Json) -> bool:
+        """Whether an item of the last event was not streamed."""
+        match item.get("type"):
+            case "function_call" | "custom_tool_call":
+                return _text(item.get("call_id")) not in self._call_ids
+            case "reasoning":
+                return self._thought is None and not self._sealed
+            case _:
+                return not any(key[0] in ("content", "refusal") for key in self._sent)
+
+    def _delta(self, delta: Json) -> list[Json]:
+        return self._chat.feed({"choices": [{"delta": delta}]})
+
+
+def _finish(status: str, details: object) -> str | None:
+    """The chat API's finish reason; None when the response has not come to an end."""
+    if status == "completed":
+        return "stop"
+    if status != "incomplete":
+        return None
+    reason = details.get("reason") if isinstance(details, dict) else None
+    return "content_filter" if reason == "content_filter" else "length"
+
+
+def _rest(pieces: list[str], whole: str) -> str:
+    sent = "".join(pieces)
+    return whole[len(sent) :] if whole.startswith(sent) else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _objects(value: Any) -> list[Json]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []

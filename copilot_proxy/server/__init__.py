@@ -1,0 +1,1 @@
+"""The running server: uvicorn, the listening socket, worker processes and signals."""

@@ -1,0 +1,1 @@
+"""Copilot over HTTP: the calls, their responses, and the connections they go through."""

@@ -1,0 +1,433 @@
+"""HTTP clients, and their failures in words."""
+
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from copilot_proxy.auth import certificates
+from copilot_proxy.auth.http_clients import make_anonymous_client, make_client, proxy_for
+from copilot_proxy.auth.network_errors import describe
+from copilot_proxy.errors import UsageError
+from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.simulator import Simulator
+from tests.auth.stranger import Answer, Stranger
+from tests.conftest import Proxy, settings_at
+
+SETTINGS = Settings(connect_timeout=5, read_timeout=5)
+
+
+@pytest.fixture(autouse=True)
+def fresh_contexts() -> Iterator[None]:
+    """The context of one test is not kept for the next."""
+    certificates._ssl_context.cache_clear()
+    yield
+    certificates._ssl_context.cache_clear()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """A company's own certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[Stranger]:
+    """A server with a certificate of that authority."""
+    stranger = Stranger(Answer({"ok": True}))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server: HTTPServer = stranger._server
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *args: None  # type: ignore[method-assign]
+    stranger.url = stranger.url.replace("http:", "https:")
+    with stranger:
+        yield stranger
+
+
+async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:
+    """What asking `url` raises."""
+    async with make_client(settings) as client:
+        with pytest.raises(httpx.HTTPError) as caught:
+            await client.get(url)
+    return caught.value
+
+
+async def test_the_client_says_its_own_name_and_follows_no_redirect() -> None:
+    """A library's default name is taken for abuse, and a redirect could carry a token away."""
+    with Stranger(Answer(status=302, headers={"location": "https://evil.example"})) as stranger:
+        async with make_client(SETTINGS) as client:
+            response = await client.get(stranger.url)
+
+    assert 302 == response.status_code
+    assert stranger.headers[0]["user-agent"].startswith("g-copilot-proxy/")
+
+
+async def test_the_timeouts_are_those_of_the_settings() -> None:
+    """Connecting and silence have each their own."""
+    async with make_client(Settings(connect_timeout=3, read_timeout=600)) as client:
+        timeout = client.timeout
+
+    assert (3, 600) == (timeout.connect, timeout.read)
+
+
+async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only talks to this machine does not pay for TLS."""
+    monkeypatch.setattr(
+        certificates._Context,
+        "_read_certificates",
+        lambda self: pytest.fail("certificates were read"),
+    )
+    with Stranger() as stranger:
+        async with make_client(SETTINGS) as client:
+            response = await client.get(stranger.url)
+
+    assert 200 == response.status_code
+
+
+def test_the_context_is_made_once() -> None:
+    """All clients of a process share it."""
+
+    assert certificates._ssl_context(None, None) is certificates._ssl_context(None, None)
+
+
+async def test_ssl_cert_file_makes_a_companys_authority_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
+) -> None:
+    """With the variable the connection works, and certificates are read once."""
+    file = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    async with make_client(SETTINGS) as client:
+        first = await client.get(secure.url)
+        file.unlink()
+        secure_again = await client.get(secure.url, headers={"connection": "close"})
+
+    assert (200, 200) == (first.status_code, secure_again.status_code)
+
+
+async def test_ssl_cert_dir_is_taken_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
+) -> None:
+    """A folder of other certificates is a store of its own, and does not trust this one."""
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
+    error = describe(await failure(secure.url))
+
+    assert "is not trusted" in error.message
+
+
+async def test_an_untrusted_certificate_is_said_to_be_one(secure: Stranger) -> None:
+    """The usual reason, a company proxy, and the variable that helps are named."""
+    error = describe(await failure(secure.url))
+
+    assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (
+        error.message
+    )
+    assert "SSL_CERT_FILE" in str(error.hint)
+    assert error.sent is False
+
+
+async def test_the_systems_store_is_found_where_openssl_does_not_look(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
+) -> None:
+    """A Python that was built elsewhere still finds the distribution's store."""
+    file = tmp_path / "ca-certificates.crt"
+    authority.cert_pem.write_to_path(str(file))
+    nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
+    monkeypatch.setattr(certificates, "CERTIFICATE_FILES", ("/nonexistent", str(file)))
+    async with make_client(SETTINGS) as client:
+        response = await client.get(secure.url)
+
+    assert 200 == response.status_code
+
+
+async def test_a_machine_without_any_store_trusts_nobody(
+    monkeypatch: pytest.MonkeyPatch, secure: Stranger
+) -> None:
+    """No store is no reason to skip the check."""
+    nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
+    monkeypatch.setattr(certificates, "CERTIFICATE_FILES", ())
+    error = describe(await failure(secure.url))
+
+    assert "is not trusted" in error.message
+
+
+def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the store is no file, and truststore asks the system."""
+    import truststore
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert isinstance(certificates._ssl_context(None, None), truststore.SSLContext)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_broken_certificate_path_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A typing mistake there is said at once, not as a failed handshake."""
+    monkeypatch.setenv(variable, "/nonexistent/company.pem")
+    with pytest.raises(UsageError, match=f"{variable} names /nonexistent/company.pem"):
+        make_client(SETTINGS)
+
+
+async def test_a_certificate_file_with_something_else_in_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
+) -> None:
+    """DER files and saved web pages are the usual ones."""
+    file = tmp_path / "company.der"
+    file.write_bytes(b"\x30\x82 no PEM")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    async with make_client(SETTINGS) as client:
+        with pytest.raises(UsageError, match="holds no certificates in PEM format"):
+            await client.get(secure.url)
+
+
+def test_a_client_is_told_what_is_wrong_with_the_certificates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator
+) -> None:
+    """Not just that something failed: a code, and what to do."""
+    file = tmp_path / "company.der"
+    file.write_bytes(b"\x30\x82 no PEM")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    secure = simulator.url.replace("http:", "https:")
+    settings = settings_at(simulator, github_api_url=secure)
+    asked = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}]}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json=asked)
+
+    told = answer.json()["error"]
+    assert (500, "server_misconfigured") == (answer.status_code, told["code"])
+    assert "holds no certificates in PEM format" in told["message"]
+    assert "Unset it to trust what the system trusts" in told["hint"]
+    assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://a:b:c"])
+def test_a_proxy_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """SOCKS, unknown schemes and broken addresses are said before the first call."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UsageError) as caught:
+        make_client(SETTINGS)
+
+    assert "HTTPS_PROXY" in str(caught.value.hint)
+
+
+async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company's proxy is asked without any setting of our own."""
+    with Stranger(Answer("from the proxy")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        async with make_client(SETTINGS) as client:
+            response = await client.get("http://elsewhere.example/x")
+
+    assert "from the proxy" == response.text
+    assert ["http://elsewhere.example/x"] == proxy.paths
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "proxy"),
+    [
+        ({}, "https://api.example", None),
+        ({"HTTPS_PROXY": "http://a:1"}, "https://api.example", "http://a:1"),
+        ({"HTTPS_PROXY": "a:1"}, "https://api.example", "http://a:1"),
+        ({"HTTP_PROXY": "http://a:1"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://u:p@a:1"}, "https://api.example", "http://u:p@a:1"),
+        (
+            {"ALL_PROXY": "http://a:1", "https_proxy": "http://b:1"},
+            "https://x.example",
+            "http://b:1",
+        ),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": ".example"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://127.0.0.1:8000", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://localhost", None),
+        ({"ALL_PROXY": "http://a:1"}, "http://[::1]:8000", None),
+    ],
+)
+def test_other_programs_are_told_the_same_proxy(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
+) -> None:
+    """Whoever asks Copilot for us takes the way that we would take."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert proxy == proxy_for(url)
+    # httpx shows it to nobody.
+    way: Any = make_client(load_settings())._transport_for_url(httpx.URL(url))
+    assert (proxy is not None) == ("Proxy" in type(way._pool).__name__)
+
+
+async def test_this_machine_is_never_asked_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The simulator works behind a company proxy, whatever NO_PROXY says."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Stranger(Answer("direct")) as stranger:
+        async with make_client(SETTINGS) as client:
+            response = await client.get(stranger.url)
+
+    assert "direct" == response.text
+
+
+async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing password for the proxy is not GitHub's fault, and nothing was sent."""
+    with Stranger(Answer(status=407)) as proxy:
+        proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = describe(await failure("https://api.github.com/user"))
+
+    assert error.message.startswith("The proxy on the way to api.github.com refused: 407")
+    assert "HTTPS_PROXY" in str(error.hint)
+    assert error.sent is False
+
+
+async def test_a_refused_connection() -> None:
+    """Nobody listens there; nothing was sent."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        error = describe(await failure(f"http://{address}/x"))
+
+    assert f"{address} refused the connection." == error.message
+    assert (502, False) == (error.status, error.sent)
+
+
+async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lookup is told from everything that comes after it."""
+
+    def nothing(*args: object, **more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nothing)
+    error = describe(await failure("http://nowhere.invalid/x"))
+
+    assert "The name nowhere.invalid could not be looked up." == error.message
+    assert error.sent is False
+
+
+async def test_tls_towards_something_that_does_not_speak_it() -> None:
+    """A plain http port behind https is said to be another protocol."""
+    with Stranger() as stranger:
+        error = describe(await failure(stranger.url.replace("http:", "https:")))
+
+    assert error.message.startswith("No secure connection to 127.0.0.1:")
+    assert error.sent is False
+
+
+@pytest.fixture
+def mute() -> Iterator[tuple[str, threading.Event]]:
+    """A port that takes connections and says nothing; the event makes it hang up."""
+    hang_up = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                hang_up.wait(10)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", hang_up
+        hang_up.set()
+        thread.join()
+
+
+async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> None:
+    """The call may have counted: it was sent, and must not be repeated by itself."""
+    error = describe(await failure(mute[0], Settings(read_timeout=0.05)))
+
+    assert "did not answer in time" in error.message
+    assert (504, True, "false") == (error.status, error.sent, error.headers["x-should-retry"])
+
+
+async def test_an_answer_that_breaks_off(mute: tuple[str, threading.Event]) -> None:
+    """A connection that closes without a word was sent to all the same."""
+    mute[1].set()
+    error = describe(await failure(mute[0]))
+
+    assert "broke before the answer was complete" in error.message
+    assert (502, True) == (error.status, error.sent)
+
+
+REQUEST = httpx.Request("GET", "https://api.github.com/user")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sent"),
+    [
+        (httpx.ConnectTimeout("", request=REQUEST), 504, False),
+        (httpx.PoolTimeout("", request=REQUEST), 504, False),
+        (httpx.ReadTimeout("", request=REQUEST), 504, True),
+        (httpx.WriteTimeout("", request=REQUEST), 504, True),
+        (httpx.ConnectError("", request=REQUEST), 502, False),
+        (httpx.ReadError("", request=REQUEST), 502, True),
+        (httpx.WriteError("", request=REQUEST), 502, True),
+        (httpx.CloseError("", request=REQUEST), 502, True),
+        (httpx.ProxyError("", request=REQUEST), 502, False),
+        (httpx.UnsupportedProtocol("", request=REQUEST), 502, False),
+        (httpx.LocalProtocolError("", request=REQUEST), 502, True),
+        (httpx.RemoteProtocolError("", request=REQUEST), 502, True),
+        (httpx.DecodingError("", request=REQUEST), 502, True),
+        (httpx.TooManyRedirects("", request=REQUEST), 502, True),
+    ],
+)
+def test_every_failure_of_httpx_has_its_words(
+    error: httpx.HTTPError, status: int, sent: bool
+) -> None:
+    """`sent` is false only where nothing can have been sent."""
+    ours = describe(error)
+
+    assert (status, sent) == (ours.status, ours.sent)
+    assert ours.message.endswith(".")
+
+
+def test_no_failure_of_httpx_was_forgotten() -> None:
+    """A transport error that is new in httpx must be looked at here."""
+    known = {
+        "CloseError", "ConnectError", "ConnectTimeout", "LocalProtocolError", "NetworkError",
+        "PoolTimeout", "ProtocolError", "ProxyError", "ReadError", "ReadTimeout",
+        "RemoteProtocolError", "TimeoutException", "TransportError", "UnsupportedProtocol",
+        "WriteError", "WriteTimeout",
+    }  # fmt: skip
+    found = {
+        name
+        for name, value in vars(httpx).items()
+        if isinstance(value, type) and issubclass(value, httpx.TransportError)
+    }
+
+    assert known == found
+
+
+def test_an_error_without_its_request_still_has_words() -> None:
+    """httpx does not always know what it was about."""
+
+    assert "GitHub could not be reached." == describe(httpx.ConnectError("x")).message
+
+
+def test_the_cause_is_found_inside_a_group() -> None:
+    """Trying several addresses at once fails with all their errors together."""
+    error = httpx.ConnectError("x", request=REQUEST)
+    error.__cause__ = OSError("All connection attempts failed")
+    error.__cause__.__cause__ = ExceptionGroup("two", [OSError("v6"), ConnectionRefusedError("v4")])
+
+    assert "api.github.com refused the connection." == describe(error).message
+
+
+@pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
+async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
+    """What one answer sets must not go along with everybody's next requests."""
+    with Stranger(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
+        async with make() as client:
+            for _ in range(2):
+                await client.get(server.url)
+    assert [False, False] == ["cookie" in headers for headers in server.headers]

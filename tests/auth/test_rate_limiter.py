@@ -1,0 +1,30 @@
+"""A few at once, then one in a while."""
+
+import pytest
+
+from copilot_proxy.auth.rate_limiter import RateLimiter
+
+EVERY = 30.0
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "expected"),
+    [
+        ([0, 0, 0], [0, 0, 0]),
+        ([0, 0, 0, 0], [0, 0, 0, 30]),
+        ([0, 0, 0, 0, 0, 10], [0, 0, 0, 30, 30, 20]),
+        ([0, 0, 0, 30, 30], [0, 0, 0, 0, 30]),
+        ([0, 0, 0, 60, 60, 60], [0, 0, 0, 0, 0, 30]),
+        ([0, 10, 20, 29, 30, 31], [0, 0, 0, 1, 0, 29]),
+        ([0, 0, 0, 9999, 9999, 9999, 9999], [0, 0, 0, 0, 0, 0, 30]),
+    ],
+)
+def test_pace(asked_at: list[float], expected: list[float]) -> None:
+    """What is not granted costs nothing, and no more than the burst is ever saved up."""
+    now = 0.0
+    pace = RateLimiter(3, EVERY, lambda: now)
+    waits = []
+    for now in asked_at:  # noqa: B007  # the pace reads it
+        waits.append(pace.take())
+
+    assert expected == waits

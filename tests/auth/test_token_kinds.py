@@ -1,0 +1,60 @@
+"""The kinds of tokens."""
+
+import pytest
+
+from copilot_proxy.auth import token_kinds
+from copilot_proxy.errors import NotSignedIn
+from copilot_proxy.masking import Secret
+
+COPILOT = Secret("tid=0f3c;exp=1795331400;sku=x;proxy-ep=proxy.individual.githubcopilot.com:9f8e")
+
+
+@pytest.mark.parametrize("value", ["ghp_abcdefgh", "github_pat_11ABC_def"])
+def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) -> None:
+    """They never work, so nobody waits for GitHub to say so."""
+    with pytest.raises(NotSignedIn) as caught:
+        token_kinds.refuse_personal(Secret(value), where="in the keyring")
+
+    assert "in the keyring is a personal access token" in caught.value.message
+    assert "copilot-proxy login" in str(caught.value.hint)
+    assert value not in repr(caught.value)
+
+
+@pytest.mark.parametrize("value", ["ghu_abc", "gho_abc", "something else"])
+def test_other_tokens_pass(value: str) -> None:
+    """A prefix that is unknown here may be known to GitHub."""
+    token_kinds.refuse_personal(Secret(value), where="here")
+
+
+def test_oauth_tokens_are_known_by_their_prefix() -> None:
+    """`ghu_` and `gho_`, and nothing that merely begins so."""
+
+    assert token_kinds.is_oauth(Secret("ghu_16C7e42F292c6912E7710c838347Ae178B4a"))
+    assert token_kinds.is_oauth(Secret("gho_16C7"))
+    assert not token_kinds.is_oauth(Secret("ghs_16C7"))
+    assert not token_kinds.is_oauth(Secret("ghu_16C7 x"))
+    assert not token_kinds.is_oauth(Secret("ghu_"))
+    assert not token_kinds.is_oauth(Secret("sk-ghu_16C7"))
+
+
+def test_copilots_own_tokens_are_known_by_their_fields() -> None:
+    """They carry a `tid` and an `exp`."""
+
+    assert token_kinds.is_copilot(COPILOT)
+    assert not token_kinds.is_copilot(Secret("tid=1"))
+    assert not token_kinds.is_copilot(Secret("sk-local"))
+    assert not token_kinds.is_copilot(Secret("tid=1;exp=2\r\nx-evil: 1"))
+    assert not token_kinds.is_copilot(Secret("tid=1;exp=2;é=3"))
+
+
+def test_the_fields_end_at_the_signature() -> None:
+    """What stands behind the colon is no field."""
+    expected = {
+        "tid": "0f3c",
+        "exp": "1795331400",
+        "sku": "x",
+        "proxy-ep": "proxy.individual.githubcopilot.com",
+    }
+
+    assert expected == token_kinds.copilot_fields(COPILOT)
+    assert {} == token_kinds.copilot_fields(Secret("ghu_abc:x=y"))

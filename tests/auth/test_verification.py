@@ -1,0 +1,119 @@
+"""The proof that a sign-in is good for something."""
+
+import httpx
+import pytest
+
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.auth.github import GitHub
+from copilot_proxy.auth.verification import Verification, prove, who
+from copilot_proxy.errors import NoCopilotAccess, NotSignedIn, UpstreamError
+from copilot_proxy.masking import Secret
+from copilot_proxy.settings import Settings
+from copilot_proxy.simulator.server import Simulator
+from copilot_proxy.simulator.state import SIMULATED_TOKEN
+from tests.auth.conftest import settings_for
+from tests.auth.stranger import HTML, Answer, Stranger
+
+MONA = Credential(Secret(SIMULATED_TOKEN))
+
+
+class Pauses(list[float]):
+    """A sleep that only remembers."""
+
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+@pytest.fixture
+def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
+    """The simulator's GitHub."""
+    return GitHub(client, settings)
+
+
+async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) -> None:
+    """Login, plan, host, and how many models of Copilot's menu can be used right away."""
+    chat = {"capabilities": {"type": "chat"}, "model_picker_enabled": True}
+    simulator.state.catalogue = [
+        {"id": "a", **chat},
+        {"id": "a", **chat},
+        {"id": "b", **chat, "policy": {"state": "disabled"}},
+        {"id": "hidden", "capabilities": {"type": "chat"}},
+        {"id": "c", "capabilities": {"type": "embeddings"}},
+        {"id": "d", "capabilities": {"type": "completion"}},
+    ]
+
+    assert Verification("mona", "Pro", simulator.url, 1) == await prove(github, MONA)
+
+
+async def test_the_models_are_asked_for_as_an_editor_would(
+    github: GitHub, simulator: Simulator
+) -> None:
+    """With the intent that GitHub expects of a listing, and the Copilot token."""
+    await prove(github, MONA)
+    sent = next(one for one in simulator.state.requests if one.path == "/models").headers
+
+    assert "model-access" == sent["openai-intent"]
+    assert sent["authorization"].startswith("Bearer tid=")
+
+
+async def test_a_hiccup_of_github_is_waited_out(github: GitHub, simulator: Simulator) -> None:
+    """The person has just approved; to begin again would be a pity."""
+    simulator.state.faults.on("exchange_500", times=2)
+    pauses = Pauses()
+    await prove(github, MONA, sleep=pauses)
+
+    assert [1.0, 3.0] == pauses
+
+
+async def test_trouble_that_stays_is_told(github: GitHub, simulator: Simulator) -> None:
+    """After four tries."""
+    simulator.state.github_down = True
+    pauses = Pauses()
+    with pytest.raises(UpstreamError):
+        await prove(github, MONA, sleep=pauses)
+
+    assert [1.0, 3.0, 5.0] == pauses
+
+
+@pytest.mark.parametrize(("trouble", "kind"), [("block", NoCopilotAccess), ("revoke", NotSignedIn)])
+async def test_a_refusal_is_not_repeated(
+    github: GitHub, simulator: Simulator, trouble: str, kind: type[Exception]
+) -> None:
+    """GitHub has said what it thinks of the account."""
+    getattr(simulator.state, trouble)()
+    pauses = Pauses()
+    with pytest.raises(kind):
+        await prove(github, MONA, sleep=pauses)
+
+    assert [] == pauses
+    assert 1 == len(simulator.state.requests)
+
+
+EXCHANGE = {
+    "token": "tid=1;exp=2:ff",
+    "expires_at": 1,
+    "refresh_in": 1500,
+    "sku": "max_monthly_subscriber_quota",
+}
+
+
+@pytest.mark.parametrize(
+    ("user", "login"), [(Answer({"login": "mona"}), "mona"), (Answer(status=500), None)]
+)
+@pytest.mark.parametrize("models", [Answer(status=500), Answer(HTML), Answer({"data": 1})])
+async def test_the_exchange_alone_proves_enough(
+    client: httpx.AsyncClient, user: Answer, login: str | None, models: Answer
+) -> None:
+    """What else cannot be found out stays open."""
+    with Stranger(Answer(EXCHANGE), Answer(status=500), user, models) as stranger:
+        github = GitHub(client, settings_for(stranger.url, COPILOT_API_URL=stranger.url))
+        proof = await prove(github, MONA)
+
+    assert Verification(login, "Max", stranger.url, None) == proof
+
+
+async def test_whose_token_it_is_may_stay_open(github: GitHub, simulator: Simulator) -> None:
+    """It is only asked to put a name into a sentence."""
+    assert "mona" == await who(github, MONA)
+    simulator.state.revoke()
+    assert await who(github, MONA) is None

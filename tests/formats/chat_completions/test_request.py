@@ -1,0 +1,286 @@
+"""Reading requests: what is refused, by which name, and what every request tells about itself."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.request import (
+    MAX_TOOLS,
+    check_shape,
+    count_images,
+    initiator,
+    parse_request,
+)
+from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from tests.conftest import recorded_json
+from tests.formats.requests import PNG, TOOL, asked, image, user
+
+ASSISTANT = {"role": "assistant", "content": "Hello"}
+CALLING = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "42"}
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["simple-request", "streaming-request", "tool-call-request", "tool-call-followup-request"],
+)
+def test_recorded_requests_are_accepted(name: str) -> None:
+    """Real clients' requests pass as they are."""
+    request = recorded_json(f"openai-chat-completions/{name}.json")
+
+    assert request == parse_request(json.dumps(request).encode())
+
+
+def test_fields_that_nobody_here_knows_survive() -> None:
+    """A request keeps what is newer than this code, at any depth."""
+    request = {
+        "model": "m",
+        "messages": [{**user([{"type": "text", "text": "x", "new": 1}]), "cache": {"a": 2}}],
+        "brand_new": {"x": [1]},
+    }
+
+    assert request == parse_request(json.dumps(request).encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "The request has no body; JSON is expected."),
+        (b" \n", "The request has no body; JSON is expected."),
+        (b"[]", "The body must be a JSON object."),
+        (b"null", "The body must be a JSON object."),
+        (b"[" * 100_000, "The body is nested too deeply."),
+    ],
+)
+def test_bodies_that_are_no_request(body: bytes, message: str) -> None:
+    """Each says what is wrong with it."""
+    with pytest.raises(RequestError) as caught:
+        parse_request(body)
+
+    assert message == caught.value.message
+    assert (400, "invalid_request_error") == (caught.value.status, caught.value.type)
+
+
+def test_half_a_character_is_replaced() -> None:
+    """A text that a client cut in the middle of an emoji is no reason to refuse a request."""
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "a\\ud83d"}]}'
+    whole = b'{"model": "m", "messages": [{"role": "user", "content": "\\ud83d\\ude00"}]}'
+
+    assert "a\ufffd" == parse_request(body)["messages"][0]["content"]
+    assert "😀" == parse_request(whole)["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"hello", b'{"a": NaN}', b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"]
+)
+def test_bodies_that_are_no_json(body: bytes) -> None:
+    """BrokenResponse JSON and broken UTF-8 are told as such."""
+    with pytest.raises(RequestError, match="not valid JSON"):
+        parse_request(body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"model": ""}, "model", None),
+        ({"model": None}, "model", "invalid_type"),
+        ({"model": 5}, "model", "invalid_type"),
+        ({"messages": []}, "messages", None),
+        ({"messages": "Hi"}, "messages", "invalid_type"),
+        ({"messages": ["Hi"]}, "messages[0]", "invalid_type"),
+        ({"messages": [{"content": "Hi"}]}, "messages[0].role", "missing_required_parameter"),
+        ({"messages": [user(), {"role": "user"}]}, "messages[1].content",
+         "missing_required_parameter"),
+        ({"messages": [user(None)]}, "messages[0].content", "invalid_type"),
+        ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages[0].role",
+         "invalid_value"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id",
+         "missing_required_parameter"),
+        ({"messages": [user([{"text": "x"}])]}, "messages[0].content[0].type",
+         "missing_required_parameter"),
+        ({"messages": [user([{"type": "video"}])]}, "messages[0].content[0].type",
+         "invalid_value"),
+        ({"messages": [user([{"type": "image_url", "image_url": {}}])]},
+         "messages[0].content[0].image_url.url", "missing_required_parameter"),
+        ({"messages": [user([{"type": "text", "text": "x"}, image("https://x/y.png")])]},
+         "messages[0].content[1].image_url", "unsupported_value"),
+        ({"messages": [user([{"type": "image_url", "image_url": "http://x"}])]},
+         "messages[0].content[0].image_url", "unsupported_value"),
+        ({"messages": [user([{"type": "file", "file": {}}])]}, "messages[0].content[0]",
+         "unsupported_value"),
+        ({"messages": [user([{"type": "input_audio", "input_audio": {}}])]},
+         "messages[0].content[0]", "unsupported_value"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "x"}]}]},
+         "messages[0].tool_calls[0].function", "missing_required_parameter"),
+        ({"n": 2}, "n", "unsupported_value"),
+        ({"n": 0}, "n", "unsupported_value"),
+        ({"n": "1"}, "n", "invalid_type"),
+        ({"functions": []}, "functions", "unsupported_parameter"),
+        ({"function_call": "auto"}, "function_call", "unsupported_parameter"),
+        ({"tools": [TOOL] * (MAX_TOOLS + 1)}, "tools", "array_above_max_length"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
+        ({"tools": [{**TOOL, "type": "custom"}]}, "tools[0].type", "invalid_value"),
+        ({"tools": [{"function": {"name": "f", "parameters": "x"}}]},
+         "tools[0].function.parameters", "invalid_type"),
+        ({"stream": "yes"}, "stream", "invalid_type"),
+        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_type"),
+        ({"temperature": "hot"}, "temperature", "invalid_type"),
+        ({"max_tokens": 1.5}, "max_tokens", "invalid_type"),
+        ({"stop": [1]}, "stop[0]", "invalid_type"),
+        ({"response_format": {}}, "response_format.type", "missing_required_parameter"),
+        ({"logit_bias": {"50256": "x"}}, "logit_bias[...]", "invalid_type"),
+    ],
+)  # fmt: skip
+def test_refusals_name_the_field(fields: Any, param: str, code: str | None) -> None:
+    """What cannot be answered is refused with the field's path and a code, as OpenAI does."""
+    with pytest.raises(RequestError) as caught:
+        asked(**fields)
+
+    assert (param, code) == (caught.value.param, caught.value.code)
+    assert (400, "invalid_request_error") == (caught.value.status, caught.value.type)
+
+
+@pytest.mark.parametrize("missing", ["model", "messages"])
+def test_what_every_request_needs(missing: str) -> None:
+    """Model and messages are asked for by name."""
+    request = {"model": "m", "messages": [user()]}
+    del request[missing]
+
+    with pytest.raises(RequestError) as caught:
+        parse_request(json.dumps(request).encode())
+
+    assert f"Missing required parameter: '{missing}'." == caught.value.message
+    assert missing == caught.value.param
+
+
+def test_refusals_speak_of_json() -> None:
+    """Types are named as JSON names them."""
+    with pytest.raises(RequestError) as caught:
+        asked(temperature="hot")
+
+    assert "Invalid 'temperature': expected 'number | null', got 'string'." == (
+        caught.value.message
+    )
+
+
+def test_a_value_of_the_wrong_type_altogether_has_no_path() -> None:
+    """When the whole is wrong there is no field to name."""
+    with pytest.raises(RequestError) as caught:
+        check_shape([], ChatCompletionRequest)
+
+    assert ("Expected 'object', got 'array'.", None) == (
+        caught.value.message,
+        caught.value.param,
+    )
+
+
+def test_as_many_tools_as_copilot_takes() -> None:
+    """The limit itself is allowed."""
+    assert MAX_TOOLS == len(asked(tools=[TOOL] * MAX_TOOLS)["tools"])
+
+
+def test_unset_fields_may_be_null() -> None:
+    """Nulls, which SDKs send for what is not set, are accepted everywhere."""
+    nulls = dict.fromkeys(
+        ["stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
+         "n", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
+         "reasoning_effort", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs",
+         "top_logprobs", "seed", "user", "functions", "function_call"]
+    )  # fmt: skip
+
+    assert {"model": "m", "messages": [user()], **nulls} == asked(**nulls)
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([user()], "user"),
+        ([SYSTEM, user()], "user"),
+        ([user(), ASSISTANT, user()], "user"),
+        ([user(), CALLING, RESULT, user()], "user"),
+        ([user([{"type": "text", "text": "Hi"}])], "user"),
+        ([user(), CALLING, RESULT], "agent"),
+        ([user(), CALLING, RESULT, RESULT], "agent"),
+        ([user(), ASSISTANT], "agent"),
+        ([user(), ASSISTANT, SYSTEM], "agent"),
+        # Instructions are nobody's turn.
+        ([user(), SYSTEM], "user"),
+        ([SYSTEM], "user"),
+        ([user(), {"role": "developer", "content": "x"}], "user"),
+    ],
+)
+def test_the_initiator_is_whoever_spoke_last(messages: list[Any], expected: str) -> None:
+    """`user` exactly when the last message is a person's turn: it decides what is billed."""
+    assert expected == initiator(messages)
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([user("x")], False),
+        ([user([{"type": "text", "text": "image_url"}])], False),
+        ([user(PNG)], False),
+        ([user([image()])], True),
+        ([user([{"type": "image_url", "image_url": PNG}])], True),
+        ([user([image()]), ASSISTANT, user("And now?")], True),
+        ([user(), CALLING, {**RESULT, "content": [image()]}], True),
+        ([user([{"type": "tool_result", "content": [{"type": "image", "source": {}}]}])], True),
+        ([user([{"type": "x", "content": [{"content": [{"type": "input_image"}]}]}])], True),
+        ([user([{"type": ["image"], "content": {"type": "image"}}])], True),
+        ([user([{"type": ["image"], "content": 5}])], False),
+    ],
+)
+def test_an_image_anywhere_is_seen(messages: list[Any], expected: bool) -> None:
+    """However old or nested an image is, the request needs the vision header."""
+    assert expected is (count_images(messages) > 0)
+
+
+def test_images_are_looked_for_without_limit_of_depth() -> None:
+    """Whatever depth the JSON reader takes, the search for images takes too."""
+    deep = '{"type": "text", "text": "x", "content": ' + "[" * 900 + "]" * 900 + "}"
+    body = '{"model": "m", "messages": [{"role": "user", "content": [' + deep + "]}]}"
+
+    assert not count_images(parse_request(body.encode())["messages"])
+
+
+FIELDS = ["n", "tools", "functions", "stream", "stream_options", "stop", "logit_bias"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.fixed_dictionaries(
+        {"model": st.just("m") | JSON, "messages": st.just([user()]) | JSON},
+        optional=dict.fromkeys(FIELDS, JSON),
+    )
+    | JSON
+)
+def test_no_json_makes_anything_but_a_request_or_a_refusal(body: Any) -> None:
+    """Any JSON is either read or refused with a `RequestError`."""
+    try:
+        request = parse_request(json.dumps(body).encode())
+    except RequestError:
+        return
+
+    assert request == json.loads(json.dumps(body))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=30))
+def test_no_bytes_make_anything_but_a_refusal(body: bytes) -> None:
+    """Bytes that are no request are refused with a `RequestError`, whatever they are."""
+    with pytest.raises(RequestError):
+        parse_request(body)

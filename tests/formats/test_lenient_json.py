@@ -1,0 +1,36 @@
+"""JSON that is not quite JSON is read as far as it makes sense."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.lenient_json import decode_leniently
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"a": [1, "x"]}', {"a": [1, "x"]}),
+        (b'["\\ud83d\\ude00", "\\ud83d", "\\ude00x"]', ["😀", "\ufffd", "\ufffdx"]),
+        (b'{"\\ud83d": "a\xffb"}', {"\ufffd": "a\ufffdb"}),
+        (b"[NaN, Infinity, -Infinity, 1.5]", [None, None, None, 1.5]),
+    ],
+)
+def test_read(data: bytes, expected: Any) -> None:
+    """Half characters are replaced or joined, and numbers that JSON has not are null."""
+    assert expected == decode_leniently(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b"hello"])
+def test_not_read(data: bytes) -> None:
+    """What is no JSON at all is not guessed at."""
+    with pytest.raises(ValueError, match=r"."):
+        decode_leniently(data)
+
+
+@pytest.mark.parametrize("data", [b"[NaN]", b'["\xff"]'])
+def test_not_read_from_a_client(data: bytes) -> None:
+    """A client's request is forgiven half characters and nothing else."""
+    with pytest.raises(ValueError, match=r"."):
+        decode_leniently(data, strict=True)
+    assert ["\ufffd"] == decode_leniently(b'["\\ud83d"]', strict=True)

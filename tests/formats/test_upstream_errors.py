@@ -1,0 +1,208 @@
+"""What each of Copilot's refusals means to a client: a table of statuses and codes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.upstream_errors import event_refusal, refusal
+from tests.conftest import recorded_json
+
+
+def coded(code: Any, message: str = "No.", **more: Any) -> bytes:
+    """The usual body of a refusal."""
+    return json.dumps({"error": {"message": message, "code": code, **more}}).encode()
+
+
+BAD = "invalid_request_error"
+LIMIT = "rate_limit_error"
+QUOTA = "insufficient_quota"
+SERVER = "server_error"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        # status, type, code, param
+        (400, coded("model_not_supported", "The requested model is not supported.", param="model",
+                    type=BAD), (404, BAD, "model_not_found", "model")),
+        (403, coded("model_not_supported"), (404, BAD, "model_not_found", "model")),
+        (400, coded("unsupported_api_for_model",
+                    'model "x" is not accessible via the /chat/completions endpoint'),
+         (400, BAD, "unsupported_api_for_model", "model")),
+        (400, coded("", 'model "x" is not accessible via the /chat/completions endpoint'),
+         (400, BAD, "unsupported_api_for_model", "model")),
+        (400, coded("model_max_prompt_tokens_exceeded", "prompt token count of 2 exceeds"),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, coded("", "prompt token count of 138898 exceeds the limit of 128000", type=""),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, coded(None, "prompt is too long: 210000 tokens > 200000 maximum"),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, coded("context_length_exceeded", "Your input exceeds the context window."),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, b"Your input exceeds the context window of this model.",
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, coded("invalid_request_body", "invalid request body"),
+         (400, BAD, "invalid_request_body", None)),
+        (400, coded("invalid_reasoning_effort", 'reasoning_effort "xhigh" is not supported'),
+         (400, BAD, "invalid_reasoning_effort", "reasoning_effort")),
+        (400, coded("", "missing required Copilot-Vision-Request header for vision requests",
+                    param="", type=""), (400, BAD, None, None)),
+        (400, b"bad request: missing Editor-Version header for IDE auth\n",
+         (502, SERVER, None, None)),
+        (400, b"bad request: unknown Editor-Version header for IDE auth\n",
+         (502, SERVER, None, None)),
+        (400, b"bad request: Authorization header is badly formatted\n",
+         (401, "authentication_error", None, None)),
+        (400, coded("previous_response_not_found"),
+         (400, BAD, "previous_response_not_found", None)),
+        (400, coded("off_topic"), (400, BAD, "off_topic", None)),
+        (400, coded("rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (400, b"Bad Request\n", (400, BAD, None, None)),
+        (400, coded("content_filter"), (400, BAD, "content_filter", None)),
+        (401, b"IDE token expired: unauthorized: token expired\n",
+         (401, "authentication_error", None, None)),
+        (401, b'{"authorize_url":"https://github.com/login/oauth/x"}',
+         (401, "authentication_error", None, None)),
+        (402, coded("quota_exceeded", "You have no quota"), (429, QUOTA, QUOTA, None)),
+        (402, b"quota exceeded\n", (429, QUOTA, QUOTA, None)),
+        (402, b"", (429, QUOTA, QUOTA, None)),
+        (400, b"Quota exceeded.", (429, QUOTA, QUOTA, None)),
+        (402, coded("overage_limit_reached"), (429, QUOTA, QUOTA, None)),
+        (402, coded("billing_not_configured"), (429, QUOTA, QUOTA, None)),
+        (403, coded("quota_exceeded"), (429, QUOTA, QUOTA, None)),
+        (403, coded("free_quota_exceeded"), (429, QUOTA, QUOTA, None)),
+        (403, coded("quota_exceeded:premium"), (429, QUOTA, QUOTA, None)),
+        (400, coded("user_model_rate_limited:gpt-5.6"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (403, b"forbidden", (403, "permission_error", None, None)),
+        (403, b"unauthorized: not authorized to use this Copilot feature\n",
+         (403, "permission_error", None, None)),
+        (404, coded("not_found"), (404, BAD, "not_found", None)),
+        (404, b"404 page not found\n", (404, BAD, None, None)),
+        (408, coded("user_request_timeout"), (408, SERVER, "user_request_timeout", None)),
+        (408, b"", (408, SERVER, None, None)),
+        (413, b"Request Entity Too Large", (413, BAD, None, None)),
+        (413, coded("", "failed to parse request"), (413, BAD, None, None)),
+        (415, b"", (400, BAD, "content_filter", None)),
+        (421, b"Misdirected Request", (502, SERVER, None, None)),
+        (422, b"filtered", (400, BAD, "content_filter", None)),
+        (424, b"agent failed", (502, SERVER, None, None)),
+        (429, coded("rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("user_global_rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("user_global_rate_limited:pro"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("user_model_rate_limited:gpt-5.6"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("user_weekly_rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("integration_rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("agent_mode_limit_exceeded"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("model_overloaded"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("upstream_provider_rate_limit"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("extension_blocked", type=LIMIT), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded(429, "Resource exhausted"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("429", "Resource exhausted"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded(429, "RESOURCE_EXHAUSTED: Quota exceeded for x"),
+         (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, coded("brand_new"), (429, LIMIT, "rate_limit_exceeded", None)),
+        (429, b"", (429, LIMIT, "rate_limit_exceeded", None)),
+        (466, b"bad request: the specified API version is no longer supported.\n",
+         (502, SERVER, None, None)),
+        (466, b"", (502, SERVER, None, None)),
+        (499, b"", (502, SERVER, None, None)),
+        (500, b"Internal Server Error\n", (500, SERVER, None, None)),
+        (500, coded("internal_error"), (500, SERVER, "internal_error", None)),
+        (502, b"", (502, SERVER, None, None)),
+        (503, b"busy", (503, SERVER, None, None)),
+        (504, b"<html><title>504</title>", (504, SERVER, None, None)),
+        (599, b"", (599, SERVER, None, None)),
+        (600, b"", (502, SERVER, None, None)),
+        (418, coded("teapot", param="pot"), (418, BAD, "teapot", "pot")),
+    ],
+)  # fmt: skip
+def test_what_a_refusal_means(
+    status: int, body: bytes, expected: tuple[int, str, str | None, str | None]
+) -> None:
+    """Each refusal has the status, type, code and param by which OpenAI clients know it."""
+    error = refusal(status, {}, body)
+
+    assert expected == (error.status, error.type, error.code, error.param)
+    assert status == error.upstream_status
+    assert error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("errors-413", (413, "payload_too_large", "Prompt too large")),
+        ("errors-429", (429, "rate_limit_exceeded", "Rate limit exceeded")),
+    ],
+)
+def test_published_refusals(name: str, expected: tuple[int, str, str]) -> None:
+    """Refusals as they were published keep their message."""
+    body = json.dumps(recorded_json(f"openai-chat-completions/{name}.json")).encode()
+    error = refusal(expected[0], {}, body)
+
+    assert expected == (error.status, error.code, error.message)
+
+
+def test_upstreams_own_words_are_kept() -> None:
+    """A client can see what Copilot itself said: status, code, and GitHub's id of the request."""
+    headers = {"x-github-request-id": "C0DE:1A2B"}
+    error = refusal(402, headers, coded("quota_exceeded"))
+
+    assert {
+        "upstream": {"status": 402, "code": "quota_exceeded", "request_id": "C0DE:1A2B"}
+    } == error.extra
+    assert (402, "quota_exceeded") == (error.upstream_status, error.upstream_code)
+    assert {"upstream": {"status": 502, "code": None}} == refusal(502, {}, b"").extra
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, b"", "copilot-proxy login"),
+        (402, b"", "quota"),
+        (403, b"forbidden", "copilot-proxy status"),
+        (403, coded("model_not_supported"), "enabled"),
+        (403, b"Please review our [Terms of Service](https://x).", "Stop"),
+        (429, coded("user_weekly_rate_limited", "Please review our Terms of Service."), "weekly"),
+        (429, b"You've hit a rate limit. Please review our Terms of Service.", "Wait a while"),
+        (413, b"", "smaller"),
+        (408, b"", "try again"),
+        (422, b"", "filter"),
+        (466, b"", "COPILOT_PROXY_EDITOR_VERSION"),
+        (400, b"client not supported: x", "COPILOT_PROXY_API_VERSION"),
+        (400, b"missing Editor-Version header for IDE auth", "COPILOT_PROXY_EDITOR_VERSION"),
+        (400, b"missing required Copilot-Vision-Request header", "vision"),
+        (503, b"", "busy"),
+        (421, b"", "copilot-proxy status"),
+        (400, coded("model_max_prompt_tokens_exceeded"), "Shorten"),
+        (400, coded("previous_response_not_found"), "whole conversation"),
+        (400, b"Bad Request", "message"),
+        (404, b"", "copilot-proxy models"),
+        (500, b"", "githubstatus.com"),
+        (529, b"", "Try again"),
+    ],
+)
+def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:
+    """Whoever reads the refusal learns the next step; terms in a 429 are no blocked account."""
+    assert words in str(refusal(status, {}, body).hint)
+
+
+def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
+    """GitHub names its terms in every rate limit: only a 403 that does so means stop."""
+    error = refusal(429, {}, b"Please review our [Terms of Service](https://x).")
+
+    assert "Stop" not in str(error.hint)
+    assert (429, LIMIT) == (error.status, error.type)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("rate_limited", (429, LIMIT)), ("server_error", (502, SERVER)), (None, (502, SERVER))],
+)
+def test_an_error_in_the_middle_of_an_answer(code: str | None, expected: tuple[int, str]) -> None:
+    """An event with an error reads as the refusal would, and no SDK repeats a paid call."""
+    error = event_refusal({"error": {"message": "Overloaded", "code": code}})
+
+    assert expected == (error.status, error.type)
+    assert "Overloaded" == error.message
+    assert "false" == error.headers["x-should-retry"]

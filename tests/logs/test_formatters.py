@@ -1,0 +1,324 @@
+"""Log lines: what is told of a request, and what never is."""
+
+import asyncio
+import io
+import json
+import logging
+import os
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+
+from copilot_proxy.errors import UpstreamRefusal
+from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.relay.records import RequestContext, RequestRecord
+from copilot_proxy.upstreams.cooldowns import Cooldowns
+
+TOKEN = "ghu_0123456789abcdefghij"
+USAGE = {
+    "prompt_tokens": 1204,
+    "completion_tokens": 312,
+    "prompt_tokens_details": {"cached_tokens": 900},
+}
+
+
+def record(**more: object) -> RequestRecord:
+    made = RequestRecord("an-id", "chat_completions", model="gpt-5-mini", route="chat_completions")
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+def visit(method: str, path: str, status: int) -> None:
+    """As the door does it with a request that asks Copilot nothing."""
+    told = RequestContext("an-id", method, path, {}, status=status)
+    logging.getLogger("copilot_proxy.middleware.access").info("visit", extra={"visit": told})
+
+
+def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Time, status, model, times, tokens, route, cost and what was changed stand in columns."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(
+            record(
+                duration=1.2,
+                first_token=0.314,
+                usage=USAGE,
+                copilot_usage={"total_nano_aiu": 112_500_000},
+                notes=["a", "b"],
+            ),
+        )
+        reporter(record(status=502, error="upstream_broken", client_gone=True, notes=["a"]))
+    full, failed = capsys.readouterr().err.splitlines()
+    assert full[8:] == (
+        " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
+        " 2 notes, 0.113 credits"
+    )
+    assert failed.endswith("  upstream_broken, client left, 1 note, an-id")
+    assert failed[8:].startswith(" 502 gpt-5-mini ")
+
+
+async def test_no_answer_waits_for_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written in the next turn of the loop, when what is on its way to the client is out."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record())
+        assert "" == capsys.readouterr().err
+        await asyncio.sleep(0)
+        assert 1 == len(capsys.readouterr().err.splitlines())
+
+
+def test_the_route_is_told_where_it_is_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes without saying when it is the API that the client asked on."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record(route="messages"))
+    assert capsys.readouterr().err.endswith(" messages\n")
+
+
+def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal that was told again without asking Copilot is no second one."""
+    reporter = Reporter()
+    refused = record(status=429, error="rate_limit_exceeded", route=None, local=True)
+    for form in ("text", "json"):
+        with logging_to_stderr(form, reporter):
+            reporter(refused)
+    text, line = capsys.readouterr().err.splitlines()
+    assert text.endswith("  rate_limit_exceeded, not asked, an-id")
+    assert (None, True) == (json.loads(line)["route"], json.loads(line)["local"])
+
+
+def test_a_rest_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program learns what is not asked for, and for how long, without reading sentences."""
+    refused = refusal(429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}')
+    with (
+        logging_to_stderr("json", Reporter()),
+        suppress(UpstreamRefusal),
+        Cooldowns(time.monotonic).asking("messages", "claude-sonnet-4.5"),
+    ):
+        raise refused
+    line = json.loads(capsys.readouterr().err)
+    assert ("warning", "rest", "account", None, "user_global_rate_limited", 30) == tuple(
+        line[key] for key in ("level", "event", "scope", "model", "code", "retry_in")
+    )
+
+
+def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every key is there, also for what is not known."""
+    reporter = Reporter()
+    with logging_to_stderr("json", reporter):
+        reporter(record(duration=1.23456, usage=USAGE))
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "request_id": "an-id",
+        "key": None,
+        "api": "chat_completions",
+        "route": "chat_completions",
+        "model": "gpt-5-mini",
+        "stream": False,
+        "items": 0,
+        "tools": 0,
+        "images": 0,
+        "body_bytes": 0,
+        "effort": None,
+        "initiator": None,
+        "status": 200,
+        "error": None,
+        "local": False,
+        "client_left": False,
+        "first_token": None,
+        "duration": 1.2346,
+        "tokens_in": 1204,
+        "tokens_cached": 900,
+        "tokens_out": 312,
+        "credits": None,
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        (
+            {"items": 3, "tools": 2, "images": 1, "body_bytes": 12_345},
+            "3 msgs 2 tools 1 image 12 kB",
+        ),
+        (
+            {"items": 1, "body_bytes": 80, "stream": True, "effort": "high"},
+            "1 msg 80 B stream high",
+        ),
+        ({"items": 2, "api": "responses", "route": "responses"}, "2 items"),
+        ({"items": 1, "api": "embeddings", "route": "embeddings"}, "1 input"),
+        ({"items": 1, "body_bytes": 999_700, "effort": "a\x1b"}, "1 msg 1 MB a?"),
+        ({"items": 1, "body_bytes": 4_600_000, "notes": ["x"]}, "1 msg 5 MB, 1 note"),
+    ],
+)
+def test_the_shape_of_a_request(
+    shape: dict[str, object], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How much there was of what, in few words; what there was none of is left out."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record(**shape))
+    assert capsys.readouterr().err.endswith(f"  {told}\n")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_token_gets_through(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is logged, a traceback too, shows no token."""
+    with logging_to_stderr(form, Reporter()):
+        try:
+            raise ValueError(f"refused: {TOKEN}")
+        except ValueError:
+            logging.getLogger("litestar").exception("failed with %s", TOKEN)
+        visit("GET", f"/{TOKEN}", 404)
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "***" in err
+    assert TOKEN not in err
+
+
+def test_what_does_not_reach_the_relay(capsys: pytest.CaptureFixture[str]) -> None:
+    """Refusals and questions about models have a line, which nothing in the path can break."""
+    with logging_to_stderr("text", Reporter()):
+        visit("POST", "/v1/chat/completions", 401)
+        visit("GET", "/v1/models/" + "x" * 100, 200)
+        visit("GET", "/a\x1b[31m\nb\udcff", 404)
+    lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "401 POST /v1/chat/completions",
+        "200 GET /v1/models/" + "x" * 68 + "…",
+        "404 GET /a%1B%5B31m%0Ab%3F",
+    ]
+
+
+def test_other_lines_say_how_bad_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """What libraries say is told from warnings on."""
+    with logging_to_stderr("text", Reporter()):
+        logging.getLogger("httpx").info("chatter")
+        logging.getLogger("copilot_proxy.auth").warning("no new token")
+    assert [line[9:] for line in capsys.readouterr().err.splitlines()] == ["warning no new token"]
+
+
+def test_no_advice_on_web_sockets(capsys: pytest.CaptureFixture[str]) -> None:
+    """uvicorn's advice to install something for WebSockets is not for whoever reads this log."""
+    with logging_to_stderr("text", Reporter()):
+        logging.getLogger("uvicorn.error").warning("Unsupported upgrade request.")
+        logging.getLogger("uvicorn.error").warning("No supported WebSocket library detected.")
+        logging.getLogger("uvicorn.error").warning("Something else.")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert ["Something else."] == [line.split("warning ")[1] for line in lines]
+
+
+def test_nothing_is_left_behind() -> None:
+    """After the block, logging is as it was."""
+    root = logging.getLogger()
+    requests = logging.getLogger("copilot_proxy.requests")
+    before = (list(root.handlers), root.level, requests.level)
+    with logging_to_stderr("text", Reporter()):
+        assert root.handlers != before[0]
+    assert (list(root.handlers), root.level, requests.level) == before
+
+
+def test_a_cut_answer_is_not_the_clients_doing(capsys: pytest.CaptureFixture[str]) -> None:
+    """When the server stops, the line says that, and what asyncio thinks of it is left out."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter.stopped = True
+        reporter(record(client_gone=True))
+        logging.getLogger("asyncio").error("Task was destroyed but it is pending!")
+        try:
+            raise TimeoutError
+        except TimeoutError:
+            logging.getLogger("uvicorn.error").exception("real trouble")
+    err = capsys.readouterr().err
+    assert "cut: server_stopped" in err
+    assert "client left" not in err
+    assert "asyncio" not in err
+    assert "destroyed" not in err
+    assert "real trouble" in err
+
+
+class Screen(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the status has a colour: green, yellow or red."""
+    monkeypatch.setattr(sys, "stderr", Screen())
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        for status in (200, 404, 502):
+            reporter(record(status=status))
+        logging.getLogger("x").warning("hm")
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b[32m200\x1b[0m" in shown
+    assert "\x1b[33m404\x1b[0m" in shown
+    assert "\x1b[31m502\x1b[0m" in shown
+    assert "\x1b[33mwarning\x1b[0m hm" in shown
+
+
+def test_a_closed_stderr_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose terminal is gone goes on."""
+    closed = io.StringIO()
+    closed.close()
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        monkeypatch.setattr(sys, "stderr", closed)
+        reporter(record())
+
+
+def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of the key that a client sent stands in its line, in both formats."""
+    for form in ("text", "json"):
+        reporter = Reporter()
+        with logging_to_stderr(form, reporter):
+            reporter(record(key="laptop"))
+    text, line = capsys.readouterr().err.splitlines()
+
+    assert text.endswith(" key laptop")
+    assert "laptop" == json.loads(line)["key"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_long_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No name, note or message makes a line of megabytes."""
+    reporter = Reporter()
+    with logging_to_stderr(form, reporter):
+        reporter(record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))
+    assert len(capsys.readouterr().err) < 20_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes there cannot be asked")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_log_that_nobody_reads_holds_nothing_up(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a pager: lines are left out while it is full, and then that is told."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, encoding="utf-8") as reader, open(writing, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        with logging_to_stderr(form, Reporter()):
+            for _ in range(3000):
+                visit("GET", "/v1/models", 200)
+            before = reader.read().splitlines()
+            visit("GET", "/v1/models", 404)
+            gap, last = reader.read().splitlines()
+
+    assert all("/v1/models" in line for line in before)
+    assert f"{3000 - len(before)} lines are left out here: nobody was reading" in gap
+    assert "404" in last
+    if form == "json":
+        assert "warning" == json.loads(gap)["level"]

@@ -1,0 +1,247 @@
+"""The log in a file: every line once, nobody else's eyes, and no trouble to the server."""
+
+import json
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from copilot_proxy.cli.main import run
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.log_file import LogFile, log_file_of
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import question, serve_while, sign_in
+
+log = logging.getLogger("a.library")
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
+    """The simulator, with the person signed in to it."""
+    sign_in(monkeypatch, simulator)
+    return simulator
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "proxy.log"
+
+
+@pytest.fixture
+def file(path: Path) -> Iterator[LogFile]:
+    """A log file of at most 1000 bytes with three old ones, in use."""
+    made = LogFile(path, most_bytes=1000, count=3)
+    with logging_to_stderr("text", Reporter(), made):
+        yield made
+    made.close()
+
+
+def modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_file_has_the_lines_of_stderr(
+    account: Simulator, path: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same lines, with the date, and the start and the end of the server."""
+
+    def use(client: httpx.Client) -> None:
+        client.post("/v1/chat/completions", json=question("my secret plan"))
+        client.get("/nowhere")
+
+    assert serve_while(use, "--log-file", str(path), "--log-format", form) == 0
+    err = capsys.readouterr().err
+    lines = path.read_text().splitlines()
+    assert "secret" not in path.read_text()
+    if form == "json":
+        assert err.splitlines() == lines
+        assert [json.loads(line)["event"] for line in lines][1:] == [
+            "ready",
+            "request",
+            "http",
+            "stopped",
+        ]
+    else:
+        assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
+        requests = lines[2:-1]
+        assert [line[11:] in err for line in requests] == [True, True]
+        assert "  1 msg 85 B, " in requests[0]
+        assert lines[1].endswith(" is ready.")
+        assert lines[-1].endswith("Stopped.")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_file_is_its_owners(path: Path, umask: int) -> None:
+    """0600 in a folder 0700, from the first byte and after every rotation."""
+    before = os.umask(umask)
+    try:
+        made = LogFile(path, most_bytes=100, count=2)
+        assert {0o600} == modes(path.parent)
+        for number in range(10):
+            made.handle(logging.makeLogRecord({"msg": f"{number} " + "x" * 40}))
+        made.close()
+    finally:
+        os.umask(before)
+    assert {0o600} == modes(path.parent)
+    assert 0o700 == stat.S_IMODE(path.parent.stat().st_mode)
+
+
+def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
+    """Each line stands in one of the files, whole and once; none is larger than it may be."""
+    for number in range(70):
+        log.warning("line %d é", number)
+    files = [path.with_name(f"proxy.log.{n}") for n in (2, 1)] + [path]
+    assert all(one.stat().st_size <= 1000 for one in files)
+    text = "".join(one.read_text(encoding="utf-8") for one in files)
+    assert re.findall(r"line (\d+) é\n", text) == [str(number) for number in range(70)]
+
+
+def test_old_files_are_forgotten(file: LogFile, path: Path) -> None:
+    """There are never more than were asked for; a line larger than a file has one to itself."""
+    for number in range(300):
+        log.warning("line %d", number)
+    log.warning("x" * 3000)
+    log.warning("after")
+    assert sorted(os.listdir(path.parent)) == [
+        "proxy.log",
+        "proxy.log.1",
+        "proxy.log.2",
+        "proxy.log.3",
+    ]
+    assert path.read_text().endswith("after\n")
+
+
+def test_what_was_there_is_kept(path: Path) -> None:
+    """A server that starts again goes on where the last one ended."""
+    for word in ("first", "second"):
+        made = LogFile(path, most_bytes=1000, count=1)
+        made.handle(logging.makeLogRecord({"msg": word}))
+        made.close()
+        made.close()
+    assert path.read_text() == "first\nsecond\n"
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(file: LogFile, path: Path) -> None:
+    """As programs that rotate logs do it, without a signal."""
+    log.warning("one")
+    path.rename(path.with_name("archive"))
+    log.warning("two")
+    assert path.with_name("archive").read_text().endswith("warning one\n")
+    assert path.read_text().endswith("warning two\n")
+    assert "one" not in path.read_text()
+
+
+@pytest.mark.parametrize("thing", ["link", "pipe", "folder", "hard link", "file above"])
+def test_a_place_that_cannot_be_used_is_told_before_the_start(
+    tmp_path: Path, thing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a sentence; whatever is there stays as it is."""
+    path, other = tmp_path / "x.log", tmp_path / "other"
+    other.write_text("untouched")
+    if thing == "link":
+        path.symlink_to(other)
+    elif thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "folder":
+        path.mkdir()
+    elif thing == "hard link":
+        os.link(other, path)
+    else:
+        path = other / "x.log"
+    assert run(["serve", "--simulate", "--port", "0", "--log-file", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert f"Error: The log file {path} cannot be used: " in err
+    assert "Name another one with --log-file." in err
+    assert "is ready" not in err
+    assert other.read_text() == "untouched"
+
+
+def test_trouble_is_told_once_and_the_server_goes_on(
+    file: LogFile, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that has vanished and cannot be made again, until it can."""
+    log.warning("one")
+    path.parent.rename(tmp_path / "moved")
+    (tmp_path / "logs").write_text("in the way")
+    log.warning("two")
+    log.warning("three")
+    (tmp_path / "logs").unlink()
+    log.warning("four")
+    err = capsys.readouterr().err
+    assert err.count(f"The log file {path} cannot be written: ") == 1
+    for word in ("one", "two", "three", "four"):
+        assert f"warning {word}" in err
+    assert path.read_text().endswith("warning four\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_told_once(
+    file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a line is taken back, so that the next one begins where a line begins."""
+    log.warning("one")
+    size = path.stat().st_size
+    real = os.write
+    room = [10]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data[: room.pop()])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("copilot_proxy.logs.log_file.os.write", full)
+        log.warning("two")
+        log.warning("three")
+    assert path.stat().st_size == size
+    log.warning("four")
+    assert [line.split()[-1] for line in path.read_text().splitlines()] == ["one", "four"]
+    err = capsys.readouterr().err
+    assert err.count("cannot be written: No space left on device.") == 1
+
+
+def test_a_rotation_that_fails_loses_nothing(
+    file: LogFile, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file grows on, and that is said once."""
+    path.with_name("proxy.log.1").mkdir()
+    path.with_name("proxy.log.2").touch()
+    path.with_name("proxy.log.3").mkdir()
+    for number in range(60):
+        log.warning("line %d", number)
+    assert len(path.read_text().splitlines()) == 60
+    assert capsys.readouterr().err.count("cannot be rotated: ") == 1
+
+
+def test_each_worker_has_a_file_of_its_own() -> None:
+    """The first has the name that was asked for."""
+    path = Path("/var/log/proxy.log")
+    assert [str(log_file_of(path, worker)) for worker in (1, 2, 10)] == [
+        "/var/log/proxy.log",
+        "/var/log/proxy-2.log",
+        "/var/log/proxy-10.log",
+    ]
+    assert log_file_of(Path("log"), 3) == Path("log-3")
+
+
+def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stderr is."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    log.warning("one")
+    assert "\x1b" not in path.read_text()
+
+
+def test_a_line_has_an_end(file: LogFile, path: Path) -> None:
+    """However much somebody wants to be logged, a file stays bounded."""
+    log.warning("ä" * 1_000_000)
+    log.warning("the next one")
+    lines = path.with_name("proxy.log.1").read_text().splitlines()
+    assert lines[-1].endswith("ä (cut)")
+    assert len(lines[-1].encode()) <= 64 * 1024 + len(" (cut)")
+    assert path.read_text().endswith("the next one\n")

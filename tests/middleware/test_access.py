@@ -1,0 +1,244 @@
+"""The door: who may ask, by which name, with which key, on which path."""
+
+import pytest
+
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.middleware.access import host_name, normal_path
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/chat/completions", "/v1/chat/completions"),
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("//v1//chat//completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/v1/models/", "/v1/models"),
+        ("/models/a/b", "/v1/models/a/b"),
+        ("/v1/models/v1", "/v1/models/v1"),
+        ("/health/", "/health"),
+        ("/", "/"),
+        ("", "/"),
+        ("/v1", "/v1"),
+        ("/v1/nothing", "/v1/nothing"),
+    ],
+)
+def test_normal_path(path: str, expected: str) -> None:
+    """Every spelling of a path that clients come up with is one path."""
+    assert expected == normal_path(path)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("[::1]:8000", "::1"),
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("", ""),
+    ],
+)
+def test_host_name(host: str, expected: str) -> None:
+    """The name is what stands before the port, for both kinds of address."""
+    assert expected == host_name(host)
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "//v1/chat/completions/", "/v1/v1/models"])
+def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
+    """A client with an odd base URL gets its answer all the same."""
+    with proxy.client() as client:
+        answer = client.get(path) if "models" in path else client.post(path, json=CHAT)
+
+    assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "192.0.2.1", ""]
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/", "/schema"])
+def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
+    """A page that makes its own name point here (DNS rebinding) gets nothing."""
+    with proxy.client() as client:
+        answer = client.get(path, headers={"host": host})
+
+    assert (403, "host_not_allowed") == (answer.status_code, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:1", "LOCALHOST", "[::1]:8000", "a.localhost"]
+)
+def test_own_host_names(proxy: Proxy, host: str) -> None:
+    """Every name of this machine is answered to."""
+    with proxy.client() as client:
+        assert 200 == client.get("/health", headers={"host": host}).status_code
+
+
+def test_allowed_host_name(simulator: Simulator) -> None:
+    """A name that the person has allowed is answered to."""
+    settings = settings_at(simulator, allowed_hosts=("host.docker.internal",))
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answer = client.get("/health", headers={"host": "host.docker.internal:8000"})
+
+    assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> None:
+    """A web page cannot spend the quota, not even with a form post that needs no permission."""
+    with proxy.client() as client:
+        answer = client.post(
+            "/v1/chat/completions",
+            content='{"model":"gpt-4o","messages":[{"role":"user","content":"x"}]}',
+            headers={"origin": origin, "content-type": "text/plain"},
+        )
+
+    assert (403, "origin_not_allowed") == (answer.status_code, answer.json()["error"]["code"])
+    assert "access-control-allow-origin" not in answer.headers
+    assert [] == [r for r in simulator.state.requests if r.path == "/chat/completions"]
+
+
+def test_own_origin(proxy: Proxy) -> None:
+    """Pages that came from the server itself may use it."""
+    with proxy.client() as client:
+        assert 200 == client.get("/v1/models", headers={"origin": proxy.url}).status_code
+
+
+def test_named_origin(simulator: Simulator) -> None:
+    """A named origin is let in, its preflight is answered, and no other gets either."""
+    settings = settings_at(simulator, cors_origins=("http://localhost:3000",), api_key="k")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        preflight = client.options(
+            "/v1/chat/completions",
+            headers={
+                "origin": "http://localhost:3000",
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "authorization,x-stainless-os",
+                "access-control-request-private-network": "true",
+            },
+        )
+        answer = client.get(
+            "/v1/models", headers={"origin": "http://localhost:3000", "x-api-key": "k"}
+        )
+        told = client.post(
+            "/v1/chat/completions",
+            json={"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]},
+            headers={"origin": "http://localhost:3000", "x-api-key": "k"},
+        )
+        stranger = client.options(
+            "/v1/chat/completions",
+            headers={"origin": "http://other.example", "access-control-request-method": "POST"},
+        )
+
+    assert 204 == preflight.status_code
+    assert "authorization,x-stainless-os" == preflight.headers["access-control-allow-headers"]
+    assert "true" == preflight.headers["access-control-allow-private-network"]
+    for one in (preflight, answer):
+        assert "http://localhost:3000" == one.headers["access-control-allow-origin"]
+        assert one.headers["vary"].startswith("Origin")
+    exposed = told.headers["access-control-expose-headers"].split(", ")
+    quota = {name for name in told.headers if name.startswith(("x-quota-", "x-usage-"))}
+    assert quota
+    assert {"retry-after", *quota} <= set(exposed)
+    assert 403 == stranger.status_code
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": "Bearer secre"}, 401),
+        ({"x-api-key": "wrong"}, 401),
+        ({"authorization": "Bearer secret"}, 200),
+        ({"authorization": "bearer  secret"}, 200),
+        ({"authorization": "secret"}, 200),
+        ({"x-api-key": "secret"}, 200),
+        ({"authorization": "Bearer other", "x-api-key": "secret"}, 200),
+    ],
+)
+def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> None:
+    """With a key, only who sends it gets in, in either of the two headers."""
+    with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
+        answer = client.get("/v1/models", headers=headers)
+
+    assert status == answer.status_code
+    if status == 401:
+        error = answer.json()["error"]
+        assert ("invalid_request_error", "invalid_api_key") == (error["type"], error["code"])
+        assert "secret" not in answer.text.replace("secret key", "")
+
+
+def test_only_health_needs_no_key(simulator: Simulator) -> None:
+    """Nothing but /health, which names nobody, is told to a stranger."""
+    with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
+        open_paths = [
+            path
+            for path in (
+                "/",
+                "/health",
+                "/schema",
+                "/schema/openapi.json",
+                "/v1/models",
+                "/nothing",
+            )
+            if client.get(path).status_code != 401
+        ]
+        health = client.get("/health").json()
+
+    assert ["/health"] == open_paths
+    assert {
+        "status",
+        "version",
+        "simulated",
+        "upstream",
+        "signed_in",
+        "token_expires_in",
+        "rests",
+        "last_error",
+    } == set(health)
+
+
+def test_request_ids(proxy: Proxy, simulator: Simulator) -> None:
+    """Every answer has an id of its own, which Copilot is given as well."""
+    with proxy.client() as client:
+        first = client.post("/v1/chat/completions", json=CHAT)
+        second = client.get("/nothing")
+
+    asked = [r for r in simulator.state.requests if r.path == "/chat/completions"]
+    assert asked[0].headers["x-request-id"] == first.headers["x-request-id"]
+    assert second.json()["error"]["request_id"] == second.headers["x-request-id"]
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+def test_what_has_a_line_in_the_log(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refusals and questions about models; what asks Copilot has one line of its own, and what
+    merely goes well has none."""
+    headers = {"authorization": "Bearer k"}
+    with (
+        logging_to_stderr("text", Reporter()),
+        Proxy(settings_at(simulator, api_key="k")) as proxy,
+        proxy.client() as client,
+    ):
+        client.get("/health?x=1")
+        client.get("/", headers=headers)
+        client.get("/v1/models?key=secret", headers=headers)
+        client.post("/v1/chat/completions?key=secret")
+        client.post("/v1/messages", headers=headers, content="{")
+        client.delete("/v1/models", headers=headers)
+
+    lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
+    assert [line.split(" ")[:3] for line in lines] == [
+        ["200", "GET", "/v1/models"],
+        ["401", "POST", "/v1/chat/completions"],
+        ["400", "POST", "/v1/messages"],
+        ["405", "DELETE", "/v1/models"],
+    ]

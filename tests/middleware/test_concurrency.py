@@ -1,0 +1,278 @@
+"""How many requests are answered at once: the queue, its order, its limits, and no lost place."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from copilot_proxy.errors import UsageError
+from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+from copilot_proxy.routes.services import Services
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, settings_at
+
+PATH = "/v1/chat/completions"
+
+
+def chat(text: str = "Hi", **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
+
+
+class WatchedPlaces(ConcurrencyLimiter):
+    """Tells when somebody begins to wait, and when a place is left."""
+
+    def __init__(self, *limits: Any) -> None:
+        super().__init__(*limits)
+        self.came = threading.Semaphore(0)
+        self.left = threading.Semaphore(0)
+
+    async def wait(self, gone: Any) -> bool:
+        self.came.release()
+        try:
+            return await super().wait(gone)
+        finally:
+            self.left.release()
+
+    def leave(self) -> None:
+        super().leave()
+        self.left.release()
+
+
+class SmallProxy(Proxy):
+    """A server whose places can be watched."""
+
+    places: WatchedPlaces
+
+    def services(self) -> Services:
+        made, limits = super().services(), self.settings
+        self.places = WatchedPlaces(limits.max_concurrency, limits.max_queue, limits.queue_timeout)
+        return replace(made, places=self.places)
+
+    def cut(self) -> None:
+        """Cancels what is open, as a server does that has to end now."""
+
+        def cancel() -> None:
+            for task in list(self._server.server_state.tasks):
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+
+    def wait_until_free(self) -> None:
+        """Until nobody has a place, nor waits for one."""
+        while (self.places.most, 0) != (self.places.free, self.places.waiting):
+            assert self.places.left.acquire(timeout=10), "a place was lost"
+
+
+def small(simulator: Simulator, **limits: object) -> SmallProxy:
+    return SmallProxy(settings_at(simulator, **{"max_concurrency": 1, "max_queue": 5, **limits}))
+
+
+@contextmanager
+def occupied(proxy: SmallProxy, simulator: Simulator) -> Iterator[None]:
+    """While the block runs, one place is taken by a stream that does not end."""
+    simulator.state.faults.on("stall_mid_stream", times=1)
+    with (
+        proxy.client() as client,
+        client.stream("POST", PATH, json=chat("hold", stream=True)) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert "data:" in next(lines)
+        yield
+
+
+def waits(proxy: SmallProxy, ask: Callable[[], httpx.Response]) -> "Future[httpx.Response]":
+    """A request that has begun to wait."""
+    pool = ThreadPoolExecutor(1)
+    asked = pool.submit(ask)
+    assert proxy.places.came.acquire(timeout=10)
+    pool.shutdown(wait=False)
+    return asked
+
+
+def post(proxy: Proxy, body: Any, path: str = PATH) -> httpx.Response:
+    with proxy.client() as client:
+        return client.post(path, json=body)
+
+
+def connected(proxy: Proxy) -> socket.socket:
+    address = urlsplit(proxy.url)
+    return socket.create_connection((address.hostname or "", address.port or 0), 10)
+
+
+def test_who_waits_is_answered_in_order(simulator: Simulator) -> None:
+    """A request beyond the limit waits, and those that wait are answered in the order they came."""
+    names = [f"number {n}" for n in range(4)]
+    with small(simulator) as proxy:
+        with occupied(proxy, simulator):
+            waiting = [waits(proxy, lambda n=name: post(proxy, chat(n))) for name in names]
+            assert not any(asked.done() for asked in waiting)
+        answers = [asked.result(10) for asked in waiting]
+        proxy.wait_until_free()
+
+    asked = [r.body["messages"][-1]["content"] for r in simulator.state.requests if r.body]
+    assert [200] * 4 == [answer.status_code for answer in answers]
+    assert ["hold", *names] == asked
+
+
+def test_a_large_body_waits_unharmed(simulator: Simulator) -> None:
+    """What a client sends while it waits is not lost, however much it is."""
+    text = "word " * 200_000
+    with small(simulator) as proxy:
+        with occupied(proxy, simulator):
+            asked = waits(proxy, lambda: post(proxy, chat(text)))
+        assert asked.result(10).status_code in (200, 400)
+
+    assert text == simulator.state.requests[-1].body["messages"][0]["content"]
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/responses", "/v1/messages", "/v1/embeddings"])
+def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
+    """Who finds the queue full is told to come back, in its own format, before a body is read."""
+    with (
+        small(simulator, max_queue=0) as proxy,
+        occupied(proxy, simulator),
+        proxy.client() as client,
+    ):
+        refused = client.post(path, content=b"{")
+
+    error = refused.json()["error"]
+    assert (503, "server_busy", "5") == (
+        refused.status_code,
+        error["code"],
+        refused.headers["retry-after"],
+    )
+    assert "COPILOT_PROXY_MAX_CONCURRENCY" in error["hint"]
+    assert ("error" == refused.json().get("type")) == ("messages" in path)
+    assert ["hold"] == [
+        r.body["messages"][-1]["content"] for r in simulator.state.requests if r.body
+    ]
+
+
+def test_the_queue_has_an_end(simulator: Simulator) -> None:
+    """The queue takes as many as it is told to, and one more is sent away."""
+    with small(simulator, max_queue=1) as proxy:
+        with occupied(proxy, simulator):
+            asked = waits(proxy, lambda: post(proxy, chat()))
+            assert 503 == post(proxy, chat()).status_code
+        assert 200 == asked.result(10).status_code
+
+
+def test_nobody_waits_for_ever(simulator: Simulator) -> None:
+    """Who has waited for its time is told so, and its place in the queue is free again."""
+    with small(simulator, queue_timeout=0.05) as proxy, occupied(proxy, simulator):
+        refused = post(proxy, chat())
+        assert 0 == proxy.places.waiting
+
+    assert (503, "server_busy") == (refused.status_code, refused.json()["error"]["code"])
+    assert "0.05 seconds" in refused.json()["error"]["message"]
+
+
+def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
+    """A client that gives up makes room at once, and is never asked for upstream."""
+    body = json.dumps(chat("left")).encode()
+    head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+    with small(simulator, max_queue=1) as proxy:
+        with occupied(proxy, simulator):
+            with connected(proxy) as leaver:
+                leaver.sendall(head.encode() + body)
+                assert proxy.places.came.acquire(timeout=10)
+            assert proxy.places.left.acquire(timeout=10)
+            asked = waits(proxy, lambda: post(proxy, chat("stayed")))
+        assert 200 == asked.result(10).status_code
+        proxy.wait_until_free()
+
+    asked_for = [r.body["messages"][-1]["content"] for r in simulator.state.requests if r.body]
+    assert ["hold", "stayed"] == asked_for
+
+
+def test_what_costs_nothing_never_waits(simulator: Simulator) -> None:
+    """A full server still says that it is up, and what it has."""
+    with (
+        small(simulator, max_queue=0) as proxy,
+        occupied(proxy, simulator),
+        proxy.client() as client,
+    ):
+        codes = [client.get(path).status_code for path in ("/health", "/v1/models", "/schema")]
+
+    assert [200] * 3 == codes
+
+
+def leave_midway(proxy: Proxy) -> None:
+    with proxy.client() as client, client.stream("POST", PATH, json=chat(stream=True)) as answer:
+        next(answer.iter_lines())
+
+
+def leave_in_the_body(proxy: Proxy) -> None:
+    with connected(proxy) as conn:
+        conn.sendall(
+            f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{{".encode()
+        )
+
+
+ENDS: dict[str, tuple[str | None, Callable[[Proxy], Any]]] = {
+    "whole": (None, lambda p: post(p, chat())),
+    "stream": (None, lambda p: post(p, chat(stream=True))),
+    "refused": ("server_error_500", lambda p: post(p, chat())),
+    "cut": ("cut_mid_event", lambda p: post(p, chat(stream=True))),
+    "broken": ("html_instead", lambda p: post(p, chat(stream=True))),
+    "no JSON": (None, lambda p: post(p, "no")),
+    "no model": (None, lambda p: post(p, chat(model="none"))),
+    "no route": (None, lambda p: post(p, {}, "/nowhere")),
+    "embeddings": (
+        None,
+        lambda p: post(p, {"model": "text-embedding-3-small", "input": "x"}, "/v1/embeddings"),
+    ),
+    "left": ("stall_mid_stream", leave_midway),
+    "left before": (None, leave_in_the_body),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_place_is_lost(simulator: Simulator, end: str) -> None:
+    """However a request ends, its place is free again."""
+    fault, ask = ENDS[end]
+    with small(simulator) as proxy:
+        for _ in range(3):
+            if fault is not None:
+                simulator.state.faults.on(fault, times=1)
+            ask(proxy)
+            assert proxy.places.left.acquire(timeout=10)
+            proxy.wait_until_free()
+
+
+def test_no_place_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
+    """What is cut off in the end, in a place or in the queue, leaves it."""
+    with small(simulator) as proxy, occupied(proxy, simulator):
+        asked = waits(proxy, lambda: post(proxy, chat()))
+        proxy.cut()
+        told = asked.result(10)
+        assert (503, "server_stopped") == (told.status_code, told.json()["error"]["code"])
+        proxy.wait_until_free()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"max_concurrency": 0},
+        {"max_concurrency": "many"},
+        {"max_queue": -1},
+        {"max_queue": 1.5},
+        {"queue_timeout": 0},
+        {"receive_timeout": -1},
+        {"receive_timeout": "soon"},
+    ],
+    ids=str,
+)
+def test_limits_that_cannot_be(setting: dict[str, object]) -> None:
+    """A limit that would answer nobody, or means nothing, is refused at the start."""
+    with pytest.raises(UsageError):
+        load_settings(setting)

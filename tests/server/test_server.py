@@ -1,0 +1,218 @@
+"""How the server ends, as clients see it whose answers are open or who come at that moment."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.app import create_app
+from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.composition import make_services
+from copilot_proxy.server.uvicorn_server import Server
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import question
+from tests.conftest import settings_at
+
+MODEL = "claude-sonnet-4.5"
+ASKED: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": question("Write 600 words"),
+    "/v1/messages": {**question("Write 600 words"), "max_tokens": 2000},
+    "/v1/responses": {"model": MODEL, "input": "Write 600 words"},
+}
+"""A question to each of the chat APIs."""
+UPSTREAM = ("/chat/completions", "/responses", "/v1/messages")
+OTHERS: dict[str, dict[str, Any] | None] = {
+    "/v1/models": None,
+    "/v1/embeddings": {"model": "text-embedding-3-small", "input": "Hi"},
+    "/v1/messages/count_tokens": ASKED["/v1/messages"],
+}
+"""What is answered in one piece always; None is a GET."""
+
+
+class Running:
+    """A server that runs beside its clients on one event loop."""
+
+    def __init__(self, simulator: Simulator, **flags: object) -> None:
+        settings = settings_at(simulator, **flags)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = self.listener.getsockname()
+        self.ready = asyncio.Event()
+        self.finishing = asyncio.Event()
+        self.cut = 0
+        self.server = Server(
+            create_app(make_services(settings, report=lambda _: None)),
+            settings,
+            on_ready=self.ready.set,
+            on_finishing=lambda _: self.finishing.set(),
+            on_cut=self._note,
+        )
+
+    def client(self) -> httpx.AsyncClient:
+        """A plain HTTP client of it."""
+        url = f"http://127.0.0.1:{self.address[1]}"
+        return httpx.AsyncClient(base_url=url, timeout=20, trust_env=False)
+
+    def _note(self, count: int) -> None:
+        self.cut = count
+
+
+@contextlib.asynccontextmanager
+async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Running]:
+    """A server, which has ended when the block has."""
+    one = Running(simulator, **flags)
+    serving = asyncio.create_task(one.server.serve(sockets=[one.listener]))
+    await one.ready.wait()
+    try:
+        yield one
+    finally:
+        one.server.cut()
+        await serving
+        recorder = simulator.state.recorder
+        if recorder.records:
+            # Copilot is let go of as well, and what was closed last is gone in the next rounds.
+            await recorder.wait_for_async(
+                lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=10
+            )
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+async def until_asked(simulator: Simulator, *paths: str) -> None:
+    """Until Copilot has been asked for one of these, and has not answered yet."""
+    await simulator.state.recorder.wait_for_async(
+        lambda one: one.path in (paths or UPSTREAM) and not one.done.is_set(), timeout=10
+    )
+
+
+async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator) -> None:
+    """A client whose connection the system has taken, but not yet the server, is let in when the
+    server is told to end, and its request is finished like those that were open."""
+    body = json.dumps(question("Hi")).encode()
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+
+    def read(late: socket.socket) -> bytes:
+        late.settimeout(10)
+        return b"".join(iter(lambda: late.recv(65536), b""))
+
+    with socket.socket() as late:
+        async with running(simulator) as one:
+            # No other task has a turn between these lines.
+            late.connect(one.address)
+            late.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            one.server.finish()
+            told = await in_thread(lambda: read(late))
+    assert told.startswith(b"HTTP/1.1 200 OK")
+    assert b"simulator" in told
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_a_stream_that_is_cut_is_told(simulator: Simulator, path: str) -> None:
+    """In the middle of its events, in the way of its API, and then it ends in order."""
+    simulator.state.faults.on("stall_mid_stream")
+    async with running(simulator) as one, one.client() as client:
+        body = {**ASKED[path], "stream": True}
+        async with client.stream("POST", path, json=body) as answer:
+            lines = answer.aiter_lines()
+            read = [await anext(lines)]
+            one.server.finish()
+            await one.finishing.wait()
+            one.server.cut()
+            read += [line async for line in lines]
+    assert one.cut == 1
+    events = [json.loads(line[6:]) for line in read if line.startswith("data: {")]
+    told = events[-1]
+    if path == "/v1/messages":
+        assert told["type"] == "error"
+    elif path == "/v1/responses":
+        assert told["type"] in ("error", "response.failed")
+    else:
+        assert read[-2] == "data: [DONE]"
+    assert "server_stopped" in json.dumps(told)
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_a_stream_that_has_only_been_kept_awake_is_told(
+    simulator: Simulator, path: str
+) -> None:
+    """Its status is out, though no word of the answer has come."""
+    simulator.state.faults.on("stall_before_headers")
+    async with running(simulator, header_grace=0.01) as one, one.client() as client:
+        body = {**ASKED[path], "stream": True}
+        async with client.stream("POST", path, json=body) as answer:
+            lines = answer.aiter_lines()
+            first = await anext(lines)
+            one.server.cut()
+            rest = [line async for line in lines]
+    assert answer.status_code == 200
+    assert first.startswith(":")
+    assert "server_stopped" in "".join(rest)
+
+
+@pytest.mark.parametrize("path", ASKED)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_that_is_cut_before_it_began_gets_503(
+    simulator: Simulator, path: str, stream: bool
+) -> None:
+    """With the error of its API, and a word to SDKs not to try again."""
+    async with running(simulator, header_grace=600) as one, one.client() as client:
+        assert (await client.get("/v1/models")).status_code == 200
+        simulator.state.faults.on("stall_before_headers")
+        body = {**ASKED[path], "stream": stream}
+        asking = asyncio.create_task(client.post(path, json=body))
+        await until_asked(simulator)
+        one.server.cut()
+        answer = await asking
+    assert answer.status_code == 503
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.json()["error"]["code"] == "server_stopped"
+
+
+async def test_a_client_that_does_not_read_does_not_hold_the_end(simulator: Simulator) -> None:
+    """Its connection is closed, and the server ends."""
+    body = json.dumps({**question("Write 5000 words"), "stream": True}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x.localhost\r\ncontent-length: {len(body)}"
+    with socket.socket() as deaf:
+        # Little enough that the answer does not fit.
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with running(simulator) as one:
+            deaf.connect(one.address)
+            deaf.sendall(f"{head}\r\n\r\n".encode() + body)
+            await until_asked(simulator)
+            one.server.cut()
+    assert one.cut == 1
+
+
+@pytest.mark.parametrize("path", OTHERS)
+async def test_whatever_else_is_cut_gets_503(simulator: Simulator, path: str) -> None:
+    """A list, a count, or vectors are refused in the same words, and never with a bare 500."""
+    simulator.state.faults.on("stall_before_headers", path="/models")
+    async with running(simulator) as one, one.client() as client:
+        method = "GET" if OTHERS[path] is None else "POST"
+        asking = asyncio.create_task(client.request(method, path, json=OTHERS[path]))
+        await until_asked(simulator, "/models")
+        one.server.cut()
+        answer = await asking
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "server_stopped"
+
+
+async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> None:
+    """Its client learns that it need not send the rest."""
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
+    async with running(simulator) as one:
+        reader, writer = await asyncio.open_connection(*one.address)
+        writer.write(head.encode())
+        await writer.drain()
+        one.server.finish()
+        await one.finishing.wait()
+        one.server.cut()
+        told = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"server_stopped" in told

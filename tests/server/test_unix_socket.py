@@ -1,0 +1,233 @@
+"""A Unix socket in place of a port."""
+
+import os
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from copilot_proxy.cli.main import run
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.server import unix_socket
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import Terminal, client_of, question, serve_while, sign_in
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
+    """The simulator, with the person signed in to it."""
+    sign_in(monkeypatch, simulator)
+    return simulator
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where nothing is yet; short, however long the folder's name is."""
+    monkeypatch.chdir(tmp_path)
+    return Path("proxy.sock")
+
+
+def test_the_openai_sdk_through_a_socket(path: Path) -> None:
+    """OpenAI's SDK asks and streams, no key is needed, and nothing is left behind."""
+
+    def use(client: httpx.Client) -> None:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as http:
+            sdk = openai.OpenAI(base_url="http://localhost/v1", api_key="none", http_client=http)
+            whole = sdk.chat.completions.create(
+                model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}]
+            )
+            assert "simulator" in (whole.choices[0].message.content or "")
+            pieces = sdk.chat.completions.create(
+                model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}], stream=True
+            )
+            assert "simulator" in "".join(
+                chunk.choices[0].delta.content or "" for chunk in pieces if chunk.choices
+            )
+
+    assert serve_while(use, uds=path) == 0
+    assert not path.exists()
+
+
+def test_the_file_is_for_its_owner_only_from_the_first_moment(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mode is 0600 before anybody could connect, whatever the umask; that is put back."""
+    before = os.umask(0)
+    modes: list[int] = []
+    try:
+        real = unix_socket._identity
+        monkeypatch.setattr(
+            unix_socket, "_identity", lambda p: (modes.append(p.lstat().st_mode), real(p))[1]
+        )
+        with unix_socket.bound(path):
+            pass
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(modes[0]) == 0o600
+
+
+def test_the_block_has_a_curl_line_that_works(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the socket in a way that works in any folder."""
+    shown: list[str] = []
+
+    def use(client: httpx.Client) -> None:
+        shown.append(capsys.readouterr().err)
+        line = next(line for line in shown[0].splitlines() if line.lstrip().startswith("curl"))
+        _, flag, socket_path, url, _, body = shlex.split(line)
+        assert flag == "--unix-socket"
+        assert Path(socket_path).is_absolute()
+        with client_of(Path(socket_path)) as other:
+            assert other.post(url, content=body).status_code == 200
+
+    assert serve_while(use, uds=path) == 0
+    assert f"Socket     {path.absolute()}\n" in shown[0]
+    assert "Base URL   http://localhost/v1\n" in shown[0]
+
+
+def test_the_door_stands_here_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strange host names and web pages are refused, also when the port would be the network's."""
+    monkeypatch.setenv("COPILOT_PROXY_HOST", "0.0.0.0")
+    codes: list[str] = []
+
+    def use(client: httpx.Client) -> None:
+        for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+            codes.append(client.get("/v1/models", headers=headers).json()["error"]["code"])
+
+    assert serve_while(use, uds=path) == 0
+    assert codes == ["host_not_allowed", "origin_not_allowed"]
+
+
+def test_a_second_server_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It learns who is there, and the first one goes on."""
+
+    def use(client: httpx.Client) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "copilot_proxy", "serve", "--uds", str(path)],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"Error: Another copilot-proxy listens at {path}.\nUse another path, or stop it.\n"
+        )
+        assert client.get("/health").status_code == 200
+
+    assert serve_while(use, uds=path) == 0
+
+
+def test_a_strange_program_is_left_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever else listens there keeps the socket."""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        assert run(["serve", "--uds", str(path)]) == 1
+    assert path.is_socket()
+    assert f"Another program listens at {path}." in capsys.readouterr().err
+
+
+def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
+    """The socket of a server that was killed is no obstacle."""
+    with Terminal("serve", "--uds", str(path)) as terminal:
+        terminal.wait_for("Stop with Ctrl+C.")
+        terminal.kill(signal.SIGKILL)
+        terminal.end()
+    assert path.is_socket()
+    assert serve_while(lambda client: None, uds=path) == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_is_no_socket_is_left_alone(
+    path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path that is something else was a mistake."""
+    if kind == "file":
+        path.write_text("mine")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("elsewhere")
+    assert run(["serve", "--uds", str(path)]) == 2
+    assert f"{path} is there already, and is no socket." in capsys.readouterr().err
+    assert os.path.lexists(path)
+
+
+def test_cut_answers_leave_nothing_behind(path: Path, account: Simulator) -> None:
+    """The socket is removed as well when the second Ctrl+C has ended what was open."""
+    account.state.pace = 0.05
+    with Terminal("serve", "--uds", str(path)) as terminal:
+        terminal.wait_for("Stop with Ctrl+C.")
+        body = question("Write 600 words", stream=True)
+        with (
+            client_of(path) as client,
+            client.stream("POST", "/v1/chat/completions", json=body) as answer,
+        ):
+            lines = answer.iter_lines()
+            next(lines)
+            terminal.press("c")
+            terminal.wait_for("Finishing 1 open answer")
+            terminal.press("c")
+            assert any("server_stopped" in line for line in lines)
+        assert terminal.end() == 130
+    assert not path.exists()
+
+
+def test_the_socket_of_a_successor_stays(path: Path) -> None:
+    """What has taken the place in the meantime is not removed."""
+    with unix_socket.bound(path):
+        path.unlink()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+    assert path.is_socket()
+
+
+def test_paths_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong with it is said."""
+    assert run(["serve", "--uds", str(tmp_path / ("x" * 108))]) == 2
+    assert f"has {len(str(tmp_path)) + 109} bytes; the system takes 10" in capsys.readouterr().err
+    assert run(["serve", "--uds", "/nowhere/at/all.sock"]) == 2
+    assert "The folder of the socket, /nowhere/at, does not exist." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (PermissionError(13, "Permission denied"), "A socket may not be made in /x."),
+        (OSError(28, "No space left on device"), "failed: No space left on device."),
+    ],
+)
+def test_other_trouble_with_the_path(failure: OSError, said: str) -> None:
+    """Whatever the system says becomes a sentence."""
+    error = unix_socket._failed(failure, Path("/x/y"))
+    assert isinstance(error, CopilotProxyError)
+    assert said in error.message
+
+
+def test_one_or_the_other(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flags that contradict each other are wrong usage; a flag wins over a socket set elsewhere."""
+    assert run(["serve", "--uds", str(path), "--port", "8000"]) == 2
+    assert "give one or the other" in capsys.readouterr().err
+    monkeypatch.setenv("COPILOT_PROXY_UDS", str(path))
+    assert serve_while(lambda client: None) == 0
+
+
+def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """There it is said that there are none."""
+    monkeypatch.setattr(unix_socket.sys, "platform", "win32")
+    assert run(["serve", "--uds", "proxy.sock", "--simulate"]) == 2
+    assert "Unix sockets need Linux or macOS." in capsys.readouterr().err

@@ -1,0 +1,430 @@
+"""Several processes that answer on one socket."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.cli.main import run
+from copilot_proxy.cli.worker import work
+from copilot_proxy.server import supervisor as supervisor_module
+from copilot_proxy.server import worker_process
+from copilot_proxy.server.supervisor import Supervisor
+from copilot_proxy.server.worker_channel import Start, packed
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.cli.terminals import (
+    Terminal,
+    client_of,
+    question,
+    serve_while,
+    sign_in,
+    wait_until,
+)
+from tests.conftest import settings_at
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who is whose child")
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
+    """The simulator, with the person signed in to it."""
+    sign_in(monkeypatch, simulator)
+    return simulator
+
+
+class Stream:
+    """An answer that is read on a thread; `begun` once something has come."""
+
+    def __init__(self, url: str) -> None:
+        self.lines: list[str] = []
+        self.failure: Exception | None = None
+        self.begun = threading.Event()
+        self._url = url
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        assert self.begun.wait(10)
+
+    def end(self) -> list[str]:
+        """Waits for the end; all lines."""
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        return self.lines
+
+    @property
+    def is_whole(self) -> bool:
+        return self.end()[-2:] == ["data: [DONE]", ""] and "error" not in self.lines[-4]
+
+    def _read(self) -> None:
+        body = question("Write 600 words", stream=True)
+        try:
+            with httpx.stream("POST", f"{self._url}/chat/completions", json=body, timeout=20) as it:
+                for line in it.iter_lines():
+                    self.lines.append(line)
+                    self.begun.set()
+        except httpx.HTTPError as error:
+            self.failure = error
+        self.begun.set()
+
+
+def url_in(terminal: Terminal) -> str:
+    shown = terminal.wait_for("Stop with Ctrl+C.")
+    return next(line for line in shown.splitlines() if "Base URL" in line).split()[-1]
+
+
+def children(of: int) -> list[int]:
+    """The processes that `of` has started, the oldest first."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            if int(parent) == of:
+                found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def _state(process: int) -> str:
+    """``T`` if it has been stopped."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@contextlib.contextmanager
+def asleep(worker: int) -> Iterator[None]:
+    """While the block runs, whatever is asked comes to the other worker."""
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        # On another core it runs on for a moment, in which it could still take a connection.
+        wait_until(lambda: _state(worker) == "T")
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def streams_of_both(terminal: Terminal, url: str) -> tuple[Stream, Stream]:
+    first, second = children(terminal.id)
+    with asleep(first):
+        one = Stream(url)
+    with asleep(second):
+        return one, Stream(url)
+
+
+def wait_until_free(port: int) -> None:
+    """Until nobody holds the port any more."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+            return
+
+
+@linux
+def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_own(account: Simulator) -> None:
+    """The stream of the other worker is whole, the log has one line, another worker is started."""
+    account.state.pace = 0.01
+    with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
+        lost, kept = streams_of_both(terminal, url := url_in(terminal))
+        first, second = children(terminal.id)
+        os.kill(second, signal.SIGKILL)
+        terminal.wait_for(
+            f"Worker 2 (process {second}) was ended by SIGKILL; another one is started."
+        )
+        account.state.pace = 0
+        assert kept.is_whole
+        assert lost.end()
+        assert lost.failure
+        while len(now := children(terminal.id)) < 2:
+            pass
+        assert now[0] == first
+        with asleep(first):
+            assert httpx.get(f"{url}/models", timeout=20).status_code == 200
+        terminal.press("c")
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text
+
+
+@linux
+@pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "sigterm to all", "sighup"])
+def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
+    """One line tells how many; they end as they would have, and the exit code is 0. A service
+    manager may tell the workers, too."""
+    account.state.pace = 0.05
+    with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
+        streams = streams_of_both(terminal, url_in(terminal))
+        if how == "ctrl-c":
+            terminal.press("c")
+        elif how == "sighup":
+            terminal.kill(signal.SIGHUP)
+        else:
+            for worker in children(terminal.id) if how == "sigterm to all" else ():
+                os.kill(worker, signal.SIGTERM)
+            terminal.kill(signal.SIGTERM)
+        terminal.wait_for("Finishing 2 open answers; press Ctrl+C again to stop now.")
+        account.state.pace = 0
+        assert terminal.end() == 0
+        assert "Traceback" not in terminal.text
+        assert terminal.text.count("Finishing") == terminal.text.count("Stopped.") == 1
+    assert all(stream.is_whole for stream in streams)
+
+
+@linux
+def test_a_second_ctrl_c_cuts_what_all_workers_have(account: Simulator) -> None:
+    """Every client is told, one line tells how many they were, and the exit code is 130."""
+    account.state.pace = 0.05
+    with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
+        streams = streams_of_both(terminal, url_in(terminal))
+        terminal.press("c")
+        terminal.wait_for("Finishing 2 open answers")
+        terminal.press("c")
+        assert terminal.end() == 130
+        assert terminal.text.count("Cutting 2 answers that had not ended.") == 1
+        assert "Traceback" not in terminal.text
+    for stream in streams:
+        told = json.loads(stream.end()[-4].removeprefix("data: "))["error"]
+        assert told["code"] == "server_stopped"
+
+
+@linux
+def test_workers_without_their_server_finish_and_end(account: Simulator) -> None:
+    """When the server is killed, open answers end, and nobody keeps the port."""
+    account.state.pace = 0.05
+    with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
+        streams = streams_of_both(terminal, url := url_in(terminal))
+        terminal.kill(signal.SIGKILL)
+        wait_until_free(httpx.URL(url).port or 0)
+        account.state.pace = 0
+        assert all(stream.is_whole for stream in streams)
+        terminal.end()  # workers hold the terminal open, too
+
+
+@linux
+def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither the key nor the token; the workers know them all the same."""
+    key = "my-own-key-123456"
+    monkeypatch.setenv("COPILOT_PROXY_API_KEY", key)
+    with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
+        url = url_in(terminal)
+        for worker in children(terminal.id):
+            for name in ("cmdline", "environ"):
+                shown = Path(f"/proc/{worker}/{name}").read_bytes()
+                assert shown
+                assert key.encode() not in shown
+                assert SIMULATED_TOKEN.encode() not in shown
+        assert httpx.get(f"{url}/models").status_code == 401
+        assert httpx.get(f"{url}/models", headers={"x-api-key": key}).status_code == 200
+        terminal.press("c")
+        assert terminal.end() == 0
+
+
+def test_simulated_at_a_unix_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The simulator answers all workers, a socket is shared like a port, and is gone in the end."""
+    monkeypatch.chdir(tmp_path)
+    told: list[dict[str, Any]] = []
+
+    def use(client: httpx.Client) -> None:
+        told.append(client.get("/health").json())
+        assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
+
+    path = Path("proxy.sock")
+    assert serve_while(use, "--simulate", "--workers", "2", uds=path) == 0
+    assert told[0]["simulated"] is True
+    assert not path.exists()
+    assert capsys.readouterr().err.endswith("Stopped.\n")
+
+
+def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
+    """One whose workers run `code`; and the socket that it serves on."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    nothing: dict[str, Any] = dict.fromkeys(("on_ready", "on_finishing", "on_cut"), lambda *_: None)
+    start = Start(number=0, settings=load_settings(), credential=None, simulated=False, listener=0)
+    options = {"count": 2, "patience": 0.05, **nothing, **more}
+    return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
+
+
+async def test_a_worker_that_hangs_does_not_hold_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that does not listen is ended when its time is over, which a line tells."""
+    monkeypatch.setattr(supervisor_module, "_REPORT", 0.05)
+    monkeypatch.setattr(supervisor_module, "_FAREWELL", 0.05)
+    code = (
+        "import signal, socket, sys\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "socket.socket(fileno=int(sys.argv[1])).sendall(b'ready 0\\n')\n"
+        "signal.pause()\n"
+    )
+    server, listener = supervisor(code, on_ready=lambda: server.finish())
+    await server.serve([listener])
+    assert not server._alive()
+    assert not server.was_cut
+    assert ") hangs and is killed." in caplog.text
+
+
+@pytest.mark.parametrize("program", [["-c", "raise SystemExit(1)"], None])
+def test_workers_that_cannot_start_are_given_up(
+    program: list[str] | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After five tries of each there is one error, and exit code 1."""
+    command = [sys.executable, *program] if program else ["/nowhere/python"]
+    monkeypatch.setattr(worker_process, "command", lambda: command)
+    monkeypatch.setattr(supervisor_module, "_PAUSES", (0.01, 0.02))
+    assert run(["serve", "--port", "0", "--workers", "2"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("Error: No worker could be started in 5 tries.") == 1
+    assert " is ready." not in err
+    told = "ended with exit code 1" if program else "could not be started (No such file"
+    assert told in err
+
+
+async def test_a_worker_that_fails_beside_another_one_is_no_reason_to_give_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one that serves goes on, however often the other one fails."""
+    monkeypatch.setattr(supervisor_module, "_PAUSES", (0.01, 0.02))
+    code = (
+        "import socket, sys\n"
+        "channel = socket.socket(fileno=int(sys.argv[1]))\n"
+        "start = channel.recv(100_000)\n"
+        "if b'number\\x94K\\x02' in start: raise SystemExit(1)\n"
+        "channel.sendall(b'ready 0\\n')\n"
+        "channel.recv(1)\n"
+    )
+    server, listener = supervisor(code)
+    failed = server._failed
+
+    def note(number: int) -> None:
+        failed(number)
+        if server._failures[number] > 2 * supervisor_module._TRIES:
+            server.finish()
+
+    server._failed = note  # type: ignore[method-assign]
+    await server.serve([listener])
+    assert server._failures[1] == 0
+
+
+@pytest.mark.parametrize("by", ["order", "silence"])
+def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
+    """It says when it serves, answers, and ends when it is told to or when its server is gone."""
+    ours, theirs = socket.socketpair()
+    listener = socket.create_server(("127.0.0.1", 0))
+    start = Start(
+        number=1,
+        settings=replace(settings_at(simulator), log_format="json"),
+        credential=None,
+        simulated=False,
+        listener=listener.detach(),
+    )
+    with socket.socket(fileno=os.dup(start.listener)) as copy:
+        port = copy.getsockname()[1]
+    worker = threading.Thread(target=work, args=(theirs,))
+    with ours:
+        ours.sendall(packed(start))
+        worker.start()
+        assert ours.recv(100) == b"ready 0\n"
+        with client_of(port) as client:
+            answer = client.post("/v1/chat/completions", json=question("Hi"))
+            assert answer.status_code == 200
+            simulator.state.faults.on("stall_before_headers", path="/chat/completions")
+            if by == "order":
+                cut: list[httpx.Response] = []
+                asking = threading.Thread(
+                    target=lambda: cut.append(
+                        client.post("/v1/chat/completions", json=question("Hi"))
+                    )
+                )
+                asking.start()
+                simulator.state.recorder.wait_for(
+                    lambda one: one.path == "/chat/completions" and not one.done.is_set(),
+                    timeout=10,
+                )
+                ours.sendall(b"finish\n")
+                assert ours.recv(100) == b"finishing 1\n"
+                ours.sendall(b"cut\n")
+                assert ours.recv(100) == b"cut 1\n"
+                asking.join(10)
+                assert cut[0].json()["error"]["code"] == "server_stopped"
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+@pytest.mark.parametrize("sent", [0, 2, 50])
+def test_a_server_that_is_gone_before_the_start(simulator: Simulator, sent: int) -> None:
+    """A worker that was told nothing, or half of it, ends."""
+    ours, theirs = socket.socketpair()
+    start = Start(
+        number=1, settings=settings_at(simulator), credential=None, simulated=False, listener=0
+    )
+    ours.sendall(packed(start)[:sent])
+    ours.close()
+    work(theirs)
+    assert theirs.fileno() == -1
+
+
+def test_one_process_needs_none_of_it(account: Simulator) -> None:
+    """What only workers need is not loaded for a server without them."""
+    code = (
+        "import os, signal, sys, threading\n"
+        "from copilot_proxy.cli.main import run\n"
+        "from copilot_proxy.cli.announcer import Announcer\n"
+        "Announcer.greet = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "assert run(['serve', '--port', '0']) == 0\n"
+        "print([name for name in sys.modules if 'cli.worker' in name])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@linux
+def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers serve without one."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    codes: list[int] = []
+
+    def use(client: httpx.Client) -> None:
+        codes.append(client.post("/v1/chat/completions", json=question("Hi")).status_code)
+
+    assert serve_while(use, "--workers", "2") == 0
+    assert codes == [200]
+
+
+def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is one process there, and that is said."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert run(["serve", "--workers", "2", "--port", "0"]) == 2
+    assert "More than one worker needs Linux or macOS." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(0, "ended with exit code 0"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
+)
+def test_how_a_worker_ended(code: int, told: str) -> None:
+    """Its exit code in words."""
+    assert supervisor_module._end_of(code) == told
+
+
+def test_no_worker_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is always one."""
+    assert run(["serve", "--workers", "0"]) == 2
+    assert "--workers cannot be used" in capsys.readouterr().err

@@ -1,0 +1,270 @@
+"""One connection, as a dialogue: what it is fed, what it hands out, and when it hangs up."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from copilot_proxy.upstreams.http import connection
+from copilot_proxy.upstreams.http.connection import HttpConnection, HttpExchange
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Wire(asyncio.Transport):
+    """What the connection does to its socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.is_closed = False
+        self.is_paused = False
+        self.unsent = 0
+
+    def write(self, piece: object) -> None:
+        self.sent += piece  # type: ignore[operator]
+
+    def writelines(self, pieces: object) -> None:
+        self.sent += b"".join(pieces)  # type: ignore[arg-type]
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+
+class Talk:
+    """A connection on such a wire; `free` counts how often it was given back."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.free = 0
+        self.connection = HttpConnection(on_free=self._freed, on_end=lambda _: None)
+        self.connection.connection_made(self.wire)
+
+    def _freed(self, _: HttpConnection) -> None:
+        self.free += 1
+
+    def ask(self) -> HttpExchange:
+        return self.connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", 5)
+
+    def hear(self, data: bytes) -> None:
+        self.connection.data_received(data)
+
+
+@pytest.fixture
+async def talk() -> Talk:
+    return Talk()
+
+
+async def body(exchange: HttpExchange) -> bytes:
+    await exchange.head()
+    whole = b""
+    while piece := await exchange.read():
+        whole += piece
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (OK, b"ok"),
+        (CHUNKED + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nx-trailer: z\r\n\r\n", b"abcde"),
+        (b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK, b"ok"),
+        (b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n", b""),
+    ],
+)
+async def test_any_cut_makes_no_difference(answer: bytes, expected: bytes) -> None:
+    """Wherever the network divides an answer, it is the same, and the connection is free again."""
+    for at in range(len(answer)):
+        talk = Talk()
+        exchange = talk.ask()
+        talk.hear(answer[:at])
+        talk.hear(answer[at:])
+
+        assert (expected, 1) == (await body(exchange), talk.free)
+        assert "link" not in exchange.headers
+        assert "x-trailer" not in exchange.headers
+
+
+async def test_headers_that_come_twice(talk: Talk) -> None:
+    """Their values stand in one, and their names are written as ours are (RFC 9110, 5.3)."""
+    exchange = talk.ask()
+    talk.hear(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n")
+
+    assert {"x-a": "1, 2", "content-length": "0"} == exchange.headers
+
+
+@pytest.mark.parametrize("size", [1, connection._MOST_JOINED, connection._MOST_JOINED + 1])
+async def test_a_request_is_sent_whole(talk: Talk, size: int) -> None:
+    """Head and body, whether they leave in one piece or not."""
+    talk.connection.send(b"head ", b"b" * size, 5)
+
+    assert b"head " + b"b" * size == talk.wire.sent
+
+
+async def test_an_answer_without_a_length_ends_with_the_connection(talk: Talk) -> None:
+    """That end is none of a failure."""
+    exchange = talk.ask()
+    talk.hear(b"HTTP/1.1 200 OK\r\n\r\nabc")
+    talk.connection.eof_received()
+
+    assert b"abc" == await body(exchange)
+    assert 0 == talk.free
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nx", CHUNKED + b"3\r\nab", OK[:-1]])
+async def test_any_other_end_is_a_failure(talk: Talk, answer: bytes) -> None:
+    """Half an answer never looks like a whole one."""
+    exchange = talk.ask()
+    if answer:
+        talk.hear(answer)
+    talk.connection.connection_lost(ConnectionResetError("reset"))
+    with pytest.raises(httpx.ReadError):
+        await body(exchange)
+
+    assert talk.wire.is_closed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        CHUNKED + b"zz\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"a" * 300_000,
+    ],
+)
+async def test_what_is_not_an_answer(talk: Talk, answer: bytes) -> None:
+    """Another protocol, broken framing or endless headers end the connection at once."""
+    exchange = talk.ask()
+    talk.hear(answer)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await body(exchange)
+
+    assert talk.wire.is_closed
+
+
+async def test_who_left_takes_nothing_from_the_next_one(talk: Talk) -> None:
+    """Giving up an answer that is complete does not disturb the request that came after it."""
+    first = talk.ask()
+    talk.hear(OK)
+    second = talk.ask()
+    talk.connection.leave(first)
+    talk.hear(OK)
+
+    assert b"ok" == await body(second)
+    assert not talk.wire.is_closed
+
+
+async def test_who_leaves_early_hangs_up(talk: Talk) -> None:
+    """The rest of an answer that nobody wants is not waited for, and whoever waited is told."""
+    exchange = talk.ask()
+    waiting = asyncio.create_task(body(exchange))
+    await asyncio.sleep(0)
+    talk.connection.leave(exchange)
+    with pytest.raises(httpx.ReadError):
+        await waiting
+
+    assert (True, 0) == (talk.wire.is_closed, talk.free)
+
+
+@pytest.mark.parametrize("answers", [OK + OK, OK + b"junk"])
+async def test_nobody_gets_an_answer_to_somebody_elses_question(talk: Talk, answers: bytes) -> None:
+    """What comes unasked is not kept for the next request."""
+    exchange = talk.ask()
+    talk.hear(answers)
+
+    assert b"ok" == await body(exchange)
+    assert talk.wire.is_closed
+
+
+async def test_what_comes_between_two_requests(talk: Talk) -> None:
+    """A free connection that speaks is closed."""
+    talk.hear(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+    assert talk.wire.is_closed
+    with pytest.raises(httpx.ConnectError):  # nothing was sent
+        talk.ask()
+    assert b"" == talk.wire.sent
+
+
+@pytest.mark.parametrize("header", [b"connection: close\r\n", b""])
+async def test_a_connection_that_cannot_stay(talk: Talk, header: bytes) -> None:
+    """The other side may say so; and what has not left yet would stand before the next request."""
+    talk.wire.unsent = 0 if header else 10
+    exchange = talk.ask()
+    talk.hear(OK.replace(b"content-length", header + b"content-length"))
+
+    assert b"ok" == await body(exchange)
+    assert (0, True) == (talk.free, talk.wire.is_closed)
+
+
+async def test_a_slow_reader_makes_the_other_side_wait(talk: Talk) -> None:
+    """What is not read is not piled up; and it goes on when it is read."""
+    exchange = talk.ask()
+    talk.hear(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n")
+    assert talk.wire.is_paused
+
+    await exchange.head()
+    assert 0x80000 == len(await exchange.read())
+    assert not talk.wire.is_paused
+
+
+async def test_the_next_request_never_finds_it_paused(talk: Talk) -> None:
+    """An answer that ends unread leaves nothing behind."""
+    exchange = talk.ask()
+    talk.hear(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n")
+    talk.hear(b"0\r\n\r\n")
+
+    assert (1, False) == (talk.free, talk.wire.is_paused)
+    assert exchange.is_complete
+
+
+async def test_patience_ends(talk: Talk) -> None:
+    """Silence while somebody waits is a failure of its own."""
+    exchange = talk.connection.send(b"", b"", 0.01)
+    with pytest.raises(httpx.ReadTimeout):
+        await exchange.head()
+
+
+async def test_patience_begins_when_the_request_has_left(talk: Talk) -> None:
+    """An upload that goes on is no silence, however long it takes."""
+    talk.wire.unsent = 3
+    exchange = talk.connection.send(b"", b"abc", 0.02)
+    looks = 0
+
+    def take() -> int:
+        nonlocal looks
+        looks += 1
+        talk.wire.unsent = max(talk.wire.unsent - 1, 0)
+        return talk.wire.unsent
+
+    talk.wire.get_write_buffer_size = take  # type: ignore[method-assign]
+    with pytest.raises(httpx.ReadTimeout):
+        await exchange.head()
+
+    assert 5 == looks  # three while it was taken, and two when nothing moved any more
+
+
+async def test_who_stood_still_itself_blames_nobody(talk: Talk) -> None:
+    """What has come in the meantime is read before the other side is called silent."""
+    exchange = talk.connection.send(b"", b"", 5)
+    waiting = asyncio.create_task(body(exchange))
+    await asyncio.sleep(0)
+    exchange._due = 0
+    exchange._look()  # the timer is due, and so is what lies in the socket
+    talk.hear(OK)
+
+    assert b"ok" == await waiting

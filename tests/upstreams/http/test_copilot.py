@@ -1,0 +1,319 @@
+"""Calls to Copilot: tokens that grow old, connections that fail, and what is asked twice."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from copilot_proxy.composition import make_services
+from copilot_proxy.errors import BrokenResponse, NotSignedIn, UpstreamRefusal, UpstreamUnreachable
+from copilot_proxy.relay.records import RequestRecord
+from copilot_proxy.relay.relay import Relay
+from copilot_proxy.routes.services import Services
+from copilot_proxy.settings import load_settings
+from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.conftest import Proxy, settings_at
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@asynccontextmanager
+async def services(simulator: Simulator, **flags: object) -> AsyncIterator[Services]:
+    made = make_services(settings_at(simulator, **flags), report=lambda _: None)
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+async def ask(relay: Relay) -> str:
+    async with relay.answer(
+        "chat_completions", CHAT, RequestRecord("id", "chat_completions")
+    ) as reply:
+        completion = await reply.whole()
+    return str(completion["choices"][0]["message"]["content"])
+
+
+def asked(simulator: Simulator, path: str = "/chat/completions") -> int:
+    return sum(r.path == path for r in simulator.state.requests)
+
+
+async def test_token_expires(simulator: Simulator) -> None:
+    """A token that Copilot no longer takes is renewed once, and the client notices nothing."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.expire_tokens()
+
+        assert "Hello" in await ask(made.relay)
+
+    assert 2 == simulator.state.exchanges
+    assert 3 == asked(simulator)
+
+
+async def test_token_expires_under_load(simulator: Simulator) -> None:
+    """Many requests that meet an old token at once make one exchange between them."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.expire_tokens()
+
+        answers = await asyncio.gather(*(ask(made.relay) for _ in range(30)))
+
+    assert all("Hello" in answer for answer in answers)
+    assert 2 == simulator.state.exchanges
+
+
+async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
+    """However many come first, the token and the list of models are fetched once."""
+    async with services(simulator) as made:
+        await asyncio.gather(*(ask(made.relay) for _ in range(50)))
+
+    assert 1 == simulator.state.exchanges
+    assert 1 == asked(simulator, "/models")
+
+
+@pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
+async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> None:
+    """When the renewed token is refused as well, that is said, after two tries and no more."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    async with services(simulator) as made:
+        with pytest.raises(UpstreamRefusal) as raised:
+            await ask(made.relay)
+
+    assert 401 == raised.value.status
+    assert "copilot-proxy login" in (raised.value.hint or "")
+    assert 2 == asked(simulator)
+
+
+async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
+    """It costs a few exchanges however often it comes, and others go on as before."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        for _ in range(20):
+            simulator.state.faults.on("authentication_failed", path="/chat/completions", times=2)
+            with pytest.raises(UpstreamRefusal) as raised:
+                await ask(made.relay)
+            simulator.state.faults.clear()
+            assert "Hello" in await ask(made.relay)
+
+    assert 401 == raised.value.status
+    assert 6 == simulator.state.exchanges
+
+
+async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) -> None:
+    """A single refusal takes the token that still works from nobody."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.faults.on("exchange_500")
+        for _ in range(3):
+            simulator.state.faults.on("authentication_failed", path="/chat/completions", times=1)
+            with pytest.raises(UpstreamRefusal) as raised:
+                await ask(made.relay)
+            assert "Hello" in await ask(made.relay)
+
+    assert (503, "github_unavailable") == (raised.value.status, raised.value.code)
+    assert 2 == asked(simulator, "/copilot_internal/v2/token")
+
+
+@pytest.mark.parametrize(("fault", "value"), [("foreign_item_id", "401"), ("authorize_url", None)])
+async def test_not_every_401_is_a_stale_token(
+    simulator: Simulator, fault: str, value: str | None
+) -> None:
+    """A 401 that is about the request itself, or about an agent's sign-in, renews no token."""
+    simulator.state.faults.on(fault, path="/chat/completions", value=value)
+    async with services(simulator) as made:
+        with pytest.raises(UpstreamRefusal):
+            await ask(made.relay)
+
+    assert (1, 1) == (simulator.state.exchanges, asked(simulator))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "quota_exceeded",
+        "forbidden",
+        "api_version_466",
+        "rate_limited",
+        "server_error_500",
+        "bad_gateway",
+        "timeout_408",
+        "too_large_413",
+        "cut_before_headers",
+    ],
+)
+async def test_nothing_else_is_asked_twice(simulator: Simulator, fault: str) -> None:
+    """What may have been counted, or was refused, is never sent again."""
+    simulator.state.faults.on(fault, path="/chat/completions")
+    async with services(simulator) as made:
+        with pytest.raises((UpstreamRefusal, UpstreamUnreachable, BrokenResponse)):
+            await ask(made.relay)
+
+    assert (1, 1) == (simulator.state.exchanges, asked(simulator))
+
+
+async def test_revoked_login(simulator: Simulator) -> None:
+    """A login that GitHub has revoked is told in one sentence, without a storm of exchanges."""
+    async with services(simulator) as made:
+        await ask(made.relay)
+        simulator.state.revoke()
+        simulator.state.expire_tokens()
+        for _ in range(10):
+            with pytest.raises(NotSignedIn) as raised:
+                await ask(made.relay)
+
+    assert "copilot-proxy login" in (raised.value.hint or "")
+    tries = [r for r in simulator.state.requests if r.path == "/copilot_internal/v2/token"]
+    assert len(tries) <= 3
+
+
+async def test_nobody_listens(simulator: Simulator) -> None:
+    """A refused connection is told with the host's name, and nothing was sent."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
+        with pytest.raises(UpstreamUnreachable) as raised:
+            await ask(made.relay)
+
+    assert (502, False) == (raised.value.status, raised.value.sent)
+    assert str(port) in raised.value.message
+
+
+async def test_silence(simulator: Simulator) -> None:
+    """Upstream that says nothing is given up after the set time, before and in an answer."""
+    async with services(simulator, read_timeout="0.2") as made:
+        simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
+        with pytest.raises(UpstreamUnreachable) as raised:
+            await ask(made.relay)
+        assert (504, "false") == (raised.value.status, raised.value.headers["x-should-retry"])
+
+        simulator.state.faults.on("stall_mid_stream", path="/chat/completions")
+        record = RequestRecord("id", "chat_completions")
+        with pytest.raises(BrokenResponse):
+            asked = {**CHAT, "stream": True}
+            async with made.relay.answer("chat_completions", asked, record) as reply:
+                async for _ in reply.events():
+                    pass
+
+
+async def test_models_are_kept(simulator: Simulator) -> None:
+    """The list is read once in a while, again for an unknown name, and an old one is kept."""
+    async with services(simulator) as made:
+        await made.upstream.models()
+        await made.upstream.models()
+        assert 1 == asked(simulator, "/models")
+
+        simulator.state.faults.on("models_500")
+        first = await made.upstream.models()
+        await asyncio.sleep(1.05)  # a list is fresh for a second, whatever is asked of it
+        assert first is await made.upstream.models(fresh=True)
+    assert 2 == asked(simulator, "/models")
+
+
+@pytest.mark.parametrize("fault", ["models_garbage", "models_html"])
+async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
+    """A list that cannot be read is a failure upstream, not ours."""
+    simulator.state.faults.on(fault)
+    async with services(simulator) as made:
+        with pytest.raises((BrokenResponse, UpstreamRefusal)):
+            await made.upstream.models()
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", ""])
+def test_callers_own_token(simulator: Simulator, scheme: str) -> None:
+    """A GitHub token in the request is used for that request, also when nobody is signed in."""
+    settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
+    own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        with_token = [
+            client.post("/v1/chat/completions", json=CHAT, headers={"authorization": scheme + own})
+            for _ in range(3)
+        ]
+        without = client.post("/v1/chat/completions", json=CHAT)
+
+    assert [200] * 3 == [answer.status_code for answer in with_token]
+    assert (401, "not_signed_in") == (without.status_code, without.json()["error"]["code"])
+    assert (1, 1) == (simulator.state.exchanges, asked(simulator, "/models"))
+
+
+def test_callers_copilot_token(simulator: Simulator) -> None:
+    """A Copilot token in the request is used as it is, without an exchange."""
+    token, expires = simulator.state.issue_copilot_token()
+    assert expires > time.time()
+    before = simulator.state.exchanges
+    settings = settings_at(simulator, copilot_api_url=simulator.url)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        answers = [
+            client.post(
+                "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {token}"}
+            )
+            for _ in range(2)
+        ]
+
+    assert [200, 200] == [answer.status_code for answer in answers]
+    assert before == simulator.state.exchanges
+    assert f"Bearer {token}" == simulator.state.requests[-1].headers["authorization"]
+    assert 1 == asked(simulator, "/models")
+
+
+def test_callers_token_is_not_used_with_a_key(simulator: Simulator) -> None:
+    """Where the server has a key, the header is that key and nothing else."""
+    own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
+    with Proxy(settings_at(simulator, api_key=own)) as proxy, proxy.client() as client:
+        answer = client.post(
+            "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {own}"}
+        )
+
+    assert 200 == answer.status_code
+    exchange = next(r for r in simulator.state.requests if "v2/token" in r.path)
+    assert SIMULATED_TOKEN in exchange.headers["authorization"]
+
+
+@pytest.mark.parametrize("key", ["sk-anything", "unused", "ghp_personal0000000000000000"])
+def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
+    """SDKs insist on a key; whatever it is, the server's own sign-in answers."""
+    with proxy.client() as client:
+        answer = client.post(
+            "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {key}"}
+        )
+
+    assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize("fault", [None, "no_done"])
+def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) -> None:
+    """A complete stream is no abandoned one: its connection can be used again."""
+    if fault is not None:
+        simulator.state.faults.on(fault)
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        for _ in range(5):
+            answer = client.post("/v1/chat/completions", json={**CHAT, "stream": True})
+            assert 200 == answer.status_code
+        done = [r for r in simulator.state.requests if r.path == "/chat/completions"]
+
+    assert ["complete"] * 5 == [record.finished for record in done]
+
+
+async def test_an_error_without_an_end(simulator: Simulator) -> None:
+    """A refusal whose body never ends is told by its status."""
+    answered = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 402 Payment Required\r\ncontent-length: 100\r\n\r\n")
+        await writer.drain()
+        await answered.wait()
+        writer.close()
+
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(UpstreamRefusal) as raised:
+            patch.setattr("copilot_proxy.upstreams.http.copilot._ERROR_PATIENCE", 0.05)
+            await ask(made.relay)
+        answered.set()
+
+    assert ("insufficient_quota", 402) == (raised.value.code, raised.value.upstream_status)

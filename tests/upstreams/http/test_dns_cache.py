@@ -1,0 +1,99 @@
+"""Names are looked up once for many, and a name server that hangs holds nobody up."""
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from copilot_proxy.upstreams.http import dns_cache
+from copilot_proxy.upstreams.http.dns_cache import DnsCache
+
+HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+
+
+class NameServer:
+    """Answers when it is let; counts the questions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = 0
+        self.is_in_trouble = False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+
+    def _answer(self, *_: Any, **__: Any) -> list[Any]:
+        self.asked += 1
+        assert self.may_answer.wait(10)
+        if self.is_in_trouble:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return HERE
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
+    return NameServer(monkeypatch)
+
+
+async def test_many_who_ask_at_once_are_one_question(server: NameServer) -> None:
+    """A burst of connections is no burst of lookups, now or in the next seconds."""
+    names = DnsCache()
+    found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
+    again = await names.addresses("a.example", 1)
+
+    assert 1 == server.asked
+    assert all(HERE == one for one in [*found, again])
+
+
+async def test_an_answer_does_not_last(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts move, and whoever cannot be reached is looked up again at once."""
+    names = DnsCache()
+    await names.addresses("a.example", 1)
+    names.forget("a.example", 1)
+    await names.addresses("a.example", 1)
+    monkeypatch.setattr(dns_cache, "_LIFE", 0.0)
+    await names.addresses("a.example", 1)
+
+    assert 3 == server.asked
+
+
+async def test_a_failure_is_everybodys_and_not_kept(server: NameServer) -> None:
+    """All who waited are told, and the next one asks again."""
+    names = DnsCache()
+    server.is_in_trouble = True
+    told = await asyncio.gather(
+        *(names.addresses("a.example", 1) for _ in range(3)), return_exceptions=True
+    )
+    server.is_in_trouble = False
+
+    assert all(isinstance(one, socket.gaierror) for one in told)
+    assert HERE == await names.addresses("a.example", 1)
+
+
+async def test_who_gives_up_takes_nothing_from_the_others(server: NameServer) -> None:
+    """The question goes on for those who still wait."""
+    names = DnsCache()
+    server.may_answer.clear()
+    first, second = (asyncio.create_task(names.addresses("a.example", 1)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    server.may_answer.set()
+
+    assert HERE == await second
+    assert first.cancelled()
+
+
+def test_a_lookup_that_hangs_holds_up_no_end(server: NameServer) -> None:
+    """A loop that closes waits for none."""
+    server.may_answer.clear()
+
+    async def ask() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await DnsCache().addresses("a.example", 1)
+
+    asyncio.run(ask())
+    assert not server.may_answer.is_set()
+    server.may_answer.set()

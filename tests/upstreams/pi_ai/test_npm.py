@@ -1,0 +1,54 @@
+"""What npm says when it fails, in words for a person."""
+
+import pytest
+
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.upstreams.pi_ai.npm import environment, failure
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "hint"),
+    [
+        ("ENOSPC", "disk is full", "250 MB"),
+        ("SELF_SIGNED_CERT_IN_CHAIN", "does not trust the certificate", "cafile"),
+        ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "does not trust the certificate", "cafile"),
+        ("CERT_HAS_EXPIRED", "does not trust the certificate", "cafile"),
+        ("E404", "does not have one of the packages", "config get registry"),
+        ("ETARGET", "does not have one of the packages", "config get registry"),
+        ("E401", "does not let you in", "config get registry"),
+        ("ENOTFOUND", "cannot reach its registry", "HTTPS_PROXY"),
+        ("ERR_SOCKET_TIMEOUT", "cannot reach its registry", "HTTPS_PROXY"),
+    ],
+)
+def test_known_failures(code: str, words: str, hint: str) -> None:
+    """Each has a sentence of its own, and a hint."""
+    error = failure(f"npm error code {code}\nnpm error many words of its own")
+
+    assert words in error.message
+    assert "words of its own" not in error.message
+    assert hint in (error.hint or "")
+
+
+def test_other_failures() -> None:
+    """They are told in npm's words, without what it puts around them, and without secrets."""
+    said = (
+        "npm error code EODD\nnpm error An odd thing: Bearer tid=secretsecret\n"
+        "npm error A complete log of this run can be found in: /home/me/.npm/_logs/x.log\n"
+    )
+
+    assert "npm failed: EODD An odd thing: Bearer " == failure(said).message[:38]
+    assert "secretsecret" not in failure(said).message
+    assert "_logs" not in failure(said).message
+    assert "npm failed: it does not say why" == failure("\n").message
+    assert isinstance(failure("npm ERR! old words"), CopilotProxyError)
+    assert "npm failed: old words" == failure("npm ERR! old words").message
+
+
+def test_what_it_sees_of_the_environment() -> None:
+    """All but our settings; a file of certificates of its own goes before ours."""
+    given = {"HOME": "/home/me", "COPILOT_PROXY_GITHUB_TOKEN": "ghu_x"}
+
+    assert {"HOME": "/home/me"} == environment(given, None)
+    assert "/ca.pem" == environment(given, "/ca.pem")["NODE_EXTRA_CA_CERTS"]
+    own = {"NODE_EXTRA_CA_CERTS": "/own.pem"}
+    assert own == environment(own, "/ca.pem")

@@ -1,0 +1,349 @@
+"""A child process that many exchanges share: how it starts, dies, starts again, and ends."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from copilot_proxy.errors import BrokenResponse, RequestError, UpstreamUnreachable
+from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
+from copilot_proxy.upstreams.pi_ai.sidecar_process import CREDIT, Command, SidecarExchange
+
+CHILD = Path(__file__).parent / "child.py"
+
+
+def command(*flags: str) -> Command:
+    return Command([sys.executable, str(CHILD), *flags], {"PATH": os.environ["PATH"]})
+
+
+@pytest.fixture
+async def sidecar() -> AsyncIterator[Sidecar]:
+    sidecar = Sidecar("child", command)
+    yield sidecar
+    await sidecar.aclose()
+
+
+async def events(exchange: SidecarExchange) -> list[Any]:
+    """All that comes, until the end."""
+    found = []
+    while messages := await exchange.read():
+        found += [msgspec.json.decode(one.event) for one in messages]
+    return found
+
+
+async def echo(sidecar: Sidecar, text: str) -> Any:
+    async with sidecar.exchange({"what": "echo", "text": text}) as exchange:
+        return await events(exchange)
+
+
+async def begun(sidecar: Sidecar, exchange: SidecarExchange) -> int:
+    """The number of the process, once it has begun to answer."""
+    (message,) = await exchange.read()
+    pid: int = msgspec.json.decode(message.event)["pid"]
+    assert sidecar.pid == pid
+    return pid
+
+
+async def waiting(exchange: SidecarExchange, count: int) -> None:
+    """Until so many messages are here."""
+    while exchange.waiting < count:  # noqa: ASYNC110  # there is no event for it
+        await asyncio.sleep(0.001)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_nothing_runs_until_it_is_needed(sidecar: Sidecar) -> None:
+    """Without a request there is no process."""
+    assert sidecar.pid is None
+
+
+async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
+    """Each gets its own answer, whatever its text holds, and all from one process."""
+    texts = [f"{i} \u2028\u2029\x85\n🦊 {'x' * i * 1000}" for i in range(40)]
+
+    told = await asyncio.gather(*(echo(sidecar, text) for text in texts))
+
+    assert [[{"said": text}] for text in texts] == told
+
+
+async def test_a_long_line(sidecar: Sidecar) -> None:
+    """A megabyte at once is an event like any other."""
+    assert [{"said": "x" * 1_000_000}] == await echo(sidecar, "x" * 1_000_000)
+
+
+async def test_a_client_that_leaves_while_it_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of the child is left; the next request starts another one."""
+    monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._END", 0.1)
+    slow = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
+    commands = [command(), Command([sys.executable, "-c", slow], {})]
+    sidecar = Sidecar("child", lambda: commands.pop())
+    asking = asyncio.create_task(echo(sidecar, "Hi"))
+    while not caplog.records:  # noqa: ASYNC110  # there is no event for it
+        await asyncio.sleep(0.001)
+    pid = int(caplog.records[0].getMessage().removeprefix("child: "))
+
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert is_gone(pid)
+    assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+    await sidecar.aclose()
+
+
+async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
+    """The child sends no more than its credit, until what came is read; then it all comes."""
+    count = 5 * CREDIT
+    async with sidecar.exchange({"what": "flood", "count": count}) as exchange:
+        await waiting(exchange, CREDIT)
+        assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+        assert CREDIT == exchange.waiting
+
+        assert list(range(count)) == [event["number"] for event in await events(exchange)]
+
+
+async def test_leaving_tells_the_child(sidecar: Sidecar, caplog: pytest.LogCaptureFixture) -> None:
+    """An exchange that is left before its end is dropped; a complete one is not."""
+    await echo(sidecar, "whole")
+    async with sidecar.exchange({"what": "begin"}) as exchange:
+        await exchange.read()
+    await sidecar.aclose()
+
+    assert ["child: dropped 2"] == [record.getMessage() for record in caplog.records]
+
+
+async def test_a_death_costs_what_was_open(
+    sidecar: Sidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Open exchanges get an error, and the next one a new process."""
+    async with (
+        sidecar.exchange({"what": "begin"}) as one,
+        sidecar.exchange({"what": "begin"}) as two,
+    ):
+        pid = await begun(sidecar, one)
+        await begun(sidecar, two)
+        os.kill(pid, signal.SIGKILL)
+        for exchange in (one, two):
+            with pytest.raises(BrokenResponse, match="ended in the middle") as caught:
+                await exchange.read()
+            assert "upstream_broken" == caught.value.code
+
+    async with sidecar.exchange({"what": "begin"}) as exchange:
+        assert pid != await begun(sidecar, exchange)
+    assert "The child process ended; open answers: 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"what": "garbage"}, {"what": "long", "size": 33 * 1024 * 1024}],
+    ids=["garbage", "long"],
+)
+async def test_what_cannot_be_understood_ends_the_child(
+    sidecar: Sidecar, request_: dict[str, Any]
+) -> None:
+    """Nothing that follows could be told apart, so it is started anew."""
+    async with sidecar.exchange(request_) as exchange:
+        with pytest.raises(BrokenResponse, match="not understood"):
+            await exchange.read()
+
+    assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+
+
+async def test_what_came_before_a_death_is_read_first(
+    sidecar: Sidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing that the child has said is lost with it."""
+    async with sidecar.exchange({"what": "begin"}) as exchange:
+        await waiting(exchange, 1)
+        assert sidecar.pid is not None
+        os.kill(sidecar.pid, signal.SIGKILL)
+        while "The child process ended" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+        assert 1 == len(await exchange.read())
+        with pytest.raises(BrokenResponse):
+            await exchange.read()
+
+
+async def test_a_child_that_dies_again_and_again_rests(sidecar: Sidecar) -> None:
+    """It is not started for each request for ever; whoever comes meanwhile learns how long."""
+    for _ in range(2):
+        async with sidecar.exchange({"what": "die"}) as exchange:
+            with pytest.raises(BrokenResponse):
+                await exchange.read()
+
+    with pytest.raises(UpstreamUnreachable, match="died several times") as caught:
+        await echo(sidecar, "Hi")
+
+    assert (503, "1") == (caught.value.status, caught.value.headers["retry-after"])
+
+
+async def test_an_answer_ends_the_row_of_deaths(sidecar: Sidecar) -> None:
+    """A child that answers in between is taken for a good one."""
+    for _ in range(4):
+        async with sidecar.exchange({"what": "die"}) as exchange:
+            with pytest.raises(BrokenResponse):
+                await exchange.read()
+        assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        command("--fail"),
+        Command(["/nonexistent/node"], {}),
+        Command([sys.executable, "-c", ""], {}),
+    ],
+)
+async def test_a_child_that_does_not_start(broken: Command) -> None:
+    """That is said, with what may help."""
+    sidecar = Sidecar("child", lambda: broken)
+    try:
+        with pytest.raises(UpstreamUnreachable, match="The child process cannot be used") as caught:
+            await echo(sidecar, "Hi")
+    finally:
+        await sidecar.aclose()
+
+    assert caught.value.hint
+    assert not caught.value.sent
+
+
+async def test_a_child_whose_files_are_unfit() -> None:
+    """The hint says how to repair them, also while the next start waits; it is of no use to look
+    into the log."""
+    sidecar = Sidecar("child", lambda: replace(command("--unfit"), repair="Mend it"))
+    try:
+        for _ in range(4):
+            with pytest.raises(UpstreamUnreachable, match="files are missing or damaged") as caught:
+                await echo(sidecar, "Hi")
+            assert "Mend it" == caught.value.hint
+    finally:
+        await sidecar.aclose()
+
+
+async def test_a_child_that_is_stuck_is_given_up() -> None:
+    """One that does not even answer a ping is ended, and the open exchanges learn it."""
+    sidecar = Sidecar("child", command, ping_every=0.05)
+    try:
+        async with sidecar.exchange({"what": "stall"}) as exchange:
+            with pytest.raises(BrokenResponse, match="stopped responding"):
+                await exchange.read()
+        assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+    finally:
+        await sidecar.aclose()
+
+
+async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
+    """A machine that slept wakes with a child that has not answered for hours, and is well."""
+    sidecar = Sidecar("child", command, ping_every=0.05)
+    try:
+        async with sidecar.exchange({"what": "begin"}) as exchange:
+            pid = await begun(sidecar, exchange)
+            time.sleep(0.4)  # noqa: ASYNC251  # nothing runs here meanwhile, no ping is sent
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await exchange.read()
+            assert pid == sidecar.pid
+    finally:
+        await sidecar.aclose()
+
+
+async def test_nothing_comes_after_the_end(sidecar: Sidecar) -> None:
+    """What the child says of an exchange that is over, or that nobody knows, is passed over."""
+    async with sidecar.exchange({"what": "ghosts"}) as exchange:
+        assert [{"said": "all"}] == await events(exchange)
+        assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+        assert [] == await exchange.read()
+
+
+async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -> None:
+    """A body that is nested as deep as can be read, and no deeper, is refused; others go on."""
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+
+    with pytest.raises(RequestError, match="nested too deeply"):
+        async with sidecar.exchange({"what": "echo", "text": deep}):
+            pass
+    assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+
+
+async def test_a_quiet_child_that_lives_is_kept() -> None:
+    """One that answers pings is left alone, however long nobody asks it for anything."""
+    sidecar = Sidecar("child", command, ping_every=0.05)
+    try:
+        async with sidecar.exchange({"what": "begin"}) as exchange:
+            pid = await begun(sidecar, exchange)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await exchange.read()
+            assert pid == sidecar.pid
+            assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
+    finally:
+        await sidecar.aclose()
+
+
+async def test_its_words_are_in_the_log_without_secrets(
+    sidecar: Sidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it writes to stderr is a warning of ours, masked and cut."""
+    caplog.set_level(logging.WARNING)
+    text = f"Bearer tid=secretsecret;exp=1 and {'x' * 5000}"
+    async with sidecar.exchange({"what": "words", "text": text}) as exchange:
+        await exchange.read()
+    await sidecar.aclose()
+
+    (record,) = [one for one in caplog.records if "Bearer" in one.getMessage()]
+    assert "secretsecret" not in record.getMessage()
+    assert len(record.getMessage()) < 2100
+
+
+async def test_it_sees_what_it_is_given(sidecar: Sidecar) -> None:
+    """Nothing of the environment but what the command says."""
+    async with sidecar.exchange({"what": "environment"}) as exchange:
+        (message,) = await exchange.read()
+
+    told = msgspec.json.decode(message.event)
+    assert set(told["environ"]) <= {"PATH", "LC_CTYPE"}
+    assert [str(CHILD)] == told["arguments"]
+
+
+async def test_it_ends_with_us(sidecar: Sidecar) -> None:
+    """Closing ends it, tells whoever still reads, and starts no other."""
+    async with sidecar.exchange({"what": "begin"}) as exchange:
+        pid = await begun(sidecar, exchange)
+        await sidecar.aclose()
+        with pytest.raises(BrokenResponse):
+            await exchange.read()
+    assert is_gone(pid)
+    with pytest.raises(UpstreamUnreachable, match="shut down"):
+        await echo(sidecar, "Hi")
+
+
+async def test_a_child_that_does_not_listen_is_ended_all_the_same(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for one that does not end by itself."""
+    monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._END", 0.1)
+    async with sidecar.exchange({"what": "begin"}) as exchange:
+        pid = await begun(sidecar, exchange)
+        async with sidecar.exchange({"what": "stall"}):
+            await sidecar.aclose()
+    assert is_gone(pid)

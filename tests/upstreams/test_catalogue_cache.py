@@ -1,0 +1,120 @@
+"""Lists of models: read once for all who ask, kept for a while, and not hammered in trouble."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Catalogue, parse_models
+from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal
+from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
+
+
+class Upstream:
+    """Answers with what it is told to, counts how often it is asked, and has a clock."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.now = 0.0
+        self.outcome: UpstreamError | str = "a"
+        self.open = asyncio.Event()
+        self.open.set()
+        self.catalogues = CatalogueCache(self.fetch, clock=lambda: self.now)
+
+    async def fetch(self, auth: Any) -> Catalogue:
+        self.asked += 1
+        await self.open.wait()
+        if isinstance(self.outcome, UpstreamError):
+            raise self.outcome
+        return parse_models({"data": [{"id": self.outcome}]})
+
+    async def ids(self, auth: Any, *, fresh: bool = False) -> list[str]:
+        return [model.id for model in await self.catalogues.get(auth, fresh=fresh)]
+
+
+class Auth:
+    """Somebody who is signed in."""
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    return Upstream()
+
+
+async def test_kept_for_ten_minutes(upstream: Upstream) -> None:
+    """A young list is not asked for again, not even a fresh one within a second."""
+    auth = Auth()
+    await upstream.ids(auth)
+    upstream.now = 0.9
+    await upstream.ids(auth, fresh=True)
+    upstream.now = 599
+    await upstream.ids(auth)
+    assert 1 == upstream.asked
+
+    await upstream.ids(auth, fresh=True)
+    assert 2 == upstream.asked
+    upstream.now = 1300
+    await upstream.ids(auth)
+    assert 3 == upstream.asked
+
+
+async def test_each_account_has_its_own(upstream: Upstream) -> None:
+    """Two sign-ins do not see each other's models."""
+    one, other = Auth(), Auth()
+    assert ["a"] == await upstream.ids(one)
+    upstream.outcome = "b"
+
+    assert ["b"] == await upstream.ids(other)
+    assert ["a"] == await upstream.ids(one)
+
+
+async def test_read_once_for_all(upstream: Upstream) -> None:
+    """Those who ask at once share one reading, and one who gives up takes it from nobody."""
+    auth = Auth()
+    upstream.open.clear()
+    waiting = [asyncio.create_task(upstream.ids(auth)) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    upstream.open.set()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert [["a"]] * 19 == results[1:]
+    assert 1 == upstream.asked
+
+
+async def test_trouble_is_left_alone(upstream: Upstream) -> None:
+    """After a failure there is a pause, longer each time, in which the same failure is told."""
+    auth = Auth()
+    upstream.outcome = BrokenResponse("no list")
+    moments = []
+    for upstream.now in range(100):
+        before = upstream.asked
+        with pytest.raises(BrokenResponse):
+            await upstream.ids(auth)
+        if upstream.asked > before:
+            moments.append(upstream.now)
+
+    assert [0, 5, 15, 35, 75] == moments
+    upstream.outcome, upstream.now = "a", 1000
+    assert ["a"] == await upstream.ids(auth)
+    upstream.outcome, upstream.now = BrokenResponse("again"), 2000
+    assert ["a"] == await upstream.ids(auth)
+    upstream.now = 2004
+    await upstream.ids(auth)
+    upstream.now = 2006
+    await upstream.ids(auth)
+    assert 8 == upstream.asked
+
+
+async def test_retry_after_is_honoured(upstream: Upstream) -> None:
+    """A limit on the list is waited for as long as it says."""
+    auth = Auth()
+    upstream.outcome = UpstreamRefusal("slow", upstream_status=429, headers={"retry-after": "3600"})
+    for upstream.now in (0, 10, 3599):
+        with pytest.raises(UpstreamRefusal):
+            await upstream.ids(auth)
+    assert 1 == upstream.asked
+
+    upstream.now, upstream.outcome = 3601, "a"
+    assert ["a"] == await upstream.ids(auth)

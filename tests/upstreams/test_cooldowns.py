@@ -1,0 +1,160 @@
+"""When Copilot is not asked again: tables of what happened and of what may follow."""
+
+import pytest
+
+from copilot_proxy.upstreams.cooldowns import Cooldowns
+from tests.auth.accounts import Time
+from tests.upstreams.refused import ask, left, made
+
+
+@pytest.fixture
+def now() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def restraint(now: Time) -> Cooldowns:
+    return Cooldowns(now.clock.monotonic)
+
+
+@pytest.mark.parametrize(
+    ("events", "waits"),
+    [
+        # A time that is named is kept to the second.
+        ("limited=30", 30),
+        ("limited=30 +29 -ok", 1),
+        ("limited=30 +29.5 -ok", 1),
+        ("limited=30 +30 ok ok", 0),
+        ("limited400=30", 30),
+        ("busy=5", 5),
+        ("quota=600", 600),
+        ("quota403=600", 600),
+        # Refused once more, once more for the time that is then named.
+        ("limited=30 +30 limited=60", 60),
+        # It is the truth, but after an hour one request asks.
+        ("weekly=183600 +3599 -ok", 180001),
+        ("weekly=183600 +3600 ok ok", 0),
+        ("weekly=183600 +3600 weekly=180000 -ok +3599 -ok +1 ok", 0),
+        ("weekly=183600 +3600 weekly=20 -ok +20 ok", 0),
+        # The limit goes on where that request is refused without a time, or learns nothing.
+        ("weekly=183600 +3600 weekly -ok +3599 -ok", 176401),
+        ("weekly=183600 +3600 500 weekly -ok", 180000),
+        # Without a time the first two count for nothing.
+        ("limited limited", 0),
+        ("limited limited limited", 10),
+        ("limited=0 limited=0 limited=0", 10),
+        ("quota quota quota", 10),
+        ("401 401", 0),
+        ("401 401 401", 10),
+        ("given given given", 10),
+        ("403 403 403", 10),
+        ("terms 403 terms", 10),
+        # In a row means within a minute, and with no answer in between.
+        ("403 +29 403 +29 403", 10),
+        ("403 +31 403 +31 403", 0),
+        ("403 +31 403 +31 403 403", 10),
+        ("403 403 ok 403 403", 0),
+        ("401 403 401 403", 0),
+        # Then one asks, with ever longer pauses.
+        ("403 403 403 +10 403", 20),
+        ("403 403 403 +10 403 +20 403", 40),
+        ("403 403 403 +10 403 +20 403 +40 403 +80 403 +160 403", 300),
+        ("403 403 403 +10 403 +20 403 +40 403 +80 403 +160 403 +300 403", 300),
+        ("403 403 403 +10 ok 403 403", 0),
+        ("403 403 403 +10 limited=7", 7),
+        # What it learned may have been about something else: the next one asks.
+        ("403 403 403 +10 bad 500 cut down 403", 20),
+        # What is about the request alone, or no refusal, never counts.
+        ("bad bad bad bad", 0),
+        ("unknown unknown unknown unknown", 0),
+        ("sealed sealed sealed sealed", 0),
+        ("policy policy policy policy", 0),
+        ("404 404 404 404", 0),
+        ("413 413 413 413", 0),
+        ("422 422 422 422", 0),
+        ("466 466 466 466", 0),
+        ("500 500 500 500", 0),
+        ("busy busy busy busy", 0),
+        ("cut cut cut cut", 0),
+        ("down down down down", 0),
+        ("403 bad 403 500 403", 10),
+    ],
+)
+def test_waits(restraint: Cooldowns, now: Time, events: str, waits: int) -> None:
+    """How long nobody asks, after all that has happened."""
+    assert waits == left(restraint, now, events)
+
+
+@pytest.mark.parametrize(
+    ("events", "same", "other_api", "other_model"),
+    [
+        ("limited=9", False, False, True),
+        ("model=9", False, False, True),
+        ("overloaded=9", False, False, True),
+        ("vendor=9", False, False, True),
+        ("busy=9", False, False, True),
+        ("quota=9", False, False, True),
+        ("global=9", False, False, False),
+        ("weekly=9", False, False, False),
+        ("integration=9", False, False, False),
+        ("agents=9", False, False, False),
+        ("extension extension extension", False, False, False),
+        ("limited limited limited", False, False, True),
+        ("401 401 401", False, False, False),
+        # Counting tokens, for one, may be forbidden where answers are not.
+        ("403 403 403", False, True, True),
+    ],
+)
+def test_scope(
+    restraint: Cooldowns, now: Time, events: str, same: bool, other_api: bool, other_model: bool
+) -> None:
+    """What else is not asked for: nothing, the model's other APIs, or every model."""
+    left(restraint, now, events)
+
+    assert (same, other_api, other_model) == (
+        ask(restraint) is None,
+        ask(restraint, api="embeddings") is None,
+        ask(restraint, model="other") is None,
+    )
+    told = [one.scope for one in restraint.standing()]
+    assert ["model" if other_model else "account"] == told
+
+
+def test_the_refusal_is_told_again(restraint: Cooldowns, now: Time) -> None:
+    """Everything that the first one said, with the time that is left now and how it is known."""
+    first = made("model=90")
+    ask(restraint, "model=90")
+    now.passes(29.2)
+    again = ask(restraint)
+
+    assert again is not None
+    for name in ("status", "code", "type", "param", "upstream_status", "upstream_code"):
+        assert getattr(first, name) == getattr(again, name)
+    assert first.extra == again.extra
+    assert {"retry-after": "61", "x-should-retry": "false"} == again.headers
+    assert f"Copilot's earlier answer: {first.message}" == again.message
+    assert "This limit is on the model: wait 61 s (1 min), or" in str(again.hint)
+    assert str(again.hint).startswith("Copilot was not asked")
+
+
+def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Cooldowns, now: Time) -> None:
+    """A short rest may be waited for; a long one, or one that waiting does not end, may not."""
+    ask(restraint, "model=90")
+    now.passes(30)
+    short = ask(restraint)
+    left(restraint, now, "+60 403 403 403")
+    opaque = ask(restraint)
+
+    assert short is not None
+    assert {"retry-after": "60"} == short.headers
+    assert opaque is not None
+    assert {"retry-after": "10", "x-should-retry": "false"} == opaque.headers
+
+
+def test_a_refused_token_of_a_callers_own_is_told_again(restraint: Cooldowns, now: Time) -> None:
+    """It keeps its code and status, although it is no refusal of Copilot's own words."""
+    left(restraint, now, "given given given")
+    again = ask(restraint)
+
+    assert again is not None
+    assert (401, "caller_token_refused", "No.") == (again.status, again.code, again.message)

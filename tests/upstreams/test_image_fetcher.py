@@ -1,0 +1,238 @@
+"""Images fetched from addresses: where they are put, where they come from, and what may come."""
+
+import asyncio
+import base64
+import gzip
+import threading
+from typing import Any
+
+import pytest
+
+from copilot_proxy.upstreams.image_fetcher import LARGEST, LARGEST_SUM, MOST, ImageFetcher
+from tests.upstreams.internet import (
+    DATA_URL,
+    HOST,
+    PNG,
+    PUBLIC,
+    REFUSED,
+    URL,
+    Internet,
+    Page,
+    chat,
+    refusal,
+)
+from tests.upstreams.internet import internet as internet  # a fixture
+
+Json = dict[str, Any]
+
+SOURCE = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()}
+
+
+def part(url: object) -> Json:
+    return {"type": "image_url", "image_url": url}
+
+
+def shown(url: object) -> Json:
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
+def block(source: object) -> Json:
+    return {"type": "image", "source": source, "cache_control": {"type": "ephemeral"}}
+
+
+AT = {"type": "url", "url": URL}
+
+
+@pytest.mark.parametrize(
+    ("request_with", "url", "data", "path"),
+    [
+        (lambda x: {"messages": [{"content": [part({"url": x, "detail": "low"})]}]},
+         URL, DATA_URL, "messages[0].content[0].image_url"),
+        (lambda x: {"messages": [{"content": "Hi"}, {"role": "tool", "content": [part(x)]}]},
+         URL, DATA_URL, "messages[1].content[0].image_url"),
+        (lambda x: {"input": [{"role": "user", "content": [{"type": "input_text"}, shown(x)]}]},
+         URL, DATA_URL, "input[0].content[1].image_url"),
+        (lambda x: {"input": [{"type": "function_call_output", "output": [shown(x)]}]},
+         URL, DATA_URL, "input[0].output[0].image_url"),
+        (lambda x: {"messages": [{"content": [block(x)]}]},
+         AT, SOURCE, "messages[0].content[0].source"),
+        (lambda x: {"messages": [{"content": [{"type": "tool_result", "content": [block(x)]}]}]},
+         AT, SOURCE, "messages[0].content[0].content[0].source"),
+        (lambda x: {"messages": [{"content": [{"type": "document", "source": {
+            "type": "content", "content": [block(x)]}}]}]},
+         AT, SOURCE, "messages[0].content[0].source.content[0].source"),
+    ],
+)  # fmt: skip
+async def test_where_images_are(
+    internet: Internet, request_with: Any, url: object, data: object, path: str
+) -> None:
+    """In a request of any API, however deep, the image takes the place of its address alone."""
+    request = request_with(url)
+
+    notes = await internet.fetcher().inline(request)
+
+    assert request_with(data) == request
+    assert [f"inlined {path}: {len(PNG)} bytes"] == notes
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"messages": None, "input": "see https://pictures.example/a.png"},
+        {
+            "messages": [
+                {"content": [part({"url": DATA_URL}), part(DATA_URL), part(None), part({})]}
+            ]
+        },
+        {"messages": [{"content": [{"type": "text", "text": URL, "image_url": URL}]}]},
+        {"input": [{"content": [shown(None), shown("file-1"), shown(5)]}, 5, "x"]},
+        {"messages": [{"content": [block(SOURCE), block({"type": "url"}), block("x")]}]},
+        {"messages": [{"content": [{"type": "document", "source": AT}]}], "metadata": part(URL)},
+    ],
+)
+async def test_nothing_else_is_touched(internet: Internet, request_: Json) -> None:
+    """Data, texts, documents and whatever has no shape go on as they came, and nothing is asked."""
+    before = repr(request_)
+
+    assert [] == await internet.fetcher().inline(request_)
+    assert (before, []) == (repr(request_), internet.looked_up)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0 and more", "image/jpeg"),
+        (b"GIF87a and more", "image/gif"),
+        (b"GIF89a and more", "image/gif"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "image/webp"),
+    ],
+)
+async def test_types(internet: Internet, body: bytes, kind: str) -> None:
+    """The bytes tell what it is, whatever the server calls it."""
+    internet.pages["/a.png"] = Page(body, headers={"content-type": "text/html"})
+    request = chat(URL)
+
+    await internet.fetcher().inline(request)
+
+    url = request["messages"][0]["content"][0]["image_url"]["url"]
+    assert f"data:{kind};base64,{base64.b64encode(body).decode()}" == url
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Page(b""),
+        Page(b"<svg xmlns='http://www.w3.org/2000/svg'/>", headers={"content-type": "image/png"}),
+        Page(b"RIFF\x10\0\0\0WAVEfmt "),
+        Page(gzip.compress(PNG), headers={"content-encoding": "gzip"}),
+    ],
+)
+async def test_what_is_no_image(internet: Internet, page: Page) -> None:
+    """A name or header makes no image, and nothing is unpacked."""
+    internet.pages["/a.png"] = page
+
+    assert "no PNG, JPEG, GIF or WebP" in (await refusal(internet, URL)).message
+
+
+async def test_each_address_is_fetched_once(internet: Internet) -> None:
+    """However often it stands there; one note tells of it."""
+    request = chat(URL, URL, f"{URL}?2", URL)
+    internet.pages["/a.png?2"] = Page(PNG * 2)
+
+    notes = await internet.fetcher().inline(request)
+
+    assert 2 == len(internet.asked) == len(notes)
+    assert all(
+        part["image_url"]["url"].startswith(DATA_URL[:30])
+        for part in request["messages"][0]["content"]
+    )
+
+
+async def test_only_a_few_at_once(internet: Internet) -> None:
+    """The fifth address has to wait until one of the first four has answered."""
+    go = asyncio.Event()
+
+    async def look_up(host: str) -> list[str]:
+        internet.looked_up.append(host)
+        await go.wait()
+        return [PUBLIC]
+
+    internet.pages |= {f"/{i}": Page() for i in range(6)}
+    fetcher = ImageFetcher(look_up, internet.make_client)
+    running = asyncio.create_task(fetcher.inline(chat(*(f"https://{HOST}/{i}" for i in range(6)))))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    waiting = len(internet.looked_up)
+    go.set()
+
+    assert (4, 6) == (waiting, len(await running))
+
+
+async def test_a_server_that_has_no_image(internet: Internet) -> None:
+    """Its status is told; a redirect without an aim is none."""
+    internet.pages["/a.png"] = Page(b"gone", 404)
+    gone = await refusal(internet, URL)
+    internet.pages["/a.png"] = Page(b"", 302)
+    aimless = await refusal(internet, URL)
+
+    assert "The image cannot be fetched: its server answered 404." == gone.message
+    assert "answered 302" in aimless.message
+
+
+async def test_an_answer_that_breaks_off(internet: Internet) -> None:
+    """Half an image is none."""
+    internet.pages["/a.png"] = Page(headers={"content-length": "1000", "connection": "close"})
+
+    assert REFUSED == (await refusal(internet, URL)).message
+
+
+async def test_the_largest_image(internet: Internet) -> None:
+    """The limit itself is taken; a byte more is not."""
+    internet.pages["/a.png"] = Page(PNG.ljust(LARGEST, b"\0"))
+    assert [f"inlined messages[0].content[0].image_url: {LARGEST} bytes"] == (
+        await internet.fetcher().inline(chat(URL))
+    )
+
+    internet.pages["/a.png"] = Page(PNG.ljust(LARGEST + 1, b"\0"))
+    assert f"larger than {LARGEST} bytes." in (await refusal(internet, URL)).message
+
+
+async def test_the_largest_sum(internet: Internet) -> None:
+    """An image counts as often as it stands there, though it is fetched once."""
+    internet.pages["/a.png"] = Page(PNG.ljust(LARGEST, b"\0"))
+
+    error = await refusal(internet, *[URL] * (LARGEST_SUM // LARGEST + 1))
+
+    assert f"larger than {LARGEST_SUM} bytes together." in error.message
+    assert 1 == len(internet.asked)
+
+
+async def test_the_most_addresses(internet: Internet) -> None:
+    """A request that names too many is refused before any is asked."""
+    error = await refusal(internet, *(f"{URL}?{i}" for i in range(MOST + 1)))
+
+    assert f"names more than {MOST}" in error.message
+    assert f"messages[0].content[{MOST}].image_url" == error.param
+    assert [] == internet.looked_up
+
+
+async def test_a_slow_server(internet: Internet) -> None:
+    """It is not waited for, though it has begun; the image that is missing is named."""
+    internet.pages["/slow"] = Page(gate=threading.Event())
+
+    error = await refusal(internet, DATA_URL, f"https://{HOST}/slow", timeout=0.1)
+
+    assert "The image cannot be fetched: it did not come within 0.1 seconds." == error.message
+    assert "messages[0].content[1].image_url" == error.param
+
+
+async def test_a_fault_of_ours_is_not_hidden(internet: Internet) -> None:
+    """What is no failure of the fetch comes out as itself."""
+
+    async def broken(host: str) -> list[str]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ImageFetcher(broken, internet.make_client).inline(chat(URL))
