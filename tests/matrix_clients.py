@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from copilot_proxy.relay.hub import ChatApi
 from tests import grammars
 
 Json = dict[str, Any]
@@ -64,7 +63,7 @@ class Ask:
 class Client:
     """What the three have in common."""
 
-    api: ChatApi
+    api: str
     path: str
     endpoint: str
     """The same API at Copilot."""

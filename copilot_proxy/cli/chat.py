@@ -118,7 +118,7 @@ async def _tell_default(connection: "Backend", settings: "Settings") -> None:
     # Without the list nothing can be told; what is asked next meets the same trouble.
     with suppress(CopilotProxyError, TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            if other := not_the_wanted(await connection.relay.names.models(), settings):
+            if other := not_the_wanted(await connection.relay.models.models(), settings):
                 talk(other)
 
 
@@ -134,7 +134,7 @@ async def _answer(connection: "Backend", question: str, options: Options) -> Non
     request = {"model": options.model, "messages": messages, "stream": streams}
     check_request(request)
     if options.images:
-        check_images(options.images, await relay.names.model(options.model))
+        check_images(options.images, await relay.models.model(options.model))
     answer = new_answer()
     if options.as_json:
         completion = await ask_whole(relay, request, answer)

@@ -70,10 +70,12 @@ def new_answer() -> ChatAnswer:
 
 async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> None:
     """Shows the answer to `request` and collects it in `answer`; raises `CopilotProxyError`."""
+    from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+
     screen = new_screen()
     try:
         with _waiting() as wait:
-            async with relay.answer("chat_completions", request, answer.record) as reply:
+            async with relay.answer(CHAT_COMPLETIONS, request, answer.record) as reply:
                 async for chunks in reply.events():
                     text, thought = _read(chunks, answer)
                     if text:
@@ -88,8 +90,10 @@ async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> No
 
 async def ask_whole(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> dict[str, Any]:
     """The whole completion, with nothing shown but that it is being waited for."""
+    from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+
     with _waiting():
-        async with relay.answer("chat_completions", request, answer.record) as reply:
+        async with relay.answer(CHAT_COMPLETIONS, request, answer.record) as reply:
             return await reply.whole()
 
 

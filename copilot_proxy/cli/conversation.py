@@ -72,7 +72,7 @@ class Conversation:
 
     def _named(self, name: str) -> str:
         """The id of the model that `name` means, if it can be conversed with."""
-        model = self._runner.run(self._relay.names.model(name))
+        model = self._runner.run(self._relay.models.model(name))
         if not model.is_chat:
             raise UsageError(f"{model.id} is for {model.type}, not for chat.")
         if model.needs_enabling:

@@ -55,7 +55,7 @@ def _read(settings: "Settings") -> "Catalogue":
     async def read() -> "Catalogue":
         connection = make_backend(settings, report=lambda _: None)
         try:
-            return await connection.relay.names.models()
+            return await connection.relay.models.models()
         finally:
             await connection.aclose()
 

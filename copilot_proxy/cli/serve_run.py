@@ -82,7 +82,7 @@ class ServeRun:
 
         alone = self._settings.workers == 1
         # Loading the framework takes about as long as GitHub's answer: both at once.
-        models = asyncio.create_task(connection.relay.names.models())
+        models = asyncio.create_task(connection.relay.models.models())
         models.add_done_callback(_forget)
         await in_thread(_load_framework if alone else _load_supervisor)
 

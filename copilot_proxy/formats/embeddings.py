@@ -13,9 +13,13 @@ from msgspec import Struct
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import BrokenResponse, RequestError
+from copilot_proxy.formats.api import RequestMetrics
 from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.upstream_errors import event_refusal
+
+PATH: Final = "/embeddings"
+"""Of Copilot's."""
 
 MAX_INPUTS: Final = 2048
 """Inputs that OpenAI allows in one request."""
@@ -56,6 +60,13 @@ class EmbeddingList(Struct):
     data: list[Embedding]
     model: str
     usage: EmbeddingsUsage
+
+
+def metrics(request: Json) -> RequestMetrics:
+    """How many inputs a checked request has; a list of token ids is a single one."""
+    given = request["input"]
+    is_one = not isinstance(given, list) or (given and isinstance(given[0], int))
+    return RequestMetrics(items=1 if is_one else len(given))
 
 
 def parse_request(body: bytes) -> Json:

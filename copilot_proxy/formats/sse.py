@@ -4,7 +4,11 @@ Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-a
 every other field is skipped: the JSON that is the data says by itself what kind of event it is.
 """
 
-from typing import Final
+from typing import Any, Final
+
+import msgspec
+
+_encode_json = msgspec.json.Encoder().encode
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 """Bytes that one event may have before the stream is given up."""
@@ -87,6 +91,16 @@ def encode(data: bytes, event: str = "") -> bytes:
     if event:
         return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
     return b"data: %b\n\n" % data
+
+
+def unnamed_json(event: dict[str, Any]) -> bytes:
+    """An event of chat completions as bytes: data alone."""
+    return b"data: %b\n\n" % _encode_json(event)
+
+
+def named_json(event: dict[str, Any]) -> bytes:
+    """An event of Responses or Messages as bytes: its type is its name as well."""
+    return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _encode_json(event))
 
 
 def comment(text: str) -> bytes:

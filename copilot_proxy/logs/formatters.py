@@ -260,7 +260,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 def _visit(entry: logging.LogRecord) -> dict[str, Any] | None:
     """The fields of a request without a `RequestRecord`; None for any other entry."""
-    visit: RequestContext | None = getattr(entry, "visit", None)
+    visit: RequestContext | None = getattr(entry, "context", None)
     if visit is None:
         return None
     told = {

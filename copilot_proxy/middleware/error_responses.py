@@ -1,22 +1,20 @@
 """Failures as HTTP answers in the client's own shape, our own faults included."""
 
 import logging
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from litestar.types import Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, code_of
-from copilot_proxy.formats.chat_completions import errors as openai
-from copilot_proxy.formats.messages import errors as anthropic
+from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.relay.records import RequestContext
 
 log = logging.getLogger(__name__)
 
-_MESSAGES: Final = "/v1/messages"
-
-ErrorBody = Callable[[CopilotProxyError, str], dict[str, Any]]
+_MESSAGES_PATH: Final = "/v1/messages"
 
 
 def as_ours(error: Exception) -> CopilotProxyError:
@@ -35,17 +33,17 @@ def as_ours(error: Exception) -> CopilotProxyError:
     )
 
 
-def speaks_anthropic(visit: RequestContext) -> bool:
+def speaks_anthropic(context: RequestContext) -> bool:
     """Whether the client is one of Anthropic's API: by the path, or by the header it sends."""
-    return visit.path.startswith(_MESSAGES) or b"anthropic-version" in visit.headers
+    return context.path.startswith(_MESSAGES_PATH) or b"anthropic-version" in context.headers
 
 
 def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
     """The body and the headers that tell `error` to the client of `scope`."""
-    visit: RequestContext = scope["state"]["visit"]
-    visit.error = code_of(error)
-    shape: ErrorBody = anthropic.error_body if speaks_anthropic(visit) else openai.error_body
-    body = msgspec.json.encode(shape(error, visit.request_id))
+    context: RequestContext = scope["state"]["context"]
+    context.error = code_of(error)
+    client: ClientApi = MESSAGES if speaks_anthropic(context) else CHAT_COMPLETIONS
+    body = msgspec.json.encode(client.error_body(error, context.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -4,23 +4,19 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
 from copilot_proxy.formats.messages.betas import asks_long_context
 from copilot_proxy.keys import ApiKey
+from copilot_proxy.relay.caller import NOBODY, Caller
 from copilot_proxy.upstreams.base import Upstream
 
-_PATIENCE: Final = 10.0
+_LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the list of models; after that upstream decides."""
 
 
 class ModelResolver:
-    """Finds models in the lists of one upstream.
-
-    Everywhere `auth` is the caller's own sign-in, if it has one, and `key` what the door let it in
-    with.
-    """
+    """Finds models in the lists of one upstream."""
 
     def __init__(
         self, upstream: Upstream, default_model: str, aliases: Mapping[str, Alias] | None = None
@@ -38,36 +34,32 @@ class ModelResolver:
         """The name of the person's own, if it is one."""
         return self._aliases.get(name)
 
-    async def models(self, auth: TokenSource | None = None, key: ApiKey | None = None) -> Catalogue:
+    async def models(self, caller: Caller = NOBODY) -> Catalogue:
         """The models of the account, as far as `key` opens them; raises `CopilotProxyError`."""
-        return self._opened(await self._upstream.models(auth), key)
+        return self._opened(await self._upstream.models(caller.auth), caller.key)
 
-    async def model(
-        self, name: str, auth: TokenSource | None = None, key: ApiKey | None = None
-    ) -> Model:
+    async def model(self, name: str, caller: Caller = NOBODY) -> Model:
         """The model that `name` means; raises `RequestError` when the account has none (404), or
         `key` does not open it (403)."""
-        catalogue = await self._upstream.models(auth)
+        catalogue = await self._upstream.models(caller.auth)
         model = self._resolved(catalogue, name)
         if model is None:
             # It may be newer than our list.
-            catalogue = await self._upstream.models(auth, fresh=True)
+            catalogue = await self._upstream.models(caller.auth, fresh=True)
             model = self._resolved(catalogue, name)
         if model is None or model.type not in ("chat", "embeddings"):
-            raise _unknown_model(name, self._opened(catalogue, key))
-        self._check(key, model.id, catalogue)
+            raise _unknown_model(name, self._opened(catalogue, caller.key))
+        self._check(caller.key, model.id, catalogue)
         return model
 
-    async def aliases(
-        self, auth: TokenSource | None = None, key: ApiKey | None = None
-    ) -> list[tuple[str, Model]]:
+    async def aliases(self, caller: Caller = NOBODY) -> list[tuple[str, Model]]:
         """The person's own names for models, with the model that each means now."""
-        catalogue = await self._upstream.models(auth)
+        catalogue = await self._upstream.models(caller.auth)
         found = [(name, self._resolved(catalogue, name)) for name in self._aliases]
         return [
             (name, model)
             for name, model in found
-            if model is not None and self._allows(key, model.id, catalogue)
+            if model is not None and self._allows(caller.key, model.id, catalogue)
         ]
 
     def _resolved(self, catalogue: Catalogue, name: str) -> Model | None:
@@ -108,9 +100,8 @@ class ModelResolver:
         self,
         kind: str,
         name: str,
-        auth: TokenSource | None,
-        key: ApiKey | None,
-        beta_values: Collection[str] = (),
+        caller: Caller,
+        betas: Collection[str] = (),
         *,
         required: bool = False,
     ) -> Model | None:
@@ -119,12 +110,12 @@ class ModelResolver:
         Where it is `required`, what keeps the list away is raised instead.
         """
         try:
-            async with asyncio.timeout(_PATIENCE):
-                model = await self.model(name, auth, key)
-                if asks_long_context(beta_values):
-                    model = (await self.models(auth, key)).longer(model)
+            async with asyncio.timeout(_LIST_TIMEOUT):
+                model = await self.model(name, caller)
+                if asks_long_context(betas):
+                    model = (await self.models(caller)).longer(model)
         except (UpstreamError, TimeoutError) as error:
-            self._check(key, self.target(name), None)
+            self._check(caller.key, self.target(name), None)
             if required and isinstance(error, UpstreamError):
                 raise
             return None
@@ -134,16 +125,14 @@ class ModelResolver:
             )
         return model
 
-    async def fresh(
-        self, name: str, auth: TokenSource | None, key: ApiKey | None = None
-    ) -> Model | None:
+    async def fresh(self, name: str, caller: Caller = NOBODY) -> Model | None:
         try:
-            catalogue = await self._upstream.models(auth, fresh=True)
+            catalogue = await self._upstream.models(caller.auth, fresh=True)
         except CopilotProxyError:
             return None
         model = self._resolved(catalogue, name)
         if model is not None:
-            self._check(key, model.id, catalogue)
+            self._check(caller.key, model.id, catalogue)
         return model
 
 

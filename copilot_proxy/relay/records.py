@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from copilot_proxy.formats.api import RequestMetrics
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
 
@@ -69,6 +70,11 @@ class RequestRecord:
     copilot_usage: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter, repr=False)
+
+    def measured(self, metrics: RequestMetrics) -> None:
+        """Notes how much of what the request holds."""
+        self.items, self.tools, self.images = metrics.items, metrics.tools, metrics.images
+        self.effort = metrics.effort if isinstance(metrics.effort, str) else None
 
     def answered(self) -> None:
         """Notes the moment of the first part of the answer, once."""

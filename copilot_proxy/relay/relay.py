@@ -1,4 +1,4 @@
-"""One request end to end: picks the model, asks Copilot by a plan, repairs the answer, counts."""
+"""One request end to end: picks model and API, asks Copilot, and reports what came of it."""
 
 import asyncio
 import time
@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
-from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import ENABLE_URL, Alias
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
 from copilot_proxy.formats import embeddings
+from copilot_proxy.formats.api import ClientApi, RequestMetrics, UpstreamApi
+from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningCache
+from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
-from copilot_proxy.keys import ApiKey
-from copilot_proxy.relay import plans
-from copilot_proxy.relay.hub import ChatApi
-from copilot_proxy.relay.metrics import effort_of, note_metrics
+from copilot_proxy.formats.translation import prepare
+from copilot_proxy.relay.caller import NOBODY, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply
@@ -37,52 +37,50 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
     ) -> None:
         self._upstream = upstream
-        self.names = ModelResolver(upstream, default_model, aliases)
+        self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
-        self._recollection = ReasoningCache()
-        self._refusing: dict[tuple[str, tuple[str, ...]] | None, tuple[ChatApi, ...]] = {}
+        self._reasoning = ReasoningCache()
+        self._refusing: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
         """The APIs that turned out not to serve a model, as long as its entry stays as it is."""
 
     @asynccontextmanager
     async def answer(
         self,
-        client: ChatApi,
+        client: ClientApi,
         request: Json,
         record: RequestRecord,
         *,
-        auth: TokenSource | None = None,
-        key: ApiKey | None = None,
-        beta_values: Collection[str] = (),
+        caller: Caller = NOBODY,
+        betas: Collection[str] = (),
     ) -> AsyncIterator[Reply]:
         """Asks for the answer to a checked request of the API `client`.
 
-        Leaving the context ends the call upstream. Raises `CopilotProxyError`.
+        `betas` are the values of the client's ``anthropic-beta`` headers. Leaving the context ends
+        the call upstream. Raises `CopilotProxyError`.
         """
+        alias = self.models.alias(request["model"])
+        if alias is not None:
+            request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recorded(record, request):
+        with self._recorded(record, request, client.metrics(request)):
             try:
-                reply = await self._asked(client, request, record, auth, key, beta_values)
+                reply = await self._ask(client, request, record, caller, betas)
                 try:
                     yield reply
                 finally:
                     await reply.aclose()
             except UpstreamRefusal as error:
-                if client == "responses" and error.code == "context_length_exceeded":
-                    error.param = "input"
-                await self._explain(error, request["model"], auth)
+                if error.code == "context_length_exceeded":
+                    error.param = client.conversation_field
+                await self._explain(error, request["model"], caller)
                 raise
 
     async def embeddings(
-        self,
-        request: Json,
-        record: RequestRecord,
-        *,
-        auth: TokenSource | None = None,
-        key: ApiKey | None = None,
+        self, request: Json, record: RequestRecord, *, caller: Caller = NOBODY
     ) -> Json:
         """The embeddings of a checked request, in as many calls as the model needs."""
-        with self._recorded(record, request):
-            model = await self.names.for_request("embeddings", request["model"], auth, key)
+        with self._recorded(record, request, embeddings.metrics(request)):
+            model = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tables takes a while, in which other requests go on.
             inputs = (
                 await asyncio.to_thread(embeddings.texts, request, decode)
@@ -96,9 +94,10 @@ class Relay:
             for batch in embeddings.batches(inputs, model):
                 call = Call(
                     api="embeddings",
+                    path=embeddings.PATH,
                     body=embeddings.upstream_body(request, batch, model),
                     request_id=record.request_id,
-                    auth=auth,
+                    auth=caller.auth,
                 )
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
@@ -113,25 +112,25 @@ class Relay:
         request: Json,
         record: RequestRecord,
         *,
-        auth: TokenSource | None = None,
-        key: ApiKey | None = None,
-        beta_values: Collection[str] = (),
+        caller: Caller = NOBODY,
+        betas: Collection[str] = (),
     ) -> tuple[Json, dict[str, str]]:
         """How many tokens a checked Messages request has, and headers for the client's answer.
 
         Copilot counts where it can; else it is an estimate, and a note says so.
         """
-        with self._recorded(record, request):
-            model = await self.names.for_request("chat", request["model"], auth, key, beta_values)
-            if plans.choose("messages", model) == "messages":
-                body, headers = plans.count_body(request, model, beta_values)
+        with self._recorded(record, request, MESSAGES.metrics(request)):
+            model = await self.models.for_request("chat", request["model"], caller, betas)
+            if choose(MESSAGES, model) is MESSAGES:
+                body = MESSAGES.for_counting(request, model)
                 call = Call(
                     api="count_tokens",
+                    path=MESSAGES.count_path,
                     body=body,
                     vision=record.images > 0,
                     request_id=record.request_id,
-                    headers=headers,
-                    auth=auth,
+                    headers=MESSAGES.headers(body, betas, []),
+                    auth=caller.auth,
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
@@ -154,9 +153,11 @@ class Relay:
             )
 
     @contextmanager
-    def _recorded(self, record: RequestRecord, request: Json) -> Iterator[None]:
+    def _recorded(
+        self, record: RequestRecord, request: Json, metrics: RequestMetrics
+    ) -> Iterator[None]:
         record.model = request["model"]
-        note_metrics(record, request)
+        record.measured(metrics)
         try:
             yield
         except CopilotProxyError as error:
@@ -174,79 +175,71 @@ class Relay:
             record.duration = time.perf_counter() - record.started
             self._report(record)
 
-    async def _asked(
+    async def _ask(
         self,
-        client: ChatApi,
+        client: ClientApi,
         request: Json,
         record: RequestRecord,
-        auth: TokenSource | None,
-        key: ApiKey | None,
-        beta_values: Collection[str],
+        caller: Caller,
+        betas: Collection[str],
     ) -> Reply:
-        """Asks on the API that the catalogue names; once more if Copilot names it wrong."""
-        model = await self.names.for_request(
-            "chat",
-            request["model"],
-            auth,
-            key,
-            beta_values,
-            required=self._upstream.only is not None,
+        """Asks on the API that the catalogue names; once more if Copilot says that it is the wrong
+        one."""
+        only = self._upstream.only
+        model = await self.models.for_request(
+            "chat", request["model"], caller, betas, required=only is not None
         )
-        alias = self.names.alias(request["model"])
-        if alias is not None:
-            request = plans.with_parameters(client, request, alias)
-        record.initiator = plans.initiator(client, request)
-        record.effort = effort_of(client, request)
+        record.initiator = client.initiator(request)
         known = (model.id, model.endpoints) if model is not None else None
-        refused = list(self._refusing.get(known, ()))
+        refused = list(self._refusing.get(known, ())) if known is not None else []
         retried = False
-        api = self._upstream.only or plans.choose(client, model, refused)
-        noted = record.notes
+        api = only or choose(client, model, refused)
+        notes = record.notes
         while True:
-            plan = plans.make_plan(
+            prepared = prepare(
                 client,
                 request,
                 model,
                 api,
-                self._recollection,
-                beta_values=beta_values,
+                self._reasoning,
+                betas=betas,
                 request_id=record.request_id,
             )
             if model is None:
-                plan.body["model"] = self.names.target(request["model"])
-            plan.notes[:0] = noted
-            record.route, record.notes = plan.api, plan.notes
-            record.model = plan.body["model"]
+                prepared.body["model"] = self.models.target(request["model"])
+            prepared.notes[:0] = notes
+            record.route, record.notes = api.name, prepared.notes
+            record.model = prepared.body["model"]
             call = Call(
-                api=plan.api,
-                body=plan.body,
+                api=api.name,
+                path=api.path,
+                body=prepared.body,
                 initiator=record.initiator,
                 vision=record.images > 0,
                 request_id=record.request_id,
-                headers=plan.headers,
-                auth=auth,
+                headers=prepared.headers,
+                auth=caller.auth,
             )
             try:
-                answer = await self._upstream.send(call)
+                response = await self._upstream.send(call)
             except UpstreamRefusal as error:
-                wrong_api = error.code == "unsupported_api_for_model"
-                if retried or not wrong_api or self._upstream.only:
+                if retried or only is not None or error.code != "unsupported_api_for_model":
                     raise
                 retried = True
                 refused.append(api)
-                model = await self.names.fresh(request["model"], auth, key) or model
-                api = plans.choose(client, model, refused)
+                model = await self.models.fresh(request["model"], caller) or model
+                api = choose(client, model, refused)
             else:
                 if retried and known is not None:
-                    # Only now: what no API serves is no reason to take the wrong one for ever.
+                    # Only now: that no API serves a model is no reason to remember a wrong one.
                     self._refusing[known] = tuple(refused)
-                return Reply(answer, plan, record)
+                return Reply(response, prepared, record)
 
-    async def _explain(self, error: UpstreamRefusal, name: str, auth: TokenSource | None) -> None:
+    async def _explain(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
         """Adds to a refusal what the list of models knows about it."""
         if error.code != "model_not_found":
             return
-        model = await self.names.fresh(name, auth)
+        model = await self.models.fresh(name, Caller(caller.auth))
         if model is not None and model.needs_enabling:
             error.hint = (
                 f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "

@@ -9,8 +9,8 @@ import msgspec
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError, code_of
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import DONE
+from copilot_proxy.formats.translation import PreparedRequest
 from copilot_proxy.headers import passed_on
-from copilot_proxy.relay.plans import Plan
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
 
@@ -20,66 +20,65 @@ _NOTES_LIMIT: Final = 2000
 _PATIENCE: Final = 3.0
 """Seconds that the counts and the end of an answer may take after its finish."""
 
-_LAST_EVENTS: Final = (
-    "message_stop",
-    "response.completed",
-    "response.incomplete",
-    "response.failed",
-)
-"""Events after which nothing comes, so that nobody waits for the connection to close."""
-
 
 class Reply:
     """An accepted request, to be closed; either `whole` or `events` is to be used, once."""
 
-    def __init__(self, answer: UpstreamResponse, plan: Plan, record: RequestRecord) -> None:
-        self._answer = answer
-        self._plan = plan
+    def __init__(
+        self, response: UpstreamResponse, prepared: PreparedRequest, record: RequestRecord
+    ) -> None:
+        self._response = response
+        self._prepared = prepared
+        self._translator = prepared.translator
         self._record = record
         self._is_taken = False
 
     @property
     def headers(self) -> dict[str, str]:
         """For the client's answer: the route taken, what was changed, what is left of the quota."""
-        headers = {"x-copilot-proxy-route": self._plan.api, **passed_on(self._answer.headers)}
-        if self._plan.notes:
-            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._plan.notes))
+        headers = {
+            "x-copilot-proxy-route": self._prepared.api.name,
+            **passed_on(self._response.headers),
+        }
+        if self._prepared.notes:
+            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._prepared.notes))
         return headers
 
     def fail(self, error: CopilotProxyError) -> list[Json]:
         """The events that tell a failure in the middle of the answer."""
-        return self._plan.fail(error, self._record.request_id)
+        return self._translator.fail(error, self._record.request_id)
 
     async def whole(self) -> Json:
         """The whole answer in the client's format; raises `UpstreamError`."""
-        if self._answer.is_stream:
+        if self._response.is_stream:
             events = [event async for batch in self.events() for event in batch]
-            return self._plan.whole(events, None)
-        translator = self._plan.translator
-        body = await self._answer.whole()
+            return self._translator.whole(events)
+        translator = self._translator
+        body = await self._response.whole()
         try:
             events = [*translator.feed(body), *translator.close()]
             self._record.answered()
-            return self._plan.whole(events, body)
+            return translator.whole(events)
         finally:
             self._count()
 
     async def events(self) -> AsyncGenerator[list[Json], None]:
         """The client's events as they come, what arrived together in one list; raises
         `UpstreamError`."""
-        translator = self._plan.translator
-        read = self._answer.events if self._answer.is_stream else self._whole_as_event
+        translator = self._translator
+        read = self._response.events if self._response.is_stream else self._whole_as_event
         try:
             while given := await (self._last(read) if translator.is_finished else read()):
                 events, failure, done = self._fed(given)
                 if events:
-                    self._record.answered()
-                    self._record.complete = events[-1].get("type") in _LAST_EVENTS
+                    if self._record.first_token is None:
+                        self._record.answered()
+                    self._record.complete = translator.is_complete
                     yield events
                 if failure is not None:
                     raise failure
                 if done:
-                    self._answer.finish()
+                    self._response.finish()
                     break
         except BrokenResponse:
             # Nothing is lost when a connection is cut after the model has said that it is done.
@@ -93,7 +92,7 @@ class Reply:
 
     async def aclose(self) -> None:
         """Ends the call upstream, whether the answer was read or not."""
-        await self._answer.aclose()
+        await self._response.aclose()
 
     async def _last(self, read: Callable[[], Awaitable[Sequence[object]]]) -> Sequence[object]:
         """What is not waited for any longer once the model has said that it is done."""
@@ -108,7 +107,7 @@ class Reply:
         if self._is_taken:
             return ()
         self._is_taken = True
-        return [await self._answer.whole()]
+        return [await self._response.whole()]
 
     def _fed(self, given: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
         """What the events make, the failure that stopped it, and whether it was the end."""
@@ -118,20 +117,18 @@ class Reply:
             if one is DONE:
                 return events, None, True
             try:
-                events += self._plan.translator.feed(one)
+                events += self._translator.feed(one)
             except UpstreamError as error:
                 return events, error, False
-            if isinstance(one, dict) and one.get("type") in _LAST_EVENTS:
+            if self._translator.has_ended:
                 return events, None, True
         return events, None, False
 
     def _count(self) -> None:
-        translator = self._plan.translator
+        translator = self._translator
         self._record.usage = translator.usage
         self._record.copilot_usage = translator.copilot_usage
-        failure = getattr(translator, "failure", None)
-        if isinstance(failure, CopilotProxyError):
-            # An error event that was passed on as it came.
+        if (failure := translator.failure) is not None:
             self._record.failed(code_of(failure), failure.status)
 
 

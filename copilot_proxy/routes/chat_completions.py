@@ -3,7 +3,7 @@
 from litestar import post
 from litestar.types import ASGIApp
 
-from copilot_proxy.formats.chat_completions.request import parse_request
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.chat_completions.schema import (
     ChatCompletion,
     ChatCompletionRequest,
@@ -31,5 +31,5 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
 async def chat_completions(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account, with tools and images; see docs/api.md."""
     body, notes = await conversation_of(request)
-    asked = parse_request(body)
-    return answer(request, "chat_completions", asked, body_bytes=len(body), notes=notes)
+    asked = CHAT_COMPLETIONS.parse(body)
+    return answer(request, CHAT_COMPLETIONS, asked, body_bytes=len(body), notes=notes)

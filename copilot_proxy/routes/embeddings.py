@@ -10,8 +10,7 @@ from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     AnyRequest,
     body_of,
-    caller,
-    key_of,
+    caller_of,
     record_of,
     services_of,
 )
@@ -29,11 +28,11 @@ async def embeddings(request: AnyRequest) -> ASGIApp:
     """Texts or token ids, any number up to 2048; floats or base64."""
     body = await body_of(request)
     asked = parse_request(body)
-    relay, auth, key = services_of(request).relay, caller(request), key_of(request)
+    relay, caller = services_of(request).relay, caller_of(request)
     record = record_of(request, "embeddings", len(body))
 
     async def whole() -> tuple[bytes, dict[str, str]]:
-        found = await relay.embeddings(asked, record, auth=auth, key=key)
+        found = await relay.embeddings(asked, record, caller=caller)
         return msgspec.json.encode(found), {"x-copilot-proxy-route": "embeddings"}
 
     return WholeAnswer(whole)

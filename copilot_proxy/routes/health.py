@@ -46,7 +46,7 @@ async def health(request: AnyRequest) -> Health:
     state = services.upstream.state()
 
     def known(model: str | None) -> str | None:
-        return model if model is not None and services.relay.names.is_known(model) else None
+        return model if model is not None and services.relay.models.is_known(model) else None
 
     return Health(
         status="ok",

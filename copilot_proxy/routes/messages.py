@@ -5,14 +5,13 @@ from litestar import post
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.messages import schema
-from copilot_proxy.formats.messages.request import parse_request
+from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
     AnyRequest,
-    caller,
+    caller_of,
     conversation_of,
-    key_of,
     record_of,
     services_of,
 )
@@ -35,9 +34,9 @@ from copilot_proxy.routes.streaming import WholeAnswer
 async def messages(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account; see docs/api.md."""
     body, notes = await conversation_of(request)
-    asked = parse_request(body)
+    asked = MESSAGES.parse(body)
     betas = request.headers.getall("anthropic-beta", [])
-    return answer(request, "messages", asked, body_bytes=len(body), beta_values=betas, notes=notes)
+    return answer(request, MESSAGES, asked, body_bytes=len(body), betas=betas, notes=notes)
 
 
 @post(
@@ -55,15 +54,13 @@ async def messages(request: AnyRequest) -> ASGIApp:
 async def count_tokens(request: AnyRequest) -> ASGIApp:
     """Costs nothing."""
     body, _ = await conversation_of(request)
-    asked = parse_request(body, counting=True)
+    asked = MESSAGES.parse_count(body)
     betas = request.headers.getall("anthropic-beta", [])
-    relay, auth, key = services_of(request).relay, caller(request), key_of(request)
+    relay, caller = services_of(request).relay, caller_of(request)
     record = record_of(request, "count_tokens", len(body))
 
     async def whole() -> tuple[bytes, dict[str, str]]:
-        count, headers = await relay.count_tokens(
-            asked, record, auth=auth, key=key, beta_values=betas
-        )
+        count, headers = await relay.count_tokens(asked, record, caller=caller, betas=betas)
         return msgspec.json.encode(count), headers
 
     return WholeAnswer(whole)

@@ -7,7 +7,7 @@ from litestar.types import ASGIApp
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.responses import schema
-from copilot_proxy.formats.responses.request import parse_request
+from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import AnyRequest, conversation_of
@@ -29,8 +29,8 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
 async def responses(request: AnyRequest) -> ASGIApp:
     """Any chat model of the account; see docs/api.md."""
     body, notes = await conversation_of(request)
-    asked = parse_request(body)
-    return answer(request, "responses", asked, body_bytes=len(body), notes=notes)
+    asked = RESPONSES.parse(body)
+    return answer(request, RESPONSES, asked, body_bytes=len(body), notes=notes)
 
 
 @get("/v1/responses", include_in_schema=False)

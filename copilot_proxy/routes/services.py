@@ -8,11 +8,10 @@ import msgspec
 from litestar import Request
 
 from copilot_proxy.auth.caller_tokens import CallerTokens
-from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
-from copilot_proxy.keys import ApiKey
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
 from copilot_proxy.routes.request_body import read_body
@@ -48,39 +47,34 @@ def services_of(request: AnyRequest) -> Services:
 
 
 def context_of(request: AnyRequest) -> RequestContext:
-    """What the door noted of the request."""
-    visit: RequestContext = request.scope["state"]["visit"]
-    return visit
+    """What the middleware noted of `request`."""
+    context: RequestContext = request.scope["state"]["context"]
+    return context
 
 
-def caller(request: AnyRequest) -> TokenSource | None:
-    """The client's own sign-in to GitHub, if it sent one and may.
+def caller_of(request: AnyRequest) -> Caller:
+    """Who sent `request`: the client's own sign-in to GitHub, if it sent one and may, and the key
+    that let it in.
 
     Where the server has keys of its own, the header carries one of these and never a GitHub token.
     """
-    services = services_of(request)
+    services, context = services_of(request), context_of(request)
     if services.settings.keys:
-        return None
-    headers = context_of(request).headers
-    key = headers.get(b"authorization") or headers.get(b"x-api-key", b"")
-    return services.callers.for_header(key.decode("latin-1"))
-
-
-def key_of(request: AnyRequest) -> ApiKey | None:
-    """The key that the door let the request in with; None where none is asked for."""
-    return context_of(request).key
+        return Caller(key=context.key)
+    sent = context.headers.get(b"authorization") or context.headers.get(b"x-api-key", b"")
+    return Caller(services.callers.for_header(sent.decode("latin-1")), context.key)
 
 
 def record_of(
     request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
 ) -> RequestRecord:
     """A record for the log, of a request of `api` that begins now."""
-    visit = context_of(request)
-    visit.has_record = True
+    context = context_of(request)
+    context.has_record = True
     return RequestRecord(
-        visit.request_id,
+        context.request_id,
         api,
-        key=visit.key.name if visit.key else None,
+        key=context.key.name if context.key else None,
         body_bytes=body_bytes,
         notes=list(notes),
     )

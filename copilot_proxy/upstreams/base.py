@@ -6,21 +6,23 @@ close in any case: that ends the call upstream at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.headers import Initiator
 from copilot_proxy.upstreams.cooldowns import Cooldown
-
-Api = Literal["chat_completions", "responses", "messages", "count_tokens", "embeddings", "pi_ai"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One request, in the format of `api`, as upstream is to get it."""
 
-    api: Api
+    api: str
+    """The API's name, by which cooldowns tell one from another."""
+    path: str | None
+    """Its path at Copilot; None for an API that is not Copilot's own."""
     body: dict[str, Any]
     request_id: str
     initiator: Initiator | None = None
@@ -64,7 +66,7 @@ class Upstream(Protocol):
     """Something that answers calls."""
 
     @property
-    def only(self) -> Literal["pi_ai"] | None:
+    def only(self) -> UpstreamApi | None:
         """The one API that it answers conversations on; None if each model's own."""
         ...
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair, fold
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from tests.formats.openai_schemas import check_chunk, check_completion
 
 MODEL = "the-model-asked-for"

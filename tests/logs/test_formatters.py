@@ -35,7 +35,7 @@ def record(**more: object) -> RequestRecord:
 def visit(method: str, path: str, status: int) -> None:
     """As the door does it with a request that asks Copilot nothing."""
     told = RequestContext("an-id", method, path, {}, status=status)
-    logging.getLogger("copilot_proxy.middleware.access").info("visit", extra={"visit": told})
+    logging.getLogger("copilot_proxy.middleware.access").info("visit", extra={"context": told})
 
 
 def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:

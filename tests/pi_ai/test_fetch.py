@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings

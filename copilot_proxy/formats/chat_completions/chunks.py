@@ -7,6 +7,7 @@ import time
 import uuid
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 
@@ -14,8 +15,16 @@ from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 class Chunks:
     """The chunks of one answer of `model`; `now` is when it was made, if nobody says."""
 
-    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        include_usage: bool = False,
+        now: int | None = None,
+        recorder: ReasoningRecorder | None = None,
+    ) -> None:
         self._model = model
+        self._recorder = recorder
         self._include_usage = include_usage
         self._now = int(time.time()) if now is None else now
         self._head: Json = {}
@@ -42,6 +51,11 @@ class Chunks:
         self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
     ) -> Json:
         """A chunk with one choice."""
+        # Most chunks are text alone, which is nothing to record.
+        if self._recorder is not None and (
+            finish_reason or len(delta) != 1 or "content" not in delta
+        ):
+            self._recorder.record(delta, finish_reason)
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
         return {**self._head, "choices": [choice]}
 

@@ -82,30 +82,29 @@ def _digest(opaque: str) -> bytes:
 
 
 class ReasoningRecorder:
-    """Hears one answer, chunk by chunk, and keeps what belongs to its calls."""
+    """Records one answer, chunk by chunk, and keeps what belongs to its tool calls."""
 
-    def __init__(self, recollection: ReasoningCache, model: str, vendor: str | None = None) -> None:
-        self._recollection = recollection
+    def __init__(self, cache: ReasoningCache, model: str, vendor: str | None = None) -> None:
+        self._cache = cache
         self._model = model
         self._vendor = vendor
         self._calls: list[str] = []
         self._reasoning: list[str] = []
         self._opaque: list[str] = []
 
-    def hear(self, chunk: Json) -> None:
-        """Takes note of one chunk of the hub."""
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            if "reasoning_content" in delta:
-                self._reasoning.append(delta["reasoning_content"])
-            if "reasoning_opaque" in delta:
-                self._opaque.append(delta["reasoning_opaque"])
-            for call in delta.get("tool_calls", ()):
-                if call.get("id"):
-                    self._calls.append(call["id"])
-            if choice["finish_reason"] and self._opaque and self._vendor is not None:
-                self._recollection.note_seal("".join(self._opaque), self._vendor)
-            if choice["finish_reason"] and self._calls:
-                self._recollection.keep(
-                    self._model, self._calls, "".join(self._reasoning), "".join(self._opaque)
-                )
+    def record(self, delta: Json, finish_reason: str | None) -> None:
+        """Takes note of one chunk, by its delta and its finish."""
+        if "reasoning_content" in delta:
+            self._reasoning.append(delta["reasoning_content"])
+        if "reasoning_opaque" in delta:
+            self._opaque.append(delta["reasoning_opaque"])
+        for call in delta.get("tool_calls", ()):
+            if call.get("id"):
+                self._calls.append(call["id"])
+        if finish_reason is None:
+            return
+        opaque = "".join(self._opaque)
+        if opaque and self._vendor is not None:
+            self._cache.note_seal(opaque, self._vendor)
+        if self._calls:
+            self._cache.keep(self._model, self._calls, "".join(self._reasoning), opaque)

@@ -1,16 +1,18 @@
 """Repairs Copilot's answers: whatever a model sent becomes one valid completion, or one stream.
 
-`ChatRepair` takes the JSON of Copilot's events and gives OpenAI's chunks. A whole answer goes
+`ChatRepair` takes the JSON of Copilot's events and returns OpenAI's chunks. A whole answer goes
 through it as one event, and `fold` makes one completion of chunks: there is one set of rules.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
@@ -43,7 +45,7 @@ _REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
 
 
-class ChatRepair:
+class ChatRepair(ChunkTranslator):
     """One answer of Copilot's chat API, repaired event by event.
 
     `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
@@ -51,15 +53,22 @@ class ChatRepair:
     answer is not one. `usage` and `copilot_usage` hold upstream's counts as far as they have come.
     """
 
-    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._chunks = Chunks(model, include_usage=include_usage, now=now)
+    def __init__(
+        self,
+        model: str,
+        *,
+        include_usage: bool = False,
+        now: int | None = None,
+        recorder: ReasoningRecorder | None = None,
+        tool_names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
         self._created = 0
         self._fingerprint: str | None = None
         self._finish: str | None = None
         self.is_finished = False
-        """Whether the model has said that it is done; only counts may still follow."""
-        self._calls = ToolCalls()
+        self._calls = ToolCalls(tool_names)
         self.usage: Json | None = None
         self.copilot_usage: Json | None = None
 
@@ -132,56 +141,6 @@ class ChatRepair:
         if isinstance(reason, str) and reason:
             self._finish = FINISH_REASONS.get(reason.lower(), "stop")
             self.is_finished = True
-
-
-def fold(chunks: Iterable[Json]) -> Json:
-    """The completion that a repaired stream, ended properly, adds up to."""
-    message: Json = {"role": "assistant", "content": None, "refusal": None}
-    texts: dict[str, list[str]] = {}
-    calls: list[Json] = []
-    logprobs: dict[str, list[Any]] = {}
-    completion: Json = {}
-    finish_reason: str | None = None
-    for chunk in chunks:
-        if not completion:
-            completion = {**chunk, "object": "chat.completion"}
-            completion.pop("usage", None)
-        if chunk.get("usage"):
-            completion["usage"] = chunk["usage"]
-        if "copilot_usage" in chunk:
-            completion["copilot_usage"] = chunk["copilot_usage"]
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            for name in ("content", "refusal", "reasoning_content", "reasoning_opaque"):
-                if delta.get(name):
-                    texts.setdefault(name, []).append(delta[name])
-            for part in delta.get("tool_calls", ()):
-                _fold_call(calls, part)
-            for name, entries in (choice["logprobs"] or {}).items():
-                if isinstance(entries, list):
-                    logprobs.setdefault(name, []).extend(entries)
-            finish_reason = choice["finish_reason"] or finish_reason
-    message.update({name: "".join(parts) for name, parts in texts.items()})
-    if calls:
-        message["tool_calls"] = calls
-    elif message["content"] is None and message["refusal"] is None:
-        message["content"] = ""
-    completion["choices"] = [
-        {
-            "index": 0,
-            "message": message,
-            "finish_reason": finish_reason,
-            "logprobs": {"content": None, "refusal": None, **logprobs} if logprobs else None,
-        }
-    ]
-    return completion
-
-
-def _fold_call(calls: list[Json], part: Json) -> None:
-    if part["index"] == len(calls):
-        function = {"name": part["function"]["name"], "arguments": ""}
-        calls.append({"id": part["id"], "type": "function", "function": function})
-    calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
 
 
 def _from_anthropic(body: Json) -> Json:

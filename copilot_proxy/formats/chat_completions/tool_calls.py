@@ -6,6 +6,7 @@ its index, else to the last call, unless that is complete and the piece begins a
 """
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +34,9 @@ class _Call:
 class ToolCalls:
     """The calls of one answer; `feed` takes Copilot's fragments and returns OpenAI's deltas."""
 
-    def __init__(self) -> None:
+    def __init__(self, tool_names: Mapping[str, str] | None = None) -> None:
+        """`tool_names` are the client's names of tools that Copilot knows by other names."""
+        self._tool_names = tool_names or {}
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
@@ -119,7 +122,8 @@ class ToolCalls:
         call.held = False
         call.index = self._announced
         self._announced += 1
-        function = {"name": call.name, "arguments": "".join(call.arguments)}
+        name = self._tool_names.get(call.name, call.name)
+        function = {"name": name, "arguments": "".join(call.arguments)}
         return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
     def _watch(self, call: _Call, text: str) -> None:

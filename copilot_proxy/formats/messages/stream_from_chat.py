@@ -51,7 +51,7 @@ class ChatToMessages:
     """One answer for an Anthropic client.
 
     `feed` takes a chunk and returns the events it makes, `close` the last ones, `fail` those that
-    end a stream which broke; `message` is then the whole message. `feed` and `close` raise
+    end a stream which broke; `whole` makes one message of them all. `feed` and `close` raise
     `BrokenResponse` for chunks that make no answer. Thinking is shown to clients that asked for
     it; for     others its seal alone is kept, where a call of a tool will need it.
     """
@@ -59,7 +59,6 @@ class ChatToMessages:
     def __init__(self, request: Json, model: str) -> None:
         self._model = model
         self._shows_thinking = thinks(request)
-        self._assembler = Assembler()
         self._started = False
         self._ended = False
         self._blocks: list[_Block] = []  # the first is the one that is being sent
@@ -71,11 +70,6 @@ class ChatToMessages:
         self._finish: str | None = None
         self._usage: Json | None = None
         self._copilot_usage: Json | None = None
-
-    @property
-    def message(self) -> Json:
-        """The whole message, once `close` has been called."""
-        return self._assembler.message
 
     def feed(self, chunk: Json) -> list[Json]:
         """The events of one chunk."""
@@ -89,7 +83,7 @@ class ChatToMessages:
         self._usage = chunk.get("usage") or self._usage
         self._copilot_usage = chunk.get("copilot_usage") or self._copilot_usage
         self._send(events)
-        return self._kept(events)
+        return events
 
     def close(self) -> list[Json]:
         """The events that end the message; raises `BrokenResponse` for an incomplete answer."""
@@ -112,16 +106,18 @@ class ChatToMessages:
         }
         if self._copilot_usage is not None:
             last["copilot_usage"] = self._copilot_usage
-        return self._kept([*events, last, {"type": "message_stop"}])
+        return [*events, last, {"type": "message_stop"}]
+
+    def whole(self, events: list[Json]) -> Json:
+        """The message that all the events add up to."""
+        assembler = Assembler()
+        for event in events:
+            assembler.feed(event)
+        return assembler.message
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
         """The event that tells of a failure; nothing may follow it."""
         return [error_event(error, request_id)]
-
-    def _kept(self, events: list[Json]) -> list[Json]:
-        for event in events:
-            self._assembler.feed(event)
-        return events
 
     def _message_start(self) -> Json:
         message: Json = {

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, Final
 
-from copilot_proxy.errors import BrokenResponse, UpstreamError
+from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import Assembler, events_of
 from copilot_proxy.formats.messages.runaway import RunawayGuard
@@ -34,6 +34,7 @@ class MessagesRepair:
         self._stopped = False
         self._counts: Json = {}
         self._guards: dict[Any, RunawayGuard] = {}
+        self._whole: Json | None = None
         self.usage: Json | None = None
         self.copilot_usage: Json | None = None
         self.failure: UpstreamError | None = None
@@ -42,6 +43,24 @@ class MessagesRepair:
     def is_finished(self) -> bool:
         """Whether the model has said that it is done; only counts may still follow."""
         return self._finished
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last event has come, so that nothing is left to wait for."""
+        return self._stopped
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the client has had the last event."""
+        return self._stopped
+
+    def whole(self, events: list[Json]) -> Json:
+        """The message: the one that came whole, or what the events add up to."""
+        return fold(events) if self._whole is None else self._whole
+
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
+        """The event that tells of a failure; nothing may follow it."""
+        return [error_event(error, request_id)]
 
     def feed(self, data: object) -> list[Json]:
         """The events that one event, or a whole message, makes."""
@@ -52,7 +71,8 @@ class MessagesRepair:
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
         if is_message(data):
-            return [event for part in events_of(repair_whole(data)) for event in self.feed(part)]
+            self._whole = repair_whole(data)
+            return [event for part in events_of(self._whole) for event in self.feed(part)]
         self._note(data)
         if not isinstance(data.get("type"), str):
             return []

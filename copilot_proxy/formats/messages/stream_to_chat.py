@@ -10,7 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.message_events import events_of
 from copilot_proxy.formats.messages.schema import Json
@@ -30,7 +32,7 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
 }
 
 
-class MessagesToChat:
+class MessagesToChat(ChunkTranslator):
     """One answer of Copilot's Messages API, event by event.
 
     `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
@@ -38,11 +40,19 @@ class MessagesToChat:
     answer is not one. `usage` and `copilot_usage` hold upstream's counts as far as they have come.
     """
 
-    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._chunks = Chunks(model, include_usage=include_usage, now=now)
+    def __init__(
+        self,
+        model: str,
+        *,
+        include_usage: bool = False,
+        now: int | None = None,
+        recorder: ReasoningRecorder | None = None,
+        tool_names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
         self._finish: str | None = None
-        self._calls = ToolCalls()
+        self._calls = ToolCalls(tool_names)
         self._sealer = Sealer()
         self._blocks: dict[int, Json] = {}  # the blocks that have begun and not ended
         self._counts: Json = {}
@@ -75,6 +85,8 @@ class MessagesToChat:
                 if isinstance(reason, str) and reason:
                     self._start(chunks)
                     self._finish = _FINISH_REASONS.get(reason, "stop")
+            case "message_stop":
+                self.has_ended = True
         return chunks
 
     def close(self) -> list[Json]:

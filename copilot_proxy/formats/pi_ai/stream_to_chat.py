@@ -16,7 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.sealed_reasoning import Sealer
@@ -42,7 +44,7 @@ _READERS: Final[Mapping[PiApi, Callable[..., ChatRepair | ResponsesToChat | Mess
 _DECODER: Final = json.JSONDecoder()
 
 
-class PiAiToChat:
+class PiAiToChat(ChunkTranslator):
     """One answer of pi-ai's, event by event.
 
     `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
@@ -53,11 +55,25 @@ class PiAiToChat:
     copilot_usage: Json | None = None
     """What GitHub charges; pi-ai does not tell."""
 
-    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._model, self._include_usage, self._now = model, include_usage, now
-        self._chunks = Chunks(model, include_usage=include_usage, now=now)
+    def __init__(
+        self,
+        model: str,
+        *,
+        include_usage: bool = False,
+        now: int | None = None,
+        recorder: ReasoningRecorder | None = None,
+        tool_names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._read_by: dict[str, Any] = {
+            "include_usage": include_usage,
+            "now": now,
+            "recorder": recorder,
+            "tool_names": tool_names,
+        }
+        self._model = model
+        self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._finish: str | None = None
-        self._calls = ToolCalls()
+        self._calls = ToolCalls(tool_names)
         self._arguments: dict[int, list[str]] = {}  # of each call, as far as they have come
         self._sealer = Sealer()
         self._sealed = False
@@ -188,7 +204,7 @@ class PiAiToChat:
     def _take_whole(self, data: Json) -> list[Json]:
         """The chunks of an answer that is whole though a stream was asked for."""
         read = _READERS[data["api"]]
-        self._whole = read(self._model, include_usage=self._include_usage, now=self._now)
+        self._whole = read(self._model, **self._read_by)
         chunks = self._whole.feed(data.get("body"))
         self.usage, self.copilot_usage = self._whole.usage, self._whole.copilot_usage
         return chunks

@@ -88,6 +88,10 @@ class ChatToResponses:
             self._response["incomplete_details"] = {"reason": reason}
         return self._numbered([self._last()])
 
+    def whole(self, events: list[Json]) -> Json:
+        """The whole response; to be called after `close`."""
+        return self.response
+
     def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
         """The events that end the stream with `error`; what came so far stays as it is."""
         events = self._begin()

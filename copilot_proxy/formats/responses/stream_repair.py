@@ -74,6 +74,22 @@ class ResponsesRepair:
         self.response: Json | None = None
         self.is_finished = False
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last event has come, so that nothing is left to wait for."""
+        return self.is_finished
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the client has had the last event."""
+        return self.response is not None
+
+    def whole(self, events: list[Json]) -> Json:
+        """The response; raises `UpstreamError` if there is none."""
+        if self.response is None or self.failure is not None:
+            raise self.failure or BrokenResponse("Copilot's answer is not a response.")
+        return self.response
+
     def feed(self, data: object) -> list[Json]:
         """The events for the client of one event, or of a whole response."""
         if not isinstance(data, dict):

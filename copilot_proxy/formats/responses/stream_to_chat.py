@@ -4,9 +4,12 @@ Each event becomes one of the chat API's, which `ChatRepair` takes: numbering of
 and the usage follow the same rules as for every other model.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
+from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.responses import sealed_reasoning
 from copilot_proxy.formats.responses.response_events import TERMINAL
@@ -28,15 +31,29 @@ _ARGUMENTS: Final = "response.function_call_arguments"
 _Key = tuple[str, int, int]
 
 
-class ResponsesToChat:
+class ResponsesToChat(ChunkTranslator):
     """One answer of Copilot's Responses API as chunks; used like `ChatRepair`.
 
     `feed` takes the decoded JSON of an event, or of a whole response. Both methods raise
     `UpstreamError` when the answer is not one. `now` is in seconds since 1970.
     """
 
-    def __init__(self, model: str, *, include_usage: bool = False, now: int | None = None) -> None:
-        self._chat = ChatRepair(model, include_usage=include_usage, now=now)
+    def __init__(
+        self,
+        model: str,
+        *,
+        include_usage: bool = False,
+        now: int | None = None,
+        recorder: ReasoningRecorder | None = None,
+        tool_names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._chat = ChatRepair(
+            model,
+            include_usage=include_usage,
+            now=now,
+            recorder=recorder,
+            tool_names=tool_names,
+        )
         self._sent: dict[_Key, list[str]] = {}
         """What the client has of each text, so that the whole one at its end adds what is new."""
         self._calls: dict[int, list[str]] = {}
@@ -78,6 +95,7 @@ class ResponsesToChat:
         response = data.get("response")
         if isinstance(response, dict):
             if kind in _STATUSES:
+                self.has_ended = True
                 return self._ended(_STATUSES[kind], response, data)
             return self._chat.feed({"created": response.get("created_at")})
         return self._event(kind, data)

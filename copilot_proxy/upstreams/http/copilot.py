@@ -6,7 +6,7 @@ anything was sent, or the token was refused (401, 421). No other answer is ever 
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -22,21 +22,15 @@ from copilot_proxy.errors import (
     UpstreamUnreachable,
     unbilled,
 )
+from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.upstream_errors import refusal
 from copilot_proxy.headers import Identity
-from copilot_proxy.upstreams.base import Api, Call, UpstreamResponse
+from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
 from copilot_proxy.upstreams.cooldowns import AccountCooldowns, Cooldown
 from copilot_proxy.upstreams.http.response import CopilotResponse, unpacking
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
-_PATHS: Final[Mapping[Api, str]] = {
-    "chat_completions": "/chat/completions",
-    "responses": "/responses",
-    "messages": "/v1/messages",
-    "count_tokens": "/v1/messages/count_tokens",
-    "embeddings": "/embeddings",
-}
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MOST_ERROR_BYTES: Final = 256 * 1024
@@ -48,7 +42,7 @@ _ERROR_PATIENCE: Final = 5.0
 class CopilotUpstream:
     """Answers calls through the Copilot API, with the token and host that `auth` gives."""
 
-    only: Literal["pi_ai"] | None = None
+    only: UpstreamApi | None = None
 
     def __init__(
         self,
@@ -117,7 +111,7 @@ class CopilotUpstream:
         """The accepted answer to `call`; raises `CooldownRefusal` during a cooldown."""
         auth = call.auth or self._auth
         token = await auth.token()
-        path, content = _PATHS[call.api], _encoded(call.body)
+        path, content = call.path or "", _encoded(call.body)
         return await self.restraints.permitted(
             auth,
             token,

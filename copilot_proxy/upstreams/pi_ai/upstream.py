@@ -6,13 +6,15 @@ native upstream; the process gets a token with each request, and keeps none.
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Literal
+from typing import Any
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
 from copilot_proxy.auth.http_clients import proxy_for
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
+from copilot_proxy.formats.api import UpstreamApi
+from copilot_proxy.formats.pi_ai.api import PI_AI
 from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.cooldowns import Cooldown
@@ -89,7 +91,7 @@ class PiAiWhole:
 class PiAiUpstream:
     """Answers conversations through pi-ai, and everything else as `native` does."""
 
-    only: Literal["pi_ai"] | None = "pi_ai"
+    only: UpstreamApi | None = PI_AI
 
     def __init__(
         self, native: CopilotUpstream, auth: TokenSource, identity: Identity, sidecar: Sidecar
@@ -105,7 +107,7 @@ class PiAiUpstream:
 
     async def send(self, call: Call) -> UpstreamResponse:
         """The accepted answer to `call`, to be closed; raises `CopilotProxyError`."""
-        if call.api != "pi_ai":
+        if call.path is not None:
             return await self._native.send(call)
         auth = call.auth or self._auth
         token = await auth.token()

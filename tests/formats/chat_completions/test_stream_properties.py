@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import UpstreamError
-from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair, fold
+from copilot_proxy.formats.chat_completions.fold import fold
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from tests.formats.answers import MODEL, call, calling, calls_of, check_stream, event, message_of
 from tests.formats.openai_schemas import check_completion
 

@@ -53,14 +53,15 @@ def written(
     writer = ChatToMessages(asked or THINKING, MODEL)
     events = [event for one in chunks for event in writer.feed(one)] + writer.close()
     check_order(events)
-    streamed, whole = read_stream(events), read_whole(writer.message)
+    message = writer.whole(events)
+    streamed, whole = read_stream(events), read_whole(message)
     assert streamed.stop_reason == whole.stop_reason
     if exact:
         assert [block.to_dict() for block in whole.content] == [
             {name: v for name, v in block.to_dict().items() if name != "parsed_output"}
             for block in streamed.content
         ]
-    return events, writer.message
+    return events, message
 
 
 def test_the_events_of_an_answer() -> None:

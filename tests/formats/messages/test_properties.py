@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
+from copilot_proxy.formats.chat_completions.fold import fold as fold_chunks
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.chat_completions.stream_repair import fold as fold_chunks
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.request_from_chat import from_chat
 from copilot_proxy.formats.messages.request_repair import MessagesRepair, betas, fold, prepare
@@ -297,8 +297,9 @@ def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
         check_stream(chunks, include_usage=True)
         check_completion(fold_chunks(chunks))
         writer = ChatToMessages(request(thinking={"type": "adaptive"}), MODEL)
-        check_order([event for one in chunks for event in writer.feed(one)] + writer.close())
-        msgspec.json.encode(writer.message)
+        written = [event for one in chunks for event in writer.feed(one)] + writer.close()
+        check_order(written)
+        msgspec.json.encode(writer.whole(written))
 
     native = MessagesRepair()
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
-from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from tests.formats.answers import MODEL, NOW, check_stream, deltas_of

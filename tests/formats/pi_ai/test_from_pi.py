@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal
-from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.models import Json
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from tests.formats.answers import MODEL, NOW, check_stream

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.stream_repair import fold
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.models import Json
 from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat

@@ -9,8 +9,8 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import Field, TypeAdapter
 
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.responses.request_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair, fold
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_from_chat import from_chat
 from copilot_proxy.formats.responses.request_repair import ResponsesRepair, prepare

@@ -10,8 +10,8 @@ import pytest
 
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import UpstreamError
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.responses.request import count_images, initiator
 from copilot_proxy.formats.responses.request_from_chat import from_chat
 from copilot_proxy.formats.responses.request_repair import ResponsesRepair, prepare, repair_whole

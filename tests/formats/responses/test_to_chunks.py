@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.chat_completions.stream_repair import fold
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from tests.formats.answers import MODEL, NOW, deltas_of
 from tests.formats.openai_schemas import check_completion

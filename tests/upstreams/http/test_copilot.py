@@ -10,6 +10,7 @@ import pytest
 
 from copilot_proxy.composition import make_services
 from copilot_proxy.errors import BrokenResponse, NotSignedIn, UpstreamRefusal, UpstreamUnreachable
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.relay import Relay
 from copilot_proxy.routes.services import Services
@@ -31,7 +32,7 @@ async def services(simulator: Simulator, **flags: object) -> AsyncIterator[Servi
 
 async def ask(relay: Relay) -> str:
     async with relay.answer(
-        "chat_completions", CHAT, RequestRecord("id", "chat_completions")
+        CHAT_COMPLETIONS, CHAT, RequestRecord("id", "chat_completions")
     ) as reply:
         completion = await reply.whole()
     return str(completion["choices"][0]["message"]["content"])
@@ -194,7 +195,7 @@ async def test_silence(simulator: Simulator) -> None:
         record = RequestRecord("id", "chat_completions")
         with pytest.raises(BrokenResponse):
             asked = {**CHAT, "stream": True}
-            async with made.relay.answer("chat_completions", asked, record) as reply:
+            async with made.relay.answer(CHAT_COMPLETIONS, asked, record) as reply:
                 async for _ in reply.events():
                     pass
 

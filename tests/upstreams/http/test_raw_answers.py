@@ -14,6 +14,7 @@ from copilot_proxy.errors import (
     UpstreamRefusal,
     UpstreamUnreachable,
 )
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.relay import Relay
 from copilot_proxy.simulator import Simulator
@@ -57,7 +58,7 @@ async def answering(
 async def text_of(relay: Relay, *, stream: bool) -> str:
     record = RequestRecord("id", "chat_completions")
     request = {**CHAT, "stream": stream}
-    async with relay.answer("chat_completions", request, record) as reply:
+    async with relay.answer(CHAT_COMPLETIONS, request, record) as reply:
         if not stream:
             return str((await reply.whole())["choices"][0]["message"]["content"])
         parts = [e async for batch in reply.events() for e in batch]
@@ -133,7 +134,7 @@ async def test_a_request_that_cannot_be_written(simulator: Simulator) -> None:
     made = make_services(settings_at(simulator), report=lambda _: None)
     with pytest.raises(RequestError, match="nested too deeply"):
         async with made.relay.answer(
-            "chat_completions", {**CHAT, "x": deep}, RequestRecord("id", "x")
+            CHAT_COMPLETIONS, {**CHAT, "x": deep}, RequestRecord("id", "x")
         ):
             pass
     await made.aclose()

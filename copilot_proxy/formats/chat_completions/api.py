@@ -1,0 +1,88 @@
+"""OpenAI's Chat Completions: clients send it, models serve it, and translations go through it."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import sse
+from copilot_proxy.formats.api import ChatWriter, Fitted, NativePassage, RequestMetrics
+from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.chat_completions.request import (
+    count_images,
+    initiator,
+    parse_request,
+)
+from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.headers import Initiator
+
+
+class ChatCompletionsApi:
+    """See `formats.api` for what each method is."""
+
+    name = "chat_completions"
+    path = "/chat/completions"
+    conversation_field = "messages"
+    stream_end = sse.encode(sse.DONE)
+    native: NativePassage | None = None
+
+    frame = staticmethod(sse.unnamed_json)
+    error_body = staticmethod(error_body)
+
+    def parse(self, body: bytes) -> Json:
+        return parse_request(body)
+
+    def metrics(self, request: Json) -> RequestMetrics:
+        return RequestMetrics(
+            items=len(request["messages"]),
+            tools=len(request.get("tools") or ()),
+            images=count_images(request["messages"]),
+            effort=request.get("reasoning_effort"),
+        )
+
+    def initiator(self, request: Json) -> Initiator:
+        return initiator(request["messages"])
+
+    def with_parameters(self, request: Json, parameters: Mapping[str, Any]) -> Json:
+        changed = {**request, **parameters}
+        if "max_tokens" in parameters:
+            changed.pop("max_completion_tokens", None)
+        return changed
+
+    def to_chat(self, request: Json, notes: list[str]) -> Json:
+        return request
+
+    def wants_usage(self, request: Json) -> bool:
+        options = request.get("stream_options")
+        asked = bool(options and options.get("include_usage"))
+        return asked or request.get("stream") is not True
+
+    def writer(self, request: Json) -> ChatWriter | None:
+        return None
+
+    def fail(self, request: Json, error: CopilotProxyError, request_id: str) -> list[Json]:
+        return [error_body(error, request_id)]
+
+    def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
+        return chat_for_model(chat, model, notes)
+
+    def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
+        return {}
+
+    def reader(
+        self,
+        model: str,
+        *,
+        include_usage: bool,
+        recorder: ReasoningRecorder | None,
+        tool_names: Mapping[str, str],
+    ) -> ChatRepair:
+        return ChatRepair(
+            model, include_usage=include_usage, recorder=recorder, tool_names=tool_names
+        )
+
+
+CHAT_COMPLETIONS: Final = ChatCompletionsApi()
