@@ -3,14 +3,14 @@
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.attachments import Image, check_images, content, piped_text, read_image
+from copilot_proxy.cli.attachments import check_images, content, piped_text, read_image
 from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, remark, spent
+from copilot_proxy.cli.chat_options import ChatOptions
 from copilot_proxy.cli.console import result, talk
 from copilot_proxy.cli.default_model import is_chosen, not_the_wanted
 from copilot_proxy.cli.upstream_option import UpstreamOption
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 10.0
 """Seconds that a remark about the model may take."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to ask."""
-
-    model: str
-    system: str | None
-    images: list[Image]
-    as_json: bool
-    stream: bool
-    verbose: bool
 
 
 def chat(
@@ -73,7 +61,7 @@ def chat(
     """Ask a model, or converse with it."""
     if model is not None and not model.strip():
         raise UsageError("A model has a name.", hint="See: copilot-proxy models")
-    options = Options(
+    options = ChatOptions(
         model="default" if model is None else model,
         system=system,
         images=[read_image(path) for path in image or ()],
@@ -122,7 +110,7 @@ async def _tell_default(connection: "Backend", settings: "Settings") -> None:
                 talk(other)
 
 
-async def _answer(connection: "Backend", question: str, options: Options) -> None:
+async def _answer(connection: "Backend", question: str, options: ChatOptions) -> None:
     from copilot_proxy.formats.chat_completions.request import check_request
 
     relay = connection.relay

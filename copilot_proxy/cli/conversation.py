@@ -12,7 +12,7 @@ from copilot_proxy.cli.keyboard import FENCE, prepare, read_input
 from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
-    from copilot_proxy.cli.chat import Options
+    from copilot_proxy.cli.chat_options import ChatOptions
     from copilot_proxy.relay.relay import Relay
 
 _COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
@@ -33,7 +33,7 @@ _HELP: Final = (
 class Conversation:
     """Holds what was said. One event loop serves it all: connections and tokens are reused."""
 
-    def __init__(self, relay: "Relay", runner: asyncio.Runner, options: "Options") -> None:
+    def __init__(self, relay: "Relay", runner: asyncio.Runner, options: "ChatOptions") -> None:
         self._relay = relay
         self._runner = runner
         self._options = options

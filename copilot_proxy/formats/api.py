@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.headers import Initiator
 
 Json = dict[str, Any]

@@ -1,6 +1,6 @@
-"""Prepares a client's request for the API that the model is asked on, and the way back.
+"""Prepares a client's request for the model, on one of Copilot's APIs, and the way back.
 
-See `formats.api` for the steps. Nothing is decided here about which model or API that is.
+See `formats.api` for the steps.
 """
 
 from collections.abc import Collection
@@ -16,7 +16,9 @@ from copilot_proxy.formats.api import (
     UpstreamApi,
     is_same_api,
 )
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.formats.apis import choose
+from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.headers import Initiator
 
 Json = dict[str, Any]
 
@@ -29,6 +31,8 @@ class PreparedRequest:
     body: Json
     headers: dict[str, str]
     """Those that belong to the API."""
+    initiator: Initiator
+    """Who asked: the user, or an agent that goes on by itself."""
     translator: StreamTranslator
     notes: list[str]
     """What was changed on the way and may matter to the client."""
@@ -38,18 +42,21 @@ def prepare(
     client: ClientApi,
     request: Json,
     model: Model | None,
-    api: UpstreamApi,
     cache: ReasoningCache,
     *,
+    only: UpstreamApi | None = None,
+    refused: Collection[UpstreamApi] = (),
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
-    """A checked request of `client`, to be sent to `model` on `api`.
+    """A checked request of `client`, to be sent to `model`.
 
-    `model` is None when the catalogue could not be read. Raises `RequestError` for what cannot be
-    asked there.
+    `model` is None when the catalogue could not be read. `only` is the one API that there is, if
+    there is only one; `refused` are those that turned out not to serve the model. Raises
+    `RequestError` for what cannot be asked there.
     """
     notes: list[str] = []
+    api = only or choose(client, model, refused)
     translator: StreamTranslator
     if api.native is not None and is_same_api(client, api):
         fitted = api.native.body(request, model, notes)
@@ -67,9 +74,13 @@ def prepare(
         )
         if (writer := client.writer(request)) is not None:
             translator = Pipeline(translator, writer)
-    headers = api.headers(fitted.body, betas, notes)
     return PreparedRequest(
-        api=api, body=fitted.body, headers=headers, translator=translator, notes=notes
+        api=api,
+        body=fitted.body,
+        headers=api.headers(fitted.body, betas, notes),
+        initiator=client.initiator(request),
+        translator=translator,
+        notes=notes,
     )
 
 

@@ -11,9 +11,9 @@ from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRef
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import ClientApi, RequestMetrics, UpstreamApi
 from copilot_proxy.formats.apis import choose
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.relay.caller import NOBODY, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver
@@ -189,32 +189,31 @@ class Relay:
         model = await self.models.for_request(
             "chat", request["model"], caller, betas, required=only is not None
         )
-        record.initiator = client.initiator(request)
         known = (model.id, model.endpoints) if model is not None else None
         refused = list(self._refusing.get(known, ())) if known is not None else []
         retried = False
-        api = only or choose(client, model, refused)
         notes = record.notes
         while True:
             prepared = prepare(
                 client,
                 request,
                 model,
-                api,
                 self._reasoning,
+                only=only,
+                refused=refused,
                 betas=betas,
                 request_id=record.request_id,
             )
             if model is None:
                 prepared.body["model"] = self.models.target(request["model"])
             prepared.notes[:0] = notes
-            record.route, record.notes = api.name, prepared.notes
-            record.model = prepared.body["model"]
+            record.route, record.notes = prepared.api.name, prepared.notes
+            record.model, record.initiator = prepared.body["model"], prepared.initiator
             call = Call(
-                api=api.name,
-                path=api.path,
+                api=prepared.api.name,
+                path=prepared.api.path,
                 body=prepared.body,
-                initiator=record.initiator,
+                initiator=prepared.initiator,
                 vision=record.images > 0,
                 request_id=record.request_id,
                 headers=prepared.headers,
@@ -226,9 +225,8 @@ class Relay:
                 if retried or only is not None or error.code != "unsupported_api_for_model":
                     raise
                 retried = True
-                refused.append(api)
+                refused.append(prepared.api)
                 model = await self.models.fresh(request["model"], caller) or model
-                api = choose(client, model, refused)
             else:
                 if retried and known is not None:
                     # Only now: that no API serves a model is no reason to remember a wrong one.

@@ -40,10 +40,9 @@ def answer(
     if asked.get("stream") is not True:
         return WholeAnswer(_whole(ask))
 
-    frame = client.frame
     return EventStream(
         ask,
-        lambda events: b"".join(map(frame, events)),
+        client.frame,
         client.stream_end,
         lambda error: client.fail(asked, error, record.request_id),
         grace=services.settings.header_grace,

@@ -28,8 +28,8 @@ _KEEP_ALIVE: Final = comment("keep-alive")
 
 Ask = Callable[[], AbstractAsyncContextManager[Reply]]
 """Asks for an answer; leaving the context ends it upstream."""
-Frames = Callable[[list[dict[str, Any]]], bytes]
-"""Writes events."""
+Frame = Callable[[dict[str, Any]], bytes]
+"""Writes an event."""
 Whole = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
 """Makes the body and headers of a whole answer."""
 
@@ -64,7 +64,7 @@ class WholeAnswer:
 class EventStream:
     """An ASGI application that answers one request with server-sent events.
 
-    `frames` writes the events of the answer, and `end` follows the last; what `ask` gives may
+    `frame` writes an event of the answer, and `end` follows the last; what `ask` gives may
     raise `CopilotProxyError` at any time. `fail_early` makes the events that tell this when the
     status is out already, but there is no answer yet.
     """
@@ -72,7 +72,7 @@ class EventStream:
     def __init__(
         self,
         ask: Ask,
-        frames: Frames,
+        frame: Frame,
         end: bytes,
         fail_early: Callable[[CopilotProxyError], list[dict[str, Any]]],
         *,
@@ -80,7 +80,7 @@ class EventStream:
         keep_alive: float,
     ) -> None:
         self._ask = ask
-        self._frames = frames
+        self._frame = frame
         self._end = end
         self._fail_early = fail_early
         self._reply: Reply | None = None
@@ -123,7 +123,7 @@ class EventStream:
             # Closed here, so that what has been counted is known when the context ends.
             async with aclosing(reply.events()) as batches:
                 async for events in batches:
-                    await self._send(send, self._frames(events))
+                    await self._send(send, self._framed(events))
             if self._end:
                 await self._send(send, self._end)
 
@@ -132,9 +132,12 @@ class EventStream:
         await self._commented()
         if self._started:
             events = self._fail_early(error) if self._reply is None else self._reply.fail(error)
-            await self._send(send, self._frames(events) + self._end, last=True)
+            await self._send(send, self._framed(events) + self._end, last=True)
         else:
             await send_error(scope, send, error)
+
+    def _framed(self, events: list[dict[str, Any]]) -> bytes:
+        return b"".join(map(self._frame, events))
 
     async def _send(self, send: Send, frame: bytes, *, last: bool = False) -> None:
         if self._comment is not None:

@@ -708,7 +708,7 @@ def test_ctrl_c_anywhere(
 
     monkeypatch.setattr(conversation, "read_input", read)
     chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.Options(
+    options = chat_module.ChatOptions(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     with asyncio.Runner() as runner:
@@ -729,7 +729,7 @@ def test_ctrl_c_while_an_answer_comes(
     lines = iter(["Hi"])
     monkeypatch.setattr(conversation, "ask", ask)
     chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.Options(
+    options = chat_module.ChatOptions(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
@@ -755,7 +755,7 @@ def test_ctrl_c_just_after_an_answer(
     monkeypatch.setattr(conversation, "ask", ask)
     monkeypatch.setattr(conversation, "remark", remark)
     chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.Options(
+    options = chat_module.ChatOptions(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())

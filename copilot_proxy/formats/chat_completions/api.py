@@ -8,7 +8,6 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import ChatWriter, Fitted, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
     initiator,
@@ -17,6 +16,7 @@ from copilot_proxy.formats.chat_completions.request import (
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.headers import Initiator
 
 

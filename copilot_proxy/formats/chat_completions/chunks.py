@@ -7,9 +7,9 @@ import time
 import uuid
 
 from copilot_proxy.errors import BrokenResponse
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 
 
 class Chunks:

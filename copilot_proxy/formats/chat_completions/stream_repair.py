@@ -12,10 +12,10 @@ import msgspec
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.upstream_errors import event_refusal
 
 FINISH_REASONS: Final[Mapping[str, str]] = {
@@ -82,7 +82,7 @@ class ChatRepair(ChunkTranslator):
             raise event_refusal(data)
         if not self._chunks.has_begun:
             self._note_head(data)
-        if "usage" in data or "copilot_usage" in data:
+        if data.get("usage") is not None or "copilot_usage" in data:
             self._note_counts(data)
         chunks: list[Json] = []
         choices = data.get("choices")

@@ -7,7 +7,6 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import Fitted, NativePassage, RequestMetrics
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.messages import betas as beta_names
 from copilot_proxy.formats.messages.errors import error_body
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
@@ -20,6 +19,7 @@ from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"

@@ -12,13 +12,13 @@ import msgspec
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.message_events import events_of
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import Sealer
 from copilot_proxy.formats.messages.stream_repair import is_message, repair_whole
 from copilot_proxy.formats.messages.usage import add_usage, to_openai
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.upstream_errors import event_refusal
 
 _FINISH_REASONS: Final[Mapping[str, str]] = {

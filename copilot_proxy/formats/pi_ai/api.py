@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.api import Fitted, NativePassage
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.request_to_model import mended
 from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 
 if TYPE_CHECKING:
     from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat

@@ -18,13 +18,13 @@ import msgspec
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.sealed_reasoning import Sealer
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.pi_ai.finish import counts_of, failure_of, finish_of
 from copilot_proxy.formats.pi_ai.models import PiApi
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.sealed_reasoning import seal
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 

@@ -8,7 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import Fitted, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (

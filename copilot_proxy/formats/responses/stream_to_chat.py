@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import sealed_reasoning
 from copilot_proxy.formats.responses.response_events import TERMINAL
 from copilot_proxy.formats.responses.schema import Json

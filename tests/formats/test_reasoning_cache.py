@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 
 Json = dict[str, Any]
 
