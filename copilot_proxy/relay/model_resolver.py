@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
@@ -13,6 +13,14 @@ from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the list of models; after that upstream decides."""
+
+
+class ResolvedModel(NamedTuple):
+    """The model that a request asks for: an id that the caller's key opens."""
+
+    id: str
+    model: Model | None
+    """Its entry in the catalogue; None while the list of models cannot be read."""
 
 
 class ModelResolver:
@@ -73,7 +81,7 @@ class ModelResolver:
         alias = self._aliases.get(name)
         return alias.model if alias is not None else name
 
-    def target(self, name: str) -> str:
+    def _target(self, name: str) -> str:
         """What `name` means without a list of models."""
         target = self._unaliased(name)
         return self._unaliased(self._default_model) if target == "default" else target
@@ -86,7 +94,7 @@ class ModelResolver:
     def _allows(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> bool:
         def meaning(name: str) -> str:
             model = self._resolved(catalogue, name) if catalogue is not None else None
-            return self.target(name) if model is None else model.id
+            return self._target(name) if model is None else model.id
 
         return key is None or key.allows(model_id, meaning)
 
@@ -104,10 +112,11 @@ class ModelResolver:
         betas: Collection[str] = (),
         *,
         required: bool = False,
-    ) -> Model | None:
-        """The model for a request; None when the list cannot be had, so that upstream decides.
+    ) -> ResolvedModel:
+        """The model for a request of `kind`; raises `CopilotProxyError`.
 
-        Where it is `required`, what keeps the list away is raised instead.
+        It has no entry if the list cannot be read, so that Copilot decides; where the entry is
+        `required`, the failure to read the list is raised instead.
         """
         try:
             async with asyncio.timeout(_LIST_TIMEOUT):
@@ -115,15 +124,16 @@ class ModelResolver:
                 if asks_long_context(betas):
                     model = (await self.models(caller)).longer(model)
         except (UpstreamError, TimeoutError) as error:
-            self._check(caller.key, self.target(name), None)
+            target = self._target(name)
+            self._check(caller.key, target, None)
             if required and isinstance(error, UpstreamError):
                 raise
-            return None
+            return ResolvedModel(target, None)
         if model.type != kind:
             raise RequestError(
                 f"The model {model.id!r} is for {model.type}, not for {kind}.", param="model"
             )
-        return model
+        return ResolvedModel(model.id, model)
 
     async def fresh(self, name: str, caller: Caller = NOBODY) -> Model | None:
         try:

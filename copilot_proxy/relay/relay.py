@@ -16,7 +16,7 @@ from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.relay.caller import NOBODY, Caller
-from copilot_proxy.relay.model_resolver import ModelResolver
+from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply
 from copilot_proxy.tokenizer import count, decode
@@ -80,7 +80,7 @@ class Relay:
     ) -> Json:
         """The embeddings of a checked request, in as many calls as the model needs."""
         with self._recorded(record, request, embeddings.metrics(request)):
-            model = await self.models.for_request("embeddings", request["model"], caller)
+            resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tables takes a while, in which other requests go on.
             inputs = (
                 await asyncio.to_thread(embeddings.texts, request, decode)
@@ -88,17 +88,11 @@ class Relay:
                 else embeddings.texts(request, decode)
             )
             record.route = "embeddings"
-            record.model = model.id if model is not None else request["model"]
             answers: list[Any] = []
             vectors: list[list[float]] = []
-            for batch in embeddings.batches(inputs, model):
-                call = Call(
-                    api="embeddings",
-                    path=embeddings.PATH,
-                    body=embeddings.upstream_body(request, batch, model),
-                    request_id=record.request_id,
-                    auth=caller.auth,
-                )
+            for batch in embeddings.batches(inputs, resolved.model):
+                body = embeddings.upstream_body(request, batch, resolved.model)
+                call = _call("embeddings", embeddings.PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
@@ -120,17 +114,12 @@ class Relay:
         Copilot counts where it can; else it is an estimate, and a note says so.
         """
         with self._recorded(record, request, MESSAGES.metrics(request)):
-            model = await self.models.for_request("chat", request["model"], caller, betas)
-            if choose(MESSAGES, model) is MESSAGES:
-                body = MESSAGES.for_counting(request, model)
-                call = Call(
-                    api="count_tokens",
-                    path=MESSAGES.count_path,
-                    body=body,
-                    vision=record.images > 0,
-                    request_id=record.request_id,
-                    headers=MESSAGES.headers(body, betas, []),
-                    auth=caller.auth,
+            resolved = await self.models.for_request("chat", request["model"], caller, betas)
+            if choose(MESSAGES, resolved.model) is MESSAGES:
+                body = MESSAGES.for_counting(request, resolved.model)
+                headers = MESSAGES.headers(body, betas, [])
+                call = _call(
+                    "count_tokens", MESSAGES.count_path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
@@ -186,10 +175,10 @@ class Relay:
         """Asks on the API that the catalogue names; once more if Copilot says that it is the wrong
         one."""
         only = self._upstream.only
-        model = await self.models.for_request(
+        resolved = await self.models.for_request(
             "chat", request["model"], caller, betas, required=only is not None
         )
-        known = (model.id, model.endpoints) if model is not None else None
+        known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
         refused = list(self._refusing.get(known, ())) if known is not None else []
         retried = False
         notes = record.notes
@@ -197,28 +186,18 @@ class Relay:
             prepared = prepare(
                 client,
                 request,
-                model,
+                resolved.model,
                 self._reasoning,
                 only=only,
                 refused=refused,
                 betas=betas,
                 request_id=record.request_id,
             )
-            if model is None:
-                prepared.body["model"] = self.models.target(request["model"])
             prepared.notes[:0] = notes
             record.route, record.notes = prepared.api.name, prepared.notes
-            record.model, record.initiator = prepared.body["model"], prepared.initiator
-            call = Call(
-                api=prepared.api.name,
-                path=prepared.api.path,
-                body=prepared.body,
-                initiator=prepared.initiator,
-                vision=record.images > 0,
-                request_id=record.request_id,
-                headers=prepared.headers,
-                auth=caller.auth,
-            )
+            record.initiator = prepared.initiator
+            api, body = prepared.api, prepared.body
+            call = _call(api.name, api.path, resolved, body, record, caller, prepared.headers)
             try:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
@@ -226,7 +205,8 @@ class Relay:
                     raise
                 retried = True
                 refused.append(prepared.api)
-                model = await self.models.fresh(request["model"], caller) or model
+                if (fresh := await self.models.fresh(request["model"], caller)) is not None:
+                    resolved = ResolvedModel(fresh.id, fresh)
             else:
                 if retried and known is not None:
                     # Only now: that no API serves a model is no reason to remember a wrong one.
@@ -248,3 +228,30 @@ class Relay:
                 f"The account lists {model.id}, but Copilot does not serve it to this client now: "
                 "the plan, the organisation or the region may not allow it."
             )
+
+
+def _call(
+    api: str,
+    path: str | None,
+    resolved: ResolvedModel,
+    body: Json,
+    record: RequestRecord,
+    caller: Caller,
+    headers: Mapping[str, str] | None = None,
+) -> Call:
+    """A call to Copilot.
+
+    The model is set here for every API, so that none can send the client's own name for a model
+    instead of the one that the caller's key was checked for.
+    """
+    record.model = resolved.id
+    return Call(
+        api=api,
+        path=path,
+        body={**body, "model": resolved.id},
+        initiator=record.initiator,
+        vision=record.images > 0,
+        request_id=record.request_id,
+        headers=headers or {},
+        auth=caller.auth,
+    )

@@ -103,12 +103,35 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
 def test_no_name_gets_around_it(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
-    """What counts is the model that a name means, also while the list of models cannot be had."""
+    """What counts is the model that a name means, on every path, also while the list of models
+    cannot be had."""
     if not listed:
         simulator.state.faults.on("models_500")
 
-    assert ask(limited, name).status_code in ((403, 404) if listed else (403,))
+    codes = {ask(limited, name, path).status_code for path in ASK}
+
+    assert codes <= ({403, 404} if listed else {403})
     assert [] == asked_for(simulator)
+
+
+@pytest.mark.parametrize("path", ASK)
+def test_without_the_list_a_name_means_the_same_on_every_path(
+    simulator: Simulator, path: str
+) -> None:
+    """What a name of one's own means is what the key is checked for and what Copilot is asked for,
+    though the name itself is that of a model which the key does not open."""
+    simulator.state.faults.on("models_500")
+    settings = settings_at(
+        simulator,
+        aliases={"claude-opus-5": "gpt-5-mini"},
+        api_keys={"ci": {"key": CI, "models": ["gpt-5-mini"]}},
+    )
+    with Proxy(settings) as proxy:
+        ask(proxy, "claude-opus-5", path)
+        record = proxy.wait_for_record()
+
+    assert {"gpt-5-mini"} == set(asked_for(simulator))
+    assert "gpt-5-mini" == record.model
 
 
 def test_without_the_list_its_models_still_answer(limited: Proxy, simulator: Simulator) -> None:
