@@ -4,8 +4,9 @@ Plain data and pure functions. The versions are settings, since GitHub refuses o
 day to the next (466) and no release should be needed for that.
 """
 
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,6 +25,51 @@ GITHUB_API_VERSION: Final = "2025-04-01"
 """Of api.github.com; the Copilot API has a version of its own, `Identity.api_version`."""
 
 Initiator = Literal["user", "agent"]
+
+Turn = Literal["user", "results", "agent", "aside"]
+"""Whose a message is: words of the user's, results of tools, anything else of the agent's, or an
+aside, which the client wrote in the user's name."""
+
+_ASIDE: Final = re.compile(
+    # Each part is taken or left as a whole: what does not match is found out in one reading.
+    r"\s*+(?:<system-reminder>(?>.*?</system-reminder>)\s*+)*+",
+    re.DOTALL,
+)
+
+
+def initiator(turns: Iterable[Turn | None]) -> Initiator:
+    """Who asked, by whose turn each message is; the latest comes first.
+
+    The user did exactly when the last turn is theirs. Instructions and lists of tools are nobody's
+    turn (None): clients put them after the user's words as well, and what holds nothing else was
+    asked by a user. An aside belongs to what it follows: clients put reminders of their own
+    behind the results of tools. Request-billed plans charge for ``user`` only, so this is never
+    bent in either direction.
+    """
+    aside = False
+    for turn in turns:
+        if turn == "aside":
+            aside = True
+        elif turn == "agent":
+            return "user" if aside else "agent"
+        elif turn is not None:
+            return "agent" if turn == "results" else "user"
+    return "user"
+
+
+def user_turn(content: object) -> Turn:
+    """Whose a message with the role of the user is, by its text or its list of parts.
+
+    It is the user's if it holds an image, a file or words, other than in ``<system-reminder>``.
+    """
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    return "user" if any(map(_is_the_user_s, parts)) else "aside"
+
+
+def _is_the_user_s(part: dict[str, object]) -> bool:
+    if part.get("type") not in ("text", "input_text"):
+        return True
+    return _ASIDE.fullmatch(str(part.get("text") or "")) is None
 
 
 @dataclass(frozen=True)

@@ -265,6 +265,8 @@ def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
     yield [*question, *told], "agent"
     yield loop, "agent"
     yield [*loop, *told, *client.user("Thanks")], "user"
+    yield [*question, {"role": "system", "content": "Be brief."}], "user"
+    yield [*loop, *client.user("<system-reminder>Be brief.</system-reminder>")], "agent"
 
 
 @EACH
@@ -281,7 +283,7 @@ def test_initiator(
 
 def test_words_beside_results_are_the_persons(http: httpx.Client, simulator: Simulator) -> None:
     """On Messages a turn of results and words is the person's."""
-    *_, (turns, _), _ = conversations(MESSAGES)
+    turns = list(conversations(MESSAGES))[3][0]
     results = turns[-1]["content"]
     turns = [*turns[:-1], {"role": "user", "content": [*results, {"type": "text", "text": "Go"}]}]
     for model in ("claude-sonnet-4.5", "gpt-4.1"):

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy import headers
 from copilot_proxy.catalogue import LONGEST_NAME
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, Json
 from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.lenient_json import decode_leniently
-from copilot_proxy.headers import Initiator
+from copilot_proxy.headers import Initiator, Turn
 
 MAX_TOOLS: Final = 128
 """More tools than these Copilot refuses."""
@@ -171,14 +172,19 @@ def _wrong(
 
 
 def initiator(messages: list[Json]) -> Initiator:
-    """Who asked: the person exactly when the last message is theirs, else the agent.
+    """Who asked, by the rule of `headers.initiator`."""
+    return headers.initiator(map(_turn, reversed(messages)))
 
-    Instructions count for neither: front ends put them after the person's message as well. What
-    holds nothing else was asked by a person. Request-billed plans charge for ``user`` only, so
-    this is never bent in either direction.
-    """
-    turns = [m["role"] for m in messages if m["role"] not in ("system", "developer")]
-    return "user" if not turns or turns[-1] == "user" else "agent"
+
+def _turn(message: Json) -> Turn | None:
+    match message["role"]:
+        case "system" | "developer":
+            return None
+        case "user":
+            return headers.user_turn(message["content"])
+        case "tool":
+            return "results"
+    return "agent"
 
 
 def count_images(value: object) -> int:

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
 from copilot_proxy.formats.messages.schema import Block, CountTokensRequest, Json, MessagesRequest
-from copilot_proxy.headers import Initiator
+from copilot_proxy.headers import Initiator, Turn
 
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
@@ -97,18 +98,19 @@ def _wrong(
 
 
 def initiator(request: Json) -> Initiator:
-    """Who asked: the person exactly when the last message holds words of theirs, else the agent.
+    """Who asked, by the rule of `headers.initiator`."""
+    return headers.initiator(map(_turn, reversed(request["messages"])))
 
-    A message with nothing but results of tools continues what the agent does. System messages
-    are nobody's turn. Request-billed plans charge for ``user`` only, so this is never bent.
-    """
-    turns = [message for message in request["messages"] if message["role"] != "system"]
-    if not turns or turns[-1]["role"] != "user":
-        return "agent"
-    content = turns[-1]["content"]
+
+def _turn(message: Json) -> Turn | None:
+    content = message["content"]
+    if message["role"] != "user":
+        return None if message["role"] == "system" else "agent"
     if isinstance(content, str):
-        return "user"
-    return "user" if any(block["type"] != "tool_result" for block in content) else "agent"
+        return headers.user_turn(content)
+    words = [block for block in content if not block["type"].endswith("tool_result")]
+    turn = headers.user_turn(words)
+    return "results" if turn == "aside" and len(words) < len(content) else turn
 
 
 def count_images(request: Json) -> int:

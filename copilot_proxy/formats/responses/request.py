@@ -6,12 +6,13 @@ Refusals are `RequestError` and name the field as OpenAI does: ``input[0].conten
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
 from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.responses.schema import Json, ResponsesRequest
 from copilot_proxy.formats.responses.tools import HANDLING, Toolbox, offered
-from copilot_proxy.headers import Initiator
+from copilot_proxy.headers import Initiator, Turn
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _WHOLE_INPUT: Final = "Nothing is stored here: send the whole conversation in `input` each time."
@@ -22,6 +23,8 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "custom_tool_call_output": ("call_id", "output"),
 }
 """The fields without which an item says nothing."""
+_TOOL_LISTS: Final = ("additional_tools", "mcp_list_tools")
+"""Items that say which tools there are."""
 
 
 def parse_request(body: bytes) -> Json:
@@ -173,13 +176,18 @@ def items(request: Json) -> list[Json]:
 
 
 def initiator(request: Json) -> Initiator:
-    """Who asked: the person exactly when the last item is their message, else the agent.
+    """Who asked, by the rule of `headers.initiator`."""
+    return headers.initiator(map(_turn, reversed(items(request))))
 
-    Request-billed plans charge for ``user`` only, so this is never bent in either direction.
-    """
-    last = items(request)[-1]
-    is_message = (last.get("type") or "message") == "message"
-    return "user" if is_message and last.get("role") == "user" else "agent"
+
+def _turn(item: Json) -> Turn | None:
+    kind, role = item.get("type") or "message", item.get("role")
+    if kind.endswith("_output"):
+        return "results"
+    if kind in _TOOL_LISTS or role in ("system", "developer"):
+        return None
+    is_user = kind == "message" and role == "user"
+    return headers.user_turn(item.get("content")) if is_user else "agent"
 
 
 def count_images(request: Json) -> int:

@@ -122,7 +122,7 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
         ([user("Hi"), assistant(use()), user(result()), user("Stop")], "user"),
         ([user("Hi"), SYSTEM], "user"),
         ([user("Hi"), assistant(use()), user(result()), SYSTEM], "agent"),
-        ([SYSTEM], "agent"),
+        ([SYSTEM], "user"),
     ],
 )
 def test_the_initiator_is_who_spoke_last(messages: list[Any], expected: str) -> None:

@@ -144,7 +144,7 @@ def test_a_text_is_one_message() -> None:
         ([USER, {"role": "assistant", "content": "x"}], "agent"),
         ([USER, {"role": "assistant", "content": "x"}, USER], "user"),
         ([USER, {"type": "reasoning", "summary": []}], "agent"),
-        ([USER, {"role": "developer", "content": "x"}], "agent"),
+        ([USER, {"role": "developer", "content": "x"}], "user"),
         ([USER, {"type": "custom_tool_call_output", "role": "user"}], "agent"),
     ],
 )
