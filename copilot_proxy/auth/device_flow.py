@@ -41,7 +41,8 @@ async def wait_for_approval(
     """The GitHub token, once the person has entered `code`.
 
     Network trouble does not end the wait, only the code's expiry or GitHub's word does: both
-    raise `LoginFailed`. May be cancelled at any time.
+    raise `LoginFailed`. Where GitHub wants to be left alone for longer than the code lives, its
+    refusal is raised. May be cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval
@@ -55,7 +56,10 @@ async def wait_for_approval(
                 hint=hiccup.hint if hiccup else "Start again with: copilot-proxy login",
                 code="expired_token",
             )
-        pause = min(interval + _POLITE, left)
+        asked = float(hiccup.headers.get("retry-after", 0)) if hiccup else 0.0
+        if hiccup and asked >= left:
+            raise hiccup
+        pause = max(min(interval + _POLITE, left), asked)
         report(Waiting(left=left, next_in=pause, hiccup=hiccup.message if hiccup else None))
         await sleep(pause)
         try:

@@ -16,6 +16,7 @@ from copilot_proxy.errors import (
     NotSignedIn,
     UpstreamRefusal,
 )
+from copilot_proxy.formats.upstream_errors import seconds_to_wait
 from copilot_proxy.masking import Secret, mask
 
 _LONGEST: Final = 500
@@ -60,7 +61,7 @@ def json_or_form(response: httpx.Response) -> dict[str, object]:
 
 def not_github(response: httpx.Response) -> CopilotProxyError:
     """GitHub is down, or something else answered in its place."""
-    if response.status_code >= 500:
+    if response.status_code >= 500 or response.status_code == 429:
         return transient(response)
     host = response.url.netloc.decode("ascii")
     return BrokenResponse(
@@ -74,7 +75,7 @@ def not_github(response: httpx.Response) -> CopilotProxyError:
 def transient(response: httpx.Response) -> UpstreamRefusal:
     """An error that may be over in a while; carries GitHub's Retry-After."""
     limited = response.status_code < 500
-    waits = response.headers.get("retry-after")
+    wait = seconds_to_wait(response.headers.get("retry-after"))
     return UpstreamRefusal(
         "GitHub limits how often this account may ask; that passes by itself."
         if limited
@@ -84,7 +85,7 @@ def transient(response: httpx.Response) -> UpstreamRefusal:
         code="rate_limited" if limited else "github_unavailable",
         status=429 if limited else 503,
         type="rate_limit_error" if limited else None,
-        headers={"retry-after": waits} if waits and waits.isdigit() else None,
+        headers=None if wait is None else {"retry-after": str(wait)},
     )
 
 
@@ -192,7 +193,8 @@ def _common(response: httpx.Response, answer: Mapping[str, object]) -> CopilotPr
     # A rate limit is a 403 here as often as a 429, and only its text or headers say so.
     limited = "rate limit" in clean(answer.get("message")).lower()
     spent = response.headers.get("x-ratelimit-remaining") == "0"
-    if response.status_code == 429 or (response.status_code == 403 and (limited or spent)):
+    limited = limited or spent or "retry-after" in response.headers
+    if response.status_code == 429 or (response.status_code == 403 and limited):
         return transient(response)
     return None
 

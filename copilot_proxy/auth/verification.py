@@ -14,7 +14,7 @@ from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub, TokenExchange
 from copilot_proxy.auth.token_kinds import copilot_fields
 from copilot_proxy.catalogue import parse_models
-from copilot_proxy.errors import SignInError, UpstreamError
+from copilot_proxy.errors import SignInError, UpstreamError, UpstreamRefusal, UpstreamUnreachable
 
 _PAUSES: Final = (1.0, 3.0, 5.0)
 """Seconds before each further try of the exchange."""
@@ -38,7 +38,7 @@ async def prove(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Verification:
     """Raises `NoCopilotAccess` or `NotSignedIn` if the token may not use Copilot, and
-    `UpstreamError` if several tries brought no answer."""
+    `UpstreamError` if GitHub refused to answer now, or several tries brought no answer."""
     github = github.at(credential.host)
     exchange = await _patiently(lambda: github.exchange(credential.token), sleep)
     api_url = hosts.copilot_url(
@@ -64,9 +64,18 @@ async def _patiently(
     for pause in _PAUSES:
         try:
             return await call()
-        except UpstreamError:
+        except UpstreamError as error:
+            if not _may_pass(error):
+                raise
             await sleep(pause)
     return await call()
+
+
+def _may_pass(error: UpstreamError) -> bool:
+    """Whether it may be over in seconds. GitHub's word that it wants to be left alone is not."""
+    if isinstance(error, UpstreamRefusal):
+        return error.upstream_status >= 500 and "retry-after" not in error.headers
+    return isinstance(error, UpstreamUnreachable)
 
 
 async def _account(github: GitHub, credential: Credential) -> Account | None:

@@ -155,7 +155,7 @@ def _of_page(page: str) -> str:
 
 def _retry_headers(headers: Mapping[str, str], meaning: ErrorMapping) -> dict[str, str]:
     out: dict[str, str] = {}
-    wait = _seconds(headers.get("retry-after"))
+    wait = seconds_to_wait(headers.get("retry-after"))
     if wait is not None:
         out["retry-after"] = str(wait)
     if "x-ratelimit-exceeded" in headers:
@@ -165,7 +165,7 @@ def _retry_headers(headers: Mapping[str, str], meaning: ErrorMapping) -> dict[st
     return out
 
 
-def _seconds(value: str | None) -> int | None:
+def seconds_to_wait(value: str | None) -> int | None:
     """Retry-After in seconds, from either of its two forms (RFC 9110, section 10.2.3)."""
     if value is None:
         return None

@@ -7,7 +7,13 @@ import pytest
 
 from copilot_proxy.auth.device_flow import Waiting, wait_for_approval
 from copilot_proxy.auth.github import DeviceCode, GitHub, Pending
-from copilot_proxy.errors import BrokenResponse, CopilotProxyError, LoginFailed, UpstreamUnreachable
+from copilot_proxy.errors import (
+    BrokenResponse,
+    CopilotProxyError,
+    LoginFailed,
+    UpstreamRefusal,
+    UpstreamUnreachable,
+)
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator.server import Simulator
@@ -118,6 +124,27 @@ async def test_trouble_until_the_end_is_the_reason_given() -> None:
         await script.wait(expires_in=10)
 
     assert "Check the network." == caught.value.hint
+
+
+LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"retry-after": "60"})
+
+
+async def test_a_named_wait_is_honoured() -> None:
+    """The user is told at once, and GitHub is asked again when its time is over, not before."""
+    script = Script(LIMITED, Pending(), TOKEN)
+
+    assert TOKEN == await script.wait()
+    assert [6.0, 60.0, 6.0] == script.slept
+    assert [None, "Slow.", None] == [report.hiccup for report in script.reports]
+
+
+async def test_a_wait_longer_than_the_code_lives_is_told_at_once() -> None:
+    """Nobody waits for what cannot come any more."""
+    script = Script(LIMITED)
+    with pytest.raises(UpstreamRefusal, match="Slow"):
+        await script.wait(expires_in=66)
+
+    assert [6.0] == script.slept
 
 
 @pytest.mark.parametrize("code", ["expired_token", "access_denied"])

@@ -89,6 +89,37 @@ async def test_a_refusal_is_not_repeated(
     assert 1 == len(simulator.state.requests)
 
 
+WAIT = {"retry-after": "600"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (Answer({"message": "no"}, 429, WAIT), "600"),
+        (Answer({"message": "no"}, 429), None),
+        (Answer("Whoa there!", 429, WAIT), "600"),
+        (Answer({"message": "secondary rate limit"}, 403, WAIT), "600"),
+        (Answer({"message": "no"}, 403, WAIT), "600"),
+        (Answer({"message": "down for repair"}, 503, WAIT), "600"),
+        (Answer("", 503, {"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}), "0"),
+        (Answer({"message": "no"}, 422), None),
+        (Answer(HTML), None),
+    ],
+    ids=str,
+)
+async def test_whoever_wants_to_be_left_alone_is(
+    client: httpx.AsyncClient, answer: Answer, wait: str | None
+) -> None:
+    """A refusal is told at once, with its time: asking again would only earn a longer one."""
+    pauses = Pauses()
+    with Stranger(answer) as stranger, pytest.raises(UpstreamError) as raised:
+        await prove(GitHub(client, settings_for(stranger.url)), MONA, sleep=pauses)
+
+    assert [] == pauses
+    assert ["/copilot_internal/v2/token"] == stranger.paths
+    assert wait == raised.value.headers.get("retry-after")
+
+
 EXCHANGE = {
     "token": "tid=1;exp=2:ff",
     "expires_at": 1,
