@@ -18,6 +18,8 @@ from copilot_proxy.keys import SHORTEST, ApiKey
 from copilot_proxy.masking import Secret, mask
 
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
+_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_LONGEST_HOST: Final = 253
 _SWITCH: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -130,7 +132,10 @@ def address(value: object) -> str | None:
         raise ValueError("an address such as https://github.com is expected")
     if any(char in text for char in "@?#"):
         raise ValueError("an address without user, password, query or fragment is expected")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+    name = parts.hostname or ""
+    if not is_host(name):
+        raise ValueError(f"{_shown(name)} is not a valid host name")
+    if parts.scheme == "http" and not is_loopback(name):
         raise ValueError("https is needed for any other host than this machine")
     return text
 
@@ -265,6 +270,16 @@ def choice(*choices: str) -> Callable[[object], str]:
         return text
 
     return parse
+
+
+def is_host(name: str) -> bool:
+    """Whether `name` is an IP address, or a name that can be looked up: none of its parts is empty
+    or too long, and all of it is ASCII. Libraries fail on anything else in ways of their own."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return len(name) <= _LONGEST_HOST and _HOST.fullmatch(name) is not None
+    return "%" not in name
 
 
 @lru_cache(maxsize=64)

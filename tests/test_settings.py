@@ -203,6 +203,23 @@ def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) 
         ("github_url", "https://a:x", "an address such as https://github.com is expected"),
         ("github_url", "https://[::1", "an address such as https://github.com is expected"),
         ("github_url", "https://a b", "an address such as https://github.com is expected"),
+        *(
+            (name, f"https://{host}", f"{host[:40]!r} is not a valid host name")
+            for name in ("github_url", "github_api_url", "copilot_api_url")
+            for host in (
+                "api..github.com",
+                ".github.com",
+                "github.com..",
+                f"{'a' * 64}.com",
+                ".".join(["a" * 63] * 4),
+                "git<hub.com",
+                "git%hub.com",
+                "gïthub.com",
+                "☃.example",
+            )
+        ),
+        ("copilot_api_url", "http://localhost..:9", "'localhost..' is not a valid host name"),
+        ("copilot_api_url", "https://[fe80::1%eth0]", "is not a valid host name"),
         ("github_url", "https://u:p@a", "without user, password, query or fragment"),
         ("github_url", "https://@a", "without user, password, query or fragment"),
         ("github_url", "https://a?", "without user, password, query or fragment"),

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from copilot_proxy.errors import SignInError, UsageError
 from copilot_proxy.masking import mask
-from copilot_proxy.setting_values import is_loopback
+from copilot_proxy.setting_values import is_host, is_loopback
 from copilot_proxy.settings import (
     DEFAULT_GITHUB_API_URL,
     DEFAULT_GITHUB_URL,
@@ -24,8 +24,6 @@ DEFAULT_COPILOT_URL: Final = "https://api.githubcopilot.com"
 
 _TENANTS: Final = ".ghe.com"
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_PLAIN: Final = re.compile(r"[a-z0-9.:-]+")
-"""A host name or address that every library reads the same way."""
 _SERVICES: Final = ("copilot-api.", "api.")
 _URL_SETTINGS: Final = ("github_url", "github_api_url", "copilot_api_url")
 
@@ -131,7 +129,7 @@ def check_api_url(url: str, host: str, settings: Settings) -> str:
 
 def _is_plain(parts: SplitResult) -> bool:
     odd = parts.username or parts.password or parts.query or parts.fragment
-    return not odd and _PLAIN.fullmatch(parts.hostname or "") is not None
+    return not odd and is_host(parts.hostname or "")
 
 
 def _is_githubs(parts: SplitResult, host: str) -> bool:

@@ -144,6 +144,8 @@ def test_githubs_own_copilot_hosts_are_taken(url: str) -> None:
         "https://api.githubcopilot.com:8443",
         "https://api.githubcopilot.com.evil.example",
         "https://evilgithubcopilot.com",
+        "https://api..githubcopilot.com",
+        f"https://{'a' * 64}.githubcopilot.com",
         "https://evil.example/api.githubcopilot.com",
         "https://evil.example\\.githubcopilot.com",
         "https://user@api.githubcopilot.com",

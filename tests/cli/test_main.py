@@ -87,6 +87,24 @@ def test_a_wrong_command_line_is_two_lines_and_exit_2(
     assert 2 == len(ran.err.splitlines())
 
 
+@pytest.mark.parametrize("name", ["GITHUB_URL", "GITHUB_API_URL", "COPILOT_API_URL"])
+@pytest.mark.parametrize(
+    "command",
+    ["login --no-browser", "logout", "status", "models", "chat hi", "serve --port 0"],
+)
+def test_a_typo_in_an_address_is_a_wrong_setting(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, name: str
+) -> None:
+    """In every command, before anything is asked for; not a name that is looked up in vain later,
+    and nothing unexpected."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdef")
+    monkeypatch.setenv(f"COPILOT_PROXY_{name}", "https://api..github.com")
+    ran = cli(*command.split(), terminal=True)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert f"COPILOT_PROXY_{name} cannot be used: 'api..github.com' is not a valid host" in ran.err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -43,7 +43,10 @@ class DnsCache:
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
         look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        return list(await in_thread(look_up))
+        try:
+            return list(await in_thread(look_up))
+        except UnicodeError as error:  # a part of the name is empty or too long
+            raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
 
     def _answered(self, place: tuple[str, int], asked: "asyncio.Future[list[Address]]") -> None:
         del self._asked[place]

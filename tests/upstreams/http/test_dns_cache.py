@@ -71,6 +71,13 @@ async def test_a_failure_is_everybodys_and_not_kept(server: NameServer) -> None:
     assert HERE == await names.addresses("a.example", 1)
 
 
+@pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
+async def test_what_is_no_name_is_not_found(name: str) -> None:
+    """It fails as a name that nobody has, and not in a way that nobody expects."""
+    with pytest.raises(socket.gaierror):
+        await DnsCache().addresses(name, 1)
+
+
 async def test_who_gives_up_takes_nothing_from_the_others(server: NameServer) -> None:
     """The question goes on for those who still wait."""
     names = DnsCache()
