@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import Json
 
 _MOST_CALLS: Final = 2000
 _MOST_CHARACTERS: Final = 20_000_000

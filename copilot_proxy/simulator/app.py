@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from . import catalogue, chat_completions, doors, embeddings, github, messages, plans, responses
+from . import (
+    chat_completions,
+    doors,
+    embeddings,
+    github,
+    messages,
+    models,
+    plans,
+    responses,
+)
 from .call import Broken, Call, ClientGone, Receive, Scope, Send
 from .faults import MODEL_PATHS
 from .recorder import BUG, CLIENT_GONE, COMPLETE, FAULT
@@ -34,7 +43,7 @@ GITHUB: dict[tuple[str, str], GitHubHandler] = {
     ("GET", "/copilot_internal/user"): github.copilot_user,
 }
 COPILOT: dict[tuple[str, str], CopilotHandler] = {
-    ("GET", "/models"): catalogue.models,
+    ("GET", "/models"): models.models,
     ("POST", "/chat/completions"): chat_completions.handle,
     ("POST", "/responses"): responses.handle,
     ("POST", "/v1/messages"): messages.handle,
@@ -114,7 +123,7 @@ async def _copilot(call: Call) -> None:
     handler = COPILOT.get((call.method, call.path))
     is_policy = call.parts[1:2] == ["models"] and call.parts[-1] == "policy" and len(call.parts) > 3
     if is_policy and call.method == "POST":
-        handler = catalogue.policy
+        handler = models.policy
     if handler is None:
         if call.path in COPILOT_PATHS or is_policy:
             raise plain(405, "Method Not Allowed\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, chat_rules, pricing
+from . import catalogue, chat_rules, models, pricing
 from .chat_flavours import answer
 from .dialect import Facts
 from .faults import QUIRKS
@@ -23,7 +23,7 @@ SMALL_DEFAULT = 4096
 async def handle(call: Call, headers: dict[str, str]) -> None:
     """Answer one request."""
     body = chat_rules.shape(call.record.body)
-    model = catalogue.wanted(call.state, body, catalogue.CHAT)
+    model = models.wanted(call.state, body, catalogue.CHAT)
     chat_rules.check(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)

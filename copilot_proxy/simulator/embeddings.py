@@ -6,7 +6,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue
+from . import catalogue, models
 from .refusal import copilot, plain
 from .script import tokens
 
@@ -24,7 +24,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     texts = body.get("input")
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise plain(400, "Bad Request\n")
-    model = catalogue.wanted(call.state, body, catalogue.EMBEDDINGS)
+    model = models.wanted(call.state, body, catalogue.EMBEDDINGS)
     if not texts or not all(texts):
         raise copilot(400, "input must not be empty", "invalid_request_body")
     most = catalogue.limit(model, "max_inputs") or 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, messages_rules, messages_thinking, pricing
+from . import catalogue, messages_rules, messages_thinking, models, pricing
 from .faults import QUIRKS
 from .messages_answers import answer
 from .refusal import plain
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 async def handle(call: Call, headers: dict[str, str]) -> None:
     """Answer one request."""
     body = messages_rules.shape(call.record.body, call)
-    model = catalogue.wanted(call.state, body, catalogue.MESSAGES)
+    model = models.wanted(call.state, body, catalogue.MESSAGES)
     messages_rules.check(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)
@@ -36,7 +36,7 @@ async def count_tokens(call: Call, headers: dict[str, str]) -> None:
     if call.state.faults.take("count_tokens_missing", call.path):
         raise plain(404, "404 page not found\n")
     body = messages_rules.shape(call.record.body, call, counting=True)
-    catalogue.wanted(call.state, body, catalogue.MESSAGES)
+    models.wanted(call.state, body, catalogue.MESSAGES)
     await call.json({"input_tokens": _count(body)}, headers)
 
 

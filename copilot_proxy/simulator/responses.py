@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, pricing, responses_rules
+from . import catalogue, models, pricing, responses_rules
 from .faults import QUIRKS
 from .responses_answers import Facts, answer, has_phases
 from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
@@ -19,7 +19,7 @@ SAYING_NOTHING = ("reasoning", "compaction")
 async def handle(call: Call, headers: dict[str, str]) -> None:
     """Answer one request."""
     body = responses_rules.shape(call.record.body)
-    model = catalogue.wanted(call.state, body, catalogue.RESPONSES)
+    model = models.wanted(call.state, body, catalogue.RESPONSES)
     responses_rules.check(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)

@@ -139,7 +139,7 @@ def test_a_bug_is_recorded_as_one(simulator, copilot, monkeypatch, caplog):
     def fail(*args, **more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("copilot_proxy.simulator.catalogue.visible", fail)
+    monkeypatch.setattr("copilot_proxy.simulator.models.visible", fail)
     assert 500 == copilot.get("/models").status_code
     record = simulator.state.recorder.wait_for(lambda one: one.path == "/models" and one.ended)
     assert "bug" == record.finished
