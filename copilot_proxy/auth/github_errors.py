@@ -212,7 +212,7 @@ def _unexpected(response: httpx.Response, answer: Mapping[str, object]) -> Upstr
 def _json(response: httpx.Response) -> dict[str, object] | None:
     try:
         answer = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
 

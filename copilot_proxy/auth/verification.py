@@ -105,6 +105,6 @@ async def _count_models(github: GitHub, exchange: TokenExchange, api_url: str) -
             timeout=github.timeout,
         )
         models = parse_models(response.raise_for_status().json()).offered
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, ValueError, RecursionError):
         return None
     return len(models)

@@ -36,7 +36,7 @@ def is_copilot_proxy(asked: http.client.HTTPConnection) -> bool:
     try:
         asked.request("GET", "/health")
         told = json.loads(asked.getresponse().read(10_000))
-    except (OSError, ValueError, http.client.HTTPException):
+    except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return False
     finally:
         asked.close()

@@ -103,6 +103,7 @@ WAIT = {"retry-after": "600"}
         (Answer({"message": "down for repair"}, 503, WAIT), "600"),
         (Answer("", 503, {"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}), "0"),
         (Answer({"message": "no"}, 422), None),
+        (Answer("[" * 9000), None),
         (Answer(HTML), None),
     ],
     ids=str,
@@ -131,7 +132,9 @@ EXCHANGE = {
 @pytest.mark.parametrize(
     ("user", "login"), [(Answer({"login": "mona"}), "mona"), (Answer(status=500), None)]
 )
-@pytest.mark.parametrize("models", [Answer(status=500), Answer(HTML), Answer({"data": 1})])
+@pytest.mark.parametrize(
+    "models", [Answer(status=500), Answer(HTML), Answer({"data": 1}), Answer("[" * 9000)]
+)
 async def test_the_exchange_alone_proves_enough(
     client: httpx.AsyncClient, user: Answer, login: str | None, models: Answer
 ) -> None:

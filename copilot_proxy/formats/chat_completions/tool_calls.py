@@ -7,20 +7,16 @@ its index, else to the last call, unless that is complete and the piece begins a
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.schema import Json
-
-_RUNAWAY: Final = 20
-"""Line breaks and tabs in a row, with nothing between, after which a model is stuck: real
-arguments never hold that many, and the person would pay for all that follow."""
+from copilot_proxy.formats.tool_arguments import RunawayGuard, is_json
 
 
 class _Call:
-    __slots__ = ("arguments", "blanks", "held", "id", "index", "name")
+    __slots__ = ("arguments", "guard", "held", "id", "index", "name")
 
     def __init__(self, id: str) -> None:
         self.index = 0
@@ -28,7 +24,7 @@ class _Call:
         self.name = ""
         self.arguments: list[str] = []
         self.held = True  # the client has not been told of the call yet
-        self.blanks = 0
+        self.guard = RunawayGuard()
 
 
 class ToolCalls:
@@ -49,7 +45,7 @@ class ToolCalls:
     def are_complete(self) -> bool:
         """Whether the arguments of every call are JSON; only the last may yet wait for them."""
         texts = ["".join(call.arguments) for call in self._calls]
-        return all(map(_is_json, filter(None, texts))) and all(texts[-1:])
+        return all(map(is_json, filter(None, texts))) and all(texts[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
         """The deltas of the fragments of one event."""
@@ -85,7 +81,7 @@ class ToolCalls:
         call = self._call_of(fragment.get("id"), fragment.get("index"), name, text)
         if text:
             call.arguments.append(text)
-            self._watch(call, text)
+            call.guard.watch(text)
         if call.held:
             # A call is announced with its name; one that comes without is held until it has one.
             call.name = call.name or name
@@ -126,17 +122,6 @@ class ToolCalls:
         function = {"name": name, "arguments": "".join(call.arguments)}
         return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
-    def _watch(self, call: _Call, text: str) -> None:
-        tail = text.rstrip()
-        blanks = sum(char in "\r\n\t" for char in text[len(tail) :])
-        call.blanks = blanks if tail else call.blanks + blanks
-        if call.blanks > _RUNAWAY:
-            raise BrokenResponse(
-                "The model got stuck writing blank lines into a tool call, so it was stopped.",
-                hint="Try again, or try another model.",
-                code="runaway_whitespace",
-            )
-
 
 def _begins_another(name: str, text: str, call: _Call) -> bool:
     """Whether a piece with `name`, `text` and no id cannot belong to `call`.
@@ -148,18 +133,10 @@ def _begins_another(name: str, text: str, call: _Call) -> bool:
     arguments = "".join(call.arguments)
     if not arguments:
         return name != call.name
-    return _is_json(arguments) and (bool(text) or name != call.name)
+    return is_json(arguments) and (bool(text) or name != call.name)
 
 
 def _arguments(value: object) -> str:
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode() if isinstance(value, dict) else ""
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True

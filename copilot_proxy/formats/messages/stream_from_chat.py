@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import Assembler
@@ -17,6 +15,7 @@ from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import to_signature
 from copilot_proxy.formats.messages.thinking import thinks
 from copilot_proxy.formats.messages.usage import to_anthropic
+from copilot_proxy.formats.tool_arguments import is_json
 
 _STOP_REASONS: Final[Mapping[str, str]] = {
     "stop": "end_turn",
@@ -44,7 +43,7 @@ class _Block:
     @property
     def is_complete(self) -> bool:
         """Whether nothing can be added, now that another block follows."""
-        return self.kind != "tool_use" or _is_json(self.arguments)
+        return self.kind != "tool_use" or is_json(self.arguments)
 
 
 class ChatToMessages:
@@ -220,11 +219,3 @@ class ChatToMessages:
         signature = to_signature(opaque)
         self._tag = signature[: signature.index(":") + 1]
         return signature
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True

@@ -7,9 +7,9 @@ from typing import Any, Final
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import Assembler, events_of
-from copilot_proxy.formats.messages.runaway import RunawayGuard
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.usage import add_usage, to_openai
+from copilot_proxy.formats.tool_arguments import RunawayGuard
 from copilot_proxy.formats.upstream_errors import event_refusal
 
 _ADDED: Final = ("copilot_annotations", "amazon-bedrock-invocationMetrics")

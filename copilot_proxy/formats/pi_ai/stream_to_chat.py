@@ -153,7 +153,7 @@ class PiAiToChat(ChunkTranslator):
             return ""  # the name of a field, no seal
         try:
             encrypted = msgspec.json.decode(signature)["encrypted_content"]
-        except (msgspec.DecodeError, KeyError, TypeError):
+        except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
             return ""
         piece = seal(encrypted, first=not self._sealed) if isinstance(encrypted, str) else ""
         self._sealed = self._sealed or bool(piece)

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamRefusal
-from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.responses.ids import new_id, prefix_of, short_id
 from copilot_proxy.formats.responses.response_events import TERMINAL, whole_events
 from copilot_proxy.formats.responses.response_object import echo, failed, told
@@ -23,6 +22,7 @@ from copilot_proxy.formats.responses.tools import (
     search_arguments,
 )
 from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
+from copilot_proxy.formats.tool_arguments import RunawayGuard
 from copilot_proxy.formats.upstream_errors import event_refusal
 
 _ENDS: Final = frozenset(TERMINAL.values())
@@ -67,7 +67,7 @@ class ResponsesRepair:
         self._id = ""
         self._items: dict[int, _Item] = {}
         self._number = 0
-        self._guard = ToolCalls()
+        self._guards: dict[int, RunawayGuard] = {}
         self.usage: Json | None = None
         self.copilot_usage: Json | None = None
         self.failure: UpstreamRefusal | None = None
@@ -214,8 +214,7 @@ class ResponsesRepair:
         delta = event.get("delta")
         if isinstance(delta, str):
             # Stops a model that writes blank lines for ever, by the same rule as in chats.
-            fragment = {"index": index, "id": str(index), "function": {"arguments": delta}}
-            self._guard.feed([fragment])
+            self._guards.setdefault(index, RunawayGuard()).watch(delta)
         tool = item.tool
         if tool is None or tool.is_plain:
             return [event]

@@ -198,6 +198,7 @@ def test_ids_of_items_stay_behind() -> None:
             "responses:ENC ENC",
         ),
         ("openai-responses", [{"thinkingSignature": "no JSON"}], None),
+        ("openai-responses", [{"thinkingSignature": "[" * 9000}], None),
         ("openai-responses", [{"thinkingSignature": '{"encrypted_content": null}'}], None),
         ("openai-completions", [{"thinkingSignature": "reasoning_text"}], None),
         ("openai-completions", [{}], None),
