@@ -1,19 +1,61 @@
-"""Arguments of tool calls that come piece by piece: whether they are complete."""
+"""Arguments of tool calls that come piece by piece: whether they are complete, at what cost."""
 
+import json
+from typing import Any
+
+import hypothesis.strategies as st
 import pytest
+from hypothesis import example, given
 
+from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats import tool_arguments
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
-from copilot_proxy.formats.tool_arguments import is_json
+from copilot_proxy.formats.tool_arguments import Arguments, is_json
 from tests.formats.answers import call, calling, calls_of, event, finish_of, repair
 
 DEEP = "[" * 6000
+MANY = 2000
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9999, 9999) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=9,
+)
+TEXTS = st.text(alphabet='{}[]",:\\ \n1au', max_size=24) | VALUES.map(json.dumps)
+
+
+@given(st.lists(TEXTS, max_size=2).map("".join), st.lists(st.integers(1, 5), max_size=60))
+@example('{"a": "\\\\"}', [1] * 60)
+@example('{"a": "\\"}"} ', [7, 1, 1, 1, 1, 1])
+@example("{}{}", [2, 2])
+@example('{"a"}', [5])
+@example("[}", [1, 1])
+@example(" \n", [1, 1])
+@example("\ud800", [1])
+def test_at_every_piece_it_is_known_whether_they_are_json(text: str, sizes: list[int]) -> None:
+    """Asked after every piece, wherever the text is cut, the answer is the one of a parser that
+    reads all of it."""
+    arguments = Arguments()
+    asked, expected, start = [], [], 0
+    for size in [*sizes, len(text)]:
+        arguments.add(text[start : start + size])
+        start += size
+        asked.append(arguments.is_json)
+        expected.append(is_json(text[:start]))
+
+    assert expected == asked
+    assert text == arguments.text
 
 
 @pytest.mark.parametrize("text", [DEEP, DEEP + "]" * 6000, "[" + DEEP, '{"a":' * 6000])
 def test_what_is_nested_too_deeply_is_no_json(text: str) -> None:
     """It is not what any tool expects, and not a failure of this program."""
+    arguments = Arguments()
+    arguments.add(text)
+
     assert not is_json(text)
+    assert not arguments.is_json
 
 
 def test_a_model_that_is_stuck_in_brackets_ran_into_its_limit() -> None:
@@ -32,3 +74,67 @@ def test_a_model_that_is_stuck_in_brackets_ran_into_its_limit() -> None:
     assert [("a", "f", DEEP)] == calls_of(events)
     assert "max_tokens" == messages.message["stop_reason"]
     assert {"reason": "max_output_tokens"} == responses.response["incomplete_details"]
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that is parsed to find out whether it is JSON."""
+    texts: list[str] = []
+
+    def count(text: str) -> bool:
+        texts.append(text)
+        return is_json(text)
+
+    monkeypatch.setattr(tool_arguments, "is_json", count)
+    return texts
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ['{"text": "', *["word "] * MANY, '"}'],
+        ['{"text": "', *["}{\\"] * MANY, '"}'],
+        ["[", *["{},"] * MANY, "0]"],
+        ["[}", *["[]"] * MANY],
+    ],
+    ids=["words", "brackets in a text", "a list", "no JSON"],
+)
+def test_pieces_that_repeat_the_name_are_parsed_once(parsed: list[str], pieces: list[str]) -> None:
+    """Some models name the function in every piece, so that each might begin another call. What
+    has come is not read again for each of them: the work grows with the answer, not its square."""
+    text = "".join(pieces)
+    events = [calling(call("a", "f", ""))]
+    events += [calling(call(name="f", arguments=piece)) for piece in pieces]
+
+    assert [("a", "f", text)] == calls_of([*events, event("length")])
+    assert sum(map(len, parsed)) <= 2 * len(text)
+
+
+def test_a_block_that_waits_for_its_end_is_not_read_again(parsed: list[str]) -> None:
+    """In a Messages stream a call whose arguments are not complete holds back the next one, however
+    many pieces of that come meanwhile."""
+
+    def piece(index: int, text: str, **first: Any) -> Any:
+        function = {"arguments": text, **({"name": "f"} if first else {})}
+        delta = {"tool_calls": [{"index": index, "function": function, **first}]}
+        return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+
+    writer = ChatToMessages({"model": "m"}, "m")
+    writer.feed(piece(0, '{"text": "' + "word " * MANY, id="a"))
+    writer.feed(piece(1, '{"text": "', id="b"))
+    held = [writer.feed(piece(1, "word ")) for _ in range(MANY)]
+    freed = writer.feed(piece(0, '"}'))
+
+    assert [[]] * MANY == held
+    assert MANY + 4 == len(freed)
+    assert sum(map(len, parsed)) <= 6 * MANY
+
+
+def test_blank_lines_between_pieces_are_counted() -> None:
+    """A model that is stuck is stopped, however its blank lines are cut."""
+    arguments = Arguments()
+    arguments.add("{\n" * 20)
+    for _ in range(19):
+        arguments.add("\n")
+    with pytest.raises(BrokenResponse, match="stuck writing blank lines"):
+        arguments.add("\n")

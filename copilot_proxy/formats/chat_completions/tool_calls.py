@@ -12,19 +12,18 @@ from typing import Any
 import msgspec
 
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.tool_arguments import RunawayGuard, is_json
+from copilot_proxy.formats.tool_arguments import Arguments
 
 
 class _Call:
-    __slots__ = ("arguments", "guard", "held", "id", "index", "name")
+    __slots__ = ("arguments", "held", "id", "index", "name")
 
     def __init__(self, id: str) -> None:
         self.index = 0
         self.id = id
         self.name = ""
-        self.arguments: list[str] = []
+        self.arguments = Arguments()
         self.held = True  # the client has not been told of the call yet
-        self.guard = RunawayGuard()
 
 
 class ToolCalls:
@@ -44,8 +43,8 @@ class ToolCalls:
     @property
     def are_complete(self) -> bool:
         """Whether the arguments of every call are JSON; only the last may yet wait for them."""
-        texts = ["".join(call.arguments) for call in self._calls]
-        return all(map(is_json, filter(None, texts))) and all(texts[-1:])
+        given = [call.arguments for call in self._calls]
+        return all(one.is_json for one in given if one) and all(given[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
         """The deltas of the fragments of one event."""
@@ -65,7 +64,7 @@ class ToolCalls:
         deltas = []
         for call in self._calls:
             if not call.arguments and not (cut and call is self._calls[-1]):
-                call.arguments = ["{}"]
+                call.arguments.add("{}")
                 if not call.held:
                     deltas.append({"index": call.index, "function": {"arguments": "{}"}})
             if call.held:
@@ -80,8 +79,7 @@ class ToolCalls:
         text = _arguments(function.get("arguments"))
         call = self._call_of(fragment.get("id"), fragment.get("index"), name, text)
         if text:
-            call.arguments.append(text)
-            call.guard.watch(text)
+            call.arguments.add(text)
         if call.held:
             # A call is announced with its name; one that comes without is held until it has one.
             call.name = call.name or name
@@ -119,7 +117,7 @@ class ToolCalls:
         call.index = self._announced
         self._announced += 1
         name = self._tool_names.get(call.name, call.name)
-        function = {"name": name, "arguments": "".join(call.arguments)}
+        function = {"name": name, "arguments": call.arguments.text}
         return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
@@ -130,10 +128,9 @@ def _begins_another(name: str, text: str, call: _Call) -> bool:
     """
     if not name or call.held:
         return False
-    arguments = "".join(call.arguments)
-    if not arguments:
+    if not call.arguments:
         return name != call.name
-    return is_json(arguments) and (bool(text) or name != call.name)
+    return (bool(text) or name != call.name) and call.arguments.is_json
 
 
 def _arguments(value: object) -> str:

@@ -15,7 +15,7 @@ from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import to_signature
 from copilot_proxy.formats.messages.thinking import thinks
 from copilot_proxy.formats.messages.usage import to_anthropic
-from copilot_proxy.formats.tool_arguments import is_json
+from copilot_proxy.formats.tool_arguments import Arguments
 
 _STOP_REASONS: Final[Mapping[str, str]] = {
     "stop": "end_turn",
@@ -32,7 +32,7 @@ class _Block:
     def __init__(self, start: Json) -> None:
         self.start = start
         self.deltas: list[Json] = []
-        self.arguments = ""
+        self.arguments = Arguments()
         self.opaque = ""
         self.begun = False
 
@@ -43,7 +43,7 @@ class _Block:
     @property
     def is_complete(self) -> bool:
         """Whether nothing can be added, now that another block follows."""
-        return self.kind != "tool_use" or is_json(self.arguments)
+        return self.kind != "tool_use" or self.arguments.is_json
 
 
 class ChatToMessages:
@@ -182,7 +182,7 @@ class ChatToMessages:
             self._calls[call["index"]] = block
             self._blocks.append(block)
         if (text := call["function"].get("arguments")) and block in self._blocks:
-            block.arguments += text
+            block.arguments.add(text)
             block.deltas.append({"type": "input_json_delta", "partial_json": text})
 
     def _send(self, events: list[Json], *, closing: bool = False) -> None:
