@@ -19,6 +19,7 @@ from typing import Final
 
 from copilot_proxy import private_files
 from copilot_proxy.errors import UsageError
+from copilot_proxy.formats.packed import PIECE, WINDOWS, Unpacker
 from copilot_proxy.masking import StreamMask, mask
 from copilot_proxy.settings import Settings
 
@@ -53,11 +54,7 @@ _SHOWN: Final = frozenset(
 )
 """Headers that never carry a secret; all others stay out, known or not."""
 _SHOWN_PREFIX: Final = b"x-copilot-proxy-"
-_PACKED: Final = (b"gzip", b"x-gzip", b"deflate")
-_PLAIN: Final = (b"", b"identity")
-_ANY_ZLIB: Final = 47
-"""What zlib calls either of its formats (its `wbits`)."""
-_PIECE: Final = 64 * 1024
+_PLAIN: Final = ("", "identity")
 _LARGEST: Final = 64 * 1024 * 1024
 """Bytes of one body; what is longer is cut, so that a small packed one cannot fill the disk."""
 _EXPIRY: Final = 300.0
@@ -72,19 +69,19 @@ class Part:
         self._left = _LARGEST
         self._mask = StreamMask()
         named = [(name.lower(), value) for name, value in headers]
-        packing = dict(named).get(b"content-encoding", b"").strip().lower()
-        self._unpacker = zlib.decompressobj(_ANY_ZLIB) if packing in _PACKED else None
+        packing = dict(named).get(b"content-encoding", b"").decode("latin-1").strip().lower()
+        self._unpacker = Unpacker(packing) if packing in WINDOWS else None
         self._descriptor = dumps.opened(path)
         lines = [first, *(_line(name, value) for name, value in named if _is_shown(name))]
         self._put(mask("\n".join(lines) + "\n\n").encode())
-        if packing not in (*_PACKED, *_PLAIN):
+        if packing not in (*WINDOWS, *_PLAIN):
             self._put(b"(the encoding of the body is not known here)")
             self.close()
 
     def write(self, data: bytes) -> None:
         """The next piece of the body; an empty one does nothing."""
-        for start in range(0, len(data) if self._descriptor >= 0 else 0, _PIECE):
-            piece = data[start : start + _PIECE]
+        for start in range(0, len(data) if self._descriptor >= 0 else 0, PIECE):
+            piece = data[start : start + PIECE]
             for plain in self._unpacked(piece):
                 self._put(self._mask.feed(plain[: self._left]))
                 self._left -= len(plain)
@@ -103,12 +100,7 @@ class Part:
             yield piece
             return
         try:
-            while True:
-                plain = self._unpacker.decompress(piece, _PIECE)
-                yield plain
-                piece = self._unpacker.unconsumed_tail
-                if not piece and len(plain) < _PIECE:
-                    return
+            yield from self._unpacker.feed(piece)
         except zlib.error:
             self._put(self._mask.end() + b"\n(the rest cannot be unpacked)")
             self._let_go()

@@ -8,11 +8,10 @@ from typing import Final
 from litestar.types import Receive
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.packed import MOST_MEMBERS, WINDOWS, Unpacker
 
 _SLOWEST: Final = 64 * 1024
 """Bytes a second that a large body has to come at."""
-_WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""What zlib calls the formats (its `wbits`)."""
 
 
 class ClientGone(CopilotProxyError):
@@ -63,24 +62,29 @@ async def _received(receive: Receive, limit: int, patience: float) -> bytes:
 
 
 def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
-    window = _WINDOWS.get(encoding)
-    if window is None:
+    if encoding not in WINDOWS:
         raise RequestError(
             f"The body's encoding {encoding[:40]!r} is not supported.",
             status=415,
             hint="Send it plain, or as gzip or deflate.",
         )
-    unpacker = zlib.decompressobj(window)
+    unpacker = Unpacker(encoding)
+    parts: list[bytes] = []
+    left = limit
     try:
-        # One byte more than allowed tells a body that is too large from one that just fits.
-        unpacked = unpacker.decompress(body, limit + 1)
+        for part in unpacker.feed(body):
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                raise _too_large(limit)
     except zlib.error:
-        raise RequestError(f"The body is not valid {encoding}.") from None
-    if len(unpacked) > limit:
-        raise _too_large(limit)
-    if not unpacker.eof:
+        raise RequestError(
+            f"The body is not valid {encoding}, or more than that.",
+            hint=f"Send one body, as gzip of at most {MOST_MEMBERS} members.",
+        ) from None
+    if not unpacker.is_complete:
         raise RequestError(f"The body's {encoding} data is not complete.")
-    return unpacked
+    return b"".join(parts)
 
 
 def _too_large(limit: int) -> RequestError:

@@ -23,6 +23,9 @@ PATH = "/v1/chat/completions"
     [
         ("gzip", PACKED),
         ("x-gzip", PACKED),
+        ("gzip", gzip.compress(CHAT[:9], mtime=0) + gzip.compress(CHAT[9:], mtime=0)),
+        ("gzip", b"".join(gzip.compress(bytes([one]), mtime=0) for one in CHAT)),
+        ("gzip", PACKED + gzip.compress(b"", mtime=0)),
         ("deflate", zlib.compress(CHAT)),
         ("identity", CHAT),
         ("", CHAT),
@@ -42,6 +45,14 @@ def test_encodings(proxy: Proxy, encoding: str, body: bytes) -> None:
         ("br", CHAT, 415),
         ("gzip", CHAT, 400),
         ("gzip", PACKED[:-9], 400),
+        ("gzip", b"", 400),
+        ("gzip", PACKED + b"x", 400),
+        ("gzip", PACKED + b"garbage", 400),
+        ("gzip", PACKED + b"\0", 400),
+        ("gzip", PACKED + PACKED[:9], 400),
+        ("gzip", PACKED + zlib.compress(b" "), 400),
+        ("gzip", PACKED + gzip.compress(b"", mtime=0) * 1000, 400),
+        ("deflate", zlib.compress(CHAT) + zlib.compress(b" "), 400),
     ],
 )
 def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int) -> None:
@@ -60,14 +71,13 @@ def test_too_large(simulator: Simulator) -> None:
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:
         announced = client.post(PATH, content=b"x" * 2001)
         streamed = client.post(PATH, content=iter([b"x" * 1500] * 2))
-        bomb = client.post(
-            PATH,
-            content=gzip.compress(b" " * 1_000_000),
-            headers={"content-encoding": "gzip"},
+        bomb, bombs = (
+            client.post(PATH, content=packed, headers={"content-encoding": "gzip"})
+            for packed in (gzip.compress(b" " * 1_000_000), gzip.compress(b" " * 1500) * 2)
         )
         fits = client.post(PATH, content=CHAT + b" " * (2000 - len(CHAT)))
 
-    assert [413, 413, 413] == [a.status_code for a in (announced, streamed, bomb)]
+    assert [413] * 4 == [a.status_code for a in (announced, streamed, bomb, bombs)]
     assert "2000" in announced.json()["error"]["message"]
     assert 200 == fits.status_code
 

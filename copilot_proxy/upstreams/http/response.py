@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import msgspec
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.packed import Unpacker
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 from copilot_proxy.upstreams.http.transport import HttpResponse
 
@@ -98,11 +100,28 @@ def unpacking(response: HttpResponse) -> Callable[[], Awaitable[bytes]]:
     packing = response.headers.get("content-encoding")
     if packing is None:
         return response.read
+    if (encoding := packing.strip().lower()) in ("gzip", "x-gzip"):
+        return _unpacking_gzip(response, Unpacker(encoding))
     headers = {b"content-encoding": packing.encode("latin-1")}
     unpacked = httpx.Response(200, headers=headers, stream=_Packed(response)).aiter_bytes()
 
     async def read() -> bytes:
         return await anext(unpacked, b"")
+
+    return read
+
+
+def _unpacking_gzip(response: HttpResponse, unpacker: Unpacker) -> Callable[[], Awaitable[bytes]]:
+    """httpx stops in silence after the first of several members."""
+
+    async def read() -> bytes:
+        while piece := await response.read():
+            try:
+                if plain := b"".join(unpacker.feed(piece)):
+                    return plain
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from error
+        return b""
 
     return read
 

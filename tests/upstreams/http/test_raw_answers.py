@@ -1,6 +1,7 @@
 """Answers that no well-behaved server gives, byte for byte."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -107,6 +108,11 @@ async def test_told(
          + b'data: {"choices":[{"delta":{"content":"Hi\\ud83d"},"finish_reason":"stop"}]}\n\n'),
         # No type of content, and no blank line after the last event.
         (True, head("200 OK") + b"data: " + FINISH + b"\n\ndata: [DONE]\n"),
+        # Packed in two members, of which the second has the answer.
+        (False, head("200 OK", "content-type: application/json", "content-encoding: gzip")
+         + gzip.compress(b"  ") + gzip.compress(FINISH)),
+        (True, head("200 OK", "content-type: text/event-stream", "content-encoding: gzip")
+         + gzip.compress(b": wait\n\n") + gzip.compress(b"data: %b\n\ndata: [DONE]\n\n" % FINISH)),
         # Cut in the piece after the end.
         (True, head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")
          + b"%x\r\ndata: %b\n\ndata: [DONE]\n\n\r\n5" % (len(FINISH) + 22, FINISH)),
