@@ -9,7 +9,6 @@ import logging
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,7 +18,7 @@ from copilot_proxy.headers import PASSED_ON
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error, speaks_anthropic
 from copilot_proxy.relay.records import RequestContext, new_request_id
-from copilot_proxy.setting_values import is_loopback
+from copilot_proxy.setting_values import is_host, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ _EXPOSED: Final = (
     "x-copilot-proxy-route",
 )
 _METHODS: Final = "GET, POST, OPTIONS"
-_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:@/?#\[\]\s]*))(?::\d*)?")
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.IGNORECASE)
 _ASKED_HEADERS: Final = b"access-control-request-headers"
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (
@@ -87,7 +86,7 @@ class AccessMiddleware:
         extra = [(b"x-request-id", request_id), *_ALWAYS]
         if speaks_anthropic(context):
             extra.append((b"request-id", request_id))
-        origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
             # Also without an Origin: what is kept must not be shown to a page that has one.
@@ -232,11 +231,17 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without the port and the brackets of IPv6; empty if it is none."""
-    if host.count(":") > 1 and not host.startswith("["):
-        return host
+    """The name in a Host header, without the port and the brackets of IPv6; empty if it is none.
+
+    All of it must be as it should be: a browser that is led here by a name like
+    ``evil.example:80:.localhost`` looks at another part of it than whoever takes it apart.
+    """
+    if ":" in host and is_host(host):
+        return host  # IPv6 without its brackets
     found = _HOST.fullmatch(host)
-    return (found[1] or found[2] or "") if found else ""
+    name = (found[1] or found[2]) if found else ""
+    is_bracketed = found is not None and found[1] is not None
+    return name if is_host(name) and is_bracketed == (":" in name) else ""
 
 
 def _is_news(context: RequestContext) -> bool:
@@ -258,12 +263,9 @@ def _bearer(authorization: bytes) -> bytes:
 
 
 def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
-    """Whether the page came from this very server."""
-    try:
-        place = urlsplit(origin).netloc
-    except ValueError:
-        return False
-    return place != "" and place == headers.get(b"host", b"").decode("latin-1").lower()
+    """Whether the page came from this very server: by http, or by https through a proxy."""
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    return host_name(host) != "" and origin in (f"http://{host}", f"https://{host}")
 
 
 def _address(server: tuple[str, int | None] | None) -> str:

@@ -41,11 +41,42 @@ def test_normal_path(path: str, expected: str) -> None:
         ("[::1]:8000", "::1"),
         ("[::1]", "::1"),
         ("::1", "::1"),
+        ("[::FFFF:127.0.0.1]", "::FFFF:127.0.0.1"),
+        ("localhost.", "localhost."),
+        ("my_host:1", "my_host"),
         ("", ""),
+        (":8000", ""),
+        ("evil.com:80:.localhost", ""),
+        ("evil.com:80.localhost", ""),
+        ("evil.com:.localhost", ""),
+        ("evil.com/.localhost", ""),
+        ("evil.com\\.localhost", ""),
+        ("evil.com;.localhost", ""),
+        ("evil.com%00.localhost", ""),
+        ("evil.com, localhost", ""),
+        ("evil.com .localhost", ""),
+        ("evil.com..localhost", ""),
+        ("me@localhost", ""),
+        ("localhost#", ""),
+        ("localhost?", ""),
+        ("localhost:x", ""),
+        ("localhost:-1", ""),
+        ("localhost:123456", ""),
+        ("localhost:80:80", ""),
+        ("[::1", ""),
+        ("::1]", ""),
+        ("[::1]x", ""),
+        ("[::1].localhost", ""),
+        ("[127.0.0.1]", ""),
+        ("[::1%lo]", ""),
+        ("[localhost]", ""),
+        ("::1:8000:x", ""),
+        ("localhost\xb2", ""),
     ],
 )
 def test_host_name(host: str, expected: str) -> None:
-    """The name is what stands before the port, for both kinds of address."""
+    """The name is what stands before the port, for both kinds of address; what is anything but a
+    name and a port has none."""
     assert expected == host_name(host)
 
 
@@ -59,7 +90,15 @@ def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "192.0.2.1", ""]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "192.0.2.1",
+        "",
+        "evil.com:80:.localhost",
+    ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/health", "/", "/schema"])
 def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
@@ -101,6 +140,20 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
     assert (403, "origin_not_allowed") == (answer.status_code, answer.json()["error"]["code"])
     assert "access-control-allow-origin" not in answer.headers
     assert [] == [r for r in simulator.state.requests if r.path == "/chat/completions"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["http://{}#", "//{}", "{}", "http://{}/", "http://{}?", "http://me@{}", "ftp://{}", "http:{}",
+     "http://{}, http://evil.example", "http://{}.evil.example", "http://http://{}"],
+)  # fmt: skip
+def test_origins_that_are_nearly_its_own(proxy: Proxy, odd: str) -> None:
+    """A browser sends the origin and nothing else; whatever else names the server is a stranger."""
+    origin = odd.format(proxy.url.removeprefix("http://"))
+    with proxy.client() as client:
+        answer = client.get("/v1/models", headers={"origin": origin})
+
+    assert (403, "origin_not_allowed") == (answer.status_code, answer.json()["error"]["code"])
 
 
 def test_own_origin(proxy: Proxy) -> None:
