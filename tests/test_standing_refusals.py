@@ -68,7 +68,7 @@ def once(simulator: Simulator, name: str, value: object = None, times: int = 1) 
 def rests(client: httpx.Client) -> list[Any]:
     told = client.get("/health").json()
     assert "ok" == told["status"]
-    rests: list[Any] = told["rests"]
+    rests: list[Any] = told["cooldowns"]
     return rests
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
-from copilot_proxy.middleware.access import host_name, normal_path
+from copilot_proxy.middleware.access import host_name, normalize_path
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -28,9 +28,9 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
         ("/v1/nothing", "/v1/nothing"),
     ],
 )
-def test_normal_path(path: str, expected: str) -> None:
+def test_normalize_path(path: str, expected: str) -> None:
     """Every spelling of a path that clients come up with is one path."""
-    assert expected == normal_path(path)
+    assert expected == normalize_path(path)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "upstream",
         "signed_in",
         "token_expires_in",
-        "rests",
+        "cooldowns",
         "last_error",
     } == set(health)
 

@@ -455,7 +455,7 @@ def _references(value: Any) -> list[str]:
 
 def test_silence_after_the_finish(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that is done is not waited for until its connection closes."""
-    monkeypatch.setattr("copilot_proxy.relay.reply._PATIENCE", 0.05)
+    monkeypatch.setattr("copilot_proxy.relay.reply._END_TIMEOUT", 0.05)
     simulator.state.faults.on("stall_after_finish", path="/chat/completions")
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         frames = events(client.post(PATH, json=chat(stream=True)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.routes.streaming import until_client_leaves
+from copilot_proxy.routes.streaming import run_until_disconnect
 
 
 class Client:
@@ -58,7 +58,7 @@ async def outcome(
     what happens meanwhile."""
 
     async def wait() -> None:
-        await until_client_leaves(work(), client.receive)
+        await run_until_disconnect(work(), client.receive)
         here = asyncio.current_task()
         assert here is not None
         assert 0 == here.cancelling()
@@ -116,7 +116,7 @@ async def test_leaving_while_a_timeout_inside_ends(client: Client, turns: int) -
                         await asyncio.sleep(0)
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(until_client_leaves(impatient(), client.receive, was_left.set))
+    task = asyncio.create_task(run_until_disconnect(impatient(), client.receive, was_left.set))
     await cleaning.wait()
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -150,6 +150,6 @@ async def test_what_goes_wrong_is_told(client: Client) -> None:
 
     before = asyncio.all_tasks()
     with pytest.raises(ZeroDivisionError):
-        await until_client_leaves(fail(), client.receive)
+        await run_until_disconnect(fail(), client.receive)
     await asyncio.sleep(0)
     assert before == asyncio.all_tasks()
