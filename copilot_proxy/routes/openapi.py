@@ -121,8 +121,8 @@ def openapi_config() -> OpenAPIConfig:
     return _Config(
         title="copilot-proxy",
         version=__version__,
-        description="Your own GitHub Copilot subscription as a local server that speaks the "
-        "OpenAI and Anthropic APIs.",
+        description="Use your own GitHub Copilot subscription through the OpenAI and Anthropic "
+        "APIs, from a local server.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )
