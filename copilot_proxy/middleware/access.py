@@ -161,7 +161,7 @@ class AccessMiddleware:
         if not origin or origin in self._origins or _is_same_origin(origin, headers):
             return
         raise RequestError(
-            f"The web page {origin[:200]!r} is not allowed to use this server.",
+            f"Web pages of the origin {origin[:200]!r} are not allowed to use this server.",
             status=403,
             type="permission_error",
             code="origin_not_allowed",
@@ -223,11 +223,11 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
     if method in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate":
         return
     raise RequestError(
-        "A web page of another site is not allowed to use this server.",
+        "Web pages of other sites are not allowed to use this server.",
         status=403,
         type="permission_error",
         code="origin_not_allowed",
-        hint="If the page is yours, allow it with --cors-origin, and let it use fetch().",
+        hint="If the page is yours, allow its origin with --cors-origin, and let it use fetch().",
     )
 
 

@@ -40,7 +40,12 @@ class Health:
     """Refusals that the server repeats to clients without asking Copilot."""
 
 
-@route("/health", http_method=["GET", "HEAD"], summary="Show whether the server is up")
+@route(
+    "/health",
+    http_method=["GET", "HEAD"],
+    summary="Show whether the server is up",
+    response_description="The state of the server.",
+)
 async def health(request: HttpRequest) -> Health:
     """Sends nothing to Copilot, needs no API key, and names no account."""
     services = get_services(request)

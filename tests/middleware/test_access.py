@@ -1,4 +1,4 @@
-"""The door: who may ask, by which name, with which key, on which path."""
+"""Access: host names, origins, keys, paths, and which requests are logged."""
 
 import pytest
 
@@ -29,7 +29,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
     ],
 )
 def test_normalize_path(path: str, expected: str) -> None:
-    """Every spelling of a path that clients come up with is one path."""
+    """All the spellings that clients use become the same path."""
     assert expected == normalize_path(path)
 
 
@@ -45,13 +45,13 @@ def test_normalize_path(path: str, expected: str) -> None:
     ],
 )
 def test_host_name(host: str, expected: str) -> None:
-    """The name is what stands before the port, for both kinds of address."""
+    """The name is the part before the port, for names, IPv4 and IPv6 addresses."""
     assert expected == host_name(host)
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "//v1/chat/completions/", "/v1/v1/models"])
 def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
-    """A client with an odd base URL gets its answer all the same."""
+    """A client with an unusual base URL gets an answer."""
     with proxy.client() as client:
         answer = client.get(path) if "models" in path else client.post(path, json=CHAT)
 
@@ -63,7 +63,7 @@ def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/health", "/", "/schema"])
 def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
-    """A page that makes its own name point here (DNS rebinding) gets nothing."""
+    """A page that uses DNS rebinding is refused."""
     with proxy.client() as client:
         answer = client.get(path, headers={"host": host})
 
@@ -74,13 +74,13 @@ def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
     "host", ["localhost", "localhost:1", "LOCALHOST", "[::1]:8000", "a.localhost"]
 )
 def test_own_host_names(proxy: Proxy, host: str) -> None:
-    """Every name of this machine is answered to."""
+    """Every loopback name is allowed."""
     with proxy.client() as client:
         assert 200 == client.get("/health", headers={"host": host}).status_code
 
 
 def test_allowed_host_name(simulator: Simulator) -> None:
-    """A name that the person has allowed is answered to."""
+    """A name that the user has allowed works."""
     settings = settings_at(simulator, allowed_hosts=("host.docker.internal",))
     with Proxy(settings) as proxy, proxy.client() as client:
         answer = client.get("/health", headers={"host": "host.docker.internal:8000"})
@@ -90,7 +90,7 @@ def test_allowed_host_name(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> None:
-    """A web page cannot spend the quota, not even with a form post that needs no permission."""
+    """A web page cannot use the quota, not even with a form post, which needs no preflight."""
     with proxy.client() as client:
         answer = client.post(
             "/v1/chat/completions",
@@ -104,13 +104,13 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
 
 
 def test_own_origin(proxy: Proxy) -> None:
-    """Pages that came from the server itself may use it."""
+    """Pages that the server itself has served may use it."""
     with proxy.client() as client:
         assert 200 == client.get("/v1/models", headers={"origin": proxy.url}).status_code
 
 
-def test_named_origin(simulator: Simulator) -> None:
-    """A named origin is let in, its preflight is answered, and no other gets either."""
+def test_allowed_origin(simulator: Simulator) -> None:
+    """An allowed origin may use the server and gets a preflight response; others do not."""
     settings = settings_at(simulator, cors_origins=("http://localhost:3000",), api_key="k")
     with Proxy(settings) as proxy, proxy.client() as client:
         preflight = client.options(
@@ -125,12 +125,12 @@ def test_named_origin(simulator: Simulator) -> None:
         answer = client.get(
             "/v1/models", headers={"origin": "http://localhost:3000", "x-api-key": "k"}
         )
-        told = client.post(
+        answered = client.post(
             "/v1/chat/completions",
             json={"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]},
             headers={"origin": "http://localhost:3000", "x-api-key": "k"},
         )
-        stranger = client.options(
+        other = client.options(
             "/v1/chat/completions",
             headers={"origin": "http://other.example", "access-control-request-method": "POST"},
         )
@@ -141,12 +141,12 @@ def test_named_origin(simulator: Simulator) -> None:
     for one in (preflight, answer):
         assert "http://localhost:3000" == one.headers["access-control-allow-origin"]
         assert one.headers["vary"].startswith("Origin")
-    exposed = told.headers["access-control-expose-headers"].split(", ")
-    quota = {name for name in told.headers if name.startswith(("x-quota-", "x-usage-"))}
+    exposed = answered.headers["access-control-expose-headers"].split(", ")
+    quota = {name for name in answered.headers if name.startswith(("x-quota-", "x-usage-"))}
     assert quota
     assert {"retry-after", *quota} <= set(exposed)
-    assert 403 == stranger.status_code
-    assert "access-control-allow-origin" not in stranger.headers
+    assert 403 == other.status_code
+    assert "access-control-allow-origin" not in other.headers
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_named_origin(simulator: Simulator) -> None:
     ],
 )
 def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """With a key, only who sends it gets in, in either of the two headers."""
+    """With a key, only requests that have it in one of the two headers are accepted."""
     with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
         answer = client.get("/v1/models", headers=headers)
 
@@ -176,7 +176,7 @@ def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> 
 
 
 def test_only_health_needs_no_key(simulator: Simulator) -> None:
-    """Nothing but /health, which names nobody, is told to a stranger."""
+    """Without the key, only /health works, and it names no account."""
     with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
         open_paths = [
             path
@@ -206,7 +206,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
 
 
 def test_request_ids(proxy: Proxy, simulator: Simulator) -> None:
-    """Every answer has an id of its own, which Copilot is given as well."""
+    """Every response has its own request id, which is also sent to Copilot."""
     with proxy.client() as client:
         first = client.post("/v1/chat/completions", json=CHAT)
         second = client.get("/nothing")
@@ -217,11 +217,8 @@ def test_request_ids(proxy: Proxy, simulator: Simulator) -> None:
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
 
 
-def test_what_has_a_line_in_the_log(
-    simulator: Simulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Refusals and questions about models; what asks Copilot has one line of its own, and what
-    merely goes well has none."""
+def test_logged_requests(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors and model lookups have a log line; other successful requests have none."""
     headers = {"authorization": "Bearer k"}
     with (
         logging_to_stderr("text", Reporter()),
