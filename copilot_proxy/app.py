@@ -1,4 +1,4 @@
-"""Assembles the ASGI application: routes, middleware and error handlers."""
+"""Creates the ASGI application: routes, middleware and exception handlers."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
@@ -13,7 +13,7 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.middleware.access import AccessMiddleware
 from copilot_proxy.middleware.concurrency import ConcurrencyMiddleware
 from copilot_proxy.middleware.dumping import DumpMiddleware
-from copilot_proxy.middleware.error_responses import error_response, to_proxy_error
+from copilot_proxy.middleware.error_responses import error_body_and_headers, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.embeddings import embeddings
@@ -38,20 +38,20 @@ _ROUTES: Final = (
     root,
     client_telemetry,
 )
-_ENDPOINTS: Final = (
+_PATHS_HINT: Final = (
     "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or /v1/models; GET "
     "/schema describes them."
 )
 
 
 def create_app(services: Services) -> ASGIApp:
-    """Return the server as an ASGI application, which closes `services` when it shuts down."""
+    """Return the ASGI application, which closes `services` when it shuts down."""
     router = make_router(services)
     inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
     settings = services.settings
     return AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.places)),
-        # The host setting does not apply to requests on a Unix socket.
+        # For a Unix socket, the host setting does not apply.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,
         allowed_hosts=settings.allowed_hosts,
@@ -60,7 +60,7 @@ def create_app(services: Services) -> ASGIApp:
 
 
 def make_router(services: Services) -> Litestar:
-    """Return all routes, without the middleware."""
+    """Return the router of all routes, without the middleware."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -76,46 +76,46 @@ def make_router(services: Services) -> Litestar:
         state=State({"services": services}),
         lifespan=[lifespan],
         exception_handlers={
-            CopilotProxyError: _on_proxy_error,
-            HTTPException: _on_http_exception,
-            Exception: _on_unexpected_error,
+            CopilotProxyError: _error_response,
+            HTTPException: _handle_http_exception,
+            Exception: _handle_unexpected,
         },
         openapi_config=openapi_config(),
         logging_config=None,
     )
 
 
-def _on_proxy_error(request: HttpRequest, error: CopilotProxyError) -> Response[bytes]:
-    body, headers = error_response(request.scope, error)
+def _error_response(request: HttpRequest, error: CopilotProxyError) -> Response[bytes]:
+    body, headers = error_body_and_headers(request.scope, error)
     return Response(body, status_code=error.status, headers=headers)
 
 
-def _on_http_exception(request: HttpRequest, error: HTTPException) -> Response[bytes]:
-    """Report what Litestar refuses before it calls a route: unknown paths and methods."""
+def _handle_http_exception(request: HttpRequest, error: HTTPException) -> Response[bytes]:
+    """Respond to Litestar's own errors, such as unknown paths and methods."""
     target = f"{request.method} {request.url.path[:200]}"
     if error.status_code == 404:
-        failure = RequestError(
-            f"Unknown URL: {target}.", status=404, code="unknown_url", hint=_ENDPOINTS
+        ours = RequestError(
+            f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
         )
     elif error.status_code == 405:
-        failure = RequestError(
-            f"Method not allowed: {target}.",
-            hint=_method_hint(error.headers),
+        ours = RequestError(
+            f"The method is not allowed for this URL ({target}).",
+            hint=_allowed_methods_hint(error.headers),
             status=405,
             code="method_not_supported",
             headers=error.headers,
         )
     else:
-        failure = RequestError(error.detail, status=error.status_code)
-    return _on_proxy_error(request, failure)
+        ours = RequestError(error.detail, status=error.status_code)
+    return _error_response(request, ours)
 
 
-def _method_hint(headers: Mapping[str, str] | None) -> str:
-    """Return a hint that names the methods in the Allow header."""
+def _allowed_methods_hint(headers: Mapping[str, str] | None) -> str:
+    """Return the hint of a 405: the methods in its ``Allow`` header."""
     allow = {name.lower(): value for name, value in (headers or {}).items()}.get("allow", "")
     methods = [one for one in map(str.strip, allow.split(",")) if one in ("GET", "POST", "DELETE")]
-    return f"Use {' or '.join(methods)}." if methods else _ENDPOINTS
+    return f"Use {' or '.join(methods)}." if methods else _PATHS_HINT
 
 
-def _on_unexpected_error(request: HttpRequest, error: Exception) -> Response[bytes]:
-    return _on_proxy_error(request, to_proxy_error(error))
+def _handle_unexpected(request: HttpRequest, error: Exception) -> Response[bytes]:
+    return _error_response(request, to_proxy_error(error))

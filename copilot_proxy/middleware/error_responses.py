@@ -38,7 +38,7 @@ def speaks_anthropic(context: RequestContext) -> bool:
     return context.path.startswith(_MESSAGES_PATH) or b"anthropic-version" in context.headers
 
 
-def error_response(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
+def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
     """Return the body and headers of the response that reports `error` to the client of `scope`.
 
     The request context in `scope` gets the error's code, for the log.
@@ -55,7 +55,7 @@ def error_response(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[
 
 async def send_error(scope: Scope, send: Send, error: CopilotProxyError) -> None:
     """Send a complete HTTP response that reports `error`."""
-    body, fields = error_response(scope, error)
+    body, fields = error_body_and_headers(scope, error)
     headers = [(name.encode(), value.encode()) for name, value in fields.items()]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})

@@ -11,7 +11,7 @@ from copilot_proxy.routes.services import HttpRequest, get_services
 
 @dataclass(frozen=True)
 class HealthCooldown:
-    """A model or account that Copilot has refused and is not asked for until `retry_in` is over."""
+    """A cooldown: for `retry_in` seconds, requests for it are not sent to Copilot."""
 
     scope: Literal["model", "account"]
     model: str | None
