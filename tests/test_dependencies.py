@@ -20,7 +20,7 @@ TOOLS = [Requirement(line) for line in GROUPS if isinstance(line, str)]
 def table() -> dict[str, set[str]]:
     """The table in docs/security.md: each package that we name, and those that it brings."""
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    section = text.split("\n## What an installation brings\n")[1].split("\n## ")[0]
+    section = text.split("\n## Dependencies\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^|]+)` \| [^|]+ \|([^|]*)\|$", section, re.M)
     return {name: set(re.findall(r"`([^`]+)`", brought)) for name, brought in rows}
 

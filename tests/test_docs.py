@@ -1,4 +1,4 @@
-"""The documents lag behind nothing: commands, flags, settings, aliases, dropped fields, version."""
+"""The documentation is complete: commands, flags, settings, aliases, fields, promises, links."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def text(name: str) -> str:
 
 
 def options() -> Iterator[tuple[str, str]]:
-    """Each command with each of its flags."""
+    """Yield each command with each of its flags."""
     for name, command in {"": COMMAND, **COMMAND.commands}.items():
         below = () if command is COMMAND else getattr(command, "commands", {}).values()
         for parameter in [one for part in (command, *below) for one in part.params]:
@@ -34,7 +34,7 @@ def options() -> Iterator[tuple[str, str]]:
 
 
 def section(document: str, title: str) -> str:
-    """What stands under a heading, up to the next of the same rank."""
+    """Return the text under a heading, up to the next heading of the same level."""
     found = re.search(rf"^(#+) {re.escape(title)}$(.*?)(?=^\1 |\Z)", document, re.M | re.S)
     assert found, f"no heading {title!r}"
     return found[2]
@@ -49,7 +49,7 @@ def test_every_command_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize(("command", "flag"), list(options()))
 def test_every_flag_is_documented(command: str, flag: str) -> None:
-    """A flag stands under its command in docs/configuration.md."""
+    """A flag is documented under its command in docs/configuration.md."""
     title = f"`{command}`" if command else "Every command"
 
     assert f"`{flag}" in section(text("docs/configuration.md"), title)
@@ -57,7 +57,7 @@ def test_every_flag_is_documented(command: str, flag: str) -> None:
 
 @pytest.mark.parametrize("name", setting_names())
 def test_every_setting_is_documented(name: str) -> None:
-    """A setting stands in the table with its default."""
+    """A setting is in the table in docs/configuration.md, with its default."""
     rows = section(text("docs/configuration.md"), "Settings").splitlines()
     row = next((row for row in rows if row.startswith(f"| `{name}` |")), None)
 
@@ -70,7 +70,7 @@ def test_every_setting_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("alias", sorted(_ALIASES))
 def test_every_alias_is_documented(alias: str) -> None:
-    """An alias stands in docs/api.md with the models it may mean, in their order."""
+    """An alias is in docs/api.md with the models it may mean, in order."""
     table = [row for row in text("docs/api.md").splitlines() if row.startswith("|")]
     rows = [row for row in table if f"`{alias}`" in row.split("|")[1]]
 
@@ -84,7 +84,7 @@ def test_every_dropped_field_is_documented(field: str) -> None:
 
 
 def test_what_pi_ai_loses_is_documented() -> None:
-    """The tables of docs/pi-ai.md have the fields that are refused and dropped, and no other."""
+    """The tables in docs/pi-ai.md have exactly the fields that are refused and dropped."""
     refused, dropped = re.findall(
         r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)",
         section(text("docs/pi-ai.md"), "What is lost"),
@@ -102,7 +102,7 @@ def test_what_pi_ai_loses_is_documented() -> None:
 
 @pytest.mark.parametrize("document", ["docs/reliability.md", "docs/security.md"])
 def test_every_promise_has_its_test(document: str) -> None:
-    """A promise names a test that there is, so that nobody has to believe it."""
+    """Every promise names a test that exists."""
     rows = re.findall(r"^\| (?!promise)([^|]+) \| ([^|]*`tests/[^|]*) \|$", text(document), re.M)
     assert rows
     for promise, proof in rows:
@@ -112,7 +112,7 @@ def test_every_promise_has_its_test(document: str) -> None:
 
 
 def test_version_is_in_the_changelog() -> None:
-    """The version has an entry, so that users learn what is in it."""
+    """The current version has an entry in the changelog."""
     assert f"## [{__version__}] - " in text("CHANGELOG.md")
 
 
@@ -123,7 +123,7 @@ def test_version_is_in_the_changelog() -> None:
     ),
 )
 def test_links_lead_somewhere(document: str) -> None:
-    """A link to a file of the project, or to a heading in it, has an aim."""
+    """A link to a file of the project, or to a heading in a file, has a target."""
     folder = (ROOT / document).parent
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text(document)):
         path, _, anchor = target.partition("#")

@@ -68,7 +68,7 @@ def once(simulator: Simulator, name: str, value: object = None, times: int = 1) 
 def rests(client: httpx.Client) -> list[Any]:
     told = client.get("/health").json()
     assert "ok" == told["status"]
-    rests: list[Any] = told["rests"]
+    rests: list[Any] = told["cooldowns"]
     return rests
 
 
@@ -383,6 +383,6 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
 def test_the_page_describes_it(client: httpx.Client) -> None:
     """The OpenAPI document has the shape of what /health tells."""
     shapes = client.get("/schema/openapi.json").json()["components"]["schemas"]
-    rest = next(shape for name, shape in shapes.items() if name.endswith("Rest"))
+    cooldown = next(shape for name, shape in shapes.items() if name.endswith("HealthCooldown"))
 
-    assert {"scope", "model", "code", "retry_in"} == set(rest["properties"])
+    assert {"scope", "model", "code", "retry_in"} == set(cooldown["properties"])

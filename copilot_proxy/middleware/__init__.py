@@ -1,1 +1,1 @@
-"""What every HTTP request passes before a route sees it: access, concurrency, shutdown, dumps."""
+"""ASGI middleware that every request passes: access, concurrency, shutdown, dumps."""

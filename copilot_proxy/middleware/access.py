@@ -1,8 +1,8 @@
-"""The door that every request passes: Host, Origin, key, path, and a name for the request.
+"""Checks Host, Origin and API key of every request, normalizes its path, and gives it an id.
 
-A server on loopback is within reach of every web page the person opens: by a form post, by a
-script, or by a host name that is made to point here (DNS rebinding). What a page can do without
-being allowed to is refused before anything reads the request.
+Any web page that the user opens can reach a server on loopback: with a form, with a script, or with
+a host name that resolves to 127.0.0.1 (DNS rebinding). Such requests are refused before anything
+reads them, unless the user has allowed the page.
 """
 
 import logging
@@ -35,7 +35,7 @@ _EXPOSED: Final = (
 )
 _METHODS: Final = "GET, POST, OPTIONS"
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.IGNORECASE)
-_ASKED_HEADERS: Final = b"access-control-request-headers"
+_REQUESTED_HEADERS: Final = b"access-control-request-headers"
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (
     b"vary",
@@ -43,7 +43,7 @@ _VARY_PREFLIGHT: Final = (
     b"Access-Control-Request-Private-Network",
 )
 _ALWAYS: Final = (
-    # No answer here is a page that may load, frame or run anything.
+    # No response of this server may load anything, run scripts, or be put into a frame.
     (
         b"content-security-policy",
         b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -54,7 +54,7 @@ _ALWAYS: Final = (
 
 
 class AccessMiddleware:
-    """Wraps the application; everything it refuses is told in OpenAI's error shape."""
+    """ASGI middleware that refuses requests with an error in the format of the client's API."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class AccessMiddleware:
     ) -> None:
         self._app = app
         self._keys = Keys(keys)
-        # On another address than loopback a key is required, and a page that is led here by a
-        # name of its own has none: any name will do.
+        # A server on another address than loopback has an API key, which a page that uses DNS
+        # rebinding does not know. So any host name may be used there.
         self._any_host = not is_loopback(host)
         self._hosts = {name.lower() for name in allowed_hosts} | {host.lower().strip("[]")}
         self._origins = set(cors_origins)
@@ -78,7 +78,7 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        path = scope["path"] = normal_path(scope["path"])
+        path = scope["path"] = normalize_path(scope["path"])
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         context = RequestContext(new_request_id(), scope["method"], path, headers)
         scope["state"]["context"] = context
@@ -89,7 +89,7 @@ class AccessMiddleware:
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
-            # Also without an Origin: what is kept must not be shown to a page that has one.
+            # Needed without an Origin too: a cache must not reuse the response for another page.
             extra.append(_VARY_PREFLIGHT if is_preflight else _VARY)
         if origin in self._origins:
             extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
@@ -99,7 +99,7 @@ class AccessMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
-                if _is_news(context):
+                if _is_logged(context):
                     log.info("request", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
@@ -121,9 +121,9 @@ class AccessMiddleware:
         origin: str,
         is_open: bool,
     ) -> CopilotProxyError | None:
-        """Why the request is refused; None if it is not.
+        """Return why the request is refused; None if it is accepted.
 
-        `context` then has the key that the request came with, unless its path `is_open` to anyone.
+        Stores the API key of the request in `context`, unless its path `is_open` without a key.
         """
         try:
             _check_single(scope)
@@ -145,7 +145,7 @@ class AccessMiddleware:
         if self._any_host or is_loopback(name) or name in self._hosts or host in self._hosts:
             return
         raise RequestError(
-            f"This server does not answer to the name {name[:200]!r}."
+            f"The Host header {name[:200]!r} is not allowed."
             if name
             else "The request has no valid Host header.",
             status=403,
@@ -160,25 +160,25 @@ class AccessMiddleware:
         if not origin or origin in self._origins or _is_same_origin(origin, headers):
             return
         raise RequestError(
-            f"The web page {origin[:200]!r} is not allowed to use this server.",
+            f"Web pages of the origin {origin[:200]!r} are not allowed to use this server.",
             status=403,
             type="permission_error",
             code="origin_not_allowed",
-            hint=f"If it is yours, start the server with --cors-origin {origin[:200]}"
+            hint=f"If the page is yours, start the server with --cors-origin {origin[:200]}"
             if "://" in origin
-            else "A page can be named with --cors-origin if it comes from an address.",
+            else "Serve the page from a web address, and allow that address with --cors-origin.",
         )
 
     def _key(self, headers: dict[bytes, bytes]) -> ApiKey | None:
-        """The key that the request shows; None where none is asked for."""
+        """Return the API key of the request; None if the server has no keys."""
         if not self._keys:
             return None
         sent = (headers.get(b"x-api-key"), _bearer(headers.get(b"authorization", b"")))
-        given = [text for text in sent if text]
-        if (key := self._keys.find(given)) is not None:
+        candidates = [text for text in sent if text]
+        if (key := self._keys.find(candidates)) is not None:
             return key
         raise RequestError(
-            "The API key is not this server's." if given else "No API key was given.",
+            "The API key is wrong." if candidates else "The request has no API key.",
             status=401,
             code="invalid_api_key",
             hint="Send a key that `copilot-proxy serve` was started with, as "
@@ -186,10 +186,10 @@ class AccessMiddleware:
         )
 
 
-def normal_path(path: str) -> str:
-    """The one path of a route: without ``//`` or a slash at the end, and with ``/v1`` once.
+def normalize_path(path: str) -> str:
+    """Return `path` without ``//`` or a trailing slash, and with ``/v1`` exactly once.
 
-    Clients are told a base URL in many ways, and add to it in many more.
+    Users write base URLs in many ways, and clients append to them in different ways.
     """
     parts = [part for part in path.split("/") if part]
     first = next((i for i, part in enumerate(parts) if part != "v1"), len(parts))
@@ -200,33 +200,33 @@ def normal_path(path: str) -> str:
 
 
 def _check_single(scope: Scope) -> None:
-    """Two Host headers (RFC 9112, section 3.2) or Origins are refused: one could hide the other."""
+    """Refuse two Host headers (RFC 9112, section 3.2) or Origins: one could hide the other."""
     names = [name for name, _ in scope["headers"]]
     for name in (b"host", b"origin"):
         if names.count(name) > 1:
             raise RequestError(
                 f"The request has more than one {name.decode().title()} header.",
                 code=f"invalid_{name.decode()}",
-                hint="Send it once.",
+                hint="Send it only once.",
             )
 
 
 def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuses what a page of another site does without an Origin: images, scripts, forms.
+    """Refuse requests of other sites' pages that have no Origin: images, scripts, forms.
 
-    Browsers say so themselves (https://www.w3.org/TR/fetch-metadata/). A link to here may be
-    followed.
+    Browsers mark them with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/). Following a link
+    to this server is allowed.
     """
     if headers.get(b"sec-fetch-site") not in (b"cross-site", b"same-site"):
         return
     if method in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate":
         return
     raise RequestError(
-        "A web page of another site is not allowed to use this server.",
+        "Web pages of other sites are not allowed to use this server.",
         status=403,
         type="permission_error",
         code="origin_not_allowed",
-        hint="If it is yours, name it with --cors-origin, and let it use fetch.",
+        hint="If the page is yours, allow its origin with --cors-origin, and let it use fetch().",
     )
 
 
@@ -244,12 +244,14 @@ def host_name(host: str) -> str:
     return name if is_host(name) and is_bracketed == (":" in name) else ""
 
 
-def _is_news(context: RequestContext) -> bool:
-    """Whether the log has a line for it. What asks Copilot has one of its own, and what goes well
-    is worth one only where it may be asked for."""
+def _is_logged(context: RequestContext) -> bool:
+    """Return whether to log the request here: failures, and GET requests except to quiet paths.
+
+    Requests that call Copilot have a record, which is logged when they end.
+    """
     is_failure = context.status is not None and context.status >= 400
-    is_question = context.method == "GET" and context.path not in _QUIET_PATHS
-    return not context.has_record and (is_failure or is_question)
+    is_lookup = context.method == "GET" and context.path not in _QUIET_PATHS
+    return not context.has_record and (is_failure or is_lookup)
 
 
 async def _send_empty(send: Send, status: int) -> None:
@@ -269,7 +271,7 @@ def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
 
 
 def _address(server: tuple[str, int | None] | None) -> str:
-    """Where the request came in; a Unix socket has no port, and takes any name of this machine."""
+    """Return the URL that the request came in on; for a Unix socket any local name will do."""
     host, port = server or ("", None)
     if port is None:
         return "http://localhost"
@@ -277,21 +279,22 @@ def _address(server: tuple[str, int | None] | None) -> str:
 
 
 def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Which of an answer's headers a page may read: our own, and what is told of the quota."""
+    """Return the header that lets a page read this server's own headers and those on quota."""
     names = (name.decode("latin-1").lower() for name, _ in headers)
-    told = dict.fromkeys((*_EXPOSED, *(name for name in names if name.startswith(PASSED_ON))))
-    return b"access-control-expose-headers", ", ".join(told).encode()
+    exposed = dict.fromkeys((*_EXPOSED, *(name for name in names if name.startswith(PASSED_ON))))
+    return b"access-control-expose-headers", ", ".join(exposed).encode()
 
 
 def _preflight(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    answer = [
+    """Return the headers of a preflight response for an allowed page."""
+    allowed = [
         (b"access-control-allow-methods", _METHODS.encode()),
         (
             b"access-control-allow-headers",
-            headers.get(_ASKED_HEADERS, b"authorization, content-type"),
+            headers.get(_REQUESTED_HEADERS, b"authorization, content-type"),
         ),
         (b"access-control-max-age", b"600"),
     ]
     if headers.get(b"access-control-request-private-network") == b"true":
-        answer.append((b"access-control-allow-private-network", b"true"))
-    return answer
+        allowed.append((b"access-control-allow-private-network", b"true"))
+    return allowed

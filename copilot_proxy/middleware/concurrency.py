@@ -1,7 +1,7 @@
-"""How many requests are answered at once, who waits for a place, and who is sent away.
+"""Limits how many requests are answered at once; more wait in a queue, and the rest get 503.
 
-A request holds its place from before its body is read until its answer has ended, for whatever
-reason. Only what may cost something upstream takes one: ``POST``.
+A request holds its slot from before its body is read until its response has ended, for whatever
+reason. Only ``POST`` requests take a slot, since only they may cost something upstream.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.middleware.error_responses import send_error
 
 _RETRY_AFTER: Final = 5
-"""Seconds after which a client that was sent away may come again."""
+"""Seconds after which a refused client may try again."""
 _MOST_KEPT: Final = 64 * 1024
-"""Bytes of a waiting request's body that are kept; beyond that its client has to wait, too."""
+"""Bytes of a waiting request's body that are buffered; then its client has to stop sending."""
 
 
 class ConcurrencyLimiter:
-    """A number of places, and a queue for them in the order of coming.
+    """A fixed number of slots, and a first-in, first-out queue for them.
 
-    `most` requests have a place at once, `most_waiting` wait for one, at most `patience` seconds.
+    `most` requests have a slot at once; `most_waiting` may wait for one, for `patience` seconds.
     """
 
     def __init__(self, most: int, most_waiting: int, patience: float) -> None:
@@ -35,18 +35,18 @@ class ConcurrencyLimiter:
 
     @property
     def waiting(self) -> int:
-        """How many stand in the queue."""
+        """The number of requests in the queue."""
         return len(self._queue)
 
     def take(self) -> bool:
-        """Takes a place, if there is one at once."""
+        """Take a slot without waiting; return whether there was one."""
         if self.free == 0:
             return False
         self.free -= 1
         return True
 
     def leave(self) -> None:
-        """Gives a place back, to whoever has waited longest."""
+        """Release a slot; the request that has waited longest gets it."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -55,13 +55,12 @@ class ConcurrencyLimiter:
         self.free += 1
 
     async def wait(self, gone: "asyncio.Future[None]") -> bool:
-        """Waits for a place; whether there was one before the patience had ended or the client
-        was `gone`.
+        """Wait for a slot. Return True once the request has one, False if the client is `gone`.
 
-        Raises `CopilotProxyError` if the queue is full or its time is over.
+        Raises `CopilotProxyError` (503) if the queue is full, or no slot became free in time.
         """
         if len(self._queue) >= self._most_waiting:
-            raise self._busy("and no more may wait")
+            raise self._busy("and the queue is full")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
@@ -76,7 +75,7 @@ class ConcurrencyLimiter:
             return False
         if not turn.done():
             self._withdraw(turn)
-            raise self._busy(f"and none of them ended in {self._patience:g} seconds")
+            raise self._busy(f"and none of them ended within {self._patience:g} seconds")
         return True
 
     def _withdraw(self, turn: "asyncio.Future[None]") -> None:
@@ -91,14 +90,14 @@ class ConcurrencyLimiter:
             f"The server is busy: {self.most} {requests} being answered, {why}.",
             status=503,
             code="server_busy",
-            hint="Try again in a moment. COPILOT_PROXY_MAX_CONCURRENCY, COPILOT_PROXY_MAX_QUEUE "
-            "and COPILOT_PROXY_QUEUE_TIMEOUT set the limits.",
+            hint="Try again in a moment, or raise the limits with COPILOT_PROXY_MAX_CONCURRENCY, "
+            "COPILOT_PROXY_MAX_QUEUE and COPILOT_PROXY_QUEUE_TIMEOUT.",
             headers={"retry-after": str(_RETRY_AFTER)},
         )
 
 
 class ConcurrencyMiddleware:
-    """An ASGI application that lets requests into another when they have a place."""
+    """ASGI middleware that passes requests on once they have a slot."""
 
     def __init__(self, app: ASGIApp, places: ConcurrencyLimiter) -> None:
         self._app = app
@@ -124,23 +123,23 @@ class ConcurrencyMiddleware:
 
 
 class _Waiting:
-    """A request in the queue: notices when its client leaves, and keeps what it sends."""
+    """A request in the queue: notices when its client disconnects, and buffers what it sends."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._kept: deque[ReceiveMessage] = deque()
 
     async def until_turn(self, places: ConcurrencyLimiter) -> bool:
-        """Whether the request has a place now, and a client that still wants it."""
+        """Wait for a slot; return False if the client disconnected instead."""
         gone = asyncio.ensure_future(self._until_gone())
         try:
             return await places.wait(gone)
         finally:
-            # Not waited for: an end in the middle of that would lose the place.
+            # Not awaited: being cancelled while awaiting it would lose the slot.
             gone.cancel()
 
     async def receive(self) -> ReceiveMessage:
-        """What was kept, then what comes."""
+        """Return the next buffered message, or else the next one from the client."""
         return self._kept.popleft() if self._kept else await self._receive()
 
     async def _until_gone(self) -> None:
@@ -151,5 +150,5 @@ class _Waiting:
                 return
             size += len(message["body"])
             self._kept.append(message)
-        # Nobody can be seen leaving behind bytes that are not read.
+        # A disconnect can only be noticed after the bytes before it have been read.
         await asyncio.Event().wait()

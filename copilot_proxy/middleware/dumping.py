@@ -1,4 +1,4 @@
-"""Dumps what a client sends and what it is answered, around the application."""
+"""Dumps each request and the response that the client gets."""
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
@@ -7,7 +7,7 @@ from copilot_proxy.dumps import Dump, Dumps
 
 
 class DumpMiddleware:
-    """Wraps the application behind the door, so that nothing is written of whom that refuses."""
+    """ASGI middleware; runs after `AccessMiddleware`, so that refused requests are not dumped."""
 
     def __init__(self, app: ASGIApp, dumps: Dumps) -> None:
         self._app = app
@@ -20,32 +20,32 @@ class DumpMiddleware:
             and scope["path"].startswith("/v1/")
         ):
             with self._dumps.request(scope["state"]["context"].request_id) as dump:
-                await self._dumped(dump, scope, receive, send)
+                await self._call_and_dump(dump, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _dumped(self, dump: Dump, scope: Scope, receive: Receive, send: Send) -> None:
-        # The path without the query: some clients put a key there.
-        asked = dump.part("client-request", f"POST {scope['path']}", scope["headers"])
-        answered = None
+    async def _call_and_dump(self, dump: Dump, scope: Scope, receive: Receive, send: Send) -> None:
+        # The path is dumped without the query, where some clients put a key.
+        request_part = dump.part("client-request", f"POST {scope['path']}", scope["headers"])
+        answer_part = None
 
-        async def hear() -> ReceiveMessage:
+        async def receive_and_dump() -> ReceiveMessage:
             message = await receive()
             if message["type"] == "http.request":
-                asked.write(message["body"])
+                request_part.write(message["body"])
                 if not message.get("more_body"):
-                    asked.close()
+                    request_part.close()
             return message
 
-        async def tell(message: Message) -> None:
-            nonlocal answered
+        async def send_and_dump(message: Message) -> None:
+            nonlocal answer_part
             if message["type"] == "http.response.start":
                 headers = message.get("headers", ())
-                answered = dump.part("client-answer", str(message["status"]), headers)
-            elif message["type"] == "http.response.body" and answered is not None:
-                answered.write(message["body"])
+                answer_part = dump.part("client-answer", str(message["status"]), headers)
+            elif message["type"] == "http.response.body" and answer_part is not None:
+                answer_part.write(message["body"])
                 if not message.get("more_body"):
-                    answered.close()
+                    answer_part.close()
             await send(message)
 
-        await self._app(scope, hear, tell)
+        await self._app(scope, receive_and_dump, send_and_dump)

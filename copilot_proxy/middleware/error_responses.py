@@ -1,4 +1,4 @@
-"""Failures as HTTP answers in the client's own shape, our own faults included."""
+"""Error responses in the format of the client's API, for internal errors too."""
 
 import logging
 from typing import Final
@@ -17,29 +17,32 @@ log = logging.getLogger(__name__)
 _MESSAGES_PATH: Final = "/v1/messages"
 
 
-def as_ours(error: Exception) -> CopilotProxyError:
-    """`error` itself, or for a fault of this program an error that says so.
+def to_proxy_error(error: Exception) -> CopilotProxyError:
+    """Return `error` itself, or for an unexpected exception an internal error.
 
-    Such a fault is told plainly to the client, and in full to the log.
+    The exception is logged with its traceback; the client gets neither.
     """
     if isinstance(error, CopilotProxyError):
         return error
     log.error("internal error", exc_info=error)
     return CopilotProxyError(
-        "copilot-proxy itself failed.",
-        hint="Its log has the details under this request_id; please report them.",
+        "copilot-proxy failed with an internal error.",
+        hint="Look for the request_id in the server's log, and please report what it says.",
         code="internal_error",
         headers={"x-should-retry": "false"},
     )
 
 
 def speaks_anthropic(context: RequestContext) -> bool:
-    """Whether the client is one of Anthropic's API: by the path, or by the header it sends."""
+    """Return whether the client uses Anthropic's API, judging by the path and the headers."""
     return context.path.startswith(_MESSAGES_PATH) or b"anthropic-version" in context.headers
 
 
-def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
-    """The body and the headers that tell `error` to the client of `scope`."""
+def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
+    """Return the body and headers of the response that reports `error` to the client of `scope`.
+
+    The request context in `scope` gets the error's code, for the log.
+    """
     context: RequestContext = scope["state"]["context"]
     context.error = code_of(error)
     client: ClientApi = MESSAGES if speaks_anthropic(context) else CHAT_COMPLETIONS
@@ -51,9 +54,9 @@ def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, st
 
 
 async def send_error(scope: Scope, send: Send, error: CopilotProxyError) -> None:
-    """A whole HTTP answer that says `error`."""
-    body, named = failure(scope, error)
-    headers = [(name.encode(), value.encode()) for name, value in named.items()]
+    """Send a complete HTTP response that reports `error`."""
+    body, fields = error_body_and_headers(scope, error)
+    headers = [(name.encode(), value.encode()) for name, value in fields.items()]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

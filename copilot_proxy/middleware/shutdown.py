@@ -1,4 +1,4 @@
-"""Tells clients that the server ended before their answer began, whatever they were waiting for."""
+"""Responds with 503 to requests that a shutdown cancels before their response has started."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,14 +11,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.middleware.error_responses import send_error
 
-_LAST_WORDS: Final = 1.0
-"""Seconds that a client has to take the news that its answer is cut off."""
+_SEND_TIMEOUT: Final = 1.0
+"""Seconds that a client has to read the error after its request was cancelled."""
 
 
 class ShutdownMiddleware:
-    """Wraps the application; a request that is cancelled without an answer gets one.
+    """ASGI middleware that sends an error if a request is cancelled before its response starts.
 
-    An answer that has begun is ended by whoever began it, in its own way.
+    A response that has started is ended by the application itself, in the format of its API.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -32,24 +32,26 @@ class ShutdownMiddleware:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
             if scope["state"]["context"].status is None:
-                await in_passing(send_error(scope, send, stopped()))
+                await send_before_exit(send_error(scope, send, server_stopped()))
             raise
 
 
-def stopped() -> CopilotProxyError:
-    """For a client whose answer is cut off because the server ends."""
+def server_stopped() -> CopilotProxyError:
+    """Return the error for a client whose request is cancelled by a shutdown."""
     return CopilotProxyError(
         "The server was stopped before the answer was complete.",
-        hint="What came so far may be incomplete.",
+        hint="Discard what has arrived, or use it knowing that it is incomplete.",
         status=503,
         code="server_stopped",
         headers={"x-should-retry": "false"},
     )
 
 
-async def in_passing(work: Coroutine[Any, Any, None]) -> None:
-    """Last words on being cancelled. If the client has left they reach nobody, and if it does not
-    read they are not waited for."""
+async def send_before_exit(send: Coroutine[Any, Any, None]) -> None:
+    """Await `send` in a task that is being cancelled, for at most one second.
+
+    A client that does not read must not delay the shutdown.
+    """
     with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_WORDS):
-            await work
+        async with asyncio.timeout(_SEND_TIMEOUT):
+            await send

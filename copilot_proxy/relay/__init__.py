@@ -1,1 +1,1 @@
-"""One request end to end: which model, which API, what is sent, and the answer on its way back."""
+"""Carries a request from the client to Copilot, and the answer back."""

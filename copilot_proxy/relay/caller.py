@@ -1,4 +1,4 @@
-"""Who sent a request: whose Copilot account answers it, and which key let it in."""
+"""The caller of a request: whose Copilot account it uses, and which API key it came with."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,13 +9,13 @@ from copilot_proxy.keys import ApiKey
 
 @dataclass(frozen=True)
 class Caller:
-    """The caller of one request."""
+    """Who sent a request."""
 
     auth: TokenSource | None = None
-    """The caller's own sign-in to GitHub; None for the server's."""
+    """The caller's own GitHub sign-in; None to use the server's."""
     key: ApiKey | None = None
-    """The key of the server's that came with the request; None where none is asked for."""
+    """The API key that the request came with; None if the server has no keys."""
 
 
-NOBODY: Final = Caller()
-"""Nobody but the server's own user."""
+SERVER_USER: Final = Caller()
+"""The user who started the server: the server's sign-in, and no key."""

@@ -1,4 +1,4 @@
-"""Which model a name means, and for whom: own names, the account's list, and a key's limits."""
+"""Resolves model names, with the user's aliases, the account's catalogue and the limits of keys."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -8,23 +8,23 @@ from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
 from copilot_proxy.formats.messages.betas import asks_long_context
 from copilot_proxy.keys import ApiKey
-from copilot_proxy.relay.caller import NOBODY, Caller
+from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
-"""Seconds that a request waits for the list of models; after that upstream decides."""
+"""Seconds that a request waits for the catalogue; after that the name is sent to Copilot as is."""
 
 
 class ResolvedModel(NamedTuple):
-    """The model that a request asks for: an id that the caller's key opens."""
+    """The model that a request asks for: an id that the caller's key allows."""
 
     id: str
     model: Model | None
-    """Its entry in the catalogue; None while the list of models cannot be read."""
+    """Its entry in the catalogue; None if the catalogue cannot be read."""
 
 
 class ModelResolver:
-    """Finds models in the lists of one upstream."""
+    """Resolves names with the catalogues of one upstream."""
 
     def __init__(
         self, upstream: Upstream, default_model: str, aliases: Mapping[str, Alias] | None = None
@@ -32,75 +32,87 @@ class ModelResolver:
         self._upstream = upstream
         self._default_model = default_model
         self._aliases = aliases or {}
-        self._known: set[str] = set()
+        self._listed: set[str] = set()
 
-    def is_known(self, model_id: str) -> bool:
-        """Whether a list of models has had it for a request, so that it is no client's word."""
-        return model_id in self._known
+    def is_listed(self, model_id: str) -> bool:
+        """Return whether a catalogue has had this id, so that it is not a client's invention."""
+        return model_id in self._listed
 
     def alias(self, name: str) -> Alias | None:
-        """The name of the person's own, if it is one."""
+        """Return the user's alias of this name, if there is one."""
         return self._aliases.get(name)
 
-    async def models(self, caller: Caller = NOBODY) -> Catalogue:
-        """The models of the account, as far as `key` opens them; raises `CopilotProxyError`."""
-        return self._opened(await self._upstream.models(caller.auth), caller.key)
+    async def models(self, caller: Caller = SERVER_USER) -> Catalogue:
+        """Return the models that the caller's account has and the caller's key allows.
 
-    async def model(self, name: str, caller: Caller = NOBODY) -> Model:
-        """The model that `name` means; raises `RequestError` when the account has none (404), or
-        `key` does not open it (403)."""
+        Raises `CopilotProxyError`.
+        """
+        return self._allowed(await self._upstream.models(caller.auth), caller.key)
+
+    async def model(self, name: str, caller: Caller = SERVER_USER) -> Model:
+        """Return the model that `name` means.
+
+        Raises `RequestError`: 404 if the account has no such model, 403 if the key does not allow
+        it. Raises `CopilotProxyError` if the catalogue cannot be read.
+        """
         catalogue = await self._upstream.models(caller.auth)
-        model = self._resolved(catalogue, name)
+        model = self._resolve(catalogue, name)
         if model is None:
-            # It may be newer than our list.
+            # The model may be newer than the cached catalogue.
             catalogue = await self._upstream.models(caller.auth, fresh=True)
-            model = self._resolved(catalogue, name)
+            model = self._resolve(catalogue, name)
         if model is None or model.type not in ("chat", "embeddings"):
-            raise _unknown_model(name, self._opened(catalogue, caller.key))
-        self._check(caller.key, model.id, catalogue)
+            raise _unknown_model(name, self._allowed(catalogue, caller.key))
+        self._check_key(caller.key, model.id, catalogue)
         return model
 
-    async def aliases(self, caller: Caller = NOBODY) -> list[tuple[str, Model]]:
-        """The person's own names for models, with the model that each means now."""
+    async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
+        """Return the user's aliases that the caller may use, each with the model it means now."""
         catalogue = await self._upstream.models(caller.auth)
-        found = [(name, self._resolved(catalogue, name)) for name in self._aliases]
+        found = [(name, self._resolve(catalogue, name)) for name in self._aliases]
         return [
             (name, model)
             for name, model in found
             if model is not None and self._allows(caller.key, model.id, catalogue)
         ]
 
-    def _resolved(self, catalogue: Catalogue, name: str) -> Model | None:
-        """A model by a name of the person's own, or one that the catalogue knows."""
-        model = catalogue.resolve(self._unaliased(name), self._unaliased(self._default_model))
+    def _resolve(self, catalogue: Catalogue, name: str) -> Model | None:
+        """Return the model that `name` means: one of the user's aliases, or a catalogue name."""
+        model = catalogue.resolve(
+            self._without_alias(name), self._without_alias(self._default_model)
+        )
         if model is not None:
-            self._known.add(model.id)
+            self._listed.add(model.id)
         return model
 
-    def _unaliased(self, name: str) -> str:
+    def _without_alias(self, name: str) -> str:
+        """Return the target of the user's alias `name`, or `name` itself."""
         alias = self._aliases.get(name)
         return alias.model if alias is not None else name
 
-    def _target(self, name: str) -> str:
-        """What `name` means without a list of models."""
-        target = self._unaliased(name)
-        return self._unaliased(self._default_model) if target == "default" else target
+    def _resolve_without_catalogue(self, name: str) -> str:
+        """Return the model name to send to Copilot when the catalogue cannot be read."""
+        target = self._without_alias(name)
+        return self._without_alias(self._default_model) if target == "default" else target
 
-    def _opened(self, catalogue: Catalogue, key: ApiKey | None) -> Catalogue:
+    def _allowed(self, catalogue: Catalogue, key: ApiKey | None) -> Catalogue:
+        """Return the models of `catalogue` that `key` allows."""
         if key is None or not key.models:
             return catalogue
         return Catalogue(m for m in catalogue if self._allows(key, m.id, catalogue))
 
     def _allows(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> bool:
         def meaning(name: str) -> str:
-            model = self._resolved(catalogue, name) if catalogue is not None else None
-            return self._target(name) if model is None else model.id
+            model = self._resolve(catalogue, name) if catalogue is not None else None
+            return self._resolve_without_catalogue(name) if model is None else model.id
 
         return key is None or key.allows(model_id, meaning)
 
-    def _check(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> None:
-        """Raises `RequestError` (403) for a model that `key` does not open. `model_id` is what is
-        asked of Copilot, so that no other name of a model gets around it."""
+    def _check_key(self, key: ApiKey | None, model_id: str, catalogue: Catalogue | None) -> None:
+        """Raise `RequestError` (403) if `key` does not allow the model.
+
+        `model_id` is the id that Copilot will be called with, so that no alias gets around a limit.
+        """
         if key is not None and not self._allows(key, model_id, catalogue):
             raise _model_not_allowed(model_id, key)
 
@@ -113,10 +125,11 @@ class ModelResolver:
         *,
         required: bool = False,
     ) -> ResolvedModel:
-        """The model for a request of `kind`; raises `CopilotProxyError`.
+        """Return the model for a request of the given `kind`, ``chat`` or ``embeddings``.
 
-        It has no entry if the list cannot be read, so that Copilot decides; where the entry is
-        `required`, the failure to read the list is raised instead.
+        It has no entry if the catalogue cannot be read, which leaves the decision to Copilot; with
+        `required` the error is raised instead. `betas` are values of ``anthropic-beta`` headers.
+        Raises `RequestError` as `model` does, and for a model of another kind.
         """
         try:
             async with asyncio.timeout(_LIST_TIMEOUT):
@@ -124,46 +137,53 @@ class ModelResolver:
                 if asks_long_context(betas):
                     model = (await self.models(caller)).longer(model)
         except (UpstreamError, TimeoutError) as error:
-            target = self._target(name)
-            self._check(caller.key, target, None)
+            target = self._resolve_without_catalogue(name)
+            self._check_key(caller.key, target, None)
             if required and isinstance(error, UpstreamError):
                 raise
             return ResolvedModel(target, None)
         if model.type != kind:
             raise RequestError(
-                f"The model {model.id!r} is for {model.type}, not for {kind}.", param="model"
+                f"The model {model.id!r} is for {model.type}, not for {kind}.",
+                param="model",
+                hint=f"Choose a model of the type {kind}; GET /v1/models lists them.",
             )
         return ResolvedModel(model.id, model)
 
-    async def fresh(self, name: str, caller: Caller = NOBODY) -> Model | None:
+    async def reload(self, name: str, caller: Caller = SERVER_USER) -> Model | None:
+        """Read the catalogue again, and return the model that `name` means.
+
+        Returns None if the account has no such model or the catalogue cannot be read. Raises
+        `RequestError` (403) if the key does not allow it.
+        """
         try:
             catalogue = await self._upstream.models(caller.auth, fresh=True)
         except CopilotProxyError:
             return None
-        model = self._resolved(catalogue, name)
+        model = self._resolve(catalogue, name)
         if model is not None:
-            self._check(caller.key, model.id, catalogue)
+            self._check_key(caller.key, model.id, catalogue)
         return model
 
 
 def _model_not_allowed(model_id: str, key: ApiKey) -> RequestError:
     return RequestError(
-        f"The key `{key.name}` may not use the model `{model_id[:200]}`.",
+        f"The API key `{key.name}` does not allow the model `{model_id[:200]}`.",
         status=403,
         type="permission_error",
         code="model_not_allowed",
         param="model",
-        hint=f"It may use {', '.join(key.models)}; GET /v1/models lists them.",
+        hint=f"Use {', '.join(key.models)}; GET /v1/models lists the allowed models.",
     )
 
 
 def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
     near = catalogue.nearest(name)
-    like = f"Did you mean {', '.join(near)}? " if near else ""
+    suggestion = f"Did you mean {', '.join(near)}? " if near else ""
     return RequestError(
-        f"The model `{name[:200]}` does not exist or you do not have access to it.",
+        f"The model `{name[:200]}` does not exist, or the account has no access to it.",
         status=404,
         code="model_not_found",
         param="model",
-        hint=f"{like}copilot-proxy models lists what the account has.",
+        hint=f"{suggestion}List the account's models with: copilot-proxy models",
     )

@@ -1,4 +1,4 @@
-"""What is known of one request: for the log line, never with a word of what was said."""
+"""What is recorded about a request for the log: counts and times, never its text."""
 
 import time
 import uuid
@@ -13,81 +13,84 @@ from copilot_proxy.keys import ApiKey
 
 @dataclass
 class RequestContext:
-    """One HTTP request; `RequestRecord` knows more about those that ask Copilot."""
+    """An HTTP request. If it calls Copilot, there is a `RequestRecord` as well."""
 
     request_id: str
     method: str
     path: str
-    """Unquoted, and without the query, which may hold anything."""
+    """Unquoted, and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
-    """With lower-case names; of those that come several times, the last."""
+    """Names are in lower case. If a header is repeated, this is its last value."""
     key: ApiKey | None = None
-    """What the client showed, where a key is asked for."""
+    """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
-    """None until the answer begins."""
+    """None until the response starts."""
     error: str | None = None
-    """The code, or the kind, of the failure that the client was told."""
+    """The code, or else the type, of the error that the client got."""
     has_record: bool = False
+    """Whether the request has a `RequestRecord`."""
 
 
 @dataclass
 class RequestRecord:
-    """One request, filled in while it is answered."""
+    """A request that may call Copilot; filled in while it is answered."""
 
     request_id: str
     api: str
-    """The client's: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
+    """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     key: str | None = None
-    """The name of the key that the client sent, if it has one."""
+    """The name of the API key, if it has one."""
     stream: bool = False
     items: int = 0
     """Messages of the conversation, items of a Responses input, or inputs to embed."""
     tools: int = 0
     images: int = 0
     body_bytes: int = 0
-    """Of the client's body, unpacked."""
+    """Size of the client's body, decompressed."""
     effort: str | None = None
-    """How hard the model is asked to think, in the client's own word."""
+    """The reasoning effort, as the client wrote it."""
     model: str | None = None
     route: str | None = None
-    """Copilot's API that was asked."""
+    """The API of Copilot's that was called."""
     initiator: Initiator | None = None
     status: int = 200
-    """What the client was told; 200 also when an answer broke off."""
+    """The client's HTTP status; also 200 for a stream that failed after it had started."""
     error: str | None = None
-    """The code, or the kind, of the failure."""
+    """The code, or else the type, of the error."""
     local: bool = False
-    """Whether that was told without asking Copilot, whose refusal still stands."""
+    """Whether the error is a refusal that was repeated without calling Copilot (a cooldown)."""
     client_gone: bool = False
-    """Whether the client left before it had the whole answer."""
+    """Whether the client disconnected before it had the whole answer."""
     complete: bool = False
-    """Whether the last event has been handed out; some clients leave as soon as they have it."""
+    """Whether the last event has been produced; some clients disconnect as soon as they get it."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0
+    """Seconds."""
     usage: dict[str, Any] | None = None
-    """In the shape of chat completions, whatever the API."""
+    """Token counts in the format of Chat Completions, whatever the API."""
     copilot_usage: dict[str, Any] | None = None
+    """What GitHub charges, as Copilot sent it."""
     notes: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter, repr=False)
 
-    def measured(self, metrics: RequestMetrics) -> None:
-        """Notes how much of what the request holds."""
+    def add_metrics(self, metrics: RequestMetrics) -> None:
+        """Record the size of the request: messages, tools, images, effort."""
         self.items, self.tools, self.images = metrics.items, metrics.tools, metrics.images
         self.effort = metrics.effort if isinstance(metrics.effort, str) else None
 
-    def answered(self) -> None:
-        """Notes the moment of the first part of the answer, once."""
+    def mark_first_token(self) -> None:
+        """Record when the first part of the answer arrived; later calls change nothing."""
         if self.first_token is None:
             self.first_token = time.perf_counter() - self.started
 
-    def failed(self, code: str, status: int) -> None:
-        """Notes a failure; the status counts only while nothing has been sent."""
+    def mark_failed(self, code: str, status: int) -> None:
+        """Record an error; `status` is ignored once the answer has started."""
         self.error = code
         if self.first_token is None:
             self.status = status
 
 
 def new_request_id() -> str:
-    """The id of a request, for the client's answer, the log, and Copilot's own logs."""
+    """Return a new request id; the client's response, the log and Copilot's logs contain it."""
     return str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""One request end to end: picks model and API, asks Copilot, and reports what came of it."""
+"""Answers one request: resolves the model, calls Copilot on the right API, writes the record."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
-from copilot_proxy.relay.caller import NOBODY, Caller
+from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class Relay:
-    """Answers requests through one upstream; `report` gets the record of each when it has ended."""
+    """Answers requests through one upstream; `report` gets each request's record when it ends."""
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ class Relay:
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
         self._reasoning = ReasoningCache()
-        self._refusing: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
-        """The APIs that turned out not to serve a model, as long as its entry stays as it is."""
+        self._unsupported: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
+        """By model id and listed endpoints: the APIs on which Copilot refused that model."""
 
     @asynccontextmanager
     async def answer(
@@ -50,21 +50,21 @@ class Relay:
         request: Json,
         record: RequestRecord,
         *,
-        caller: Caller = NOBODY,
+        caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
     ) -> AsyncIterator[Reply]:
-        """Asks for the answer to a checked request of the API `client`.
+        """Send a checked request of the API `client` to Copilot, and yield the reply.
 
         `betas` are the values of the client's ``anthropic-beta`` headers. Leaving the context ends
-        the call upstream. Raises `CopilotProxyError`.
+        the call to Copilot. Raises `CopilotProxyError`.
         """
         alias = self.models.alias(request["model"])
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recorded(record, request, client.metrics(request)):
+        with self._recording(record, request, client.metrics(request)):
             try:
-                reply = await self._ask(client, request, record, caller, betas)
+                reply = await self._send(client, request, record, caller, betas)
                 try:
                     yield reply
                 finally:
@@ -72,16 +72,20 @@ class Relay:
             except UpstreamRefusal as error:
                 if error.code == "context_length_exceeded":
                     error.param = client.conversation_field
-                await self._explain(error, request["model"], caller)
+                await self._add_hint(error, request["model"], caller)
                 raise
 
     async def embeddings(
-        self, request: Json, record: RequestRecord, *, caller: Caller = NOBODY
+        self, request: Json, record: RequestRecord, *, caller: Caller = SERVER_USER
     ) -> Json:
-        """The embeddings of a checked request, in as many calls as the model needs."""
-        with self._recorded(record, request, embeddings.metrics(request)):
+        """Return OpenAI's response to a checked embeddings request.
+
+        The inputs are sent in as many calls as the model's limit requires. Raises
+        `CopilotProxyError`.
+        """
+        with self._recording(record, request, embeddings.metrics(request)):
             resolved = await self.models.for_request("embeddings", request["model"], caller)
-            # Loading the tables takes a while, in which other requests go on.
+            # Loading the tokenizer's tables takes a while, and must not block other requests.
             inputs = (
                 await asyncio.to_thread(embeddings.texts, request, decode)
                 if embeddings.has_tokens(request)
@@ -96,7 +100,7 @@ class Relay:
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
-            record.answered()
+            record.mark_first_token()
             counts = embeddings.usage(answers)
             record.usage = {**counts, "completion_tokens": 0}
             return embeddings.embedding_list(request, vectors, counts)
@@ -106,14 +110,15 @@ class Relay:
         request: Json,
         record: RequestRecord,
         *,
-        caller: Caller = NOBODY,
+        caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
     ) -> tuple[Json, dict[str, str]]:
-        """How many tokens a checked Messages request has, and headers for the client's answer.
+        """Return the token count of a checked Messages request, and extra response headers.
 
-        Copilot counts where it can; else it is an estimate, and a note says so.
+        Copilot counts the tokens if the model is served on its Messages API. Otherwise the count is
+        an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recorded(record, request, MESSAGES.metrics(request)):
+        with self._recording(record, request, MESSAGES.metrics(request)):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             if choose(MESSAGES, resolved.model) is MESSAGES:
                 body = MESSAGES.for_counting(request, resolved.model)
@@ -128,11 +133,11 @@ class Relay:
                         record.route = "count_tokens"
                         return counted, {"x-copilot-proxy-route": "count_tokens"}
                 except UpstreamRefusal as error:
-                    unserved = error.code == "unsupported_api_for_model"
+                    is_unsupported = error.code == "unsupported_api_for_model"
                     if (
                         error.upstream_status < 500
                         and error.upstream_status != 404
-                        and not unserved
+                        and not is_unsupported
                     ):
                         raise
             tokens = await asyncio.to_thread(count, text_of(request))
@@ -142,15 +147,16 @@ class Relay:
             )
 
     @contextmanager
-    def _recorded(
+    def _recording(
         self, record: RequestRecord, request: Json, metrics: RequestMetrics
     ) -> Iterator[None]:
+        """Fill in `record` with how the block ends, and report it."""
         record.model = request["model"]
-        record.measured(metrics)
+        record.add_metrics(metrics)
         try:
             yield
         except CopilotProxyError as error:
-            record.failed(code_of(error), error.status)
+            record.mark_failed(code_of(error), error.status)
             if isinstance(error, CooldownRefusal):
                 record.local, record.route = True, None
             raise
@@ -158,13 +164,13 @@ class Relay:
             record.client_gone = not record.complete
             raise
         except Exception:
-            record.failed("internal_error", 500)
+            record.mark_failed("internal_error", 500)
             raise
         finally:
             record.duration = time.perf_counter() - record.started
             self._report(record)
 
-    async def _ask(
+    async def _send(
         self,
         client: ClientApi,
         request: Json,
@@ -172,14 +178,16 @@ class Relay:
         caller: Caller,
         betas: Collection[str],
     ) -> Reply:
-        """Asks on the API that the catalogue names; once more if Copilot says that it is the wrong
-        one."""
+        """Send the request on an API that the catalogue lists for the model.
+
+        If Copilot refuses the API for this model, it is sent once more on another one.
+        """
         only = self._upstream.only
         resolved = await self.models.for_request(
             "chat", request["model"], caller, betas, required=only is not None
         )
         known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
-        refused = list(self._refusing.get(known, ())) if known is not None else []
+        refused = list(self._unsupported.get(known, ())) if known is not None else []
         retried = False
         notes = record.notes
         while True:
@@ -205,28 +213,29 @@ class Relay:
                     raise
                 retried = True
                 refused.append(prepared.api)
-                if (fresh := await self.models.fresh(request["model"], caller)) is not None:
-                    resolved = ResolvedModel(fresh.id, fresh)
+                if (model := await self.models.reload(request["model"], caller)) is not None:
+                    resolved = ResolvedModel(model.id, model)
             else:
                 if retried and known is not None:
-                    # Only now: that no API serves a model is no reason to remember a wrong one.
-                    self._refusing[known] = tuple(refused)
+                    # Remembered only after the other API has worked: while no API serves the
+                    # model, the refusal says nothing about this API.
+                    self._unsupported[known] = tuple(refused)
                 return Reply(response, prepared, record)
 
-    async def _explain(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
-        """Adds to a refusal what the list of models knows about it."""
+    async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
+        """Set a hint from the catalogue if Copilot refused the model."""
         if error.code != "model_not_found":
             return
-        model = await self.models.fresh(name, Caller(caller.auth))
+        model = await self.models.reload(name, Caller(caller.auth))
         if model is not None and model.needs_enabling:
             error.hint = (
                 f"{model.id} needs enabling: accept its terms at {ENABLE_URL}, or ask your "
-                "organisation to."
+                "organisation to do so."
             )
         elif model is not None:
             error.hint = (
-                f"The account lists {model.id}, but Copilot does not serve it to this client now: "
-                "the plan, the organisation or the region may not allow it."
+                f"Choose another model: {model.id} is in the account's list, but Copilot does not "
+                "serve it to this client. The plan, organisation or region may not allow it."
             )
 
 
@@ -239,10 +248,10 @@ def _call(
     caller: Caller,
     headers: Mapping[str, str] | None = None,
 ) -> Call:
-    """A call to Copilot.
+    """Return a call to Copilot.
 
-    The model is set here for every API, so that none can send the client's own name for a model
-    instead of the one that the caller's key was checked for.
+    The model is set here for every API, so that no API can send the client's own name for a model
+    instead of the model that the caller's key was checked for.
     """
     record.model = resolved.id
     return Call(

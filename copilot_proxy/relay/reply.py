@@ -1,4 +1,4 @@
-"""An accepted request on its way back: Copilot's answer as the client's events, or whole."""
+"""Copilot's reply to an accepted request, as events of the client's API or as a whole answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -16,13 +16,13 @@ from copilot_proxy.upstreams.base import UpstreamResponse
 
 Json = dict[str, Any]
 
-_NOTES_LIMIT: Final = 2000
-_PATIENCE: Final = 3.0
-"""Seconds that the counts and the end of an answer may take after its finish."""
+_MAX_HEADER_LENGTH: Final = 2000
+_END_TIMEOUT: Final = 3.0
+"""Seconds to wait for token counts and the end of the stream after the model has finished."""
 
 
 class Reply:
-    """An accepted request, to be closed; either `whole` or `events` is to be used, once."""
+    """A reply. Use either `whole` or `events`, once, and close it in any case."""
 
     def __init__(
         self, response: UpstreamResponse, prepared: PreparedRequest, record: RequestRecord
@@ -31,25 +31,25 @@ class Reply:
         self._prepared = prepared
         self._translator = prepared.translator
         self._record = record
-        self._is_taken = False
+        self._is_read = False
 
     @property
     def headers(self) -> dict[str, str]:
-        """For the client's answer: the route taken, what was changed, what is left of the quota."""
+        """Response headers for the client: the route, the notes, and Copilot's quota headers."""
         headers = {
             "x-copilot-proxy-route": self._prepared.api.name,
             **passed_on(self._response.headers),
         }
         if self._prepared.notes:
-            headers["x-copilot-proxy-notes"] = header_text("; ".join(self._prepared.notes))
+            headers["x-copilot-proxy-notes"] = _header_value("; ".join(self._prepared.notes))
         return headers
 
     def fail(self, error: CopilotProxyError) -> list[Json]:
-        """The events that tell a failure in the middle of the answer."""
+        """Return the events that report `error` in the middle of the stream, and end it."""
         return self._translator.fail(error, self._record.request_id)
 
     async def whole(self) -> Json:
-        """The whole answer in the client's format; raises `UpstreamError`."""
+        """Return the whole answer in the format of the client's API; raises `UpstreamError`."""
         if self._response.is_stream:
             events = [event async for batch in self.events() for event in batch]
             return self._translator.whole(events)
@@ -57,22 +57,26 @@ class Reply:
         body = await self._response.whole()
         try:
             events = [*translator.feed(body), *translator.close()]
-            self._record.answered()
+            self._record.mark_first_token()
             return translator.whole(events)
         finally:
-            self._count()
+            self._record_usage()
 
     async def events(self) -> AsyncGenerator[list[Json], None]:
-        """The client's events as they come, what arrived together in one list; raises
-        `UpstreamError`."""
+        """Yield the client's events as they arrive; those that arrived together share one list.
+
+        Raises `UpstreamError`.
+        """
         translator = self._translator
         read = self._response.events if self._response.is_stream else self._whole_as_event
         try:
-            while given := await (self._last(read) if translator.is_finished else read()):
-                events, failure, done = self._fed(given)
+            while batch := await (
+                self._read_after_finish(read) if translator.is_finished else read()
+            ):
+                events, failure, done = self._translate(batch)
                 if events:
                     if self._record.first_token is None:
-                        self._record.answered()
+                        self._record.mark_first_token()
                     self._record.complete = translator.is_complete
                     yield events
                 if failure is not None:
@@ -81,59 +85,62 @@ class Reply:
                     self._response.finish()
                     break
         except BrokenResponse:
-            # Nothing is lost when a connection is cut after the model has said that it is done.
+            # If the connection breaks after the model has finished, the answer is complete.
             if not translator.is_finished:
                 raise
         finally:
-            self._count()
+            self._record_usage()
         if events := translator.close():
             self._record.complete = True
             yield events
 
     async def aclose(self) -> None:
-        """Ends the call upstream, whether the answer was read or not."""
+        """End the call to Copilot, whether the answer was read or not."""
         await self._response.aclose()
 
-    async def _last(self, read: Callable[[], Awaitable[Sequence[object]]]) -> Sequence[object]:
-        """What is not waited for any longer once the model has said that it is done."""
+    async def _read_after_finish(
+        self, read: Callable[[], Awaitable[Sequence[object]]]
+    ) -> Sequence[object]:
+        """Read the next events; return none if the stream stays open without sending any."""
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_END_TIMEOUT):
                 return await read()
         except TimeoutError:
             return ()
 
     async def _whole_as_event(self) -> Sequence[object]:
-        """A whole answer is a single event, and decoded; empty the second time."""
-        if self._is_taken:
+        """Return a whole answer as a single decoded event; nothing the second time."""
+        if self._is_read:
             return ()
-        self._is_taken = True
+        self._is_read = True
         return [await self._response.whole()]
 
-    def _fed(self, given: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
-        """What the events make, the failure that stopped it, and whether it was the end."""
+    def _translate(self, batch: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
+        """Return the client's events, the error that stopped the translation, and whether the
+        stream has ended."""
         events: list[Json] = []
-        for data in given:
-            one = _decoded(data) if isinstance(data, bytes) else data
-            if one is DONE:
+        for data in batch:
+            event = _decode(data) if isinstance(data, bytes) else data
+            if event is DONE:
                 return events, None, True
             try:
-                events += self._translator.feed(one)
+                events += self._translator.feed(event)
             except UpstreamError as error:
                 return events, error, False
             if self._translator.has_ended:
                 return events, None, True
         return events, None, False
 
-    def _count(self) -> None:
+    def _record_usage(self) -> None:
         translator = self._translator
         self._record.usage = translator.usage
         self._record.copilot_usage = translator.copilot_usage
         if (failure := translator.failure) is not None:
-            self._record.failed(code_of(failure), failure.status)
+            self._record.mark_failed(code_of(failure), failure.status)
 
 
-def _decoded(data: bytes) -> object:
-    """The JSON of an event, or the bytes themselves: the stream's end, and what is no JSON."""
+def _decode(data: bytes) -> object:
+    """Return the decoded JSON of an event, `DONE` for the end mark, or invalid JSON as bytes."""
     if data == DONE:
         return DONE
     try:
@@ -145,7 +152,7 @@ def _decoded(data: bytes) -> object:
             return data
 
 
-def header_text(text: str) -> str:
-    """`text` as a header may carry it: one line of ASCII, cut to a sane length."""
+def _header_value(text: str) -> str:
+    """Return `text` as one line of printable ASCII, cut to `_MAX_HEADER_LENGTH`."""
     line = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
-    return line if len(line) <= _NOTES_LIMIT else line[: _NOTES_LIMIT - 3] + "..."
+    return line if len(line) <= _MAX_HEADER_LENGTH else line[: _MAX_HEADER_LENGTH - 3] + "..."

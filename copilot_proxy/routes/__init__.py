@@ -1,1 +1,1 @@
-"""HTTP in and out: one module an API, plus the door every request passes."""
+"""The HTTP routes: one module for each path, with request bodies and responses."""

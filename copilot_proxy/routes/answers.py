@@ -1,4 +1,4 @@
-"""Answers a request of one of the chat APIs: as events while they come, or whole."""
+"""Responses of the three chat APIs: server-sent events, or one JSON body."""
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -9,8 +9,8 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.relay.reply import Reply
-from copilot_proxy.routes.services import AnyRequest, caller_of, record_of, services_of
-from copilot_proxy.routes.streaming import Ask, EventStream, Whole, WholeAnswer
+from copilot_proxy.routes.services import HttpRequest, get_caller, get_services, start_record
+from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -18,42 +18,43 @@ Json = dict[str, Any]
 
 
 def answer(
-    request: AnyRequest,
+    request: HttpRequest,
     client: ClientApi,
-    asked: Json,
+    body: Json,
     *,
     body_bytes: int,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
 ) -> ASGIApp:
-    """The answer to the checked request `asked` of the API `client`.
+    """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
-    `body_bytes` is how large it came, `betas` are the values of its ``anthropic-beta`` headers, and
-    `notes` say what was changed in it before.
+    `body_bytes` is the size of the body as received, `betas` are the values of the request's
+    ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
     """
-    services = services_of(request)
-    caller, record = caller_of(request), record_of(request, client.name, body_bytes, notes)
+    services = get_services(request)
+    caller = get_caller(request)
+    record = start_record(request, client.name, body_bytes, notes)
 
-    def ask() -> AbstractAsyncContextManager[Reply]:
-        return services.relay.answer(client, asked, record, caller=caller, betas=betas)
+    def open_reply() -> AbstractAsyncContextManager[Reply]:
+        return services.relay.answer(client, body, record, caller=caller, betas=betas)
 
-    if asked.get("stream") is not True:
-        return WholeAnswer(_whole(ask))
+    if body.get("stream") is not True:
+        return WholeAnswer(_answer_maker(open_reply))
 
     return EventStream(
-        ask,
+        open_reply,
         client.frame,
         client.stream_end,
-        lambda error: client.fail(asked, error, record.request_id),
+        lambda error: client.fail(body, error, record.request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,
     )
 
 
-def _whole(ask: Ask) -> Whole:
-    async def whole() -> tuple[bytes, Mapping[str, str]]:
-        async with ask() as reply:
+def _answer_maker(open_reply: OpenReply) -> MakeAnswer:
+    async def make_answer() -> tuple[bytes, Mapping[str, str]]:
+        async with open_reply() as reply:
             body = await reply.whole()
             return _encode(body), reply.headers
 
-    return whole
+    return make_answer

@@ -1,4 +1,4 @@
-"""``POST /v1/chat/completions``: OpenAI's chat completions, streamed and not."""
+"""``POST /v1/chat/completions``: OpenAI's Chat Completions API, streamed or not."""
 
 from litestar import post
 from litestar.types import ASGIApp
@@ -11,25 +11,26 @@ from copilot_proxy.formats.chat_completions.schema import (
 )
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import AnyRequest, conversation_of
+from copilot_proxy.routes.services import HttpRequest, read_chat_body
 
 
 @post(
     "/v1/chat/completions",
     status_code=200,
     operation_class=documented(
-        ChatCompletionRequest, events="Each data is a ChatCompletionChunk; the last is [DONE]."
+        ChatCompletionRequest,
+        events="Each data line is a ChatCompletionChunk; the last one is [DONE].",
     ),
     responses=answers_with(
         ChatCompletion,
         ErrorBody,
-        "The answer. With `stream` it comes as server-sent events, each a ChatCompletionChunk, "
-        "and ends with `data: [DONE]`.",
+        "The completion. With `stream`, server-sent events: each is a ChatCompletionChunk, and "
+        "the stream ends with `data: [DONE]`.",
     ),
-    summary="Answer a conversation (OpenAI)",
+    summary="Create a chat completion (OpenAI)",
 )
-async def chat_completions(request: AnyRequest) -> ASGIApp:
-    """Any chat model of the account, with tools and images; see docs/api.md."""
-    body, notes = await conversation_of(request)
-    asked = CHAT_COMPLETIONS.parse(body)
-    return answer(request, CHAT_COMPLETIONS, asked, body_bytes=len(body), notes=notes)
+async def chat_completions(request: HttpRequest) -> ASGIApp:
+    """Works with every chat model of the account, with tools and images; see docs/api.md."""
+    data, notes = await read_chat_body(request)
+    body = CHAT_COMPLETIONS.parse(data)
+    return answer(request, CHAT_COMPLETIONS, body, body_bytes=len(data), notes=notes)

@@ -1,4 +1,4 @@
-"""``POST /v1/embeddings``: OpenAI's embeddings."""
+"""``POST /v1/embeddings``: OpenAI's Embeddings API."""
 
 import msgspec
 from litestar import post
@@ -8,11 +8,11 @@ from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.embeddings import EmbeddingList, EmbeddingsRequest, parse_request
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    AnyRequest,
-    body_of,
-    caller_of,
-    record_of,
-    services_of,
+    HttpRequest,
+    get_caller,
+    get_services,
+    read_body,
+    start_record,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
 
@@ -22,17 +22,17 @@ from copilot_proxy.routes.streaming import WholeAnswer
     status_code=200,
     operation_class=documented(EmbeddingsRequest),
     responses=answers_with(EmbeddingList, ErrorBody, "The vectors, in the order of the inputs."),
-    summary="Embed texts (OpenAI)",
+    summary="Create embeddings (OpenAI)",
 )
-async def embeddings(request: AnyRequest) -> ASGIApp:
-    """Texts or token ids, any number up to 2048; floats or base64."""
-    body = await body_of(request)
-    asked = parse_request(body)
-    relay, caller = services_of(request).relay, caller_of(request)
-    record = record_of(request, "embeddings", len(body))
+async def embeddings(request: HttpRequest) -> ASGIApp:
+    """Takes up to 2048 texts or lists of token ids; returns floats or base64."""
+    data = await read_body(request)
+    body = parse_request(data)
+    relay, caller = get_services(request).relay, get_caller(request)
+    record = start_record(request, "embeddings", len(data))
 
-    async def whole() -> tuple[bytes, dict[str, str]]:
-        found = await relay.embeddings(asked, record, caller=caller)
-        return msgspec.json.encode(found), {"x-copilot-proxy-route": "embeddings"}
+    async def make_answer() -> tuple[bytes, dict[str, str]]:
+        vectors = await relay.embeddings(body, record, caller=caller)
+        return msgspec.json.encode(vectors), {"x-copilot-proxy-route": "embeddings"}
 
-    return WholeAnswer(whole)
+    return WholeAnswer(make_answer)

@@ -1,4 +1,4 @@
-"""``GET /health`` and ``GET /``: is the server up, and what is it."""
+"""``GET /health`` and ``GET /``: whether the server is up, and what it is."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,17 +6,17 @@ from typing import Literal
 from litestar import MediaType, post, route
 
 from copilot_proxy import __version__
-from copilot_proxy.routes.services import AnyRequest, services_of
+from copilot_proxy.routes.services import HttpRequest, get_services
 
 
 @dataclass(frozen=True)
-class Rest:
-    """What Copilot has refused, and is not asked for a while."""
+class HealthCooldown:
+    """A cooldown: for `retry_in` seconds, requests for it are not sent to Copilot."""
 
     scope: Literal["model", "account"]
     model: str | None
-    """None where the account rests, or a model that no list has named: a client's word for it is
-    not for everybody."""
+    """None for an account, and for a name that only a client has used: it may hold private text,
+    and anyone can read this page."""
     code: str
     retry_in: int
     """Seconds."""
@@ -24,29 +24,35 @@ class Rest:
 
 @dataclass(frozen=True)
 class Health:
-    """The state of the server. `signed_in` is ``unknown`` until the first request needs it."""
+    """The state of the server."""
 
     status: Literal["ok"]
     version: str
     simulated: bool
     upstream: str
-    """Who asks Copilot: ``copilot`` is this program itself."""
+    """``copilot`` for a direct connection, ``pi-ai`` for one through pi-ai."""
     signed_in: Literal["yes", "no", "unknown"]
+    """``unknown`` until a request first needs a token."""
     token_expires_in: int | None
-    """Seconds; the token is renewed long before."""
+    """Seconds. The token is renewed long before that."""
     last_error: str | None
-    rests: list[Rest]
-    """Refusals of Copilot's that are told again without asking it."""
+    cooldowns: list[HealthCooldown]
+    """Refusals that the server repeats to clients without asking Copilot."""
 
 
-@route("/health", http_method=["GET", "HEAD"], summary="Is the server up and signed in")
-async def health(request: AnyRequest) -> Health:
-    """Costs nothing upstream, needs no key and names nobody."""
-    services = services_of(request)
+@route(
+    "/health",
+    http_method=["GET", "HEAD"],
+    summary="Show whether the server is up",
+    response_description="The state of the server.",
+)
+async def health(request: HttpRequest) -> Health:
+    """Sends nothing to Copilot, needs no API key, and names no account."""
+    services = get_services(request)
     state = services.upstream.state()
 
-    def known(model: str | None) -> str | None:
-        return model if model is not None and services.relay.models.is_known(model) else None
+    def public_name(model: str | None) -> str | None:
+        return model if model is not None and services.relay.models.is_listed(model) else None
 
     return Health(
         status="ok",
@@ -56,23 +62,23 @@ async def health(request: AnyRequest) -> Health:
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),
         last_error=state.last_error,
-        rests=[
-            Rest(one.scope, known(one.model), one.code, one.retry_in)
+        cooldowns=[
+            HealthCooldown(one.scope, public_name(one.model), one.code, one.retry_in)
             for one in services.upstream.standing()
         ],
     )
 
 
 @route("/", http_method=["GET", "HEAD"], media_type=MediaType.TEXT, include_in_schema=False)
-async def root(request: AnyRequest) -> str:
-    """A plain sentence for whoever opens the address in a browser."""
-    kind = " Its answers are simulated." if services_of(request).simulated else ""
+async def root(request: HttpRequest) -> str:
+    """Return a short text for users who open the address in a browser."""
+    kind = " Its answers are simulated." if get_services(request).simulated else ""
     return (
         f"copilot-proxy {__version__} is running.{kind}\n"
-        "Point an OpenAI client at /v1; the API is described at /schema.\n"
+        "Point an OpenAI client at /v1. The API is described at /schema.\n"
     )
 
 
 @post("/api/event_logging/{rest:path}", status_code=204, include_in_schema=False)
-async def client_telemetry(request: AnyRequest) -> None:
-    """Claude Code reports on itself to its base URL; what it says goes nowhere."""
+async def client_telemetry(request: HttpRequest) -> None:
+    """Accept and discard the telemetry that Claude Code sends to its base URL."""

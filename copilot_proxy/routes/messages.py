@@ -9,11 +9,11 @@ from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    AnyRequest,
-    caller_of,
-    conversation_of,
-    record_of,
-    services_of,
+    HttpRequest,
+    get_caller,
+    get_services,
+    read_chat_body,
+    start_record,
 )
 from copilot_proxy.routes.streaming import WholeAnswer
 
@@ -27,16 +27,16 @@ from copilot_proxy.routes.streaming import WholeAnswer
     responses=answers_with(
         schema.Message,
         schema.ErrorBody,
-        "The message. With `stream` it comes as the events of Anthropic's Messages API.",
+        "The message. With `stream`, the events of Anthropic's Messages API.",
     ),
-    summary="Answer a conversation (Anthropic)",
+    summary="Create a message (Anthropic)",
 )
-async def messages(request: AnyRequest) -> ASGIApp:
-    """Any chat model of the account; see docs/api.md."""
-    body, notes = await conversation_of(request)
-    asked = MESSAGES.parse(body)
+async def messages(request: HttpRequest) -> ASGIApp:
+    """Works with every chat model of the account; see docs/api.md."""
+    data, notes = await read_chat_body(request)
+    body = MESSAGES.parse(data)
     betas = request.headers.getall("anthropic-beta", [])
-    return answer(request, MESSAGES, asked, body_bytes=len(body), betas=betas, notes=notes)
+    return answer(request, MESSAGES, body, body_bytes=len(data), betas=betas, notes=notes)
 
 
 @post(
@@ -46,21 +46,21 @@ async def messages(request: AnyRequest) -> ASGIApp:
     responses=answers_with(
         schema.TokenCount,
         schema.ErrorBody,
-        "How many tokens the request has: by Copilot's count, or an estimate; "
-        "x-copilot-proxy-notes says so if it is one.",
+        "The number of input tokens, as Copilot counts them. If it is an estimate, the header "
+        "x-copilot-proxy-notes says so.",
     ),
-    summary="Count a request's tokens (Anthropic)",
+    summary="Count the tokens of a message (Anthropic)",
 )
-async def count_tokens(request: AnyRequest) -> ASGIApp:
-    """Costs nothing."""
-    body, _ = await conversation_of(request)
-    asked = MESSAGES.parse_count(body)
+async def count_tokens(request: HttpRequest) -> ASGIApp:
+    """Free of charge."""
+    data, _ = await read_chat_body(request)
+    body = MESSAGES.parse_count(data)
     betas = request.headers.getall("anthropic-beta", [])
-    relay, caller = services_of(request).relay, caller_of(request)
-    record = record_of(request, "count_tokens", len(body))
+    relay, caller = get_services(request).relay, get_caller(request)
+    record = start_record(request, "count_tokens", len(data))
 
-    async def whole() -> tuple[bytes, dict[str, str]]:
-        count, headers = await relay.count_tokens(asked, record, caller=caller, betas=betas)
+    async def make_answer() -> tuple[bytes, dict[str, str]]:
+        count, headers = await relay.count_tokens(body, record, caller=caller, betas=betas)
         return msgspec.json.encode(count), headers
 
-    return WholeAnswer(whole)
+    return WholeAnswer(make_answer)

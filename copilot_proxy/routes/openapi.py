@@ -1,6 +1,7 @@
-"""The OpenAPI document: the shapes of routes that read their bodies by themselves.
+"""The OpenAPI document, with the schemas of request bodies that the routes decode themselves.
 
-A route decodes its body itself, so that unknown fields survive; Litestar is told the shape here.
+The routes decode their bodies themselves so that unknown fields survive, so Litestar does not know
+the schemas; they are added here.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -31,7 +32,7 @@ from copilot_proxy.routes.openapi_page import PlainPage
 
 PATH: Final = "/schema"
 _REF: Final = "#/components/schemas/{name}"
-_SHAPES: Final = (
+_REQUEST_SCHEMAS: Final = (
     ChatCompletionRequest,
     ChatCompletionChunk,
     ResponsesRequest,
@@ -44,16 +45,16 @@ _SHAPES: Final = (
 def documented(
     request: type[msgspec.Struct] | None = None, *, events: str | None = None
 ) -> type[Operation]:
-    """An operation whose body has the shape of `request`, one of those in `_SHAPES`.
+    """Return an operation class whose request body is a `request`, one of `_REQUEST_SCHEMAS`.
 
-    `events` says what its stream is made of, if it can be asked for one. Its responses are those of
-    `answers_with`.
+    `events` describes the events of its stream, for routes that can stream. The route's responses
+    have to come from `answers_with`.
     """
 
     @dataclass
     class Documented(Operation):
         def __post_init__(self) -> None:
-            # Litestar makes responses of what `answers_with` says, and no references.
+            # Litestar has built these from `answers_with`: they are responses, never references.
             responses = self.responses = cast("dict[str, Any]", dict(self.responses or {}))
             responses["default"] = replace(responses["400"], description="Any other failure.")
             if request is not None:
@@ -72,34 +73,36 @@ def documented(
 def answers_with(
     answer: type[msgspec.Struct], error: type[msgspec.Struct], description: str
 ) -> dict[int, ResponseSpec]:
-    """What a route answers: `answer`, or `error` in one of the usual cases."""
+    """Return the responses of a route by status: `answer` for 200, and `error` for failures."""
     errors = {
-        400: "The request cannot be answered as it is.",
-        401: "No key, or the server is not signed in.",
+        400: "The request is not valid, or the model does not support it.",
+        401: "The API key is missing or wrong, or the server is not signed in to GitHub.",
         402: "The quota is used up.",
-        403: "The account, or whoever asks, may not do this.",
+        403: "The account, the API key or the web page does not have this permission.",
         404: "The account has no such model.",
         413: "The body is too large.",
-        415: "The body is packed in a way that is not known.",
-        429: "A limit of GitHub's, or the quota is used up.",
-        502: "Copilot cannot be reached, or failed.",
-        503: "Copilot or this server cannot take more at present.",
+        415: "The content encoding is not supported.",
+        429: "A GitHub rate limit was reached, or the quota is used up.",
+        502: "Copilot could not be reached, or failed.",
+        503: "Copilot or this server is too busy.",
         504: "Copilot did not answer in time.",
     }
-    told = {200: (answer, description), **{code: (error, why) for code, why in errors.items()}}
-    # The examples would be made up at random.
+    responses = {200: (answer, description)} | {
+        status: (error, reason) for status, reason in errors.items()
+    }
+    # Litestar would fill generated examples with random values.
     return {
-        code: ResponseSpec(shape, description=text, generate_examples=False)
-        for code, (shape, text) in told.items()
+        status: ResponseSpec(schema, description=text, generate_examples=False)
+        for status, (schema, text) in responses.items()
     }
 
 
 class _Document(OpenAPI):
-    """The document, with the shapes that Litestar has not seen itself."""
+    """The document, with the schemas that Litestar does not know."""
 
     def to_schema(self) -> dict[str, Any]:
         document = super().to_schema()
-        _, components = msgspec.json.schema_components(_SHAPES, ref_template=_REF)
+        _, components = msgspec.json.schema_components(_REQUEST_SCHEMAS, ref_template=_REF)
         known = document.setdefault("components", {}).setdefault("schemas", {})
         for name, schema in components.items():
             known.setdefault(name, schema)
@@ -113,12 +116,13 @@ class _Config(OpenAPIConfig):
 
 
 def openapi_config() -> OpenAPIConfig:
-    """JSON at ``/schema/openapi.json``, YAML beside it, a page to read at ``/schema``."""
+    """Serve the document as ``/schema/openapi.json``, ``/schema/openapi.yaml``, and a web page at
+    ``/schema``."""
     return _Config(
         title="copilot-proxy",
         version=__version__,
-        description="Your own GitHub Copilot subscription as a local server that speaks the "
-        "OpenAI API.",
+        description="Use your own GitHub Copilot subscription through the OpenAI and Anthropic "
+        "APIs, from a local server.",
         path=PATH,
         render_plugins=[PlainPage(path="/"), JsonRenderPlugin(), YamlRenderPlugin()],
     )

@@ -1,7 +1,7 @@
-"""Draws the OpenAPI document as a plain page.
+"""Renders the OpenAPI document as a web page without scripts.
 
-The usual pages load scripts from elsewhere, which would then run where the person's quota can be
-spent, and show nothing without the network. This one is text.
+The usual pages load scripts from other hosts. Those scripts could use this server and spend the
+user's quota, and without a network the pages stay empty.
 """
 
 from html import escape
@@ -23,10 +23,10 @@ td:first-child { width: 16rem }
 
 
 class PlainPage(OpenAPIRenderPlugin):
-    """A page without scripts."""
+    """Renders plain HTML with an inline style sheet."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page."""
+        """Return the page as UTF-8."""
         info = openapi_schema["info"]
         operations = "".join(
             _operation(method, path, operation)
@@ -34,8 +34,8 @@ class PlainPage(OpenAPIRenderPlugin):
             for method, operation in methods.items()
             if isinstance(operation, dict)
         )
-        shapes = "".join(
-            _shape(name, schema)
+        schemas = "".join(
+            _schema(name, schema)
             for name, schema in sorted(openapi_schema["components"]["schemas"].items())
         )
         return (
@@ -44,18 +44,18 @@ class PlainPage(OpenAPIRenderPlugin):
             f"<title>{escape(info['title'])}</title><style>{_STYLE}</style>"
             f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
             f"<p>{escape(info['description'])}</p>"
-            '<p>The same as <a href="/schema/openapi.json">JSON</a> and '
+            '<p>Also available as <a href="/schema/openapi.json">JSON</a> and '
             '<a href="/schema/openapi.yaml">YAML</a>.</p>'
-            f"<h2>Calls</h2>{operations}<h2>Shapes</h2>{shapes}</html>"
+            f"<h2>Endpoints</h2>{operations}<h2>Schemas</h2>{schemas}</html>"
         ).encode()
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     rows = [("Body", _type(_schema_of(operation["requestBody"])))] if _has_body(operation) else []
     for status, response in operation.get("responses", {}).items():
-        told = escape(response.get("description", ""))
+        text = escape(response.get("description", ""))
         rows.append(
-            (escape(status), f"{_type(_schema_of(response))} <span class=dim>{told}</span>")
+            (escape(status), f"{_type(_schema_of(response))} <span class=dim>{text}</span>")
         )
     return (
         f"<h3><code>{escape(method.upper())} {escape(path)}</code></h3>"
@@ -69,13 +69,14 @@ def _has_body(operation: dict[str, Any]) -> bool:
 
 
 def _schema_of(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the first media type of a request body or response."""
     for media in part.get("content", {}).values():
         schema: dict[str, Any] = media.get("schema", {})
         return schema
     return {}
 
 
-def _shape(name: str, schema: dict[str, Any]) -> str:
+def _schema(name: str, schema: dict[str, Any]) -> str:
     required = schema.get("required", ())
     rows = [
         (
@@ -84,12 +85,12 @@ def _shape(name: str, schema: dict[str, Any]) -> str:
         )
         for field, value in schema.get("properties", {}).items()
     ]
-    told = escape(schema.get("description") or "").replace("``", "")
-    return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3><p>{told}</p>{_table(rows)}'
+    text = escape(schema.get("description") or "").replace("``", "")
+    return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3><p>{text}</p>{_table(rows)}'
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A schema in a few words, with links to the shapes it names."""
+    """Return a short description of `schema` as HTML, with links to the schemas it refers to."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#{name}">{name}</a>'

@@ -1,4 +1,4 @@
-"""Reads a request's body, within a limit, and unpacks it."""
+"""Receives and decompresses request bodies, within limits of size and time."""
 
 import asyncio
 import zlib
@@ -10,12 +10,12 @@ from litestar.types import Receive
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.packed import MOST_MEMBERS, WINDOWS, Unpacker
 
-_SLOWEST: Final = 64 * 1024
-"""Bytes a second that a large body has to come at."""
+_MIN_RATE: Final = 64 * 1024
+"""Bytes a second at which a large body has to arrive."""
 
 
 class ClientGone(CopilotProxyError):
-    """The client left before it had sent its request; there is nobody to tell."""
+    """The client disconnected before it had sent the whole request. No response can reach it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -23,28 +23,30 @@ class ClientGone(CopilotProxyError):
         )
 
 
-async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], *, limit: int, patience: float
+async def receive_body(
+    receive: Receive, headers: Mapping[bytes, bytes], *, limit: int, timeout: float
 ) -> bytes:
-    """The unpacked body.
+    """Return the decompressed body.
 
-    Raises `RequestError`: 413 before more than `limit` bytes are read, 408 if it has not arrived
-    within `patience` seconds, and one more for each 64 KiB that came.
+    Raises `RequestError`: 413 as soon as it is clear that the body has more than `limit` bytes, 408
+    if it has not arrived within `timeout` seconds plus one second for each 64 KiB received, 415 for
+    an unknown content encoding, 400 for broken compressed data. Raises `ClientGone` if the client
+    disconnects.
     """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    body = await _received(receive, limit, patience)
+    body = await _receive_all(receive, limit, timeout)
     encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-    return body if encoding in ("", "identity") else _unpacked(body, encoding, limit)
+    return body if encoding in ("", "identity") else _decompress(body, encoding, limit)
 
 
-async def _received(receive: Receive, limit: int, patience: float) -> bytes:
+async def _receive_all(receive: Receive, limit: int, timeout: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(patience) as clock:
-            end = clock.when() or 0.0
+        async with asyncio.timeout(timeout) as deadline:
+            end = deadline.when() or 0.0
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
@@ -56,17 +58,17 @@ async def _received(receive: Receive, limit: int, patience: float) -> bytes:
                 parts.append(part)
                 if not message.get("more_body"):
                     return b"".join(parts)
-                clock.reschedule(end + size / _SLOWEST)
+                deadline.reschedule(end + size / _MIN_RATE)
     except TimeoutError:
         raise _too_slow(size) from None
 
 
-def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
     if encoding not in WINDOWS:
         raise RequestError(
-            f"The body's encoding {encoding[:40]!r} is not supported.",
+            f"The content encoding {encoding[:40]!r} is not supported.",
             status=415,
-            hint="Send it plain, or as gzip or deflate.",
+            hint="Send the body uncompressed, or compress it with gzip or deflate.",
         )
     unpacker = Unpacker(encoding)
     parts: list[bytes] = []
@@ -91,15 +93,15 @@ def _too_large(limit: int) -> RequestError:
     return RequestError(
         f"The body is larger than {limit} bytes.",
         status=413,
-        hint="Send smaller or fewer images. COPILOT_PROXY_MAX_BODY_BYTES sets the limit.",
+        hint="Send smaller or fewer images, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
     )
 
 
 def _too_slow(size: int) -> RequestError:
     return RequestError(
-        f"The body did not arrive in time; {size} bytes of it did.",
+        f"The body did not arrive in time; only {size} bytes of it did.",
         status=408,
         code="request_timeout",
-        hint="Send it faster, or set COPILOT_PROXY_RECEIVE_TIMEOUT to more seconds.",
+        hint="Send it faster, or raise the limit with COPILOT_PROXY_RECEIVE_TIMEOUT (seconds).",
         headers={"connection": "close"},
     )

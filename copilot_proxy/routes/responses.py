@@ -1,4 +1,4 @@
-"""``POST /v1/responses``: OpenAI's Responses API. Nothing is stored or can be read back."""
+"""``POST /v1/responses``: OpenAI's Responses API. Responses are not stored."""
 
 from litestar import Response, get, post, route
 from litestar.exceptions import MethodNotAllowedException
@@ -10,7 +10,7 @@ from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import AnyRequest, conversation_of
+from copilot_proxy.routes.services import HttpRequest, read_chat_body
 
 
 @post(
@@ -22,28 +22,28 @@ from copilot_proxy.routes.services import AnyRequest, conversation_of
     responses=answers_with(
         schema.Response,
         ErrorBody,
-        "The response. With `stream` it comes as the events of OpenAI's Responses API.",
+        "The response. With `stream`, the events of OpenAI's Responses API.",
     ),
-    summary="Answer a conversation (OpenAI Responses)",
+    summary="Create a response (OpenAI)",
 )
-async def responses(request: AnyRequest) -> ASGIApp:
-    """Any chat model of the account; see docs/api.md."""
-    body, notes = await conversation_of(request)
-    asked = RESPONSES.parse(body)
-    return answer(request, RESPONSES, asked, body_bytes=len(body), notes=notes)
+async def responses(request: HttpRequest) -> ASGIApp:
+    """Works with every chat model of the account; see docs/api.md."""
+    data, notes = await read_chat_body(request)
+    body = RESPONSES.parse(data)
+    return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes)
 
 
 @get("/v1/responses", include_in_schema=False)
-async def web_socket(request: AnyRequest) -> Response[bytes]:
-    """Sends a client that asks for a WebSocket back to plain requests.
+async def refuse_web_socket(request: HttpRequest) -> Response[bytes]:
+    """Refuse a WebSocket with 426, so that the client falls back to plain requests.
 
-    The Codex CLI tries one first, unless its settings say otherwise; with 426 it goes on over HTTP
-    at once, while any other refusal costs it several tries.
+    The Codex CLI tries a WebSocket first, unless its settings say otherwise. After 426 it continues
+    over HTTP at once; after any other status it first tries several times.
     """
     if request.headers.get("upgrade", "").lower() != "websocket":
         raise MethodNotAllowedException(headers={"allow": "POST"})
     raise RequestError(
-        "This server does not speak WebSocket.",
+        "This server does not support WebSocket.",
         status=426,
         code="websocket_not_supported",
         hint="Send the request with POST.",
@@ -56,10 +56,10 @@ async def web_socket(request: AnyRequest) -> Response[bytes]:
     http_method=["GET", "DELETE", "POST"],
     include_in_schema=False,
 )
-async def stored_responses(request: AnyRequest) -> Response[bytes]:
-    """Always a 404 that says why."""
+async def stored_responses(request: HttpRequest) -> Response[bytes]:
+    """Raise 404: there are no stored responses."""
     raise RequestError(
-        "Responses are not stored: neither Copilot nor this server keeps them.",
+        "Responses are not stored, neither by Copilot nor by this server.",
         status=404,
         code="response_not_found",
         hint="Keep the output items, and send them with the next input.",

@@ -1,4 +1,4 @@
-"""What the routes work with, and how they find it and the caller in a request."""
+"""The services that routes share, and the caller, record and body of a request."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
-from copilot_proxy.routes.request_body import read_body
+from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
-AnyRequest = Request[Any, Any, Any]
+HttpRequest = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that a route may use; made once, by whoever starts the server."""
+    """Everything that a route may use; created once, when the server starts."""
 
     settings: Settings
     upstream: Upstream
@@ -32,44 +32,43 @@ class Services:
     callers: CallerTokens
     places: ConcurrencyLimiter
     aclose: Callable[[], Awaitable[None]]
-    """Lets go of everything that the server holds."""
+    """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
-    """None where images named by an address are not fetched."""
+    """None unless the server fetches images that are given as URLs."""
     dumps: Dumps | None = None
-    """None where conversations are not written down."""
+    """None unless the server dumps conversations."""
     simulated: bool = False
 
 
-def services_of(request: AnyRequest) -> Services:
-    """The services of the application that `request` came to."""
+def get_services(request: HttpRequest) -> Services:
+    """Return the services of the application that received `request`."""
     services: Services = request.app.state.services
     return services
 
 
-def context_of(request: AnyRequest) -> RequestContext:
-    """What the middleware noted of `request`."""
+def get_context(request: HttpRequest) -> RequestContext:
+    """Return what the middleware has recorded about `request`."""
     context: RequestContext = request.scope["state"]["context"]
     return context
 
 
-def caller_of(request: AnyRequest) -> Caller:
-    """Who sent `request`: the client's own sign-in to GitHub, if it sent one and may, and the key
-    that let it in.
+def get_caller(request: HttpRequest) -> Caller:
+    """Return who sent `request`: their own GitHub sign-in, if they sent one, and their API key.
 
-    Where the server has keys of its own, the header carries one of these and never a GitHub token.
+    If the server has API keys, the headers carry one of them and never a GitHub token.
     """
-    services, context = services_of(request), context_of(request)
+    services, context = get_services(request), get_context(request)
     if services.settings.keys:
         return Caller(key=context.key)
     sent = context.headers.get(b"authorization") or context.headers.get(b"x-api-key", b"")
     return Caller(services.callers.for_header(sent.decode("latin-1")), context.key)
 
 
-def record_of(
-    request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
+def start_record(
+    request: HttpRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
 ) -> RequestRecord:
-    """A record for the log, of a request of `api` that begins now."""
-    context = context_of(request)
+    """Return a log record for `request` to the API named `api`, with its start time."""
+    context = get_context(request)
     context.has_record = True
     return RequestRecord(
         context.request_id,
@@ -80,27 +79,26 @@ def record_of(
     )
 
 
-async def body_of(request: AnyRequest) -> bytes:
-    """The unpacked body; raises `RequestError`."""
-    settings = services_of(request).settings
-    return await read_body(
+async def read_body(request: HttpRequest) -> bytes:
+    """Return the decompressed body; raises `RequestError`."""
+    settings = get_services(request).settings
+    return await receive_body(
         request.receive,
-        context_of(request).headers,
+        get_context(request).headers,
         limit=settings.max_body_bytes,
-        patience=settings.receive_timeout,
+        timeout=settings.receive_timeout,
     )
 
 
-async def conversation_of(request: AnyRequest) -> tuple[bytes, list[str]]:
-    """The unpacked body of a chat API, and notes on what was changed in it.
+async def read_chat_body(request: HttpRequest) -> tuple[bytes, list[str]]:
+    """Return the decompressed body of a chat API's request, and notes on what was changed in it.
 
-    Where images may be fetched, they stand there in place of their addresses. Raises
-    `RequestError`.
+    If the server fetches images, they replace their URLs in the body. Raises `RequestError`.
     """
-    body = await body_of(request)
-    images = services_of(request).images
-    if images is None or b"image" not in body:
-        return body, []
-    asked = parse_json(body)
-    notes = await images.inline(asked) if isinstance(asked, dict) else []
-    return (msgspec.json.encode(asked) if notes else body), notes
+    data = await read_body(request)
+    images = get_services(request).images
+    if images is None or b"image" not in data:
+        return data, []
+    body = parse_json(data)
+    notes = await images.inline(body) if isinstance(body, dict) else []
+    return (msgspec.json.encode(body) if notes else data), notes

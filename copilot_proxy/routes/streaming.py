@@ -1,8 +1,8 @@
-"""Writes an answer to the client while it comes, and lets go of it when the client leaves.
+"""Sends answers to clients as they arrive, and ends the call to Copilot when a client disconnects.
 
-The status waits until upstream's first event or failure is known, or for a grace period: so an
-early failure keeps its own status, and a client with a short timeout still hears something. After
-that a silent stream gets comment lines, and a failure becomes an event.
+The response headers wait until Copilot's first event or error arrives, or a grace period is over:
+an early error keeps its own status, and clients with a short timeout still receive something.
+After that, a silent stream gets comment lines, and an error becomes an event of the stream.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from litestar.types import Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.sse import comment
-from copilot_proxy.middleware.error_responses import as_ours, send_error
-from copilot_proxy.middleware.shutdown import in_passing, stopped
+from copilot_proxy.middleware.error_responses import send_error, to_proxy_error
+from copilot_proxy.middleware.shutdown import send_before_exit, server_stopped
 from copilot_proxy.relay.reply import Reply
 
 _STREAM_HEADERS: Final = (
@@ -26,31 +26,31 @@ _STREAM_HEADERS: Final = (
 )
 _KEEP_ALIVE: Final = comment("keep-alive")
 
-Ask = Callable[[], AbstractAsyncContextManager[Reply]]
-"""Asks for an answer; leaving the context ends it upstream."""
-Frame = Callable[[dict[str, Any]], bytes]
-"""Writes an event."""
-Whole = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
-"""Makes the body and headers of a whole answer."""
+OpenReply = Callable[[], AbstractAsyncContextManager[Reply]]
+"""Sends the request to Copilot; leaving the context ends the call."""
+EncodeEvent = Callable[[dict[str, Any]], bytes]
+"""Encodes an event as server-sent event bytes."""
+MakeAnswer = Callable[[], Coroutine[Any, Any, tuple[bytes, Mapping[str, str]]]]
+"""Returns the JSON body of an answer, and extra response headers."""
 
 
 class WholeAnswer:
-    """An ASGI application that answers one request with JSON, unless the client leaves first.
+    """An ASGI application that responds with one JSON body, unless the client disconnects first.
 
-    `whole` may raise `CopilotProxyError`.
+    `make_answer` may raise `CopilotProxyError`.
     """
 
-    def __init__(self, whole: Whole) -> None:
-        self._whole = whole
+    def __init__(self, make_answer: MakeAnswer) -> None:
+        self._make_answer = make_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await until_client_leaves(self._write(scope, send), receive)
+        await run_until_disconnect(self._respond(scope, send), receive)
 
-    async def _write(self, scope: Scope, send: Send) -> None:
+    async def _respond(self, scope: Scope, send: Send) -> None:
         try:
-            body, extra = await self._whole()
+            body, extra = await self._make_answer()
         except Exception as error:
-            await send_error(scope, send, as_ours(error))
+            await send_error(scope, send, to_proxy_error(error))
             return
         headers = [
             (b"content-type", b"application/json"),
@@ -62,25 +62,25 @@ class WholeAnswer:
 
 
 class EventStream:
-    """An ASGI application that answers one request with server-sent events.
+    """An ASGI application that responds with server-sent events.
 
-    `frame` writes an event of the answer, and `end` follows the last; what `ask` gives may
-    raise `CopilotProxyError` at any time. `fail_early` makes the events that tell this when the
-    status is out already, but there is no answer yet.
+    `encode` encodes each event of the reply, and the bytes `end` follow the last one. `open_reply`
+    and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the events that
+    report an error after the headers have been sent but before there is a reply.
     """
 
     def __init__(
         self,
-        ask: Ask,
-        frame: Frame,
+        open_reply: OpenReply,
+        encode: EncodeEvent,
         end: bytes,
         fail_early: Callable[[CopilotProxyError], list[dict[str, Any]]],
         *,
         grace: float,
         keep_alive: float,
     ) -> None:
-        self._ask = ask
-        self._frame = frame
+        self._open_reply = open_reply
+        self._encode = encode
         self._end = end
         self._fail_early = fail_early
         self._reply: Reply | None = None
@@ -88,28 +88,28 @@ class EventStream:
         self._keep_alive = keep_alive
         self._started = False
         self._ended = False
-        self._has_left = False
+        self._is_disconnected = False
         self._is_sending = False
         self._last_sent = 0.0
         self._comment: asyncio.Task[None] | None = None
-        """A comment on its way; frames wait for it, so that each write is whole events."""
+        """A comment that is being sent. Events wait for it, so that every write is complete."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await until_client_leaves(self._write(scope, send), receive, self._leave)
+        await run_until_disconnect(self._respond(scope, send), receive, self._on_disconnect)
 
-    def _leave(self) -> None:
-        self._has_left = True
+    def _on_disconnect(self) -> None:
+        self._is_disconnected = True
 
-    async def _write(self, scope: Scope, send: Send) -> None:
-        self._look_in(self._grace, send)
+    async def _respond(self, scope: Scope, send: Send) -> None:
+        self._schedule_keep_alive(self._grace, send)
         try:
-            await self._answer(send)
+            await self._send_reply(send)
             await self._send(send, b"", last=True)
         except Exception as error:
-            await self._tell(scope, send, as_ours(error))
+            await self._send_failure(scope, send, to_proxy_error(error))
         except asyncio.CancelledError:
-            if not self._has_left:
-                await in_passing(self._tell(scope, send, stopped()))
+            if not self._is_disconnected:
+                await send_before_exit(self._send_failure(scope, send, server_stopped()))
             raise
         finally:
             self._timer.cancel()
@@ -117,45 +117,45 @@ class EventStream:
                 self._comment.cancel()
                 await asyncio.gather(self._comment, return_exceptions=True)
 
-    async def _answer(self, send: Send) -> None:
-        async with self._ask() as reply:
+    async def _send_reply(self, send: Send) -> None:
+        async with self._open_reply() as reply:
             self._reply = reply
-            # Closed here, so that what has been counted is known when the context ends.
+            # Closing the generator here makes the token counts known before the context ends.
             async with aclosing(reply.events()) as batches:
                 async for events in batches:
-                    await self._send(send, self._framed(events))
+                    await self._send(send, self._encode_all(events))
             if self._end:
                 await self._send(send, self._end)
 
-    async def _tell(self, scope: Scope, send: Send, error: CopilotProxyError) -> None:
+    async def _send_failure(self, scope: Scope, send: Send, error: CopilotProxyError) -> None:
         self._timer.cancel()
-        await self._commented()
+        await self._finish_comment()
         if self._started:
             events = self._fail_early(error) if self._reply is None else self._reply.fail(error)
-            await self._send(send, self._framed(events) + self._end, last=True)
+            await self._send(send, self._encode_all(events) + self._end, last=True)
         else:
             await send_error(scope, send, error)
 
-    def _framed(self, events: list[dict[str, Any]]) -> bytes:
-        return b"".join(map(self._frame, events))
+    def _encode_all(self, events: list[dict[str, Any]]) -> bytes:
+        return b"".join(map(self._encode, events))
 
-    async def _send(self, send: Send, frame: bytes, *, last: bool = False) -> None:
+    async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
         if self._comment is not None:
-            await self._commented()
+            await self._finish_comment()
         if self._ended:
             return
         self._ended = last
         self._is_sending = True
         if not self._started:
             await self._start(send)
-        await send({"type": "http.response.body", "body": frame, "more_body": not last})
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
         self._last_sent = time.monotonic()
         self._is_sending = False
 
     async def _start(self, send: Send) -> None:
         self._started = True
-        named = {} if self._reply is None else self._reply.headers
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
+        extra = {} if self._reply is None else self._reply.headers
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
         await send(
             {
                 "type": "http.response.start",
@@ -165,61 +165,61 @@ class EventStream:
         )
 
     async def _send_comment(self, send: Send) -> None:
-        """Says that the stream is alive."""
         if not self._started:
             await self._start(send)
         await send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
         self._last_sent = time.monotonic()
 
-    def _look_in(self, seconds: float, send: Send) -> None:
-        """Looks after `seconds` whether the stream has to be kept awake."""
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._keep_awake, send)
+    def _schedule_keep_alive(self, seconds: float, send: Send) -> None:
+        """Check after `seconds` whether the stream needs a comment."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._keep_stream_alive, send)
 
-    def _keep_awake(self, send: Send) -> None:
+    def _keep_stream_alive(self, send: Send) -> None:
         silent = time.monotonic() - self._last_sent
         if self._started and silent < self._keep_alive:
-            self._look_in(self._keep_alive - silent, send)
+            self._schedule_keep_alive(self._keep_alive - silent, send)
             return
-        # A client that does not read has enough on its way.
+        # While a write is pending, the client is not reading, and a comment would not help.
         if not self._is_sending and (self._comment is None or self._comment.done()):
             self._comment = asyncio.ensure_future(self._send_comment(send))
-        self._look_in(self._keep_alive, send)
+        self._schedule_keep_alive(self._keep_alive, send)
 
-    async def _commented(self) -> None:
-        """Waits for the comment that is on its way."""
+    async def _finish_comment(self) -> None:
+        """Wait until the comment that is being sent, if any, has been sent."""
         if self._comment is not None:
             await self._comment
             self._comment = None
 
 
-async def until_client_leaves(
+async def run_until_disconnect(
     work: Coroutine[Any, Any, None],
     receive: Receive,
-    on_leaving: Callable[[], None] = lambda: None,
+    on_disconnect: Callable[[], None] = lambda: None,
 ) -> None:
-    """Awaits `work` to its end, or cancels it and awaits its clean-up when the client leaves;
-    `on_leaving` is called before that."""
-    here = cast("asyncio.Task[Any]", asyncio.current_task())
-    # A task of its own, in which timeouts may come and go: so a cancelled `here` means the server.
+    """Run `work` to its end. If the client disconnects first, cancel it and wait for its clean-up;
+    `on_disconnect` is called before it is cancelled."""
+    caller = cast("asyncio.Task[Any]", asyncio.current_task())
+    # A separate task keeps timeouts inside `work` apart: if `caller` is cancelled, the server did
+    # it.
     task = asyncio.ensure_future(work)
-    has_left = False
+    is_disconnected = False
 
     async def watch() -> None:
-        nonlocal has_left
+        nonlocal is_disconnected
         while (await receive())["type"] != "http.disconnect":
             pass
-        # What is cancelled already cleans up, which is not to be disturbed.
-        if not here.cancelling():
-            has_left = True
-            on_leaving()
+        # If the server has cancelled the work already, its clean-up must not be interrupted.
+        if not caller.cancelling():
+            is_disconnected = True
+            on_disconnect()
             task.cancel()
 
-    watching = asyncio.ensure_future(watch())
+    watcher = asyncio.ensure_future(watch())
     try:
-        # Being cancelled here cancels the task, and waits for its end.
+        # If `caller` is cancelled here, asyncio cancels `task` and waits for it to end.
         await task
     except asyncio.CancelledError:
-        if here.cancelling() or not has_left:
+        if caller.cancelling() or not is_disconnected:
             raise
     finally:
-        watching.cancel()
+        watcher.cancel()

@@ -31,8 +31,8 @@ MIDDLE: Final = 8
 PATIENCE: Final = 10.0
 """Seconds that this machine may take for what is done at once."""
 HURRIED: Final = {
-    "script:stall_after_all": "copilot_proxy.relay.reply._PATIENCE",
-    "stall_after_finish": "copilot_proxy.relay.reply._PATIENCE",
+    "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
+    "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
     "script:refusal_without_end": "copilot_proxy.upstreams.http.copilot._ERROR_PATIENCE",
 }
 """Patience that is no setting, and would cost seconds."""

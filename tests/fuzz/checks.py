@@ -10,7 +10,7 @@ from tests.matrix_clients import Client
 
 Json = dict[str, Any]
 
-OUR_FAULT: Final = "copilot-proxy itself failed"
+OUR_FAULT: Final = "copilot-proxy failed with an internal error"
 
 
 def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = False) -> None:

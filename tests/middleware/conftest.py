@@ -1,4 +1,4 @@
-"""The fixtures of the command line, which these tests use as well."""
+"""These tests use the fixtures of the command line tests."""
 
 from tests.cli.conftest import cli, program, simulator, terminal
 

@@ -1,9 +1,9 @@
-"""The door: who may ask, by which name, with which key, on which path."""
+"""Access: host names, origins, keys, paths, and which requests are logged."""
 
 import pytest
 
 from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
-from copilot_proxy.middleware.access import host_name, normal_path
+from copilot_proxy.middleware.access import host_name, normalize_path
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -28,9 +28,9 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
         ("/v1/nothing", "/v1/nothing"),
     ],
 )
-def test_normal_path(path: str, expected: str) -> None:
-    """Every spelling of a path that clients come up with is one path."""
-    assert expected == normal_path(path)
+def test_normalize_path(path: str, expected: str) -> None:
+    """All the spellings that clients use become the same path."""
+    assert expected == normalize_path(path)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,13 @@ def test_normal_path(path: str, expected: str) -> None:
     ],
 )
 def test_host_name(host: str, expected: str) -> None:
-    """The name is what stands before the port, for both kinds of address; what is anything but a
-    name and a port has none."""
+    """The name is the part before the port; anything but a name and a port has none."""
     assert expected == host_name(host)
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "//v1/chat/completions/", "/v1/v1/models"])
 def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
-    """A client with an odd base URL gets its answer all the same."""
+    """A client with an unusual base URL gets an answer."""
     with proxy.client() as client:
         answer = client.get(path) if "models" in path else client.post(path, json=CHAT)
 
@@ -102,7 +101,7 @@ def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/health", "/", "/schema"])
 def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
-    """A page that makes its own name point here (DNS rebinding) gets nothing."""
+    """A page that uses DNS rebinding is refused."""
     with proxy.client() as client:
         answer = client.get(path, headers={"host": host})
 
@@ -113,13 +112,13 @@ def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
     "host", ["localhost", "localhost:1", "LOCALHOST", "[::1]:8000", "a.localhost"]
 )
 def test_own_host_names(proxy: Proxy, host: str) -> None:
-    """Every name of this machine is answered to."""
+    """Every loopback name is allowed."""
     with proxy.client() as client:
         assert 200 == client.get("/health", headers={"host": host}).status_code
 
 
 def test_allowed_host_name(simulator: Simulator) -> None:
-    """A name that the person has allowed is answered to."""
+    """A name that the user has allowed works."""
     settings = settings_at(simulator, allowed_hosts=("host.docker.internal",))
     with Proxy(settings) as proxy, proxy.client() as client:
         answer = client.get("/health", headers={"host": "host.docker.internal:8000"})
@@ -129,7 +128,7 @@ def test_allowed_host_name(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> None:
-    """A web page cannot spend the quota, not even with a form post that needs no permission."""
+    """A web page cannot use the quota, not even with a form post, which needs no preflight."""
     with proxy.client() as client:
         answer = client.post(
             "/v1/chat/completions",
@@ -148,7 +147,7 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
      "http://{}, http://evil.example", "http://{}.evil.example", "http://http://{}"],
 )  # fmt: skip
 def test_origins_that_are_nearly_its_own(proxy: Proxy, odd: str) -> None:
-    """A browser sends the origin and nothing else; whatever else names the server is a stranger."""
+    """A browser sends the origin and nothing else; other texts that name the server are refused."""
     origin = odd.format(proxy.url.removeprefix("http://"))
     with proxy.client() as client:
         answer = client.get("/v1/models", headers={"origin": origin})
@@ -157,13 +156,13 @@ def test_origins_that_are_nearly_its_own(proxy: Proxy, odd: str) -> None:
 
 
 def test_own_origin(proxy: Proxy) -> None:
-    """Pages that came from the server itself may use it."""
+    """Pages that the server itself has served may use it."""
     with proxy.client() as client:
         assert 200 == client.get("/v1/models", headers={"origin": proxy.url}).status_code
 
 
-def test_named_origin(simulator: Simulator) -> None:
-    """A named origin is let in, its preflight is answered, and no other gets either."""
+def test_allowed_origin(simulator: Simulator) -> None:
+    """An allowed origin may use the server and gets a preflight response; others do not."""
     settings = settings_at(simulator, cors_origins=("http://localhost:3000",), api_key="k")
     with Proxy(settings) as proxy, proxy.client() as client:
         preflight = client.options(
@@ -178,12 +177,12 @@ def test_named_origin(simulator: Simulator) -> None:
         answer = client.get(
             "/v1/models", headers={"origin": "http://localhost:3000", "x-api-key": "k"}
         )
-        told = client.post(
+        answered = client.post(
             "/v1/chat/completions",
             json={"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]},
             headers={"origin": "http://localhost:3000", "x-api-key": "k"},
         )
-        stranger = client.options(
+        other = client.options(
             "/v1/chat/completions",
             headers={"origin": "http://other.example", "access-control-request-method": "POST"},
         )
@@ -194,12 +193,12 @@ def test_named_origin(simulator: Simulator) -> None:
     for one in (preflight, answer):
         assert "http://localhost:3000" == one.headers["access-control-allow-origin"]
         assert one.headers["vary"].startswith("Origin")
-    exposed = told.headers["access-control-expose-headers"].split(", ")
-    quota = {name for name in told.headers if name.startswith(("x-quota-", "x-usage-"))}
+    exposed = answered.headers["access-control-expose-headers"].split(", ")
+    quota = {name for name in answered.headers if name.startswith(("x-quota-", "x-usage-"))}
     assert quota
     assert {"retry-after", *quota} <= set(exposed)
-    assert 403 == stranger.status_code
-    assert "access-control-allow-origin" not in stranger.headers
+    assert 403 == other.status_code
+    assert "access-control-allow-origin" not in other.headers
 
 
 @pytest.mark.parametrize(
@@ -217,7 +216,7 @@ def test_named_origin(simulator: Simulator) -> None:
     ],
 )
 def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """With a key, only who sends it gets in, in either of the two headers."""
+    """With a key, only requests that have it in one of the two headers are accepted."""
     with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
         answer = client.get("/v1/models", headers=headers)
 
@@ -229,7 +228,7 @@ def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> 
 
 
 def test_only_health_needs_no_key(simulator: Simulator) -> None:
-    """Nothing but /health, which names nobody, is told to a stranger."""
+    """Without the key, only /health works, and it names no account."""
     with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
         open_paths = [
             path
@@ -253,13 +252,13 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "upstream",
         "signed_in",
         "token_expires_in",
-        "rests",
+        "cooldowns",
         "last_error",
     } == set(health)
 
 
 def test_request_ids(proxy: Proxy, simulator: Simulator) -> None:
-    """Every answer has an id of its own, which Copilot is given as well."""
+    """Every response has its own request id, which is also sent to Copilot."""
     with proxy.client() as client:
         first = client.post("/v1/chat/completions", json=CHAT)
         second = client.get("/nothing")
@@ -270,11 +269,8 @@ def test_request_ids(proxy: Proxy, simulator: Simulator) -> None:
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
 
 
-def test_what_has_a_line_in_the_log(
-    simulator: Simulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Refusals and questions about models; what asks Copilot has one line of its own, and what
-    merely goes well has none."""
+def test_logged_requests(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors and model lookups have a log line; other successful requests have none."""
     headers = {"authorization": "Bearer k"}
     with (
         logging_to_stderr("text", Reporter()),

@@ -1,4 +1,4 @@
-"""How many requests are answered at once: the queue, its order, its limits, and no lost place."""
+"""The concurrency limit: the queue, its order and limits, and slots that are always freed."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ def chat(text: str = "Hi", **more: Any) -> dict[str, Any]:
 
 
 class WatchedPlaces(ConcurrencyLimiter):
-    """Tells when somebody begins to wait, and when a place is left."""
+    """Reports when a request starts to wait, and when a slot is freed."""
 
     def __init__(self, *limits: Any) -> None:
         super().__init__(*limits)
@@ -48,7 +48,7 @@ class WatchedPlaces(ConcurrencyLimiter):
 
 
 class SmallProxy(Proxy):
-    """A server whose places can be watched."""
+    """A server whose slots can be watched."""
 
     places: WatchedPlaces
 
@@ -58,7 +58,7 @@ class SmallProxy(Proxy):
         return replace(made, places=self.places)
 
     def cut(self) -> None:
-        """Cancels what is open, as a server does that has to end now."""
+        """Cancel all open requests, as a server does that has to stop now."""
 
         def cancel() -> None:
             for task in list(self._server.server_state.tasks):
@@ -67,9 +67,9 @@ class SmallProxy(Proxy):
         self._loop.call_soon_threadsafe(cancel)
 
     def wait_until_free(self) -> None:
-        """Until nobody has a place, nor waits for one."""
+        """Wait until no request has a slot or waits for one."""
         while (self.places.most, 0) != (self.places.free, self.places.waiting):
-            assert self.places.left.acquire(timeout=10), "a place was lost"
+            assert self.places.left.acquire(timeout=10), "a slot was not freed"
 
 
 def small(simulator: Simulator, **limits: object) -> SmallProxy:
@@ -78,7 +78,7 @@ def small(simulator: Simulator, **limits: object) -> SmallProxy:
 
 @contextmanager
 def occupied(proxy: SmallProxy, simulator: Simulator) -> Iterator[None]:
-    """While the block runs, one place is taken by a stream that does not end."""
+    """While the block runs, one slot is taken by a stream that does not end."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     with (
         proxy.client() as client,
@@ -90,7 +90,7 @@ def occupied(proxy: SmallProxy, simulator: Simulator) -> Iterator[None]:
 
 
 def waits(proxy: SmallProxy, ask: Callable[[], httpx.Response]) -> "Future[httpx.Response]":
-    """A request that has begun to wait."""
+    """Start a request, and return once it waits for a slot."""
     pool = ThreadPoolExecutor(1)
     asked = pool.submit(ask)
     assert proxy.places.came.acquire(timeout=10)
@@ -109,7 +109,7 @@ def connected(proxy: Proxy) -> socket.socket:
 
 
 def test_who_waits_is_answered_in_order(simulator: Simulator) -> None:
-    """A request beyond the limit waits, and those that wait are answered in the order they came."""
+    """Requests beyond the limit wait, and are answered in the order in which they came."""
     names = [f"number {n}" for n in range(4)]
     with small(simulator) as proxy:
         with occupied(proxy, simulator):
@@ -124,7 +124,7 @@ def test_who_waits_is_answered_in_order(simulator: Simulator) -> None:
 
 
 def test_a_large_body_waits_unharmed(simulator: Simulator) -> None:
-    """What a client sends while it waits is not lost, however much it is."""
+    """A body that a client sends while it waits is not lost, however large it is."""
     text = "word " * 200_000
     with small(simulator) as proxy:
         with occupied(proxy, simulator):
@@ -136,7 +136,7 @@ def test_a_large_body_waits_unharmed(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/v1/responses", "/v1/messages", "/v1/embeddings"])
 def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
-    """Who finds the queue full is told to come back, in its own format, before a body is read."""
+    """If the queue is full, the client gets 503 with Retry-After before its body is read."""
     with (
         small(simulator, max_queue=0) as proxy,
         occupied(proxy, simulator),
@@ -158,7 +158,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
 
 
 def test_the_queue_has_an_end(simulator: Simulator) -> None:
-    """The queue takes as many as it is told to, and one more is sent away."""
+    """The queue takes as many requests as the setting says; further ones get 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))
@@ -167,7 +167,7 @@ def test_the_queue_has_an_end(simulator: Simulator) -> None:
 
 
 def test_nobody_waits_for_ever(simulator: Simulator) -> None:
-    """Who has waited for its time is told so, and its place in the queue is free again."""
+    """A request that has waited for the maximum time gets 503, and leaves the queue."""
     with small(simulator, queue_timeout=0.05) as proxy, occupied(proxy, simulator):
         refused = post(proxy, chat())
         assert 0 == proxy.places.waiting
@@ -177,7 +177,7 @@ def test_nobody_waits_for_ever(simulator: Simulator) -> None:
 
 
 def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
-    """A client that gives up makes room at once, and is never asked for upstream."""
+    """A client that disconnects while waiting frees its place, and Copilot is not called."""
     body = json.dumps(chat("left")).encode()
     head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     with small(simulator, max_queue=1) as proxy:
@@ -195,7 +195,7 @@ def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
 
 
 def test_what_costs_nothing_never_waits(simulator: Simulator) -> None:
-    """A full server still says that it is up, and what it has."""
+    """A busy server still answers /health, and lists models."""
     with (
         small(simulator, max_queue=0) as proxy,
         occupied(proxy, simulator),
@@ -238,7 +238,7 @@ ENDS: dict[str, tuple[str | None, Callable[[Proxy], Any]]] = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_no_place_is_lost(simulator: Simulator, end: str) -> None:
-    """However a request ends, its place is free again."""
+    """However a request ends, its slot is freed."""
     fault, ask = ENDS[end]
     with small(simulator) as proxy:
         for _ in range(3):
@@ -250,7 +250,7 @@ def test_no_place_is_lost(simulator: Simulator, end: str) -> None:
 
 
 def test_no_place_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
-    """What is cut off in the end, in a place or in the queue, leaves it."""
+    """A shutdown frees the slots of open requests, and ends those that wait."""
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()
@@ -273,6 +273,6 @@ def test_no_place_is_lost_when_the_server_is_stopped(simulator: Simulator) -> No
     ids=str,
 )
 def test_limits_that_cannot_be(setting: dict[str, object]) -> None:
-    """A limit that would answer nobody, or means nothing, is refused at the start."""
+    """A limit that allows no request, or is not a number, is an error at the start."""
     with pytest.raises(UsageError):
         load_settings(setting)

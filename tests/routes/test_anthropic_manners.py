@@ -1,4 +1,4 @@
-"""The manners that clients of Anthropic's API expect, and the errors that they can read."""
+"""What clients of Anthropic's API expect: paths, headers, model lists, and the error format."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ HELLO = {"model": "claude-sonnet-4.5", "messages": [{"role": "user", "content": 
 
 
 def check_anthropic(body: Any, type: str) -> None:
-    """Fails unless it is Anthropic's error object of that type."""
+    """Fail unless `body` is Anthropic's error object of that type."""
     assert {"type", "error", "request_id"} == set(body)
     assert ("error", type) == (body["type"], body["error"]["type"])
     assert body["error"]["message"]
 
 
 def check_openai(body: Any) -> None:
-    """Fails unless it is OpenAI's error object."""
+    """Fail unless `body` is OpenAI's error object."""
     assert ["error"] == list(body)
     assert {"message", "type", "param", "code"} <= set(body["error"])
 
 
 @pytest.mark.parametrize("query", ["", "?beta=true"])
 def test_beta_in_the_address(proxy: Proxy, simulator: Simulator, query: str) -> None:
-    """?beta=true, which SDKs add, changes nothing and stays here."""
+    """?beta=true, which SDKs add, changes nothing and is not sent to Copilot."""
     with proxy.client() as client:
         answer = client.post(PATH + query, json={**HELLO, "max_tokens": 50})
         assert 200 == answer.status_code
@@ -38,7 +38,7 @@ def test_beta_in_the_address(proxy: Proxy, simulator: Simulator, query: str) -> 
 
 
 def test_head_of_the_root(proxy: Proxy) -> None:
-    """HEAD /, with which clients look whether somebody is there, is answered and empty."""
+    """HEAD /, with which clients check that the server is up, gets an empty response."""
     with proxy.client() as client:
         answer = client.head("/")
 
@@ -46,7 +46,7 @@ def test_head_of_the_root(proxy: Proxy) -> None:
 
 
 def test_models_by_version(proxy: Proxy) -> None:
-    """anthropic-version decides the shape of the list of models, and of a single one."""
+    """The header anthropic-version decides the format of the model list and of a single model."""
     with proxy.client() as client:
         openai = client.get("/v1/models").json()
         anthropic = client.get("/v1/models", headers=VERSION).json()
@@ -75,7 +75,7 @@ def test_models_by_version(proxy: Proxy) -> None:
     ],
 )
 def test_errors_by_version(proxy: Proxy, method: str, path: str, status: int, type: str) -> None:
-    """anthropic-version decides the shape of errors where the path does not."""
+    """The header anthropic-version decides the format of errors if the path does not."""
     with proxy.client() as client:
         anthropic = client.request(method, path, headers=VERSION)
         openai = client.request(method, path)
@@ -101,7 +101,7 @@ def test_errors_by_version(proxy: Proxy, method: str, path: str, status: int, ty
 def test_errors_on_messages(
     proxy: Proxy, method: str, path: str, body: Any, status: int, type: str
 ) -> None:
-    """On Messages every error has Anthropic's shape, without any header that asks for it."""
+    """On /v1/messages every error has Anthropic's format, even without anthropic-version."""
     with proxy.client() as client:
         answer = client.request(method, path, json=body)
 
@@ -119,10 +119,10 @@ def test_errors_on_messages(
         ({"x-api-key": "right", "origin": "http://evil.example"}, 403, "permission_error"),
     ],
 )
-def test_errors_at_the_door(
+def test_access_errors(
     simulator: Simulator, headers: dict[str, str], status: int, type: str
 ) -> None:
-    """Wrong keys, hosts and origins are told to clients of Messages in Anthropic's shape."""
+    """Errors about keys, hosts and origins have Anthropic's format on /v1/messages."""
     with Proxy(settings_at(simulator, api_key="right")) as proxy, proxy.client() as client:
         for path in (PATH, "/messages", f"{PATH}/count_tokens", "/v1/v1/messages/"):
             answer = client.post(path, json=HELLO, headers=headers)
@@ -134,7 +134,7 @@ def test_errors_at_the_door(
 
 @pytest.mark.parametrize("header", ["x-api-key", "authorization"])
 def test_keys(simulator: Simulator, header: str) -> None:
-    """The key is taken as Anthropic's SDK sends it, and as a Bearer."""
+    """The key is accepted in x-api-key, as Anthropic's SDK sends it, and as a Bearer token."""
     key = "right" if header == "x-api-key" else "Bearer right"
     with Proxy(settings_at(simulator, api_key="right")) as proxy, proxy.client() as client:
         answer = client.post(PATH, json={**HELLO, "max_tokens": 50}, headers={header: key})
@@ -153,7 +153,7 @@ def test_keys(simulator: Simulator, header: str) -> None:
     ],
 )
 def test_stored_responses(proxy: Proxy, simulator: Simulator, method: str, path: str) -> None:
-    """Nothing is stored: whoever asks for a response is told so, and what to do instead."""
+    """A request for a stored response gets a 404 that says what to do instead."""
     with proxy.client() as client:
         answer = client.request(method, path)
 
@@ -164,7 +164,7 @@ def test_stored_responses(proxy: Proxy, simulator: Simulator, method: str, path:
 
 
 def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
-    """A request that leans on a stored response gets the code on which SDKs send all again."""
+    """A request with previous_response_id gets the code after which SDKs resend everything."""
     body = {"model": "gpt-5.5", "input": "Hi", "previous_response_id": "resp_1"}
     with proxy.client() as client:
         answer = client.post("/v1/responses", json=body)

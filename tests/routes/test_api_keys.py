@@ -1,4 +1,4 @@
-"""Keys with names: whose request it was, and which models a key opens."""
+"""Named keys: the log shows who sent a request, and a key may be limited to some models."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.conftest import Proxy, settings_at
 
 LAPTOP, CI = "laptop-key-0123456789", "ci-key-0123456789"
 USER = [{"role": "user", "content": "Hello"}]
-ASK: dict[str, dict[str, Any]] = {
+REQUESTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": USER},
     "/v1/responses": {"input": "Hello"},
     "/v1/messages": {"max_tokens": 9, "messages": USER},
@@ -29,7 +29,7 @@ ALIASES = {"fast": "gpt-5-mini", "smart": "claude-opus-5", "start": "default", "
 
 @pytest.fixture
 def limited(simulator: Simulator) -> Iterator[Proxy]:
-    """A server with a key for all models, and one for gpt-5-mini and the Claude Haikus."""
+    """A server with a key for all models, and one for gpt-5-mini and Claude Haiku only."""
     settings = settings_at(
         simulator,
         aliases=ALIASES,
@@ -46,16 +46,16 @@ def ask(
     proxy: Proxy, model: str, path: str = "/v1/chat/completions", key: str = CI, **headers: str
 ) -> httpx.Response:
     with proxy.client(headers={"x-api-key": key, **headers}) as client:
-        return client.post(path, json={"model": model, **ASK[path]})
+        return client.post(path, json={"model": model, **REQUESTS[path]})
 
 
-def asked_for(simulator: Simulator) -> list[str]:
+def models_called(simulator: Simulator) -> list[str]:
     return [r.body["model"] for r in simulator.state.requests if isinstance(r.body, dict)]
 
 
-@pytest.mark.parametrize("path", ASK)
-def test_a_key_opens_its_models_only(limited: Proxy, simulator: Simulator, path: str) -> None:
-    """On every API another model is refused in the client's shape, and Copilot hears nothing."""
+@pytest.mark.parametrize("path", REQUESTS)
+def test_a_key_allows_its_models_only(limited: Proxy, simulator: Simulator, path: str) -> None:
+    """On every API another model is refused in the API's format, and Copilot is not called."""
     model = "text-embedding-3-small" if "embeddings" in path else "gpt-5.5"
     refused = ask(limited, model, path)
 
@@ -64,7 +64,7 @@ def test_a_key_opens_its_models_only(limited: Proxy, simulator: Simulator, path:
     assert ("permission_error", "model_not_allowed") == (error["type"], error["code"])
     assert "gpt-5-mini, claude-haiku-*" in refused.text
     assert CI not in refused.text
-    assert [] == asked_for(simulator)
+    assert [] == models_called(simulator)
     assert 200 == ask(limited, model, path, LAPTOP).status_code
 
 
@@ -80,7 +80,7 @@ def test_a_key_opens_its_models_only(limited: Proxy, simulator: Simulator, path:
     ],
 )
 def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
-    """A key opens a model under all its names."""
+    """A key allows a model under all its names."""
     assert 200 == ask(limited, name).status_code
 
 
@@ -100,26 +100,25 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "no list"])
-def test_no_name_gets_around_it(
+def test_no_alias_gets_around_the_limit(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
-    """What counts is the model that a name means, on every path, also while the list of models
-    cannot be had."""
+    """The limit applies to the model that a name means, on every path, even without the list."""
     if not listed:
         simulator.state.faults.on("models_500")
 
-    codes = {ask(limited, name, path).status_code for path in ASK}
+    codes = {ask(limited, name, path).status_code for path in REQUESTS}
 
     assert codes <= ({403, 404} if listed else {403})
-    assert [] == asked_for(simulator)
+    assert [] == models_called(simulator)
 
 
-@pytest.mark.parametrize("path", ASK)
+@pytest.mark.parametrize("path", REQUESTS)
 def test_without_the_list_a_name_means_the_same_on_every_path(
     simulator: Simulator, path: str
 ) -> None:
-    """What a name of one's own means is what the key is checked for and what Copilot is asked for,
-    though the name itself is that of a model which the key does not open."""
+    """The key is checked for the model that an alias means, and Copilot gets that same model,
+    even if the alias is the id of a model that the key does not allow."""
     simulator.state.faults.on("models_500")
     settings = settings_at(
         simulator,
@@ -130,12 +129,12 @@ def test_without_the_list_a_name_means_the_same_on_every_path(
         ask(proxy, "claude-opus-5", path)
         record = proxy.wait_for_record()
 
-    assert {"gpt-5-mini"} == set(asked_for(simulator))
+    assert {"gpt-5-mini"} == set(models_called(simulator))
     assert "gpt-5-mini" == record.model
 
 
 def test_without_the_list_its_models_still_answer(limited: Proxy, simulator: Simulator) -> None:
-    """A list that cannot be had takes nothing from a key."""
+    """Without the list of models, a key still allows its models."""
     simulator.state.faults.on("models_500")
 
     codes = [ask(limited, name).status_code for name in ("gpt-5-mini", "fast", "claude-haiku-4.5")]
@@ -143,8 +142,8 @@ def test_without_the_list_its_models_still_answer(limited: Proxy, simulator: Sim
     assert [200] * 3 == codes
 
 
-def test_an_own_name_as_the_limit(simulator: Simulator) -> None:
-    """A limit may be one of the person's own names; it opens the model that the name means now."""
+def test_an_alias_as_the_limit(simulator: Simulator) -> None:
+    """A limit may be one of the user's aliases; it allows the model that the alias means now."""
     keys = {"ci": {"key": CI, "models": ["smart"]}}
     with Proxy(settings_at(simulator, aliases=ALIASES, api_keys=keys)) as proxy:
         codes = [ask(proxy, name).status_code for name in ("smart", "claude-opus-5", "fast")]
@@ -153,18 +152,18 @@ def test_an_own_name_as_the_limit(simulator: Simulator) -> None:
 
 
 def test_a_long_context_is_a_model_of_its_own(simulator: Simulator) -> None:
-    """A client that would like the long context gets the edition that its key opens."""
+    """A client that asks for the long context gets the edition that its key allows."""
     keys = {"ci": {"key": CI, "models": ["claude-opus-4.6"]}, "laptop": LAPTOP}
     beta = {"anthropic-beta": "context-1m-2025-08-07"}
     with Proxy(settings_at(simulator, api_keys=keys)) as proxy:
         for key in (CI, LAPTOP):
             assert 200 == ask(proxy, "claude-opus-4.6", "/v1/messages", key, **beta).status_code
 
-    assert ["claude-opus-4.6", "claude-opus-4.6-1m"] == asked_for(simulator)
+    assert ["claude-opus-4.6", "claude-opus-4.6-1m"] == models_called(simulator)
 
 
-def test_the_list_shows_what_the_key_opens(limited: Proxy) -> None:
-    """A client that offers what it finds in the list never runs into a refusal."""
+def test_the_list_has_the_allowed_models(limited: Proxy) -> None:
+    """The list of models has only those that the key allows, so that a client offers no other."""
     with limited.client(headers={"x-api-key": CI}) as client:
         listed = [entry["id"] for entry in client.get("/v1/models").json()["data"]]
         version = {"anthropic-version": "2023-06-01"}
@@ -194,7 +193,7 @@ def test_the_list_shows_what_the_key_opens(limited: Proxy) -> None:
     ],
 )
 def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """Each key lets in, named or not, in either header; nothing near one does."""
+    """Each key gives access, named or not, in either header; nothing similar to a key does."""
     keys = {"laptop": LAPTOP, "ci": CI}
     settings = settings_at(simulator, api_key="the-unnamed", api_keys=keys)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -202,7 +201,7 @@ def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: 
 
 
 def test_the_record_has_the_name(limited: Proxy) -> None:
-    """The log tells whose request it was, refused ones included, and never shows a key."""
+    """The record has the name of the key, also for refused requests, and never the key."""
     ask(limited, "gpt-5-mini")
     ask(limited, "gpt-5.5")
     ask(limited, "gpt-5.5", key=LAPTOP)
@@ -214,8 +213,8 @@ def test_the_record_has_the_name(limited: Proxy) -> None:
     assert CI not in repr(limited.records)
 
 
-def test_a_caller_s_own_token_is_not_used(limited: Proxy, simulator: Simulator) -> None:
-    """With keys, whoever sends a GitHub token instead is not let in with it."""
+def test_a_callers_own_token_is_not_used(limited: Proxy, simulator: Simulator) -> None:
+    """If the server has keys, a caller's GitHub token does not give access."""
     with limited.client(headers={"authorization": f"Bearer {SIMULATED_TOKEN}"}) as client:
         answer = client.post("/v1/chat/completions", json={"model": "gpt-5-mini", "messages": USER})
 
@@ -224,7 +223,7 @@ def test_a_caller_s_own_token_is_not_used(limited: Proxy, simulator: Simulator) 
 
 
 def test_named_keys_open_the_network(tmp_path: Path) -> None:
-    """Any key will do for an address that others reach."""
+    """A named key is enough for an address that other machines can reach."""
     keys = {"laptop": LAPTOP}
     bind(load_settings({"host": "0.0.0.0", "port": 0, "api_keys": keys})).close()
 
@@ -237,7 +236,7 @@ ci = {{key = "{CI}", models = ["gpt-5-mini", "claude-*"]}}
 
 
 def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
-    """A table in the file, pairs in the environment; neither shows a key when it is printed."""
+    """Keys are a table in the file and pairs in the environment; printing settings shows none."""
     (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
     home = {"COPILOT_PROXY_HOME_DIR": str(tmp_path)}
     given = load_settings(environ=home)
@@ -278,8 +277,8 @@ def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_keys_that_cannot_be(keys: object) -> None:
-    """What is wrong is said in words, without a key, not even one in a wrong place."""
+def test_unusable_keys(keys: object) -> None:
+    """The error says what is wrong without showing a key, not even one in the wrong place."""
     with pytest.raises(UsageError) as raised:
         load_settings({"api_keys": keys})
 
@@ -289,7 +288,7 @@ def test_keys_that_cannot_be(keys: object) -> None:
 
 
 def test_a_named_key_differs_from_the_unnamed(tmp_path: Path) -> None:
-    """Nobody could tell which of the two was meant, and a limit would be none."""
+    """Two equal keys are an error: it would be unclear which limit applies."""
     with pytest.raises(UsageError) as raised:
         load_settings({"api_key": LAPTOP, "api_keys": {"ci": {"key": LAPTOP, "models": ["x"]}}})
 
@@ -298,7 +297,7 @@ def test_a_named_key_differs_from_the_unnamed(tmp_path: Path) -> None:
 
 
 def test_a_refusal_in_json(limited: Proxy) -> None:
-    """A stream that may not be is refused with a status, before it begins."""
+    """A stream of a model that the key does not allow gets an error status in JSON."""
     with limited.client(headers={"x-api-key": CI}) as client:
         answer = client.post(
             "/v1/chat/completions", json={"model": "gpt-5.5", "messages": USER, "stream": True}
@@ -314,7 +313,7 @@ def test_a_refusal_in_json(limited: Proxy) -> None:
 def test_every_line_of_the_log_names_the_key(
     limited: Proxy, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also that of a request which asks no model, such as a refused look at one."""
+    """A request without a model, such as a refused lookup, has the key in its log line, too."""
     with logging_to_stderr(form, Reporter()), limited.client() as client:
         refused = client.get("/v1/models/gpt-5.5", headers={"x-api-key": CI})
         client.get("/v1/models", headers={"x-api-key": "wrong"})

@@ -1,4 +1,4 @@
-"""Request bodies: sizes, encodings, and what is no request at all."""
+"""Request bodies: size, compression, invalid JSON, and invalid HTTP."""
 
 import contextlib
 import gzip
@@ -14,25 +14,25 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
 CHAT = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}).encode()
-PACKED = gzip.compress(CHAT, mtime=0)  # the time would make another name of each run of the test
+COMPRESSED = gzip.compress(CHAT, mtime=0)  # a fixed time keeps the test ids the same
 PATH = "/v1/chat/completions"
 
 
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", PACKED),
-        ("x-gzip", PACKED),
+        ("gzip", COMPRESSED),
+        ("x-gzip", COMPRESSED),
         ("gzip", gzip.compress(CHAT[:9], mtime=0) + gzip.compress(CHAT[9:], mtime=0)),
         ("gzip", b"".join(gzip.compress(bytes([one]), mtime=0) for one in CHAT)),
-        ("gzip", PACKED + gzip.compress(b"", mtime=0)),
+        ("gzip", COMPRESSED + gzip.compress(b"", mtime=0)),
         ("deflate", zlib.compress(CHAT)),
         ("identity", CHAT),
         ("", CHAT),
     ],
 )
 def test_encodings(proxy: Proxy, encoding: str, body: bytes) -> None:
-    """A packed body is unpacked."""
+    """A compressed body is decompressed."""
     with proxy.client() as client:
         answer = client.post(PATH, content=body, headers={"content-encoding": encoding})
 
@@ -44,19 +44,19 @@ def test_encodings(proxy: Proxy, encoding: str, body: bytes) -> None:
     [
         ("br", CHAT, 415),
         ("gzip", CHAT, 400),
-        ("gzip", PACKED[:-9], 400),
+        ("gzip", COMPRESSED[:-9], 400),
         ("gzip", b"", 400),
-        ("gzip", PACKED + b"x", 400),
-        ("gzip", PACKED + b"garbage", 400),
-        ("gzip", PACKED + b"\0", 400),
-        ("gzip", PACKED + PACKED[:9], 400),
-        ("gzip", PACKED + zlib.compress(b" "), 400),
-        ("gzip", PACKED + gzip.compress(b"", mtime=0) * 1000, 400),
+        ("gzip", COMPRESSED + b"x", 400),
+        ("gzip", COMPRESSED + b"garbage", 400),
+        ("gzip", COMPRESSED + b"\0", 400),
+        ("gzip", COMPRESSED + COMPRESSED[:9], 400),
+        ("gzip", COMPRESSED + zlib.compress(b" "), 400),
+        ("gzip", COMPRESSED + gzip.compress(b"", mtime=0) * 1000, 400),
         ("deflate", zlib.compress(CHAT) + zlib.compress(b" "), 400),
     ],
 )
 def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int) -> None:
-    """What cannot be unpacked is the caller's mistake, and is said so."""
+    """A body that cannot be decompressed is reported as the client's error."""
     with proxy.client() as client:
         answer = client.post(PATH, content=body, headers={"content-encoding": encoding})
 
@@ -67,9 +67,9 @@ def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int)
 
 
 def test_too_large(simulator: Simulator) -> None:
-    """A body over the limit is refused: by its announced size, by what comes, and unpacked."""
+    """A body over the limit is refused: by declared, received and decompressed size."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:
-        announced = client.post(PATH, content=b"x" * 2001)
+        declared = client.post(PATH, content=b"x" * 2001)
         streamed = client.post(PATH, content=iter([b"x" * 1500] * 2))
         bomb, bombs = (
             client.post(PATH, content=packed, headers={"content-encoding": "gzip"})
@@ -77,13 +77,13 @@ def test_too_large(simulator: Simulator) -> None:
         )
         fits = client.post(PATH, content=CHAT + b" " * (2000 - len(CHAT)))
 
-    assert [413] * 4 == [a.status_code for a in (announced, streamed, bomb, bombs)]
-    assert "2000" in announced.json()["error"]["message"]
+    assert [413] * 4 == [a.status_code for a in (declared, streamed, bomb, bombs)]
+    assert "2000" in declared.json()["error"]["message"]
     assert 200 == fits.status_code
 
 
 def test_too_large_is_said_before_the_body_is_sent(simulator: Simulator) -> None:
-    """A client that announces too much hears so at once."""
+    """A client that declares too large a body gets its error at once."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
         with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
@@ -92,8 +92,8 @@ def test_too_large_is_said_before_the_body_is_sent(simulator: Simulator) -> None
             assert b"413" in conn.recv(100)
 
 
-def test_who_asks_first_need_not_send(simulator: Simulator) -> None:
-    """A client that waits for a go-ahead gets its refusal instead; a body that fits gets it."""
+def test_expect_100_continue(simulator: Simulator) -> None:
+    """A client that waits for 100 Continue gets it, or 413 if the body is too large."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
         told = {}
@@ -109,8 +109,8 @@ def test_who_asks_first_need_not_send(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("refused", ["host: evil", "origin: null\r\nhost: localhost"])
-def test_nobody_outside_is_asked_for_a_body(proxy: Proxy, refused: str) -> None:
-    """What the door refuses is refused by its head."""
+def test_a_refused_client_does_not_send_its_body(proxy: Proxy, refused: str) -> None:
+    """A request with a wrong Host or Origin is refused after its headers."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
         conn.sendall(
@@ -157,7 +157,7 @@ def test_nobody_outside_is_asked_for_a_body(proxy: Proxy, refused: str) -> None:
     ],
 )
 def test_wrong_bodies(proxy: Proxy, body: bytes, param: str | None, code: str | None) -> None:
-    """A body that is no request gets a 400 with all four keys, which names the field."""
+    """An invalid body gets a 400 with all four keys, which names the field."""
     with proxy.client() as client:
         answer = client.post(PATH, content=body)
 
@@ -180,7 +180,7 @@ def test_wrong_bodies(proxy: Proxy, body: bytes, param: str | None, code: str | 
 def test_unknown_paths_and_methods(
     proxy: Proxy, method: str, path: str, status: int, code: str
 ) -> None:
-    """A wrong path or method is told in OpenAI's shape."""
+    """A wrong path or method gets an error in OpenAI's format."""
     with proxy.client() as client:
         answer = client.request(method, path)
 
@@ -188,10 +188,10 @@ def test_unknown_paths_and_methods(
 
 
 def test_web_socket(proxy: Proxy) -> None:
-    """Who asks for a WebSocket is sent back to HTTP by the one status that Codex obeys at once."""
-    wish = {"connection": "upgrade", "upgrade": "websocket"}
+    """A WebSocket request gets 426, after which Codex falls back to HTTP at once."""
+    upgrade = {"connection": "upgrade", "upgrade": "websocket"}
     with proxy.client() as client:
-        refused = client.get("/v1/responses", headers=wish)
+        refused = client.get("/v1/responses", headers=upgrade)
         plain = client.get("/v1/responses")
 
     assert (426, "websocket_not_supported") == (
@@ -202,7 +202,7 @@ def test_web_socket(proxy: Proxy) -> None:
 
 
 def test_endless_headers(proxy: Proxy) -> None:
-    """Headers have an end, long before the memory has; the next request is none the worse."""
+    """Headers have a maximum size, and the next request is not affected."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
         conn.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
@@ -231,7 +231,7 @@ TOKEN = "ghu_0123456789abcdefghij0123456789abcdef"
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_no_http(
+def test_invalid_http(
     proxy: Proxy,
     sent: bytes,
     status: int,
@@ -239,10 +239,10 @@ def test_what_is_no_http(
     form: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The client gets an error it may understand, and the log a line without what was sent."""
+    """The client gets an error, and the log has a line without the bytes that were sent."""
     address = urlsplit(proxy.url)
-    place = (address.hostname or "", address.port or 0)
-    with logging_to_stderr(form, Reporter()), socket.create_connection(place, 10) as conn:
+    endpoint = (address.hostname or "", address.port or 0)
+    with logging_to_stderr(form, Reporter()), socket.create_connection(endpoint, 10) as conn:
         conn.sendall(sent)
         said = b""
         while part := conn.recv(65536):
@@ -262,8 +262,8 @@ def test_what_is_no_http(
         assert "broken_http" == json.loads(line)["event"]
 
 
-def test_nothing_is_told_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator) -> None:
-    """What follows a request and is none ends the connection, and stands in no stream."""
+def test_no_error_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator) -> None:
+    """Invalid bytes after a request close the connection, and cause no error within a stream."""
     simulator.state.pace = 0.01
     address = urlsplit(proxy.url)
     ask = json.dumps({**json.loads(CHAT), "stream": True}).encode()
@@ -290,22 +290,22 @@ def test_nothing_is_told_in_the_middle_of_an_answer(proxy: Proxy, simulator: Sim
         ("embeddings", {"input": "Hi"}),
     ],
 )
-def test_a_huge_name_of_a_model(proxy: Proxy, path: str, more: dict[str, object]) -> None:
-    """It is refused before anything looks for it; the longest that may be is looked for."""
+def test_a_very_long_model_name(proxy: Proxy, path: str, more: dict[str, object]) -> None:
+    """It is refused without a lookup; a name of the maximum length is looked up."""
     with proxy.client() as client:
         for length in (257, 3_000_000):
             answer = client.post(f"/v1/{path}", json={"model": "x" * length, **more})
-            told = answer.json()["error"]
-            assert (400, "string_above_max_length") == (answer.status_code, told["code"])
-            assert f"has {length} characters; 256 are the most" in told["message"]
-            assert "GET /v1/models" in told["hint"]
+            error = answer.json()["error"]
+            assert (400, "string_above_max_length") == (answer.status_code, error["code"])
+            assert f"has {length} characters; 256 are the most" in error["message"]
+            assert "GET /v1/models" in error["hint"]
             assert len(answer.content) < 1000
         answer = client.post(f"/v1/{path}", json={"model": "x" * 256, **more})
         assert "model_not_found" == answer.json()["error"]["code"]
 
 
-def test_a_huge_name_in_a_path(proxy: Proxy) -> None:
-    """It is nobody's, and is not compared with all that there are."""
+def test_a_very_long_model_name_in_a_path(proxy: Proxy) -> None:
+    """It gets a 404, and is not compared with all model names."""
     with proxy.client() as client:
         answer = client.get(f"/v1/models/{'claude-' * 2000}")
 

@@ -1,4 +1,4 @@
-"""Chat completions over HTTP: what goes upstream, what comes back, and how a stream behaves."""
+"""Chat completions over HTTP: requests to Copilot, responses, and streams."""
 
 import json
 import logging
@@ -20,13 +20,13 @@ def chat(text: str = "Hello", **more: Any) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
 
 
-def asked(simulator: Simulator) -> list[RecordedRequest]:
-    """The chat requests that reached Copilot."""
+def calls(simulator: Simulator) -> list[RecordedRequest]:
+    """Return the chat requests that reached Copilot."""
     return [r for r in simulator.state.requests if r.path == "/chat/completions"]
 
 
 def events(answer: httpx.Response) -> list[Any]:
-    """The events of a stream; its end mark and comments as they stand."""
+    """Return the events of a stream, with the end mark and comments as text."""
     blocks = [block for block in answer.text.split("\n\n") if block]
     return [
         json.loads(block[6:]) if block.startswith("data: {") else block.removeprefix("data: ")
@@ -35,7 +35,7 @@ def events(answer: httpx.Response) -> list[Any]:
 
 
 def test_headers_of_a_stream(proxy: Proxy) -> None:
-    """A stream says what it is, is not cached or buffered, and ends with [DONE]."""
+    """A stream has the headers of one, is not cached or buffered, and ends with [DONE]."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(stream=True))
 
@@ -48,7 +48,7 @@ def test_headers_of_a_stream(proxy: Proxy) -> None:
 
 
 def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None:
-    """A client hears in a header which of its parameters were dropped or renamed."""
+    """A response header lists the parameters that were dropped or renamed."""
     with proxy.client() as client:
         answer = client.post(
             PATH, json=chat(model="gpt-5-mini", max_tokens=50, service_tier="auto", store=True)
@@ -57,18 +57,18 @@ def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None
     notes = answer.headers["x-copilot-proxy-notes"]
     assert 200 == answer.status_code
     assert all(name in notes for name in ("max_tokens", "service_tier", "store"))
-    body = asked(simulator)[0].body
+    body = calls(simulator)[0].body
     assert 50 == body["max_completion_tokens"]
     assert not {"max_tokens", "service_tier", "store"} & set(body)
 
 
 def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
-    """Fields that Copilot takes go to it as they came, also such as nobody here knows."""
+    """Fields that Copilot accepts are passed on unchanged, including unknown ones."""
     extra = {"temperature": 0.3, "seed": 7, "stop": ["END"], "user": "me", "some_new_field": [1]}
     with proxy.client() as client:
         client.post(PATH, json=chat(**extra))
 
-    body = asked(simulator)[0].body
+    body = calls(simulator)[0].body
     assert extra == {name: body[name] for name in extra}
 
 
@@ -103,27 +103,27 @@ def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
 def test_initiator(
     proxy: Proxy, simulator: Simulator, messages: list[dict[str, Any]], initiator: str
 ) -> None:
-    """Copilot is told the truth about who asked: the last message decides."""
+    """X-Initiator says truthfully who started the request: the last message decides."""
     with proxy.client() as client:
         assert 200 == client.post(PATH, json={"model": "gpt-4o", "messages": messages}).status_code
 
-    assert initiator == asked(simulator)[0].initiator
+    assert initiator == calls(simulator)[0].initiator
 
 
 def test_identity(proxy: Proxy, simulator: Simulator) -> None:
-    """Copilot hears our own name, and the versions that it wants to hear."""
+    """Copilot gets this program's name, and the editor version that it requires."""
     with proxy.client() as client:
         client.post(PATH, json=chat())
 
-    headers = asked(simulator)[0].headers
+    headers = calls(simulator)[0].headers
     assert headers["user-agent"].startswith("g-copilot-proxy/")
     assert headers["editor-version"].startswith("vscode/")
     assert "vscode-chat" == headers["copilot-integration-id"]
     assert headers["authorization"].startswith("Bearer tid=")
 
 
-def test_client_headers_stay_here(proxy: Proxy, simulator: Simulator) -> None:
-    """What a client sends in headers, its key above all, does not reach Copilot."""
+def test_client_headers_are_not_passed_on(proxy: Proxy, simulator: Simulator) -> None:
+    """A client's headers, above all its key, are not sent to Copilot."""
     with proxy.client() as client:
         client.post(
             PATH,
@@ -131,14 +131,14 @@ def test_client_headers_stay_here(proxy: Proxy, simulator: Simulator) -> None:
             headers={"authorization": "Bearer my-own-key", "x-initiator": "agent", "x-foo": "1"},
         )
 
-    headers = asked(simulator)[0].headers
+    headers = calls(simulator)[0].headers
     assert "my-own-key" not in str(headers)
     assert "x-foo" not in headers
     assert "user" == headers["x-initiator"]
 
 
 def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
-    """A model that cannot converse is refused by name."""
+    """An embeddings model is refused, and the error names the parameter."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="text-embedding-3-small"))
 
@@ -146,18 +146,18 @@ def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
 
 
 def test_unknown_model(proxy: Proxy, simulator: Simulator) -> None:
-    """An unknown model is a 404 that names near ones, after a look at a fresh list."""
+    """An unknown model gets a 404 that suggests similar names."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="gpt-4.11"))
 
     error = answer.json()["error"]
     assert (404, "model_not_found") == (answer.status_code, error["code"])
     assert "gpt-4.1" in error["hint"]
-    assert [] == asked(simulator)
+    assert [] == calls(simulator)
 
 
 def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
-    """A model whose terms nobody has accepted is refused with the page where that is done."""
+    """A model whose terms have not been accepted gets an error with the page for accepting them."""
     disabled = next(
         m["id"]
         for m in simulator.state.catalogue
@@ -188,18 +188,18 @@ def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
 def test_aliases(
     proxy: Proxy, simulator: Simulator, alias: str, resolved: str, stream: bool
 ) -> None:
-    """Names that clients use by habit reach a model, and come back as they were sent."""
+    """Common model names mean one of the account's models; the answer repeats the name."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model=alias, stream=stream))
 
     assert 200 == answer.status_code
-    assert resolved == asked(simulator)[0].body["model"]
+    assert resolved == calls(simulator)[0].body["model"]
     first = events(answer)[0] if stream else answer.json()
     assert alias == first["model"]
 
 
 def test_catalogue_down(proxy: Proxy, simulator: Simulator) -> None:
-    """Without a list of models a request goes on, and Copilot itself decides."""
+    """Without the list of models, a request is sent to Copilot as it is."""
     simulator.state.faults.on("models_500")
     with proxy.client() as client:
         answer = client.post(PATH, json=chat())
@@ -211,24 +211,24 @@ def test_catalogue_down(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_long_answers_of_claude(proxy: Proxy, simulator: Simulator) -> None:
-    """An answer too long to be had whole from Copilot is had as a stream, and given whole."""
+    """An answer that Copilot only streams because of its length is returned in one piece."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="claude-sonnet-4.5", max_tokens=20_000))
 
-    assert asked(simulator)[0].body["stream"] is True
+    assert calls(simulator)[0].body["stream"] is True
     assert "You said: Hello" in answer.json()["choices"][0]["message"]["content"]
     assert answer.json()["usage"]["completion_tokens"] > 0
 
 
 def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
-    """A client that wants a stream gets one, also of a model that has none."""
+    """A client can stream the answer of a model that does not support streaming."""
     model = simulator.state.model("gpt-4o")
     assert model is not None
     model["capabilities"]["supports"]["streaming"] = False
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(stream=True))
 
-    assert asked(simulator)[0].body["stream"] is False
+    assert calls(simulator)[0].body["stream"] is False
     frames = events(answer)
     assert "[DONE]" == frames[-1]
     assert "stop" == frames[-2]["choices"][0]["finish_reason"]
@@ -256,7 +256,7 @@ def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
 )
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
 def test_oddities_do_no_harm(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
-    """However strangely an answer arrives, the client reads the whole of it."""
+    """However oddly an answer is sent, the client gets all of it."""
     text = "Grüße, 世界 🙂"
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
@@ -285,7 +285,7 @@ def test_oddities_do_no_harm(proxy: Proxy, simulator: Simulator, model: str, fau
 def test_failures_before_the_first_word(
     proxy: Proxy, simulator: Simulator, fault: str, code: str | None
 ) -> None:
-    """An accepted request without an answer is an HTTP error that no SDK repeats by itself."""
+    """An accepted request without an answer gets an HTTP error that no SDK retries by itself."""
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(stream=True))
@@ -294,14 +294,14 @@ def test_failures_before_the_first_word(
     assert "false" == answer.headers["x-should-retry"]
     if code is not None:
         assert code == answer.json()["error"]["code"]
-    assert 1 == len(asked(simulator))
+    assert 1 == len(calls(simulator))
 
 
 @pytest.mark.parametrize(
     "fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_json_event"]
 )
 def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) -> None:
-    """What came so far is kept, an error event says the rest, and no finish is made up."""
+    """The chunks so far are kept, an error event follows, and there is no finish reason."""
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
         frames = events(client.post(PATH, json=chat("Write 30 words", stream=True)))
@@ -319,7 +319,7 @@ def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) 
 
 @pytest.mark.parametrize("fault", ["stall_before_headers", "stall_mid_stream"])
 def test_keep_alive(simulator: Simulator, fault: str) -> None:
-    """A client of a silent stream is told every moment that it is still alive."""
+    """A silent stream gets comment lines."""
     simulator.state.faults.on(fault, path="/chat/completions")
     settings = settings_at(simulator, header_grace="0.05", keep_alive="0.05")
     with (
@@ -336,7 +336,7 @@ def test_keep_alive(simulator: Simulator, fault: str) -> None:
 
 
 def test_failure_after_the_grace_period(simulator: Simulator) -> None:
-    """A failure that is late for a status of its own comes as an event."""
+    """An error after the grace period is an event of the stream."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.5")
     simulator.state.faults.on("end_early", path="/chat/completions")
     with (
@@ -354,7 +354,7 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 @pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) -> None:
-    """When the client leaves, Copilot is left at once: nothing goes on being billed."""
+    """If the client disconnects, the call to Copilot ends at once, and nothing more is billed."""
     simulator.state.pace = 0.05
     if fault is not None:
         simulator.state.faults.on(fault, path="/chat/completions")
@@ -368,7 +368,7 @@ def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) ->
             if stream and fault != "stall_before_headers":
                 assert conn.recv(1)
 
-        assert call.done.wait(1.0), "upstream is still being read a second later"
+        assert call.done.wait(1.0), "the call is still open a second later"
         record = proxy.wait_for_record()
 
     assert call.closed_by_client
@@ -380,8 +380,8 @@ def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) ->
 def test_client_leaves_with_requests_waiting(
     simulator: Simulator, stream: bool, at_once: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client may send its next requests before it has an answer; it is seen leaving all the same,
-    and none of those is asked."""
+    """If a client has sent further requests before it disconnects, it is noticed all the same, and
+    those requests are not sent to Copilot."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
     with Proxy(settings_at(simulator)) as proxy:
@@ -394,7 +394,7 @@ def test_client_leaves_with_requests_waiting(
             if not at_once:
                 conn.sendall(request * 2)
 
-        assert call.done.wait(1.0), "upstream is still being read a second later"
+        assert call.done.wait(1.0), "the call is still open a second later"
         assert proxy.wait_for_record().client_gone
         with proxy.client() as client:
             assert 200 == client.get("/health").status_code
@@ -405,7 +405,7 @@ def test_client_leaves_with_requests_waiting(
 
 
 def test_records(proxy: Proxy) -> None:
-    """The record of a request has its counts and times, and none of its words."""
+    """The record of a request has its counts and times, but no text of the conversation."""
     with proxy.client() as client:
         client.post(PATH, json=chat("a secret thought", stream=True))
         client.post(PATH, json=chat(model="nope"))
@@ -426,7 +426,7 @@ def test_records(proxy: Proxy) -> None:
 
 
 def test_openapi_describes_the_shapes(proxy: Proxy) -> None:
-    """The document names the real request and answer, and every reference in it resolves."""
+    """The document has the schemas of request and answer, and all references in it resolve."""
     with proxy.client() as client:
         document = client.get("/schema/openapi.json").json()
         page = client.get("/schema")
@@ -454,8 +454,8 @@ def _references(value: Any) -> list[str]:
 
 
 def test_silence_after_the_finish(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that is done is not waited for until its connection closes."""
-    monkeypatch.setattr("copilot_proxy.relay.reply._PATIENCE", 0.05)
+    """After the model has finished, the server does not wait for the connection to close."""
+    monkeypatch.setattr("copilot_proxy.relay.reply._END_TIMEOUT", 0.05)
     simulator.state.faults.on("stall_after_finish", path="/chat/completions")
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         frames = events(client.post(PATH, json=chat(stream=True)))

@@ -1,6 +1,6 @@
-"""The door on every route that there is, asked of the application itself so that none is forgotten.
+"""Access checks on every route; the list of routes comes from the application.
 
-What programs send that are no browsers goes over plain sockets: no client would send it.
+Requests that no HTTP client would send are written to plain sockets.
 """
 
 import re
@@ -17,18 +17,18 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
 BODY = '{"model":"gpt-4o","messages":[{"role":"user","content":"x"}],"input":"x","max_tokens":1}'
-NAMED = "http://localhost:3000"
+ALLOWED = "http://localhost:3000"
 
 
 class OpenProxy(Proxy):
-    """A server that tells which routes it has, and some that it has not."""
+    """A server whose routes can be listed."""
 
     def services(self) -> Services:
         self.made = super().services()
         return self.made
 
     def routes(self) -> Iterator[tuple[str, str]]:
-        """Each method and path."""
+        """Yield each method and path, and an unknown path."""
         paths = {route.path_format: route.methods for route in make_router(self.made).routes}  # type: ignore[union-attr]
         assert {"/v1/chat/completions", "/schema/openapi.json", "/health"} <= paths.keys()
         for path, methods in {**paths, "/nowhere": {"GET", "POST"}}.items():
@@ -37,17 +37,17 @@ class OpenProxy(Proxy):
 
 
 @pytest.fixture
-def door(simulator: Simulator) -> Iterator[OpenProxy]:
-    """A server that anybody on the machine may use, and one page."""
-    with OpenProxy(settings_at(simulator, cors_origins=(NAMED,))) as running:
+def server(simulator: Simulator) -> Iterator[OpenProxy]:
+    """A server without a key that allows one origin."""
+    with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,))) as running:
         yield running
 
 
-def refusals(door: OpenProxy, headers: dict[str, str], methods: str = "") -> set[str]:
-    """The codes with which every route refuses a request with these headers."""
+def refusals(server: OpenProxy, headers: dict[str, str], methods: str = "") -> set[str]:
+    """Return the error codes with which the routes refuse a request with these headers."""
     codes = set()
-    with door.client() as client:
-        for method, path in door.routes():
+    with server.client() as client:
+        for method, path in server.routes():
             if methods and method not in methods:
                 continue
             answer = client.request(method, path, content=BODY, headers=headers)
@@ -89,9 +89,9 @@ def refusals(door: OpenProxy, headers: dict[str, str], methods: str = "") -> set
         ":8000",
     ],
 )
-def test_strange_hosts(door: OpenProxy, simulator: Simulator, host: str) -> None:
-    """A page that makes a name of its own point here is refused everywhere, whatever the name."""
-    assert {"host_not_allowed"} == refusals(door, {"host": host})
+def test_unknown_hosts(server: OpenProxy, simulator: Simulator, host: str) -> None:
+    """A page that uses DNS rebinding is refused on every route, whatever its host name."""
+    assert {"host_not_allowed"} == refusals(server, {"host": host})
     assert [] == simulator.state.requests
 
 
@@ -99,9 +99,9 @@ def test_strange_hosts(door: OpenProxy, simulator: Simulator, host: str) -> None
     "host",
     ["127.0.0.1", "127.0.0.1:1", "127.8.8.8", "localhost.", "LocalHost:8000", "[::1]", "::1"],
 )
-def test_own_hosts(door: OpenProxy, host: str) -> None:
-    """Every spelling of this machine is answered to."""
-    with door.client(headers={"host": host}) as client:
+def test_own_hosts(server: OpenProxy, host: str) -> None:
+    """Every spelling of a loopback host is allowed."""
+    with server.client(headers={"host": host}) as client:
         assert 200 == client.get("/health").status_code
 
 
@@ -124,25 +124,27 @@ def test_own_hosts(door: OpenProxy, host: str) -> None:
     ],
     ids=str,
 )
-def test_strange_pages(door: OpenProxy, simulator: Simulator, headers: dict[str, str]) -> None:
-    """A page that nobody named is refused everywhere, preflight and error pages included."""
+def test_origins_that_are_not_allowed(
+    server: OpenProxy, simulator: Simulator, headers: dict[str, str]
+) -> None:
+    """Pages of other origins are refused on every route, including preflights and unknown paths."""
     headers = {**headers, "content-type": "text/plain"}
 
-    assert {"origin_not_allowed"} == refusals(door, headers)
+    assert {"origin_not_allowed"} == refusals(server, headers)
     assert [] == simulator.state.requests
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", None])
-def test_what_a_page_does_without_an_origin(door: OpenProxy, site: str, mode: str | None) -> None:
-    """Images, scripts and the like that a page of another site names are not answered."""
+def test_pages_without_an_origin(server: OpenProxy, site: str, mode: str | None) -> None:
+    """Images, scripts and the like of other sites' pages are refused."""
     headers = {"sec-fetch-site": site} | ({"sec-fetch-mode": mode} if mode else {})
 
-    assert {"origin_not_allowed"} == refusals(door, headers)
+    assert {"origin_not_allowed"} == refusals(server, headers)
 
 
-def test_forms_without_an_origin(door: OpenProxy, simulator: Simulator) -> None:
-    """A form of another site is refused also where the browser does not say which page has it."""
+def test_forms_without_an_origin(server: OpenProxy, simulator: Simulator) -> None:
+    """A form of another site is refused even if the browser sends no Origin."""
     headers = {
         "sec-fetch-site": "cross-site",
         "sec-fetch-mode": "navigate",
@@ -150,7 +152,7 @@ def test_forms_without_an_origin(door: OpenProxy, simulator: Simulator) -> None:
         "content-type": "text/plain",
     }
 
-    assert {"origin_not_allowed"} == refusals(door, headers, "POST DELETE OPTIONS")
+    assert {"origin_not_allowed"} == refusals(server, headers, "POST DELETE OPTIONS")
     assert [] == simulator.state.requests
 
 
@@ -164,18 +166,18 @@ def test_forms_without_an_origin(door: OpenProxy, simulator: Simulator) -> None:
     ],
     ids=str,
 )
-def test_who_opens_the_address(door: OpenProxy, headers: dict[str, str]) -> None:
-    """A person who types the address or follows a link gets there, and so do Node's programs."""
-    with door.client() as client:
+def test_opening_the_address(server: OpenProxy, headers: dict[str, str]) -> None:
+    """Typing the address or following a link works, and so do Node's programs."""
+    with server.client() as client:
         codes = [client.get(path, headers=headers).status_code for path in ("/", "/schema")]
 
     assert [200, 200] == codes
 
 
-def test_no_page_in_a_frame_and_no_cookie(door: OpenProxy) -> None:
-    """No answer sets a cookie, runs anything, or lets itself be put into another page."""
-    with door.client() as client:
-        for method, path in door.routes():
+def test_no_page_in_a_frame_and_no_cookie(server: OpenProxy) -> None:
+    """No response sets a cookie, runs scripts, or can be put into a frame."""
+    with server.client() as client:
+        for method, path in server.routes():
             answer = client.request(method, path, content="{" if method == "POST" else None)
             assert answer.status_code < 500, f"{method} {path}"
             assert "set-cookie" not in answer.headers
@@ -187,39 +189,42 @@ def test_no_page_in_a_frame_and_no_cookie(door: OpenProxy) -> None:
             assert "Origin" in answer.headers["vary"]
 
 
-def test_the_preflight_of_a_named_page(simulator: Simulator) -> None:
-    """A named page gets what it asks for on every route, before a key is asked for."""
-    asked = {
-        "origin": NAMED,
+def test_the_preflight_of_an_allowed_page(simulator: Simulator) -> None:
+    """An allowed page's preflight succeeds on every route, without a key."""
+    preflight = {
+        "origin": ALLOWED,
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization,content-type,x-stainless-os",
         "access-control-request-private-network": "true",
     }
-    settings = settings_at(simulator, cors_origins=(NAMED,), api_key="secret-key")
-    with OpenProxy(settings) as door, door.client() as client:
-        for path in {path for _, path in door.routes()}:
-            told = client.options(path, headers=asked)
-            assert (204, b"") == (told.status_code, told.content)
+    settings = settings_at(simulator, cors_origins=(ALLOWED,), api_key="secret-key")
+    with OpenProxy(settings) as server, server.client() as client:
+        for path in {path for _, path in server.routes()}:
+            response = client.options(path, headers=preflight)
+            assert (204, b"") == (response.status_code, response.content)
             assert {
-                "access-control-allow-origin": NAMED,
+                "access-control-allow-origin": ALLOWED,
                 "access-control-allow-methods": "GET, POST, OPTIONS",
                 "access-control-allow-headers": "authorization,content-type,x-stainless-os",
                 "access-control-allow-private-network": "true",
-            }.items() <= dict(told.headers).items()
-            assert "access-control-allow-credentials" not in told.headers
+            }.items() <= dict(response.headers).items()
+            assert "access-control-allow-credentials" not in response.headers
             assert {"origin", "access-control-request-headers"} <= set(
-                told.headers["vary"].lower().split(", ")
+                response.headers["vary"].lower().split(", ")
             )
-        refused = client.get("/v1/models", headers={"origin": NAMED})
+        refused = client.get("/v1/models", headers={"origin": ALLOWED})
 
-    # The page may read why it was refused.
-    assert (401, NAMED) == (refused.status_code, refused.headers["access-control-allow-origin"])
+    # The page may read the error.
+    assert (401, ALLOWED) == (refused.status_code, refused.headers["access-control-allow-origin"])
 
 
-def test_a_key_is_asked_for_everywhere(simulator: Simulator) -> None:
-    """With a key, a stranger learns from no route but /health that there is one."""
-    with OpenProxy(settings_at(simulator, api_key="secret-key")) as door, door.client() as client:
-        for method, path in door.routes():
+def test_every_route_requires_the_key(simulator: Simulator) -> None:
+    """Without the key, every route except /health answers 401, whether or not it exists."""
+    with (
+        OpenProxy(settings_at(simulator, api_key="secret-key")) as server,
+        server.client() as client,
+    ):
+        for method, path in server.routes():
             answer = client.request(method, path, content=BODY if method == "POST" else None)
             assert (answer.status_code != 401) == (path == "/health"), f"{method} {path}"
             assert answer.status_code < 500
@@ -239,13 +244,13 @@ def test_a_key_is_asked_for_everywhere(simulator: Simulator) -> None:
 
 
 @dataclass
-class Told:
+class Outcome:
     status: int
     code: str | None
 
 
-def say(proxy: Proxy, text: str) -> Told:
-    """What the server says to these very bytes."""
+def send(proxy: Proxy, text: str) -> Outcome:
+    """Send these bytes, and return the status and error code of the response."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
         conn.sendall(text.replace("\n", "\r\n").encode("latin-1"))
@@ -255,7 +260,7 @@ def say(proxy: Proxy, text: str) -> Told:
             read += part
     start, _, body = read.partition(b"\r\n\r\n")
     code = re.search(rb'"code":"(\w+)"', body)
-    return Told(int(start.split()[1]), code[1].decode() if code else None)
+    return Outcome(int(start.split()[1]), code[1].decode() if code else None)
 
 
 @pytest.mark.parametrize(
@@ -306,22 +311,21 @@ def say(proxy: Proxy, text: str) -> Told:
         ),
     ],
 )
-def test_what_no_browser_sends(
+def test_ambiguous_requests(
     simulator: Simulator, request_text: str, status: int, code: str | None
 ) -> None:
-    """Requests that two readers could understand in two ways are refused, in words where it is
-    HTTP."""
-    with OpenProxy(settings_at(simulator)) as door:
-        assert Told(status, code) == say(door, request_text)
+    """Requests that two programs could interpret differently are refused."""
+    with OpenProxy(settings_at(simulator)) as server:
+        assert Outcome(status, code) == send(server, request_text)
 
 
-def test_a_preflight_cannot_put_anything_into_headers(simulator: Simulator) -> None:
-    """What a page asks for is echoed as it is, or not at all."""
+def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
+    """The requested headers are echoed unchanged, or the request is refused."""
     text = (
-        f"OPTIONS /v1/models HTTP/1.1\nHost: localhost\nOrigin: {NAMED}\n"
+        f"OPTIONS /v1/models HTTP/1.1\nHost: localhost\nOrigin: {ALLOWED}\n"
         "Access-Control-Request-Method: POST\nAccess-Control-Request-Headers: {}\n\n"
     )
-    with OpenProxy(settings_at(simulator, cors_origins=(NAMED,))) as door:
-        assert 204 == say(door, text.format("x-a")).status
-        assert say(door, text.format("x\x01a")).status == 400
-        assert say(door, text.format("x\ra")).status == 400
+    with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,))) as server:
+        assert 204 == send(server, text.format("x-a")).status
+        assert send(server, text.format("x\x01a")).status == 400
+        assert send(server, text.format("x\ra")).status == 400

@@ -1,4 +1,4 @@
-"""Faults of our own: told plainly, logged in full, and never as a traceback to a client."""
+"""Internal errors: reported to the client without details, and logged with a traceback."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ def test_before_the_answer(
     caplog: pytest.LogCaptureFixture,
     stream: bool,
 ) -> None:
-    """A bug before the first byte is a 500 in OpenAI's shape that no SDK repeats."""
+    """A bug before the first byte causes a 500 in OpenAI's format that no SDK retries."""
 
     @asynccontextmanager
     async def broken(*_: object, **__: object) -> AsyncIterator[None]:
@@ -43,11 +43,11 @@ def test_before_the_answer(
 
 
 def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug in mid-stream is an error event, not a cut connection."""
-    honest = Reply.events
+    """A bug in mid-stream causes an error event, not a closed connection."""
+    original = Reply.events
 
     async def broken(self: Reply) -> AsyncIterator[list[dict[str, Any]]]:
-        async for chunks in honest(self):
+        async for chunks in original(self):
             yield chunks
             raise ZeroDivisionError
 
@@ -62,7 +62,7 @@ def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug in a plain route is told in the same way."""
+    """A bug in another route is reported in the same way."""
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""What a client is told to do next, whatever went wrong."""
+"""Errors say what to do next."""
 
 import json
 from typing import Any
@@ -21,20 +21,20 @@ def hint_of(answer: httpx.Response) -> str:
 
 
 def test_every_mistake_in_a_body_has_a_hint(proxy: Proxy) -> None:
-    """On every API: no JSON, none of the right kind, broken packing, and missing fields."""
+    """On every API: invalid JSON, JSON of the wrong type, broken compression, missing fields."""
     with proxy.client() as client:
         for path in PATHS:
             for body in BAD:
                 answer = client.post(path, content=body)
                 assert (400, True) == (answer.status_code, hint_of(answer) != ""), (path, body[:9])
-            packed = client.post(path, content=b"x", headers={"content-encoding": "gzip"})
-            assert hint_of(packed)
+            compressed = client.post(path, content=b"x", headers={"content-encoding": "gzip"})
+            assert hint_of(compressed)
             empty = {"model": "gpt-4o", "messages": [], "input": [], "max_tokens": 9}
             assert hint_of(client.post(path, json=empty))
 
 
 def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
-    """The header Allow says it to programs, the hint to people."""
+    """The Allow header names the right method for programs, and the hint for users."""
     with proxy.client() as client:
         answers = [client.delete("/v1/models"), client.get("/v1/chat/completions")]
 
@@ -47,7 +47,7 @@ def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
 def test_a_failed_token_exchange_may_be_repeated(
     simulator: Simulator, path: str, stream: bool
 ) -> None:
-    """Copilot was never asked, so that nothing can be billed: no SDK is kept from trying again."""
+    """Copilot was not called, so nothing can be billed, and SDKs may retry."""
     simulator.state.github_down = True
     body = json.dumps({**CHAT, "max_tokens": 9, "stream": stream})
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
@@ -59,7 +59,7 @@ def test_a_failed_token_exchange_may_be_repeated(
 
 
 def test_models_that_cannot_be_listed_may_be_asked_for_again(simulator: Simulator) -> None:
-    """Listing them costs nothing."""
+    """A failed list of models may be retried: listing models is free."""
     simulator.state.github_down = True
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.get("/v1/models")
@@ -67,21 +67,21 @@ def test_models_that_cannot_be_listed_may_be_asked_for_again(simulator: Simulato
     assert (502, None) == (answer.status_code, answer.headers.get("x-should-retry"))
 
 
-def test_a_strange_host_is_told_the_right_address(proxy: Proxy) -> None:
-    """With the port; a Host that is none is not called a name."""
+def test_an_unknown_host_gets_the_right_address(proxy: Proxy) -> None:
+    """The hint has the address with the port; an empty Host header is not quoted as a name."""
     with proxy.client() as client:
-        strange = client.get("/health", headers={"host": "evil.example"})
-        none = client.get("/health", headers={"host": ""})
+        unknown = client.get("/health", headers={"host": "evil.example"})
+        empty = client.get("/health", headers={"host": ""})
 
-    assert f"Use {proxy.url}, or allow the name" in hint_of(strange)
-    assert f"Use {proxy.url}." == hint_of(none)
-    assert "''" not in none.text
+    assert f"Use {proxy.url}, or allow the name" in hint_of(unknown)
+    assert f"Use {proxy.url}." == hint_of(empty)
+    assert "''" not in empty.text
 
 
 def test_a_refused_token_of_the_environment_is_named(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sign-in would not help while it is set, nor before the server is started again."""
+    """While the variable is set, signing in has no effect, and the server has to be restarted."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdefRevoked")
     settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -93,7 +93,7 @@ def test_a_refused_token_of_the_environment_is_named(
 
 
 def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
-    """The one that is meant is named, and no other."""
+    """The error suggests the model that is meant, and no other."""
     with proxy.client() as client:
         for name in ("GPT-4.1", "openai/gpt-4.1"):
             answer = client.post("/v1/chat/completions", json={**CHAT, "model": name})

@@ -1,4 +1,4 @@
-"""Images named by an address, on each API: refused with a hint, or fetched and put in place."""
+"""Images given as URLs, on each API: refused with a hint, or fetched and inserted."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ DATA = base64.b64encode(PNG).decode()
 
 
 class OnlineProxy(Proxy):
-    """A server that fetches images from a made-up internet."""
+    """A server that fetches images from a fake internet."""
 
     def __init__(self, simulator: Simulator, internet: Internet) -> None:
         super().__init__(settings_at(simulator, fetch_images=True))
@@ -33,7 +33,7 @@ class OnlineProxy(Proxy):
 
 @pytest.fixture
 def online(simulator: Simulator, internet: Internet) -> Iterator[OnlineProxy]:
-    """Such a server, signed in to the simulator."""
+    """A running `OnlineProxy`, signed in to the simulator."""
     with OnlineProxy(simulator, internet) as running:
         yield running
 
@@ -95,7 +95,7 @@ Make = Callable[[str], Json]
 def test_on(
     online: OnlineProxy, simulator: Simulator, path: str, make: Make, where: str, model: str
 ) -> None:
-    """The image itself reaches Copilot, announced as one, whichever API the model is served on."""
+    """The image's data reaches Copilot with the vision header, whatever API the model has."""
     with online.client() as client:
         answer = client.post(path, json={"model": model, **make(URL)})
 
@@ -112,7 +112,7 @@ def test_on(
 @MODELS
 @EACH
 def test_off(proxy: Proxy, path: str, make: Make, where: str, model: str) -> None:
-    """Without the setting the refusal names the image, and says both ways out."""
+    """Without the setting, the error names the image and both solutions."""
     with proxy.client() as client:
         answer = client.post(path, json={"model": model, **make(URL)})
 
@@ -127,7 +127,7 @@ def test_off(proxy: Proxy, path: str, make: Make, where: str, model: str) -> Non
 def test_failures(
     online: OnlineProxy, simulator: Simulator, internet: Internet, path: str, make: Make, where: str
 ) -> None:
-    """What cannot be fetched is refused in the client's own shape, and Copilot is not asked."""
+    """An image that cannot be fetched is an error in the API's format; Copilot is not called."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     with online.client() as client:
         answer = client.post(path, json={"model": "gpt-4o", "stream": True, **make(URL)})
@@ -138,7 +138,7 @@ def test_failures(
 
 
 def test_streams(online: OnlineProxy) -> None:
-    """A streamed answer has the note in its headers."""
+    """A streamed answer has the note in its headers, too."""
     with online.client() as client:
         body = {"model": "gpt-4o", "stream": True, **chat(URL)}
         answer = client.post("/v1/chat/completions", json=body)
@@ -148,7 +148,7 @@ def test_streams(online: OnlineProxy) -> None:
 
 
 def test_counting_tokens(online: OnlineProxy, simulator: Simulator) -> None:
-    """Copilot counts the image, too."""
+    """The image is also sent to Copilot for counting tokens."""
     with online.client() as client:
         body = {"model": "claude-sonnet-4.5", "messages": messages(URL)["messages"]}
         answer = client.post("/v1/messages/count_tokens", json=body)
@@ -166,10 +166,10 @@ def test_counting_tokens(online: OnlineProxy, simulator: Simulator) -> None:
         (b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}', 200),
     ],
 )
-def test_what_names_no_image(
+def test_requests_without_images(
     online: OnlineProxy, internet: Internet, content: bytes, status: int
 ) -> None:
-    """It is answered, or refused, as if nothing were switched on."""
+    """They are handled as if the setting were off."""
     with online.client() as client:
         answer = client.post("/v1/chat/completions", content=content)
 
@@ -179,7 +179,7 @@ def test_what_names_no_image(
 
 
 async def test_the_setting_is_the_switch(simulator: Simulator) -> None:
-    """The server has something to fetch with only if it was switched on."""
+    """The server has an image fetcher only if the setting is on."""
     made = {
         on: make_services(settings_at(simulator, fetch_images=on), report=lambda record: None)
         for on in (True, False, None)

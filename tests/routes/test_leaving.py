@@ -1,4 +1,4 @@
-"""Clients that leave as soon as they have what they came for."""
+"""Clients that disconnect as soon as they have the last event."""
 
 import json
 import socket
@@ -9,22 +9,22 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
-ASKED = {
+REQUESTS = {
     "/v1/responses": ({"input": "Hi"}, b"event: response.completed"),
     "/v1/messages": (
         {"max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]},
         b"event: message_stop",
     ),
 }
-"""What is sent to each path, and the event with which its streams end."""
+"""By path: a request, and the event with which its streams end."""
 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gpt-4o"])
-@pytest.mark.parametrize("path", ASKED)
-def test_a_client_that_has_it_all_may_leave(simulator: Simulator, path: str, model: str) -> None:
-    """Codex closes the connection on the last event; that is no answer broken off by the client."""
-    asked, end = ASKED[path]
-    body = json.dumps({"model": model, "stream": True, **asked}).encode()
+@pytest.mark.parametrize("path", REQUESTS)
+def test_disconnecting_after_the_last_event(simulator: Simulator, path: str, model: str) -> None:
+    """Codex disconnects on the last event; the record does not say that the client left early."""
+    request, end = REQUESTS[path]
+    body = json.dumps({"model": model, "stream": True, **request}).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     with Proxy(settings_at(simulator)) as proxy:
         address = urlsplit(proxy.url)

@@ -1,6 +1,6 @@
-"""Many streams at once, and clients that read slowly, or not at all.
+"""Many streams at once, and clients that read slowly or not at all.
 
-Both ends of every connection are in this one process: 500 streams need 2,000 open files and some.
+Both ends of every connection are in this process: 500 streams need more than 2,000 open files.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ STREAMS, PIECES = 500, 12
 OPEN_FILES = 2_600
 HUGE = 24 * 1024 * 1024
 PIECE = 32 * 1024
-MOST_TAKEN = 4 * 1024 * 1024
-"""Bytes that may be on the way when nobody reads: nearly all of it in the system's own buffers."""
+MAX_IN_TRANSIT = 4 * 1024 * 1024
+"""Bytes that may be in transit while the client does not read, mostly in the system's buffers."""
 
 
 @pytest.fixture
 def open_files() -> Iterator[None]:
-    """As many open files as the test needs, where there is a limit."""
+    """Raise the limit of open files for the test, or skip the test."""
     if sys.platform == "win32":
         yield
         return
@@ -41,18 +41,18 @@ def open_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def said(name: str, number: int) -> str:
-    """A piece that no other stream has, with characters of every width."""
+def piece(name: str, number: int) -> str:
+    """Return a text that is unique to a stream, with characters of every width."""
     dice = random.Random(f"{name} {number}")
     return f"<{name}.{number}>" + "".join(dice.choices('aä€😀"\\\n\t ', k=dice.randrange(1, 60)))
 
 
 def a_few(name: str) -> Pieces:
-    return lambda number: said(name, number) if number < PIECES else None
+    return lambda number: piece(name, number) if number < PIECES else None
 
 
 def a_lot(name: str) -> Pieces:
-    """Far more than all buffers on the way hold."""
+    """Return far more than all buffers together hold."""
     return lambda number: f"{number:08}".ljust(PIECE, name[0]) if number < HUGE // PIECE else None
 
 
@@ -75,7 +75,7 @@ def request(name: str) -> bytes:
 
 
 def content(answer: bytes) -> str:
-    """The text of a whole answer as it came over the wire; every piece of it has to be valid."""
+    """Return the text of a raw HTTP response; fail if any event is invalid."""
     head, _, rest = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), head
     body = bytearray()
@@ -100,7 +100,7 @@ def address_of(proxy: Proxy) -> tuple[str, int]:
 
 
 def connected(proxy: Proxy) -> socket.socket:
-    """A client with little room of its own."""
+    """Connect a client with a small receive buffer."""
     conn = socket.socket()
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
     conn.settimeout(20)
@@ -121,7 +121,7 @@ def behind(simulator: Simulator, upstream: FlatOut, **flags: object) -> Proxy:
 
 @pytest.mark.usefixtures("open_files")
 def test_500_streams(simulator: Simulator) -> None:
-    """500 streams that go on side by side all arrive to the last byte, and none in another."""
+    """500 simultaneous streams arrive to the last byte, and none is mixed up with another."""
     names = [f"s{number}" for number in range(STREAMS)]
 
     async def read(name: str) -> str:
@@ -146,7 +146,7 @@ def test_500_streams(simulator: Simulator) -> None:
 
 
 def test_a_slow_reader_costs_its_own_stream(simulator: Simulator) -> None:
-    """Who stops reading stops being read for, while others go on; later it gets every byte."""
+    """If a client stops reading, so does the server; others continue; later it gets every byte."""
     with (
         FlatOut(a_lot) as upstream,
         behind(simulator, upstream) as proxy,
@@ -159,14 +159,14 @@ def test_a_slow_reader_costs_its_own_stream(simulator: Simulator) -> None:
                 fast.sendall(request(name))
                 assert whole(a_lot(name)) == content(all_of(fast))
         taken = upstream.streams["slow"].taken
-        assert taken < MOST_TAKEN
+        assert taken < MAX_IN_TRANSIT
         assert whole(a_lot("slow")) == content(begun + all_of(slow))
 
     assert upstream.streams["slow"].written > HUGE
 
 
-def test_who_never_reads_is_given_up(simulator: Simulator) -> None:
-    """A stream of which nobody takes anything is ended, and upstream let go."""
+def test_a_client_that_never_reads(simulator: Simulator) -> None:
+    """A client that never reads is disconnected, and the call to Copilot is ended."""
     with (
         FlatOut(a_lot) as upstream,
         behind(simulator, upstream, read_timeout=0.3) as proxy,

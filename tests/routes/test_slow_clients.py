@@ -1,7 +1,7 @@
-"""Clients that dawdle: with the head of a request, with its body, with what nobody wants of it.
+"""Clients that send headers or bodies slowly, or not at all.
 
-None of these tests measures time: what is timed out is waited for, and what must not be is tried
-when a dawdler that began later has been.
+These tests do not measure time. They wait for timeouts that must occur; to show that one does not
+occur, they wait until a slow client that connected later has timed out.
 """
 
 import json
@@ -17,13 +17,13 @@ from tests.conftest import Proxy, settings_at
 CHAT = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 PATH = "/v1/chat/completions"
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
-PATIENCE = 0.2
+TIMEOUT = 0.2
 
 
 @pytest.fixture
 def hasty(simulator: Simulator) -> Iterator[Proxy]:
-    """A server of little patience."""
-    with Proxy(settings_at(simulator, receive_timeout=PATIENCE)) as running:
+    """A server with a short receive timeout."""
+    with Proxy(settings_at(simulator, receive_timeout=TIMEOUT)) as running:
         yield running
 
 
@@ -39,7 +39,7 @@ def head(size: int, path: str = PATH, more: str = "") -> bytes:
 
 
 def all_of(conn: socket.socket) -> bytes:
-    """Everything that comes until the server hangs up."""
+    """Return everything that arrives until the server closes the connection."""
     read = b""
     while part := conn.recv(65536):
         read += part
@@ -47,7 +47,7 @@ def all_of(conn: socket.socket) -> bytes:
 
 
 def answered(conn: socket.socket) -> bytes:
-    """One whole answer that has a length."""
+    """Read one response with a Content-Length; return its status line and headers."""
     read = b""
     while b"\r\n\r\n" not in read:
         read += conn.recv(65536)
@@ -58,16 +58,16 @@ def answered(conn: socket.socket) -> bytes:
     return start
 
 
-def wait_for_a_dawdler(proxy: Proxy) -> None:
-    """Until a client that begins now has been timed out."""
+def wait_for_a_timeout(proxy: Proxy) -> None:
+    """Wait until a client that connects now has timed out."""
     with connected(proxy) as conn:
         conn.sendall(b"GET ")
         assert b"408" in all_of(conn)
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /health HTTP/1.1\r\nhost: local", b"\r\n"])
-def test_half_a_head(hasty: Proxy, sent: bytes) -> None:
-    """Who says nothing after connecting, or half of what it wants, is told so and let go."""
+def test_incomplete_headers(hasty: Proxy, sent: bytes) -> None:
+    """A client that sends nothing is disconnected; one that sends incomplete headers gets 408."""
     with connected(hasty) as conn:
         conn.sendall(sent)
         said = all_of(conn)
@@ -83,9 +83,9 @@ def test_half_a_head(hasty: Proxy, sent: bytes) -> None:
 
 
 def test_a_byte_at_a_time(hasty: Proxy) -> None:
-    """A byte now and then does not buy more time."""
+    """Sending single bytes does not extend the timeout."""
     with connected(hasty) as conn:
-        conn.settimeout(PATIENCE / 20)
+        conn.settimeout(TIMEOUT / 20)
         said = b""
         for byte in b"GET /health HTTP/1.1\r\nx: " + b"y" * 1000:
             conn.sendall(bytes([byte]))
@@ -100,8 +100,8 @@ def test_a_byte_at_a_time(hasty: Proxy) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/v1/messages", "/v1/embeddings"])
 @pytest.mark.parametrize("more", ["", "expect: 100-continue\r\n"])
-def test_half_a_body(hasty: Proxy, simulator: Simulator, path: str, more: str) -> None:
-    """A body that does not come is told in the client's shape, and the connection is closed."""
+def test_an_incomplete_body(hasty: Proxy, simulator: Simulator, path: str, more: str) -> None:
+    """A body that does not arrive gets 408 in the API's format, and the connection is closed."""
     with connected(hasty) as conn:
         conn.sendall(head(len(CHAT), path, more) + CHAT[:20])
         said = all_of(conn)
@@ -115,21 +115,21 @@ def test_half_a_body(hasty: Proxy, simulator: Simulator, path: str, more: str) -
     assert [] == simulator.state.requests
 
 
-def test_half_a_chunked_body(hasty: Proxy) -> None:
-    """The same for a body without a length."""
+def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
+    """The same for a chunked body."""
     start = head(0, more="transfer-encoding: chunked\r\n").replace(b"content-length: 0\r\n", b"")
     with connected(hasty) as conn:
         conn.sendall(start + b"5\r\n{    \r\n")
         assert b"request_timeout" in all_of(conn)
 
 
-def test_an_honest_large_body(hasty: Proxy) -> None:
-    """A large body has more time the more of it has come."""
+def test_a_large_body_over_a_slow_connection(hasty: Proxy) -> None:
+    """The more of a large body has arrived, the more time it has."""
     body = CHAT + b" " * 2_000_000
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body[:-1])
-        wait_for_a_dawdler(hasty)
-        wait_for_a_dawdler(hasty)
+        wait_for_a_timeout(hasty)
+        wait_for_a_timeout(hasty)
         conn.sendall(body[-1:])
         assert answered(conn).startswith(b"HTTP/1.1 200 ")
 
@@ -142,8 +142,8 @@ def test_an_honest_large_body(hasty: Proxy) -> None:
         (head(1000).replace(b"localhost", b"evil.example"), b"403"),
     ],
 )
-def test_the_rest_of_a_body_that_nobody_wants(hasty: Proxy, start: bytes, status: bytes) -> None:
-    """Who has its answer and still owes a body is not waited for."""
+def test_the_rest_of_a_refused_body(hasty: Proxy, start: bytes, status: bytes) -> None:
+    """After an early error, the server does not wait for the rest of the body."""
     with connected(hasty) as conn:
         conn.sendall(start)
         assert status in answered(conn)
@@ -151,16 +151,16 @@ def test_the_rest_of_a_body_that_nobody_wants(hasty: Proxy, start: bytes, status
 
 
 def test_idle_connections_are_kept(hasty: Proxy) -> None:
-    """A client that rests between two requests finds its connection open."""
+    """A connection that is idle between two requests stays open."""
     with connected(hasty) as conn:
         for _ in range(3):
             conn.sendall(HEALTH)
             assert b"200 OK" in answered(conn)
-            wait_for_a_dawdler(hasty)
+            wait_for_a_timeout(hasty)
 
 
-def test_nothing_of_sense_is_no_rest(hasty: Proxy) -> None:
-    """Empty lines do not keep a connection for ever."""
+def test_empty_lines_are_not_idle(hasty: Proxy) -> None:
+    """A connection on which only empty lines arrive times out."""
     with connected(hasty) as conn:
         conn.sendall(HEALTH)
         answered(conn)
@@ -169,7 +169,7 @@ def test_nothing_of_sense_is_no_rest(hasty: Proxy) -> None:
 
 
 def test_half_a_second_request(hasty: Proxy) -> None:
-    """The patience is the same for every request of a connection."""
+    """The timeout applies to every request of a connection."""
     with connected(hasty) as conn:
         conn.sendall(HEALTH)
         answered(conn)
@@ -178,8 +178,8 @@ def test_half_a_second_request(hasty: Proxy) -> None:
 
 
 def test_an_answer_may_take_long(hasty: Proxy, simulator: Simulator) -> None:
-    """The patience is for the request alone: an answer is waited for, whatever else arrives."""
-    simulator.state.faults.on("stall_mid_stream", value=3 * PATIENCE)
+    """The timeout applies to requests only: an answer may take longer, whatever else arrives."""
+    simulator.state.faults.on("stall_mid_stream", value=3 * TIMEOUT)
     body = CHAT.replace(b"{", b'{"stream":true,', 1)
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body + b"GET /hea")

@@ -1,4 +1,4 @@
-"""How an answer in the making is ended when its client leaves, turn by turn of the loop."""
+"""How a running answer ends when its client disconnects, tested at each turn of the loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,33 +7,33 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.routes.streaming import until_client_leaves
+from copilot_proxy.routes.streaming import run_until_disconnect
 
 
 class Client:
-    """Leaves when it is told to."""
+    """A client that disconnects when `leaves` is set."""
 
     def __init__(self) -> None:
         self.leaves = asyncio.Event()
 
     async def receive(self) -> Any:
-        """What uvicorn gives an application."""
+        """Return what uvicorn sends to the application."""
         await self.leaves.wait()
         return {"type": "http.disconnect"}
 
 
 class Work:
-    """Goes on until it is cancelled, and then cleans up until it may end."""
+    """Runs until it is cancelled, and then cleans up until `may_end` is set."""
 
     def __init__(self) -> None:
-        self.begun = asyncio.Event()
+        self.started = asyncio.Event()
         self.cleaning = asyncio.Event()
         self.may_end = asyncio.Event()
         self.was_cleaned = False
 
     async def __call__(self) -> None:
         try:
-            self.begun.set()
+            self.started.set()
             await asyncio.Event().wait()
         finally:
             self.cleaning.set()
@@ -54,26 +54,28 @@ async def work() -> Work:
 async def outcome(
     client: Client, work: Work, during: Callable[[asyncio.Task[None]], Awaitable[None]]
 ) -> tuple[asyncio.Task[None], bool]:
-    """The task that waited for `work`, and whether that has cleaned up to its end; `during` is
-    what happens meanwhile."""
+    """Run `work` until the client disconnects, with `during` at the same time.
+
+    Returns the task that ran it, and whether the work has cleaned up completely.
+    """
 
     async def wait() -> None:
-        await until_client_leaves(work(), client.receive)
-        here = asyncio.current_task()
-        assert here is not None
-        assert 0 == here.cancelling()
-        await asyncio.sleep(0)  # would raise if a cancellation were left over
+        await run_until_disconnect(work(), client.receive)
+        current = asyncio.current_task()
+        assert current is not None
+        assert 0 == current.cancelling()
+        await asyncio.sleep(0)  # raises if a cancellation is still pending
 
     task = asyncio.create_task(wait())
-    await work.begun.wait()
+    await work.started.wait()
     await during(task)
     work.may_end.set()
     await asyncio.wait({task}, timeout=5)
     return task, work.was_cleaned
 
 
-async def test_leaving_ends_the_work_and_nothing_else(client: Client, work: Work) -> None:
-    """Its clean-up is awaited, and whoever waited goes on as if it had ended by itself."""
+async def test_a_disconnect_ends_only_the_work(client: Client, work: Work) -> None:
+    """The clean-up is awaited, and the waiting task continues normally."""
 
     async def leave(_: asyncio.Task[None]) -> None:
         client.leaves.set()
@@ -85,8 +87,8 @@ async def test_leaving_ends_the_work_and_nothing_else(client: Client, work: Work
     assert task.exception() is None
 
 
-async def test_leaving_disturbs_no_clean_up(client: Client, work: Work) -> None:
-    """A server that ends has cancelled the answer already: that goes its way, and is told."""
+async def test_a_disconnect_does_not_interrupt_the_clean_up(client: Client, work: Work) -> None:
+    """If a shutdown has cancelled the answer already, its clean-up runs to the end."""
 
     async def cancel_and_leave(task: asyncio.Task[None]) -> None:
         task.cancel()
@@ -101,11 +103,11 @@ async def test_leaving_disturbs_no_clean_up(client: Client, work: Work) -> None:
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_leaving_while_a_timeout_inside_ends(client: Client, turns: int) -> None:
-    """The work would go on after its timeout, for nobody: it is ended, whenever the client went."""
+async def test_a_disconnect_while_an_inner_timeout_ends(client: Client, turns: int) -> None:
+    """The work ends whenever the client disconnects, even while an inner timeout is handled."""
     cleaning, was_left = asyncio.Event(), asyncio.Event()
 
-    async def impatient() -> None:
+    async def work_with_timeout() -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(0.01):
                 try:
@@ -116,7 +118,9 @@ async def test_leaving_while_a_timeout_inside_ends(client: Client, turns: int) -
                         await asyncio.sleep(0)
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(until_client_leaves(impatient(), client.receive, was_left.set))
+    task = asyncio.create_task(
+        run_until_disconnect(work_with_timeout(), client.receive, was_left.set)
+    )
     await cleaning.wait()
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -127,8 +131,8 @@ async def test_leaving_while_a_timeout_inside_ends(client: Client, turns: int) -
     assert was_left.is_set()
 
 
-async def test_being_cancelled_after_the_client_has_left(client: Client, work: Work) -> None:
-    """The one who cancels learns that it worked, whoever was first."""
+async def test_a_cancellation_after_a_disconnect(client: Client, work: Work) -> None:
+    """A task that is cancelled after the disconnect counts as cancelled."""
     work.may_end.set()
 
     async def leave_and_cancel(task: asyncio.Task[None]) -> None:
@@ -141,8 +145,8 @@ async def test_being_cancelled_after_the_client_has_left(client: Client, work: W
     assert (True, True) == (was_cleaned, task.cancelled())
 
 
-async def test_what_goes_wrong_is_told(client: Client) -> None:
-    """A failure of the work is nobody else's, and nothing waits for the client any longer."""
+async def test_errors_are_raised(client: Client) -> None:
+    """An error in the work is raised, and no task is left waiting for the client."""
 
     async def fail() -> None:
         await asyncio.sleep(0)
@@ -150,6 +154,6 @@ async def test_what_goes_wrong_is_told(client: Client) -> None:
 
     before = asyncio.all_tasks()
     with pytest.raises(ZeroDivisionError):
-        await until_client_leaves(fail(), client.receive)
+        await run_until_disconnect(fail(), client.receive)
     await asyncio.sleep(0)
     assert before == asyncio.all_tasks()
