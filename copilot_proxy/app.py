@@ -1,4 +1,4 @@
-"""Puts the server together: routes, the door, and how failures are told."""
+"""Creates the ASGI application: routes, middleware and exception handlers."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
@@ -38,20 +38,20 @@ _ROUTES: Final = (
     root,
     client_telemetry,
 )
-_WHERE: Final = (
+_PATHS_HINT: Final = (
     "The API is under /v1: /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings and "
     "/v1/models."
 )
 
 
 def create_app(services: Services) -> ASGIApp:
-    """The server as an ASGI application; it lets go of everything when it shuts down."""
+    """Return the ASGI application, which closes `services` when it shuts down."""
     router = make_router(services)
     inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
     settings = services.settings
     return AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.places)),
-        # What comes through a Unix socket has nothing to do with the host of a port.
+        # For a Unix socket, the host setting does not apply.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,
         allowed_hosts=settings.allowed_hosts,
@@ -60,7 +60,7 @@ def create_app(services: Services) -> ASGIApp:
 
 
 def make_router(services: Services) -> Litestar:
-    """All routes, without the door."""
+    """Return the router of all routes, without the middleware."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -76,44 +76,46 @@ def make_router(services: Services) -> Litestar:
         state=State({"services": services}),
         lifespan=[lifespan],
         exception_handlers={
-            CopilotProxyError: _ours,
-            HTTPException: _litestars,
-            Exception: _unexpected,
+            CopilotProxyError: _error_response,
+            HTTPException: _handle_http_exception,
+            Exception: _handle_unexpected,
         },
         openapi_config=openapi_config(),
         logging_config=None,
     )
 
 
-def _ours(request: AnyRequest, error: CopilotProxyError) -> Response[bytes]:
+def _error_response(request: AnyRequest, error: CopilotProxyError) -> Response[bytes]:
     body, headers = failure(request.scope, error)
     return Response(body, status_code=error.status, headers=headers)
 
 
-def _litestars(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    """What Litestar refuses before a route is reached: unknown paths and methods."""
-    asked = f"{request.method} {request.url.path[:200]}"
+def _handle_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """Respond to Litestar's own errors, such as unknown paths and methods."""
+    target = f"{request.method} {request.url.path[:200]}"
     if error.status_code == 404:
-        ours = RequestError(f"Unknown URL ({asked}).", status=404, code="unknown_url", hint=_WHERE)
+        ours = RequestError(
+            f"Unknown URL ({target}).", status=404, code="unknown_url", hint=_PATHS_HINT
+        )
     elif error.status_code == 405:
         ours = RequestError(
-            f"The method is not allowed here ({asked}).",
-            hint=_allowed(error.headers),
+            f"The method is not allowed for this URL ({target}).",
+            hint=_allowed_methods_hint(error.headers),
             status=405,
             code="method_not_supported",
             headers=error.headers,
         )
     else:
         ours = RequestError(error.detail, status=error.status_code)
-    return _ours(request, ours)
+    return _error_response(request, ours)
 
 
-def _allowed(headers: Mapping[str, str] | None) -> str:
-    """Which methods the path of a 405 takes."""
-    named = {name.lower(): value for name, value in (headers or {}).items()}.get("allow", "")
-    methods = [one for one in map(str.strip, named.split(",")) if one in ("GET", "POST", "DELETE")]
-    return f"Use {' or '.join(methods)}." if methods else _WHERE
+def _allowed_methods_hint(headers: Mapping[str, str] | None) -> str:
+    """Return the hint of a 405: the methods in its ``Allow`` header."""
+    allow = {name.lower(): value for name, value in (headers or {}).items()}.get("allow", "")
+    methods = [one for one in map(str.strip, allow.split(",")) if one in ("GET", "POST", "DELETE")]
+    return f"Use {' or '.join(methods)}." if methods else _PATHS_HINT
 
 
-def _unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
-    return _ours(request, as_ours(error))
+def _handle_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    return _error_response(request, as_ours(error))

@@ -204,14 +204,14 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
 
     worker = threading.Thread(target=work)
     worker.start()
-    announcer = logging.getLogger("copilot_proxy.cli.announcer")
-    announcer.addHandler(greeting)
+    lifecycle_messages = logging.getLogger("copilot_proxy.cli.lifecycle_messages")
+    lifecycle_messages.addHandler(greeting)
     # What `use` has stopped by itself is stopped once more, perhaps just after it has ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = run(["serve", *where, *flags])
     finally:
-        announcer.removeHandler(greeting)
+        lifecycle_messages.removeHandler(greeting)
         ended.set()
         greeting.shown.set()
         worker.join()

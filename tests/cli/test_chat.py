@@ -17,7 +17,7 @@ from rich.console import Console
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import attachments, chat_answer, conversation, keyboard, spinner
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.markdown import MarkdownScreen, split
+from copilot_proxy.cli.markdown import MarkdownPrinter, split
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Ran
 from tests.cli.terminals import Terminal, sign_in
@@ -71,7 +71,7 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
     """An answer that ends with one gets no second."""
-    screen = chat_answer.PlainScreen()
+    screen = chat_answer.PlainPrinter()
     screen.write("text\n")
     screen.close()
     assert capsys.readouterr().out == "text\n"
@@ -189,14 +189,14 @@ def test_what_an_answer_took() -> None:
     """Cached tokens and notes are told; what is not known is left out."""
     one = chat_answer.new_answer()
     one.record.model, one.record.duration = "m", 2.0
-    assert chat_answer.spent(one.record) == "m: 2.00 s in all"
+    assert chat_answer.usage_summary(one.record) == "m: 2.00 s in all"
     one.record.usage = {
         "prompt_tokens": 9,
         "completion_tokens": 3,
         "prompt_tokens_details": {"cached_tokens": 5},
     }
     one.record.notes = ["x was dropped"]
-    assert chat_answer.spent(one.record) == (
+    assert chat_answer.usage_summary(one.record) == (
         "m: 9 tokens in (5 cached), 3 out, 2.00 s in all, note: x was dropped"
     )
 
@@ -365,21 +365,21 @@ def test_a_terminal_that_can_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     """It gets the plain text."""
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert isinstance(chat_answer.new_screen(), chat_answer.PlainScreen)
+    assert isinstance(chat_answer.new_printer(), chat_answer.PlainPrinter)
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(chat_answer.new_screen(), MarkdownScreen)
+    assert isinstance(chat_answer.new_printer(), MarkdownPrinter)
 
 
 def test_the_sign_of_life(monkeypatch: pytest.MonkeyPatch, account: Simulator, chat: Chat) -> None:
     """It shows the end of what the model thinks."""
     shown: list[str] = []
-    real = spinner.Spinner.think
+    real = spinner.Spinner.show_reasoning
 
-    def think(self: spinner.Spinner, thought: str) -> None:
+    def show_reasoning(self: spinner.Spinner, thought: str) -> None:
         real(self, thought)
         shown.append(str(self._status.status))
 
-    monkeypatch.setattr(spinner.Spinner, "think", think)
+    monkeypatch.setattr(spinner.Spinner, "show_reasoning", show_reasoning)
     monkeypatch.setattr(chat_answer, "can_draw", lambda: True)
     assert chat("Hi", "-m", "gemini-3.1-pro-preview").code == 0
     assert shown[-1].endswith("I can answer this at once.")
@@ -420,7 +420,7 @@ def drawn(pieces: list[str], *, height: int = 8, terminal: bool = True) -> str:
     console = Console(
         file=file, width=40, height=height, force_terminal=terminal, color_system=None
     )
-    screen = MarkdownScreen(console)
+    screen = MarkdownPrinter(console)
     for piece in pieces:
         screen.write(piece)
     screen.close()
@@ -472,7 +472,7 @@ def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
 def test_what_is_finished_scrolls_away(kind: str) -> None:
     """The beginning of a long block is there before its end has come."""
     file = io.StringIO()
-    screen = MarkdownScreen(Console(file=file, width=40, height=8, color_system=None))
+    screen = MarkdownPrinter(Console(file=file, width=40, height=8, color_system=None))
     screen.write(LONG[kind].removesuffix("```\n"))
     before = file.getvalue()
     screen.close()
@@ -712,8 +712,8 @@ def test_ctrl_c_anywhere(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
     assert "To leave, press Ctrl+D" in capsys.readouterr().err
 
 
@@ -734,9 +734,9 @@ def test_ctrl_c_while_an_answer_comes(
     )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
-    assert talk._history[-1] == {"role": "assistant", "content": "some"}
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
+    assert chat._history[-1] == {"role": "assistant", "content": "some"}
     assert "Stopped." in capsys.readouterr().err
 
 
@@ -760,9 +760,9 @@ def test_ctrl_c_just_after_an_answer(
     )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
-    assert [one["content"] for one in talk._history] == ["Hi", "all"]
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
+    assert [one["content"] for one in chat._history] == ["Hi", "all"]
     assert "To leave, press Ctrl+D" in capsys.readouterr().err
 
 

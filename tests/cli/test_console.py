@@ -9,7 +9,7 @@ import pytest
 
 from copilot_proxy import terminal
 from copilot_proxy.cli import console
-from copilot_proxy.cli.boundary import guard
+from copilot_proxy.cli.boundary import run_command
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, UsageError
 from tests.cli.conftest import Cli, environment
 from tests.cli.terminals import Terminal
@@ -23,7 +23,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("narrow")
 def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str]) -> None:
     """A word, an address and a command stay whole; what is indented is left alone."""
-    console.talk(
+    console.print_message(
         "Some words, and then a very long address: https://github.com/settings/copilot/features\n"
         "To keep it in a file: copilot-proxy login --with-token --store file\n"
         "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'\n"
@@ -50,7 +50,7 @@ def test_an_error_on_a_terminal() -> None:
 
 def test_no_terminal_no_breaks(capsys: pytest.CaptureFixture[str]) -> None:
     """A file gets the lines as they are."""
-    console.talk("word " * 100)
+    console.print_message("word " * 100)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -79,7 +79,9 @@ def test_commands_are_those_that_work(
     folders = {"folder": tmp_path / "folder", "found": tmp_path / "found"}
     monkeypatch.setenv("PATH", str(tmp_path / "found"))
     monkeypatch.setattr(sys, "argv", [called.format(**folders)])
-    console.problem(CopilotProxyError("It is copilot-proxy's.", hint="See copilot-proxy models."))
+    console.print_error(
+        CopilotProxyError("It is copilot-proxy's.", hint="See copilot-proxy models.")
+    )
     assert capsys.readouterr().err == (
         f"Error: It is copilot-proxy's.\nSee {name.format(**folders)} models.\n"
     )
@@ -88,7 +90,7 @@ def test_commands_are_those_that_work(
 def test_a_time_to_wait_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Once, whoever has set it."""
     for hint in (None, "Or ask another model.", "Wait 9 s."):
-        console.problem(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
+        console.print_error(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
     assert capsys.readouterr().err.splitlines()[1::2] == [
         "Wait 9 s.",
         "Wait 9 s. Or ask another model.",
@@ -101,7 +103,7 @@ def test_a_token_of_the_environment_is_named(
 ) -> None:
     """While it is set, a sign-in does not help."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_x")
-    console.problem(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
+    console.print_error(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
     assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in (
         capsys.readouterr().err
     )
@@ -193,7 +195,7 @@ def raising(error: Exception) -> int:
     def command() -> None:
         raise error
 
-    return guard(command, debug=False)
+    return run_command(command, debug=False)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_debug_shows_our_own_frames_for_what_is_foreseen(
         except OSError as error:
             raise UsageError("It cannot.") from error
 
-    guard(command, debug=True)
+    run_command(command, debug=True)
     err = capsys.readouterr().err
     assert "UsageError: It cannot." in err
     assert "boundary.py" in err

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import Alias, parse_models
-from copilot_proxy.cli.default_model import default_model, not_the_wanted
+from copilot_proxy.cli.default_model import default_model, default_model_warning
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli
@@ -55,13 +55,13 @@ def test_what_default_means(wanted: str | None, used: str, said: str | None) -> 
     model = default_model(CATALOGUE, settings)
     assert model is not None
     assert model.id == used
-    assert not_the_wanted(CATALOGUE, settings) == said
+    assert default_model_warning(CATALOGUE, settings) == said
 
 
 def test_an_account_without_any_model_for_chat() -> None:
     """There is nothing that default could mean."""
     none = parse_models([{"id": "vectors", "capabilities": {"type": "embeddings"}}])
-    assert not_the_wanted(none, load_settings({"default_model": "nope"}, {})) is None
+    assert default_model_warning(none, load_settings({"default_model": "nope"}, {})) is None
 
 
 @pytest.fixture

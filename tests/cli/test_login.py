@@ -344,9 +344,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if somebody sat at a terminal of 100 columns, whose browser is not to be opened."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("BROWSER", "true")
-    monkeypatch.setattr(login_module, "someone_watches", lambda: True)
+    monkeypatch.setattr(login_module, "stderr_is_tty", lambda: True)
     monkeypatch.setattr(login_screen, "can_draw", lambda: True)
-    monkeypatch.setattr(login_module, "someone_answers", lambda: True)
+    monkeypatch.setattr(login_module, "is_interactive", lambda: True)
 
 
 @pytest.mark.usefixtures("watched")

@@ -13,7 +13,7 @@ import typer
 
 import copilot_proxy
 from copilot_proxy.cli import main as main_module
-from copilot_proxy.cli.boundary import guard
+from copilot_proxy.cli.boundary import run_command
 from copilot_proxy.errors import (
     BrokenResponse,
     CopilotProxyError,
@@ -106,13 +106,13 @@ def test_our_errors_are_a_sentence_a_hint_and_their_exit_code(
     """On stderr, without a traceback."""
     error.hint = "Do this."
 
-    assert code == guard(raising(error), debug=False)
+    assert code == run_command(raising(error), debug=False)
     assert ("", "Error: It cannot.\nDo this.\n") == capsys.readouterr()
 
 
 def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """No empty line, no "None"."""
-    guard(raising(UsageError("It cannot.")), debug=False)
+    run_command(raising(UsageError("It cannot.")), debug=False)
 
     assert "Error: It cannot.\n" == capsys.readouterr().err
 
@@ -123,7 +123,7 @@ def test_an_interruption_is_exit_130(
 ) -> None:
     """Without a word, on a line of its own."""
 
-    assert 130 == guard(raising(error), debug=False)
+    assert 130 == run_command(raising(error), debug=False)
     assert ("", "\n") == capsys.readouterr()
 
 
@@ -166,7 +166,7 @@ def test_a_defect_is_a_sentence_and_says_how_to_see_more(
 ) -> None:
     """Its text, which could hold anything, is not shown."""
 
-    assert 1 == guard(raising(ZeroDivisionError("ghu_secret1")), debug=False)
+    assert 1 == run_command(raising(ZeroDivisionError("ghu_secret1")), debug=False)
     err = capsys.readouterr().err
     assert "something unexpected happened in copilot-proxy (ZeroDivisionError)" in err
     assert "--debug" in err
@@ -179,7 +179,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
     capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     """Tokens are masked even in a traceback."""
-    guard(raising(error), debug=True)
+    run_command(raising(error), debug=True)
     err = capsys.readouterr().err
 
     assert "Traceback (most recent call last)" in err
@@ -220,7 +220,7 @@ def test_our_log_lines_do_not_get_between_a_commands(
 ) -> None:
     """Python would print warnings to stderr when nobody has set up logging."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    guard(lambda: logging.getLogger("copilot_proxy.auth").warning("told twice"), debug=False)
+    run_command(lambda: logging.getLogger("copilot_proxy.auth").warning("told twice"), debug=False)
 
     assert "" == capsys.readouterr().err
 
@@ -271,7 +271,7 @@ def test_a_broken_pipe_inside_a_command_is_quiet(
     """Whoever read has gone; nobody is left to be told."""
     before = os.dup(sys.stdout.fileno())
     try:
-        code = guard(raising(BrokenPipeError()), debug=False)
+        code = run_command(raising(BrokenPipeError()), debug=False)
     finally:
         os.dup2(before, sys.stdout.fileno())
         os.close(before)
@@ -288,7 +288,7 @@ def test_what_is_still_in_the_buffer_is_part_of_the_command(
     full.flush = raising(OSError(28, "No space left on device"))  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdout", full)
 
-    assert 1 == guard(lambda: None, debug=False)
+    assert 1 == run_command(lambda: None, debug=False)
 
 
 def loaded_by(code: str, names: tuple[str, ...]) -> str:
@@ -317,9 +317,9 @@ def test_a_server_loads_nothing_that_it_has_no_use_for() -> None:
     """Its start is nearly all imports, so each of these is felt."""
     unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")
     code = (
-        "from copilot_proxy.cli.startup import hasten; hasten();"
+        "from copilot_proxy.cli.startup import speed_up_startup; speed_up_startup();"
         "import copilot_proxy.app, copilot_proxy.server.uvicorn_server;"
-        "import copilot_proxy.cli.serve_run, copilot_proxy.auth.http_clients;"
+        "import copilot_proxy.cli.server_runner, copilot_proxy.auth.http_clients;"
         "import copilot_proxy.relay.relay, copilot_proxy.upstreams.http.copilot"
     )
     assert "[]" == loaded_by(code, unused)

@@ -18,7 +18,7 @@ import pytest
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import banner, console
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.serve_run import new_loop
+from copilot_proxy.cli.server_runner import new_event_loop
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server import listen_socket, port_owner
 from copilot_proxy.settings import load_settings
@@ -289,7 +289,7 @@ def test_a_start_that_fails_in_a_way_that_nobody_thought_of(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("copilot_proxy.cli.announcer.Announcer.greet", fail)
+    monkeypatch.setattr("copilot_proxy.cli.lifecycle_messages.LifecycleMessages.ready", fail)
     assert run(["serve", "--port", "0"]) == 1
     err = capsys.readouterr().err
     assert "something unexpected happened in copilot-proxy (ZeroDivisionError)" in err
@@ -386,7 +386,7 @@ def test_commands_of_the_block_work_where_it_stands(
         catalogue=parse_models([{"id": "a"}]),
         simulator="http://127.0.0.1:9",
     ).text()
-    console.talk(text)
+    console.print_message(text)
     shown = capsys.readouterr().err
     assert f"all of them: {tmp_path}/copilot-proxy models --simulate\n" in shown
     assert f"{tmp_path}/copilot-proxy simulate --list-faults" in shown
@@ -400,7 +400,7 @@ def test_github_is_slow_at_the_start(
     then: str,
 ) -> None:
     """Its proof is waited for only so long, whatever comes of it later."""
-    monkeypatch.setattr("copilot_proxy.cli.serve_run._PROOF", 0.05)
+    monkeypatch.setattr("copilot_proxy.cli.server_runner._MODELS_TIMEOUT", 0.05)
     account.state.faults.on("stall_before_headers", path="/models", value=0.5, times=1)
     account.state.faults.on(then)
     assert serve_while(lambda client: account_is_asked(account)) == 0
@@ -735,7 +735,7 @@ def test_three_models_to_begin_with() -> None:
 def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where uvloop cannot be had, the server runs on what there is."""
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    loop = new_loop()
+    loop = new_event_loop()
     loop.close()
     assert type(loop).__module__.startswith("asyncio")
 

@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.worker import work
+from copilot_proxy.cli.worker import run_worker
 from copilot_proxy.server import supervisor as supervisor_module
 from copilot_proxy.server import worker_process
 from copilot_proxy.server.supervisor import Supervisor
-from copilot_proxy.server.worker_channel import Start, packed
+from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.cli.terminals import (
@@ -252,8 +252,10 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     """One whose workers run `code`; and the socket that it serves on."""
     listener = socket.create_server(("127.0.0.1", 0))
     nothing: dict[str, Any] = dict.fromkeys(("on_ready", "on_finishing", "on_cut"), lambda *_: None)
-    start = Start(number=0, settings=load_settings(), credential=None, simulated=False, listener=0)
-    options = {"count": 2, "patience": 0.05, **nothing, **more}
+    start = WorkerConfig(
+        number=0, settings=load_settings(), credential=None, simulated=False, listener=0
+    )
+    options = {"count": 2, "shutdown_timeout": 0.05, **nothing, **more}
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
 
 
@@ -261,8 +263,8 @@ async def test_a_worker_that_hangs_does_not_hold_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that does not listen is ended when its time is over, which a line tells."""
-    monkeypatch.setattr(supervisor_module, "_REPORT", 0.05)
-    monkeypatch.setattr(supervisor_module, "_FAREWELL", 0.05)
+    monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 0.05)
+    monkeypatch.setattr(supervisor_module, "_EXIT_TIMEOUT", 0.05)
     code = (
         "import signal, socket, sys\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -284,8 +286,8 @@ def test_workers_that_cannot_start_are_given_up(
 ) -> None:
     """After five tries of each there is one error, and exit code 1."""
     command = [sys.executable, *program] if program else ["/nowhere/python"]
-    monkeypatch.setattr(worker_process, "command", lambda: command)
-    monkeypatch.setattr(supervisor_module, "_PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(worker_process, "worker_command", lambda: command)
+    monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))
     assert run(["serve", "--port", "0", "--workers", "2"]) == 1
     err = capsys.readouterr().err
     assert err.count("Error: No worker could be started in 5 tries.") == 1
@@ -298,7 +300,7 @@ async def test_a_worker_that_fails_beside_another_one_is_no_reason_to_give_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The one that serves goes on, however often the other one fails."""
-    monkeypatch.setattr(supervisor_module, "_PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))
     code = (
         "import socket, sys\n"
         "channel = socket.socket(fileno=int(sys.argv[1]))\n"
@@ -308,14 +310,14 @@ async def test_a_worker_that_fails_beside_another_one_is_no_reason_to_give_up(
         "channel.recv(1)\n"
     )
     server, listener = supervisor(code)
-    failed = server._failed
+    failed = server._count_failure
 
     def note(number: int) -> None:
         failed(number)
-        if server._failures[number] > 2 * supervisor_module._TRIES:
+        if server._failures[number] > 2 * supervisor_module._MAX_FAILED_STARTS:
             server.finish()
 
-    server._failed = note  # type: ignore[method-assign]
+    server._count_failure = note  # type: ignore[method-assign]
     await server.serve([listener])
     assert server._failures[1] == 0
 
@@ -325,7 +327,7 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
     """It says when it serves, answers, and ends when it is told to or when its server is gone."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
-    start = Start(
+    start = WorkerConfig(
         number=1,
         settings=replace(settings_at(simulator), log_format="json"),
         credential=None,
@@ -334,9 +336,9 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
     )
     with socket.socket(fileno=os.dup(start.listener)) as copy:
         port = copy.getsockname()[1]
-    worker = threading.Thread(target=work, args=(theirs,))
+    worker = threading.Thread(target=run_worker, args=(theirs,))
     with ours:
-        ours.sendall(packed(start))
+        ours.sendall(encode_config(start))
         worker.start()
         assert ours.recv(100) == b"ready 0\n"
         with client_of(port) as client:
@@ -369,12 +371,12 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
 def test_a_server_that_is_gone_before_the_start(simulator: Simulator, sent: int) -> None:
     """A worker that was told nothing, or half of it, ends."""
     ours, theirs = socket.socketpair()
-    start = Start(
+    start = WorkerConfig(
         number=1, settings=settings_at(simulator), credential=None, simulated=False, listener=0
     )
-    ours.sendall(packed(start)[:sent])
+    ours.sendall(encode_config(start)[:sent])
     ours.close()
-    work(theirs)
+    run_worker(theirs)
     assert theirs.fileno() == -1
 
 
@@ -383,8 +385,8 @@ def test_one_process_needs_none_of_it(account: Simulator) -> None:
     code = (
         "import os, signal, sys, threading\n"
         "from copilot_proxy.cli.main import run\n"
-        "from copilot_proxy.cli.announcer import Announcer\n"
-        "Announcer.greet = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from copilot_proxy.cli.lifecycle_messages import LifecycleMessages\n"
+        "LifecycleMessages.ready = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "assert run(['serve', '--port', '0']) == 0\n"
         "print([name for name in sys.modules if 'cli.worker' in name])\n"
     )
@@ -421,7 +423,7 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 )
 def test_how_a_worker_ended(code: int, told: str) -> None:
     """Its exit code in words."""
-    assert supervisor_module._end_of(code) == told
+    assert supervisor_module._describe_exit(code) == told
 
 
 def test_no_worker_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
