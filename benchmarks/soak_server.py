@@ -13,8 +13,9 @@ import threading
 import time
 from typing import Any
 
-from benchmarks.processes import memory
 from copilot_proxy.cli.serve_run import ServeRun, new_loop
+
+from benchmarks.processes import memory
 from copilot_proxy.server.listen_socket import bound
 from copilot_proxy.settings import load_settings
 

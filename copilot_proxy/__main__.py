@@ -1,4 +1,4 @@
-"""The ``copilot-proxy`` command from its first moment, also as ``python -m copilot_proxy``."""
+"""The entry point of ``copilot-proxy`` and of ``python -m copilot_proxy``."""
 
 import sys
 
@@ -6,11 +6,11 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Loads the command and runs it. Loading takes a while, in which Ctrl+C may come as well."""
+    """Import the command and run it. The import takes a while, so Ctrl+C is handled here, too."""
     try:
-        from copilot_proxy.cli.startup import hasten
+        from copilot_proxy.cli.startup import speed_up_startup
 
-        hasten()
+        speed_up_startup()
         from copilot_proxy.cli.main import main as command
 
         command()

@@ -22,7 +22,7 @@ from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
 from copilot_proxy.routes.responses import refuse_web_socket, responses, stored_responses
-from copilot_proxy.routes.services import HttpRequest, Services
+from copilot_proxy.routes.services import LitestarRequest, Services
 
 _ROUTES: Final = (
     chat_completions,
@@ -85,12 +85,12 @@ def make_router(services: Services) -> Litestar:
     )
 
 
-def _error_response(request: HttpRequest, error: CopilotProxyError) -> Response[bytes]:
+def _error_response(request: LitestarRequest, error: CopilotProxyError) -> Response[bytes]:
     body, headers = error_body_and_headers(request.scope, error)
     return Response(body, status_code=error.status, headers=headers)
 
 
-def _handle_http_exception(request: HttpRequest, error: HTTPException) -> Response[bytes]:
+def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Response[bytes]:
     """Respond to Litestar's own errors, such as unknown paths and methods."""
     target = f"{request.method} {request.url.path[:200]}"
     if error.status_code == 404:
@@ -117,5 +117,5 @@ def _allowed_methods_hint(headers: Mapping[str, str] | None) -> str:
     return f"Use {' or '.join(methods)}." if methods else _PATHS_HINT
 
 
-def _handle_unexpected(request: HttpRequest, error: Exception) -> Response[bytes]:
+def _handle_unexpected(request: LitestarRequest, error: Exception) -> Response[bytes]:
     return _error_response(request, to_proxy_error(error))

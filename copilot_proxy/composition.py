@@ -1,4 +1,4 @@
-"""Puts the parts together, for the commands that talk to Copilot: this is where they are made."""
+"""The composition root: creates the objects that the commands need to talk to Copilot."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 def settings_for(
     flags: "Mapping[str, object]", *, simulate: bool
 ) -> "Iterator[tuple[Settings, Simulator | None]]":
-    """The settings, and with `simulate` a running simulator that they lead to.
+    """Load the settings, and with `simulate` run a simulator that they point to.
 
-    The simulator takes the place of GitHub's addresses and nothing else: signing in, the token
-    exchange and every request go the way they would go to GitHub.
+    The simulator only replaces GitHub's addresses: signing in, the token exchange and every request
+    take the same path through the code as with GitHub.
     """
     if not simulate:
         yield load_settings(flags), None
         return
-    # What is wrong with the flags is said before a simulator is started for them.
+    # This raises errors in the flags before the simulator is started.
     load_settings(flags)
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
@@ -49,7 +49,7 @@ def settings_for(
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """Everything between a request and Copilot; no server is needed for it."""
+    """The objects between a request and Copilot; they work without a server."""
 
     github: "GitHub"
     auth: "CopilotAuth"
@@ -58,14 +58,14 @@ class Backend:
     dumps: "Dumps | None" = None
 
     async def aclose(self) -> None:
-        """Lets go of all connections; safe to call twice."""
+        """Close all connections; it is safe to call this twice."""
         await self.auth.close()
         await self.upstream.aclose()
         await self.github.aclose()
 
 
 def check_upstream(settings: Settings) -> None:
-    """Raises `CopilotProxyError` if the upstream that was chosen is not there."""
+    """Raise `CopilotProxyError` if the configured upstream is not installed."""
     if settings.upstream == "pi-ai":
         from copilot_proxy.upstreams.pi_ai.package import command_for
 
@@ -81,10 +81,11 @@ def make_backend(
     dumps: "Dumps | None" = None,
     serving: bool = False,
 ) -> Backend:
-    """To be called where an event loop runs. `load` stands in for the stores of the settings, and
-    `clock` for the machine's; `dumps` gets what is said on the way.
+    """Create the backend; an event loop must be running.
 
-    With `serving` it is made for many requests at once, which takes longer to load.
+    `report` is called after each request. `load` replaces the credential stores of the settings,
+    and `clock` the system's clock. `dumps` records the traffic. Set `serving` for many concurrent
+    requests; the HTTP client for it takes longer to import.
     """
     from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
@@ -133,36 +134,36 @@ def make_services(
     *,
     report: "Callable[[RequestRecord], None]",
     simulated: bool = False,
-    connection: Backend | None = None,
+    backend: Backend | None = None,
 ) -> "Services":
-    """What the server's routes work with, on `connection` or a new one."""
+    """Create the services of the server's routes, on `backend` or a new backend."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dumps import dumps_for
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
     from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
-    connection = connection or make_backend(
+    backend = backend or make_backend(
         settings, report=report, dumps=dumps_for(settings), serving=True
     )
     return Services(
         settings=settings,
-        upstream=connection.upstream,
-        relay=connection.relay,
-        aclose=connection.aclose,
-        callers=CallerTokens(connection.github, settings, connection.auth.host),
+        upstream=backend.upstream,
+        relay=backend.relay,
+        aclose=backend.aclose,
+        callers=CallerTokens(backend.github, settings, backend.auth.host),
         places=ConcurrencyLimiter(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout
         ),
         images=ImageFetcher() if settings.fetch_images else None,
-        dumps=connection.dumps,
+        dumps=backend.dumps,
         simulated=simulated,
     )
 
 
 def make_server(
     settings: Settings,
-    connection: Backend,
+    backend: Backend,
     *,
     report: "Callable[[RequestRecord], None]",
     simulated: bool,
@@ -171,11 +172,11 @@ def make_server(
     on_cut: Callable[[int], None],
     supervised: bool = False,
 ) -> "Server":
-    """The server on `connection`; how it ends is told at `Server`."""
+    """Create the server on `backend`; see `Server` for the callbacks and the shutdown."""
     from copilot_proxy.app import create_app
     from copilot_proxy.server.uvicorn_server import Server
 
-    services = make_services(settings, report=report, simulated=simulated, connection=connection)
+    services = make_services(settings, report=report, simulated=simulated, backend=backend)
     return Server(
         create_app(services),
         settings,

@@ -1,4 +1,4 @@
-"""What a terminal can show: escape codes and colours."""
+"""Whether a stream is a terminal that supports escape codes and styles."""
 
 import os
 import sys
@@ -6,11 +6,11 @@ from typing import TextIO
 
 
 def can_draw(stream: TextIO | None = None) -> bool:
-    """Whether `stream`, stderr by default, is a terminal that takes escape codes."""
+    """Return whether `stream`, stderr by default, is a terminal that supports escape codes."""
     stream = stream or sys.stderr
     return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 def can_style(stream: TextIO | None = None) -> bool:
-    """Whether `stream`, stderr by default, takes bold and coloured text (https://no-color.org)."""
+    """Return whether to style text on `stream`, stderr by default (https://no-color.org)."""
     return can_draw(stream) and not os.environ.get("NO_COLOR")

@@ -179,7 +179,7 @@ class Proxy:
             self.settings,
             report=self._report,
             simulated=self.simulated,
-            connection=make_backend(
+            backend=make_backend(
                 self.settings,
                 report=self._report,
                 clock=self.clock,

@@ -304,7 +304,7 @@ def test_the_start_says_that_conversations_are_written(
     relative = str(folder.relative_to(tmp_path))
     flags = ("--simulate", "--dump-dir", relative, "--log-format", form)
     assert serve_while(use, *flags) == 0
-    told = f"Every conversation is written to {folder}, and removed after 24 hours."
+    told = f"Every conversation is written to {folder}, and deleted after 24 hours."
     assert told in capsys.readouterr().err
     assert len(parts(folder)) == 4
 

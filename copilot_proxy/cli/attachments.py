@@ -1,4 +1,4 @@
-"""What goes along with a prompt: text piped in, and images from files."""
+"""Reads the attachments of a prompt: piped text, and images from files."""
 
 import base64
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from copilot_proxy.catalogue import Model
 
 _LARGEST: Final = 20 * 1024 * 1024
-"""Bytes; no model takes more, whatever the list of models says."""
+"""The largest image in bytes; no model takes more, whatever the list of models says."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Image:
     data: bytes
 
     def part(self) -> dict[str, Any]:
-        """As a message of chat completions holds it."""
+        """Return the image as a content part of a chat completions message."""
         encoded = base64.b64encode(self.data).decode()
         return {
             "type": "image_url",
@@ -35,14 +35,14 @@ class Image:
 
 
 def read_image(path: Path) -> Image:
-    """The image in a file, whatever the file is called. Raises `UsageError`."""
+    """Read an image; its type is detected from the data. Raises `UsageError`."""
     try:
         size = path.stat().st_size
         if size > _LARGEST:
             raise UsageError(
-                f"{path} is too large: {_megabytes(size)}, and no model takes more than "
+                f"{path} is too large ({_megabytes(size)}): no model takes more than "
                 f"{_megabytes(_LARGEST)}.",
-                hint="Make it smaller.",
+                hint="Use a smaller image.",
             )
         data = path.read_bytes()
     except OSError as error:
@@ -50,54 +50,53 @@ def read_image(path: Path) -> Image:
     kind = media_type(data)
     if kind is None:
         raise UsageError(
-            f"{path} is no image that Copilot takes.", hint="It takes PNG, JPEG, WebP and GIF."
+            f"{path} is not an image that Copilot supports.", hint="Use PNG, JPEG, WebP or GIF."
         )
     return Image(path, kind, data)
 
 
 def check_images(images: Sequence[Image], model: "Model") -> None:
-    """Raises `UsageError` for what `model` is known not to take; the request would be wasted."""
+    """Raise `UsageError` if `model` is known not to take the images."""
     if not images:
         return
     if model.supports and model.supports.get("vision") is not True:
         raise UsageError(
-            f"{model.id} does not see images.", hint="copilot-proxy models shows which models do."
+            f"{model.id} does not support images.",
+            hint="See which models do with: copilot-proxy models",
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
     most, largest = limits.get("max_prompt_images"), limits.get("max_prompt_image_size")
     if isinstance(most, int) and len(images) > most > 0:
-        raise UsageError(f"{model.id} takes at most {most} at once, and there are {len(images)}.")
+        raise UsageError(f"{model.id} takes at most {most} images, and {len(images)} are attached.")
     types = limits.get("supported_media_types")
     for image in images:
         if isinstance(largest, int) and len(image.data) > largest > 0:
             raise UsageError(
-                f"{image.path} is too large: {_megabytes(len(image.data))}, and {model.id} takes "
+                f"{image.path} is too large ({_megabytes(len(image.data))}): {model.id} takes "
                 f"images of up to {_megabytes(largest)}.",
-                hint="Make it smaller.",
+                hint="Use a smaller image.",
             )
         if isinstance(types, list) and types and image.media_type not in types:
             raise UsageError(
-                f"{model.id} does not take {image.media_type}.",
-                hint=f"It takes {', '.join(map(str, types))}.",
+                f"{model.id} does not support {image.media_type}.",
+                hint=f"Use one of: {', '.join(map(str, types))}.",
             )
 
 
 def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
-    """The content of a message: plain text where that is enough."""
+    """Return the content of a message: a list of parts if there are images, else the text."""
     parts = [image.part() for image in images]
     return [{"type": "text", "text": text}, *parts] if parts else text
 
 
 def piped_text() -> str | None:
-    """What is piped in, or None when a person is at the keyboard. Raises `UsageError`."""
+    """Return the piped input, or None if stdin is a terminal. Raises `UsageError` if not text."""
     if sys.stdin is None or sys.stdin.isatty():
         return None
     data = sys.stdin.buffer.read()
     if b"\0" in data:
-        raise UsageError(
-            "What is piped in is not text.", hint="An image can be given with --image FILE."
-        )
+        raise UsageError("The piped input is not text.", hint="Attach an image with --image FILE.")
     return data.decode("utf-8-sig", errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""The block that tells how to use the server, and the word to whoever starts it first."""
+"""The banner of ``serve``, which shows how to use the server, and the notice of the first start."""
 
 import json
 import shlex
@@ -26,29 +26,30 @@ _SHOWN: Final = 3
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
 _FAULT: Final = "server_error_500"
-"""One that ends with the answer it spoils: what is refused for a time is not asked for again."""
+"""The fault in the example: it affects a single request. Others, such as a rate limit, would keep
+the server from sending more requests for a while."""
 _NOTICE: Final = (
-    "copilot-proxy is not made or endorsed by GitHub. It speaks to Copilot the way editors do, as "
-    "you and with your subscription: GitHub's terms apply, so keep it to yourself and use it as a "
-    "person would. (This is said only once.)"
+    "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, as "
+    "you and with your subscription. GitHub's terms apply: do not share it, and use it at a human "
+    "pace. (This notice is shown only once.)"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
-    """What a person needs to know to send the first request."""
+    """Everything that the user needs to send the first request."""
 
     settings: "Settings"
     address: str
-    """Without ``/v1``."""
+    """The server's URL, without ``/v1``."""
     catalogue: "Catalogue | None"
-    """None while the list of models cannot be had."""
+    """None if the list of models could not be loaded."""
     account: str | None = None
     simulator: str | None = None
-    """The simulator's address, if it answers."""
+    """The URL of the simulator, if one is used."""
 
     def text(self) -> str:
-        """The block, for a person."""
+        """Return the banner as text."""
         rows = [
             ("Base URL", _bold(f"{self.address}/v1")),
             ("API key", self._key()),
@@ -61,7 +62,7 @@ class Banner:
             rows.append(("Account", self.account))
         if models := self._models():
             shown = ", ".join(map(_with_price, models))
-            rows.append(("Models", f"{shown}; all of them: {self._list()}"))
+            rows.append(("Models", f"{shown}; list all: {self._list_command()}"))
         lines = [f"copilot-proxy {__version__} is ready.", ""]
         lines += [f"  {name:<10} {value}" for name, value in rows]
         lines += ["", "  Try it:", f"  {self.curl()}", ""]
@@ -70,7 +71,7 @@ class Banner:
         return "\n".join([*lines, "  Stop with Ctrl+C.", ""])
 
     def fields(self) -> dict[str, Any]:
-        """The same, for a program."""
+        """Return the fields of the banner's JSON log line."""
         return {
             "event": "ready",
             "version": __version__,
@@ -82,7 +83,7 @@ class Banner:
         }
 
     def curl(self) -> str:
-        """A command line that gets a first answer."""
+        """Return a curl command that sends a first request."""
         models = self._models()
         body = json.dumps(
             {
@@ -93,40 +94,39 @@ class Banner:
         )
         key = f'-H "Authorization: Bearer {self._placeholder()}" ' if self.settings.keys else ""
         socket = self._socket()
-        through = f"--unix-socket {shlex.quote(socket)} " if socket else ""
-        return f"curl {through}{self.address}/v1/chat/completions {key}-d {_quoted(body)}"
+        socket_flag = f"--unix-socket {shlex.quote(socket)} " if socket else ""
+        return f"curl {socket_flag}{self.address}/v1/chat/completions {key}-d {_quoted(body)}"
 
     def _socket(self) -> str | None:
-        """The Unix socket, as it is found from any folder."""
+        """Return the absolute path of the Unix socket, if there is one."""
         return str(self.settings.uds.absolute()) if self.settings.uds else None
 
     def _key(self) -> str:
         if not self.settings.keys:
-            return "none needed; clients that insist on one may send any text"
-        how = "required, as Authorization: Bearer KEY or x-api-key: KEY"
-        told = []
+            return "not required; if a client insists on one, use any text"
+        parts = ["required, as Authorization: Bearer KEY or x-api-key: KEY"]
         if self.settings.api_key:
-            told.append(f"it is set by {self._source('api_key')}")
+            parts.append(f"set by {self._source('api_key')}")
         if self.settings.api_keys:
             names = ", ".join(map(_with_limit, self.settings.api_keys))
-            told.append(f"named by {self._source('api_keys')}: {names}")
-        return "; ".join([how, *told])
+            parts.append(f"named keys from {self._source('api_keys')}: {names}")
+        return "; ".join(parts)
 
     def _source(self, name: str) -> str:
         source = self.settings.sources.get(name, "default")
         return "--api-key" if source == "flag" else source
 
     def _network(self) -> str:
-        """What is true of an address that others reach."""
-        if self.settings.host.strip("[]") not in ("0.0.0.0", "::"):  # noqa: S104  # it is read here
-            return "others reach it at the same address, and need the key"
+        """Say how other machines reach the server."""
+        if self.settings.host.strip("[]") not in ("0.0.0.0", "::"):  # noqa: S104  # only compared
+            return "other machines use the same URL, and need the key"
         port = self.address.rpartition(":")[2]
         return (
-            "it listens on all addresses of this machine; others use "
+            "listening on all addresses of this machine; other machines use "
             f"http://<this machine>:{port}/v1, and need the key"
         )
 
-    def _list(self) -> str:
+    def _list_command(self) -> str:
         return f"copilot-proxy models{' --simulate' if self.simulator else ''}"
 
     def _placeholder(self) -> str:
@@ -137,17 +137,17 @@ class Banner:
         return [] if self.catalogue is None else suggest(self.catalogue, self.settings)
 
     def _simulated(self, simulator: str) -> Iterable[str]:
-        yield "Simulated: no account is used, and no model reads what you send."
-        yield f"The simulator is at {simulator}. Make its next answer fail with:"
+        yield "Simulated: no account is used, and no model sees what you send."
+        yield f"The simulator is at {simulator}. Make its next response fail with:"
         yield f"curl -X PUT {simulator}/_simulator/faults/{_FAULT} -d {_quoted(_ONCE)}"
-        yield "More such faults: copilot-proxy simulate --list-faults"
+        yield "List all faults: copilot-proxy simulate --list-faults"
 
 
 _ONCE: Final = '{"times":1}'
 
 
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
-    """Up to three models to begin with: the default, one that costs nothing, another vendor's."""
+    """Return up to three models to start with: the default, a free one, and another vendor's."""
     usable = [model for model in catalogue if model.is_chat and not model.needs_enabling]
     usable.sort(key=lambda model: not model.is_picked)
     default = default_model(catalogue, settings)
@@ -165,16 +165,19 @@ def _with_limit(key: "ApiKey") -> str:
 
 
 def _maker(model: "Model") -> str:
-    """``OpenAI`` for ``Azure OpenAI``, too."""
+    """Return the vendor's short name, such as ``OpenAI`` for ``Azure OpenAI``."""
     return model.vendor.rpartition(" ")[2]
 
 
 def first_time_notice(data_dir: Path) -> str | None:
-    """The notice if it has not been shown to this person yet; from now on it has."""
+    """Return the notice of the first start, or None if the user has seen it.
+
+    A marker file in `data_dir` records that it was shown.
+    """
     marker = data_dir / _NOTICE_FILE
     if marker.exists():
         return None
-    with suppress(OSError):  # a folder that cannot be written only means to be told again
+    with suppress(OSError):  # if the folder is not writable, the notice is shown again next time
         make_folder(data_dir)
         marker.touch(mode=0o600)
     return _NOTICE
@@ -190,7 +193,7 @@ def _with_price(model: "Model") -> str:
 
 
 def _quoted(body: str) -> str:
-    """JSON as one word of the shell."""
+    """Quote JSON for the shell."""
     if sys.platform == "win32":
         return '"' + body.replace('"', '\\"') + '"'
     return f"'{body}'"

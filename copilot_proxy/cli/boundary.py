@@ -1,4 +1,4 @@
-"""The one place that turns failures into a sentence and an exit code."""
+"""The error boundary of all commands: turns exceptions into messages and exit codes."""
 
 import errno
 import logging
@@ -12,16 +12,16 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.cli.console import problem, talk
+from copilot_proxy.cli.console import print_error, print_message
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
-"""What can be wrong with stdout; every other file has a name."""
-_OWN: Final = str(Path(__file__).parents[1])
-_WORDS: Final = (
-    # Typer speaks to programmers.
+"""Errors of writing to stdout, if the exception names no file."""
+_PACKAGE: Final = str(Path(__file__).parents[1])
+_PLAIN_WORDS: Final = (
+    # Typer's messages are worded for programmers.
     ("is not a valid int.", "is not a whole number."),
     ("is not a valid float.", "is not a number."),
     ("is not in the range x>=", "has to be at least "),
@@ -29,53 +29,60 @@ _WORDS: Final = (
 )
 
 
-def guard(command: Callable[[], object], *, debug: bool, called: str = "copilot-proxy") -> int:
-    """Runs `command` and returns the exit code, whatever it raises; `called` is what was called,
-    for complaints that do not say it."""
-    # Without a handler of its own, Python would write warnings between a command's lines.
+def run_command(
+    command: Callable[[], object], *, debug: bool, command_path: str = "copilot-proxy"
+) -> int:
+    """Run `command`, report any exception on stderr, and return the exit code.
+
+    `command_path` is the command that was typed, for usage errors that do not name it.
+    """
+    # Without a handler, Python would print logged warnings to stderr.
     logging.getLogger("copilot_proxy").addHandler(logging.NullHandler())
     try:
         code = command()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has all it wants.
-        _give_up_stdout()
+        # The reader, such as `head`, has closed the pipe.
+        _discard_stdout()
         return 0
-    except SystemExit as left:
-        # Typer's own way out when the reader has gone.
-        if not isinstance(left.__context__, BrokenPipeError):
+    except SystemExit as error:
+        # Typer itself exits like this when the pipe is closed.
+        if not isinstance(error.__context__, BrokenPipeError):
             raise
-        _give_up_stdout()
+        _discard_stdout()
         return 0
     except (KeyboardInterrupt, typer.Abort):
-        talk()
+        print_message()
         return INTERRUPTED
     except CopilotProxyError as error:
         _show_traceback(error, debug)
-        problem(error)
+        print_error(error)
         return error.exit_code
     except OSError as error:
-        return _system(error, debug)
+        return _report_os_error(error, debug)
     except Exception as error:
-        return _other(error, debug, called)
+        return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
 
 
 def open_streams() -> None:
-    """Gives stdout and stderr a place where they were closed, so that no connection gets their
-    number, and lets them take every character, whatever the terminal's encoding."""
+    """Make stdout and stderr safe to write to.
+
+    Closed streams are reopened, so that no connection gets their file descriptor. Characters that
+    the terminal's encoding lacks are replaced.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # Writing to it fails, as it does for a full disk.
+            # Writing to it fails, as on a full disk.
             closed = os.open(os.devnull, os.O_RDONLY)
             setattr(sys, name, open(closed, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 
-def give_up_stderr() -> None:
-    """To be called last: what a terminal that is gone did not take would make the exit code 120."""
+def flush_stderr() -> None:
+    """Flush stderr at exit; without this, a closed terminal would make the exit code 120."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -83,56 +90,56 @@ def give_up_stderr() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _system(error: OSError, debug: bool) -> int:
-    """The system refused something: a full disk, a closed stdout, a file that is gone."""
-    what = str(error.filename) if error.filename else "The system says"
+def _report_os_error(error: OSError, debug: bool) -> int:
+    """Report an error of the operating system, such as a full disk or a missing file."""
+    what = str(error.filename) if error.filename else "The operating system reports"
     if error.errno in _UNWRITABLE and not error.filename:
         what = "The output cannot be written"
-        _give_up_stdout()
+        _discard_stdout()
     if not error.strerror:
-        return _other(error, debug, "")
+        return _report_unexpected(error, debug, "")
     _show_traceback(error, debug)
-    talk(mask(f"Error: {what}: {error.strerror}."))
+    print_message(mask(f"Error: {what}: {error.strerror}."))
     return 1
 
 
-def _give_up_stdout() -> None:
-    """Python would complain once more at its end about what could not be written."""
+def _discard_stdout() -> None:
+    """Redirect stdout to nowhere, or Python would report the failed write again at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _other(error: Exception, debug: bool, called: str) -> int:
-    said = getattr(error, "format_message", None)
-    if callable(said):
-        return _wrong_usage(error, str(said()), called)
+def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
+    format_message = getattr(error, "format_message", None)
+    if callable(format_message):
+        return _report_usage_error(error, str(format_message()), command_path)
     _show_traceback(error, debug)
     name = type(error).__name__
-    talk(f"Error: something unexpected happened in copilot-proxy ({name}).")
+    print_message(f"Error: An unexpected error occurred in copilot-proxy ({name}).")
     if not debug:
-        talk("Run the same command again with --debug to see where, and please report it.")
+        print_message("Run the command again with --debug to see the traceback, and report it.")
     return 1
 
 
-def _wrong_usage(error: Exception, said: str, called: str) -> int:
-    """Typer's own complaints about the command line; its class has no public name."""
+def _report_usage_error(error: Exception, message: str, command_path: str) -> int:
+    """Report one of Typer's errors about the command line; their class has no public name."""
     context = getattr(error, "ctx", None)
-    for typers, plain in _WORDS:
-        said = said.replace(typers, plain)
-    talk(mask(f"Error: {said}"))
-    talk(f"See: {context.command_path if context else called} --help")
+    for original, plain in _PLAIN_WORDS:
+        message = message.replace(original, plain)
+    print_message(mask(f"Error: {message}"))
+    print_message(f"See: {context.command_path if context else command_path} --help")
     return 2
 
 
 def _show_traceback(error: Exception, debug: bool) -> None:
-    """Where `error` came from: for one that is foreseen, the way through this program is enough."""
+    """With `debug`, print the traceback; for our own errors, only with frames of this package."""
     if not debug:
         return
-    told = traceback.TracebackException.from_exception(error)
+    summary = traceback.TracebackException.from_exception(error)
     if isinstance(error, CopilotProxyError):
-        one: traceback.TracebackException | None = told
+        one: traceback.TracebackException | None = summary
         while one is not None:
-            own = [frame for frame in one.stack if frame.filename.startswith(_OWN)]
-            one.stack = traceback.StackSummary.from_list(own)
+            frames = [frame for frame in one.stack if frame.filename.startswith(_PACKAGE)]
+            one.stack = traceback.StackSummary.from_list(frames)
             one = one.__cause__ or one.__context__
-    typer.echo(mask("".join(told.format())).rstrip(), err=True)
+    typer.echo(mask("".join(summary.format())).rstrip(), err=True)

@@ -1,4 +1,4 @@
-"""The ``chat`` command: one answer, or a conversation, without a server."""
+"""The ``chat`` command: asks one question or holds a conversation, without a server."""
 
 import asyncio
 import json
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.attachments import check_images, content, piped_text, read_image
-from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, remark, spent
+from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, print_notices, usage_summary
 from copilot_proxy.cli.chat_options import ChatOptions
-from copilot_proxy.cli.console import result, talk
-from copilot_proxy.cli.default_model import is_chosen, not_the_wanted
+from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.default_model import default_model_warning, is_configured
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import check_upstream, make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError, UsageError
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from copilot_proxy.composition import Backend
     from copilot_proxy.settings import Settings
 
-_PATIENCE: Final = 10.0
-"""Seconds that a remark about the model may take."""
+_CATALOGUE_TIMEOUT: Final = 10.0
+"""Seconds to wait for the list of models, for a warning about the default model."""
 
 
 def chat(
     prompt: Annotated[
         list[str] | None,
         typer.Argument(
-            help="What to ask; what is piped in follows it. Without both: a conversation.",
+            help="The question; piped input is appended to it. Without either, start a "
+            "conversation.",
             metavar="PROMPT",
         ),
     ] = None,
@@ -38,29 +39,30 @@ def chat(
     ] = None,
     system: Annotated[
         str | None,
-        typer.Option("--system", "-s", help="Instructions to the model.", metavar="TEXT"),
+        typer.Option("--system", "-s", help="Instructions for the model.", metavar="TEXT"),
     ] = None,
     image: Annotated[
         list[Path] | None,
-        typer.Option("--image", "-i", help="An image to show; may be repeated.", metavar="FILE"),
+        typer.Option("--image", "-i", help="An image to attach; may be repeated.", metavar="FILE"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole completion as JSON.")
     ] = False,
     no_stream: Annotated[
-        bool, typer.Option("--no-stream", help="Ask for the answer in one piece.")
+        bool, typer.Option("--no-stream", help="Request the answer in one piece.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say in the end what the answer took.")
+        bool,
+        typer.Option("--verbose", "-v", help="Show tokens, time and cost after the answer."),
     ] = False,
     upstream: UpstreamOption = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Ask a simulator; no account is needed.")
+        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> None:
-    """Ask a model, or converse with it."""
+    """Ask a model a question, or start a conversation."""
     if model is not None and not model.strip():
-        raise UsageError("A model has a name.", hint="See: copilot-proxy models")
+        raise UsageError("The model name is empty.", hint="See: copilot-proxy models")
     options = ChatOptions(
         model="default" if model is None else model,
         system=system,
@@ -72,28 +74,28 @@ def chat(
     piped = piped_text()
     question = _joined(" ".join(prompt or ()), piped)
     if not question and (prompt or piped is not None):
-        raise UsageError("There is nothing to ask.", hint='Try: copilot-proxy chat "Say hi"')
+        raise UsageError("The prompt is empty.", hint='Try: copilot-proxy chat "Say hi"')
     if not question and as_json:
-        raise UsageError("--json needs a question.", hint='Try: copilot-proxy chat --json "Say hi"')
+        raise UsageError("--json needs a prompt.", hint='Try: copilot-proxy chat --json "Say hi"')
     flags = {"upstream": upstream.value if upstream else None}
     with settings_for(flags, simulate=simulate) as (settings, _), asyncio.Runner() as runner:
         check_upstream(settings)
-        connection = runner.run(_open(settings))
+        backend = runner.run(_open(settings))
         try:
-            if options.model == "default" and is_chosen(settings):
-                runner.run(_tell_default(connection, settings))
+            if options.model == "default" and is_configured(settings):
+                runner.run(_warn_about_default(backend, settings))
             if question:
-                runner.run(_answer(connection, question, options))
+                runner.run(_answer(backend, question, options))
             else:
                 from copilot_proxy.cli.conversation import Conversation
 
-                Conversation(connection.relay, runner, options).run()
+                Conversation(backend.relay, runner, options).run()
         finally:
-            runner.run(connection.aclose())
+            runner.run(backend.aclose())
 
 
 def _joined(prompt: str, piped: str | None) -> str:
-    """The prompt, an empty line, and what was piped in."""
+    """Return the prompt and the piped input, with an empty line between them."""
     return "\n\n".join(text for text in (prompt.strip(), (piped or "").strip()) if text)
 
 
@@ -101,19 +103,20 @@ async def _open(settings: "Settings") -> "Backend":
     return make_backend(settings, report=lambda _: None)
 
 
-async def _tell_default(connection: "Backend", settings: "Settings") -> None:
-    """A word if ``default`` is not the model that the person has set."""
-    # Without the list nothing can be told; what is asked next meets the same trouble.
+async def _warn_about_default(backend: "Backend", settings: "Settings") -> None:
+    """Print a warning if ``default`` does not stand for the configured model."""
+    # If the list of models cannot be loaded, the question itself will fail with the error.
     with suppress(CopilotProxyError, TimeoutError):
-        async with asyncio.timeout(_PATIENCE):
-            if other := not_the_wanted(await connection.relay.models.models(), settings):
-                talk(other)
+        async with asyncio.timeout(_CATALOGUE_TIMEOUT):
+            catalogue = await backend.relay.models.models()
+            if warning := default_model_warning(catalogue, settings):
+                print_message(warning)
 
 
-async def _answer(connection: "Backend", question: str, options: ChatOptions) -> None:
+async def _answer(backend: "Backend", question: str, options: ChatOptions) -> None:
     from copilot_proxy.formats.chat_completions.request import check_request
 
-    relay = connection.relay
+    relay = backend.relay
     messages: list[dict[str, Any]] = []
     if options.system:
         messages.append({"role": "system", "content": options.system})
@@ -126,11 +129,11 @@ async def _answer(connection: "Backend", question: str, options: ChatOptions) ->
     answer = new_answer()
     if options.as_json:
         completion = await ask_whole(relay, request, answer)
-        # Not the name that was asked for: `default` says nothing about who answered.
+        # Show the model that answered, rather than a name such as `default`.
         completion["model"] = answer.record.model or completion.get("model")
-        result(json.dumps(completion, indent=2, ensure_ascii=False))
+        print_result(json.dumps(completion, indent=2, ensure_ascii=False))
         if options.verbose:
-            talk(spent(answer.record))
+            print_message(usage_summary(answer.record))
         return
     await ask(relay, request, answer)
-    remark(answer, verbose=options.verbose)
+    print_notices(answer, verbose=options.verbose)

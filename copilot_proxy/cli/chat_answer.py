@@ -1,4 +1,4 @@
-"""One answer on the screen: asked for, shown while it comes, and what it took."""
+"""Requests an answer, prints it while it is streamed, and summarises its usage."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from copilot_proxy.cli.console import talk
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.cli.prices import credits_text
 from copilot_proxy.formats.copilot_usage import credits_of
 from copilot_proxy.terminal import can_draw
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.relay import Relay
 
 _FINISHES: Final = {
-    "length": "The answer ends here because it reached the most tokens that it may have.",
+    "length": "The answer was cut off because it reached the limit of output tokens.",
     "content_filter": "The answer was stopped by Copilot's content filter.",
 }
 
 
-class Screen(Protocol):
-    """Where the text of an answer goes."""
+class AnswerPrinter(Protocol):
+    """Prints the text of an answer."""
 
     def write(self, text: str) -> None:
-        """More of it."""
+        """Print a piece of the text."""
         ...
 
     def close(self) -> None:
-        """There is no more."""
+        """Finish the output."""
         ...
 
 
-class PlainScreen:
-    """The text as it is, on stdout, at once."""
+class PlainPrinter:
+    """Prints the text unchanged to stdout, without buffering."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -54,7 +54,7 @@ class PlainScreen:
 
 @dataclass
 class ChatAnswer:
-    """What has come so far; it stays when the rest never comes."""
+    """The part of an answer that has been received; it is kept if the stream breaks off."""
 
     record: "RequestRecord"
     text: str = ""
@@ -62,34 +62,40 @@ class ChatAnswer:
 
 
 def new_answer() -> ChatAnswer:
-    """An answer that has yet to be asked for."""
+    """Return an empty answer for a new request."""
     from copilot_proxy.relay.records import RequestRecord, new_request_id
 
     return ChatAnswer(RequestRecord(new_request_id(), "chat_completions"))
 
 
 async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> None:
-    """Shows the answer to `request` and collects it in `answer`; raises `CopilotProxyError`."""
+    """Send `request`, and print and collect its answer in `answer`.
+
+    Raises `CopilotProxyError` if the request fails.
+    """
     from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 
-    screen = new_screen()
+    printer = new_printer()
     try:
-        with _waiting() as wait:
+        with _waiting() as progress:
             async with relay.answer(CHAT_COMPLETIONS, request, answer.record) as reply:
                 async for chunks in reply.events():
-                    text, thought = _read(chunks, answer)
+                    text, reasoning = _read(chunks, answer)
                     if text:
-                        wait.stop()
+                        progress.stop()
                         answer.text += text
-                        screen.write(text)
-                    elif thought:
-                        wait.think(thought)
+                        printer.write(text)
+                    elif reasoning:
+                        progress.show_reasoning(reasoning)
     finally:
-        screen.close()
+        printer.close()
 
 
 async def ask_whole(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> dict[str, Any]:
-    """The whole completion, with nothing shown but that it is being waited for."""
+    """Send `request`, and return the whole chat completion without printing it.
+
+    Raises `CopilotProxyError` if the request fails.
+    """
     from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 
     with _waiting():
@@ -97,78 +103,78 @@ async def ask_whole(relay: "Relay", request: dict[str, Any], answer: ChatAnswer)
             return await reply.whole()
 
 
-def remark(answer: ChatAnswer, *, verbose: bool) -> None:
-    """What the person should know of an answer beside its text."""
+def print_notices(answer: ChatAnswer, *, verbose: bool) -> None:
+    """Print what the user should know about an answer besides its text."""
     if answer.finish in _FINISHES:
-        talk(_FINISHES[answer.finish])
+        print_message(_FINISHES[answer.finish])
     elif not answer.text:
-        talk("The model answered with nothing.")
+        print_message("The model returned an empty answer.")
     if verbose:
-        talk(spent(answer.record))
+        print_message(usage_summary(answer.record))
 
 
-def spent(record: "RequestRecord") -> str:
-    """Model, tokens, time and credits, in a line."""
+def usage_summary(record: "RequestRecord") -> str:
+    """Return the model, tokens, time and credits of a request in one line."""
     parts = []
     if record.usage is not None:
         cached = record.usage["prompt_tokens_details"]["cached_tokens"]
-        told = f" ({cached} cached)" if cached else ""
-        parts.append(f"{record.usage['prompt_tokens']} tokens in{told}")
+        suffix = f" ({cached} cached)" if cached else ""
+        parts.append(f"{record.usage['prompt_tokens']} tokens in{suffix}")
         parts.append(f"{record.usage['completion_tokens']} out")
     if record.first_token is not None:
-        parts.append(f"first after {record.first_token:.2f} s")
-    parts.append(f"{record.duration:.2f} s in all")
+        parts.append(f"first token after {record.first_token:.2f} s")
+    parts.append(f"{record.duration:.2f} s in total")
     if (credits := credits_of(record.copilot_usage)) is not None:
         parts.append(credits_text(credits))
     parts += [f"note: {note}" for note in record.notes]
     return f"{record.model}: {', '.join(parts)}"
 
 
-def new_screen() -> Screen:
-    """Markdown for a person, the bare text for a file or a program."""
+def new_printer() -> AnswerPrinter:
+    """Return a printer that renders Markdown on a terminal, and prints plain text elsewhere."""
     if sys.stdout.isatty():
         from rich.console import Console
 
         console = Console()
         if not console.is_dumb_terminal:
-            from copilot_proxy.cli.markdown import MarkdownScreen
+            from copilot_proxy.cli.markdown import MarkdownPrinter
 
-            return MarkdownScreen(console)
-    return PlainScreen()
+            return MarkdownPrinter(console)
+    return PlainPrinter()
 
 
 def _read(chunks: "Iterable[dict[str, Any]]", answer: ChatAnswer) -> tuple[str, str]:
-    """The text and the reasoning of the chunks."""
-    text = thought = ""
+    """Return the text and the reasoning in `chunks`, and note the finish reason in `answer`."""
+    text = reasoning = ""
     for chunk in chunks:
         for choice in chunk["choices"]:
             delta = choice["delta"]
             text += delta.get("content") or delta.get("refusal") or ""
-            thought += delta.get("reasoning_content") or ""
+            reasoning += delta.get("reasoning_content") or ""
             answer.finish = choice["finish_reason"] or answer.finish
-    return text, thought
+    return text, reasoning
 
 
-class _Wait(Protocol):
-    """Tells that something is under way, until it is told to stop."""
+class _Progress(Protocol):
+    """Shows that an answer is awaited, until it is stopped."""
 
-    def think(self, thought: str) -> None: ...
+    def show_reasoning(self, reasoning: str) -> None: ...
 
     def stop(self) -> None: ...
 
 
-class _Silence:
-    """Nobody watches."""
+class _NoProgress:
+    """Shows nothing, because stderr is not a terminal."""
 
-    def think(self, thought: str) -> None: ...
+    def show_reasoning(self, reasoning: str) -> None: ...
 
     def stop(self) -> None: ...
 
 
 @contextmanager
-def _waiting() -> "Iterator[_Wait]":
+def _waiting() -> "Iterator[_Progress]":
     if not can_draw():
-        yield _Silence()
+        yield _NoProgress()
         return
     from copilot_proxy.cli.spinner import Spinner
 

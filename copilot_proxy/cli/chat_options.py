@@ -7,7 +7,7 @@ from copilot_proxy.cli.attachments import Image
 
 @dataclass(frozen=True, kw_only=True)
 class ChatOptions:
-    """How `chat` asks, and what it prints."""
+    """The options of the ``chat`` command, with images read from their files."""
 
     model: str
     system: str | None

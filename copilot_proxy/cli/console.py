@@ -1,4 +1,4 @@
-"""What every command says, and where: results to stdout, talk to stderr."""
+"""Prints for all commands: results to stdout, messages and errors to stderr."""
 
 import os
 import re
@@ -24,73 +24,76 @@ _COMMAND: Final = re.compile(
     r"(?P<rest>[\w-]+(?: install)?(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
-"""A name and a value in two columns."""
+"""A line with a name and a value in two columns."""
 _GLUE: Final = "\xa0"
-"""A blank at which no line is broken; it is written as a plain one."""
+"""A space at which lines are not broken; it is printed as a normal space."""
 
 
-def result(text: str) -> None:
-    """A line that another program may read."""
+def print_result(text: str) -> None:
+    """Print a line to stdout, where other programs can read it."""
     typer.echo(text)
 
 
-def talk(text: str = "") -> None:
-    """Lines for the person at the terminal: long ones are broken between words, and commands in
-    them are those that work here."""
-    text = _COMMAND.sub(_as_typed_here, text)
+def print_message(text: str = "") -> None:
+    """Print text for the user to stderr.
+
+    On a terminal, long lines are wrapped between words. Where ``copilot-proxy`` is not on the PATH,
+    commands in the text are replaced by ones that work.
+    """
+    text = _COMMAND.sub(_runnable, text)
     width = _width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
     typer.echo(text.replace(_GLUE, " "), err=True)
 
 
-def problem(error: CopilotProxyError) -> None:
-    """What failed, and what to do about it."""
-    talk(mask(f"Error: {error.message}"))
+def print_error(error: CopilotProxyError) -> None:
+    """Print an error and its hint to stderr."""
+    print_message(mask(f"Error: {error.message}"))
     hint = error.hint
     refused = isinstance(error, NotSignedIn) and error.code in _REFUSED
     if refused and os.environ.get(_TOKEN) and _TOKEN not in (hint or ""):
-        hint = f"{_TOKEN} is set and wins over a sign-in: unset it. {hint or ''}"
+        hint = f"{_TOKEN} is set and takes precedence over a sign-in: unset it. {hint or ''}"
     wait = error.headers.get("retry-after")
     if wait and f"{wait} s" not in (hint or ""):
         hint = joined(f"Wait {wait} s.", hint)
     if hint:
-        talk(mask(hint))
+        print_message(mask(hint))
 
 
-def program() -> str:
-    """How this program was called, as far as its plain name would not find it."""
-    called = sys.argv[0] if sys.argv else ""
-    if PurePath(called).stem not in _NAMES:
+def program_name() -> str:
+    """Return the name of this program if it is on the PATH, else the path that started it."""
+    path = sys.argv[0] if sys.argv else ""
+    if PurePath(path).stem not in _NAMES:
         return NAME
-    name = PurePath(called).name
+    name = PurePath(path).name
     found = shutil.which(name)
-    if found and os.path.exists(called) and not os.path.samefile(found, called):
+    if found and os.path.exists(path) and not os.path.samefile(found, path):
         found = None
-    return name if found else called
+    return name if found else path
 
 
-def table(rows: Iterable[tuple[str, str]]) -> str:
-    """Names and values in two columns."""
+def two_columns(rows: Iterable[tuple[str, str]]) -> str:
+    """Format names and values in two columns."""
     return "\n".join(f"{name:<14}{value}" for name, value in rows)
 
 
-def someone_watches() -> bool:
-    """Whether stderr is a terminal."""
+def stderr_is_tty() -> bool:
+    """Return whether stderr is a terminal."""
     return sys.stderr.isatty()
 
 
-def someone_answers() -> bool:
-    """Whether there is a person to ask."""
+def is_interactive() -> bool:
+    """Return whether the user can be prompted."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _as_typed_here(command: re.Match[str]) -> str:
-    return _GLUE.join([program(), *command["rest"].split(" ")])
+def _runnable(command: re.Match[str]) -> str:
+    return _GLUE.join([program_name(), *command["rest"].split(" ")])
 
 
 def _width() -> int | None:
-    """Of the terminal that stderr is."""
+    """Return the width of the terminal on stderr; None if stderr is not a terminal."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else None
     except (OSError, ValueError):
@@ -99,7 +102,7 @@ def _width() -> int | None:
 
 def _wrapped(line: str, width: int) -> str:
     name = _NAMED.match(line)
-    # What is indented without a name before it is meant to be copied.
+    # Indented lines without a name, such as commands, are meant to be copied.
     if len(line) <= width or (line.startswith("  ") and not name):
         return line
     indent = " " * len(name[0]) if name else ""

@@ -1,4 +1,4 @@
-"""A conversation on the terminal: what was said so far, commands, a way out of every trouble."""
+"""A conversation on the terminal: its history, its commands and its error handling."""
 
 import asyncio
 import re
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.catalogue import ENABLE_URL
 from copilot_proxy.cli.attachments import check_images, content
-from copilot_proxy.cli.chat_answer import ask, new_answer, remark
-from copilot_proxy.cli.console import problem, talk
-from copilot_proxy.cli.keyboard import FENCE, prepare, read_input
+from copilot_proxy.cli.chat_answer import ask, new_answer, print_notices
+from copilot_proxy.cli.console import print_error, print_message
+from copilot_proxy.cli.keyboard import FENCE, read_input, set_up_readline
 from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.relay import Relay
 
 _COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
-"""A path such as /etc/hosts is no command."""
+"""A command; it does not match a path such as /etc/hosts."""
 _HELP: Final = (
     "/model [NAME]  show or change the model\n"
-    "/system TEXT   give it instructions; without text, take them back\n"
-    "/reset         forget what was said\n"
-    "/help          show this\n"
-    "/exit          leave; Ctrl+D does as well\n"
+    "/system TEXT   set the instructions; without text, remove them\n"
+    "/reset         clear the conversation\n"
+    "/help          show this help\n"
+    "/exit          exit; or press Ctrl+D\n"
     "\n"
-    "Several pasted lines are one question. A line that ends with \\ goes on in the next one.\n"
-    f"{FENCE} begins and ends several lines.\n"
-    "Ctrl+C stops an answer."
+    "Pasted lines are sent as one question. A line that ends with \\ continues on the next line.\n"
+    f"Use {FENCE} before and after a text of several lines.\n"
+    "Press Ctrl+C to stop an answer."
 )
 
 
 class Conversation:
-    """Holds what was said. One event loop serves it all: connections and tokens are reused."""
+    """A conversation with its history.
+
+    All requests run on the event loop of one runner, so that connections and tokens are reused.
+    """
 
     def __init__(self, relay: "Relay", runner: asyncio.Runner, options: "ChatOptions") -> None:
         self._relay = relay
@@ -43,45 +46,51 @@ class Conversation:
         self._history: list[dict[str, Any]] = []
 
     def run(self) -> None:
-        """Until the person leaves. Raises `CopilotProxyError` only if it cannot even begin."""
-        self._model = self._named(self._model)
-        prepare()
-        talk(f"{self._model}. /help tells what you can do here; Ctrl+D leaves.")
+        """Run until the user exits. Raises `CopilotProxyError` if the model cannot be used."""
+        self._model = self._resolve(self._model)
+        set_up_readline()
+        print_message(f"Chatting with {self._model}. Type /help for help; press Ctrl+D to exit.")
         while True:
             try:
                 if not self._turn(read_input().strip()):
                     return
             except EOFError:
-                talk()
+                print_message()
                 return
             except KeyboardInterrupt:
-                talk("\nTo leave, press Ctrl+D or type /exit.")
+                print_message("\nTo exit, press Ctrl+D or type /exit.")
 
     def _turn(self, text: str) -> bool:
-        """Does what the person entered; whether the conversation goes on."""
+        """Process the user's input, and return whether the conversation continues."""
         command = _COMMAND.match(text)
-        # Of several lines, only instructions are a command.
+        # Only /system may have several lines; other such input is a question.
         if command is None or ("\n" in text and command[1] != "system"):
             if text:
-                self._say(text)
+                self._ask(text)
         elif command[1] in ("exit", "quit"):
             return False
         else:
-            self._obey(command[1], (command[2] or "").strip())
+            self._run_command(command[1], (command[2] or "").strip())
         return True
 
-    def _named(self, name: str) -> str:
-        """The id of the model that `name` means, if it can be conversed with."""
+    def _resolve(self, name: str) -> str:
+        """Return the id of the chat model that `name` stands for.
+
+        Raises `UsageError` if it is not a chat model or cannot take the attached images.
+        """
         model = self._runner.run(self._relay.models.model(name))
         if not model.is_chat:
             raise UsageError(f"{model.id} is for {model.type}, not for chat.")
         if model.needs_enabling:
-            talk(f"{model.id} needs enabling, by you or your organisation: {ENABLE_URL}")
+            print_message(f"{model.id} needs enabling, by you or your organisation: {ENABLE_URL}")
         check_images(self._images, model)
         return model.id
 
-    def _say(self, text: str) -> None:
-        """Asks, and remembers question and answer together: Ctrl+C may come at any moment."""
+    def _ask(self, text: str) -> None:
+        """Send a question; add it to the history only together with its answer.
+
+        Ctrl+C may interrupt it at any time, and then the partial answer is kept.
+        """
         question = {"role": "user", "content": content(text, self._images)}
         request = {
             "model": self._model,
@@ -93,16 +102,16 @@ class Conversation:
             self._runner.run(ask(self._relay, request, answer))
         except KeyboardInterrupt:
             self._remember(question, answer.text)
-            talk("\nStopped.")
+            print_message("\nStopped.")
         except CopilotProxyError as error:
-            # It can be sent again: the arrow keys bring it back.
-            problem(error)
+            # The user can send the question again: the arrow keys recall it.
+            print_error(error)
         else:
             self._remember(question, answer.text)
-            remark(answer, verbose=self._options.verbose)
+            print_notices(answer, verbose=self._options.verbose)
 
     def _remember(self, question: dict[str, Any], text: str) -> None:
-        """Nothing without an answer, so that the same can be asked again."""
+        """Add a question and its answer to the history; without an answer, add neither."""
         if text:
             self._history += [question, {"role": "assistant", "content": text}]
             self._images.clear()
@@ -111,29 +120,29 @@ class Conversation:
         system = [{"role": "system", "content": self._system}] if self._system else []
         return system + self._history
 
-    def _obey(self, command: str, rest: str) -> None:
+    def _run_command(self, command: str, argument: str) -> None:
         match command:
             case "model":
-                self._choose(rest)
+                self._set_model(argument)
             case "system":
-                self._system = rest or None
-                talk("The model has your instructions." if rest else "No instructions now.")
+                self._system = argument or None
+                print_message("Instructions set." if argument else "Instructions removed.")
             case "reset":
                 self._history.clear()
-                talk("Forgotten.")
+                print_message("Conversation cleared.")
             case "help":
-                talk(_HELP)
+                print_message(_HELP)
             case _:
-                talk(f"There is no command /{command}. /help lists them.")
+                print_message(f"Unknown command: /{command}. Type /help for a list.")
 
-    def _choose(self, name: str) -> None:
+    def _set_model(self, name: str) -> None:
         if name:
             try:
-                self._model = self._named(name)
+                self._model = self._resolve(name)
             except CopilotProxyError as error:
-                problem(error)
+                print_error(error)
                 return
             except KeyboardInterrupt:
-                talk()
+                print_message()
                 return
-        talk(f"The model is {self._model}.")
+        print_message(f"The model is {self._model}.")

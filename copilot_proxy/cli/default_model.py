@@ -1,4 +1,4 @@
-"""What `default` means, by the catalogue's rule, and a word when it is not what was set."""
+"""Which model ``default`` stands for, and a warning if it is not the configured one."""
 
 from typing import TYPE_CHECKING
 
@@ -8,31 +8,31 @@ if TYPE_CHECKING:
 
 
 def default_model(catalogue: "Catalogue", settings: "Settings") -> "Model | None":
-    """The model that a request for ``default`` gets."""
+    """Return the model that a request for ``default`` gets, or None if there is none."""
     return catalogue.default(_wanted(settings))
 
 
-def is_chosen(settings: "Settings") -> bool:
-    """Whether the person has said what ``default`` is to mean."""
+def is_configured(settings: "Settings") -> bool:
+    """Return whether the user has configured the default model."""
     return settings.sources.get("default_model", "default") != "default"
 
 
-def not_the_wanted(catalogue: "Catalogue", settings: "Settings") -> str | None:
-    """A sentence, if the model that the person has set is not the one that is used."""
+def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str | None:
+    """Return a warning if the configured default model is not the one that is used."""
     wanted = _wanted(settings)
     used = catalogue.default(wanted)
-    if not is_chosen(settings) or used is None:
+    if not is_configured(settings) or used is None:
         return None
-    meant = catalogue.resolve(wanted, wanted)
-    if meant is used:
+    configured = catalogue.resolve(wanted, wanted)
+    if configured is used:
         return None
-    if meant is None:
-        why = f"The account has no model {settings.default_model!r}"
-    elif meant.needs_enabling:
-        why = f"The model {meant.id!r} needs enabling"
+    if configured is None:
+        reason = f"The account has no model {settings.default_model!r}"
+    elif configured.needs_enabling:
+        reason = f"The model {configured.id!r} must be enabled first"
     else:
-        why = f"The model {meant.id!r} is for {meant.type}, not for chat"
-    return f"{why}; default means {used.id}."
+        reason = f"The model {configured.id!r} is for {configured.type}, not for chat"
+    return f"{reason}; using {used.id} as the default."
 
 
 def _wanted(settings: "Settings") -> str:

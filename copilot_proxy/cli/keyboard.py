@@ -1,8 +1,8 @@
-"""What a person enters in a conversation: a line, several, or a block that is pasted in.
+"""Reads the user's input in a conversation: one line, several lines, or a pasted block.
 
-A pasted block is one question, however many lines it has: each question is billed. Where the
-terminal marks what is pasted, GNU readline keeps it together; elsewhere the lines that are waiting
-already when the first one has been read belong to it.
+A pasted block is one question, however many lines it has, because each question is billed. If the
+terminal supports bracketed paste, GNU readline keeps the block together. Otherwise, lines that are
+already waiting when the first line has been read are taken as part of the block.
 """
 
 import codecs
@@ -13,28 +13,28 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.cli.console import talk
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.terminal import can_draw
 
 PROMPT: Final = "> "
 MORE: Final = ". "
 FENCE: Final = '"""'
-_BREATH: Final = 0.05
-"""Seconds in which the next part of a block that is coming in has to arrive."""
+_PASTE_TIMEOUT: Final = 0.05
+"""Seconds to wait for the next part of a pasted block."""
 
 
-def prepare() -> None:
-    """Gives `input` its editing and its history, and lets it see what is pasted."""
-    with suppress(ImportError):  # Windows has none; lines can be edited there anyway
+def set_up_readline() -> None:
+    """Enable line editing, history and bracketed paste in `input`."""
+    with suppress(ImportError):  # Windows has no readline, but edits lines by itself
         import readline
 
         if "libedit" not in (readline.__doc__ or "") and can_draw(sys.stdout):
-            # Python switches it off for the sake of its own prompt.
+            # Python disables it because of its own interactive prompt.
             readline.parse_and_bind("set enable-bracketed-paste on")
 
 
 def read_input() -> str:
-    """What the person enters: a line, or several. Raises `EOFError` and `KeyboardInterrupt`."""
+    """Read one input, of one or more lines. Raises `EOFError` and `KeyboardInterrupt`."""
     text = _read(PROMPT)
     if text.lstrip().startswith(FENCE):
         return _fenced(text.lstrip().removeprefix(FENCE))
@@ -55,7 +55,7 @@ def _fenced(text: str) -> str:
 
 
 def _read(prompt: str) -> str:
-    """A line, and the lines that have come in with it."""
+    """Read a line, and the lines that were pasted with it."""
     text = _read_line(prompt)
     pasted = False
     while more := _waiting():
@@ -63,17 +63,17 @@ def _read(prompt: str) -> str:
         lines, _, begun = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
         text = "\n".join(part for part in (text, lines) if part)
         if begun:
-            # The last line has no end yet: it can be added to, and the person has to send it.
+            # The last line has no line break yet: the user can still edit it, and has to send it.
             text += "\n" + begun + _read_line(MORE + begun)
     if pasted:
-        talk(f"{text.count(chr(10)) + 1} lines came at once: they are one question.")
+        print_message(f"{text.count(chr(10)) + 1} pasted lines are sent as one question.")
     return text
 
 
 def _read_line(prompt: str) -> str:
     if sys.stdout.isatty():
         return input(prompt)
-    # The answers go elsewhere, and the prompt must not go with them.
+    # stdout is redirected, and the prompt must not be part of it.
     typer.echo(prompt, nl=False, err=True)
     line = sys.stdin.readline()
     if not line:
@@ -82,7 +82,7 @@ def _read_line(prompt: str) -> str:
 
 
 def _waiting() -> str:
-    """What the terminal has ready; nothing where that cannot be asked."""
+    """Return the input that the terminal has ready; "" if that cannot be determined."""
     try:
         number = sys.stdin.fileno()
         if sys.platform == "win32" or not os.isatty(number):
@@ -92,11 +92,11 @@ def _waiting() -> str:
     from select import select
 
     decoder = codecs.getincrementaldecoder(sys.stdin.encoding or "utf-8")("replace")
-    text, patience = "", 0.0
-    while select([number], [], [], patience)[0]:
+    text, timeout = "", 0.0
+    while select([number], [], [], timeout)[0]:
         data = os.read(number, 65536)
         if not data:
             break
         text += decoder.decode(data)
-        patience = _BREATH
+        timeout = _PASTE_TIMEOUT
     return text

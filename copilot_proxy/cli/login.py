@@ -1,4 +1,4 @@
-"""The ``login`` command: from no token to a stored one that is proved to have Copilot."""
+"""The ``login`` command: gets a GitHub token, checks that it has Copilot, and stores it."""
 
 import sys
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from copilot_proxy.cli.console import problem, someone_answers, someone_watches, talk
+from copilot_proxy.cli.console import is_interactive, print_error, print_message, stderr_is_tty
 from copilot_proxy.errors import NoCopilotAccess, SignInError, StoreError, UpstreamError, UsageError
 from copilot_proxy.settings import Settings, load_settings
 
@@ -21,7 +21,7 @@ _LONGEST_TOKEN: Final = 1000
 
 
 class Store(StrEnum):
-    """Where the token may be kept."""
+    """Where the token can be stored."""
 
     keyring = "keyring"
     file = "file"
@@ -30,22 +30,20 @@ class Store(StrEnum):
 def login(
     host: Annotated[
         str | None,
-        typer.Option(
-            help="Your company's GHE.com host, if you have one.", metavar="TENANT.ghe.com"
-        ),
+        typer.Option(help="Your company's GHE.com host, if it has one.", metavar="TENANT.ghe.com"),
     ] = None,
     store: Annotated[
         Store | None,
-        typer.Option(help="Where to keep the token; the system's keyring by default."),
+        typer.Option(help="Where to store the token; the system's keyring by default."),
     ] = None,
     with_token: Annotated[
         bool, typer.Option("--with-token", help="Read a GitHub OAuth token from standard input.")
     ] = False,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Only show the address; do not open it.")
+        bool, typer.Option("--no-browser", help="Do not open a browser; only show the URL.")
     ] = False,
 ) -> None:
-    """Sign in to GitHub and keep the token."""
+    """Sign in to GitHub and store the token."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -55,12 +53,12 @@ def login(
     target = hosts.normalize(host) if host is not None else hosts.host_of(settings)
     credentials = Credentials.from_settings(settings)
     token = _token_from_stdin() if with_token else None
-    place = _choose_store(credentials, store, "--with-token " if with_token else "")
-    _mention_present(credentials)
+    store_name = _choose_store(credentials, store, "--with-token " if with_token else "")
+    _report_existing(credentials)
     try:
-        asyncio.run(_login(settings, target, credentials, place, token, not no_browser))
+        asyncio.run(_login(settings, target, credentials, store_name, token, not no_browser))
     except KeyboardInterrupt:
-        talk("\nInterrupted: nothing was stored.")
+        print_message("\nInterrupted: no token was stored.")
         raise
 
 
@@ -68,7 +66,7 @@ async def _login(
     settings: Settings,
     host: str,
     credentials: "Credentials",
-    place: str,
+    store_name: str,
     token: "Secret | None",
     browser: bool,
 ) -> None:
@@ -80,71 +78,79 @@ async def _login(
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, host)
-        given = token is not None
-        credential = Credential(token or await _approved(github, browser), host, source=place)
-        if not given:
-            talk("Approved. Checking that the account has Copilot.")
+        has_token = token is not None
+        credential = Credential(
+            token or await _device_flow(github, browser), host, source=store_name
+        )
+        if not has_token:
+            print_message("Approved. Checking that the account has Copilot.")
         try:
             proof: Verification | None = await prove(github, credential)
         except NoCopilotAccess as error:
             raise await _with_name(error, github, credential) from None
         except UpstreamError as error:
-            if given:
+            if has_token:
                 raise
-            # The approval would be lost; the person still has a token that was typed in.
-            unproved, proof = error, None
+            # Without storing the token, the user would have to approve again.
+            check_error, proof = error, None
         login = proof.login if proof else None
-        kept = Credential(credential.token, host, login, place)
-        await in_thread(lambda: _keep(credentials, kept))
+        stored = Credential(credential.token, host, login, store_name)
+        await in_thread(lambda: _store(credentials, stored))
     if proof is None:
-        problem(unproved)
-        talk("The token is stored, but unchecked. See later with: copilot-proxy status")
+        print_error(check_error)
+        print_message(
+            "The token is stored, but it could not be checked. Check it later with: "
+            "copilot-proxy status"
+        )
         raise typer.Exit(1)
-    _celebrate(proof)
+    _report_success(proof)
 
 
-async def _approved(github: "GitHub", browser: bool) -> "Secret":
-    """The token, once the person has entered the code."""
+async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
+    """Show a device code, and return the token once the user has entered the code at GitHub."""
     from copilot_proxy.auth.device_flow import wait_for_approval
     from copilot_proxy.cli.login_screen import open_browser, progress, show_code
 
     code = await github.device_code()
     show_code(code)
-    if browser and someone_watches():
+    if browser and stderr_is_tty():
         open_browser(code.verification_uri)
     with progress() as report:
         return await wait_for_approval(github, code, report=report)
 
 
 def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) -> str:
-    """The name of a store that takes a token now; asked for before the sign-in, which would be
-    for nothing otherwise."""
+    """Return the name of a writable store, before the user signs in for nothing.
+
+    `flags` are repeated in the command of the hint. Raises `StoreError` if no store is writable.
+    """
     if wanted is None:
-        why = credentials.store("keyring").unavailable()
-        if why is None:
+        reason = credentials.store("keyring").unavailable()
+        if reason is None:
             try:
                 credentials.store("keyring").check_writable()
             except StoreError as error:
-                why = error.message
-        if why is None:
+                reason = error.message
+        if reason is None:
             return "keyring"
-        _ask_for_file(credentials, why, flags)
+        _confirm_file(credentials, reason, flags)
         wanted = Store.file
     credentials.store(wanted).check_writable()
     return wanted.value
 
 
-def _ask_for_file(credentials: "Credentials", why: str, flags: str) -> None:
-    if not someone_answers():
+def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
+    """Ask whether to store the token in a file, because the keyring is unavailable for `reason`."""
+    if not is_interactive():
         raise StoreError(
-            f"{why} Nobody is here to say where else to keep the token.",
-            hint="To keep it in a file that only you can read: "
+            f"{reason} There is no terminal to ask where to store the token.",
+            hint="To store it in a file that only you can read, run: "
             f"copilot-proxy login {flags}--store file",
         )
-    where = credentials.store("file").describe()
-    talk(why)
-    if not typer.confirm(f"Keep the token in {where}, readable only by you?", err=True):
-        raise StoreError("There is no place to keep the token.", hint="Nothing was done.")
+    file = credentials.store("file").describe()
+    print_message(reason)
+    if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
+        raise StoreError("The token was not stored.", hint="Sign in again to choose a store.")
 
 
 def _token_from_stdin() -> "Secret":
@@ -158,7 +164,7 @@ def _token_from_stdin() -> "Secret":
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UsageError(
-            "Standard input holds no token.",
+            "There is no token on standard input.",
             hint="Pipe it in: copilot-proxy login --with-token < FILE",
         )
     token = Secret(text)
@@ -166,33 +172,37 @@ def _token_from_stdin() -> "Secret":
     return token
 
 
-def _mention_present(credentials: "Credentials") -> None:
-    """Says whose sign-in is about to be replaced. What cannot be read is replaced silently."""
+def _report_existing(credentials: "Credentials") -> None:
+    """Report the sign-in that will be replaced; an unreadable one is replaced silently."""
     from copilot_proxy.auth.stores import EnvironmentStore
 
     for store in credentials.stores:
         try:
-            present = store.load()
+            credential = store.load()
         except StoreError:
             continue
-        if present is None:
+        if credential is None:
             continue
         if isinstance(store, EnvironmentStore):
-            talk(f"A token is set in {store.describe()}; it is used rather than the stored one.")
+            print_message(
+                f"A token is set in {store.describe()}; it takes precedence over a stored one."
+            )
         else:
-            name = present.login or "somebody"
-            talk(f"Signed in as {name} ({present.host}) until now; this sign-in replaces it.")
+            name = credential.login or "an unnamed account"
+            print_message(
+                f"Currently signed in as {name} ({credential.host}); this sign-in replaces it."
+            )
             return
 
 
-def _keep(credentials: "Credentials", credential: "Credential") -> None:
-    for trouble in credentials.save(credential, credential.source):
-        talk(f"An older token may be left elsewhere: {trouble}")
-    talk(f"The token is in {credentials.store(credential.source).describe()}.")
+def _store(credentials: "Credentials", credential: "Credential") -> None:
+    for error in credentials.save(credential, credential.source):
+        print_message(f"An older token may remain in another store: {error}")
+    print_message(f"The token is stored in {credentials.store(credential.source).describe()}.")
 
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
-    """`error` with the name of the account, if GitHub's sentence does not say it."""
+    """Return `error` with the account's name in its message, if it was not there."""
     from copilot_proxy.auth.verification import who
 
     login = await who(github, credential)
@@ -201,7 +211,9 @@ async def _with_name(error: SignInError, github: "GitHub", credential: "Credenti
     return error
 
 
-def _celebrate(proof: "Verification") -> None:
+def _report_success(proof: "Verification") -> None:
     models = f", {proof.models} models" if proof.models is not None else ""
-    talk(f"Signed in as {proof.login or 'an unnamed account'}, plan {proof.plan}{models}.")
-    talk("Start the server with: copilot-proxy serve")
+    print_message(
+        f"Signed in as {proof.login or 'an unnamed account'} ({proof.plan} plan{models})."
+    )
+    print_message("Start the server with: copilot-proxy serve")

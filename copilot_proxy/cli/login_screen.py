@@ -1,4 +1,4 @@
-"""What ``login`` shows while the person is at GitHub: code, address, time left; and the browser."""
+"""What ``login`` shows during the device flow: the code, the URL and the remaining time."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from copilot_proxy.cli.console import talk
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 from copilot_proxy.terminal import can_draw
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Is told how the wait for the approval stands."""
+    """A callback that shows the progress of the wait for the user's approval."""
 
     def __call__(self, waiting: "Waiting") -> None: ...
 
 
 def show_code(code: "DeviceCode") -> None:
-    """The code and where to enter it: a panel on a terminal, plain lines elsewhere."""
+    """Show the code and the URL to enter it at: in a panel on a terminal, else in a line."""
     if not can_draw():
-        talk(f"Open {code.verification_uri} and enter the code {code.user_code}")
+        print_message(f"Open {code.verification_uri} and enter the code {code.user_code}")
         return
     from rich.align import Align
     from rich.console import Console, Group
@@ -42,7 +42,7 @@ def show_code(code: "DeviceCode") -> None:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A line with the time left while the block runs."""
+    """Show the remaining time while the block runs."""
     if not can_draw():
         yield _plain_progress()
         return
@@ -55,7 +55,7 @@ def progress() -> Iterator[Progress]:
 
 
 class _Line:
-    """A line that counts down by itself between two reports."""
+    """A line that keeps counting down between two reports."""
 
     def __init__(self) -> None:
         self._until: float | None = None
@@ -78,36 +78,37 @@ class _Line:
 
 
 def _plain_progress() -> Progress:
-    """One line at the start, and one for each new trouble."""
+    """Return a callback that prints a line at the start, and one for each new problem."""
     before: list[str | None] = []
 
     def report(waiting: "Waiting") -> None:
         if not before:
-            talk(f"Waiting for your approval, {waiting.left / 60:.0f} minutes at most.")
+            print_message(f"Waiting for your approval for up to {waiting.left / 60:.0f} minutes.")
         elif waiting.hiccup and waiting.hiccup != before[-1]:
-            talk(f"{waiting.hiccup} Still trying.")
+            print_message(f"{waiting.hiccup} Still trying.")
         before[:] = [waiting.hiccup]
 
     return report
 
 
 def open_browser(url: str) -> None:
-    """Opens `url` if this machine has a browser; whether it did is not known.
+    """Open `url` in a browser, if there is one; failures go unnoticed.
 
-    A process of its own, away from the terminal: browsers print, and some would run inside it.
+    It runs in a separate process, detached from the terminal, because browsers print messages, and
+    text browsers would run in the terminal.
     """
     command = [sys.executable, "-I", "-m", "webbrowser", url]
     from copilot_proxy.auth.threads import start
 
     start(
-        lambda: subprocess.run(  # noqa: S603  # the address is checked to be http(s)
+        lambda: subprocess.run(  # noqa: S603  # the URL is checked to be http(s)
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd=os.path.expanduser("~"),
-            # It has no use for our settings, some of which are keys and tokens.
+            # The browser does not need our settings, some of which are secrets.
             env={
                 name: value
                 for name, value in os.environ.items()

@@ -1,11 +1,11 @@
-"""The ``logout`` command: forgets the GitHub token wherever it is kept."""
+"""The ``logout`` command: deletes the GitHub token from all stores."""
 
-from copilot_proxy.cli.console import talk
+from copilot_proxy.cli.console import print_message
 from copilot_proxy.settings import load_settings
 
 
 def logout() -> None:
-    """Forget the GitHub token on this machine."""
+    """Delete the stored GitHub token."""
     from copilot_proxy.auth.stores import Credentials
 
     settings = load_settings()
@@ -13,18 +13,18 @@ def logout() -> None:
     hosts = credentials.hosts()
     held, failed = credentials.delete()
     for store in held:
-        talk(f"Signed out: the token was in {store.describe()} and is forgotten.")
+        print_message(f"Signed out: the token was deleted from {store.describe()}.")
     environment = credentials.store("environment")
     if environment.load() is not None:
-        talk(
-            f"A token is set in {environment.describe()}, which copilot-proxy cannot change: "
-            "it stays in use until you remove it."
+        print_message(
+            f"A token is still set in {environment.describe()}, which copilot-proxy cannot change. "
+            "It stays in use until you unset it."
         )
     elif not held and not failed:
-        talk("No token is stored here; there is nothing to forget.")
+        print_message("Not signed in: no token is stored.")
     for host in hosts if held else ():
-        talk(
-            "GitHub still remembers the sign-in. To end it there as well, revoke GitHub Copilot's "
+        print_message(
+            "The authorization at GitHub remains. To end it as well, revoke GitHub Copilot's "
             f"app at https://{host}/settings/apps/authorizations"
         )
     if failed:

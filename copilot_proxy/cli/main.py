@@ -1,7 +1,7 @@
-"""The ``copilot-proxy`` command: its options, its commands, its way out.
+"""The ``copilot-proxy`` command: its global options, its subcommands and its exit code.
 
-A command is one function in a module of its own, which imports what is heavy when it runs: the
-help must not pay for a server.
+Each subcommand is a function in a module of its own. It imports heavy modules only when it runs, so
+that ``--help`` stays fast.
 """
 
 import sys
@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from copilot_proxy import __version__
-from copilot_proxy.cli.boundary import give_up_stderr, guard, open_streams
+from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.chat import chat
-from copilot_proxy.cli.console import result
+from copilot_proxy.cli.console import print_result
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
 from copilot_proxy.cli.models import models
@@ -34,9 +34,9 @@ _COMMANDS = (
 
 app = typer.Typer(
     name="copilot-proxy",
-    help="Your own GitHub Copilot subscription as a local server that speaks the OpenAI and "
-    "Anthropic APIs.",
-    epilog="Begin with: copilot-proxy login",
+    help="Use your own GitHub Copilot subscription through a local server that speaks the OpenAI "
+    "and Anthropic APIs.",
+    epilog="Get started with: copilot-proxy login",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,7 +48,7 @@ app.add_typer(pi_ai)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        result(f"g-copilot-proxy {__version__}")
+        print_result(f"g-copilot-proxy {__version__}")
         raise typer.Exit
 
 
@@ -56,28 +56,28 @@ def _version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print name and version.", callback=_version, is_eager=True),
+        typer.Option(
+            "--version", help="Print the name and version.", callback=_version, is_eager=True
+        ),
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show where in the program an error came from.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Nothing of its own: the help text stands at `app`, and `--debug` is read by `run`."""
+    """Declare the global options; `app` has the help text, and `run` reads ``--debug``."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit code."""
-    own = list(arguments)
-    end = own.index("--") if "--" in own else len(own)
-    # It is asked for after something went wrong, so people put it at the end of the line.
-    debug = "--debug" in own[:end]
-    own[:end] = [argument for argument in own[:end] if argument != "--debug"]
+    """Run one command line and return its exit code."""
+    args = list(arguments)
+    end = args.index("--") if "--" in args else len(args)
+    # Users add --debug after an error, so it may stand anywhere, such as at the end of the line.
+    debug = "--debug" in args[:end]
+    args[:end] = [argument for argument in args[:end] if argument != "--debug"]
     command = typer.main.get_command(app)
     names = [one.__name__ for one in _COMMANDS]
-    return guard(
-        lambda: command.main(own or ["--help"], prog_name="copilot-proxy", standalone_mode=False),
+    return run_command(
+        lambda: command.main(args or ["--help"], prog_name="copilot-proxy", standalone_mode=False),
         debug=debug,
-        called=" ".join(["copilot-proxy", *(name for name in own[:1] if name in names)]),
+        command_path=" ".join(["copilot-proxy", *(name for name in args[:1] if name in names)]),
     )
 
 
@@ -85,5 +85,5 @@ def main() -> None:
     """The entry point."""
     open_streams()
     code = run(sys.argv[1:])
-    give_up_stderr()
+    flush_stderr()
     sys.exit(code)

@@ -1,7 +1,8 @@
-"""Shows Markdown on a terminal while it is being written.
+"""Renders Markdown on a terminal while it is being streamed.
 
-A block that is finished, such as a paragraph, is printed for good; only the last one is redrawn
-while it grows. It never takes more than one screen, since what has scrolled away cannot be redrawn.
+A finished block, such as a paragraph, is printed once; only the last, unfinished block is redrawn
+while it grows. It is never taller than the screen, since lines that have scrolled away cannot be
+redrawn.
 """
 
 import re
@@ -17,9 +18,9 @@ from rich.segment import Segment
 from rich.syntax import Syntax
 
 _REFRESHES: Final = 10
-"""A second."""
-_SHARE: Final = 5
-"""A redraw that took long is not repeated before so many times as long have passed."""
+"""Redraws per second."""
+_REDRAW_INTERVAL: Final = 5
+"""The shortest time between two redraws, as a multiple of the time that the last one took."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _FENCES: Final = ("```", "~~~")
@@ -28,7 +29,7 @@ Lines = list[list[Segment]]
 
 
 class _Code(CodeBlock):
-    """Code without a frame or a background, so that it can be copied as it stands."""
+    """A code block without a frame or a background, so that it can be copied."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Syntax(
@@ -41,11 +42,11 @@ class _Code(CodeBlock):
 
 
 class _Markdown(Markdown):
-    elements = {**Markdown.elements, "fence": _Code, "code_block": _Code}  # noqa: RUF012  # as Rich has it
+    elements = {**Markdown.elements, "fence": _Code, "code_block": _Code}  # noqa: RUF012  # overrides Rich's attribute
 
 
-class MarkdownScreen:
-    """Takes an answer piece by piece. `close` leaves the whole of it on the terminal."""
+class MarkdownPrinter:
+    """Renders an answer piece by piece; after `close`, all of it stays on the terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
@@ -55,14 +56,14 @@ class MarkdownScreen:
         self._live: Live | None = None
 
     def write(self, text: str) -> None:
-        """More of the answer; control characters in it do not reach the terminal."""
+        """Render a piece of the answer, without its control characters."""
         self._rest += _CONTROL.sub("", text.replace("\r\n", "\n"))
         finished, self._rest = split(self._rest)
         self._tail.text = self._rest
         for block in finished:
             self._finish(block)
         if self._rest.count("\n") >= self._console.height:
-            # It would be taller than the screen, and its beginning out of sight until the end.
+            # The block would be taller than the screen, and its beginning hidden until the end.
             done, self._rest = split_long(self._rest)
             if done:
                 self._finish(done, goes_on=True)
@@ -79,7 +80,7 @@ class MarkdownScreen:
             self._live.start()
 
     def close(self) -> None:
-        """Prints what is left; safe to call twice."""
+        """Print the last block; it is safe to call this twice."""
         if self._live is not None:
             self._tail.text = ""
             self._live.stop()
@@ -89,7 +90,7 @@ class MarkdownScreen:
         self._rest = ""
 
     def _finish(self, text: str, *, goes_on: bool = False) -> None:
-        """Prints a block for good, or the part of it that is finished."""
+        """Print a block; with `goes_on`, only its first part."""
         lines = rendered(text, self._console, self._console.options)
         if lines:
             if self._tail.below:
@@ -101,7 +102,7 @@ class MarkdownScreen:
             self._print(lines)
             self._tail.below = not goes_on
         elif not goes_on:
-            # Of a block that was printed in parts, the end may be empty.
+            # The last part of a block that was printed in parts may be empty.
             self._tail.below = self._printed
 
     def _print(self, lines: Lines) -> None:
@@ -110,7 +111,7 @@ class MarkdownScreen:
 
 
 class _Drawn:
-    """Lines that are rendered already."""
+    """A Rich renderable of lines that have been rendered already."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -122,12 +123,12 @@ class _Drawn:
 
 
 class _Tail:
-    """The block that is being written; as much of its end as fits on the screen."""
+    """The unfinished block; it shows as much of the block's end as fits on the screen."""
 
     def __init__(self) -> None:
         self.text = ""
         self.below = False
-        """Whether something stands above it, from which an empty line parts it."""
+        """Whether there is a block above, so that an empty line has to separate them."""
         self._drawn_text = ""
         self._lines: Lines = []
         self._cost = 0.0
@@ -137,31 +138,33 @@ class _Tail:
         text, now = self.text, time.perf_counter()
         if not text:
             self._lines, self._drawn_text = [], ""
-        elif text != self._drawn_text and now - self._at >= _SHARE * self._cost:
+        elif text != self._drawn_text and now - self._at >= _REDRAW_INTERVAL * self._cost:
             self._lines, self._drawn_text = rendered(text, console, options), text
             self._at = time.perf_counter()
             self._cost = self._at - now
-        # One line is for the cursor, one keeps the line above in sight.
+        # One line is reserved for the cursor, and one keeps the line above visible.
         room = max(console.height - 2, 1)
         lines = [[], *self._lines] if self.below and self._lines else self._lines
         yield _Drawn(lines[-room:])
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """The blocks that no further text can change, and the rest."""
-    # A line that is still being written may turn out to be anything.
+    """Split `text` into the blocks that further text cannot change, and the remaining text."""
+    # An incomplete line may still become part of any block.
     complete = text[: text.rfind("\n") + 1]
     tokens = Markdown(complete).parsed
     starts = [token.map[0] for token in tokens if token.level == 0 and token.map]
-    # Like the parser, and unlike `splitlines`, this knows one end of a line only.
+    # Like the parser, and unlike `splitlines`, this splits only at "\n".
     lines = [line + "\n" for line in complete.split("\n")[:-1]]
     blocks = ["".join(lines[start:end]) for start, end in pairwise([0, *starts[1:]])]
     return blocks, text[sum(map(len, blocks)) :]
 
 
 def split_long(text: str) -> tuple[str, str]:
-    """The finished part of a list or of a block of code that is not finished itself, and the rest,
-    which is a block of the same kind; nothing and `text` where it has no such part."""
+    """Split an unfinished list or code block into a finished part and the rest.
+
+    Both parts are blocks of the same kind. Without a finished part, returns "" and `text`.
+    """
     complete = text[: text.rfind("\n") + 1]
     tokens = Markdown(complete).parsed
     if not tokens:
@@ -177,7 +180,7 @@ def split_long(text: str) -> tuple[str, str]:
         return done, text[len(done) :]
     if tokens[0].type == "fence" and tokens[0].map == [0, complete.count("\n")]:
         opening, _, code = complete.partition("\n")
-        # The last line with something in it stays, so that no empty ones are lost at the seam.
+        # The last line that is not empty stays in the rest, so that no empty lines are lost.
         *lines, last = code.rstrip("\n").split("\n")
         closed = last.strip().startswith(tokens[0].markup)
         if not closed and opening.startswith(tokens[0].markup) and "".join(lines).strip():
@@ -188,7 +191,7 @@ def split_long(text: str) -> tuple[str, str]:
 
 
 def rendered(text: str, console: Console, options: ConsoleOptions) -> Lines:
-    """The lines of `text`, without empty ones around them or blanks at their ends."""
+    """Render `text` as lines, without empty lines around them or spaces at their ends."""
     markdown = _Markdown(text, hyperlinks=False, inline_code_theme="ansi_dark")
     lines = [_stripped(line) for line in console.render_lines(markdown, options, pad=False)]
     while lines and not lines[0]:

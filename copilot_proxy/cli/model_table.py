@@ -1,4 +1,4 @@
-"""The table of models: what is known of each in a few characters, in as many columns as fit."""
+"""The table of models, with as many columns as fit the terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ _APIS: Final = {
 
 
 class Column(NamedTuple):
-    """One column; those with the highest `spare` are the first to go where there is no room."""
+    """One column; the columns with the highest `spare` are dropped first if space is short."""
 
     title: str
     spare: int
@@ -49,22 +49,22 @@ COLUMNS: Final = (
 
 
 def apis(model: Model) -> str:
-    """Copilot's own APIs that serve it, in the order of this package's preference; on all others
-    the server translates."""
+    """Return Copilot's APIs that serve the model, in the order of preference; the server translates
+    requests to other APIs."""
     if not model.endpoints:
         return "chat" if model.is_chat else model.type
     return " ".join(name for endpoint, name in _APIS.items() if endpoint in model.endpoints)
 
 
 def state(model: Model) -> str:
-    """Whether it can be used now, and how long it may stay."""
+    """Return whether the model is enabled, needs enabling, or is a preview."""
     if model.needs_enabling:
         return "needs enabling"
     return "preview" if model.raw.get("preview") is True else "enabled"
 
 
 def draw(models: Sequence[Model], *, width: int | None) -> list[str]:
-    """The lines of the table, the heading first; None for `width` keeps all columns."""
+    """Return the lines of the table, the heading first; if `width` is None, with all columns."""
     columns = list(COLUMNS)
     while True:
         cells = [[_line(column.cell(model)) for column in columns] for model in models]
@@ -89,7 +89,7 @@ def draw(models: Sequence[Model], *, width: int | None) -> list[str]:
 
 
 def matching(models: Iterable[Model], words: str) -> list[Model]:
-    """Those with `words` in their id, name or vendor."""
+    """Return the models with `words` in their id, name or vendor, ignoring case."""
     words = words.casefold()
     return [
         model
@@ -99,7 +99,7 @@ def matching(models: Iterable[Model], words: str) -> list[Model]:
 
 
 def _size(tokens: int | None) -> str:
-    """``128k``, ``1M``."""
+    """Format a number of tokens, such as ``128k`` or ``1M``."""
     if tokens is None:
         return ""
     if tokens >= 1_000_000:
@@ -112,12 +112,12 @@ def _mark(yes: bool) -> str:
 
 
 def _line(text: str) -> str:
-    """What GitHub sends is shown, never obeyed: no control characters."""
+    """Replace control characters in GitHub's text, which could control the terminal."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _cells(text: str) -> int:
-    """How wide the terminal shows it."""
+    """Return the width of `text` on a terminal."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

@@ -1,4 +1,4 @@
-"""The ``models`` command: what the account can use, and what it costs."""
+"""The ``models`` command: lists the account's models and their prices."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copilot_proxy.cli.console import result, talk
+from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError
@@ -22,24 +22,24 @@ def models(
     filter: Annotated[
         str | None,
         typer.Argument(
-            help="Show only models with this text in id, name or vendor.", metavar="FILTER"
+            help="Show only models with this text in their id, name or vendor.", metavar="FILTER"
         ),
     ] = None,
     every: Annotated[
         bool,
         typer.Option(
-            "--all", help="Also models that Copilot's own menu leaves out, and embeddings."
+            "--all", help="Include models that Copilot's own menu omits, and embedding models."
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for other programs, as /v1/models has it.")
+        bool, typer.Option("--json", help="Print JSON for other programs, like /v1/models.")
     ] = False,
     upstream: UpstreamOption = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Show the simulator's; no account is needed.")
+        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> None:
-    """Show the models of the account, with prices."""
+    """List the account's models and their prices."""
     flags = {"upstream": upstream.value if upstream else None}
     with settings_for(flags, simulate=simulate) as (settings, _):
         catalogue = _read(settings)
@@ -67,7 +67,7 @@ def _print_json(catalogue: "Catalogue", words: str | None) -> None:
     from copilot_proxy.formats.models import model_object
 
     found = matching(catalogue.usable, words or "")
-    result(json.dumps([model_object(model) for model in found], indent=2))
+    print_result(json.dumps([model_object(model) for model in found], indent=2))
 
 
 def _print_table(
@@ -77,17 +77,17 @@ def _print_table(
 
     found = matching(catalogue.usable, words or "")
     shown = found if every else [model for model in found if model.is_chat and model.is_picked]
-    # Whoever asks for a model by name wants to see it, also if the menu leaves it out.
+    # With a filter, also show models that the menu omits if there are no others.
     shown = shown or (found if words else [])
     if not shown:
-        what = f"No model matches {words!r}." if words else "There is no model for chat."
+        what = f"No model matches {words!r}." if words else "The account has no chat models."
         raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
     terminal = sys.stdout.isatty()
     bold = can_style(sys.stdout)
     heading, *rows = draw(shown, width=shutil.get_terminal_size().columns if terminal else None)
-    result(typer.style(heading, bold=True) if bold else heading)
+    print_result(typer.style(heading, bold=True) if bold else heading)
     for row in rows:
-        result(row)
+        print_result(row)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
 
@@ -95,20 +95,20 @@ def _explain(
     shown: "list[Model]", catalogue: "Catalogue", settings: "Settings", *, hidden: int
 ) -> None:
     from copilot_proxy.catalogue import ENABLE_URL
-    from copilot_proxy.cli.default_model import default_model, not_the_wanted
+    from copilot_proxy.cli.default_model import default_model, default_model_warning
     from copilot_proxy.cli.prices import price_text
 
-    talk()
-    if other := not_the_wanted(catalogue, settings):
-        talk(other)
+    print_message()
+    if warning := default_model_warning(catalogue, settings):
+        print_message(warning)
     elif (default := default_model(catalogue, settings)) is not None:
-        talk(f"Used unless you name another one: {default.id}")
+        print_message(f"Default model: {default.id}")
     if any("$" in price_text(model) for model in shown):
-        talk("Prices are for a million tokens in and out.")
+        print_message("Prices are per million input and output tokens.")
     if any(price_text(model).endswith("x") for model in shown):
-        talk("1x is one premium request for each thing you say.")
+        print_message("1x means one premium request for each of your prompts.")
     if waiting := [model.id for model in shown if model.needs_enabling]:
-        talk(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
+        print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     usable = sum(model.is_chat and not model.needs_enabling for model in shown)
     more = f"; {hidden} more models with --all" if hidden else ""
-    talk(f"Ready for chat: {usable} of {len(shown)}{more}.")
+    print_message(f"Ready for chat: {usable} of {len(shown)}{more}.")

@@ -1,4 +1,4 @@
-"""The ``pi-ai`` commands: what ``--upstream pi-ai`` needs."""
+"""The ``pi-ai`` commands: install the library that ``--upstream pi-ai`` needs."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,54 +8,56 @@ from typing import Annotated, Any, Final
 import typer
 
 from copilot_proxy.cli.boundary import INTERRUPTED
-from copilot_proxy.cli.console import result, talk
+from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.settings import load_settings
 from copilot_proxy.terminal import can_draw
 
-_ENDING: Final = [
+_STOP_SIGNALS: Final = [
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
 
-pi_ai = typer.Typer(name="pi-ai", help="Install what --upstream pi-ai needs.")
+pi_ai = typer.Typer(name="pi-ai", help="Install the library for --upstream pi-ai.")
 
 
 @pi_ai.callback(invoke_without_command=True)
 def options(context: typer.Context) -> None:
-    """The bare group shows its help, as the bare program does."""
+    """Show the help if no subcommand is given."""
     if context.invoked_subcommand is None:
-        result(context.get_help())
+        print_result(context.get_help())
 
 
 @pi_ai.command()
 def install(
     force: Annotated[
-        bool, typer.Option("--force", help="Install it anew, even if it is there.")
+        bool, typer.Option("--force", help="Reinstall it if it is already installed.")
     ] = False,
 ) -> None:
-    """Put the library pi-ai into the data folder, with npm."""
+    """Install the pi-ai library into the data folder, with npm."""
     from copilot_proxy.upstreams.pi_ai.install import Installer
     from copilot_proxy.upstreams.pi_ai.package import find_node, folder_of, version
 
     folder = folder_of(load_settings())
     node = find_node()
     try:
-        with _interruptible(), _steps() as tell:
-            installed = Installer(folder, node, tell).run(force=force)
+        with _interruptible(), _progress() as report:
+            installed = Installer(folder, node, report).run(force=force)
     except KeyboardInterrupt:
-        talk("\nStopped. Nothing half done is left.")
+        print_message("\nStopped. The unfinished installation was removed.")
         raise typer.Exit(INTERRUPTED) from None
     if installed:
-        talk(f"pi-ai {version()} is in {folder}.")
+        print_message(f"Installed pi-ai {version()} in {folder}.")
     else:
-        talk(f"pi-ai {version()} is there already: {folder}. --force installs it anew.")
-    talk("To use it: copilot-proxy serve --upstream pi-ai")
+        print_message(
+            f"pi-ai {version()} is already installed in {folder}. Use --force to reinstall it."
+        )
+    print_message("To use it: copilot-proxy serve --upstream pi-ai")
 
 
 @contextmanager
-def _steps() -> Iterator[Callable[[str], None]]:
-    """What is told a line for each step; on a terminal with the time that has passed."""
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Return a function that prints a step; a terminal also shows the elapsed time."""
     if not can_draw():
-        yield talk
+        yield print_message
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
@@ -68,13 +70,13 @@ def _steps() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lets what asks the program to end do what Ctrl+C does, so that nothing is left behind."""
+    """Handle other stop signals like Ctrl+C while the block runs, so that it can clean up."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     before: dict[int, Any] = {}
-    for number in _ENDING:
+    for number in _STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             with suppress(ValueError):  # outside the main thread
                 before[number] = signal.signal(number, interrupt)

@@ -1,4 +1,4 @@
-"""What a model costs, in few characters."""
+"""Formats the prices of models and the cost of requests."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,12 +7,12 @@ from copilot_proxy.catalogue import Model
 
 _MILLION: Final = 1_000_000
 _CREDIT: Final = 0.01
-"""Dollars; the token prices are in GitHub's AI credits."""
+"""The price of an AI credit in dollars; GitHub's token prices are in AI credits."""
 
 
 def price_text(model: Model) -> str:
-    """Dollars for a million tokens in and out, or the multiplier of a premium request; "" where
-    the list is silent."""
+    """Return a model's price: dollars per million tokens in and out, such as ``$3/$15``, or the
+    multiplier of a premium request, such as ``1x``; ``included``; or "" if it is not known."""
     billing = _mapping(model.raw.get("billing"))
     prices = _mapping(billing.get("token_prices"))
     tier = _mapping(prices.get("default")) or prices
@@ -30,17 +30,17 @@ def price_text(model: Model) -> str:
 
 
 def is_included(model: Model) -> bool:
-    """Whether using it takes nothing from the quota."""
+    """Return whether the model costs nothing and uses no quota."""
     return price_text(model) == "included"
 
 
 def credits_text(credits: float) -> str:
-    """``0.112 AI credits ($0.0011)``."""
+    """Format an amount of AI credits, such as ``0.112 AI credits ($0.0011)``."""
     return f"{credits:.3g} AI credits (${_short(credits * _CREDIT)})"
 
 
 def _short(dollars: float) -> str:
-    """Two decimals for prices above a cent, two digits for less; none for whole dollars."""
+    """Format dollars: two decimals from a cent up, none if whole, else two significant digits."""
     if dollars >= 0.01:
         return f"{dollars:.2f}".removesuffix(".00")
     return f"{dollars:.2g}" if dollars >= 0.0001 else f"{dollars:.5f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""The ``serve`` command: checks that the account works, then serves until it is told to stop."""
+"""The ``serve`` command: checks the settings and runs the server."""
 
 import asyncio
 import sys
@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from copilot_proxy.cli.serve_run import ServeRun, new_loop
+from copilot_proxy.cli.server_runner import ServerRunner, new_event_loop
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import check_upstream, settings_for
 from copilot_proxy.errors import UsageError
-from copilot_proxy.server.signals import put_back
+from copilot_proxy.server.signals import restored_signals
 from copilot_proxy.settings import Settings
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The format of log lines."""
 
     text = "text"
     json = "json"
@@ -26,14 +26,12 @@ class LogFormat(StrEnum):
 def serve(
     host: Annotated[
         str | None,
-        typer.Option(
-            help="Address to listen on; 127.0.0.1 unless told otherwise.", metavar="ADDRESS"
-        ),
+        typer.Option(help="Address to listen on; 127.0.0.1 by default.", metavar="ADDRESS"),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port to listen on; 8000 unless told otherwise, 0: any.", metavar="NUMBER"
+            help="Port to listen on; 8000 by default, 0 for any free port.", metavar="NUMBER"
         ),
     ] = None,
     uds: Annotated[
@@ -46,12 +44,14 @@ def serve(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="How many processes answer requests; 1 is plenty.", metavar="NUMBER"),
+        typer.Option(
+            help="Number of processes that serve requests; 1 is usually enough.", metavar="NUMBER"
+        ),
     ] = None,
     api_key: Annotated[
         str | None,
         typer.Option(
-            help="Key that clients must send. COPILOT_PROXY_API_KEY keeps it out of sight of "
+            help="Key that clients must send. Set COPILOT_PROXY_API_KEY instead to hide it from "
             "other users of this machine.",
             metavar="KEY",
         ),
@@ -59,55 +59,57 @@ def serve(
     cors_origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="Web page that may call the server, such as http://localhost:3000; may be "
-            "repeated.",
+            help="Origin of a web page that may call the server, such as http://localhost:3000; "
+            "may be repeated.",
             metavar="ORIGIN",
         ),
     ] = None,
     default_model: Annotated[
-        str | None, typer.Option(help="Model that `default` means.", metavar="MODEL")
+        str | None, typer.Option(help="Model that `default` stands for.", metavar="MODEL")
     ] = None,
     upstream: UpstreamOption = None,
     keep_alive: Annotated[
         float | None,
-        typer.Option(help="Seconds of silence before a stream is kept awake.", metavar="SECONDS"),
+        typer.Option(
+            help="Seconds of silence after which a stream sends a keep-alive.", metavar="SECONDS"
+        ),
     ] = None,
     fetch_images: Annotated[
         bool,
         typer.Option(
-            "--fetch-images", help="Fetch images that a request names by a public https address."
+            "--fetch-images", help="Download images that a request refers to by a public https URL."
         ),
     ] = False,
     log_format: Annotated[
-        LogFormat | None, typer.Option(help="Log lines for a person, or for a program.")
+        LogFormat | None, typer.Option(help="Format of log lines; text by default.")
     ] = None,
     log_file: Annotated[
         str | None,
         typer.Option(
-            help="Also write the log to this file; it is begun anew when it gets large.",
+            help="Also write the log to this file; it is rotated when it gets large.",
             metavar="PATH",
         ),
     ] = None,
     dump_dir: Annotated[
         str | None,
         typer.Option(
-            help="Write every conversation to files in this folder, for a day; to find out what "
-            "was really said.",
+            help="Write every conversation to files in this folder, for debugging; they are "
+            "deleted after a day.",
             metavar="DIR",
         ),
     ] = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Answer from a simulator; no account is needed.")
+        bool, typer.Option("--simulate", help="Use a simulator; no account is needed.")
     ] = False,
 ) -> int:
     """Serve the OpenAI and Anthropic APIs on this machine."""
     has_port = host is not None or port is not None
     if uds and has_port:
-        raise UsageError("--uds takes the place of --host and --port: give one or the other.")
+        raise UsageError("--uds cannot be combined with --host or --port.")
     flags = {
         "host": host,
         "port": port,
-        # A port that is asked for now wins over a socket in the file.
+        # A host or port on the command line overrides a socket in the settings.
         "uds": uds or ("" if has_port else None),
         "workers": workers,
         "api_key": api_key,
@@ -133,6 +135,6 @@ def _serve(settings: Settings, simulator: str | None) -> int:
     check_upstream(settings)
     raise_limit()
     with bound(settings) as socket:
-        serving = ServeRun(settings, socket, simulator)
-        with put_back(), asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(serving.run())
+        server = ServerRunner(settings, socket, simulator)
+        with restored_signals(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(server.run())

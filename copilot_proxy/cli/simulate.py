@@ -1,4 +1,4 @@
-"""The ``simulate`` command: the simulator alone, for trying things out by hand."""
+"""The ``simulate`` command: runs the simulator without a server."""
 
 import errno
 import signal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copilot_proxy.cli.console import result, talk
+from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.errors import CopilotProxyError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def simulate(
     port: Annotated[
         int,
         typer.Option(
-            help="Port to listen on; 0 takes a free one.", min=0, max=65535, metavar="NUMBER"
+            help="Port to listen on; 0 for any free port.", min=0, max=65535, metavar="NUMBER"
         ),
     ] = 8765,
     plan: Annotated[
@@ -30,17 +30,17 @@ def simulate(
     ] = "pro",
     pace: Annotated[
         float | None,
-        typer.Option(help="Seconds between two pieces of an answer.", min=0, metavar="SECONDS"),
+        typer.Option(help="Seconds between two chunks of a response.", min=0, metavar="SECONDS"),
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="Something that goes wrong; may be repeated.", metavar="NAME[=VALUE]"),
+        typer.Option(help="Fault to simulate; may be repeated.", metavar="NAME[=VALUE]"),
     ] = None,
     list_faults: Annotated[
-        bool, typer.Option("--list-faults", help="List everything that can go wrong, and end.")
+        bool, typer.Option("--list-faults", help="List all faults, and exit.")
     ] = False,
 ) -> None:
-    """Stand in for GitHub and Copilot: no account needed."""
+    """Run a simulator of GitHub and Copilot; no account is needed."""
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
     if list_faults:
@@ -54,19 +54,20 @@ def simulate(
     except OSError as error:
         raise CopilotProxyError(
             f"Port {port} cannot be used: {_reason(error)}.",
-            hint="Use another one; --port 0 takes any that is free.",
+            hint="Use another port; --port 0 picks a free one.",
         ) from error
     try:
-        _tell(simulator, SIMULATED_TOKEN)
+        _print_instructions(simulator, SIMULATED_TOKEN)
         _wait()
     finally:
         simulator.stop()
-    talk("Stopped.")
+    print_message("Stopped.")
 
 
 def _reason(error: OSError) -> str:
-    known = {errno.EADDRINUSE: "another program listens there"}
-    return known.get(error.errno or 0) or error.strerror or "the system refuses it"
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens on it"
+    return error.strerror or "the system gave no reason"
 
 
 def _check(plan: str, faults: list[str]) -> None:
@@ -74,15 +75,15 @@ def _check(plan: str, faults: list[str]) -> None:
     from copilot_proxy.simulator.plans import PLANS
 
     if plan not in PLANS:
-        raise UsageError(f"There is no plan {plan!r}.", hint=f"There are: {', '.join(PLANS)}.")
+        raise UsageError(f"Unknown plan: {plan!r}.", hint=f"Use one of: {', '.join(PLANS)}.")
     for fault in faults:
         name = fault.partition("=")[0]
         if name not in FAULTS:
-            near = get_close_matches(name, FAULTS, n=1)
-            like = f"Did you mean {near[0]}? " if near else ""
+            matches = get_close_matches(name, FAULTS, n=1)
+            suggestion = f"Did you mean {matches[0]}? " if matches else ""
             raise UsageError(
-                f"There is no fault {name!r}.",
-                hint=f"{like}All of them: copilot-proxy simulate --list-faults",
+                f"Unknown fault: {name!r}.",
+                hint=f"{suggestion}List all faults: copilot-proxy simulate --list-faults",
             )
 
 
@@ -92,50 +93,52 @@ def _list_faults() -> None:
     width = max(map(len, FAULTS))
     for name, description in FAULTS.items():
         first, *more = textwrap.wrap(description, 96 - width) or [""]
-        result(f"{name:<{width}}  {first}")
+        print_result(f"{name:<{width}}  {first}")
         for line in more:
-            result(" " * (width + 2) + line)
+            print_result(" " * (width + 2) + line)
 
 
-def _tell(simulator: "Simulator", token: str) -> None:
+def _print_instructions(simulator: "Simulator", token: str) -> None:
     url = simulator.url
-    talk(f"The simulator is at {url}, in place of GitHub and Copilot.\n")
-    talk("To use it, set this where copilot-proxy runs:\n")
+    print_message(f"The simulator of GitHub and Copilot is at {url}.\n")
+    print_message("To use it, set these variables before you run copilot-proxy:\n")
     for line in (
         f"export COPILOT_PROXY_GITHUB_URL={url}",
         f"export COPILOT_PROXY_GITHUB_API_URL={url}",
         f"export COPILOT_PROXY_GITHUB_TOKEN={token}",
     ):
-        # A token of the simulator's opens nothing; it is meant to be seen.
-        result(line)
-    talk("\nTo try signing in as well, leave the token out, keep your own folder out of it, and")
-    talk("sign in; the code is approved after a few seconds by itself:\n")
-    talk("  unset COPILOT_PROXY_GITHUB_TOKEN")
-    talk("  export COPILOT_PROXY_HOME_DIR=$(mktemp -d)")
-    talk("  copilot-proxy login --store file --no-browser\n")
-    talk("When the simulator ends, it forgets who signed in: sign in again after a restart.\n")
+        # The simulator's token is not a secret.
+        print_result(line)
+    print_message(
+        "\nTo try signing in, unset the token, use a temporary folder, and sign in.\n"
+        "The code is approved automatically after a few seconds:\n"
+    )
+    print_message("  unset COPILOT_PROXY_GITHUB_TOKEN")
+    print_message("  export COPILOT_PROXY_HOME_DIR=$(mktemp -d)")
+    print_message("  copilot-proxy login --store file --no-browser\n")
+    print_message("The simulator forgets sign-ins when it stops: sign in again after a restart.\n")
     on = simulator.state.faults.listed()["on"]
     if on:
-        talk(f"Going wrong: {', '.join(on)}.")
-    talk("Switch faults by hand with PUT and DELETE, and look at what was asked for:\n")
-    talk(f"  curl -X PUT {url}/_simulator/faults/server_error_500")
-    talk(f"  curl -X DELETE {url}/_simulator/faults")
-    talk(f"  curl {url}/_simulator/requests\n")
-    talk("Stop with Ctrl+C.")
+        print_message(f"Active faults: {', '.join(on)}.")
+    print_message("Switch faults on and off, and see the requests that were received:\n")
+    print_message(f"  curl -X PUT {url}/_simulator/faults/server_error_500")
+    print_message(f"  curl -X DELETE {url}/_simulator/faults")
+    print_message(f"  curl {url}/_simulator/requests\n")
+    print_message("Stop with Ctrl+C.")
 
 
 def _wait() -> None:
-    """Until Ctrl+C, or until the system asks for the end."""
-    ended = Event()
+    """Wait for Ctrl+C or SIGTERM."""
+    stopped = Event()
     before = signal.getsignal(signal.SIGTERM)
     with suppress(ValueError):  # outside the main thread
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        # A wait without a timeout cannot be interrupted on every platform.
-        while not ended.wait(0.5):
+        # On some platforms, a wait without a timeout cannot be interrupted.
+        while not stopped.wait(0.5):
             pass
     except KeyboardInterrupt:
-        talk()
+        print_message()
     finally:
         with suppress(ValueError):
             signal.signal(signal.SIGTERM, before)

@@ -1,31 +1,31 @@
-"""The line that moves while an answer is awaited, with the last words of the model's reasoning."""
+"""The spinner that is shown while an answer is awaited, with the end of the model's reasoning."""
 
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-_LONGEST: Final = 500
+_MAX_LENGTH: Final = 500
 _MARGIN: Final = 4
 
 
 class Spinner:
-    """On stderr, gone without a trace when it stops."""
+    """A spinner on stderr, which is erased when it stops."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._thoughts = ""
+        self._reasoning = ""
         self._status = self._console.status("Waiting", spinner="dots")
         self._status.start()
 
-    def think(self, thought: str) -> None:
-        """Shows the end of what the model has thought so far."""
-        self._thoughts = (self._thoughts + thought)[-_LONGEST:]
-        line = " ".join(self._thoughts.replace("*", "").split())
+    def show_reasoning(self, reasoning: str) -> None:
+        """Add a piece of the reasoning, and show the end of it."""
+        self._reasoning = (self._reasoning + reasoning)[-_MAX_LENGTH:]
+        line = " ".join(self._reasoning.replace("*", "").split())
         line = "".join(char for char in line if char.isprintable())
         room = max(self._console.width - _MARGIN, 1)
         self._status.update(Text(line[-room:], style="dim", no_wrap=True))
 
     def stop(self) -> None:
-        """Safe to call twice."""
+        """Stop and erase the spinner; it is safe to call this twice."""
         self._status.stop()

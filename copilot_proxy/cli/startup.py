@@ -1,13 +1,13 @@
-"""Spares the start of a program what it has no use for."""
+"""Makes the program start faster."""
 
 import sys
 
-from copilot_proxy.server.gc_tuning import collect_rarely_while_loading
+from copilot_proxy.server.gc_tuning import tune_gc_for_startup
 
 
-def hasten() -> None:
-    """To be called once, before anything heavy is imported."""
-    collect_rarely_while_loading()
-    # httpx has a command line of its own, which loads click, rich and pygments; httpx does without
-    # it where it cannot be imported.
+def speed_up_startup() -> None:
+    """Avoid needless work during startup; call it once, before any heavy import."""
+    tune_gc_for_startup()
+    # httpx imports its own command line, which loads click, rich and pygments; it works without
+    # the command line if that cannot be imported.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The ``status`` command: who is signed in, with which plan, and what is left of it."""
+"""The ``status`` command: shows the account, its plan and its remaining quota."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.console import problem, result, table
+from copilot_proxy.cli.console import print_error, print_result, two_columns
 from copilot_proxy.composition import settings_for
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
@@ -22,8 +22,8 @@ _SIMULATOR: Final = "the simulator"
 
 
 @dataclass
-class Known:
-    """What has been found out, and what stands in the way."""
+class AccountStatus:
+    """What is known of the account; `error` is why something is not known or not usable."""
 
     credential: "Credential | None" = None
     account: "Account | None" = None
@@ -32,43 +32,43 @@ class Known:
 
 
 def status(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for other programs instead.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Show the simulator's account.")
     ] = False,
 ) -> None:
-    """Show who is signed in, the plan, and what is left of it."""
+    """Show the account, its plan and its remaining quota."""
     import asyncio
 
     from copilot_proxy.auth.stores import Credentials
 
     with settings_for({}, simulate=simulate) as (settings, _):
         credentials = Credentials.from_settings(settings)
-        known = Known()
+        account_status = AccountStatus()
         try:
-            known.credential = credentials.load()
-            if known.credential is None:
+            account_status.credential = credentials.load()
+            if account_status.credential is None:
                 raise NotSignedIn()
-            asyncio.run(_find_out(settings, known.credential, known))
-        except CopilotProxyError as failure:
-            known.error = failure
-        found = known.credential
-        store = credentials.store(found.source).describe() if found and not simulate else _SIMULATOR
+            asyncio.run(_fetch(settings, account_status.credential, account_status))
+        except CopilotProxyError as error:
+            account_status.error = error
+        credential = account_status.credential
+        store = _SIMULATOR
+        if credential is not None and not simulate:
+            store = credentials.store(credential.source).describe()
     if as_json:
-        result(json.dumps(_json(known), indent=2))
-    elif found is not None:
-        result(table(_rows(found, known, store)))
-    if known.error is not None:
+        print_result(json.dumps(_json(account_status), indent=2))
+    elif credential is not None:
+        print_result(two_columns(_rows(credential, account_status, store)))
+    if account_status.error is not None:
         if not as_json:
-            raise known.error
-        problem(known.error)
-        raise typer.Exit(known.error.exit_code)
+            raise account_status.error
+        print_error(account_status.error)
+        raise typer.Exit(account_status.error.exit_code)
 
 
-async def _find_out(settings: Settings, credential: "Credential", known: Known) -> None:
-    """Asks for the account, and for a token as every request needs one: either can be refused."""
+async def _fetch(settings: Settings, credential: "Credential", status: AccountStatus) -> None:
+    """Fetch the account and a Copilot token into `status`; GitHub may refuse either of them."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -88,21 +88,21 @@ async def _find_out(settings: Settings, credential: "Credential", known: Known) 
             if isinstance(outcome, BaseException) and not isinstance(outcome, CopilotProxyError):
                 raise outcome
         if isinstance(account, Account):
-            known.account = account
+            status.account = account
         elif isinstance(exchange, TokenExchange):
-            known.account = await _account_of(exchange, github, credential)
-        api_url, fields = known.account.api_url if known.account else None, {}
+            status.account = await _account_of(exchange, github, credential)
+        api_url, fields = status.account.api_url if status.account else None, {}
         if isinstance(exchange, TokenExchange):
             api_url, fields = exchange.api_url, copilot_fields(exchange.token)
-        if known.account is not None:
-            known.api_url = hosts.copilot_url(api_url, fields, credential.host, settings)
-    known.error = _trouble(account, exchange)
+        if status.account is not None:
+            status.api_url = hosts.copilot_url(api_url, fields, credential.host, settings)
+    status.error = _error_of(account, exchange)
 
 
 async def _account_of(
     exchange: "TokenExchange", github: "GitHub", credential: "Credential"
 ) -> "Account":
-    """What a token tells when the account's own page does not answer."""
+    """Return what the token says of the account, for when GitHub does not return the account."""
     from copilot_proxy.auth.account import parse_account
     from copilot_proxy.auth.verification import who
 
@@ -110,16 +110,16 @@ async def _account_of(
     return parse_account({"login": login, "access_type_sku": exchange.sku})
 
 
-def _trouble(
+def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Why Copilot cannot be used, or what is not known of the account."""
+    """Return why Copilot cannot be used, or why the account is not known; None if all is well."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
-            exchange.message = f"GitHub gives no Copilot token: {exchange.message}"
+            exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
         return exchange
     if isinstance(account, NoCopilotAccess):
-        # The page is not for everybody; the token is what counts.
+        # Not every account may read this endpoint; what counts is that the token was issued.
         return None
     if isinstance(account, CopilotProxyError):
         return account
@@ -132,36 +132,35 @@ def _trouble(
     return None
 
 
-def _json(known: Known) -> dict[str, Any]:
-    """Every key is always there; null stands for what is not known."""
-    credential, account, error = known.credential, known.account, known.error
-    refused = credential is None or isinstance(error, NotSignedIn)
+def _json(status: AccountStatus) -> dict[str, Any]:
+    """Return the output of ``--json``; all keys are always present, and unknown values are null."""
+    credential, account, error = status.credential, status.account, status.error
     return {
-        "signed_in": not refused,
+        "signed_in": credential is not None and not isinstance(error, NotSignedIn),
         "login": _login(credential, account),
         "host": credential.host if credential else None,
         "store": credential.source if credential else None,
         "plan": account.plan if account else None,
         "sku": account.sku if account else None,
         "chat_enabled": account.chat_enabled if account else None,
-        "api_url": known.api_url,
+        "api_url": status.api_url,
         "quota": asdict(account.quota) if account and account.quota else None,
         "resets_on": account.resets_on.isoformat() if account and account.resets_on else None,
         "error": {"code": error.code, "message": mask(error.message)} if error else None,
     }
 
 
-def _rows(credential: "Credential", known: Known, store: str) -> list[tuple[str, str]]:
-    account = known.account
+def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[tuple[str, str]]:
+    account = status.account
     rows = [("Token", f"in {store}")]
-    if not (account is None and isinstance(known.error, NotSignedIn)):
+    if not (account is None and isinstance(status.error, NotSignedIn)):
         login = _login(credential, account) or "unknown"
         rows.insert(0, ("Signed in as", f"{login} ({credential.host})"))
     if account is None:
         return rows
     rows.append(("Plan", account.plan))
-    if known.api_url is not None:
-        rows.append(("API", known.api_url))
+    if status.api_url is not None:
+        rows.append(("API", status.api_url))
     if account.quota is not None:
         rows.append(("Quota", quota_text(account.quota)))
     if account.resets_on is not None:
@@ -170,13 +169,13 @@ def _rows(credential: "Credential", known: Known, store: str) -> list[tuple[str,
 
 
 def quota_text(quota: "Quota") -> str:
-    """What is left, in a few words."""
+    """Describe the remaining quota in a few words."""
     if quota.unlimited:
-        shared = "used up: the shared pool is empty" if quota.used_up else "no limit of its own"
+        shared = "used up: the shared pool is empty" if quota.used_up else "no individual limit"
         return f"{quota.unit}: {shared}"
     share = quota.percent_remaining
     percent = None if share is None else f"{max(share, 0):.0f} %"
-    # The Free plan counts other units than it advertises, so only the share means anything.
+    # The Free plan counts in other units than it advertises, so only the percentage is meaningful.
     if quota.entitlement and quota.remaining is not None and quota.unit != "chat messages":
         left = f"{max(quota.remaining, 0):g} of {quota.entitlement:g} {quota.unit} left"
         text = f"{left} ({percent})" if percent else left
@@ -185,7 +184,7 @@ def quota_text(quota: "Quota") -> str:
     if quota.overage_count:
         text += f"; {quota.overage_count:g} used beyond the plan"
     elif quota.used_up and quota.overage_permitted:
-        text += "; more is billed"
+        text += "; further use is billed"
     return text
 
 

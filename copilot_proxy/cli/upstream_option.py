@@ -1,4 +1,4 @@
-"""The ``--upstream`` flag of the commands that ask Copilot."""
+"""The ``--upstream`` option of the commands that send requests to Copilot."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 
 class UpstreamName(StrEnum):
-    """Who asks Copilot."""
+    """The code that talks to Copilot."""
 
     copilot = "copilot"
     pi_ai = "pi-ai"
@@ -15,5 +15,7 @@ class UpstreamName(StrEnum):
 
 UpstreamOption = Annotated[
     UpstreamName | None,
-    typer.Option("--upstream", help="Who asks Copilot: this program, or the library pi-ai."),
+    typer.Option(
+        "--upstream", help="How to reach Copilot: directly, or through the pi-ai library."
+    ),
 ]

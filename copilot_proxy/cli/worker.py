@@ -1,67 +1,69 @@
-"""A worker: a process that answers requests for a server that has several.
+"""The program of a worker process, which serves requests under a supervisor.
 
-It takes no part in the terminal: Ctrl+C and the end of the terminal are the server's to answer,
-which then tells its workers. If the server is gone, it finishes what is open and ends.
+It ignores Ctrl+C and the closing of the terminal: the supervisor handles those, and sends commands
+to its workers. If the supervisor is gone, the worker finishes its open requests and exits.
 """
 
 import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from copilot_proxy.cli.boundary import give_up_stderr, guard, open_streams
-from copilot_proxy.cli.serve_run import first, new_loop
-from copilot_proxy.cli.startup import hasten
+from copilot_proxy.auth.credential import Credential
+from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
+from copilot_proxy.cli.server_runner import known_credential_first, new_event_loop
+from copilot_proxy.cli.startup import speed_up_startup
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import log_file_for
-from copilot_proxy.server.gc_tuning import collect_rarely_while_serving
+from copilot_proxy.server.gc_tuning import tune_gc_for_serving
 from copilot_proxy.server.uvicorn_server import Server
-from copilot_proxy.server.worker_channel import Start, receive
+from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
 
 LEEWAY: Final = 3.0
-"""Seconds that a worker waits longer for its answers than the server does, which tells it to cut
-them, all workers at once; only a worker without a server decides by itself."""
+"""Seconds that a worker waits longer for its open requests than the supervisor does. The supervisor
+tells all workers at once to cut them; a worker decides that itself only without a supervisor."""
 
 
 def main() -> None:
-    """The entry point; the argument is the descriptor of the socket to the server."""
+    """The entry point; the argument is the file descriptor of the socket to the supervisor."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # They were held back from before this process began.
+    # The supervisor blocked these signals before it started this process.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    hasten()
+    speed_up_startup()
     open_streams()
     channel = socket.socket(fileno=int(sys.argv[1]))
-    code = guard(lambda: work(channel), debug=False)
-    give_up_stderr()
+    code = run_command(lambda: run_worker(channel), debug=False)
+    flush_stderr()
     sys.exit(code)
 
 
-def work(channel: socket.socket) -> None:
-    """Serves as the server at the other end of `channel` says, until it says stop or is gone."""
-    start = receive(channel)
-    if start is None:
+def run_worker(channel: socket.socket) -> None:
+    """Serve with the configuration from `channel` until the supervisor says stop or is gone."""
+    config = receive_config(channel)
+    if config is None:
         channel.close()
         return
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_Work(start).run(channel))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_Worker(config).run(channel))
 
 
-class _Work:
-    def __init__(self, start: Start) -> None:
-        self._start = start
+class _Worker:
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
         self._reporter = Reporter()
 
     async def run(self, channel: socket.socket) -> None:
-        settings = self._start.settings
+        settings = self._config.settings
         reader, self._writer = await asyncio.open_unix_connection(sock=channel)
-        # The server itself has the file that is named, each worker one beside it.
+        # The supervisor writes to the configured log file, and each worker to one next to it.
         with (
-            log_file_for(settings, worker=self._start.number + 1) as log_file,
+            log_file_for(settings, worker=self._config.number + 1) as log_file,
             logging_to_stderr(settings.log_format, self._reporter, log_file),
         ):
             try:
@@ -72,13 +74,15 @@ class _Work:
     async def _serve(self, reader: asyncio.StreamReader) -> None:
         from copilot_proxy.auth.stores import Credentials
 
-        start = self._start
+        config = self._config
         settings = replace(
-            start.settings, shutdown_timeout=start.settings.shutdown_timeout + LEEWAY
+            config.settings, shutdown_timeout=config.settings.shutdown_timeout + LEEWAY
         )
-        look = Credentials.from_settings(settings).load_async
-        load = first(start.credential, look) if start.credential else look
-        connection = make_backend(
+        load: Callable[[], Awaitable[Credential | None]]
+        load = Credentials.from_settings(settings).load_async
+        if config.credential is not None:
+            load = known_credential_first(config.credential, load)
+        backend = make_backend(
             settings,
             report=self._reporter,
             load=load,
@@ -87,31 +91,31 @@ class _Work:
         )
         server = make_server(
             settings,
-            connection,
+            backend,
             report=self._reporter,
-            simulated=start.simulated,
+            simulated=config.simulated,
             supervised=True,
-            on_ready=lambda: self._tell("ready", 0),
-            on_finishing=lambda count: self._tell("finishing", count),
+            on_ready=lambda: self._send("ready", 0),
+            on_finishing=lambda count: self._send("finishing", count),
             on_cut=self._cut,
         )
-        orders = asyncio.create_task(_obey(reader, server))
+        commands = asyncio.create_task(_handle_commands(reader, server))
         try:
-            with socket.socket(fileno=start.listener) as listener, collect_rarely_while_serving():
+            with socket.socket(fileno=config.listener) as listener, tune_gc_for_serving():
                 await server.serve(sockets=[listener])
         finally:
-            orders.cancel()
-            await connection.aclose()
+            commands.cancel()
+            await backend.aclose()
 
     def _cut(self, count: int) -> None:
         self._reporter.stopped = True
-        self._tell("cut", count)
+        self._send("cut", count)
 
-    def _tell(self, event: str, count: int) -> None:
+    def _send(self, event: str, count: int) -> None:
         self._writer.write(f"{event} {count}\n".encode())
 
 
-async def _obey(reader: asyncio.StreamReader, server: Server) -> None:
+async def _handle_commands(reader: asyncio.StreamReader, server: Server) -> None:
     try:
         async for line in reader:
             if line == b"cut\n":
@@ -119,7 +123,7 @@ async def _obey(reader: asyncio.StreamReader, server: Server) -> None:
             else:
                 server.finish()
     finally:
-        server.finish()  # the server that gave the orders is gone
+        server.finish()  # the supervisor has closed the channel, or is gone
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.relay.reply import Reply
-from copilot_proxy.routes.services import HttpRequest, get_caller, get_services, start_record
+from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def answer(
-    request: HttpRequest,
+    request: LitestarRequest,
     client: ClientApi,
     body: Json,
     *,

@@ -11,7 +11,7 @@ from copilot_proxy.formats.chat_completions.schema import (
 )
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import HttpRequest, read_chat_body
+from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 
 
 @post(
@@ -29,7 +29,7 @@ from copilot_proxy.routes.services import HttpRequest, read_chat_body
     ),
     summary="Create a chat completion (OpenAI)",
 )
-async def chat_completions(request: HttpRequest) -> ASGIApp:
+async def chat_completions(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account, with tools and images; see docs/api.md."""
     data, notes = await read_chat_body(request)
     body = CHAT_COMPLETIONS.parse(data)

@@ -8,7 +8,7 @@ from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.embeddings import EmbeddingList, EmbeddingsRequest, parse_request
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    HttpRequest,
+    LitestarRequest,
     get_caller,
     get_services,
     read_body,
@@ -24,7 +24,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
     responses=answers_with(EmbeddingList, ErrorBody, "The vectors, in the order of the inputs."),
     summary="Create embeddings (OpenAI)",
 )
-async def embeddings(request: HttpRequest) -> ASGIApp:
+async def embeddings(request: LitestarRequest) -> ASGIApp:
     """Takes up to 2048 texts or lists of token ids; returns floats or base64."""
     data = await read_body(request)
     body = parse_request(data)

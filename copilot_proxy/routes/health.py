@@ -6,7 +6,7 @@ from typing import Literal
 from litestar import MediaType, post, route
 
 from copilot_proxy import __version__
-from copilot_proxy.routes.services import HttpRequest, get_services
+from copilot_proxy.routes.services import LitestarRequest, get_services
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Health:
     summary="Show whether the server is up",
     response_description="The state of the server.",
 )
-async def health(request: HttpRequest) -> Health:
+async def health(request: LitestarRequest) -> Health:
     """Sends nothing to Copilot, needs no API key, and names no account."""
     services = get_services(request)
     state = services.upstream.state()
@@ -70,7 +70,7 @@ async def health(request: HttpRequest) -> Health:
 
 
 @route("/", http_method=["GET", "HEAD"], media_type=MediaType.TEXT, include_in_schema=False)
-async def root(request: HttpRequest) -> str:
+async def root(request: LitestarRequest) -> str:
     """Return a short text for users who open the address in a browser."""
     kind = " Its answers are simulated." if get_services(request).simulated else ""
     return (
@@ -80,5 +80,5 @@ async def root(request: HttpRequest) -> str:
 
 
 @post("/api/event_logging/{rest:path}", status_code=204, include_in_schema=False)
-async def client_telemetry(request: HttpRequest) -> None:
+async def client_telemetry(request: LitestarRequest) -> None:
     """Accept and discard the telemetry that Claude Code sends to its base URL."""

@@ -9,7 +9,7 @@ from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
-    HttpRequest,
+    LitestarRequest,
     get_caller,
     get_services,
     read_chat_body,
@@ -31,7 +31,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
     ),
     summary="Create a message (Anthropic)",
 )
-async def messages(request: HttpRequest) -> ASGIApp:
+async def messages(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     body = MESSAGES.parse(data)
@@ -51,7 +51,7 @@ async def messages(request: HttpRequest) -> ASGIApp:
     ),
     summary="Count the tokens of a message (Anthropic)",
 )
-async def count_tokens(request: HttpRequest) -> ASGIApp:
+async def count_tokens(request: LitestarRequest) -> ASGIApp:
     """Free of charge."""
     data, _ = await read_chat_body(request)
     body = MESSAGES.parse_count(data)

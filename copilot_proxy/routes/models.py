@@ -9,7 +9,7 @@ from copilot_proxy.formats.messages import models as anthropic
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
 from copilot_proxy.middleware.error_responses import speaks_anthropic
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import HttpRequest, get_caller, get_context, get_services
+from copilot_proxy.routes.services import LitestarRequest, get_caller, get_context, get_services
 
 
 @get(
@@ -18,7 +18,7 @@ from copilot_proxy.routes.services import HttpRequest, get_caller, get_context, 
     responses=answers_with(ModelList, ErrorBody, "Chat and embeddings models."),
     summary="List the models",
 )
-async def list_models(request: HttpRequest) -> Response[bytes]:
+async def list_models(request: LitestarRequest) -> Response[bytes]:
     """Returns OpenAI's list, with limits, vendor, modalities and state as extra fields. Clients
     that send the header anthropic-version get Anthropic's list."""
     models, caller = get_services(request).relay.models, get_caller(request)
@@ -38,7 +38,7 @@ async def list_models(request: HttpRequest) -> Response[bytes]:
     responses=answers_with(ModelObject, ErrorBody, "The model."),
     summary="Show a model",
 )
-async def get_model(request: HttpRequest, model_id: FromPath[str]) -> Response[bytes]:
+async def get_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias. An id may contain slashes."""
     name = str(model_id).removeprefix("/")
     model = await get_services(request).relay.models.model(name, get_caller(request))

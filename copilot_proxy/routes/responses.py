@@ -10,7 +10,7 @@ from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
-from copilot_proxy.routes.services import HttpRequest, read_chat_body
+from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 
 
 @post(
@@ -26,7 +26,7 @@ from copilot_proxy.routes.services import HttpRequest, read_chat_body
     ),
     summary="Create a response (OpenAI)",
 )
-async def responses(request: HttpRequest) -> ASGIApp:
+async def responses(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     body = RESPONSES.parse(data)
@@ -34,7 +34,7 @@ async def responses(request: HttpRequest) -> ASGIApp:
 
 
 @get("/v1/responses", include_in_schema=False)
-async def refuse_web_socket(request: HttpRequest) -> Response[bytes]:
+async def refuse_web_socket(request: LitestarRequest) -> Response[bytes]:
     """Refuse a WebSocket with 426, so that the client falls back to plain requests.
 
     The Codex CLI tries a WebSocket first, unless its settings say otherwise. After 426 it continues
@@ -56,7 +56,7 @@ async def refuse_web_socket(request: HttpRequest) -> Response[bytes]:
     http_method=["GET", "DELETE", "POST"],
     include_in_schema=False,
 )
-async def stored_responses(request: HttpRequest) -> Response[bytes]:
+async def stored_responses(request: LitestarRequest) -> Response[bytes]:
     """Raise 404: there are no stored responses."""
     raise RequestError(
         "Responses are not stored, neither by Copilot nor by this server.",

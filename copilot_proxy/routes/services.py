@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
-HttpRequest = Request[Any, Any, Any]
+LitestarRequest = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +40,19 @@ class Services:
     simulated: bool = False
 
 
-def get_services(request: HttpRequest) -> Services:
+def get_services(request: LitestarRequest) -> Services:
     """Return the services of the application that received `request`."""
     services: Services = request.app.state.services
     return services
 
 
-def get_context(request: HttpRequest) -> RequestContext:
+def get_context(request: LitestarRequest) -> RequestContext:
     """Return what the middleware has recorded about `request`."""
     context: RequestContext = request.scope["state"]["context"]
     return context
 
 
-def get_caller(request: HttpRequest) -> Caller:
+def get_caller(request: LitestarRequest) -> Caller:
     """Return who sent `request`: their own GitHub sign-in, if they sent one, and their API key.
 
     If the server has API keys, the headers carry one of them and never a GitHub token.
@@ -65,7 +65,7 @@ def get_caller(request: HttpRequest) -> Caller:
 
 
 def start_record(
-    request: HttpRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
+    request: LitestarRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
 ) -> RequestRecord:
     """Return a log record for `request` to the API named `api`, with its start time."""
     context = get_context(request)
@@ -79,7 +79,7 @@ def start_record(
     )
 
 
-async def read_body(request: HttpRequest) -> bytes:
+async def read_body(request: LitestarRequest) -> bytes:
     """Return the decompressed body; raises `RequestError`."""
     settings = get_services(request).settings
     return await receive_body(
@@ -90,7 +90,7 @@ async def read_body(request: HttpRequest) -> bytes:
     )
 
 
-async def read_chat_body(request: HttpRequest) -> tuple[bytes, list[str]]:
+async def read_chat_body(request: LitestarRequest) -> tuple[bytes, list[str]]:
     """Return the decompressed body of a chat API's request, and notes on what was changed in it.
 
     If the server fetches images, they replace their URLs in the body. Raises `RequestError`.

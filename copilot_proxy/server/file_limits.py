@@ -1,24 +1,25 @@
-"""How many files and connections this process may have open: as many as the system permits.
+"""Raises the limit of open files to what the system permits.
 
-A stream takes two, one to the client and one to Copilot, and many systems begin with 256 or 1,024.
+A stream takes two descriptors, one for the client and one for Copilot, and many systems start with
+a limit of 256 or 1,024.
 """
 
 from contextlib import suppress
 from typing import Final
 
-_ENOUGH: Final = 65_536
-_FEWER: Final = 10_240
-"""What macOS takes at most, though it names no limit."""
+_WANTED: Final = 65_536
+_FALLBACK: Final = 10_240
+"""The most that macOS accepts, although it reports no hard limit."""
 
 
 def raise_limit() -> None:
-    """Raises the limit that this process has set for itself; where it cannot be, it stays."""
+    """Raise this process's soft limit of open files; leave it as it is where that fails."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (_ENOUGH, _FEWER):
+    for wanted in (_WANTED, _FALLBACK):
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)
         if soft == resource.RLIM_INFINITY or wanted <= soft:

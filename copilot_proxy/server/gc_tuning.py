@@ -1,9 +1,9 @@
-"""Tunes Python's collector of cycles, for a quick start and for streams.
+"""Tunes Python's cyclic garbage collector for a quick start and for streaming.
 
-By default each 700 objects that are alive at once start a collection, and every now and then one of
-all that the program has loaded. Loading makes a hundred thousand objects and hardly any garbage,
-and an event of a stream makes a handful of dictionaries that die with it: collections took a tenth
-of a start, and a third of the time of fast streams.
+By default, every 700 new objects trigger a collection, and some of those scan everything that the
+program has loaded. Importing creates a hundred thousand objects and hardly any garbage, and a
+streamed event creates a handful of dictionaries that are freed by reference counting. Collections
+took a tenth of the startup time, and a third of the time of fast streams.
 """
 
 import gc
@@ -11,22 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_LOADING: Final = 100_000
-_SERVING: Final = (20_000, 10, 10)
-"""Objects that start a collection of the youngest, and how many of those start one of the older."""
+_STARTUP_THRESHOLD: Final = 100_000
+_SERVING_THRESHOLDS: Final = (20_000, 10, 10)
+"""New objects that trigger a collection of the youngest generation, and how many collections of a
+generation trigger one of the next older generation."""
 
 
-def collect_rarely_while_loading() -> None:
-    """For the start of a program; a short command needs no other setting to its end."""
-    gc.set_threshold(_LOADING, *_SERVING[1:])
+def tune_gc_for_startup() -> None:
+    """Collect rarely during startup; a short command can keep this setting until it exits."""
+    gc.set_threshold(_STARTUP_THRESHOLD, *_SERVING_THRESHOLDS[1:])
 
 
 @contextmanager
-def collect_rarely_while_serving() -> Iterator[None]:
-    """While the block runs, what is loaded by now is never looked at, and the rest seldom."""
+def tune_gc_for_serving() -> Iterator[None]:
+    """Collect rarely while the block runs, and never scan the objects that exist already."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(*_SERVING)
+    gc.set_threshold(*_SERVING_THRESHOLDS)
     try:
         yield
     finally:

@@ -1,8 +1,9 @@
-"""Bounds what a client may make the server wait for, and collect, before and after its requests.
+"""uvicorn's HTTP protocol with timeouts and size limits for slow or hostile clients.
 
-uvicorn's protocol has no end to its patience for a head, for the rest of a body that nobody wants,
-and for a client that does not read. All of that is open to whoever can connect, before a key has
-been shown. (A body that is wanted is waited for by whoever reads it: `routes.bodies`.)
+uvicorn itself has no timeout for a request head, for the rest of a body that the application did
+not read, and for a client that does not read its response. Any client that can connect could
+exploit that, even without an API key. (`routes.bodies` has the timeout of the bodies that the
+application does read.)
 """
 
 import asyncio
@@ -20,19 +21,19 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.server import malformed_requests
 from copilot_proxy.settings import Settings
 
-LIMIT: Final = 512 * 1024
-"""Bytes of a head; more than one piece that comes from the network at once, which may hold a body
-as well."""
+MAX_HEAD_SIZE: Final = 512 * 1024
+"""The largest request head in bytes. It exceeds the size of a single read from the network, since
+such a read may contain part of the body as well."""
 _KEEP_ALIVE: Final = 75
-"""Seconds that an idle connection is kept; a client that keeps it longer runs into its end."""
-_MOST_WAITING: Final = 8
-"""Requests of a connection that wait behind the one that is answered; then it is not read."""
-_MOST_UNSENT: Final = 128 * 1024
-"""Bytes for a client that the system may take before it can send them; some take 4 MiB for each."""
+"""Seconds after which an idle connection is closed."""
+_MAX_PIPELINED: Final = 8
+"""Requests of a connection that may queue behind the current one; then it is no longer read."""
+_MAX_UNSENT: Final = 128 * 1024
+"""Unsent bytes that the system may buffer for a client; some systems buffer 4 MiB by default."""
 
 
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:
-    """How uvicorn is to serve `app`."""
+    """Return the configuration with which uvicorn serves `app`."""
     protocol: Any = partial(
         BoundedProtocol,
         receive_timeout=settings.receive_timeout,
@@ -53,11 +54,12 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to its patience.
+    """uvicorn's protocol with timeouts, both in seconds.
 
-    `receive_timeout` is for a head, and for the rest of a body when its answer has been given;
-    `send_timeout` for a client that takes nothing of its answer. Each connection has at most one
-    timer for either, which looks when it fires whether it still matters: a request costs none.
+    `receive_timeout` applies to a request head, and to the rest of a body whose response has been
+    sent. `send_timeout` applies to a client that reads nothing of its response. A connection has at
+    most one timer for each, which checks when it fires whether it still applies, so that no timer
+    has to be created and cancelled for every request.
     """
 
     def __init__(
@@ -67,28 +69,28 @@ class BoundedProtocol(HttpToolsProtocol):
         self._receive_timeout = receive_timeout
         self._send_timeout = send_timeout
         self._answering: Any = None
-        """uvicorn's name for it is `cycle`, which is the one that was read last."""
+        """The request that is being answered; uvicorn's `cycle` is the one that was read last."""
         self._is_in_head = True
-        """Also between two requests."""
-        self._head = 0
-        """Bytes of it that have come."""
-        self._since = 0.0
-        """When that began which the client owes us."""
-        self._paused_at = 0.0
-        self._owed: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        """True while a head is being read, and between two requests."""
+        self._head_size = 0
+        """Bytes of the head that have been received."""
+        self._receive_started = 0.0
+        """When the receive timeout began."""
+        self._send_paused = 0.0
+        self._receive_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        _keep_little(transport.get_extra_info("socket"))
-        self._expect()
+        _limit_send_buffer(transport.get_extra_info("socket"))
+        self._start_receive_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._owed, self._unread):
+        for timer in (self._receive_timer, self._send_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        # uvicorn tells it to the request that came last, though an earlier one may be answered.
+        # uvicorn notifies only the last request that was read, but others may be unfinished.
         waiting, self.pipeline = self.pipeline, deque()
         for cycle in (self._answering, *(cycle for cycle, _ in waiting)):
             if cycle is not None and not cycle.response_complete:
@@ -97,29 +99,29 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
-            self._head += len(data)
-            if self._head > LIMIT:
-                self._tell(malformed_requests.too_large(LIMIT))
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD_SIZE:
+                self._send_error(malformed_requests.too_large(MAX_HEAD_SIZE))
                 self.transport.close()
                 return
         if self.timeout_keep_alive_task is not None:
-            # Whatever it is, the connection does not rest any more.
-            self._expect()
+            # The connection is no longer idle.
+            self._start_receive_timeout()
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        # One that came behind the end of another request has not been counted.
-        self._head = self._head or 1
+        # A head that arrived together with the end of another request has not been counted.
+        self._head_size = self._head_size or 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        self._head = 0
+        self._head_size = 0
         if b"://" in self.url and not self.url.startswith(b"/"):
-            self._take_host_of_target()
+            self._use_target_host()
         super().on_headers_complete()
-        if 0 < len(self.pipeline) <= _MOST_WAITING:
-            # uvicorn reads no further, and so would not see that the client leaves.
+        if 0 < len(self.pipeline) <= _MAX_PIPELINED:
+            # uvicorn has paused reading, and would not notice that the client disconnects.
             self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
@@ -133,76 +135,78 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._expect()
-        elif not self.pipeline and (self._head or not self._is_in_head):
-            # Half of the next head is here, or a body that nobody wanted still has to go by.
+            self._start_receive_timeout()
+        elif not self.pipeline and (self._head_size or not self._is_in_head):
+            # Part of the next head has arrived, or the rest of an unread body is still to come.
             self._unset_keepalive_if_required()
-            self._expect()
+            self._start_receive_timeout()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._paused_at = self.loop.time()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self._send_timeout, self._look_for_reader)
+        self._send_paused = self.loop.time()
+        if self._send_timer is None:
+            self._send_timer = self.loop.call_later(self._send_timeout, self._check_send_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
-        """A client that has not read its answer to the end by now never will."""
+        """Close an idle connection, at once if its client has not read the whole response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
-        """For what the parser does not understand; `msg` is uvicorn's word for it."""
-        self._tell(malformed_requests.invalid())
+        """Respond to a request that cannot be parsed; uvicorn's message `msg` is not used."""
+        self._send_error(malformed_requests.invalid())
         self.transport.close()
 
-    def _tell(self, error: RequestError) -> None:
-        """Answers a request that is none, unless that would stand in the middle of an answer."""
-        told = malformed_requests.answer(error, self.client[0] if self.client else None)
-        is_amid = self._answering is not None and self._answering.response_started
-        if not is_amid or self._answering.response_complete:
-            self.transport.write(told)
+    def _send_error(self, error: RequestError) -> None:
+        """Send `error` to the client, unless another response has been sent in part."""
+        response = malformed_requests.response(error, self.client[0] if self.client else None)
+        has_started = self._answering is not None and self._answering.response_started
+        if not has_started or self._answering.response_complete:
+            self.transport.write(response)
 
-    def _expect(self) -> None:
-        """From now on the client owes us something."""
-        self._since = self.loop.time()
-        if self._owed is None:
-            self._owed = self.loop.call_later(self._receive_timeout, self._look_for_request)
+    def _start_receive_timeout(self) -> None:
+        """Restart the receive timeout; from now on the client has to send something."""
+        self._receive_started = self.loop.time()
+        if self._receive_timer is None:
+            self._receive_timer = self.loop.call_later(
+                self._receive_timeout, self._check_receive_timeout
+            )
 
-    def _look_for_request(self) -> None:
-        self._owed = None
+    def _check_receive_timeout(self) -> None:
+        self._receive_timer = None
         is_answering = self.cycle is not None and not self.cycle.response_complete
         if is_answering or self.timeout_keep_alive_task is not None:
             return
-        left = self._since + self._receive_timeout - self.loop.time()
+        left = self._receive_started + self._receive_timeout - self.loop.time()
         if left > 0:
-            self._owed = self.loop.call_later(left, self._look_for_request)
+            self._receive_timer = self.loop.call_later(left, self._check_receive_timeout)
             return
-        if self._is_in_head and self._head and not self.transport.is_closing():
-            self._tell(malformed_requests.too_slow())
+        if self._is_in_head and self._head_size and not self.transport.is_closing():
+            self._send_error(malformed_requests.too_slow())
         self._close()
 
     def _close(self) -> None:
-        """Closes the connection; a second time without waiting for a client that does not read."""
+        """Close the connection; if it is closing already, do not wait for unsent bytes."""
         if self.transport.is_closing():
             self.transport.abort()
         else:
             self.transport.close()
-            self._owed = self.loop.call_later(self._receive_timeout, self.transport.abort)
+            self._receive_timer = self.loop.call_later(self._receive_timeout, self.transport.abort)
 
-    def _look_for_reader(self) -> None:
-        self._unread = None
+    def _check_send_timeout(self) -> None:
+        self._send_timer = None
         if not self.flow.write_paused:
             return
-        left = self._paused_at + self._send_timeout - self.loop.time()
+        left = self._send_paused + self._send_timeout - self.loop.time()
         if left > 0:
-            self._unread = self.loop.call_later(left, self._look_for_reader)
+            self._send_timer = self.loop.call_later(left, self._check_send_timeout)
         else:
             self.transport.abort()
 
-    def _take_host_of_target(self) -> None:
-        """``GET http://name/path`` asks for `name`, whatever Host says (RFC 9112, 3.2.2)."""
+    def _use_target_host(self) -> None:
+        """Replace Host by the host of an absolute request target (RFC 9112, section 3.2.2)."""
         try:
             name = urlsplit(self.url.decode("latin-1")).netloc.encode("latin-1")
         except ValueError:
@@ -212,9 +216,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers[:] = [(key, name if key == b"host" else value) for key, value in self.headers]
 
 
-def _keep_little(connection: socket.socket) -> None:
-    """A client that does not read must not have its answer pile up here."""
+def _limit_send_buffer(connection: socket.socket) -> None:
+    """Limit what the system buffers for a client that does not read its response."""
     is_tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
     if is_tcp and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        with contextlib.suppress(OSError):  # it has gone already
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
+        with contextlib.suppress(OSError):  # the client has disconnected
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MAX_UNSENT)

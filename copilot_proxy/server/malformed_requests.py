@@ -1,6 +1,6 @@
-"""Answers to what is no whole HTTP request: no application hears of it, so it is answered here.
+"""Responses to malformed HTTP requests, which uvicorn never passes to the application.
 
-Nobody can tell what the client would have understood; it gets OpenAI's error object.
+It is not known which API the client speaks, so it gets OpenAI's error object.
 """
 
 import logging
@@ -22,18 +22,18 @@ _HEAD: Final = (
 
 
 def invalid() -> RequestError:
-    """The bytes that came are no HTTP."""
+    """The error for bytes that are not HTTP."""
     return RequestError(
-        "This is not HTTP as this server understands it.",
+        "The request is not valid HTTP/1.1.",
         code="invalid_http",
-        hint="It speaks plain HTTP/1.1: use http:// in the client's base URL, not https://.",
+        hint="This server speaks plain HTTP: use http:// in the client's base URL, not https://.",
     )
 
 
 def too_large(limit: int) -> RequestError:
-    """A head of more than `limit` bytes."""
+    """The error for a request head of more than `limit` bytes."""
     return RequestError(
-        f"The head of the request is larger than {limit} bytes.",
+        f"The request line and headers are larger than {limit} bytes.",
         status=431,
         code="headers_too_large",
         hint="Send fewer or shorter headers.",
@@ -41,21 +41,23 @@ def too_large(limit: int) -> RequestError:
 
 
 def too_slow() -> RequestError:
-    """A head that was not complete in time."""
+    """The error for a request head that was not complete in time."""
     return RequestError(
-        "The head of the request did not arrive in time.",
+        "The request line and headers did not arrive in time.",
         status=408,
         code="request_timeout",
-        hint="Send it faster, or set COPILOT_PROXY_RECEIVE_TIMEOUT to more seconds.",
+        hint="Send them faster, or set COPILOT_PROXY_RECEIVE_TIMEOUT to more seconds.",
     )
 
 
-def answer(error: RequestError, client: str | None) -> bytes:
-    """The whole HTTP answer that says `error`; the log gets a line, with the address of `client`
-    and nothing of what it sent."""
+def response(error: RequestError, client: str | None) -> bytes:
+    """Return `error` as a complete HTTP response, and log it.
+
+    The log line has the address of `client`, and nothing that the client sent.
+    """
     request_id = new_request_id()
     log.warning(
-        "%d %s to %s for what is no whole request, %s",
+        "%d %s to %s: malformed request, %s",
         error.status,
         error.code,
         client or "a client",

@@ -1,4 +1,4 @@
-"""Who listens where this server wants to: asked over HTTP, or looked up in the system's tables."""
+"""Finds out which program listens on a port that is already in use."""
 
 import http.client
 import json
@@ -9,49 +9,49 @@ from typing import Final
 
 from copilot_proxy.setting_values import is_loopback
 
-_PATIENCE: Final = 0.3
-"""Seconds that whoever is there has to say who it is."""
+_TIMEOUT: Final = 0.3
+"""Seconds that the other program has to answer ``GET /health``."""
 
 
 def base_url(host: str, port: int) -> str:
-    """Where clients on this machine find a server that listens on `host`."""
+    """Return the URL at which clients on this machine reach a server that listens on `host`."""
     host = host.strip("[]")
-    if host in ("0.0.0.0", ""):  # noqa: S104  # it is read here, not listened on
+    if host in ("0.0.0.0", ""):  # noqa: S104  # only compared, not bound
         host = "127.0.0.1"
     elif host == "::":
         host = "::1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def holder_of(host: str, port: int) -> str:
-    """Who listens on `port`, in words."""
-    if _is_ours(host, port):
+def describe_owner(host: str, port: int) -> str:
+    """Describe the program that listens on `port`, such as ``nginx (process 123)``."""
+    if _is_copilot_proxy_on(host, port):
         return "another copilot-proxy"
     process = _process_on(port) if sys.platform == "linux" else None
     return process or "another program"
 
 
-def is_copilot_proxy(asked: http.client.HTTPConnection) -> bool:
-    """Whether another server like this one is at the other end; closes the connection."""
+def is_copilot_proxy(connection: http.client.HTTPConnection) -> bool:
+    """Return whether the server at the other end is a copilot-proxy, and close the connection."""
     try:
-        asked.request("GET", "/health")
-        told = json.loads(asked.getresponse().read(10_000))
+        connection.request("GET", "/health")
+        health = json.loads(connection.getresponse().read(10_000))
     except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return False
     finally:
-        asked.close()
-    return isinstance(told, dict) and {"status", "version", "simulated"} <= told.keys()
+        connection.close()
+    return isinstance(health, dict) and {"status", "version", "simulated"} <= health.keys()
 
 
-def _is_ours(host: str, port: int) -> bool:
+def _is_copilot_proxy_on(host: str, port: int) -> bool:
     name = base_url(host, port).removeprefix("http://").rpartition(":")[0].strip("[]")
     return is_loopback(name) and is_copilot_proxy(
-        http.client.HTTPConnection(name, port, timeout=_PATIENCE)
+        http.client.HTTPConnection(name, port, timeout=_TIMEOUT)
     )
 
 
 def _process_on(port: int) -> str | None:
-    """Name and number of the process, as far as this user may see it."""
+    """Return the name and id of the process on `port`, or None if this user may not see it."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     if not sockets:
         return None
@@ -62,12 +62,12 @@ def _process_on(port: int) -> str | None:
                     name = (process / "comm").read_text().strip()
                     return f"{name} (process {process.name})"
         except OSError:
-            continue  # another user's, or just ended
+            continue  # it belongs to another user, or has just ended
     return None
 
 
 def _listening_inodes(port: int) -> set[str]:
-    found: set[str] = set()
+    inodes: set[str] = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]
@@ -77,5 +77,5 @@ def _listening_inodes(port: int) -> set[str]:
             fields = line.split()
             listens = fields[3] == "0A"
             if listens and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(fields[9])
-    return found
+                inodes.add(fields[9])
+    return inodes

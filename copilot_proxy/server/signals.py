@@ -1,4 +1,4 @@
-"""Requests to end that come from the system: Ctrl+C, SIGTERM, and a terminal that is closed."""
+"""Handles the signals that ask the server to stop: Ctrl+C, SIGTERM, and a closed terminal."""
 
 import asyncio
 import contextlib
@@ -8,29 +8,29 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-_ASKING = [signal.SIGINT, signal.SIGTERM]
+_STOP_SIGNALS = [signal.SIGINT, signal.SIGTERM]
 if sys.platform == "win32":
-    _ASKING.append(signal.SIGBREAK)
+    _STOP_SIGNALS.append(signal.SIGBREAK)
 
 
-def answered(
-    stop: Callable[[], None], hang_up: Callable[[], None]
+def handle_stop_signals(
+    on_stop: Callable[[], None], on_hangup: Callable[[], None]
 ) -> contextlib.AbstractContextManager[None]:
-    """While the block runs, signals call these functions instead of ending Python.
+    """Call these functions on signals while the block runs, instead of ending Python.
 
-    `stop` is called for each Ctrl+C and SIGTERM. `hang_up` is for SIGHUP: the shell and the system
-    both send it when a terminal is closed, so that a second one says nothing new. Whoever was
-    started to outlive the terminal (``nohup``) ignores it, and goes on doing so.
+    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. They differ since
+    both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP does not
+    mean "stop now". If the process was started to ignore SIGHUP (``nohup``), it keeps ignoring it.
     """
-    actions: dict[int, Callable[[], None]] = dict.fromkeys(_ASKING, stop)
+    actions: dict[int, Callable[[], None]] = dict.fromkeys(_STOP_SIGNALS, on_stop)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        actions[signal.SIGHUP] = hang_up
+        actions[signal.SIGHUP] = on_hangup
     return on_signals(actions)
 
 
 @contextlib.contextmanager
 def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
-    """While the block runs, each of these signals calls its function, on the event loop."""
+    """While the block runs, call each signal's function on the running event loop."""
     loop = asyncio.get_running_loop()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -38,27 +38,27 @@ def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
     before: dict[int, Any] = {}
     for number in actions:
-        # Outside the main thread there are no signals to listen to.
+        # Python permits signal handlers only in the main thread.
         with contextlib.suppress(ValueError):
             before[number] = signal.signal(number, handle)
     try:
         yield
     finally:
-        for taken, handler in before.items():
-            signal.signal(taken, handler)
+        for replaced, handler in before.items():
+            signal.signal(replaced, handler)
 
 
-def ignore() -> None:
-    """From now on none of these signals does anything, where that can be said."""
-    for number in _all():
+def ignore_stop_signals() -> None:
+    """Ignore all of these signals from now on, unless this is not the main thread."""
+    for number in _handled_signals():
         with contextlib.suppress(ValueError):  # outside the main thread
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def put_back() -> Iterator[None]:
-    """Makes the signals mean what they meant before the block."""
-    before = {number: signal.getsignal(number) for number in _all()}
+def restored_signals() -> Iterator[None]:
+    """Restore the signal handlers when the block ends."""
+    before = {number: signal.getsignal(number) for number in _handled_signals()}
     try:
         yield
     finally:
@@ -67,5 +67,5 @@ def put_back() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def _all() -> list[signal.Signals]:
-    return _ASKING if sys.platform == "win32" else [*_ASKING, signal.SIGHUP]
+def _handled_signals() -> list[signal.Signals]:
+    return _STOP_SIGNALS if sys.platform == "win32" else [*_STOP_SIGNALS, signal.SIGHUP]

@@ -1,7 +1,7 @@
-"""Keeps several worker processes at work on one socket, and ends them together.
+"""Keeps several worker processes running on one socket, and shuts them down together.
 
-The server itself answers nothing. A worker that dies takes its own answers with it and is replaced;
-the others go on.
+The supervisor itself serves no requests. When a worker dies, its open requests are lost and it is
+replaced; the other workers are not affected.
 """
 
 import asyncio
@@ -15,44 +15,47 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server import signals
-from copilot_proxy.server.worker_channel import Start
+from copilot_proxy.server.worker_channel import WorkerConfig
 from copilot_proxy.server.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-_PAUSES: Final = (0.5, 30.0)
-"""Seconds before a worker is replaced: at first, and at most; doubled in between."""
-_STEADY: Final = 10.0
-"""Seconds after which a worker that dies was not a failed start."""
-_TRIES: Final = 5
-"""Failed starts of every worker after which there is no hope."""
-_REPORT: Final = 3.0
-"""Seconds that a worker has to say how many answers are open, on a machine that is busy."""
-_FAREWELL: Final = 6.0
-"""Seconds that a worker has to end after it was told to cut; it needs about four of them."""
+_RESTART_DELAYS: Final = (0.5, 30.0)
+"""Seconds before a worker is replaced: the first and the longest delay. It doubles each time."""
+_MIN_UPTIME: Final = 10.0
+"""Seconds after which the death of a worker no longer counts as a failed start."""
+_MAX_FAILED_STARTS: Final = 5
+"""Failed starts of every worker after which the supervisor gives up."""
+_REPORT_TIMEOUT: Final = 3.0
+"""Seconds that a worker has to report its open requests; ample, for a busy machine."""
+_EXIT_TIMEOUT: Final = 6.0
+"""Seconds that a worker has to exit after the command to cut; it needs about four."""
 
 
 class Supervisor:
-    """Runs `count` workers until it is told to stop; `was_cut` is true if answers that were open
-    at the end had to be broken off because the person asked twice."""
+    """Runs `count` workers until it is stopped.
+
+    The callbacks are those of `uvicorn_server.Server`, with the sums of all workers. `was_cut` is
+    true if the user asked twice to stop while requests were open.
+    """
 
     def __init__(
         self,
-        start: Start,
+        config: WorkerConfig,
         *,
         count: int,
         program: Sequence[str],
-        patience: float,
+        shutdown_timeout: float,
         on_ready: Callable[[], None],
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
     ) -> None:
-        """`start` is what every worker gets, its number and the socket aside."""
+        """`config` is for all workers; its number and listener are replaced for each."""
         self.was_cut = False
-        self._start = start
+        self._config = config
         self._count = count
         self._program = program
-        self._patience = patience
+        self._shutdown_timeout = shutdown_timeout
         self._on_ready = on_ready
         self._on_finishing = on_finishing
         self._on_cut = on_cut
@@ -61,141 +64,151 @@ class Supervisor:
         self._was_ready = False
         self._is_cutting = False
         self._stop = asyncio.Event()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def stop(self) -> None:
-        """The first time: finish what is open. The second time: at once."""
+        """Finish open requests on the first call; cut them on the second."""
         if self._stop.is_set():
             self.was_cut = self._is_cutting = True
         self.finish()
 
     def finish(self) -> None:
-        """Lets no one in any more, and ends when what is open has ended."""
+        """Accept no more connections, and stop when all open requests have finished."""
         self._stop.set()
-        self._news.set()
+        self._changed.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While the block runs, Ctrl+C and a request to end stop the workers instead of Python."""
-        with signals.answered(self.stop, self.finish):
+        """While the block runs, signals stop the workers instead of ending Python."""
+        with signals.handle_stop_signals(self.stop, self.finish):
             yield
 
     async def serve(self, sockets: list[socket.socket]) -> None:
-        """Serves on the one socket given, which listens; closes it. Raises `CopilotProxyError` if
-        no worker can be started."""
+        """Serve on the only socket in `sockets`, which must listen already, and close it.
+
+        Raises `CopilotProxyError` if no worker can be started.
+        """
         (listener,) = sockets
-        self._start = replace(self._start, listener=listener.fileno())
-        keepers = [asyncio.create_task(self._keep(number)) for number in self._failures]
-        for keeper in keepers:
-            # One that ends by itself has failed in a way that nobody thought of.
-            keeper.add_done_callback(lambda _: self.finish())
+        self._config = replace(self._config, listener=listener.fileno())
+        tasks = [asyncio.create_task(self._keep_running(number)) for number in self._failures]
+        for task in tasks:
+            # A task that ends before the shutdown has failed unexpectedly.
+            task.add_done_callback(lambda _: self.finish())
         try:
-            await self._until(self._is_over)
+            await self._wait_until(self._should_stop)
             listener.close()
-            await self._end()
+            await self._shut_down()
         finally:
             for worker in self._alive():
                 worker.kill()
             self._stop.set()
-            await asyncio.gather(*keepers)
-        if not self._was_ready and self._is_hopeless():
+            await asyncio.gather(*tasks)
+        if not self._was_ready and self._has_failed_to_start():
             raise CopilotProxyError(
-                f"No worker could be started in {_TRIES} tries.",
-                hint="What each said stands above. `--workers 1` does without them.",
+                f"No worker could be started in {_MAX_FAILED_STARTS} attempts.",
+                hint="See their errors above, or use --workers 1 to serve without them.",
             )
 
-    async def _keep(self, number: int) -> None:
-        """Keeps worker `number` at work until the end."""
+    async def _keep_running(self, number: int) -> None:
+        """Run worker `number`, and restart it when it ends, until the shutdown."""
         loop = asyncio.get_running_loop()
-        start, pause = replace(self._start, number=number), _PAUSES[0]
+        config, delay = replace(self._config, number=number), _RESTART_DELAYS[0]
         while not self._stop.is_set():
-            began = loop.time()
-            how = await self._run(start)
+            started = loop.time()
+            outcome = await self._run(config)
             if self._stop.is_set():
                 break
-            log.warning("Worker %d %s; another one is started.", number, how)
-            # The sign-in may be another one by now.
-            start = replace(start, credential=None)
-            if loop.time() - began >= _STEADY:
-                pause = _PAUSES[0]
+            log.warning("Worker %d %s; restarting it.", number, outcome)
+            # The user may have signed in again since, so the worker has to load the credential.
+            config = replace(config, credential=None)
+            if loop.time() - started >= _MIN_UPTIME:
+                delay = _RESTART_DELAYS[0]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(delay):
                     await self._stop.wait()
-            pause = min(2 * pause, _PAUSES[1])
+            delay = min(2 * delay, _RESTART_DELAYS[1])
 
-    async def _run(self, start: Start) -> str:
-        """Starts a worker and waits for its end, which is told in words."""
+    async def _run(self, config: WorkerConfig) -> str:
+        """Start a worker, wait until it ends, and describe how it ended."""
         try:
-            worker = await WorkerProcess.start(self._program, start)
+            worker = await WorkerProcess.start(self._program, config)
         except OSError as error:
-            self._failed(start.number)
+            self._count_failure(config.number)
             return f"could not be started ({error.strerror})"
-        self._workers[start.number] = worker
+        self._workers[config.number] = worker
         if self._stop.is_set():
             worker.kill()
-        code = await worker.follow(self._told)
+        code = await worker.follow(self._on_worker_event)
         if not worker.is_ready:
-            self._failed(start.number)
-        return f"(process {worker.id}) {_end_of(code)}"
+            self._count_failure(config.number)
+        return f"(process {worker.id}) {_describe_exit(code)}"
 
-    def _told(self) -> None:
+    def _on_worker_event(self) -> None:
         for number, worker in self._workers.items():
             if worker.is_ready:
                 self._failures[number] = 0
         if not self._was_ready and any(worker.is_ready for worker in self._alive()):
             self._was_ready = True
             self._on_ready()
-        self._news.set()
+        self._changed.set()
 
-    def _failed(self, number: int) -> None:
+    def _count_failure(self, number: int) -> None:
         self._failures[number] += 1
-        self._news.set()
+        self._changed.set()
 
-    def _is_over(self) -> bool:
-        return self._stop.is_set() or (not self._was_ready and self._is_hopeless())
+    def _should_stop(self) -> bool:
+        return self._stop.is_set() or (not self._was_ready and self._has_failed_to_start())
 
-    def _is_hopeless(self) -> bool:
-        return all(count >= _TRIES for count in self._failures.values())
+    def _has_failed_to_start(self) -> bool:
+        return all(count >= _MAX_FAILED_STARTS for count in self._failures.values())
 
-    async def _end(self) -> None:
-        """Lets the workers finish, then cut, then ends them, and says so once for all."""
+    async def _shut_down(self) -> None:
+        """Let the workers finish, then cut, then kill them; report the sums of all workers."""
         self._stop.set()
         for worker in self._alive():
             worker.finish()
-        await self._until(
+        await self._wait_until(
             lambda: self._is_cutting or all(one.finishing is not None for one in self._alive()),
-            _REPORT,
+            _REPORT_TIMEOUT,
         )
         if count := sum(worker.finishing or 0 for worker in self._workers.values()):
             self._on_finishing(count)
-        await self._until(lambda: self._is_cutting or not self._alive(), self._patience)
+        await self._wait_until(
+            lambda: self._is_cutting or not self._alive(), self._shutdown_timeout
+        )
         for worker in self._alive():
-            worker.cut_open()
-        await self._until(lambda: all(one.cut is not None for one in self._alive()), _REPORT)
+            worker.cut_requests()
+        await self._wait_until(
+            lambda: all(one.cut is not None for one in self._alive()), _REPORT_TIMEOUT
+        )
         if count := sum(worker.cut or 0 for worker in self._workers.values()):
             self._on_cut(count)
-        await self._until(lambda: not self._alive(), _FAREWELL)
+        await self._wait_until(lambda: not self._alive(), _EXIT_TIMEOUT)
         for number, worker in self._workers.items():
             if worker.is_alive:
-                log.warning("Worker %d (process %d) hangs and is killed.", number, worker.id)
+                log.warning("Worker %d (process %d) hangs; killing it.", number, worker.id)
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers.values() if worker.is_alive]
 
-    async def _until(self, is_so: Callable[[], bool], seconds: float | None = None) -> None:
-        """Waits until something is so, but no longer than that; what a worker says, or somebody
-        asks for, is a reason to look again."""
+    async def _wait_until(
+        self, condition: Callable[[], bool], timeout: float | None = None
+    ) -> None:
+        """Wait until `condition` holds, for at most `timeout` seconds.
+
+        It is checked again after each event of a worker and each request to stop.
+        """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not is_so():
-                    self._news.clear()
-                    await self._news.wait()
+            async with asyncio.timeout(timeout):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
 
 
-def _end_of(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     try:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
-        return f"was ended by signal {-code}"
+        return f"was killed by signal {-code}"

@@ -1,7 +1,7 @@
-"""A Unix socket to listen on: a file that only its owner can connect to.
+"""Binds a Unix socket to listen on: a file that only its owner can connect to.
 
-The file is there from the start to the end of the server. One that a killed server has left behind
-is replaced; a socket that somebody answers on, and any other file, is left alone.
+The file exists while the server runs. A stale socket, which a killed server has left behind, is
+replaced. A socket that another program listens on, and any other file, is left alone.
 """
 
 import errno
@@ -19,23 +19,24 @@ from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.server.port_owner import is_copilot_proxy
 
 _LONGEST: Final = 103 if sys.platform == "darwin" else 107
-"""Bytes of a path that the system has room for."""
-_PATIENCE: Final = 1.0
-"""Seconds that whoever listens has to take a connection."""
+"""The longest path in bytes that the system accepts for a socket."""
+_TIMEOUT: Final = 1.0
+"""Seconds that a program which listens at the path has to accept a connection and to answer."""
 _BACKLOG: Final = 2048
-_OWNER_ONLY: Final = 0o177
-"""What the file's mode must not have: it is 0600."""
+_UMASK: Final = 0o177
+"""The umask under which the file gets mode 0600."""
 
 
 @contextmanager
 def bound(path: Path) -> Iterator[socket.socket]:
-    """A socket that listens at `path`; the file is removed in the end, if it is still this one.
+    """Listen at `path`, and remove the file when the block ends, if it is still the same file.
 
-    It listens at once, unlike a port: a socket without a listener looks like one left behind.
-    Raises `UsageError` for a path that cannot be, `CopilotProxyError` if somebody listens there.
+    Unlike a port, it listens at once: a bound socket that does not listen would look stale.
+    Raises `UsageError` if the path cannot be used, and `CopilotProxyError` if another program
+    listens there.
     """
     _check(path)
-    _make_room(path)
+    _remove_stale_socket(path)
     with socket.socket(socket.AF_UNIX) as listener:
         _bind(listener, path)
         ours = _identity(path)
@@ -54,41 +55,40 @@ def _check(path: Path) -> None:
     length = len(os.fsencode(path))
     if length > _LONGEST:
         raise UsageError(
-            f"The path of the socket has {length} bytes; the system takes {_LONGEST} at most.",
-            hint="Use a shorter one, or one that begins in the current folder.",
+            f"The path of the socket has {length} bytes; the system allows at most {_LONGEST}.",
+            hint="Use a shorter path, or one relative to the current folder.",
         )
 
 
-def _make_room(path: Path) -> None:
-    """Removes a socket that nobody listens on any more."""
+def _remove_stale_socket(path: Path) -> None:
+    """Remove the socket at `path` if no program listens on it any more."""
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return  # nothing is there; what else may be wrong, binding will tell
+        return  # the path is free; any other problem shows when the socket is bound
     if not stat.S_ISSOCK(mode):
         raise UsageError(
-            f"{path} is there already, and is no socket.", hint="Use a path where nothing is."
+            f"{path} exists and is not a socket.", hint="Use a path that does not exist yet."
         )
-    if _is_deserted(path):
+    if _is_stale(path):
         with suppress(OSError):
             path.unlink()
         return
-    known = is_copilot_proxy(_Connection(path))
+    owner = "copilot-proxy" if is_copilot_proxy(_Connection(path)) else "program"
     raise CopilotProxyError(
-        f"{'Another copilot-proxy' if known else 'Another program'} listens at {path}.",
-        hint="Use another path, or stop it.",
+        f"Another {owner} listens at {path}.", hint="Use another path, or stop that program."
     )
 
 
-def _is_deserted(path: Path) -> bool:
+def _is_stale(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_PATIENCE)
-        # Anything but a plain refusal, such as a full queue, means that somebody is there.
+        probe.settimeout(_TIMEOUT)
+        # Any other result, such as a full queue, means that a program listens there.
         return probe.connect_ex(str(path)) == errno.ECONNREFUSED
 
 
 def _bind(listener: socket.socket, path: Path) -> None:
-    before = os.umask(_OWNER_ONLY)
+    before = os.umask(_UMASK)
     try:
         listener.bind(str(path))
     except OSError as error:
@@ -101,29 +101,32 @@ def _failed(error: OSError, path: Path) -> CopilotProxyError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return UsageError(
             f"The folder of the socket, {path.parent}, does not exist.",
-            hint=f"Make it first (mkdir -p {path.parent}), or use another path.",
+            hint=f"Create it first (mkdir -p {path.parent}), or use another path.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UsageError(
-            f"A socket may not be made in {path.parent}.", hint="Use a folder of your own."
+            f"You may not create a socket in {path.parent}.", hint="Use a folder of your own."
         )
-    return CopilotProxyError(f"Listening at {path} failed: {error.strerror}.")
+    return CopilotProxyError(f"Cannot listen at {path}: {error.strerror}.")
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """What tells the file from a later one of the same name; a number alone is given out again."""
+    """Return what distinguishes this file from a later one at the same path, or None if it is gone.
+
+    An inode number alone may be reused.
+    """
     try:
-        found = path.lstat()
+        info = path.lstat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns
+    return info.st_dev, info.st_ino, info.st_mtime_ns
 
 
 class _Connection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_PATIENCE)
+        super().__init__("localhost", timeout=_TIMEOUT)
         self._path = path
 
     def connect(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn, and stops it in two steps: finish what is open, then cut."""
+"""Runs the application under uvicorn, and shuts down gracefully: finish open requests, then cut."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,20 @@ from copilot_proxy.server import signals
 from copilot_proxy.server.http_protocol import server_config
 from copilot_proxy.settings import Settings
 
-_ROUNDS: Final = 4
-"""Rounds of the event loop in which what is already here is read: a client whose connection the
-system has taken is let in, and a request that lies there begins, so that it is answered."""
-_FAREWELL: Final = 2.0
-"""Seconds that answers which are cut may take to say so."""
+_LOOP_ITERATIONS: Final = 4
+"""Iterations of the event loop before the server stops accepting: connections that the system has
+accepted, and requests that have arrived, are read in them, so that they are answered."""
+_CANCEL_TIMEOUT: Final = 2.0
+"""Seconds that requests which are cut have to send their error."""
 
 
 class Server(uvicorn.Server):
-    """A uvicorn that starts and stops the way `serve` promises; `was_cut` is true if answers that
-    were open at the end had to be broken off because the person asked twice."""
+    """A uvicorn server with the startup and shutdown of the ``serve`` command.
+
+    `on_ready` is called when it accepts connections, `on_finishing` with the number of open
+    requests when a shutdown begins, and `on_cut` with the number of those that it stops waiting
+    for. `was_cut` is true if the user asked twice to stop while requests were open.
+    """
 
     def __init__(
         self,
@@ -34,31 +38,31 @@ class Server(uvicorn.Server):
         on_cut: Callable[[int], None],
         supervised: bool = False,
     ) -> None:
-        """A `supervised` one is told by another process when to end, and not by a terminal."""
+        """A `supervised` server is stopped by its supervisor, and not by signals of a terminal."""
         super().__init__(server_config(app, settings))
         self.was_cut = False
-        self._patience = settings.shutdown_timeout
+        self._shutdown_timeout = settings.shutdown_timeout
         self._on_ready = on_ready
         self._on_finishing = on_finishing
         self._on_cut = on_cut
         self._supervised = supervised
         self._stop = asyncio.Event()
-        self._now = asyncio.Event()
+        self._cut_now = asyncio.Event()
 
     def stop(self) -> None:
-        """The first time: finish what is open. The second time: at once."""
+        """Finish open requests on the first call; cut them on the second."""
         if self._stop.is_set():
             self.was_cut = True
             self.cut()
         self.finish()
 
     def finish(self) -> None:
-        """Lets no one in any more, and ends when what is open has ended."""
+        """Accept no more connections, and stop when all open requests have finished."""
         self._stop.set()
 
     def cut(self) -> None:
-        """Waits no longer for what is open."""
-        self._now.set()
+        """Stop without waiting for open requests."""
+        self._cut_now.set()
         self._stop.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,16 +70,16 @@ class Server(uvicorn.Server):
         self._on_ready()
 
     async def main_loop(self) -> None:
-        """Waits for the end. uvicorn's own looks for it ten times a second."""
+        """Wait until the server is to stop; uvicorn's own loop polls for it ten times a second."""
         while not self._stop.is_set():
-            await self.on_tick(0)  # renews the date that answers carry
+            await self.on_tick(0)  # updates the Date header of responses
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._stop.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Lets no one in, waits for what is open, cuts what is left, and says goodbye."""
-        for _ in range(_ROUNDS):
+        """Stop accepting, wait for open requests, cut those that remain, and close connections."""
+        for _ in range(_LOOP_ITERATIONS):
             await asyncio.sleep(0)
         for server in self.servers:
             server.close()
@@ -85,46 +89,46 @@ class Server(uvicorn.Server):
             connection.shutdown()
         if self.server_state.tasks:
             self._on_finishing(len(self.server_state.tasks))
-            await self._finished(self._patience, self._now)
+            await self._wait_for_requests(self._shutdown_timeout, self._cut_now)
         if self.server_state.tasks:
             self._on_cut(len(self.server_state.tasks))
             for task in list(self.server_state.tasks):
                 task.cancel()
-            await self._finished(_FAREWELL)
-        await self._sent()
+            await self._wait_for_requests(_CANCEL_TIMEOUT)
+        await self._wait_for_connections()
         await self.lifespan.shutdown()
 
-    async def _finished(self, patience: float, unless: asyncio.Event | None = None) -> None:
-        """Waits until no request is open, for at most `patience` seconds, `unless` it is set."""
+    async def _wait_for_requests(self, timeout: float, cancel: asyncio.Event | None = None) -> None:
+        """Wait until no request is open, for at most `timeout` seconds or until `cancel` is set."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience
-        waiting = asyncio.ensure_future(unless.wait()) if unless else None
-        while (tasks := set(self.server_state.tasks)) and loop.time() < until:
-            watched: set[asyncio.Future[Any]] = {*tasks, waiting} if waiting else {*tasks}
+        deadline = loop.time() + timeout
+        cancelled = asyncio.ensure_future(cancel.wait()) if cancel else None
+        while (tasks := set(self.server_state.tasks)) and loop.time() < deadline:
+            watched: set[asyncio.Future[Any]] = {*tasks, cancelled} if cancelled else {*tasks}
             await asyncio.wait(
-                watched, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED
+                watched, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED
             )
-            if waiting and waiting.done():
+            if cancelled and cancelled.done():
                 break
-            await asyncio.sleep(0)  # the set is emptied by callbacks
-        if waiting:
-            waiting.cancel()
+            await asyncio.sleep(0)  # callbacks remove finished tasks from the set
+        if cancelled:
+            cancelled.cancel()
 
-    async def _sent(self) -> None:
-        """Gives the last bytes a moment to leave; whoever does not read them is not waited for."""
-        until = asyncio.get_running_loop().time() + _FAREWELL
-        # uvicorn has no event for it.
-        while self.server_state.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
+    async def _wait_for_connections(self) -> None:
+        """Let connections send their last bytes, then abort those whose clients do not read."""
+        deadline = asyncio.get_running_loop().time() + _CANCEL_TIMEOUT
+        # uvicorn has no event for closed connections.
+        while self.server_state.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While the block runs, Ctrl+C and a request to end stop the server instead of Python."""
+        """While the block runs, signals stop the server instead of ending Python."""
         with (
             signals.on_signals({signal.SIGTERM: self.finish})
             if self._supervised
-            else signals.answered(self.stop, self.finish)
+            else signals.handle_stop_signals(self.stop, self.finish)
         ):
             yield

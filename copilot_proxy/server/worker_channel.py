@@ -1,8 +1,8 @@
-"""What a server and its worker processes tell each other, through a pair of sockets.
+"""The protocol between the supervisor and its worker processes, over a pair of sockets.
 
-First the server sends a `Start`, then each side sends lines. The server's are ``finish`` and
-``cut``; a worker's are ``ready 0``, ``finishing N`` and ``cut N``, where N counts open answers.
-When the other side is gone, the socket ends: so each learns of it, whatever the reason.
+The supervisor first sends a `WorkerConfig`, then each side sends lines. The supervisor's commands
+are ``finish`` and ``cut``. A worker's events are ``ready 0``, ``finishing N`` and ``cut N``, where
+N is the number of open requests. When one process ends, the other reads the end of the stream.
 """
 
 import io
@@ -20,22 +20,25 @@ _LENGTH: Final = struct.Struct("!I")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
-    """All that a worker needs. It holds secrets, so that it never stands in an argument or in the
-    environment, which other programs can read."""
+class WorkerConfig:
+    """Everything that a worker needs to start.
+
+    It holds secrets, so it is never passed in arguments or in the environment, which other
+    programs could read.
+    """
 
     number: int
-    """From 1."""
+    """The worker's number, from 1."""
     settings: Settings
     credential: Credential | None
-    """What the server has found; without it the worker looks for itself."""
+    """The credential that the supervisor has loaded; if None, the worker loads it."""
     simulated: bool
     listener: int
-    """The descriptor of the socket that all workers listen on."""
+    """The file descriptor of the socket that all workers listen on."""
 
 
 class _Pickler(pickle.Pickler):
-    """Takes read-only mappings as well, of which settings are full."""
+    """A pickler that also takes the read-only mappings in settings."""
 
     def reducer_override(self, value: object) -> Any:
         if isinstance(value, MappingProxyType):
@@ -44,18 +47,18 @@ class _Pickler(pickle.Pickler):
 
 
 def _read_only(table: dict[Any, Any]) -> MappingProxyType[Any, Any]:
-    return MappingProxyType(table)  # its own name cannot be looked up
+    return MappingProxyType(table)  # pickle cannot find `mappingproxy` by its own name
 
 
-def packed(start: Start) -> bytes:
-    """`start` as it is sent."""
+def encode_config(config: WorkerConfig) -> bytes:
+    """Return `config` as it is sent: a length of 4 bytes, then a pickle."""
     body = io.BytesIO()
-    _Pickler(body).dump(start)
+    _Pickler(body).dump(config)
     return _LENGTH.pack(len(body.getvalue())) + body.getvalue()
 
 
-def receive(channel: socket.socket) -> Start | None:
-    """The start that comes through `channel`; None if the server has gone before it came."""
+def receive_config(channel: socket.socket) -> WorkerConfig | None:
+    """Receive the configuration from `channel`; None if the supervisor has ended before."""
     head = channel.recv(_LENGTH.size, socket.MSG_WAITALL)
     if len(head) < _LENGTH.size:
         return None
@@ -63,5 +66,5 @@ def receive(channel: socket.socket) -> Start | None:
     body = channel.recv(length, socket.MSG_WAITALL)
     if len(body) < length:
         return None
-    start: Start = pickle.loads(body)  # noqa: S301  # nobody but our own server has the other end
-    return start
+    config: WorkerConfig = pickle.loads(body)  # noqa: S301  # only our supervisor has the other end
+    return config

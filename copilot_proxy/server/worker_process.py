@@ -1,4 +1,4 @@
-"""A worker process as its server sees it: started, listened to, told to end, and ended."""
+"""A worker process as the supervisor sees it: starts it, reads its events, and stops it."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ from typing import Final, Self
 
 import copilot_proxy
 from copilot_proxy.auth.threads import in_thread
-from copilot_proxy.server.worker_channel import Start, packed
+from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
-_LAST: Final = 5.0
-"""Seconds that a process has to end after it has said its last."""
+_EXIT_TIMEOUT: Final = 5.0
+"""Seconds that a process has to exit after it has closed its channel."""
 _ROOT: Final = Path(copilot_proxy.__file__).parent.parent
 
 
-def command() -> list[str]:
-    """The program that a worker is."""
-    # -P: a folder that happens to be the current one is no place to load modules from, unless this
-    # program itself was found there.
+def worker_command() -> list[str]:
+    """Return the command line that starts a worker, without the channel's file descriptor."""
+    # -P keeps Python from importing modules from the current folder, unless this package itself
+    # was imported from there.
     flags = [] if _is_started_in(_ROOT) else ["-P"]
     return [sys.executable, *flags, "-m", "copilot_proxy.cli.worker"]
 
@@ -37,8 +37,11 @@ def _is_started_in(folder: Path) -> bool:
 
 
 class WorkerProcess:
-    """One worker. `is_ready` when it serves; `finishing` and `cut` are the numbers of its open
-    answers when it began to end and when it cut them, None before that."""
+    """One worker process.
+
+    `is_ready` is true once it serves. `finishing` is the number of requests that were open when it
+    began to shut down, and `cut` the number that it cut; both are None before that.
+    """
 
     def __init__(
         self,
@@ -56,60 +59,62 @@ class WorkerProcess:
         self._writer = writer
 
     @classmethod
-    async def start(cls, program: Sequence[str], start: Start) -> Self:
-        """A new process of `program`. Raises `OSError` if the system has no room for it."""
+    async def start(cls, program: Sequence[str], config: WorkerConfig) -> Self:
+        """Start `program` as a new process. Raises `OSError` if the system cannot start it."""
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 process = _spawn(
-                    [*program, str(theirs.fileno())], (theirs.fileno(), start.listener)
+                    [*program, str(theirs.fileno())], (theirs.fileno(), config.listener)
                 )
             except OSError:
                 ours.close()
                 raise
         reader, writer = await asyncio.open_unix_connection(sock=ours)
-        writer.write(packed(start))
+        writer.write(encode_config(config))
         return cls(process, reader, writer)
 
-    async def follow(self, told: Callable[[], None]) -> int:
-        """Listens until the process has ended, and calls `told` at everything it says, and in the
-        end. The exit code, negative for a signal."""
+    async def follow(self, on_event: Callable[[], None]) -> int:
+        """Read events until the process has ended, and return its exit code, negative for a signal.
+
+        `on_event` is called after each event, and when the process has ended.
+        """
         try:
             with suppress(ConnectionError):
                 async for line in self._reader:
-                    self._note(line)
-                    told()
+                    self._handle_event(line)
+                    on_event()
         finally:
             self._writer.close()
         ended = asyncio.ensure_future(in_thread(self._process.wait))
-        if not (await asyncio.wait({ended}, timeout=_LAST))[0]:
+        if not (await asyncio.wait({ended}, timeout=_EXIT_TIMEOUT))[0]:
             self.kill()
         code = await ended
         self.is_alive = False
-        told()
+        on_event()
         return code
 
     def finish(self) -> None:
-        """Tells it to finish what is open; one that has not begun has nothing to finish."""
+        """Tell the worker to finish open requests; one that is not ready yet is killed."""
         if self.is_ready:
-            self._order(b"finish\n")
+            self._send_command(b"finish\n")
         else:
             self.kill()
 
-    def cut_open(self) -> None:
-        """Tells it to wait no longer."""
-        self._order(b"cut\n")
+    def cut_requests(self) -> None:
+        """Tell the worker to stop waiting for open requests."""
+        self._send_command(b"cut\n")
 
-    def _order(self, line: bytes) -> None:
-        # One that had nothing open has ended already, and closed its side.
+    def _send_command(self, line: bytes) -> None:
+        # A worker without open requests has ended already, and closed its side.
         if not self._writer.is_closing():
             self._writer.write(line)
 
     def kill(self) -> None:
-        """Ends it, whatever it does."""
+        """Kill the process."""
         self._process.kill()
 
-    def _note(self, line: bytes) -> None:
+    def _handle_event(self, line: bytes) -> None:
         event, _, count = line.partition(b" ")
         if event == b"ready":
             self.is_ready = True
@@ -120,15 +125,15 @@ class WorkerProcess:
 
 
 def _spawn(program: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
-    # Whatever was set by these variables comes with the start; two of them hold secrets.
+    # The worker gets its settings in `WorkerConfig`; some of these variables hold secrets.
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
     }
-    # A Ctrl+C goes to all processes of a terminal. It is held back until the worker can ignore it,
-    # and it comes through here as soon as this block is left.
+    # Ctrl+C signals all processes of a terminal. The worker inherits the blocked signals, and
+    # ignores them before it unblocks them; this process gets them when they are unblocked below.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
-        return subprocess.Popen(  # noqa: S603  # this very program
+        return subprocess.Popen(  # noqa: S603  # it runs this package
             program, stdin=subprocess.DEVNULL, env=environ, pass_fds=descriptors
         )
     finally:

@@ -1,4 +1,4 @@
-"""Command lines in this process, on a pseudo-terminal, and as programs of their own."""
+"""Fixtures that run commands in this process, on a pseudo-terminal, and as separate programs."""
 
 import io
 import os
@@ -23,7 +23,7 @@ __all__ = ["memory_keyring", "own_home"]
 
 @dataclass
 class Ran:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -35,7 +35,7 @@ Cli = Callable[..., Ran]
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Runs a command line in this process, away from any terminal."""
+    """Returns a function that runs a command line in this process, without a terminal."""
 
     def call(*arguments: str, stdin: str = "", terminal: bool = False) -> Ran:
         given = io.StringIO(stdin)
@@ -50,7 +50,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """GitHub on this machine, which the settings mean, and nobody waits between two questions."""
+    """A simulator of GitHub that the settings point to, without waits between polls."""
     monkeypatch.setattr(device_flow, "_POLITE", 0.0)
     monkeypatch.setattr(verification, "_PAUSES", (0.0, 0.0, 0.0))
     with Simulator(pace=0, device_flow=["pending", "ok"]) as running:
@@ -62,7 +62,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 @pytest.fixture
 def program() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a command line as a program of its own."""
+    """Returns a function that runs a command line as a separate program."""
 
     def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -79,7 +79,7 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 class Terminal:
-    """A person's terminal of 100 columns, with a program in it."""
+    """A pseudo-terminal of 100 columns with a program in it."""
 
     def __init__(self, *arguments: str, **environ: str) -> None:
         self._screen = pyte.Screen(100, 40)
@@ -95,29 +95,29 @@ class Terminal:
         )
 
     def expect(self, text: str) -> str:
-        """Waits until `text` has been written; what the screen shows then."""
+        """Wait until `text` has been written, and return the screen."""
         self.child.expect_exact(text)
         self._show(self.child.before + self.child.after)
         return self.screen
 
     def end(self) -> int:
-        """Waits for the end; the exit code."""
+        """Wait until the program ends, and return its exit code."""
         self.child.expect(pexpect.EOF)
         self._show(self.child.before)
         self.child.close()
         return self.child.exitstatus if self.child.exitstatus is not None else -1
 
     def type(self, text: str) -> None:
-        """Types a line."""
+        """Type a line."""
         self.child.sendline(text)
 
     def interrupt(self) -> None:
-        """Presses Ctrl-C."""
+        """Press Ctrl+C."""
         self.child.sendintr()
 
     @property
     def screen(self) -> str:
-        """What a person sees."""
+        """The text on the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     def _show(self, written: str) -> None:
@@ -127,7 +127,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Starts programs on pseudo-terminals and ends them."""
+    """Returns a function that starts a program on a pseudo-terminal; all are ended afterwards."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **environ: str) -> Terminal:
@@ -140,7 +140,7 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 
 def environment() -> dict[str, str]:
-    """For a program that must find this package, this test's home, and no keyring."""
+    """Return an environment in which this package is importable and there is no keyring."""
     package = Path(copilot_proxy.__file__).parent.parent
     return {
         **os.environ,

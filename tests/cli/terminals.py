@@ -1,4 +1,4 @@
-"""A terminal with the command in it, whose screen can be read, and a server in the main thread."""
+"""Helpers: a pseudo-terminal whose screen can be read, and ``serve`` in the main thread."""
 
 import logging
 import os
@@ -20,13 +20,13 @@ import pytest
 from copilot_proxy.cli.main import run
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
-PATIENCE = 20.0
-_REACTION = 2.0
-"""Seconds in which somebody who pressed a key expects that something happens."""
+TIMEOUT = 20.0
+_REACTION_TIMEOUT = 2.0
+"""Seconds after which a key without effect is pressed again."""
 
 
 class Terminal:
-    """``copilot-proxy`` in a pseudo-terminal; what scrolls away is kept."""
+    """``copilot-proxy`` in a pseudo-terminal, with its scrollback."""
 
     def __init__(
         self, *arguments: str, columns: int = 140, lines: int = 30, **environ: str
@@ -42,7 +42,7 @@ class Terminal:
                 ["-m", "copilot_proxy", *arguments],
                 dimensions=(lines, columns),
                 env={**os.environ, "TERM": "xterm-256color", **environ},
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
             )
 
     def __enter__(self) -> Self:
@@ -53,12 +53,12 @@ class Terminal:
 
     @property
     def id(self) -> int:
-        """The program's process."""
+        """The process id of the program."""
         return int(self._child.pid)
 
     @property
     def lines(self) -> list[str]:
-        """What stands on the screen, and above it."""
+        """The lines of the scrollback and of the screen."""
         above = [
             "".join(line[column].data for column in range(self._screen.columns)).rstrip()
             for line in self._screen.history.top
@@ -70,8 +70,8 @@ class Terminal:
         return "\n".join(self.lines)
 
     def wait_for(self, text: str, times: int = 1) -> str:
-        """Reads on until `text` stands there so often; the whole screen."""
-        deadline = time.monotonic() + PATIENCE
+        """Read until `text` occurs `times` times, and return the whole text."""
+        deadline = time.monotonic() + TIMEOUT
         while self.text.count(text) < times:
             assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
             if not self._read():
@@ -79,8 +79,8 @@ class Terminal:
         return self.text
 
     def wait_for_prompt(self) -> None:
-        """Reads on until it is the person's turn; what is typed earlier may be lost."""
-        deadline = time.monotonic() + PATIENCE
+        """Read until the prompt is shown; what is typed earlier may be lost."""
+        deadline = time.monotonic() + TIMEOUT
         while self.text.split("\n")[self._screen.cursor.y - self._screen.lines] != ">":
             assert time.monotonic() < deadline, f"no prompt in:\n{self.text}"
             assert self._read(), f"no prompt at the end of:\n{self.text}"
@@ -92,57 +92,59 @@ class Terminal:
         self._child.send(keys)
 
     def press(self, key: str) -> None:
-        """With the control key held down."""
+        """Press a key together with Ctrl."""
         self._child.sendcontrol(key)
 
     def interrupt(self, text: str) -> None:
-        """Presses Ctrl+C at a prompt until `text` stands there, as a person would: Python does not
-        notice one that comes after the prompt was written and before it waits for keys."""
-        deadline = time.monotonic() + PATIENCE
+        """Press Ctrl+C at a prompt until `text` is shown. It has to be repeated because Python
+        misses a Ctrl+C between writing the prompt and waiting for input."""
+        deadline = time.monotonic() + TIMEOUT
         while text not in self.text:
             assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
             self.press("c")
-            while text not in self.text and self._read(patience=_REACTION):
+            while text not in self.text and self._read(timeout=_REACTION_TIMEOUT):
                 pass
 
     def kill(self, number: int) -> None:
         self._child.kill(number)
 
     def hang_up(self) -> None:
-        """Closes the window, without a word to the program but the system's."""
+        """Close the terminal; the program only gets the system's SIGHUP."""
         self._child.ptyproc.fileobj.close()
         self._child.closed = True
 
     def wait(self) -> int:
-        """Waits for the end of a program that is not read; its exit code, negative for a signal."""
+        """Wait for the program without reading its output; return its exit code, negative for a
+        signal."""
         self._child.wait()
         if self._child.signalstatus is not None:
             return -int(self._child.signalstatus)
         return int(self._child.exitstatus)
 
     def end(self) -> int:
-        """Reads until the command has ended; its exit code, negative for a signal."""
+        """Read until the program ends; return its exit code, negative for a signal."""
         while self._read():
             pass
         return self.wait()
 
-    def _read(self, patience: float | None = None) -> bool:
-        """Takes what was written, and waits for it; with `patience` (seconds) nothing may come."""
+    def _read(self, timeout: float | None = None) -> bool:
+        """Read what was written, and return false at the end, or if nothing came in `timeout`
+        seconds."""
         try:
-            data = self._child.read_nonblocking(65536, timeout=patience or PATIENCE)
+            data = self._child.read_nonblocking(65536, timeout=timeout or TIMEOUT)
             self.written += data
             self._stream.feed(data)
         except pexpect.EOF:
             return False
         except pexpect.TIMEOUT:
-            if patience:
+            if timeout:
                 return False
             raise AssertionError(f"nothing more after:\n{self.text}") from None
         return True
 
 
 def sign_in(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
-    """From now on commands find GitHub in the simulator, and a token for it."""
+    """Point the settings at the simulator, and set a token for it."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", simulator.url)
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", simulator.url)
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
@@ -160,16 +162,16 @@ def is_listening(port: int) -> bool:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Looks until `holds`, of which nothing tells."""
+    """Poll until `holds` returns true, for conditions without an event."""
     never = threading.Event()
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not holds():
         assert time.monotonic() < end
         never.wait(0.02)
 
 
-class _Greeting(logging.Handler):
-    """`shown` is set when the server has told how to use it."""
+class _Ready(logging.Handler):
+    """A log handler that sets `shown` when the banner has been shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,16 +183,16 @@ class _Greeting(logging.Handler):
 
 
 def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | None = None) -> int:
-    """Runs `serve` here, at a port or at the Unix socket `uds`, until `use`, on another thread, has
-    ended; then presses Ctrl+C."""
+    """Run ``serve`` here, on a port or on the Unix socket `uds`, until `use` returns in another
+    thread; then press Ctrl+C. Returns the exit code."""
     port = free_port()
     where = ["--uds", str(uds)] if uds else ["--port", str(port)]
     ended = threading.Event()
     failures: list[BaseException] = []
-    greeting = _Greeting()
+    banner = _Ready()
 
     def work() -> None:
-        greeting.shown.wait()
+        banner.shown.wait()
         if ended.is_set():
             return
         try:
@@ -204,16 +206,16 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
 
     worker = threading.Thread(target=work)
     worker.start()
-    announcer = logging.getLogger("copilot_proxy.cli.announcer")
-    announcer.addHandler(greeting)
+    logger = logging.getLogger("copilot_proxy.cli.lifecycle_messages")
+    logger.addHandler(banner)
     # What `use` has stopped by itself is stopped once more, perhaps just after it has ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = run(["serve", *where, *flags])
     finally:
-        announcer.removeHandler(greeting)
+        logger.removeHandler(banner)
         ended.set()
-        greeting.shown.set()
+        banner.shown.set()
         worker.join()
         signal.signal(signal.SIGINT, before)
     if failures:
@@ -222,15 +224,15 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
 
 
 def client_of(where: Path | int) -> httpx.Client:
-    """A plain HTTP client of the server at a Unix socket or a port."""
+    """Return a plain HTTP client of the server at a Unix socket or a port."""
     uds, host = (str(where), "localhost") if isinstance(where, Path) else (None, "127.0.0.1")
     return httpx.Client(
         base_url=f"http://{host}" if uds else f"http://{host}:{where}",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         transport=httpx.HTTPTransport(uds=uds),
     )
 
 
 def question(text: str, *, model: str = "claude-sonnet-4.5", **more: object) -> dict[str, object]:
-    """A request of chat completions."""
+    """Return a chat completions request."""
     return {"model": model, "messages": [{"role": "user", "content": text}], **more}

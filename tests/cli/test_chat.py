@@ -1,4 +1,4 @@
-"""``chat``: one answer in a pipe or on a terminal, and a conversation."""
+"""``chat``: single answers in a pipe and on a terminal, and conversations."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ from rich.console import Console
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import attachments, chat_answer, conversation, keyboard, spinner
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.markdown import MarkdownScreen, split
+from copilot_proxy.cli.markdown import MarkdownPrinter, split
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Ran
 from tests.cli.terminals import Terminal, sign_in
@@ -28,14 +28,14 @@ Chat = Callable[..., Ran]
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it."""
+    """The simulator, with the user signed in to it."""
     sign_in(monkeypatch, simulator)
     return simulator
 
 
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Chat:
-    """Runs ``chat`` here, with `piped` on its stdin, or with a person at the keyboard."""
+    """Returns a function that runs ``chat`` here, with `piped` as stdin, or with a terminal."""
 
     def call(*arguments: str, piped: bytes = b"", keyboard: str | None = None) -> Ran:
         data = piped if keyboard is None else keyboard.encode()
@@ -51,7 +51,7 @@ def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 def asked(simulator: Simulator, number: int = -1) -> dict[str, Any]:
-    """What the simulator was sent, without the marks of Claude's cache."""
+    """Return the request that the simulator got, without cache control markers."""
     body = [one.body for one in simulator.state.requests if one.path == "/chat/completions"][number]
     assert isinstance(body, dict)
     for message in body["messages"]:
@@ -70,15 +70,15 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
-    """An answer that ends with one gets no second."""
-    screen = chat_answer.PlainScreen()
+    """An answer that ends with a newline gets no second one."""
+    screen = chat_answer.PlainPrinter()
     screen.write("text\n")
     screen.close()
     assert capsys.readouterr().out == "text\n"
 
 
 def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
-    """It follows the prompt after an empty line, or is the prompt."""
+    """Piped input follows the prompt after an empty line, or is the prompt."""
     chat("Summarise", piped=b"\xef\xbb\xbfsome text\n")
     assert asked(account)["messages"] == [{"role": "user", "content": "Summarise\n\nsome text"}]
     chat(piped=b"just \xff this")
@@ -87,27 +87,27 @@ def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
 
 @pytest.mark.parametrize("arguments", [[], [" "]])
 def test_nothing_to_ask(chat: Chat, arguments: list[str]) -> None:
-    """That is wrong usage, and nothing is sent."""
+    """An empty prompt is a usage error, and nothing is sent."""
     ran = chat(*arguments)
     assert ran.code == 2
-    assert "There is nothing to ask." in ran.err
+    assert "The prompt is empty." in ran.err
 
 
 def test_binary_data_is_no_question(chat: Chat) -> None:
-    """An image that is piped in is led to the option for it."""
+    """For a piped image, the hint names the --image option."""
     ran = chat("look", piped=PNG + b"\0")
     assert ran.code == 2
     assert "--image" in ran.err
 
 
 def test_no_stdin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed stdin holds nothing."""
+    """A closed stdin counts as empty."""
     monkeypatch.setattr(sys, "stdin", None)
     assert attachments.piped_text() is None
 
 
 def test_model_and_system(chat: Chat, account: Simulator) -> None:
-    """Both reach Copilot."""
+    """The model and the system prompt reach Copilot."""
     chat("Hi", "-m", "gpt-5-mini", "-s", "Be brief")
     assert asked(account)["model"] == "gpt-5-mini"
     assert asked(account)["messages"][0] == {"role": "system", "content": "Be brief"}
@@ -116,7 +116,7 @@ def test_model_and_system(chat: Chat, account: Simulator) -> None:
 def test_the_default_model_is_a_setting(
     chat: Chat, account: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --model the setting decides."""
+    """Without --model, the default_model setting is used."""
     monkeypatch.setenv("COPILOT_PROXY_DEFAULT_MODEL", "gpt-4.1")
     chat("Hi")
     assert asked(account)["model"] == "gpt-4.1"
@@ -124,7 +124,7 @@ def test_the_default_model_is_a_setting(
 
 @pytest.mark.parametrize(("name", "code"), [("nope", 1), ("", 2), (" ", 2)])
 def test_an_unknown_model(chat: Chat, name: str, code: int) -> None:
-    """It is said, with where to look; a name that is none is wrong usage."""
+    """The error says where to find models; an empty name is a usage error."""
     ran = chat("Hi", "-m", name)
     assert (ran.code, ran.out) == (code, "")
     assert ran.err.startswith("Error: ")
@@ -132,14 +132,14 @@ def test_an_unknown_model(chat: Chat, name: str, code: int) -> None:
 
 
 def test_a_model_that_needs_enabling(chat: Chat, account: Simulator) -> None:
-    """What the list of models knows is said plainly."""
+    """The error says that the model must be enabled."""
     ran = chat("Hi", "-m", "raptor-mini")
     assert ran.code == 1
     assert "raptor-mini needs enabling: accept its terms at https://github.com/settings" in ran.err
 
 
 def test_a_sign_in_that_copilot_refuses(chat: Chat, account: Simulator) -> None:
-    """Exit code 3, as for everything that a sign-in mends."""
+    """The exit code is 3, as for every error that signing in fixes."""
     account.state.faults.on("authentication_failed")
     ran = chat("Hi")
     assert ran.code == 3
@@ -147,7 +147,7 @@ def test_a_sign_in_that_copilot_refuses(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_rate_limit_says_how_long(chat: Chat, account: Simulator) -> None:
-    """The header that a program would read is told to the person."""
+    """The seconds of the Retry-After header are shown to the user."""
     account.state.faults.on("rate_limited")
     ran = chat("Hi")
     assert ran.code == 1
@@ -155,7 +155,7 @@ def test_a_rate_limit_says_how_long(chat: Chat, account: Simulator) -> None:
 
 
 def test_json(chat: Chat, account: Simulator) -> None:
-    """The whole completion goes to stdout, with what it took."""
+    """The whole completion with its usage goes to stdout."""
     ran = chat("Hi", "--json", "-v")
     completion = json.loads(ran.out)
     assert completion["object"] == "chat.completion"
@@ -166,19 +166,19 @@ def test_json(chat: Chat, account: Simulator) -> None:
 
 
 def test_json_needs_a_question(chat: Chat) -> None:
-    """There is no conversation in JSON."""
+    """A conversation cannot be printed as JSON."""
     assert chat("--json", keyboard="").code == 2
 
 
 def test_no_stream(chat: Chat, account: Simulator) -> None:
-    """The answer is asked for in one piece and looks the same."""
+    """The answer is requested in one piece and looks the same."""
     ran = chat("Hi", "--no-stream", "-m", "gpt-5-mini")
     assert ran.out.endswith("You said: Hi\n")
     assert asked(account)["stream"] is False
 
 
 def test_verbose(chat: Chat) -> None:
-    """Model, tokens, time and credits are told in the end, on stderr."""
+    """The model, tokens, time and credits are shown on stderr after the answer."""
     ran = chat("Hi", "-v")
     assert ran.err.startswith("claude-sonnet-4.5: ")
     assert " tokens in, " in ran.err
@@ -186,23 +186,23 @@ def test_verbose(chat: Chat) -> None:
 
 
 def test_what_an_answer_took() -> None:
-    """Cached tokens and notes are told; what is not known is left out."""
+    """Cached tokens and notes are shown; unknown values are left out."""
     one = chat_answer.new_answer()
     one.record.model, one.record.duration = "m", 2.0
-    assert chat_answer.spent(one.record) == "m: 2.00 s in all"
+    assert chat_answer.usage_summary(one.record) == "m: 2.00 s in total"
     one.record.usage = {
         "prompt_tokens": 9,
         "completion_tokens": 3,
         "prompt_tokens_details": {"cached_tokens": 5},
     }
     one.record.notes = ["x was dropped"]
-    assert chat_answer.spent(one.record) == (
-        "m: 9 tokens in (5 cached), 3 out, 2.00 s in all, note: x was dropped"
+    assert chat_answer.usage_summary(one.record) == (
+        "m: 9 tokens in (5 cached), 3 out, 2.00 s in total, note: x was dropped"
     )
 
 
 def test_simulated(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No account is needed; without one the way to sign in is told, with exit code 3."""
+    """No account is needed; without --simulate, exit code 3 and a hint how to sign in."""
     monkeypatch.delenv("COPILOT_PROXY_GITHUB_TOKEN")
     ran = chat("Hi")
     assert ran.code == 3
@@ -211,17 +211,17 @@ def test_simulated(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_copilot(chat: Chat, account: Simulator) -> None:
-    """Exit code 4, as everywhere."""
+    """Without Copilot access, the exit code is 4."""
     account.state.plan = "none"
     assert chat("Hi").code == 4
 
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [("finish_length", "reached the most tokens"), ("content_filter", "content filter")],
+    [("finish_length", "reached the limit of output tokens"), ("content_filter", "content filter")],
 )
 def test_an_answer_that_was_stopped(chat: Chat, account: Simulator, fault: str, said: str) -> None:
-    """Why it ends where it ends is told on stderr."""
+    """The reason why the answer ended early is shown on stderr."""
     account.state.faults.on(fault)
     ran = chat("Hi")
     assert ran.code == 0
@@ -229,14 +229,14 @@ def test_an_answer_that_was_stopped(chat: Chat, account: Simulator, fault: str, 
 
 
 def test_an_empty_answer(chat: Chat, account: Simulator) -> None:
-    """Silence is explained."""
+    """A message says that the answer is empty."""
     account.state.faults.on("wordless")
     ran = chat("Hi")
-    assert (ran.out, ran.err) == ("", "The model answered with nothing.\n")
+    assert (ran.out, ran.err) == ("", "The model returned an empty answer.\n")
 
 
 def test_an_error_in_the_middle(chat: Chat, account: Simulator) -> None:
-    """What came stays, the error is told after it, and the exit code is 1."""
+    """The partial answer stays, the error follows it, and the exit code is 1."""
     account.state.faults.on("error_chunk")
     ran = chat("count to 100")
     assert ran.code == 1
@@ -246,7 +246,7 @@ def test_an_error_in_the_middle(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_reader_that_leaves(account: Simulator) -> None:
-    """A pipe that is closed early ends the request, without a word."""
+    """If the pipe is closed early, the request ends and nothing is printed."""
     account.state.pace = 0.01
     code = f"{sys.executable} -m copilot_proxy chat 'count to 3000' | head -c 5"
     done = subprocess.run(
@@ -276,7 +276,7 @@ def image(tmp_path: Path) -> Path:
     ],
 )
 def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_type: str) -> None:
-    """They are told by their contents, and sent with the question."""
+    """Their type is detected from their contents, and they are sent with the question."""
     image.write_bytes(data)
     assert "I see 1 image" in chat("What is it?", "-m", "gpt-5-mini", "-i", str(image)).out
     text, picture = asked(account)["messages"][0]["content"]
@@ -285,28 +285,29 @@ def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_
 
 
 def test_files_that_are_no_images(chat: Chat, tmp_path: Path) -> None:
-    """Missing, of another kind, far too large: each is said before anything is sent."""
+    """A missing, unsupported or too large file is an error before anything is sent."""
     other = tmp_path / "other.png"
     assert "No such file" in chat("Hi", "-i", str(other)).err
     other.write_bytes(b"RIFF and nothing")
     ran = chat("Hi", "-i", str(other))
     assert ran.code == 2
-    assert "It takes PNG, JPEG, WebP and GIF." in ran.err
+    assert "Use PNG, JPEG, WebP or GIF." in ran.err
     with other.open("wb") as file:
         file.truncate(21 * 1024 * 1024)
     assert "too large: 21.0 MB" in chat("Hi", "-i", str(other)).err
 
 
 def test_images_that_the_model_does_not_take(chat: Chat, image: Path, tmp_path: Path) -> None:
-    """Its own limits are known before the request is wasted."""
+    """The model's own limits are checked before the request is sent."""
     show = ["-i", str(image)]
     assert (
-        "grok-code-fast-1 does not see images." in chat("Hi", "-m", "grok-code-fast-1", *show).err
+        "grok-code-fast-1 does not support images."
+        in chat("Hi", "-m", "grok-code-fast-1", *show).err
     )
     assert "at most 1 at once" in chat("Hi", "-m", "gpt-5-mini", *show, *show).err
     gif = tmp_path / "moving.gif"
     gif.write_bytes(b"GIF89a")
-    assert "does not take image/gif" in chat("Hi", "-i", str(gif)).err
+    assert "does not support image/gif" in chat("Hi", "-i", str(gif)).err
     image.write_bytes(PNG + b"0" * 4_000_000)
     ran = chat("Hi", *show)
     assert ran.code == 2
@@ -314,7 +315,7 @@ def test_images_that_the_model_does_not_take(chat: Chat, image: Path, tmp_path: 
 
 
 def test_a_model_of_which_nothing_is_known(image: Path) -> None:
-    """Copilot decides then."""
+    """Without known limits, the images are sent to Copilot."""
     unknown = next(iter(parse_models([{"id": "a"}])))
     attachments.check_images([attachments.read_image(image)], unknown)
 
@@ -323,7 +324,7 @@ def test_a_model_of_which_nothing_is_known(image: Path) -> None:
 
 
 def test_an_answer_on_a_terminal() -> None:
-    """It is shown as Markdown, with nothing else around it."""
+    """It is rendered as Markdown, without anything around it."""
     with Terminal("chat", "-v", "Some **bold** words") as terminal:
         assert terminal.end() == 0
         first = terminal.lines[0]
@@ -332,14 +333,14 @@ def test_an_answer_on_a_terminal() -> None:
 
 
 def test_an_answer_longer_than_the_screen() -> None:
-    """Each word of it is there once, in order, also what has scrolled away."""
+    """Each word is shown once and in order, including those that have scrolled away."""
     with Terminal("chat", "count to 3000", lines=10) as terminal:
         assert terminal.end() == 0
         assert terminal.text.split() == [str(number) for number in range(1, 3001)]
 
 
 def test_ctrl_c_ends_an_answer(account: Simulator) -> None:
-    """What came stays, the request ends upstream, and the exit code is 130."""
+    """The partial answer stays, the upstream request ends, and the exit code is 130."""
     account.state.pace = 0.01
     with Terminal("chat", "count to 3000") as terminal:
         terminal.wait_for("1 2 3 4 5")
@@ -353,7 +354,7 @@ def test_ctrl_c_ends_an_answer(account: Simulator) -> None:
 
 
 def test_something_moves_while_one_waits(account: Simulator) -> None:
-    """Until the first word comes there is a sign of life, and it leaves no trace."""
+    """A spinner is shown until the first word, and then erased."""
     account.state.faults.on("stall_before_headers", value=0.5)
     with Terminal("chat", "Hi") as terminal:
         terminal.wait_for("Waiting")
@@ -362,24 +363,24 @@ def test_something_moves_while_one_waits(account: Simulator) -> None:
 
 
 def test_a_terminal_that_can_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It gets the plain text."""
+    """A dumb terminal gets plain text."""
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert isinstance(chat_answer.new_screen(), chat_answer.PlainScreen)
+    assert isinstance(chat_answer.new_printer(), chat_answer.PlainPrinter)
     monkeypatch.setenv("TERM", "xterm")
-    assert isinstance(chat_answer.new_screen(), MarkdownScreen)
+    assert isinstance(chat_answer.new_printer(), MarkdownPrinter)
 
 
 def test_the_sign_of_life(monkeypatch: pytest.MonkeyPatch, account: Simulator, chat: Chat) -> None:
-    """It shows the end of what the model thinks."""
+    """The spinner shows the end of the model's reasoning."""
     shown: list[str] = []
-    real = spinner.Spinner.think
+    real = spinner.Spinner.show_reasoning
 
-    def think(self: spinner.Spinner, thought: str) -> None:
+    def show_reasoning(self: spinner.Spinner, thought: str) -> None:
         real(self, thought)
         shown.append(str(self._status.status))
 
-    monkeypatch.setattr(spinner.Spinner, "think", think)
+    monkeypatch.setattr(spinner.Spinner, "show_reasoning", show_reasoning)
     monkeypatch.setattr(chat_answer, "can_draw", lambda: True)
     assert chat("Hi", "-m", "gemini-3.1-pro-preview").code == 0
     assert shown[-1].endswith("I can answer this at once.")
@@ -420,7 +421,7 @@ def drawn(pieces: list[str], *, height: int = 8, terminal: bool = True) -> str:
     console = Console(
         file=file, width=40, height=height, force_terminal=terminal, color_system=None
     )
-    screen = MarkdownScreen(console)
+    screen = MarkdownPrinter(console)
     for piece in pieces:
         screen.write(piece)
     screen.close()
@@ -430,7 +431,7 @@ def drawn(pieces: list[str], *, height: int = 8, terminal: bool = True) -> str:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_markdown_looks_the_same_however_it_arrives(size: int) -> None:
-    """The pieces in which an answer comes make no difference in the end."""
+    """The result does not depend on how the answer was split into pieces."""
     pieces = [MARKDOWN[i : i + size] for i in range(0, len(MARKDOWN), size)]
     assert drawn(pieces, terminal=False) == drawn([MARKDOWN], terminal=False)
     shown = drawn([MARKDOWN], terminal=False)
@@ -440,13 +441,13 @@ def test_markdown_looks_the_same_however_it_arrives(size: int) -> None:
 
 
 def test_markdown_moves_no_cursor() -> None:
-    """Control characters of an answer do not reach the terminal."""
+    """Control characters in an answer do not reach the terminal."""
     shown = drawn(["a\x1b]0;title\x07b\x1b[31mc\r\nd\x9b1m"], terminal=False)
     assert shown == "a]0;titleb[31mc d1m\n"
 
 
 def test_markdown_without_words() -> None:
-    """An answer of blanks leaves nothing; neither does a link that is only defined."""
+    """An answer of whitespace, or of link definitions only, prints nothing."""
     assert drawn(["\n", "  \n"], terminal=False) == ""
     assert drawn(["[x]: http://y\n"], terminal=False) == ""
 
@@ -462,7 +463,7 @@ LONG = {
 @pytest.mark.parametrize("kind", LONG)
 @pytest.mark.parametrize("size", [1, 7, 40])
 def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
-    """It is printed in parts, which together look like the whole."""
+    """It is printed in parts, which together look like the whole block."""
     text = f"Before\n\n{LONG[kind]}\nThe end.\n"
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     assert drawn(pieces, terminal=False) == drawn([text], height=200, terminal=False)
@@ -470,9 +471,9 @@ def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
 
 @pytest.mark.parametrize("kind", ["code", "items", "bullets"])
 def test_what_is_finished_scrolls_away(kind: str) -> None:
-    """The beginning of a long block is there before its end has come."""
+    """The beginning of a long block is printed before the block has ended."""
     file = io.StringIO()
-    screen = MarkdownScreen(Console(file=file, width=40, height=8, color_system=None))
+    screen = MarkdownPrinter(Console(file=file, width=40, height=8, color_system=None))
     screen.write(LONG[kind].removesuffix("```\n"))
     before = file.getvalue()
     screen.close()
@@ -493,12 +494,12 @@ def test_what_is_finished_scrolls_away(kind: str) -> None:
     ],
 )
 def test_what_is_finished(text: str, finished: list[str]) -> None:
-    """A block is finished when the next one has a whole line."""
+    """A block is finished when the next block has a complete line."""
     assert split(text) == (finished, text[len("".join(finished)) :])
 
 
 def test_a_tail_that_is_costly_is_not_redrawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a redraw would take too much of the time, the last one is shown again."""
+    """While redrawing would take too much time, the last drawing is shown again."""
     module = import_module("copilot_proxy.cli.markdown")
     now = iter([0.0, 1.0, 2.0, 10.0, 10.1])
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(now))
@@ -521,7 +522,7 @@ def talking() -> Iterator[Terminal]:
 
 
 def test_a_conversation(talking: Terminal, account: Simulator) -> None:
-    """What was said before goes along with what is said next; Ctrl+D leaves."""
+    """Each question is sent with the conversation before it; Ctrl+D exits."""
     talking.type("First")
     talking.wait_for("You said: First")
     talking.wait_for_prompt()
@@ -537,7 +538,7 @@ def test_a_conversation(talking: Terminal, account: Simulator) -> None:
 
 
 def test_several_lines(talking: Terminal, account: Simulator) -> None:
-    """A backslash goes on in the next line; three quotes hold as many as one likes."""
+    """A backslash continues a line; triple quotes enclose any number of lines."""
     talking.type("one\\")
     talking.wait_for("\n.")
     talking.type("two")
@@ -555,7 +556,7 @@ def test_several_lines(talking: Terminal, account: Simulator) -> None:
 
 
 def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> None:
-    """The part that came is kept, and the conversation goes on."""
+    """The partial answer is kept, and the conversation continues."""
     account.state.pace = 0.01
     talking.type("count to 3000")
     talking.wait_for("1 2 3 4 5 6")
@@ -574,15 +575,15 @@ def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> 
 
 
 def test_ctrl_c_at_the_prompt(talking: Terminal) -> None:
-    """It says how to leave."""
-    talking.interrupt("To leave, press Ctrl+D or type /exit.")
+    """A message says how to exit."""
+    talking.interrupt("To exit, press Ctrl+D or type /exit.")
     talking.wait_for_prompt()
     talking.type("/quit")
     assert talking.end() == 0
 
 
 def test_lines_can_be_recalled(talking: Terminal) -> None:
-    """The arrow keys bring earlier lines back."""
+    """The arrow keys recall earlier lines."""
     talking.type("Something")
     talking.wait_for("You said: Something")
     talking.wait_for_prompt()
@@ -594,7 +595,7 @@ def test_lines_can_be_recalled(talking: Terminal) -> None:
 
 
 def test_nothing_came_before_ctrl_c(talking: Terminal, account: Simulator) -> None:
-    """A question without any answer is forgotten, so that it can be asked again."""
+    """A question without an answer is not kept, so that it can be asked again."""
     account.state.faults.on("stall_before_headers", times=1)
     talking.type("First")
     account.state.recorder.wait_for(lambda one: one.path == "/chat/completions")
@@ -610,7 +611,7 @@ def test_nothing_came_before_ctrl_c(talking: Terminal, account: Simulator) -> No
 
 
 def converse(chat: Chat, *lines: str, arguments: tuple[str, ...] = ()) -> Ran:
-    """A conversation whose answers go to a file, which needs no terminal."""
+    """Run a conversation without a terminal, whose answers go to a file."""
     return chat(*arguments, keyboard="".join(line + "\n" for line in lines))
 
 
@@ -622,12 +623,12 @@ def test_a_conversation_into_a_file(chat: Chat) -> None:
         "This is copilot-proxy's simulator, playing claude-sonnet-4.5: no model has read this. "
         "You said: Hello\n"
     )
-    assert ran.err.startswith("claude-sonnet-4.5. /help tells")
+    assert ran.err.startswith("Chatting with claude-sonnet-4.5. Type /help for help")
     assert "> " in ran.err
 
 
 def test_commands(chat: Chat, account: Simulator) -> None:
-    """The model, the instructions and the memory can be changed; a path is no command."""
+    """Commands change the model, the instructions and the history; a path is not a command."""
     ran = converse(
         chat,
         "One",
@@ -644,9 +645,9 @@ def test_commands(chat: Chat, account: Simulator) -> None:
     )
     assert ran.code == 0
     assert ran.err.count("The model is gpt-5-mini.") == 2
-    assert "/reset         forget what was said" in ran.err
-    assert "There is no command /nonsense." in ran.err
-    assert "No instructions now." in ran.err
+    assert "/reset         clear the conversation" in ran.err
+    assert "Unknown command: /nonsense." in ran.err
+    assert "Instructions removed." in ran.err
     assert asked(account, 0)["messages"][0] == {"role": "system", "content": "Be kind"}
     assert asked(account, 1)["model"] == "gpt-5-mini"
     assert asked(account, 1)["messages"] == [
@@ -657,7 +658,7 @@ def test_commands(chat: Chat, account: Simulator) -> None:
 
 
 def test_trouble_leaves_the_conversation_usable(chat: Chat, account: Simulator) -> None:
-    """After an error the same thing can be sent again, and is sent once."""
+    """After an error, the same question can be asked again, and is sent once."""
     account.state.faults.on("server_error_500", times=1)
     ran = converse(chat, "/model nope", "Hello", "Hello")
     assert ran.code == 0
@@ -667,7 +668,7 @@ def test_trouble_leaves_the_conversation_usable(chat: Chat, account: Simulator) 
 
 
 def test_images_go_with_the_first_words(chat: Chat, account: Simulator, image: Path) -> None:
-    """They are shown once and stay in what was said."""
+    """They are sent with the first question and stay in the history."""
     converse(chat, "Look", "And?", arguments=("-i", str(image)))
     first, _, third = asked(account)["messages"]
     assert first["content"][1]["type"] == "image_url"
@@ -675,17 +676,17 @@ def test_images_go_with_the_first_words(chat: Chat, account: Simulator, image: P
 
 
 def test_a_conversation_that_cannot_begin(chat: Chat, account: Simulator, image: Path) -> None:
-    """An unknown model, or one that cannot see what is to be shown, is said at once."""
+    """An unknown model, or one without vision for an image, is an error at once."""
     assert converse(chat, "Hi", arguments=("-m", "nope")).code == 1
     assert converse(chat, "Hi", arguments=("-m", "gpt-4", "-i", str(image))).code == 2
 
 
 class Interrupted:
-    """A relay at which somebody presses Ctrl+C."""
+    """A relay in which Ctrl+C is pressed after `at` lookups."""
 
     def __init__(self, at: int) -> None:
         self._left = at
-        self.names = self
+        self.models = self
 
     async def model(self, name: str) -> object:
         self._left -= 1
@@ -697,7 +698,7 @@ class Interrupted:
 def test_ctrl_c_anywhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the prompt, and while a model is looked up, it stops just that."""
+    """At the prompt, and during a model lookup, Ctrl+C does not end the conversation."""
     lines = iter([KeyboardInterrupt(), "/model x", EOFError()])
 
     def read() -> str:
@@ -712,17 +713,17 @@ def test_ctrl_c_anywhere(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
-    assert "To leave, press Ctrl+D" in capsys.readouterr().err
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
+    assert "To exit, press Ctrl+D" in capsys.readouterr().err
 
 
 def test_ctrl_c_while_an_answer_comes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What came is kept as what the model said."""
+    """The partial answer is kept in the history."""
 
-    async def ask(relay: object, request: dict[str, Any], one: chat_answer.Answer) -> None:
+    async def ask(relay: object, request: dict[str, Any], one: chat_answer.ChatAnswer) -> None:
         one.text = "some"
         raise KeyboardInterrupt
 
@@ -734,36 +735,36 @@ def test_ctrl_c_while_an_answer_comes(
     )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
-    assert talk._history[-1] == {"role": "assistant", "content": "some"}
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
+    assert chat._history[-1] == {"role": "assistant", "content": "some"}
     assert "Stopped." in capsys.readouterr().err
 
 
 def test_ctrl_c_just_after_an_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who wanted to stop an answer and was too late is still in the conversation, which has it."""
+    """A Ctrl+C that comes too late does not end the conversation, and the answer is kept."""
 
-    async def ask(relay: object, request: dict[str, Any], one: chat_answer.Answer) -> None:
+    async def ask(relay: object, request: dict[str, Any], one: chat_answer.ChatAnswer) -> None:
         one.text = "all"
 
-    def remark(one: chat_answer.Answer, *, verbose: bool) -> None:
+    def print_notices(one: chat_answer.ChatAnswer, *, verbose: bool) -> None:
         raise KeyboardInterrupt
 
     lines = iter(["Hi"])
     monkeypatch.setattr(conversation, "ask", ask)
-    monkeypatch.setattr(conversation, "remark", remark)
+    monkeypatch.setattr(conversation, "print_notices", print_notices)
     chat_module = import_module("copilot_proxy.cli.chat")
     options = chat_module.ChatOptions(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
-    assert [one["content"] for one in talk._history] == ["Hi", "all"]
-    assert "To leave, press Ctrl+D" in capsys.readouterr().err
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
+    assert [one["content"] for one in chat._history] == ["Hi", "all"]
+    assert "To exit, press Ctrl+D" in capsys.readouterr().err
 
 
 def _end() -> str:
@@ -771,7 +772,7 @@ def _end() -> str:
 
 
 def test_a_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the line is read by Python, which lets it be edited."""
+    """On a terminal, lines are read with `input`, which supports editing."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     lines = iter(["a\\", "b", '"""c', 'd"""', '"""e"""'])
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))

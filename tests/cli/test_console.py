@@ -1,4 +1,4 @@
-"""What is said, and how: broken between words, with commands that work, on any stdout."""
+"""How messages are printed: wrapping, runnable commands, and all kinds of stdout."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from copilot_proxy import terminal
 from copilot_proxy.cli import console
-from copilot_proxy.cli.boundary import guard
+from copilot_proxy.cli.boundary import run_command
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, UsageError
 from tests.cli.conftest import Cli, environment
 from tests.cli.terminals import Terminal
@@ -22,8 +22,8 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("narrow")
 def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """A word, an address and a command stay whole; what is indented is left alone."""
-    console.talk(
+    """Words, URLs and commands stay whole; indented lines are not wrapped."""
+    console.print_message(
         "Some words, and then a very long address: https://github.com/settings/copilot/features\n"
         "To keep it in a file: copilot-proxy login --with-token --store file\n"
         "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'\n"
@@ -42,15 +42,15 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
 
 
 def test_an_error_on_a_terminal() -> None:
-    """No word of it is torn apart."""
+    """No word of it is broken."""
     with Terminal("status", columns=30) as terminal:
         terminal.end()
         assert terminal.lines[:2] == ["Error: Not signed in to", "GitHub."]
 
 
 def test_no_terminal_no_breaks(capsys: pytest.CaptureFixture[str]) -> None:
-    """A file gets the lines as they are."""
-    console.talk("word " * 100)
+    """Without a terminal, lines are not wrapped."""
+    console.print_message("word " * 100)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -71,7 +71,7 @@ def test_commands_are_those_that_work(
     called: str,
     name: str,
 ) -> None:
-    """A program that is not on PATH is named the way it was called."""
+    """If the program is not on the PATH, commands have the path that started it."""
     for folder in ("folder", "found"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "copilot-proxy").write_text("#!/bin/sh\n")
@@ -79,16 +79,18 @@ def test_commands_are_those_that_work(
     folders = {"folder": tmp_path / "folder", "found": tmp_path / "found"}
     monkeypatch.setenv("PATH", str(tmp_path / "found"))
     monkeypatch.setattr(sys, "argv", [called.format(**folders)])
-    console.problem(CopilotProxyError("It is copilot-proxy's.", hint="See copilot-proxy models."))
+    console.print_error(
+        CopilotProxyError("It is copilot-proxy's.", hint="See copilot-proxy models.")
+    )
     assert capsys.readouterr().err == (
         f"Error: It is copilot-proxy's.\nSee {name.format(**folders)} models.\n"
     )
 
 
 def test_a_time_to_wait_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, whoever has set it."""
+    """The seconds to wait are shown exactly once."""
     for hint in (None, "Or ask another model.", "Wait 9 s."):
-        console.problem(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
+        console.print_error(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
     assert capsys.readouterr().err.splitlines()[1::2] == [
         "Wait 9 s.",
         "Wait 9 s. Or ask another model.",
@@ -99,16 +101,16 @@ def test_a_time_to_wait_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_token_of_the_environment_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While it is set, a sign-in does not help."""
+    """If a variable with a token is set, the hint says to unset it."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_x")
-    console.problem(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
-    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in (
+    console.print_error(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
+    assert "COPILOT_PROXY_GITHUB_TOKEN is set and takes precedence over a sign-in: unset it." in (
         capsys.readouterr().err
     )
 
 
 def test_a_personal_token_of_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole name of the variable is told, and that it has to go first."""
+    """The hint has the full name of the variable, and says to unset it first."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_0123456789")
     ran = cli("status")
     assert ran.code == 3
@@ -119,7 +121,7 @@ def test_a_personal_token_of_the_environment(cli: Cli, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_what_a_terminal_can_do(monkeypatch: pytest.MonkeyPatch, term: str, no_color: str) -> None:
-    """A dumb one gets no escape codes; NO_COLOR leaves the drawing."""
+    """A dumb terminal gets no escape codes; NO_COLOR only disables styles."""
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -131,7 +133,7 @@ def test_what_a_terminal_can_do(monkeypatch: pytest.MonkeyPatch, term: str, no_c
 def test_no_escape_codes_for_a_dumb_terminal(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    """No bold heading, no box, no line that moves."""
+    """There is no bold heading, no box and no spinner."""
     monkeypatch.setenv("NO_COLOR", "")
     flags = ["--simulate"] if arguments == ["models"] else []
     with Terminal(*arguments, *flags, TERM="dumb") as terminal:
@@ -156,7 +158,7 @@ def shell(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_characters_that_stdout_cannot_write() -> None:
-    """They are replaced: the answer is paid for already."""
+    """They are replaced, because the answer has been paid for already."""
     ran = shell("copilot-proxy chat --simulate 'smile 😀' | cat", PYTHONIOENCODING="cp1252")
     assert ran.stderr == ""
     assert ran.stdout.endswith("You said: smile ?\n")
@@ -165,7 +167,7 @@ def test_characters_that_stdout_cannot_write() -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to write to")
 @pytest.mark.parametrize("command", ["chat --simulate hello", "models --simulate", "--version"])
 def test_a_full_disk(command: str) -> None:
-    """The system's own sentence is told."""
+    """The error has the system's message."""
     ran = shell(f"copilot-proxy {command} >/dev/full")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "Error: The output cannot be written: No space left on device.\n" in ran.stderr
@@ -173,7 +175,7 @@ def test_a_full_disk(command: str) -> None:
 
 
 def test_a_closed_stdout() -> None:
-    """That is told as well, and does not matter to a command that says nothing there."""
+    """It is an error, except for commands that write nothing to stdout."""
     ran = shell("copilot-proxy --version >&-")
     assert ran.returncode == 1
     assert ran.stderr.startswith("Error: The output cannot be written: ")
@@ -183,7 +185,7 @@ def test_a_closed_stdout() -> None:
 
 
 def test_a_reader_that_has_enough() -> None:
-    """`head` takes a line and goes, which is no failure."""
+    """A reader such as `head` may close the pipe early; that is no error."""
     ran = shell("(copilot-proxy models --simulate; echo $? >&2) | head -1 | cut -c 1-5")
     assert (ran.stdout, ran.stderr.splitlines()[-1]) == ("MODEL\n", "0")
     assert "Error" not in ran.stderr
@@ -193,13 +195,16 @@ def raising(error: Exception) -> int:
     def command() -> None:
         raise error
 
-    return guard(command, debug=False)
+    return run_command(command, debug=False)
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(24, "Too many open files"), "Error: The system says: Too many open files.\n"),
+        (
+            OSError(24, "Too many open files"),
+            "Error: The operating system reports: Too many open files.\n",
+        ),
         (
             FileNotFoundError(2, "No such file", "/a/file"),
             "Error: /a/file: No such file.\n",
@@ -209,21 +214,21 @@ def raising(error: Exception) -> int:
 def test_the_systems_own_words(
     capsys: pytest.CaptureFixture[str], error: OSError, said: str
 ) -> None:
-    """A plain sentence, with the file if there is one."""
+    """The error has the system's message, and the file if there is one."""
     assert raising(error) == 1
     assert capsys.readouterr().err == said
 
 
 def test_an_error_of_the_system_without_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """Then it is something unexpected."""
+    """It is reported as an unexpected error."""
     assert raising(OSError()) == 1
-    assert "something unexpected" in capsys.readouterr().err
+    assert "An unexpected error occurred" in capsys.readouterr().err
 
 
 def test_debug_shows_our_own_frames_for_what_is_foreseen(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Those of libraries say nothing then."""
+    """The traceback leaves out the frames of libraries."""
 
     def command() -> None:
         try:
@@ -231,7 +236,7 @@ def test_debug_shows_our_own_frames_for_what_is_foreseen(
         except OSError as error:
             raise UsageError("It cannot.") from error
 
-    guard(command, debug=True)
+    run_command(command, debug=True)
     err = capsys.readouterr().err
     assert "UsageError: It cannot." in err
     assert "boundary.py" in err
@@ -250,7 +255,7 @@ def test_debug_shows_our_own_frames_for_what_is_foreseen(
     ],
 )
 def test_a_wrong_value_is_told_in_plain_words(cli: Cli, arguments: list[str], said: str) -> None:
-    """Not in those of a library, and with the flag's own name."""
+    """The error is in plain English, and names the option."""
     ran = cli(*arguments)
     assert ran.code == 2
     assert said in ran.err
@@ -267,7 +272,7 @@ def test_a_wrong_value_is_told_in_plain_words(cli: Cli, arguments: list[str], sa
     ],
 )
 def test_a_broken_configuration(cli: Cli, tmp_path: Path, content: bytes | None, said: str) -> None:
-    """What is wrong with the file, and what to mend; never to throw away all that is in it."""
+    """The error says what is wrong and how to fix it, without deleting the file."""
     file = tmp_path / "home" / "config.toml"
     file.parent.mkdir(exist_ok=True)
     if content is None:

@@ -1,4 +1,4 @@
-"""A default model that the account does not have is told wherever it matters."""
+"""The warning that the account does not have the configured default model."""
 
 import json
 from importlib import import_module
@@ -7,13 +7,13 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import Alias, parse_models
-from copilot_proxy.cli.default_model import default_model, not_the_wanted
+from copilot_proxy.cli.default_model import default_model, default_model_warning
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli
 from tests.cli.terminals import Terminal, serve_while, sign_in
 
-SAID = "The account has no model 'nope'; default means "
+SAID = "The account has no model 'nope'; using "
 
 CATALOGUE = parse_models(
     [
@@ -27,7 +27,7 @@ CATALOGUE = parse_models(
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it, and a default that it does not have."""
+    """The simulator, with the user signed in and an unknown default model."""
     sign_in(monkeypatch, simulator)
     monkeypatch.setenv("COPILOT_PROXY_DEFAULT_MODEL", "nope")
     return simulator
@@ -40,28 +40,28 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
         ("two", "two", None),
         ("default", "one", None),
         ("mine", "two", None),
-        ("nope", "one", "The account has no model 'nope'; default means one."),
-        ("off", "one", "The model 'off' needs enabling; default means one."),
+        ("nope", "one", "The account has no model 'nope'; using one as the default."),
+        ("off", "one", "The model 'off' must be enabled first; using one as the default."),
         (
             "vectors",
             "one",
-            "The model 'vectors' is for embeddings, not for chat; default means one.",
+            "The model 'vectors' is for embeddings, not for chat; using one as the default.",
         ),
     ],
 )
 def test_what_default_means(wanted: str | None, used: str, said: str | None) -> None:
-    """One rule, with aliases; nothing is said about a default that nobody has set."""
+    """There is one rule, including aliases, and no warning unless a default is configured."""
     settings = load_settings({"default_model": wanted, "aliases": {"mine": Alias("two")}}, {})
     model = default_model(CATALOGUE, settings)
     assert model is not None
     assert model.id == used
-    assert not_the_wanted(CATALOGUE, settings) == said
+    assert default_model_warning(CATALOGUE, settings) == said
 
 
 def test_an_account_without_any_model_for_chat() -> None:
-    """There is nothing that default could mean."""
+    """Then no model is the default."""
     none = parse_models([{"id": "vectors", "capabilities": {"type": "embeddings"}}])
-    assert not_the_wanted(none, load_settings({"default_model": "nope"}, {})) is None
+    assert default_model_warning(none, load_settings({"default_model": "nope"}, {})) is None
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def nothing_piped(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 def test_models_and_chat(nothing_piped: Cli) -> None:
-    """On stderr; whoever names a model does not care."""
+    """The warning goes to stderr, unless --model is given."""
     cli = nothing_piped
     assert SAID in cli("models").err
     assert SAID in cli("chat", "Hi").err
@@ -79,7 +79,7 @@ def test_models_and_chat(nothing_piped: Cli) -> None:
 
 
 def test_a_list_that_cannot_be_had(nothing_piped: Cli, account: Simulator) -> None:
-    """Then nothing is said."""
+    """If the list of models cannot be loaded, there is no warning."""
     account.state.faults.on("models_500")
     ran = nothing_piped("chat", "Hi")
     assert SAID not in ran.err
@@ -87,7 +87,7 @@ def test_a_list_that_cannot_be_had(nothing_piped: Cli, account: Simulator) -> No
 
 
 def test_a_conversation() -> None:
-    """Before the first question."""
+    """The warning comes before the first question."""
     with Terminal("chat") as terminal:
         terminal.wait_for_prompt()
         assert SAID in terminal.text
@@ -95,7 +95,7 @@ def test_a_conversation() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    """A line when the server starts."""
+    """The warning is a line at the start of the server."""
 
     def use(client: httpx.Client) -> None:
         pass
@@ -109,7 +109,7 @@ def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
 
 
 def test_a_model_in_a_conversation_is_checked_at_once(account: Simulator) -> None:
-    """Whether it exists, is for chat, and may be used."""
+    """It has to exist, be for chat, and be enabled."""
     with Terminal("chat") as terminal:
         terminal.wait_for_prompt()
         for name, said in (

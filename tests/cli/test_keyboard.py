@@ -1,4 +1,4 @@
-"""What is pasted into a conversation, by a terminal that marks it and by one that does not."""
+"""Pasting into a conversation, with and without bracketed paste."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from tests.cli.terminals import Terminal, sign_in
 
 
 def questions(simulator: Simulator) -> list[object]:
-    """The last words of each request that was sent."""
+    """Return the last user message of each request that was sent."""
     bodies = [one.body for one in simulator.state.requests if one.path == "/chat/completions"]
     return [body["messages"][-1]["content"] for body in bodies if isinstance(body, dict)]
 
@@ -34,7 +34,7 @@ def leave(talking: Terminal) -> None:
 
 
 def test_a_paste_that_the_terminal_marks(talking: Terminal, simulator: Simulator) -> None:
-    """It is one question, which waits for the person to send it."""
+    """A bracketed paste is one question, which the user still has to send."""
     talking.type("\x1b[200~one\rtwo\r\rthree\x1b[201~ and more")
     talking.wait_for("You said: one")
     leave(talking)
@@ -43,17 +43,17 @@ def test_a_paste_that_the_terminal_marks(talking: Terminal, simulator: Simulator
 
 @pytest.mark.parametrize("count", [3, 400])
 def test_a_paste_that_nobody_marks(talking: Terminal, simulator: Simulator, count: int) -> None:
-    """Lines that come all at once are one question, too; each would be billed."""
+    """Lines that arrive together are one question, since each question is billed."""
     lines = [f"line {number} of a text" for number in range(count)]
     talking.type("\r".join(lines))
-    talking.wait_for(f"{count} lines came at once: they are one question.")
+    talking.wait_for(f"{count} pasted lines are sent as one question.")
     talking.wait_for("You said: line 0")
     leave(talking)
     assert questions(simulator) == ["\n".join(lines)]
 
 
 def test_a_last_line_without_an_end(talking: Terminal, simulator: Simulator) -> None:
-    """It can be added to, and is sent with the others."""
+    """It can still be edited, and is sent with the others."""
     talking.send("one\rtwo\rthr")
     talking.wait_for(". thr")
     talking.type("ee")
@@ -63,9 +63,9 @@ def test_a_last_line_without_an_end(talking: Terminal, simulator: Simulator) -> 
 
 
 def test_several_lines_are_no_command(talking: Terminal, simulator: Simulator) -> None:
-    """Only instructions may have several."""
+    """Only /system may have several lines."""
     talking.type("/system be brief\rand kind")
-    talking.wait_for("The model has your instructions.")
+    talking.wait_for("Instructions set.")
     talking.wait_for_prompt()
     talking.type("/reset\rplease")
     talking.wait_for("You said: /reset")
@@ -75,7 +75,7 @@ def test_several_lines_are_no_command(talking: Terminal, simulator: Simulator) -
 
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
-    """A terminal for stdin; what is given to it waits there."""
+    """A terminal as stdin, and a function that types into it."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "r", encoding="utf-8") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -84,16 +84,16 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
 
 
 def test_lines_that_wait(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Also where the answers go to a file, they belong to the first."""
+    """Waiting lines belong to the first one, also if the answers go to a file."""
     line("eins\nzwei ü\n\ndrei\n".encode())
     assert keyboard.read_input() == "eins\nzwei ü\n\ndrei"
     line(b"one\n")
     assert keyboard.read_input() == "one"
-    assert capsys.readouterr().err.count("came at once") == 1
+    assert capsys.readouterr().err.count("sent as one question") == 1
 
 
 def test_where_waiting_lines_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each line is for itself then."""
+    """Then each line is a question of its own."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
     assert keyboard.read_input() == "one"
     with open(os.devnull) as nothing:

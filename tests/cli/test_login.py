@@ -1,4 +1,4 @@
-"""Signing in, from the first line to the stored token."""
+"""``login``: from the first message to the stored token."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def stored(home: Path) -> dict[str, Any] | None:
 
 
 def models(simulator: Simulator) -> int:
-    """How many there are in Copilot's own menu that can be used right away."""
+    """Return the number of enabled models in Copilot's own menu."""
     return len(parse_models(simulator.state.catalogue).offered)
 
 
@@ -41,20 +41,21 @@ def models(simulator: Simulator) -> int:
 def test_a_sign_in_ends_with_who_which_plan_and_how_many_models(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """Plain lines on stderr, nothing on stdout, the token in a file for its owner only."""
+    """It prints plain lines on stderr, nothing on stdout, and the token's file is for its owner
+    only."""
     ran = cli("login", "--store", "file")
     lines = ran.err.splitlines()
 
     assert (0, "") == (ran.code, ran.out)
     assert lines[0].startswith(f"Open {simulator.url}/login/device and enter the code ")
-    assert "Waiting for your approval, 15 minutes at most." == lines[1]
-    assert f"The token is in the file {own_home / FILE}." in lines
-    assert f"Signed in as mona, plan Pro, {models(simulator)} models." in lines
+    assert "Waiting for your approval for up to 15 minutes." == lines[1]
+    assert f"The token is stored in the file {own_home / FILE}." in lines
+    assert f"Signed in as mona (Pro plan, {models(simulator)} models)." in lines
     assert 0o600 == stat.S_IMODE((own_home / FILE).stat().st_mode)
 
 
 def test_no_token_is_ever_shown(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """Neither GitHub's nor Copilot's, nor the device code."""
+    """GitHub's token, Copilot's token and the device code are not printed."""
     ran = cli("login", "--store", "file")
     kept = stored(own_home)
     assert kept is not None
@@ -67,17 +68,17 @@ def test_no_token_is_ever_shown(cli: Cli, simulator: Simulator, own_home: Path) 
 def test_the_keyring_is_where_a_token_goes_by_default(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
 ) -> None:
-    """No file is written then."""
+    """Then no file is written."""
     ran = cli("login")
 
     assert 0 == ran.code
-    assert "The token is in the system's keyring." in ran.err
+    assert "The token is stored in the system's keyring." in ran.err
     assert [("g-copilot-proxy", "github")] == list(memory_keyring.entries)
     assert stored(own_home) is None
 
 
 def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Simulator) -> None:
-    """Nobody signs in just to lose the token at the end."""
+    """The user does not have to sign in only to learn that the token cannot be stored."""
     ran = cli("login")
 
     assert 1 == ran.code
@@ -90,7 +91,7 @@ def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Si
 
 
 def test_a_locked_keyring_is_like_none(cli: Cli, simulator: Simulator) -> None:
-    """It is found out before the sign-in."""
+    """It is detected before the sign-in."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("login")
 
@@ -103,7 +104,7 @@ def test_a_locked_keyring_is_like_none(cli: Cli, simulator: Simulator) -> None:
 def test_a_store_that_was_asked_for_must_work(
     cli: Cli, simulator: Simulator, own_home: Path, store: str
 ) -> None:
-    """Before the sign-in begins, too."""
+    """It is checked before the sign-in."""
     (own_home / FILE).mkdir(parents=True)
     keyring.set_keyring(BrokenKeyring(OSError("gone")))
     ran = cli("login", "--store", store)
@@ -116,12 +117,12 @@ def test_a_store_that_was_asked_for_must_work(
 def test_the_file_may_be_chosen_although_there_is_a_keyring(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
 ) -> None:
-    """And what the keyring held is forgotten, since it would win."""
+    """The token in the keyring is deleted, because it would take precedence."""
     cli("login")
     ran = cli("login", "--store", "file")
 
     assert 0 == ran.code
-    assert "Signed in as mona (github.com) until now; this sign-in replaces it." in ran.err
+    assert "Currently signed in as mona (github.com); this sign-in replaces it." in ran.err
     assert {} == memory_keyring.entries
     assert stored(own_home) is not None
 
@@ -131,7 +132,10 @@ def test_a_present_sign_in_without_a_name(cli: Cli, simulator: Simulator, own_ho
     own_home.mkdir()
     (own_home / FILE).write_text('{"token": "ghu_old"}')
 
-    assert "Signed in as somebody (github.com) until now" in cli("login", "--store", "file").err
+    assert (
+        "Currently signed in as an unnamed account (github.com);"
+        in cli("login", "--store", "file").err
+    )
 
 
 def test_a_corrupt_file_does_not_keep_anybody_from_signing_in(
@@ -148,23 +152,23 @@ def test_a_corrupt_file_does_not_keep_anybody_from_signing_in(
 def test_a_token_in_the_environment_is_mentioned(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes on to win over what is stored now."""
+    """It keeps taking precedence over the stored one."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     ran = cli("login", "--store", "file")
 
     assert 0 == ran.code
-    assert "A token is set in COPILOT_PROXY_GITHUB_TOKEN; it is used rather than" in ran.err
+    assert "A token is set in COPILOT_PROXY_GITHUB_TOKEN; it takes precedence over" in ran.err
 
 
 def test_an_old_token_that_stays_is_told(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The keyring failed to forget it, and might answer first some day."""
+    """If the keyring fails to delete the old token, it could be used again later."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("login", "--store", "file")
 
     assert 0 == ran.code
-    assert "An older token may be left elsewhere: The keyring is locked." in ran.err
+    assert "An older token may remain in another store: The keyring is locked." in ran.err
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_an_old_token_that_stays_is_told(
 def test_a_sign_in_that_ends_badly_stores_nothing(
     cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str
 ) -> None:
-    """With a sentence and the line to begin again."""
+    """The error says how to start again."""
     simulator.state.device_flow = ["pending", step]
     ran = cli("login", "--store", "file")
 
@@ -185,7 +189,7 @@ def test_a_sign_in_that_ends_badly_stores_nothing(
 
 
 def test_hiccups_while_waiting_are_told_once_each(cli: Cli, simulator: Simulator) -> None:
-    """And do not end the sign-in."""
+    """They do not end the sign-in."""
     simulator.state.device_flow = ["drop", "drop", "html", "pending", "ok"]
     ran = cli("login", "--store", "file")
 
@@ -196,7 +200,7 @@ def test_hiccups_while_waiting_are_told_once_each(cli: Cli, simulator: Simulator
 def test_an_account_without_copilot_is_told_in_githubs_words(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """With its link, exit code 4, and nothing stored."""
+    """The error has GitHub's link and exit code 4, and nothing is stored."""
     simulator.state.block()
     ran = cli("login", "--store", "file")
 
@@ -210,7 +214,7 @@ def test_an_account_without_copilot_is_told_in_githubs_words(
 def test_the_name_is_added_where_githubs_words_lack_it(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has two accounts sees which one it was."""
+    """A user with two accounts can see which one it was."""
     simulator.state.block("programmatic_token_generation")
     ran = cli("login", "--store", "file")
 
@@ -220,18 +224,21 @@ def test_the_name_is_added_where_githubs_words_lack_it(
 def test_github_failing_after_the_approval_loses_nothing(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """The token is kept, and it is said that it is unchecked."""
+    """The token is stored, and a message says that it could not be checked."""
     simulator.state.faults.on("exchange_500")
     ran = cli("login", "--store", "file")
 
     assert 1 == ran.code
     assert "GitHub has trouble" in ran.err
-    assert "The token is stored, but unchecked. See later with: copilot-proxy status" in ran.err
+    assert (
+        "The token is stored, but it could not be checked. "
+        "Check it later with: copilot-proxy status" in ran.err
+    )
     assert stored(own_home) is not None
 
 
 def test_github_being_away_is_said_at_once(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """Without a code there is nothing to wait for."""
+    """Without a device code, it does not wait for an approval."""
     simulator.state.github_down = True
     ran = cli("login", "--store", "file")
 
@@ -243,7 +250,7 @@ def test_github_being_away_is_said_at_once(cli: Cli, simulator: Simulator, own_h
 def test_a_companys_host_is_kept_with_the_token(
     cli: Cli, simulator: Simulator, own_home: Path, pasted: str
 ) -> None:
-    """However it is pasted."""
+    """The host may be pasted in any form."""
     assert 0 == cli("login", "--store", "file", "--host", pasted).code
 
     kept = stored(own_home)
@@ -252,7 +259,7 @@ def test_a_companys_host_is_kept_with_the_token(
 
 
 def test_a_host_that_is_none_is_wrong_usage(cli: Cli, simulator: Simulator) -> None:
-    """With an example of one."""
+    """The error has an example of a host."""
     ran = cli("login", "--host", "evil.example")
 
     assert 2 == ran.code
@@ -266,7 +273,7 @@ def test_a_host_that_is_none_is_wrong_usage(cli: Cli, simulator: Simulator) -> N
 def test_a_token_is_taken_from_standard_input(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """Proved like any other, without a device flow."""
+    """It is checked like any other, without the device flow."""
     ran = cli("login", "--with-token", "--store", "file", stdin=f"{SIMULATED_TOKEN}\n")
 
     assert 0 == ran.code
@@ -282,7 +289,7 @@ def test_a_token_is_taken_from_standard_input(
 def test_a_personal_access_token_is_refused_before_any_call(
     cli: Cli, simulator: Simulator, own_home: Path, token: str
 ) -> None:
-    """With what to do instead."""
+    """The error says what to do instead."""
     ran = cli("login", "--with-token", "--store", "file", stdin=token)
 
     assert 3 == ran.code
@@ -297,18 +304,18 @@ def test_a_personal_access_token_is_refused_before_any_call(
 def test_standard_input_without_a_token_is_wrong_usage(
     cli: Cli, simulator: Simulator, text: str
 ) -> None:
-    """Nothing of it is repeated on the screen."""
+    """The input is not repeated on the screen."""
     ran = cli("login", "--with-token", "--store", "file", stdin=text)
 
     assert 2 == ran.code
-    assert "Standard input holds no token." in ran.err
+    assert "There is no token on standard input." in ran.err
     assert [] == simulator.state.requests
 
 
 def test_a_given_token_that_github_refuses_is_not_stored(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """Exit code 3: nobody is signed in by it."""
+    """The exit code is 3."""
     ran = cli("login", "--with-token", "--store", "file", stdin="ghu_unknown")
 
     assert 3 == ran.code
@@ -318,7 +325,7 @@ def test_a_given_token_that_github_refuses_is_not_stored(
 def test_a_given_token_that_cannot_be_proved_is_not_stored(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """The person still has it, and can try again."""
+    """The user still has the token, and can try again."""
     simulator.state.github_down = True
     ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_TOKEN)
 
@@ -327,7 +334,7 @@ def test_a_given_token_that_cannot_be_proved_is_not_stored(
 
 
 def test_a_sign_in_whose_owner_github_does_not_name(cli: Cli, simulator: Simulator) -> None:
-    """The exchange has proved what matters; neither name nor models are invented."""
+    """The token exchange is enough; neither name nor models are invented."""
     simulator.state.faults.on("user_500")
     simulator.state.faults.on("models_500")
     ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_TOKEN)
@@ -341,17 +348,17 @@ def test_a_sign_in_whose_owner_github_does_not_name(cli: Cli, simulator: Simulat
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if somebody sat at a terminal of 100 columns, whose browser is not to be opened."""
+    """Pretends that stdin and stderr are a terminal of 100 columns, and opens no browser."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("BROWSER", "true")
-    monkeypatch.setattr(login_module, "someone_watches", lambda: True)
+    monkeypatch.setattr(login_module, "stderr_is_tty", lambda: True)
     monkeypatch.setattr(login_screen, "can_draw", lambda: True)
-    monkeypatch.setattr(login_module, "someone_answers", lambda: True)
+    monkeypatch.setattr(login_module, "is_interactive", lambda: True)
 
 
 @pytest.mark.usefixtures("watched")
 def test_a_panel_shows_code_and_address(cli: Cli, simulator: Simulator) -> None:
-    """Both can be copied whole."""
+    """The code and the URL are not broken, so that they can be copied."""
     ran = cli("login", "--store", "file")
 
     assert "Sign in to GitHub" in ran.err
@@ -364,18 +371,18 @@ def test_a_panel_shows_code_and_address(cli: Cli, simulator: Simulator) -> None:
 def test_the_file_needs_a_yes(
     cli: Cli, simulator: Simulator, own_home: Path, answer: str, code: int
 ) -> None:
-    """No keyring is said first; without a yes nothing is begun."""
+    """A message says that there is no keyring; without a yes, the sign-in does not start."""
     ran = cli("login", stdin=answer)
 
     assert code == ran.code
     assert "This machine has no keyring that can be used." in ran.err
-    assert f"Keep the token in the file {own_home / FILE}, readable only by you?" in ran.err
+    assert f"Store the token in the file {own_home / FILE}, readable only by you?" in ran.err
     assert (code == 0) == (stored(own_home) is not None)
     assert (code == 0) == bool(simulator.state.requests)
 
 
 def test_the_countdown_shows_time_left_and_trouble() -> None:
-    """Between two reports it counts by itself."""
+    """It counts down between two reports."""
     from copilot_proxy.auth.device_flow import Waiting
 
     line = login_screen._Line()
@@ -395,7 +402,7 @@ def test_the_countdown_shows_time_left_and_trouble() -> None:
 def test_a_token_can_be_typed(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a terminal there is nothing to pipe."""
+    """On a terminal, --with-token prompts for the token."""
     monkeypatch.setattr("typer.prompt", lambda *args, **more: SIMULATED_TOKEN)
 
     assert 0 == cli("login", "--with-token", "--store", "file", terminal=True).code
@@ -404,7 +411,7 @@ def test_a_token_can_be_typed(
 def test_an_interruption_says_that_nothing_was_stored(
     cli: Cli, simulator: Simulator, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 130, and no traceback."""
+    """The exit code is 130, and there is no traceback."""
 
     async def interrupted(*args: object, **more: object) -> None:
         raise KeyboardInterrupt
@@ -413,7 +420,7 @@ def test_an_interruption_says_that_nothing_was_stored(
     ran = cli("login", "--store", "file")
 
     assert 130 == ran.code
-    assert "Interrupted: nothing was stored." in ran.err
+    assert "Interrupted: no token was stored." in ran.err
     assert stored(own_home) is None
 
 
@@ -422,7 +429,7 @@ def test_an_interruption_says_that_nothing_was_stored(
 
 @pytest.fixture
 def approving(simulator: Simulator) -> Simulator:
-    """Approves the first question."""
+    """A simulator that approves the sign-in at the first poll."""
     simulator.state.device_flow = ["ok"]
     return simulator
 
@@ -430,7 +437,7 @@ def approving(simulator: Simulator) -> Simulator:
 def test_a_person_signs_in(
     terminal: Callable[..., Terminal], approving: Simulator, own_home: Path, tmp_path: Path
 ) -> None:
-    """Question, panel, countdown, browser and result, each where it belongs."""
+    """The question, panel, countdown, browser and result all work on a real terminal."""
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho noise; echo noise >&2; printf %s "$1" > {opened}\n')
@@ -445,7 +452,7 @@ def test_a_person_signs_in(
     assert "─ Sign in to GitHub ─" in panel
     assert f"Open {approving.url}/login/device" in panel
     assert "Waiting for your approval, " in panel
-    assert f"Signed in as mona, plan Pro, {models(approving)} models." in person.screen
+    assert f"Signed in as mona (Pro plan, {models(approving)} models)." in person.screen
     assert "Waiting" not in person.screen
     assert "noise" not in person.raw
     assert "ghu_" not in person.raw
@@ -459,7 +466,7 @@ def test_a_person_signs_in(
 def test_no_browser_means_none(
     terminal: Callable[..., Terminal], approving: Simulator, tmp_path: Path
 ) -> None:
-    """The address is shown all the same."""
+    """The URL is shown all the same."""
     opened = tmp_path / "opened"
     person = terminal("login", "--no-browser", "--store", "file", BROWSER=f"touch {opened} %s")
     person.expect("/login/device")
@@ -471,7 +478,7 @@ def test_no_browser_means_none(
 def test_a_browser_that_hangs_does_not_hold_anybody_up(
     terminal: Callable[..., Terminal], approving: Simulator
 ) -> None:
-    """It has a process of its own, which outlives the command if it must."""
+    """It runs in a separate process, which may outlive the command."""
     person = terminal("login", "--store", "file", BROWSER="sleep 3 %s")
 
     assert 0 == person.end()
@@ -480,14 +487,14 @@ def test_a_browser_that_hangs_does_not_hold_anybody_up(
 def test_ctrl_c_while_waiting_ends_it(
     terminal: Callable[..., Terminal], simulator: Simulator, own_home: Path
 ) -> None:
-    """With exit code 130, a sentence, and nothing stored."""
+    """The exit code is 130, a message is shown, and nothing is stored."""
     simulator.state.device_flow = ["pending"]
     person = terminal("login", "--store", "file", "--no-browser")
     person.expect("left")
     person.interrupt()
     assert 130 == person.end()
 
-    assert "Interrupted: nothing was stored." in person.screen
+    assert "Interrupted: no token was stored." in person.screen
     assert "Traceback" not in person.raw
     assert stored(own_home) is None
     assert "\x1b[?25h" in person.raw.rpartition("\x1b[?25l")[2]
@@ -496,7 +503,7 @@ def test_ctrl_c_while_waiting_ends_it(
 def test_ctrl_c_at_the_question_ends_it(
     terminal: Callable[..., Terminal], simulator: Simulator
 ) -> None:
-    """Before anything was begun."""
+    """The sign-in does not start."""
     person = terminal("login")
     person.expect("[y/N]: ")
     person.interrupt()
@@ -508,7 +515,7 @@ def test_ctrl_c_at_the_question_ends_it(
 def test_a_token_typed_at_a_terminal_is_not_shown(
     terminal: Callable[..., Terminal], simulator: Simulator, own_home: Path
 ) -> None:
-    """As a password."""
+    """It is entered like a password."""
     person = terminal("login", "--with-token", "--store", "file")
     person.expect("GitHub OAuth token: ")
     person.type(SIMULATED_TOKEN)
@@ -522,7 +529,7 @@ def test_a_pipe_gets_plain_lines(
     program: Callable[..., subprocess.CompletedProcess[str]],
     simulator: Simulator,
 ) -> None:
-    """No colours, no boxes, no cursor movements in a log file."""
+    """There are no colours, boxes or cursor movements in a log file."""
     simulator.state.device_flow = ["ok"]
     ran = program("login", "--store", "file")
 
@@ -535,7 +542,7 @@ def test_a_pipe_gets_plain_lines(
 def test_what_login_stores_the_rest_finds(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring
 ) -> None:
-    """In the store that it named."""
+    """Other commands load the token from the store that login named."""
     cli("login")
     found = Credentials.from_settings(load_settings(environ=dict(os.environ))).load()
 

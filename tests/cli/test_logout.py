@@ -1,4 +1,4 @@
-"""Signing out."""
+"""``logout``: deleting the stored token."""
 
 import subprocess
 from collections.abc import Callable
@@ -22,62 +22,63 @@ def keep(credential: Credential, store: str) -> None:
 
 
 def test_the_store_that_held_the_token_is_named(cli: Cli, own_home: Path) -> None:
-    """And where the grant itself can be revoked."""
+    """The message also says where to revoke the authorization."""
     keep(MONA, "file")
     ran = cli("logout")
 
     assert (0, "") == (ran.code, ran.out)
-    assert f"the token was in the file {own_home / 'credentials.json'} and is forgotten" in ran.err
+    assert f"the token was deleted from the file {own_home / 'credentials.json'}." in ran.err
     assert "https://github.com/settings/apps/authorizations" in ran.err
     assert not (own_home / "credentials.json").exists()
 
 
 def test_every_store_forgets(cli: Cli, memory_keyring: MemoryKeyring, own_home: Path) -> None:
-    """Each is named, and so is each host's page."""
+    """Every store is named, and so is the page of each host."""
     keep(MONA, "file")
     keep(ACME, "keyring")
     ran = cli("logout")
 
-    assert 2 == ran.err.count("is forgotten")
+    assert 2 == ran.err.count("the token was deleted from")
     assert "https://github.com/settings/apps/authorizations" in ran.err
     assert "https://acme.ghe.com/settings/apps/authorizations" in ran.err
     assert {} == memory_keyring.entries
 
 
 def test_nothing_stored_is_no_error(cli: Cli) -> None:
-    """It is said, with exit code 0."""
+    """A message says so, and the exit code is 0."""
     ran = cli("logout")
 
-    assert (0, "No token is stored here; there is nothing to forget.\n") == (ran.code, ran.err)
+    assert (0, "Not signed in: no token is stored.\n") == (ran.code, ran.err)
 
 
 def test_a_token_in_the_environment_cannot_be_forgotten_here(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the person can remove it."""
+    """The message says that the user has to unset it."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     ran = cli("logout")
 
     assert 0 == ran.code
     assert (
-        "A token is set in COPILOT_PROXY_GITHUB_TOKEN, which copilot-proxy cannot change" in ran.err
+        "A token is still set in COPILOT_PROXY_GITHUB_TOKEN, which copilot-proxy cannot change"
+        in ran.err
     )
-    assert "nothing to forget" not in ran.err
+    assert "Not signed in" not in ran.err
 
 
 def test_a_store_that_fails_is_told_after_the_others(cli: Cli, own_home: Path) -> None:
-    """With exit code 1, since a token may still be there."""
+    """The exit code is 1, since a token may remain."""
     keep(MONA, "file")
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("logout")
 
     assert 1 == ran.code
-    assert "is forgotten" in ran.err
+    assert "the token was deleted from" in ran.err
     assert "Error: The keyring is locked." in ran.err
 
 
 def test_a_corrupt_file_is_forgotten_too(cli: Cli, own_home: Path) -> None:
-    """Whatever it holds, it may hold a token."""
+    """It is deleted, because it may still contain a token."""
     own_home.mkdir()
     (own_home / "credentials.json").write_text("ghu_half")
     ran = cli("logout")
@@ -89,7 +90,7 @@ def test_a_corrupt_file_is_forgotten_too(cli: Cli, own_home: Path) -> None:
 def test_no_network_is_needed(
     program: Callable[..., subprocess.CompletedProcess[str]], own_home: Path
 ) -> None:
-    """Offline, one can still sign out of this machine."""
+    """It works offline."""
     keep(MONA, "file")
 
     assert 0 == program("logout").returncode

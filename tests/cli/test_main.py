@@ -1,4 +1,4 @@
-"""The way into a command and the way out of it."""
+"""The entry point, the global options, and the exit codes of errors."""
 
 import io
 import logging
@@ -13,7 +13,7 @@ import typer
 
 import copilot_proxy
 from copilot_proxy.cli import main as main_module
-from copilot_proxy.cli.boundary import guard
+from copilot_proxy.cli.boundary import run_command
 from copilot_proxy.errors import (
     BrokenResponse,
     CopilotProxyError,
@@ -37,7 +37,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 
 def test_the_version_names_the_distribution(cli: Cli) -> None:
-    """The plain name is somebody else's package, so it is told whose command this is."""
+    """It prints the name of the distribution, since another package has the plain name."""
     ran = cli("--version")
 
     assert (0, f"g-copilot-proxy {copilot_proxy.__version__}\n") == (ran.code, ran.out)
@@ -45,20 +45,20 @@ def test_the_version_names_the_distribution(cli: Cli) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
 def test_the_help_lists_the_commands_and_where_to_begin(cli: Cli, arguments: list[str]) -> None:
-    """The bare command shows it, too."""
+    """The command without arguments shows the help, too."""
     ran = cli(*arguments)
 
     assert 0 == ran.code
     for command in ("login", "logout", "status"):
         assert f"\n  {command} " in ran.out
-    assert "Begin with: copilot-proxy login" in ran.out
+    assert "Get started with: copilot-proxy login" in ran.out
     assert "..." not in ran.out.partition("Commands:")[2]
     assert "" == ran.err
 
 
 @pytest.mark.parametrize("command", ["login", "logout", "status"])
 def test_each_command_has_its_help(cli: Cli, command: str) -> None:
-    """On stdout, so that it can be piped into a pager."""
+    """It is printed to stdout, so that it can be piped into a pager."""
     ran = cli(command, "--help")
 
     assert 0 == ran.code
@@ -78,7 +78,7 @@ def test_each_command_has_its_help(cli: Cli, command: str) -> None:
 def test_a_wrong_command_line_is_two_lines_and_exit_2(
     cli: Cli, arguments: list[str], where: str
 ) -> None:
-    """What is wrong, and which help to read."""
+    """They say what is wrong, and which help to read."""
     ran = cli(*arguments)
 
     assert (2, "") == (ran.code, ran.out)
@@ -121,16 +121,16 @@ def test_a_typo_in_an_address_is_a_wrong_setting(
 def test_our_errors_are_a_sentence_a_hint_and_their_exit_code(
     capsys: pytest.CaptureFixture[str], error: CopilotProxyError, code: int
 ) -> None:
-    """On stderr, without a traceback."""
+    """They go to stderr, without a traceback."""
     error.hint = "Do this."
 
-    assert code == guard(raising(error), debug=False)
+    assert code == run_command(raising(error), debug=False)
     assert ("", "Error: It cannot.\nDo this.\n") == capsys.readouterr()
 
 
 def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """No empty line, no "None"."""
-    guard(raising(UsageError("It cannot.")), debug=False)
+    """There is no empty line, and no "None"."""
+    run_command(raising(UsageError("It cannot.")), debug=False)
 
     assert "Error: It cannot.\n" == capsys.readouterr().err
 
@@ -139,14 +139,14 @@ def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str])
 def test_an_interruption_is_exit_130(
     capsys: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
-    """Without a word, on a line of its own."""
+    """Only a line break is printed."""
 
-    assert 130 == guard(raising(error), debug=False)
+    assert 130 == run_command(raising(error), debug=False)
     assert ("", "\n") == capsys.readouterr()
 
 
 def test_an_option_without_its_value_names_the_command(cli: Cli) -> None:
-    """The help that is named is that of the command which was typed."""
+    """The error names the help of the command that was typed."""
     for arguments in (["serve", "--upstream"], ["chat", "Hi", "-m"]):
         ran = cli(*arguments)
 
@@ -156,7 +156,7 @@ def test_an_option_without_its_value_names_the_command(cli: Cli) -> None:
 
 
 def test_a_bare_group_shows_its_help(cli: Cli) -> None:
-    """As the bare program does."""
+    """As the program without arguments does."""
     ran = cli("pi-ai")
 
     assert (0, "") == (ran.code, ran.err)
@@ -164,7 +164,7 @@ def test_a_bare_group_shows_its_help(cli: Cli) -> None:
 
 
 def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
-    """No traceback either for whoever changes their mind at once."""
+    """Ctrl+C during the imports prints no traceback either."""
     slow = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
     (tmp_path / "typer.py").write_text(slow)
 
@@ -182,11 +182,11 @@ def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
 def test_a_defect_is_a_sentence_and_says_how_to_see_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its text, which could hold anything, is not shown."""
+    """The exception's text is not shown, since it could contain secrets."""
 
-    assert 1 == guard(raising(ZeroDivisionError("ghu_secret1")), debug=False)
+    assert 1 == run_command(raising(ZeroDivisionError("ghu_secret1")), debug=False)
     err = capsys.readouterr().err
-    assert "something unexpected happened in copilot-proxy (ZeroDivisionError)" in err
+    assert "An unexpected error occurred in copilot-proxy (ZeroDivisionError)" in err
     assert "--debug" in err
     assert "Traceback" not in err
     assert "secret" not in err
@@ -197,7 +197,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
     capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     """Tokens are masked even in a traceback."""
-    guard(raising(error), debug=True)
+    run_command(raising(error), debug=True)
     err = capsys.readouterr().err
 
     assert "Traceback (most recent call last)" in err
@@ -209,7 +209,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
 
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
 def test_debug_may_stand_anywhere(cli: Cli, arguments: list[str]) -> None:
-    """People add it at the end of the line that failed."""
+    """Users add it at the end of the line that failed."""
     ran = cli(*arguments)
 
     assert 3 == ran.code
@@ -217,7 +217,7 @@ def test_debug_may_stand_anywhere(cli: Cli, arguments: list[str]) -> None:
 
 
 def test_behind_two_dashes_debug_is_no_option(cli: Cli) -> None:
-    """It is the command's own argument there."""
+    """After ``--`` it is an argument of the command."""
     ran = cli("status", "--", "--debug")
 
     assert 2 == ran.code
@@ -225,7 +225,7 @@ def test_behind_two_dashes_debug_is_no_option(cli: Cli) -> None:
 
 
 def test_a_broken_setting_is_wrong_usage(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the name of the setting."""
+    """The error has the name of the setting."""
     monkeypatch.setenv("COPILOT_PROXY_PORT", "many")
     ran = cli("status")
 
@@ -236,9 +236,9 @@ def test_a_broken_setting_is_wrong_usage(cli: Cli, monkeypatch: pytest.MonkeyPat
 def test_our_log_lines_do_not_get_between_a_commands(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python would print warnings to stderr when nobody has set up logging."""
+    """Without logging handlers, Python would print warnings to stderr."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    guard(lambda: logging.getLogger("copilot_proxy.auth").warning("told twice"), debug=False)
+    run_command(lambda: logging.getLogger("copilot_proxy.auth").warning("told twice"), debug=False)
 
     assert "" == capsys.readouterr().err
 
@@ -255,7 +255,7 @@ def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_package_runs_as_a_module(
     program: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """`python -m copilot_proxy` is the same command."""
+    """``python -m copilot_proxy`` is the same command."""
     ran = program("--version")
 
     assert (0, f"g-copilot-proxy {copilot_proxy.__version__}\n", "") == (
@@ -266,7 +266,7 @@ def test_the_package_runs_as_a_module(
 
 
 def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
-    """`copilot-proxy --help | head -1` says nothing on stderr."""
+    """``copilot-proxy --help | head -1`` prints nothing to stderr."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
@@ -286,10 +286,10 @@ def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
 def test_a_broken_pipe_inside_a_command_is_quiet(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Whoever read has gone; nobody is left to be told."""
+    """If the reader has closed the pipe, nothing is printed."""
     before = os.dup(sys.stdout.fileno())
     try:
-        code = guard(raising(BrokenPipeError()), debug=False)
+        code = run_command(raising(BrokenPipeError()), debug=False)
     finally:
         os.dup2(before, sys.stdout.fileno())
         os.close(before)
@@ -301,16 +301,17 @@ def test_a_broken_pipe_inside_a_command_is_quiet(
 def test_what_is_still_in_the_buffer_is_part_of_the_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that is full at the very end is told, too."""
+    """A full disk is reported even if only the last flush fails."""
     full = io.StringIO()
     full.flush = raising(OSError(28, "No space left on device"))  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdout", full)
 
-    assert 1 == guard(lambda: None, debug=False)
+    assert 1 == run_command(lambda: None, debug=False)
 
 
 def loaded_by(code: str, names: tuple[str, ...]) -> str:
-    """Which of the modules `names` a fresh Python has after `code`, as a list is printed."""
+    """Return which of the modules `names` a fresh Python has loaded after `code`, as a printed
+    list."""
     ran = subprocess.run(
         [
             sys.executable,
@@ -332,12 +333,12 @@ def test_the_help_loads_nothing_heavy() -> None:
 
 
 def test_a_server_loads_nothing_that_it_has_no_use_for() -> None:
-    """Its start is nearly all imports, so each of these is felt."""
+    """Imports are most of the startup time, so each of these would be noticeable."""
     unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")
     code = (
-        "from copilot_proxy.cli.startup import hasten; hasten();"
+        "from copilot_proxy.cli.startup import speed_up_startup; speed_up_startup();"
         "import copilot_proxy.app, copilot_proxy.server.uvicorn_server;"
-        "import copilot_proxy.cli.serve_run, copilot_proxy.auth.http_clients;"
+        "import copilot_proxy.cli.server_runner, copilot_proxy.auth.http_clients;"
         "import copilot_proxy.relay.relay, copilot_proxy.upstreams.http.copilot"
     )
     assert "[]" == loaded_by(code, unused)

@@ -1,4 +1,4 @@
-"""The table of models, for a person who has to choose one and for a program."""
+"""``models``: the table of models, and its JSON."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from tests.cli.terminals import Terminal, sign_in
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it."""
+    """The simulator, with the user signed in to it."""
     sign_in(monkeypatch, simulator)
     return simulator
 
@@ -32,7 +32,7 @@ def row(table: str, name: str) -> str:
 
 
 def test_the_table(cli: Cli) -> None:
-    """Each model has a row with what one chooses by; what is said about it goes to stderr."""
+    """Each model has a row with what matters for a choice; explanations go to stderr."""
     ran = cli("models")
     assert ran.code == 0
     assert ran.out.startswith("MODEL ")
@@ -44,13 +44,13 @@ def test_the_table(cli: Cli) -> None:
     assert "preview" in row(ran.out, "gemini-3.1-pro-preview")
     assert "1M" in row(ran.out, "claude-opus-4.6-1m")
     assert "text-embedding" not in ran.out
-    assert "Used unless you name another one: claude-sonnet-4.5" in ran.err
+    assert "Default model: claude-sonnet-4.5" in ran.err
     assert "To enable raptor-mini: https://github.com/settings/copilot/features" in ran.err
     assert "Ready for chat: 32 of 33; 17 more models with --all." in ran.err
 
 
 def test_columns_are_aligned(cli: Cli) -> None:
-    """No box is drawn, and each column begins where its title does."""
+    """There is no box, and each column starts below its title."""
     heading, *rows = cli("models").out.splitlines()
     at = heading.index("STATE")
     assert {line[at - 2 : at] for line in rows} == {"  "}
@@ -58,28 +58,28 @@ def test_columns_are_aligned(cli: Cli) -> None:
 
 
 def test_a_filter(cli: Cli) -> None:
-    """Text of the id, the name or the vendor chooses; case does not matter."""
+    """It matches text in the id, name or vendor, ignoring case."""
     assert len(cli("models", "OPUS 4.7").out.splitlines()) == 2
     assert "grok" in cli("models", "xai").out
     assert "hidden" not in cli("models", "opus").err
 
 
 def test_a_filter_finds_what_the_menu_leaves_out(cli: Cli) -> None:
-    """Whoever names a model sees it."""
+    """A model that is named is shown even if the menu omits it."""
     assert "text-embedding-3-small" in cli("models", "embedding").out
 
 
 def test_nothing_matches(cli: Cli) -> None:
-    """The way to the others is told."""
+    """The error says how to list all models."""
     ran = cli("models", "nonsense")
     assert (ran.code, ran.out) == (1, "")
     assert "No model matches 'nonsense'." in ran.err
 
 
 def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
-    """An account without any is told so."""
+    """An account without chat models gets an error that says so."""
     account.state.catalogue = [{"id": "e", "capabilities": {"type": "embeddings"}}]
-    assert "There is no model for chat." in cli("models").err
+    assert "The account has no chat models." in cli("models").err
     ran = cli("models", "--all")
     assert ran.out.splitlines()[1].split() == [
         "e",
@@ -94,7 +94,7 @@ def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
 
 
 def test_all(cli: Cli) -> None:
-    """Embeddings and dated models are listed when asked for."""
+    """Embedding models and dated models are listed with --all."""
     ran = cli("models", "--all")
     assert row(ran.out, "text-embedding-3-small").split()[-2:] == ["embeddings", "enabled"]
     assert "gpt-4o-2024-11-20" in ran.out
@@ -102,7 +102,7 @@ def test_all(cli: Cli) -> None:
 
 
 def test_json(cli: Cli) -> None:
-    """A program gets the objects of /v1/models, and nothing else on stdout."""
+    """It prints the objects of /v1/models, and nothing else on stdout."""
     ran = cli("models", "--json", "gpt-4o")
     found = json.loads(ran.out)
     assert found[0]["object"] == "model"
@@ -118,7 +118,7 @@ def test_simulated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_strange_entries_hide_nothing(cli: Cli, account: Simulator) -> None:
-    """Whatever GitHub lists, in whatever shape, the others are shown."""
+    """Malformed entries in GitHub's list do not hide the others."""
     account.state.catalogue += [
         {
             "id": "odd\x1b[31m",
@@ -153,7 +153,7 @@ def test_strange_entries_hide_nothing(cli: Cli, account: Simulator) -> None:
     ],
 )
 def test_a_narrow_terminal(columns: int, shown: list[str], dropped: list[str]) -> None:
-    """Columns that have no room are left out, the least important first; no line wraps."""
+    """Columns that do not fit are dropped, the least important first; no line wraps."""
     with Terminal("models", columns=columns, lines=60) as terminal:
         assert terminal.end() == 0
         heading = next(line for line in terminal.lines if line.startswith("MODEL")).split()
@@ -210,12 +210,12 @@ def test_light_imports(program: Callable[..., object]) -> None:
     ],
 )
 def test_prices(billing: dict[str, object], price: str) -> None:
-    """Tokens are priced in dollars for a million, requests by their multiplier."""
+    """Tokens are priced in dollars per million, and requests by their multiplier."""
     assert price_text(model(billing=billing)) == price
 
 
 def test_credits() -> None:
-    """What an answer took is told in credits and dollars."""
+    """The cost of an answer is shown in credits and dollars."""
     assert credits_of(None) is None
     assert credits_of({"total_nano_aiu": 112_500_000}) == 0.1125
     assert credits_text(0.1125) == "0.113 AI credits ($0.0011)"
@@ -223,7 +223,7 @@ def test_credits() -> None:
 
 
 def test_apis() -> None:
-    """The names of the APIs are those of this server; what it does not know is left out."""
+    """The APIs have the names of this server's APIs; unknown ones are left out."""
     assert model_table.apis(model(supported_endpoints=["/v1/messages", "/chat/completions"])) == (
         "chat messages"
     )
@@ -231,7 +231,7 @@ def test_apis() -> None:
 
 
 def test_reasoning() -> None:
-    """However a model says that it reasons, it is seen."""
+    """All the ways in which the list says that a model reasons are recognised."""
     column = next(column for column in model_table.COLUMNS if column.title == "REASONING")
     for supports in (
         {"reasoning_effort": ["low"]},

@@ -1,4 +1,4 @@
-"""The server as a person meets it: what it says when it starts, while it runs, when it stops."""
+"""``serve``: its messages at startup, while it runs, and at shutdown."""
 
 import contextlib
 import json
@@ -18,13 +18,13 @@ import pytest
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import banner, console
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.serve_run import new_loop
+from copilot_proxy.cli.server_runner import new_event_loop
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server import listen_socket, port_owner
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import (
-    PATIENCE,
+    TIMEOUT,
     Terminal,
     client_of,
     free_port,
@@ -38,7 +38,7 @@ from tests.cli.terminals import (
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it."""
+    """The simulator, with the user signed in to it."""
     sign_in(monkeypatch, simulator)
     return simulator
 
@@ -50,7 +50,7 @@ def ask_health(client: httpx.Client) -> None:
 def test_the_block_has_a_curl_line_that_works(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever pastes the line of the block gets an answer."""
+    """The curl command in the banner gets an answer."""
     answers: list[httpx.Response] = []
 
     def paste(client: httpx.Client) -> None:
@@ -67,13 +67,14 @@ def test_the_block_has_a_curl_line_that_works(
 def test_the_block_says_all_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Base URL, key, three models with prices, the way to stop; stdout stays empty."""
+    """The banner has the base URL, the key, three models with prices, and how to stop; stdout stays
+    empty."""
     urls: list[str] = []
     assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
     out, err = capsys.readouterr()
     assert out == ""
     assert f"Base URL   {urls[0].rstrip('/')}/v1" in err
-    assert "none needed" in err
+    assert "not required" in err
     assert "claude-sonnet-4.5 (1x), gpt-5-mini (included), gemini-3.1-pro-preview (1x)" in err
     assert "Stop with Ctrl+C." in err
     assert err.endswith("Stopped.\n")
@@ -82,7 +83,7 @@ def test_the_block_says_all_that_a_client_needs(
 def test_the_key_is_asked_for_and_never_shown(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The block says where the key came from, and the curl line takes it from there."""
+    """The banner says which variable has the key, and the curl command uses that variable."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "my-own-key-123456")
     codes: list[int] = []
 
@@ -96,14 +97,14 @@ def test_the_key_is_asked_for_and_never_shown(
     err = capsys.readouterr().err
     assert codes == [401, 200]
     assert "my-own-key" not in err
-    assert "it is set by COPILOT_PROXY_API_KEY" in err
+    assert "set by COPILOT_PROXY_API_KEY" in err
     assert '-H "Authorization: Bearer $COPILOT_PROXY_API_KEY"' in err
 
 
 def test_named_keys_are_told_by_name(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names and their limits are shown, and the log says whose request it was; no key is."""
+    """Names and limits are shown, and the log has the name of the key, but no key is shown."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEYS", "laptop=my-own-key-1,ci=my-own-key-2")
 
     def use(client: httpx.Client) -> None:
@@ -114,7 +115,7 @@ def test_named_keys_are_told_by_name(
 
     assert serve_while(use) == 0
     err = capsys.readouterr().err
-    assert "named by COPILOT_PROXY_API_KEYS: laptop, ci" in err
+    assert "named keys from COPILOT_PROXY_API_KEYS: laptop, ci" in err
     assert '"Authorization: Bearer KEY"' in err
     assert "key ci" in err
     assert "my-own-key" not in err
@@ -123,11 +124,11 @@ def test_named_keys_are_told_by_name(
 def test_a_key_from_a_flag_is_a_placeholder(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key that another terminal does not have cannot stand in the line as a variable."""
+    """The curl command has a placeholder, since no variable has the key."""
     assert serve_while(lambda client: None, "--api-key", "my-own-key-123456") == 0
     err = capsys.readouterr().err
     assert "my-own-key" not in err
-    assert "it is set by --api-key" in err
+    assert "set by --api-key" in err
     assert '"Authorization: Bearer KEY"' in err
 
 
@@ -135,7 +136,7 @@ def test_a_key_from_a_flag_is_a_placeholder(
     ("flags", "code"), [((), "unsupported_value"), (("--fetch-images",), "invalid_image_url")]
 )
 def test_fetching_images_is_a_switch(account: Simulator, flags: tuple[str, ...], code: str) -> None:
-    """Without the flag no address is looked at; with it, none that is this machine's own."""
+    """Without the flag no URL is fetched; with it, no URL of this machine is."""
     codes: list[str] = []
 
     def use(client: httpx.Client) -> None:
@@ -150,7 +151,7 @@ def test_fetching_images_is_a_switch(account: Simulator, flags: tuple[str, ...],
 def test_one_line_a_request_without_what_was_said(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Model, status, tokens and failures are told; the words of the prompt are not."""
+    """The log has the model, status, tokens and errors of a request, but no prompt."""
 
     def use(client: httpx.Client) -> None:
         client.post("/v1/chat/completions", json=question("my secret plan", service_tier="auto"))
@@ -181,7 +182,7 @@ def test_one_line_a_request_without_what_was_said(
 def test_a_json_log_is_json_from_the_first_line_to_the_last(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A program that reads stderr can decode each line of it."""
+    """Each line on stderr is a JSON object."""
 
     def use(client: httpx.Client) -> None:
         client.post("/v1/chat/completions", json=question("Hi"))
@@ -208,7 +209,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
 
 
 def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """That this is unofficial is said the first time, and not again."""
+    """The notice that this is unofficial is shown only at the first start."""
     notice = "not made or endorsed by GitHub"
     assert serve_while(ask_health) == 0
     assert notice in capsys.readouterr().err
@@ -223,7 +224,7 @@ def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None
 
 
 def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
-    """No account is needed; the block says so, and how to make the simulator fail."""
+    """No account is needed; the banner says so, and how to make the simulator fail."""
     codes: list[int] = []
 
     def use(client: httpx.Client) -> None:
@@ -243,7 +244,7 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_not_signed_in(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 3, with the line to type and the way without an account."""
+    """The exit code is 3, and the hint says how to sign in and how to try it without an account."""
     assert run(["serve", "--port", "0"]) == 3
     err = capsys.readouterr().err
     assert "Sign in with: copilot-proxy login" in err
@@ -251,7 +252,7 @@ def test_not_signed_in(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_copilot(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 4, with GitHub's own words."""
+    """The exit code is 4, and the error has GitHub's message."""
     account.state.plan = "none"
     assert run(["serve", "--port", "0"]) == 4
     assert "mona-none" in capsys.readouterr().err
@@ -265,7 +266,7 @@ def test_a_certificate_file_that_is_none(
     tmp_path: Path,
     workers: str,
 ) -> None:
-    """It shows only when GitHub is asked, and then ends the start, with what to do."""
+    """It is detected when GitHub is contacted, and ends the server with a hint."""
     if workers != "1" and sys.platform == "win32":
         pytest.skip("Windows has one process")
     file = tmp_path / "company.der"
@@ -284,22 +285,22 @@ def test_a_certificate_file_that_is_none(
 def test_a_start_that_fails_in_a_way_that_nobody_thought_of(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends the server as well, with exit code 1 and no traceback."""
+    """An unexpected error ends the server with exit code 1 and no traceback."""
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("copilot_proxy.cli.announcer.Announcer.greet", fail)
+    monkeypatch.setattr("copilot_proxy.cli.lifecycle_messages.LifecycleMessages.ready", fail)
     assert run(["serve", "--port", "0"]) == 1
     err = capsys.readouterr().err
-    assert "something unexpected happened in copilot-proxy (ZeroDivisionError)" in err
+    assert "An unexpected error occurred in copilot-proxy (ZeroDivisionError)" in err
     assert "Traceback" not in err
 
 
 def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server starts all the same, says so, and answers when GitHub is back."""
+    """The server starts, says so, and works when GitHub is back."""
     monkeypatch.setattr("copilot_proxy.auth.token_state._BACK_OFF_NEEDED", 0.01)
     account.state.github_down = True
     codes: list[int] = []
@@ -311,17 +312,17 @@ def test_github_is_down_at_the_start(
     assert serve_while(use) == 0
     assert codes == [200]
     err = capsys.readouterr().err
-    assert "The list of models cannot be had now: " in err
-    assert ". The server answers as soon as GitHub does.\n" in err
+    assert "The list of models could not be loaded: " in err
+    assert ". Requests will work as soon as GitHub responds.\n" in err
     assert '"model":"default"' in err
 
 
 def test_health_is_answered_before_github_has(account: Simulator) -> None:
-    """Whoever starts the server finds it up at once; only the block waits for what GitHub says."""
+    """The server accepts requests at once; only the banner waits for GitHub."""
     account.state.faults.on("stall_before_headers", path="/copilot_internal/v2/token")
     port = free_port()
     with Terminal("serve", "--port", str(port)) as terminal:
-        account.state.recorder.wait_for(lambda one: "token" in one.path, timeout=PATIENCE)
+        account.state.recorder.wait_for(lambda one: "token" in one.path, timeout=TIMEOUT)
         wait_until(lambda: is_listening(port))
         with client_of(port) as client:
             told = client.get("/health").json()
@@ -333,27 +334,27 @@ def test_health_is_answered_before_github_has(account: Simulator) -> None:
 def test_a_sentence_of_somebody_elses_is_ended(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two sentences do not run into each other."""
+    """GitHub's message gets a full stop before the next sentence."""
     account.state.faults.on("models_500")
     assert serve_while(ask_health) == 0
     err = capsys.readouterr().err
-    told = next(line for line in err.splitlines() if "cannot be had now: " in line)
-    before, after = told.split(" The server answers")
+    told = next(line for line in err.splitlines() if "could not be loaded: " in line)
+    before, after = told.split(" Requests will work")
     assert before.endswith(".")
-    assert after == " as soon as GitHub does."
+    assert after == " as soon as GitHub responds."
 
 
 @pytest.mark.parametrize(
     ("host", "told"),
     [
-        ("0.0.0.0", "others use http://<this machine>:8100/v1, and need the key"),
-        ("::", "others use http://<this machine>:8100/v1, and need the key"),
-        ("192.0.2.1", "others reach it at the same address, and need the key"),
+        ("0.0.0.0", "other machines use http://<this machine>:8100/v1, and need the key"),
+        ("::", "other machines use http://<this machine>:8100/v1, and need the key"),
+        ("192.0.2.1", "other machines use the same URL, and need the key"),
         ("127.0.0.1", None),
     ],
 )
 def test_a_server_for_the_network(host: str, told: str | None) -> None:
-    """The block says that others can reach it, and where."""
+    """The banner says how other machines reach the server."""
     text = banner.Banner(
         settings=load_settings({"host": host, "api_key": "k" * 20}),
         address=port_owner.base_url(host, 8100),
@@ -366,7 +367,7 @@ def test_a_server_for_the_network(host: str, told: str | None) -> None:
 def test_the_network_needs_a_key_that_is_not_guessed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short one opens nothing to the network, and is not shown; how to make a good one is."""
+    """A short key is refused and not shown; the hint says how to make a good one."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "kkkkkkk")
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
@@ -378,7 +379,7 @@ def test_the_network_needs_a_key_that_is_not_guessed(
 def test_commands_of_the_block_work_where_it_stands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The program is named as it was called, and a simulated one asks no account."""
+    """They have the path of the program if needed, and --simulate for a simulated server."""
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "copilot-proxy"), "serve"])
     text = banner.Banner(
         settings=load_settings(),
@@ -386,9 +387,9 @@ def test_commands_of_the_block_work_where_it_stands(
         catalogue=parse_models([{"id": "a"}]),
         simulator="http://127.0.0.1:9",
     ).text()
-    console.talk(text)
+    console.print_message(text)
     shown = capsys.readouterr().err
-    assert f"all of them: {tmp_path}/copilot-proxy models --simulate\n" in shown
+    assert f"list all: {tmp_path}/copilot-proxy models --simulate\n" in shown
     assert f"{tmp_path}/copilot-proxy simulate --list-faults" in shown
 
 
@@ -399,12 +400,12 @@ def test_github_is_slow_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
     then: str,
 ) -> None:
-    """Its proof is waited for only so long, whatever comes of it later."""
-    monkeypatch.setattr("copilot_proxy.cli.serve_run._PROOF", 0.05)
+    """The banner waits for GitHub only for a limited time."""
+    monkeypatch.setattr("copilot_proxy.cli.server_runner._MODELS_TIMEOUT", 0.05)
     account.state.faults.on("stall_before_headers", path="/models", value=0.5, times=1)
     account.state.faults.on(then)
     assert serve_while(lambda client: account_is_asked(account)) == 0
-    assert "GitHub has not answered yet." in capsys.readouterr().err
+    assert "GitHub has not responded yet." in capsys.readouterr().err
 
 
 def account_is_asked(account: Simulator) -> None:
@@ -414,7 +415,7 @@ def account_is_asked(account: Simulator) -> None:
 
 
 def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that is taken is said at once, with who has it and what to do."""
+    """The error says which program uses the port and what to do."""
     codes: list[int] = []
 
     def use(client: httpx.Client) -> None:
@@ -428,8 +429,8 @@ def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFix
         )
         codes.append(done.returncode)
         assert done.stderr == (
-            f"Error: Port {port} is taken by another copilot-proxy.\n"
-            f"Use --port {port + 1}, or stop it.\n"
+            f"Error: Port {port} is in use by another copilot-proxy.\n"
+            f"Use --port {port + 1}, or stop that program.\n"
         )
 
     assert serve_while(use) == 0
@@ -438,7 +439,7 @@ def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFix
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
 def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
-    """On Linux, the program and its number are told."""
+    """On Linux, the error has the program's name and process id."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert run(["serve", "--simulate", "--port", str(port)]) == 1
@@ -449,7 +450,7 @@ def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
 def test_port_taken_by_somebody(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it cannot be told, it is another program."""
+    """If the program cannot be identified, the error says "another program"."""
     monkeypatch.setattr(port_owner, "Path", lambda _: Path("/nowhere"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
@@ -460,7 +461,7 @@ def test_port_taken_by_somebody(
 def test_processes_of_others_are_passed_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that may not be looked into is no obstacle."""
+    """Processes that this user may not inspect are skipped."""
 
     def refuse(_: object) -> str:
         raise PermissionError
@@ -472,7 +473,7 @@ def test_processes_of_others_are_passed_over(
 
 
 def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
-    """The advice is a port that exists, also on an address other than loopback."""
+    """The hint names an existing port, also for an address other than loopback."""
     host = "0.0.0.0"
     try:
         taken = socket.create_server((host, 65535))
@@ -480,41 +481,42 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
         pytest.skip("the last port is in use")
     with taken:
         assert run(["serve", "--host", host, "--api-key", "k" * 8, "--port", "65535"]) == 1
-    assert "Use --port 8000, or stop it." in capsys.readouterr().err
+    assert "Use --port 8000, or stop that program." in capsys.readouterr().err
 
 
 def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that is taken between the check and the start is told the same way."""
+    """A port that is taken between binding and listening has the same error."""
     settings = load_settings({"port": free_port()})
     with listen_socket.bind(settings) as ours, socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", settings.port))
         other.listen()
-        with pytest.raises(Exception, match="is taken by"):
+        with pytest.raises(Exception, match="is in use by"):
             listen_socket.listen(ours, settings)
 
 
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        (PermissionError(13, "Permission denied"), "may not be used without more rights"),
+        (PermissionError(13, "Permission denied"), "needs more privileges"),
         (OSError(99, "Cannot assign requested address"), "does not belong to this machine"),
-        (OSError(105, "No buffer space"), "failed: No buffer space"),
+        (OSError(105, "No buffer space"), "Cannot listen on 127.0.0.1, port 8000: No buffer space"),
     ],
 )
 def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
-    """Whatever the system says becomes a sentence."""
+    """Other errors of the system have readable messages."""
     assert said in listen_socket._failed(failure, load_settings()).message
 
 
 def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    """A host that cannot be looked up is wrong usage."""
+    """A host that cannot be resolved is a usage error."""
     assert run(["serve", "--host", "nowhere.invalid", "--api-key", "k" * 8]) == 2
     assert "'nowhere.invalid' is not known" in capsys.readouterr().err
 
 
 def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a key the server is not opened to the network; the line to paste makes a good one."""
+    """Without a key the server does not start on the network; the command in the hint makes a good
+    one."""
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
     assert "could use your Copilot" in err
@@ -527,7 +529,7 @@ def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is to be pasted suits the shell."""
+    """The commands to paste are for the shell of the system."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert listen_socket._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
     greeting = banner.Banner(settings=load_settings(), address="http://x", catalogue=None)
@@ -546,13 +548,13 @@ def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_base_url(host: str, url: str) -> None:
-    """Clients on this machine find the server whatever it listens on."""
+    """Clients on this machine can use the URL, whatever address the server listens on."""
     assert port_owner.base_url(host, 8000) == url
 
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
 def test_listens_on_other_hosts(host: str) -> None:
-    """Names and IPv6 work; all addresses of IPv6 are those of IPv4 as well."""
+    """Names and IPv6 work; all IPv6 addresses include those of IPv4."""
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     settings = load_settings({"host": host, "port": 0, "api_key": "k" * 8})
@@ -569,7 +571,7 @@ def test_listens_on_other_hosts(host: str) -> None:
 
 
 def test_a_free_port(account: Simulator) -> None:
-    """Port 0 takes a free one, and the block shows which."""
+    """Port 0 picks a free port, and the banner shows it."""
     with Terminal("serve", "--port", "0") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         line = next(line for line in shown.splitlines() if "Base URL" in line)
@@ -581,7 +583,7 @@ def test_a_free_port(account: Simulator) -> None:
 
 @contextlib.contextmanager
 def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
-    """A stream that is open; its lines end up in `record`."""
+    """A stream that is open; its lines are appended to `record`."""
     begun = threading.Event()
 
     def read() -> None:
@@ -606,7 +608,7 @@ def url_in(terminal: Terminal) -> str:
 
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm"])
 def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
-    """The first Ctrl+C, or a request to end, finishes what is open; the exit code is 0."""
+    """The first Ctrl+C or SIGTERM finishes open requests; the exit code is 0."""
     account.state.pace = 0.001
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
@@ -615,7 +617,7 @@ def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
                 terminal.press("c")
             else:
                 terminal.kill(signal.SIGTERM)
-            terminal.wait_for("Finishing 1 open answer; press Ctrl+C again to stop now.")
+            terminal.wait_for("Finishing 1 open request; press Ctrl+C again to stop now.")
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
         assert terminal.lines[-1] == "" or "Stopped." in terminal.text
@@ -624,13 +626,13 @@ def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
 
 
 def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
-    """Clients are told, the log says so, and the exit code is 130."""
+    """Clients get an error, the log says so, and the exit code is 130."""
     account.state.pace = 0.05
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
         with long_answer(url_in(terminal), record):
             terminal.press("c")
-            terminal.wait_for("Finishing 1 open answer")
+            terminal.wait_for("Finishing 1 open request")
             terminal.press("c")
         assert terminal.end() == 130
         assert "server_stopped" in terminal.text
@@ -646,15 +648,15 @@ def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals there send no signal")
 def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
-    """The shell and the system both tell that the terminal is gone: the answer is finished all the
-    same, though nobody can be told any more, and the server ends."""
+    """Both the shell and the system send SIGHUP; open requests finish all the same, and the server
+    ends."""
     account.state.pace = 0.001
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
         url = url_in(terminal)
         with long_answer(url, record):
             terminal.kill(signal.SIGHUP)
-            terminal.wait_for("Finishing 1 open answer")
+            terminal.wait_for("Finishing 1 open request")
             terminal.hang_up()
             terminal.kill(signal.SIGHUP)
         assert record[-2] == "data: [DONE]"
@@ -664,7 +666,7 @@ def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
 def test_nohup(account: Simulator) -> None:
-    """A server that was started to outlive the terminal does."""
+    """A server that was started with nohup outlives the terminal."""
     command = ["nohup", sys.executable, "-m", "copilot_proxy", "serve", "--port", "0"]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
@@ -682,7 +684,8 @@ def test_nohup(account: Simulator) -> None:
 def test_stopping_here(
     account: Simulator, capsys: pytest.CaptureFixture[str], stream: bool
 ) -> None:
-    """An answer that takes longer than the shutdown may is cut, and its client told."""
+    """A request that takes longer than the shutdown timeout is aborted, and its client gets an
+    error."""
     account.state.faults.on("stall_before_headers", path="/chat/completions")
     told: list[httpx.Response] = []
 
@@ -702,12 +705,12 @@ def test_stopping_here(
     assert told[0].status_code == 503
     assert told[0].json()["error"]["code"] == "server_stopped"
     err = capsys.readouterr().err
-    assert "Finishing 1 open answer" in err
+    assert "Finishing 1 open request" in err
     assert "cut: server_stopped" in err
 
 
 def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
-    """Nobody is greeted with a traceback for being impatient."""
+    """There is no traceback."""
     account.state.faults.on("stall_before_headers", path="/models")
     with Terminal("serve", "--port", "0") as terminal:
         account.state.recorder.wait_for(lambda one: one.path == "/models", timeout=10)
@@ -717,7 +720,7 @@ def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
 
 
 def test_three_models_to_begin_with() -> None:
-    """What needs enabling is not suggested, whatever the API; the default comes first."""
+    """Models that need enabling are not suggested, whatever their API; the default comes first."""
     entries = [
         {"id": "off", "policy": {"state": "disabled"}},
         {"id": "a", "vendor": "A"},
@@ -733,9 +736,9 @@ def test_three_models_to_begin_with() -> None:
 
 
 def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where uvloop cannot be had, the server runs on what there is."""
+    """Without uvloop, the server runs on asyncio's own event loop."""
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    loop = new_loop()
+    loop = new_event_loop()
     loop.close()
     assert type(loop).__module__.startswith("asyncio")
 

@@ -1,4 +1,4 @@
-"""The simulator on its own, as somebody tries it by hand."""
+"""``simulate``: the simulator by itself."""
 
 import os
 import signal
@@ -18,10 +18,10 @@ module = import_module("copilot_proxy.cli.simulate")  # the package has a functi
 
 
 def test_what_it_says_is_enough(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
-    """The lines for the environment are all that copilot-proxy needs; Ctrl+C ends with 0."""
+    """The printed variables are all that copilot-proxy needs; Ctrl+C exits with 0."""
     with Terminal("simulate", "--port", "0", "--pace", "0", "--fault", "models_500") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
-        assert "Going wrong: models_500." in shown
+        assert "Active faults: models_500." in shown
         lines = [
             line.split() for line in shown.splitlines() if "export COPILOT_PROXY_GITHUB" in line
         ]
@@ -40,12 +40,12 @@ def test_what_it_says_is_enough(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> No
 
 
 def test_signing_in_to_it() -> None:
-    """How to try a login is told, away from the person's own folder; SIGTERM ends with 0."""
+    """The instructions explain a login with a temporary folder; SIGTERM exits with 0."""
     with Terminal("simulate", "--port", "0") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         assert "export COPILOT_PROXY_HOME_DIR=$(mktemp -d)" in shown
         assert "copilot-proxy login --store file" in shown
-        assert "it forgets who signed in" in shown
+        assert "The simulator forgets sign-ins when it stops" in shown
         terminal.kill(signal.SIGTERM)
         assert terminal.end() == 0
 
@@ -61,24 +61,24 @@ def test_faults_are_listed(cli: Cli) -> None:
     ("arguments", "said"),
     [
         (["--fault", "rate_limitd=5"], "Did you mean rate_limited?"),
-        (["--fault", "zzz"], "All of them: copilot-proxy simulate --list-faults"),
-        (["--plan", "gold"], "There are: free, "),
+        (["--fault", "zzz"], "List all faults: copilot-proxy simulate --list-faults"),
+        (["--plan", "gold"], "Use one of: free, "),
     ],
 )
 def test_wrong_usage(cli: Cli, arguments: list[str], said: str) -> None:
-    """What does not exist is said, with what does."""
+    """The error for an unknown name lists or suggests existing ones."""
     ran = cli("simulate", *arguments)
     assert ran.code == 2
     assert said in ran.err
 
 
 def test_a_port_that_is_taken(cli: Cli) -> None:
-    """The way out is told."""
+    """The hint says how to use another port."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         ran = cli("simulate", "--port", str(other.getsockname()[1]))
     assert ran.code == 1
-    assert "cannot be used: another program listens there." in ran.err
-    assert "--port 0 takes any that is free" in ran.err
+    assert "cannot be used: another program listens on it." in ran.err
+    assert "--port 0 picks a free one" in ran.err
     assert cli("simulate", "--port", "99999").code == 2
 
 
@@ -86,7 +86,7 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
 def test_ends_here(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Either signal ends it, and it leaves the handlers as they were."""
+    """Either signal stops it, and the signal handlers are restored."""
     before = signal.getsignal(signal.SIGTERM)
     wait = module._wait
 
@@ -103,7 +103,7 @@ def test_ends_here(
 
 
 def test_waits_outside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no signals can be had, it waits all the same."""
+    """It waits even if signal handlers cannot be set."""
     ended = threading.Event()
     ended.set()
     monkeypatch.setattr(module, "Event", lambda: ended)

@@ -1,4 +1,4 @@
-"""Who is signed in and what is left."""
+"""``status``: the account, its plan and its quota."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def paid(
 
 @pytest.fixture
 def signed_in(simulator: Simulator, own_home: Path) -> Simulator:
-    """Somebody is signed in to the simulator, with a token in the file."""
+    """The simulator, with the user signed in and the token in the file."""
     credential = Credential(Secret(SIMULATED_TOKEN), "github.com", "mona")
     Credentials.from_settings(load_settings()).store("file").save(credential)
     return simulator
@@ -42,7 +42,7 @@ def rows(text: str) -> dict[str, str]:
 
 
 def test_status_says_who_where_and_how_much(cli: Cli, signed_in: Simulator, own_home: Path) -> None:
-    """On stdout, in two columns."""
+    """It prints two columns to stdout."""
     ran = cli("status")
     shown = rows(ran.out)
 
@@ -62,8 +62,8 @@ def test_status_says_who_where_and_how_much(cli: Cli, signed_in: Simulator, own_
         ("free_credits", "Free", "AI credits left ("),
         ("pro_credits", "Pro", "AI credits left ("),
         ("pro_overage", "Pro", "used beyond the plan"),
-        ("business", "Business", "no limit of its own"),
-        ("enterprise", "Enterprise", "no limit of its own"),
+        ("business", "Business", "no individual limit"),
+        ("enterprise", "Enterprise", "no individual limit"),
         ("pool_exhausted", "Business", "used up: the shared pool is empty"),
         ("pro_plus", "Pro+", "left"),
         ("max", "Max", "left"),
@@ -72,7 +72,7 @@ def test_status_says_who_where_and_how_much(cli: Cli, signed_in: Simulator, own_
 def test_every_plan_has_its_name_and_measure(
     cli: Cli, signed_in: Simulator, plan: str, name: str, quota: str
 ) -> None:
-    """As the price list calls it, in the unit that it is billed in."""
+    """Each plan has its official name and the unit that it is billed in."""
     signed_in.state.plan = plan
     shown = rows(cli("status").out)
 
@@ -82,7 +82,7 @@ def test_every_plan_has_its_name_and_measure(
 
 @pytest.mark.parametrize("plan", ["none", "no_seat"])
 def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, plan: str) -> None:
-    """Signed in, but of no use; the page to look at is named."""
+    """The error names the page of the subscription."""
     signed_in.state.plan = plan
     ran = cli("status")
 
@@ -92,7 +92,7 @@ def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, pl
 
 
 def test_nobody_signed_in_is_exit_3(cli: Cli) -> None:
-    """With the line to type, and nothing on stdout."""
+    """The hint says how to sign in, and stdout stays empty."""
     ran = cli("status")
 
     assert (3, "") == (ran.code, ran.out)
@@ -100,7 +100,7 @@ def test_nobody_signed_in_is_exit_3(cli: Cli) -> None:
 
 
 def test_github_being_down_shows_what_is_known(cli: Cli, signed_in: Simulator) -> None:
-    """Who and where come from the store; the rest is said to be missing."""
+    """The name and the store are shown; the error says what is missing."""
     signed_in.state.github_down = True
     ran = cli("status")
 
@@ -110,7 +110,7 @@ def test_github_being_down_shows_what_is_known(cli: Cli, signed_in: Simulator) -
 
 
 def test_a_revoked_token_is_exit_3(cli: Cli, signed_in: Simulator) -> None:
-    """GitHub has the last word on it."""
+    """GitHub's refusal counts, although a token is stored."""
     signed_in.state.revoke()
     ran = cli("status")
 
@@ -119,7 +119,7 @@ def test_a_revoked_token_is_exit_3(cli: Cli, signed_in: Simulator) -> None:
 
 
 def test_a_failing_keyring_is_told(cli: Cli) -> None:
-    """Nobody is called signed out just because of it."""
+    """It is not reported as signed out."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("status")
 
@@ -130,7 +130,7 @@ def test_a_failing_keyring_is_told(cli: Cli) -> None:
 def test_a_strange_api_host_is_told(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The account is shown, the host is not taken."""
+    """The account is shown, and the untrusted API host is not used."""
     monkeypatch.setattr("copilot_proxy.auth.hosts._is_persons", lambda parts, settings: False)
     ran = cli("status")
 
@@ -141,7 +141,7 @@ def test_a_strange_api_host_is_told(
 
 
 def test_json_has_every_key_and_no_secret(cli: Cli, signed_in: Simulator) -> None:
-    """For scripts: the keys are always the same."""
+    """The keys are always the same, so that scripts can rely on them."""
     ran = cli("status", "--json")
     shown = json.loads(ran.out)
 
@@ -162,7 +162,7 @@ def test_json_of_a_failure_is_still_json(
     cli: Cli, simulator: Simulator, request: pytest.FixtureRequest, trouble: str, code: int,
     signed: bool,
 ) -> None:  # fmt: skip
-    """The error stands in it, and on stderr for the person."""
+    """The error is in the JSON, and also on stderr for the user."""
     if trouble != "nobody":
         request.getfixturevalue("signed_in")
     simulator.state.github_down = trouble == "down"
@@ -180,7 +180,7 @@ def test_json_of_a_failure_is_still_json(
 def test_the_token_of_the_environment_has_its_name_from_github(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody has typed it in here."""
+    """The login is fetched, because it is not stored with such a token."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     shown = rows(cli("status").out)
 
@@ -191,7 +191,7 @@ def test_the_token_of_the_environment_has_its_name_from_github(
 def test_a_name_that_nobody_knows(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token without its login, and GitHub away."""
+    """If the login is neither stored nor available from GitHub, it is unknown."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     simulator.state.github_down = True
 
@@ -204,7 +204,7 @@ def test_a_name_that_nobody_knows(
         (paid(remaining=171.67, percent=57.2), "171.67 of 300 premium requests left (57 %)"),
         (
             paid(remaining=0, percent=0, used_up=True),
-            "0 of 300 premium requests left (0 %); more is billed",
+            "0 of 300 premium requests left (0 %); further use is billed",
         ),
         (
             paid(remaining=-5, percent=-0.3, used_up=True, overage=1025),
@@ -223,7 +223,7 @@ def test_a_name_that_nobody_knows(
     ],
 )
 def test_what_is_left_in_words(quota: Quota, expected: str) -> None:
-    """Numbers where they mean something, the share everywhere."""
+    """Numbers are shown where they are meaningful, and the percentage always."""
 
     assert expected == quota_text(quota)
 
@@ -232,7 +232,7 @@ def test_what_is_left_in_words(quota: Quota, expected: str) -> None:
 def test_chat_that_is_switched_off_is_exit_4(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
-    """The account answers, but may not use Copilot."""
+    """GitHub returns the account, but Copilot Chat is disabled for it."""
 
     async def without(self: GitHub, token: Secret) -> Account:
         return parse_account({"login": "mona", "chat_enabled": False})
@@ -248,7 +248,7 @@ def test_chat_that_is_switched_off_is_exit_4(
 def test_status_without_quota_and_reset_day(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What GitHub does not say is not shown."""
+    """Missing values are left out."""
 
     async def bare(self: GitHub, token: Secret) -> Account:
         return parse_account({"login": "mona"})
@@ -262,7 +262,7 @@ def test_status_without_quota_and_reset_day(
 
 
 def test_a_token_that_brings_no_copilot_token(cli: Cli, signed_in: Simulator) -> None:
-    """The account's page says that all is well, and yet nothing would work: both are told."""
+    """The account is shown, and the error says that the token exchange failed."""
     signed_in.state.notification = "feature_flag_blocked"
     ran = cli("status")
 
@@ -272,17 +272,17 @@ def test_a_token_that_brings_no_copilot_token(cli: Cli, signed_in: Simulator) ->
 
 
 def test_an_exchange_that_is_down(cli: Cli, signed_in: Simulator) -> None:
-    """It is said that it is the token that cannot be had."""
+    """The error says that the Copilot token is the problem."""
     signed_in.state.faults.on("exchange_500")
     ran = cli("status")
 
     assert 1 == ran.code
     assert "Pro" == rows(ran.out)["Plan"]
-    assert "GitHub gives no Copilot token: " in ran.err
+    assert "GitHub did not issue a Copilot token: " in ran.err
 
 
 def test_an_account_whose_page_is_missing(cli: Cli, signed_in: Simulator) -> None:
-    """The exchange works, so everything does: what it tells is shown, and that is success."""
+    """If the token exchange works, its data is shown, and the exit code is 0."""
     signed_in.state.faults.on("user_404")
     ran = cli("status")
     shown = rows(ran.out)
@@ -293,7 +293,7 @@ def test_an_account_whose_page_is_missing(cli: Cli, signed_in: Simulator) -> Non
 
 
 def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
-    """What the exchange tells is shown, and that the rest is missing."""
+    """The data of the token exchange is shown, and an error for the rest."""
     signed_in.state.faults.on("user_500")
     ran = cli("status")
 
@@ -305,16 +305,19 @@ def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
 def test_a_refused_token_of_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody is called signed in, and the variable is named."""
+    """It is not reported as signed in, and the variable is named."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_unknown")
     ran = cli("status")
 
     assert (3, ["Token"]) == (ran.code, list(rows(ran.out)))
-    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in ran.err
+    assert (
+        "COPILOT_PROXY_GITHUB_TOKEN is set and takes precedence over a sign-in: unset it."
+        in ran.err
+    )
 
 
 def test_the_simulators_account(cli: Cli) -> None:
-    """No account is needed to see what it looks like."""
+    """No account is needed to see an example."""
     ran = cli("status", "--simulate")
 
     assert (0, "") == (ran.code, ran.err)
@@ -325,11 +328,11 @@ def test_the_simulators_account(cli: Cli) -> None:
 def test_a_defect_is_not_taken_for_a_refusal(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes where every defect goes."""
+    """It is reported as an unexpected error."""
 
     async def broken(self: GitHub, token: Secret) -> Account:
         raise ZeroDivisionError
 
     monkeypatch.setattr(GitHub, "copilot_user", broken)
 
-    assert "something unexpected" in cli("status").err
+    assert "An unexpected error occurred" in cli("status").err

@@ -265,7 +265,7 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
     assert "data: [DONE]" == last
     assert '"finish_reason":"stop"' in finish
     assert 0 == server.process.wait(20)
-    assert "Copilot is asked through pi-ai." in server.log.read_text()
+    assert "Requests go to Copilot through pi-ai." in server.log.read_text()
     until_gone(node)
 
 

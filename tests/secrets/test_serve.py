@@ -120,7 +120,7 @@ def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -
         pieces = answer.iter_bytes()
         came = next(pieces)
         process.send_signal(signal.SIGINT)
-        wait_for("Finishing 1 open answer", err)
+        wait_for("Finishing 1 open request", err)
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(httpx.HTTPError):
             came += b"".join(pieces)

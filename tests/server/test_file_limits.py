@@ -1,4 +1,4 @@
-"""The limit of open files."""
+"""Raising the limit of open files."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ pytest.importorskip("resource", reason="Windows has no such limit")
     ("soft", "hard", "then"), [(256, 600, 600), (600, 600, 600), (256, 70_000, 65_536)]
 )
 def test_the_limit_is_raised(soft: int, hard: int, then: int) -> None:
-    """As far as the system permits and no further than makes sense; it is never lowered."""
+    """It is raised up to the hard limit and no further than useful, and never lowered."""
     import resource
 
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:
@@ -29,7 +29,7 @@ def test_the_limit_is_raised(soft: int, hard: int, then: int) -> None:
 
 
 def test_a_system_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """macOS refuses more than 10,240 though it names no limit: then it is as many as that."""
+    """macOS refuses more than 10,240 although it reports no limit, so 10,240 is set."""
     import resource
 
     from copilot_proxy.server.file_limits import raise_limit
@@ -48,7 +48,7 @@ def test_a_system_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no limit, nothing is done."""
+    """Without such a limit, nothing is done."""
     from copilot_proxy.server.file_limits import raise_limit
 
     monkeypatch.setitem(sys.modules, "resource", None)

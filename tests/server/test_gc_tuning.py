@@ -1,14 +1,14 @@
-"""A server looks for cycles seldom, and leaves Python as it was."""
+"""The tuning of the garbage collector for serving."""
 
 import gc
 
-from copilot_proxy.server.gc_tuning import collect_rarely_while_serving
+from copilot_proxy.server.gc_tuning import tune_gc_for_serving
 
 
 def test_only_while_the_server_runs() -> None:
-    """What was loaded is left out, and afterwards everything is as before."""
+    """Existing objects are frozen while the block runs, and everything is restored afterwards."""
     before = gc.get_threshold()
-    with collect_rarely_while_serving():
+    with tune_gc_for_serving():
         assert gc.get_freeze_count() > 0
         assert gc.get_threshold()[0] > before[0]
 

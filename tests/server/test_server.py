@@ -1,4 +1,4 @@
-"""How the server ends, as clients see it whose answers are open or who come at that moment."""
+"""Graceful shutdown, as clients with open or new requests see it."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ OTHERS: dict[str, dict[str, Any] | None] = {
 
 
 class Running:
-    """A server that runs beside its clients on one event loop."""
+    """A server that runs on the same event loop as its clients."""
 
     def __init__(self, simulator: Simulator, **flags: object) -> None:
         settings = settings_at(simulator, **flags)
@@ -53,7 +53,7 @@ class Running:
         )
 
     def client(self) -> httpx.AsyncClient:
-        """A plain HTTP client of it."""
+        """Return a plain HTTP client of the server."""
         url = f"http://127.0.0.1:{self.address[1]}"
         return httpx.AsyncClient(base_url=url, timeout=20, trust_env=False)
 
@@ -63,7 +63,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Running]:
-    """A server, which has ended when the block has."""
+    """Run a server, which has ended when the block has."""
     one = Running(simulator, **flags)
     serving = asyncio.create_task(one.server.serve(sockets=[one.listener]))
     await one.ready.wait()
@@ -83,15 +83,15 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
 
 
 async def until_asked(simulator: Simulator, *paths: str) -> None:
-    """Until Copilot has been asked for one of these, and has not answered yet."""
+    """Wait until an unfinished request to one of `paths` has reached Copilot."""
     await simulator.state.recorder.wait_for_async(
         lambda one: one.path in (paths or UPSTREAM) and not one.done.is_set(), timeout=10
     )
 
 
 async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator) -> None:
-    """A client whose connection the system has taken, but not yet the server, is let in when the
-    server is told to end, and its request is finished like those that were open."""
+    """A connection that the system has accepted, but not yet the server, is still served when the
+    server is told to stop."""
     body = json.dumps(question("Hi")).encode()
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -112,7 +112,7 @@ async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator
 
 @pytest.mark.parametrize("path", ASKED)
 async def test_a_stream_that_is_cut_is_told(simulator: Simulator, path: str) -> None:
-    """In the middle of its events, in the way of its API, and then it ends in order."""
+    """An aborted stream ends properly, with an error event of its API."""
     simulator.state.faults.on("stall_mid_stream")
     async with running(simulator) as one, one.client() as client:
         body = {**ASKED[path], "stream": True}
@@ -139,7 +139,7 @@ async def test_a_stream_that_is_cut_is_told(simulator: Simulator, path: str) -> 
 async def test_a_stream_that_has_only_been_kept_awake_is_told(
     simulator: Simulator, path: str
 ) -> None:
-    """Its status is out, though no word of the answer has come."""
+    """The status has been sent, so the error is an event, although no answer has come yet."""
     simulator.state.faults.on("stall_before_headers")
     async with running(simulator, header_grace=0.01) as one, one.client() as client:
         body = {**ASKED[path], "stream": True}
@@ -158,7 +158,7 @@ async def test_a_stream_that_has_only_been_kept_awake_is_told(
 async def test_an_answer_that_is_cut_before_it_began_gets_503(
     simulator: Simulator, path: str, stream: bool
 ) -> None:
-    """With the error of its API, and a word to SDKs not to try again."""
+    """The error has its API's format, and tells SDKs not to retry."""
     async with running(simulator, header_grace=600) as one, one.client() as client:
         assert (await client.get("/v1/models")).status_code == 200
         simulator.state.faults.on("stall_before_headers")
@@ -173,7 +173,7 @@ async def test_an_answer_that_is_cut_before_it_began_gets_503(
 
 
 async def test_a_client_that_does_not_read_does_not_hold_the_end(simulator: Simulator) -> None:
-    """Its connection is closed, and the server ends."""
+    """Its connection is aborted, and the server stops."""
     body = json.dumps({**question("Write 5000 words"), "stream": True}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x.localhost\r\ncontent-length: {len(body)}"
     with socket.socket() as deaf:
@@ -189,7 +189,7 @@ async def test_a_client_that_does_not_read_does_not_hold_the_end(simulator: Simu
 
 @pytest.mark.parametrize("path", OTHERS)
 async def test_whatever_else_is_cut_gets_503(simulator: Simulator, path: str) -> None:
-    """A list, a count, or vectors are refused in the same words, and never with a bare 500."""
+    """Lists, token counts and embeddings get the same error, and never a plain 500."""
     simulator.state.faults.on("stall_before_headers", path="/models")
     async with running(simulator) as one, one.client() as client:
         method = "GET" if OTHERS[path] is None else "POST"
@@ -202,7 +202,7 @@ async def test_whatever_else_is_cut_gets_503(simulator: Simulator, path: str) ->
 
 
 async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> None:
-    """Its client learns that it need not send the rest."""
+    """The client learns that it need not send the rest."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
     async with running(simulator) as one:
         reader, writer = await asyncio.open_connection(*one.address)

@@ -1,4 +1,4 @@
-"""A Unix socket in place of a port."""
+"""Serving on a Unix socket."""
 
 import os
 import shlex
@@ -24,20 +24,21 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it."""
+    """The simulator, with the user signed in to it."""
     sign_in(monkeypatch, simulator)
     return simulator
 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where nothing is yet; short, however long the folder's name is."""
+    """A free path; it is relative, since the absolute path may be too long."""
     monkeypatch.chdir(tmp_path)
     return Path("proxy.sock")
 
 
 def test_the_openai_sdk_through_a_socket(path: Path) -> None:
-    """OpenAI's SDK asks and streams, no key is needed, and nothing is left behind."""
+    """The OpenAI SDK works with and without streaming, without a key, and the file is removed
+    afterwards."""
 
     def use(client: httpx.Client) -> None:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as http:
@@ -60,7 +61,7 @@ def test_the_openai_sdk_through_a_socket(path: Path) -> None:
 def test_the_file_is_for_its_owner_only_from_the_first_moment(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its mode is 0600 before anybody could connect, whatever the umask; that is put back."""
+    """Its mode is 0600 before anyone could connect, whatever the umask, which is restored."""
     before = os.umask(0)
     modes: list[int] = []
     try:
@@ -97,7 +98,7 @@ def test_the_block_has_a_curl_line_that_works(
 
 
 def test_the_door_stands_here_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Strange host names and web pages are refused, also when the port would be the network's."""
+    """Unknown hosts and origins are refused, even if the host setting is a network address."""
     monkeypatch.setenv("COPILOT_PROXY_HOST", "0.0.0.0")
     codes: list[str] = []
 
@@ -110,7 +111,7 @@ def test_the_door_stands_here_too(path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_second_server_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It learns who is there, and the first one goes on."""
+    """Its error says who listens there, and the first server is not affected."""
 
     def use(client: httpx.Client) -> None:
         done = subprocess.run(
@@ -122,7 +123,8 @@ def test_a_second_server_is_told(path: Path, capsys: pytest.CaptureFixture[str])
         )
         assert done.returncode == 1
         assert done.stderr == (
-            f"Error: Another copilot-proxy listens at {path}.\nUse another path, or stop it.\n"
+            f"Error: Another copilot-proxy listens at {path}.\n"
+            "Use another path, or stop that program.\n"
         )
         assert client.get("/health").status_code == 200
 
@@ -130,7 +132,7 @@ def test_a_second_server_is_told(path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_strange_program_is_left_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever else listens there keeps the socket."""
+    """Another program that listens there keeps the socket."""
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen()
@@ -140,7 +142,7 @@ def test_a_strange_program_is_left_alone(path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
-    """The socket of a server that was killed is no obstacle."""
+    """The stale socket of a killed server does not prevent a start."""
     with Terminal("serve", "--uds", str(path)) as terminal:
         terminal.wait_for("Stop with Ctrl+C.")
         terminal.kill(signal.SIGKILL)
@@ -153,7 +155,7 @@ def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
 def test_what_is_no_socket_is_left_alone(
     path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A path that is something else was a mistake."""
+    """A path of another kind of file is an error, and the file stays."""
     if kind == "file":
         path.write_text("mine")
     elif kind == "folder":
@@ -161,12 +163,12 @@ def test_what_is_no_socket_is_left_alone(
     else:
         path.symlink_to("elsewhere")
     assert run(["serve", "--uds", str(path)]) == 2
-    assert f"{path} is there already, and is no socket." in capsys.readouterr().err
+    assert f"{path} exists and is not a socket." in capsys.readouterr().err
     assert os.path.lexists(path)
 
 
 def test_cut_answers_leave_nothing_behind(path: Path, account: Simulator) -> None:
-    """The socket is removed as well when the second Ctrl+C has ended what was open."""
+    """The socket is removed, too, when a second Ctrl+C aborts open requests."""
     account.state.pace = 0.05
     with Terminal("serve", "--uds", str(path)) as terminal:
         terminal.wait_for("Stop with Ctrl+C.")
@@ -178,7 +180,7 @@ def test_cut_answers_leave_nothing_behind(path: Path, account: Simulator) -> Non
             lines = answer.iter_lines()
             next(lines)
             terminal.press("c")
-            terminal.wait_for("Finishing 1 open answer")
+            terminal.wait_for("Finishing 1 open request")
             terminal.press("c")
             assert any("server_stopped" in line for line in lines)
         assert terminal.end() == 130
@@ -186,7 +188,7 @@ def test_cut_answers_leave_nothing_behind(path: Path, account: Simulator) -> Non
 
 
 def test_the_socket_of_a_successor_stays(path: Path) -> None:
-    """What has taken the place in the meantime is not removed."""
+    """A new file that has replaced the socket is not removed."""
     with unix_socket.bound(path):
         path.unlink()
         with socket.socket(socket.AF_UNIX) as other:
@@ -195,9 +197,12 @@ def test_the_socket_of_a_successor_stays(path: Path) -> None:
 
 
 def test_paths_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is wrong with it is said."""
+    """The error says what is wrong with the path."""
     assert run(["serve", "--uds", str(tmp_path / ("x" * 108))]) == 2
-    assert f"has {len(str(tmp_path)) + 109} bytes; the system takes 10" in capsys.readouterr().err
+    assert (
+        f"has {len(str(tmp_path)) + 109} bytes; the system allows at most 10"
+        in capsys.readouterr().err
+    )
     assert run(["serve", "--uds", "/nowhere/at/all.sock"]) == 2
     assert "The folder of the socket, /nowhere/at, does not exist." in capsys.readouterr().err
 
@@ -205,12 +210,12 @@ def test_paths_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        (PermissionError(13, "Permission denied"), "A socket may not be made in /x."),
-        (OSError(28, "No space left on device"), "failed: No space left on device."),
+        (PermissionError(13, "Permission denied"), "You may not create a socket in /x."),
+        (OSError(28, "No space left on device"), "Cannot listen at /x/y: No space left on device."),
     ],
 )
 def test_other_trouble_with_the_path(failure: OSError, said: str) -> None:
-    """Whatever the system says becomes a sentence."""
+    """Other errors of the system have readable messages."""
     error = unix_socket._failed(failure, Path("/x/y"))
     assert isinstance(error, CopilotProxyError)
     assert said in error.message
@@ -219,15 +224,15 @@ def test_other_trouble_with_the_path(failure: OSError, said: str) -> None:
 def test_one_or_the_other(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flags that contradict each other are wrong usage; a flag wins over a socket set elsewhere."""
+    """Contradictory flags are a usage error; a flag overrides a socket in the settings."""
     assert run(["serve", "--uds", str(path), "--port", "8000"]) == 2
-    assert "give one or the other" in capsys.readouterr().err
+    assert "--uds cannot be combined with --host or --port." in capsys.readouterr().err
     monkeypatch.setenv("COPILOT_PROXY_UDS", str(path))
     assert serve_while(lambda client: None) == 0
 
 
 def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """There it is said that there are none."""
+    """The error says that Windows has no Unix sockets."""
     monkeypatch.setattr(unix_socket.sys, "platform", "win32")
     assert run(["serve", "--uds", "proxy.sock", "--simulate"]) == 2
     assert "Unix sockets need Linux or macOS." in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Several processes that answer on one socket."""
+"""Several worker processes on one socket."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 from copilot_proxy.cli.main import run
-from copilot_proxy.cli.worker import work
+from copilot_proxy.cli.worker import run_worker
 from copilot_proxy.server import supervisor as supervisor_module
 from copilot_proxy.server import worker_process
 from copilot_proxy.server.supervisor import Supervisor
-from copilot_proxy.server.worker_channel import Start, packed
+from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.cli.terminals import (
@@ -40,13 +40,13 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it."""
+    """The simulator, with the user signed in to it."""
     sign_in(monkeypatch, simulator)
     return simulator
 
 
 class Stream:
-    """An answer that is read on a thread; `begun` once something has come."""
+    """A stream that is read in a thread; `begun` is set once something has been received."""
 
     def __init__(self, url: str) -> None:
         self.lines: list[str] = []
@@ -85,7 +85,7 @@ def url_in(terminal: Terminal) -> str:
 
 
 def children(of: int) -> list[int]:
-    """The processes that `of` has started, the oldest first."""
+    """Return the child processes of `of`, the oldest first."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -96,13 +96,13 @@ def children(of: int) -> list[int]:
 
 
 def _state(process: int) -> str:
-    """``T`` if it has been stopped."""
+    """Return the state of a process, such as ``T`` for stopped."""
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextlib.contextmanager
 def asleep(worker: int) -> Iterator[None]:
-    """While the block runs, whatever is asked comes to the other worker."""
+    """Stop a worker while the block runs, so that the other one gets all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
         # On another core it runs on for a moment, in which it could still take a connection.
@@ -121,7 +121,7 @@ def streams_of_both(terminal: Terminal, url: str) -> tuple[Stream, Stream]:
 
 
 def wait_until_free(port: int) -> None:
-    """Until nobody holds the port any more."""
+    """Wait until the port is free."""
     while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,15 +132,13 @@ def wait_until_free(port: int) -> None:
 
 @linux
 def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_own(account: Simulator) -> None:
-    """The stream of the other worker is whole, the log has one line, another worker is started."""
+    """The other worker's stream is whole, the log has one line, and the worker is restarted."""
     account.state.pace = 0.01
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         lost, kept = streams_of_both(terminal, url := url_in(terminal))
         first, second = children(terminal.id)
         os.kill(second, signal.SIGKILL)
-        terminal.wait_for(
-            f"Worker 2 (process {second}) was ended by SIGKILL; another one is started."
-        )
+        terminal.wait_for(f"Worker 2 (process {second}) was killed by SIGKILL; restarting it.")
         account.state.pace = 0
         assert kept.is_whole
         assert lost.end()
@@ -158,8 +156,8 @@ def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_own(account: Simu
 @linux
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm", "sigterm to all", "sighup"])
 def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
-    """One line tells how many; they end as they would have, and the exit code is 0. A service
-    manager may tell the workers, too."""
+    """One line has the number of open requests; they finish, and the exit code is 0. A service
+    manager may signal the workers, too."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url_in(terminal))
@@ -171,7 +169,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
             for worker in children(terminal.id) if how == "sigterm to all" else ():
                 os.kill(worker, signal.SIGTERM)
             terminal.kill(signal.SIGTERM)
-        terminal.wait_for("Finishing 2 open answers; press Ctrl+C again to stop now.")
+        terminal.wait_for("Finishing 2 open requests; press Ctrl+C again to stop now.")
         account.state.pace = 0
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
@@ -181,15 +179,15 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
 
 @linux
 def test_a_second_ctrl_c_cuts_what_all_workers_have(account: Simulator) -> None:
-    """Every client is told, one line tells how many they were, and the exit code is 130."""
+    """Every client gets an error, one line has their number, and the exit code is 130."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url_in(terminal))
         terminal.press("c")
-        terminal.wait_for("Finishing 2 open answers")
+        terminal.wait_for("Finishing 2 open requests")
         terminal.press("c")
         assert terminal.end() == 130
-        assert terminal.text.count("Cutting 2 answers that had not ended.") == 1
+        assert terminal.text.count("Aborting 2 open requests.") == 1
         assert "Traceback" not in terminal.text
     for stream in streams:
         told = json.loads(stream.end()[-4].removeprefix("data: "))["error"]
@@ -198,7 +196,7 @@ def test_a_second_ctrl_c_cuts_what_all_workers_have(account: Simulator) -> None:
 
 @linux
 def test_workers_without_their_server_finish_and_end(account: Simulator) -> None:
-    """When the server is killed, open answers end, and nobody keeps the port."""
+    """If the supervisor is killed, open requests finish, and the port becomes free."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url := url_in(terminal))
@@ -213,7 +211,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither the key nor the token; the workers know them all the same."""
+    """The workers know the key and the token all the same."""
     key = "my-own-key-123456"
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", key)
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -233,7 +231,7 @@ def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
 def test_simulated_at_a_unix_socket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The simulator answers all workers, a socket is shared like a port, and is gone in the end."""
+    """The simulator serves all workers, the Unix socket is shared, and it is removed at the end."""
     monkeypatch.chdir(tmp_path)
     told: list[dict[str, Any]] = []
 
@@ -249,20 +247,22 @@ def test_simulated_at_a_unix_socket(
 
 
 def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
-    """One whose workers run `code`; and the socket that it serves on."""
+    """Return a supervisor whose workers run `code`, and the socket that it serves on."""
     listener = socket.create_server(("127.0.0.1", 0))
     nothing: dict[str, Any] = dict.fromkeys(("on_ready", "on_finishing", "on_cut"), lambda *_: None)
-    start = Start(number=0, settings=load_settings(), credential=None, simulated=False, listener=0)
-    options = {"count": 2, "patience": 0.05, **nothing, **more}
+    start = WorkerConfig(
+        number=0, settings=load_settings(), credential=None, simulated=False, listener=0
+    )
+    options = {"count": 2, "shutdown_timeout": 0.05, **nothing, **more}
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
 
 
 async def test_a_worker_that_hangs_does_not_hold_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One that does not listen is ended when its time is over, which a line tells."""
-    monkeypatch.setattr(supervisor_module, "_REPORT", 0.05)
-    monkeypatch.setattr(supervisor_module, "_FAREWELL", 0.05)
+    """It is killed after a timeout, and the log says so."""
+    monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 0.05)
+    monkeypatch.setattr(supervisor_module, "_EXIT_TIMEOUT", 0.05)
     code = (
         "import signal, socket, sys\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -273,7 +273,7 @@ async def test_a_worker_that_hangs_does_not_hold_the_end(
     await server.serve([listener])
     assert not server._alive()
     assert not server.was_cut
-    assert ") hangs and is killed." in caplog.text
+    assert ") hangs; killing it." in caplog.text
 
 
 @pytest.mark.parametrize("program", [["-c", "raise SystemExit(1)"], None])
@@ -282,13 +282,13 @@ def test_workers_that_cannot_start_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """After five tries of each there is one error, and exit code 1."""
+    """After five failed starts of each there is one error, and the exit code is 1."""
     command = [sys.executable, *program] if program else ["/nowhere/python"]
-    monkeypatch.setattr(worker_process, "command", lambda: command)
-    monkeypatch.setattr(supervisor_module, "_PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(worker_process, "worker_command", lambda: command)
+    monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))
     assert run(["serve", "--port", "0", "--workers", "2"]) == 1
     err = capsys.readouterr().err
-    assert err.count("Error: No worker could be started in 5 tries.") == 1
+    assert err.count("Error: No worker could be started in 5 attempts.") == 1
     assert " is ready." not in err
     told = "ended with exit code 1" if program else "could not be started (No such file"
     assert told in err
@@ -297,8 +297,8 @@ def test_workers_that_cannot_start_are_given_up(
 async def test_a_worker_that_fails_beside_another_one_is_no_reason_to_give_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The one that serves goes on, however often the other one fails."""
-    monkeypatch.setattr(supervisor_module, "_PAUSES", (0.01, 0.02))
+    """The other worker keeps serving, however often the first one fails."""
+    monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))
     code = (
         "import socket, sys\n"
         "channel = socket.socket(fileno=int(sys.argv[1]))\n"
@@ -308,24 +308,24 @@ async def test_a_worker_that_fails_beside_another_one_is_no_reason_to_give_up(
         "channel.recv(1)\n"
     )
     server, listener = supervisor(code)
-    failed = server._failed
+    failed = server._count_failure
 
     def note(number: int) -> None:
         failed(number)
-        if server._failures[number] > 2 * supervisor_module._TRIES:
+        if server._failures[number] > 2 * supervisor_module._MAX_FAILED_STARTS:
             server.finish()
 
-    server._failed = note  # type: ignore[method-assign]
+    server._count_failure = note  # type: ignore[method-assign]
     await server.serve([listener])
     assert server._failures[1] == 0
 
 
 @pytest.mark.parametrize("by", ["order", "silence"])
 def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
-    """It says when it serves, answers, and ends when it is told to or when its server is gone."""
+    """It reports when it is ready, serves, and ends on command or when the supervisor is gone."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
-    start = Start(
+    start = WorkerConfig(
         number=1,
         settings=replace(settings_at(simulator), log_format="json"),
         credential=None,
@@ -334,9 +334,9 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
     )
     with socket.socket(fileno=os.dup(start.listener)) as copy:
         port = copy.getsockname()[1]
-    worker = threading.Thread(target=work, args=(theirs,))
+    worker = threading.Thread(target=run_worker, args=(theirs,))
     with ours:
-        ours.sendall(packed(start))
+        ours.sendall(encode_config(start))
         worker.start()
         assert ours.recv(100) == b"ready 0\n"
         with client_of(port) as client:
@@ -367,24 +367,24 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
 
 @pytest.mark.parametrize("sent", [0, 2, 50])
 def test_a_server_that_is_gone_before_the_start(simulator: Simulator, sent: int) -> None:
-    """A worker that was told nothing, or half of it, ends."""
+    """A worker that gets no configuration, or part of it, ends."""
     ours, theirs = socket.socketpair()
-    start = Start(
+    start = WorkerConfig(
         number=1, settings=settings_at(simulator), credential=None, simulated=False, listener=0
     )
-    ours.sendall(packed(start)[:sent])
+    ours.sendall(encode_config(start)[:sent])
     ours.close()
-    work(theirs)
+    run_worker(theirs)
     assert theirs.fileno() == -1
 
 
 def test_one_process_needs_none_of_it(account: Simulator) -> None:
-    """What only workers need is not loaded for a server without them."""
+    """A server with one process does not import the worker modules."""
     code = (
         "import os, signal, sys, threading\n"
         "from copilot_proxy.cli.main import run\n"
-        "from copilot_proxy.cli.announcer import Announcer\n"
-        "Announcer.greet = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from copilot_proxy.cli.lifecycle_messages import LifecycleMessages\n"
+        "LifecycleMessages.ready = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "assert run(['serve', '--port', '0']) == 0\n"
         "print([name for name in sys.modules if 'cli.worker' in name])\n"
     )
@@ -394,7 +394,7 @@ def test_one_process_needs_none_of_it(account: Simulator) -> None:
 
 @linux
 def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers serve without one."""
+    """Workers start even if the current folder has been deleted."""
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -409,7 +409,7 @@ def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """There is one process there, and that is said."""
+    """The error says that several workers need Linux or macOS."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert run(["serve", "--workers", "2", "--port", "0"]) == 2
     assert "More than one worker needs Linux or macOS." in capsys.readouterr().err
@@ -417,14 +417,18 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [(0, "ended with exit code 0"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
+    [
+        (0, "ended with exit code 0"),
+        (-9, "was killed by SIGKILL"),
+        (-99, "was killed by signal 99"),
+    ],
 )
 def test_how_a_worker_ended(code: int, told: str) -> None:
-    """Its exit code in words."""
-    assert supervisor_module._end_of(code) == told
+    """The exit code is described in words."""
+    assert supervisor_module._describe_exit(code) == told
 
 
 def test_no_worker_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    """There is always one."""
+    """The number of workers must be at least 1."""
     assert run(["serve", "--workers", "0"]) == 2
     assert "--workers cannot be used" in capsys.readouterr().err

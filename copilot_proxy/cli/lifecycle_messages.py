@@ -1,0 +1,107 @@
+"""The messages of ``serve`` about startup and shutdown, as text or as log lines."""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from copilot_proxy.cli.console import print_message, stderr_is_tty
+from copilot_proxy.cli.default_model import default_model_warning
+from copilot_proxy.errors import UpstreamError
+from copilot_proxy.settings import Settings
+
+if TYPE_CHECKING:
+    from copilot_proxy.auth.credential import Credential
+    from copilot_proxy.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+
+class LifecycleMessages:
+    """Prints or logs what happens to the server; a closed terminal is no error."""
+
+    def __init__(
+        self, settings: Settings, *, address: Callable[[], str], simulator: str | None
+    ) -> None:
+        """`address` returns the server's URL, without ``/v1``; `simulator` is the URL of the
+        simulator, if one is used."""
+        self._settings = settings
+        self._address = address
+        self._simulator = simulator
+
+    def ready(
+        self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
+    ) -> None:
+        """Print the banner; `error` is the reason if there is no catalogue."""
+        from copilot_proxy.cli.banner import Banner, first_time_notice
+
+        banner = Banner(
+            settings=self._settings,
+            address=self._address(),
+            catalogue=catalogue,
+            account=f"{credential.login} ({credential.host})" if credential.login else None,
+            simulator=self._simulator,
+        )
+        notice = None if self._simulator else first_time_notice(self._settings.data_dir)
+        if notice:
+            self._say(notice + "\n", event="notice")
+        self._say(banner.text(), **banner.fields())
+        if self._settings.upstream != "copilot":
+            self._say(
+                f"Requests go to Copilot through {self._settings.upstream}.\n",
+                event="upstream",
+                upstream=self._settings.upstream,
+            )
+        if self._settings.dump_dir:
+            folder = self._settings.dump_dir.absolute()
+            hours = f"{self._settings.dump_hours:g}"
+            period = f"{hours} hour{'s' if hours != '1' else ''}"
+            self._say(
+                f"Every conversation is written to {folder}, and deleted after {period}.\n",
+                event="dumps",
+                dump_dir=str(folder),
+            )
+        if catalogue is None:
+            self._say(_offline(error), event="offline")
+        elif warning := default_model_warning(catalogue, self._settings):
+            self._say(f"{warning}\n", event="default_model")
+
+    def finishing(self, count: int) -> None:
+        """Report that the server stops once `count` open requests have finished."""
+        requests = "open request" if count == 1 else "open requests"
+        # Without a terminal, the user cannot press Ctrl+C.
+        again = "; press Ctrl+C again to stop now" if stderr_is_tty() else ""
+        self._say(
+            f"Finishing {count} {requests}{again}.",
+            event="finishing",
+            open=count,
+        )
+
+    def cut(self, count: int) -> None:
+        """Report that `count` open requests are aborted."""
+        requests = "open request" if count == 1 else "open requests"
+        self._say(f"Aborting {count} {requests}.", event="cut", open=count)
+
+    def stopped(self) -> None:
+        """Report that the server has stopped."""
+        self._say("Stopped.", event="stopped")
+
+    def _say(self, text: str, **fields: object) -> None:
+        is_json = self._settings.log_format == "json"
+        if not is_json:
+            with suppress(OSError, ValueError):  # the terminal is closed; stop cleanly all the same
+                print_message(text)
+        # The log file gets only the first line of a text that was printed in full.
+        line = text.strip().partition("\n")[0]
+        log.info("%s", line, extra={"fields": fields, "said": not is_json})
+
+
+def _offline(error: UpstreamError | None) -> str:
+    """Say why there is no list of models, and when the server will work."""
+    later = "Requests will work as soon as GitHub responds."
+    if error is None:
+        return f"GitHub has not responded yet. {later}"
+    reason = error.message.rstrip()
+    reason += "" if reason.endswith((".", "!", "?")) else "."
+    hint = f"\n{error.hint}" if error.hint else ""
+    return f"The list of models could not be loaded: {reason} {later}{hint}"

@@ -1,0 +1,223 @@
+"""Runs the server for ``serve``: checks the account, serves, and returns the exit code."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from copilot_proxy.cli.boundary import INTERRUPTED
+from copilot_proxy.cli.lifecycle_messages import LifecycleMessages
+from copilot_proxy.composition import make_backend, make_server
+from copilot_proxy.dumps import dumps_for
+from copilot_proxy.errors import NotSignedIn, UpstreamError
+from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.log_file import LogFile, log_file_for
+from copilot_proxy.server import signals
+from copilot_proxy.server.gc_tuning import tune_gc_for_serving
+from copilot_proxy.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+    from copilot_proxy.auth.credential import Credential
+    from copilot_proxy.catalogue import Catalogue
+    from copilot_proxy.composition import Backend
+    from copilot_proxy.server.supervisor import Supervisor
+    from copilot_proxy.server.uvicorn_server import Server
+
+_MODELS_TIMEOUT: Final = 5.0
+"""Seconds that GitHub has to return the list of models before the banner is shown without it."""
+
+
+class ServerRunner:
+    """Serves on a bound socket until the user stops it."""
+
+    def __init__(self, settings: Settings, socket: "socket.socket", simulator: str | None) -> None:
+        """`simulator` is the URL of the simulator, if one is used."""
+        from copilot_proxy.server.listen_socket import server_url
+
+        self._settings = settings
+        self._socket = socket
+        self._simulator = simulator
+        self._reporter = Reporter()
+        self._messages = LifecycleMessages(
+            settings, address=lambda: server_url(socket, settings), simulator=simulator
+        )
+        self._startup_error: Exception | None = None
+        """An error because of which the server can never answer requests."""
+
+    async def run(self) -> int:
+        """Serve, and return the exit code.
+
+        Raises `SignInError` if no account with Copilot is signed in, and `UsageError` if a setting,
+        a certificate file or the log file is unusable.
+        """
+        with log_file_for(self._settings) as log_file:
+            return await self._sign_in_and_serve(log_file)
+
+    async def _sign_in_and_serve(self, log_file: LogFile | None) -> int:
+        from copilot_proxy.auth.stores import Credentials
+
+        dumps = dumps_for(self._settings)
+        credentials = Credentials.from_settings(self._settings)
+        credential = await credentials.load_async()
+        if credential is None:
+            raise NotSignedIn(
+                hint="Sign in with: copilot-proxy login\n"
+                "Or try it without an account: copilot-proxy serve --simulate"
+            )
+        backend = make_backend(
+            self._settings,
+            report=self._reporter,
+            load=known_credential_first(credential, credentials.load_async),
+            dumps=dumps,
+            serving=self._settings.workers == 1,
+        )
+        try:
+            return await self._serve(backend, credential, log_file)
+        finally:
+            await backend.aclose()
+
+    async def _serve(
+        self, backend: "Backend", credential: "Credential", log_file: LogFile | None
+    ) -> int:
+        from copilot_proxy.auth.threads import in_thread
+        from copilot_proxy.server.listen_socket import listen
+
+        single = self._settings.workers == 1
+        # Importing the framework takes about as long as GitHub's response, so do both at once.
+        models = asyncio.create_task(backend.relay.models.models())
+        models.add_done_callback(_retrieve_exception)
+        await in_thread(_import_framework if single else _import_supervisor)
+
+        announcement: asyncio.Task[None] | None = None
+
+        async def announce() -> None:
+            # The server accepts requests already; only the banner waits for GitHub.
+            try:
+                catalogue, upstream_error = await _wait_for_models(models)
+                self._messages.ready(catalogue, upstream_error, credential)
+            except Exception as error:  # no task awaits this one, so `_finish` raises the error
+                self._startup_error = error
+                server.finish()
+
+        def on_ready() -> None:
+            nonlocal announcement
+            announcement = asyncio.create_task(announce())
+
+        with logging_to_stderr(self._settings.log_format, self._reporter, log_file):
+            server: Server | Supervisor
+            server = (
+                self._server(backend, on_ready)
+                if single
+                else self._supervisor(credential, on_ready)
+            )
+            with server.capture_signals():
+                # An earlier Ctrl+C takes effect here, and not in the middle of the startup.
+                await asyncio.sleep(0)
+                listen(self._socket, self._settings)
+                with tune_gc_for_serving():
+                    await server.serve(sockets=[self._socket])
+            if announcement is not None:
+                announcement.cancel()
+            self._finish()
+        return INTERRUPTED if server.was_cut else 0
+
+    def _finish(self) -> None:
+        # The server has stopped; one more Ctrl+C would only interrupt the cleanup.
+        signals.ignore_stop_signals()
+        if self._startup_error is not None:
+            raise self._startup_error
+        self._messages.stopped()
+
+    def _server(self, backend: "Backend", on_ready: Callable[[], None]) -> "Server":
+        return make_server(
+            self._settings,
+            backend,
+            report=self._reporter,
+            simulated=self._simulator is not None,
+            on_ready=on_ready,
+            on_finishing=self._messages.finishing,
+            on_cut=self._cut,
+        )
+
+    def _supervisor(self, credential: "Credential", on_ready: Callable[[], None]) -> "Supervisor":
+        from copilot_proxy.server.supervisor import Supervisor
+        from copilot_proxy.server.worker_channel import WorkerConfig
+        from copilot_proxy.server.worker_process import worker_command
+
+        config = WorkerConfig(
+            number=0,
+            settings=self._settings,
+            credential=credential,
+            simulated=self._simulator is not None,
+            listener=self._socket.fileno(),
+        )
+        return Supervisor(
+            config,
+            count=self._settings.workers,
+            program=worker_command(),
+            shutdown_timeout=self._settings.shutdown_timeout,
+            on_ready=on_ready,
+            on_finishing=self._messages.finishing,
+            on_cut=self._messages.cut,
+        )
+
+    def _cut(self, count: int) -> None:
+        self._reporter.stopped = True
+        self._messages.cut(count)
+
+
+def known_credential_first(
+    credential: "Credential", load: "Callable[[], Awaitable[Credential | None]]"
+) -> "Callable[[], Awaitable[Credential | None]]":
+    """Return a loader that returns `credential` the first time, and then calls `load`.
+
+    It saves one access to the keyring, which may prompt the user each time.
+    """
+    known = [credential]
+
+    async def load_next() -> "Credential | None":
+        return known.pop() if known else await load()
+
+    return load_next
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Create a uvloop event loop if uvloop is installed, since it streams faster."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def _import_framework() -> None:
+    import copilot_proxy.app
+    import copilot_proxy.server.uvicorn_server  # noqa: F401
+
+
+def _import_supervisor() -> None:
+    import copilot_proxy.server.supervisor  # noqa: F401
+
+
+async def _wait_for_models(
+    models: "asyncio.Task[Catalogue]",
+) -> "tuple[Catalogue | None, UpstreamError | None]":
+    """Return the catalogue, or a temporary error, or neither if GitHub has not answered in time.
+
+    Raises errors that are permanent, such as `SignInError`.
+    """
+    done, _ = await asyncio.wait({models}, timeout=_MODELS_TIMEOUT)
+    if not done:
+        return None, None
+    try:
+        return models.result(), None
+    except UpstreamError as error:
+        return None, error
+
+
+def _retrieve_exception(models: "asyncio.Task[Catalogue]") -> None:
+    """Retrieve an exception that came too late, so that asyncio does not log a warning."""
+    if not models.cancelled():
+        models.exception()
