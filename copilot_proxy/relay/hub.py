@@ -3,24 +3,24 @@
 Nothing is decided here: `client` and `api` are given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.errors import CopilotProxyError, UpstreamError
-from copilot_proxy.formats.chat_completions.adapt import adapt_request
+from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair, fold
-from copilot_proxy.formats.chat_completions.tool_names import ToolNames
-from copilot_proxy.formats.messages.request_from_chat import from_chat as chat_to_messages
 from copilot_proxy.formats.messages.request_to_chat import to_chat as messages_to_chat
+from copilot_proxy.formats.messages.request_to_model import messages_from_chat
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
-from copilot_proxy.formats.responses.request_from_chat import from_chat as chat_to_responses
 from copilot_proxy.formats.responses.request_to_chat import to_chat as responses_to_chat
+from copilot_proxy.formats.responses.request_to_model import responses_from_chat
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.rules import Fitted
 
 Json = dict[str, Any]
 ChatApi = Literal["chat_completions", "responses", "messages", "pi_ai"]
@@ -35,18 +35,19 @@ def to_hub(client: ChatApi, request: Json, notes: list[str]) -> Json:
     return request
 
 
-def from_hub(chat: Json, api: ChatApi, model: Model | None, notes: list[str]) -> Json:
+def from_hub(chat: Json, api: ChatApi, model: Model | None, notes: list[str]) -> Fitted:
     """A chat completions request as the body for `api`; raises `RequestError` for what cannot be
     asked there."""
     if api == "responses":
-        return chat_to_responses(chat, model, notes)
+        return responses_from_chat(chat, model, notes)
     if api == "messages":
-        return chat_to_messages(chat, model, notes)
+        return messages_from_chat(chat, model, notes)
     if api == "pi_ai":
-        return _to_pi(chat, model, notes)
-    body, more = adapt_request(chat, model)
-    notes += more
-    return body
+        # Whoever does not ask through pi-ai does not pay for it.
+        from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
+
+        return pi_for_model(chat, model, notes)
+    return chat_for_model(chat, model, notes)
 
 
 class Reader(Protocol):
@@ -75,11 +76,15 @@ class Translator:
     these already."""
 
     def __init__(
-        self, reader: Reader, writer: Writer | None, names: ToolNames, listener: ReasoningRecorder
+        self,
+        reader: Reader,
+        writer: Writer | None,
+        names: Mapping[str, str],
+        listener: ReasoningRecorder,
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._names = names or None
+        self._names = names
         self._listener = listener
 
     @property
@@ -109,11 +114,20 @@ class Translator:
     def _written(self, chunks: list[Json]) -> list[Json]:
         for chunk in chunks:
             self._listener.hear(chunk)
-            if self._names is not None:
-                self._names.restore(chunk)
+            if self._names:
+                _restore(chunk, self._names)
         if self._writer is None:
             return chunks
         return [event for chunk in chunks for event in self._writer.feed(chunk)]
+
+
+def _restore(chunk: Json, names: Mapping[str, str]) -> None:
+    """Gives tools the client's names, in place."""
+    for choice in chunk["choices"]:
+        for call in choice["delta"].get("tool_calls", ()):
+            function = call["function"]
+            if function.get("name") in names:
+                function["name"] = names[function["name"]]
 
 
 def reader_of(api: ChatApi, model: str, *, include_usage: bool) -> Reader:
@@ -146,18 +160,6 @@ def written_for(client: ChatApi, request: Json) -> Written:
         # OpenAI's SDKs raise on such an event.
         lambda error, request_id: [error_body(error, request_id)],
     )
-
-
-def _to_pi(chat: Json, model: Model | None, notes: list[str]) -> Json:
-    from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
-
-    if model is None:
-        raise UpstreamError(
-            "Copilot's list of models cannot be read, and pi-ai cannot do without it.",
-            code="upstream_unreachable",
-            hint="Try again in a moment.",
-        )
-    return to_pi(chat, model, notes)
 
 
 def _pi_stream(model: str, *, include_usage: bool) -> Reader:

@@ -12,16 +12,14 @@ from typing import Final
 from copilot_proxy.catalogue import Alias, Model
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError
 from copilot_proxy.formats.chat_completions import request as chat_request
-from copilot_proxy.formats.chat_completions.history import mend_history
 from copilot_proxy.formats.chat_completions.reasoning_cache import ReasoningCache, ReasoningRecorder
-from copilot_proxy.formats.chat_completions.tool_names import ToolNames
 from copilot_proxy.formats.messages import betas
 from copilot_proxy.formats.messages import errors as messages_errors
 from copilot_proxy.formats.messages import request as messages_request
-from copilot_proxy.formats.messages import request_repair as messages_prepare
 from copilot_proxy.formats.messages import stream_repair as messages_native
+from copilot_proxy.formats.messages.request_to_model import messages_for_model
 from copilot_proxy.formats.responses import request as responses_request
-from copilot_proxy.formats.responses import request_repair as responses_prepare
+from copilot_proxy.formats.responses.request_to_model import responses_for_model
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.headers import Initiator
 from copilot_proxy.relay import hub
@@ -95,8 +93,8 @@ def make_plan(
 
 def _native_responses(request: Json, model: Model | None) -> Plan:
     notes: list[str] = []
-    body = responses_prepare.prepare(request, model, notes)
-    stream = ResponsesRepair(request)
+    fitted = responses_for_model(request, model, notes)
+    stream = ResponsesRepair(request, fitted.tool_names)
 
     def whole(events: list[Json], given: object) -> Json:
         if stream.response is None or stream.failure is not None:
@@ -105,7 +103,7 @@ def _native_responses(request: Json, model: Model | None) -> Plan:
 
     return Plan(
         api="responses",
-        body=body,
+        body=fitted.body,
         translator=stream,
         whole=whole,
         fail=stream.fail,
@@ -117,18 +115,18 @@ def _native_messages(
     request: Json, model: Model | None, beta_values: Collection[str], request_id: str
 ) -> Plan:
     notes: list[str] = []
-    body = messages_prepare.prepare(request, model, notes)
-    headers = _messages_headers(body, beta_values, notes)
-    stream = messages_native.MessagesRepair(request_id)
+    fitted = messages_for_model(request, model, notes)
+    headers = _messages_headers(fitted.body, beta_values, notes)
+    stream = messages_native.MessagesRepair(request_id, fitted.tool_names)
 
     def whole(events: list[Json], given: object) -> Json:
-        return (
-            messages_native.fold(events) if given is None else messages_native.repair_whole(given)
-        )
+        if given is None:
+            return messages_native.fold(events)
+        return messages_native.repair_whole(given, fitted.tool_names)
 
     return Plan(
         api="messages",
-        body=body,
+        body=fitted.body,
         translator=stream,
         whole=whole,
         fail=lambda error, request_id: [messages_errors.error_event(error, request_id)],
@@ -153,12 +151,8 @@ def _through_hub(
     name = model.id if model is not None else request["model"]
     vendor = model.vendor if model is not None else None
     chat = hub.to_hub(client, request, notes)
-    names = ToolNames()
-    chat = names.shorten(chat, notes)
-    messages = recollection.recall(name, chat["messages"], vendor)
-    chat = {**chat, "messages": mend_history(messages, model, notes)}
-
-    body = hub.from_hub(chat, api, model, notes)
+    chat = {**chat, "messages": recollection.recall(name, chat["messages"], vendor)}
+    fitted = hub.from_hub(chat, api, model, notes)
     headers = {"anthropic-version": _ANTHROPIC_VERSION} if api == "messages" else {}
 
     options = request.get("stream_options") if client == "chat_completions" else None
@@ -168,9 +162,9 @@ def _through_hub(
     written = hub.written_for(client, request)
     return Plan(
         api=api,
-        body=body,
+        body=fitted.body,
         translator=hub.Translator(
-            reader, written.writer, names, ReasoningRecorder(recollection, name, vendor)
+            reader, written.writer, fitted.tool_names, ReasoningRecorder(recollection, name, vendor)
         ),
         whole=written.whole,
         fail=written.fail,
@@ -199,7 +193,7 @@ def count_body(
     request: Json, model: Model | None, beta_values: Collection[str]
 ) -> tuple[Json, dict[str, str]]:
     """The body and headers with which Copilot counts the tokens of a Messages request."""
-    body = messages_prepare.prepare(request, model, [], counting=True)
+    body = messages_for_model(request, model, [], counting=True).body
     return body, _messages_headers(body, beta_values, [])
 
 

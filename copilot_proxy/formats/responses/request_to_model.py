@@ -1,19 +1,15 @@
-"""Makes a client's Responses request one that Copilot takes from models that speak it themselves.
-
-What is dropped or converted stands in the tables at the top; nothing else is touched. The answer
-goes through `ResponsesRepair`, or `repair_whole` when it is not streamed.
-"""
+"""A request for a model that Copilot serves on Responses: a client's own, or one of the hub."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.chat_completions.adapt import is_reasoning_gpt
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses import sealed_reasoning
-from copilot_proxy.formats.responses.efforts import nearest_effort
+from copilot_proxy.formats.responses.outgoing import ResponsesBody
 from copilot_proxy.formats.responses.request import items
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.stream_repair import ResponsesRepair, repair_whole
 from copilot_proxy.formats.responses.tools import (
     HANDLING,
     Toolbox,
@@ -23,56 +19,7 @@ from copilot_proxy.formats.responses.tools import (
     offered,
     search_as_function,
 )
-
-__all__ = ["ResponsesRepair", "prepare", "repair_whole"]
-
-LEAST_OUTPUT: Final = 16
-"""Fewer output tokens than these OpenAI's models refuse."""
-
-ENCRYPTED: Final = "reasoning.encrypted_content"
-
-_TAKEN: Final = frozenset(
-    {
-        "model",
-        "input",
-        "instructions",
-        "stream",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "reasoning",
-        "text",
-        "include",
-        "truncation",
-        "prompt_cache_key",
-        "context_management",
-        "user",
-    }
-)
-"""The fields that Copilot takes; any other may have the whole request refused."""
-
-_REASONS: Final[Mapping[str, str]] = {
-    "service_tier": "Copilot refuses it",
-    "safety_identifier": "Copilot refuses it",
-    "background": "Copilot does not have it",
-    "store": "Copilot stores nothing",
-    "metadata": "Copilot stores nothing; the answer repeats it",
-    "top_logprobs": "Copilot gives no logprobs",
-    "max_tool_calls": "it counts tools that Copilot does not run",
-}
-"""Why a field is dropped, where there is more to say than that Copilot does not take it."""
-
-_SILENT: Final[Mapping[str, tuple[Any, ...]]] = {
-    "store": (False,),
-    "background": (False,),
-    "metadata": ({},),
-    "service_tier": ("auto", "default"),
-    "stream_options": ({}, {"include_obfuscation": False}),
-}
-"""Values that ask for what Copilot does anyway: nobody needs to know that they are dropped."""
+from copilot_proxy.formats.rules import Fitted, fit
 
 ITEMS: Final[Mapping[str, str]] = {
     "custom_tool_call": "custom",
@@ -104,9 +51,13 @@ ITEMS: Final[Mapping[str, str]] = {
 """The kind of tool that an input item belongs to, whose fate it shares; others pass."""
 
 
-def prepare(
-    request: Json, model: Model | None, notes: list[str], *, hosted: Collection[str] = ()
-) -> Json:
+def responses_for_model(
+    request: Json,
+    model: Model | None,
+    notes: list[str],
+    *,
+    hosted: Collection[str] = (),
+) -> Fitted:
     """The body for Copilot's Responses API, from a request that `parse_request` let through.
 
     `model` is None when the catalogue could not be read: then only what every model needs is done.
@@ -114,52 +65,23 @@ def prepare(
     Copilot runs them depends on the day and the model.
     """
     body = {name: value for name, value in request.items() if value is not None}
-    for name in [name for name in body if name not in _TAKEN]:
-        value = body.pop(name)
-        if value not in _SILENT.get(name, ()):
-            notes.append(f"dropped {name}: {_REASONS.get(name, 'Copilot does not take it')}")
     if model is not None:
         body["model"] = model.id
+    if body.get("store"):
+        notes.append("dropped store: Copilot stores nothing")
     body["store"] = False
-    if body.get("stream") is True:
-        body["stream"] = model is None or model.supports.get("streaming") is True
     _include(body, notes)
-    drop_sampling(body, model, notes)
-    raise_limit(body, notes)
-    _reasoning(body, model, notes)
+    _reasoning(body)
     _tools(body, hosted, notes)
-    drop_parallel_calls(body, model, notes)
     if not isinstance(body["input"], str):
         body["input"] = _items(items(body), hosted, notes)
-    return body
+    return fit(ResponsesBody(body), profile_of(model, "responses"), notes)
 
 
-def drop_sampling(body: Json, model: Model | None, notes: list[str]) -> None:
-    """Drops `temperature` and `top_p`, which reasoning models refuse."""
-    if model is None or not (model.reasoning_efforts or is_reasoning_gpt(model)):
-        return
-    for name in ("temperature", "top_p"):
-        if name in body and body.pop(name) != 1:
-            notes.append(f"dropped {name}: the model takes only its default")
-
-
-def drop_parallel_calls(body: Json, model: Model | None, notes: list[str]) -> None:
-    """Drops `parallel_tool_calls` where it means nothing or the model does not have it."""
-    if "parallel_tool_calls" not in body:
-        return
-    if "tools" not in body:
-        del body["parallel_tool_calls"]
-    elif model is not None and model.supports.get("parallel_tool_calls") is not True:
-        del body["parallel_tool_calls"]
-        notes.append("dropped parallel_tool_calls: the model does not have it")
-
-
-def raise_limit(body: Json, notes: list[str]) -> None:
-    """Raises `max_output_tokens` to the least that OpenAI's models take."""
-    limit = body.get("max_output_tokens")
-    if isinstance(limit, int) and limit < LEAST_OUTPUT:
-        body["max_output_tokens"] = LEAST_OUTPUT
-        notes.append(f"changed max_output_tokens: {limit} to {LEAST_OUTPUT}, the least there is")
+def responses_from_chat(chat: Json, model: Model | None, notes: list[str]) -> Fitted:
+    """The same for a chat completions request."""
+    profile = profile_of(model, "responses")
+    return fit(ResponsesBody(from_chat(chat, profile, notes), translated=True), profile, notes)
 
 
 def _include(body: Json, notes: list[str]) -> None:
@@ -171,16 +93,8 @@ def _include(body: Json, notes: list[str]) -> None:
     body["include"] = [ENCRYPTED]
 
 
-def _reasoning(body: Json, model: Model | None, notes: list[str]) -> None:
+def _reasoning(body: Json) -> None:
     reasoning = {name: v for name, v in (body.get("reasoning") or {}).items() if v is not None}
-    effort = reasoning.get("effort")
-    if model is not None and effort is not None:
-        if not model.reasoning_efforts:
-            del reasoning["effort"]
-            notes.append("dropped reasoning.effort: the model has no levels of it")
-        elif (nearest := nearest_effort(effort, model.reasoning_efforts)) != effort:
-            reasoning["effort"] = nearest
-            notes.append(f"changed reasoning.effort: {effort} to {nearest}")
     if reasoning:
         body["reasoning"] = reasoning
     else:
@@ -198,6 +112,7 @@ def _tools(body: Json, hosted: Collection[str], notes: list[str]) -> None:
             body["tool_choice"] = choice
     else:
         body.pop("tools", None)
+        body.pop("parallel_tool_calls", None)
 
 
 def _items(given: list[Json], hosted: Collection[str], notes: list[str]) -> list[Json]:
