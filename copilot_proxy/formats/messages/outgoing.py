@@ -31,6 +31,7 @@ class MessagesBody(OutgoingBody):
     thinking_field = "thinking"
     budget_field = "thinking.budget_tokens"
     has_thinking_forms = True
+    results_share_a_message = True
 
     def __init__(
         self, body: Json, *, translated: bool = False, moved: int = 0, marks_end: bool = False

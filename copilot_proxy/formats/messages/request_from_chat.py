@@ -93,7 +93,8 @@ def _tool(tool: Json) -> Json:
     made: Json = {"name": function["name"]}
     if function.get("description"):
         made["description"] = function["description"]
-    made["input_schema"] = function.get("parameters")
+    if function.get("parameters") is not None:
+        made["input_schema"] = function["parameters"]
     mark = tool.get("cache_control") or function.get("cache_control")
     return {**made, "cache_control": mark} if mark else made
 

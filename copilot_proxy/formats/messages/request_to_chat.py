@@ -85,7 +85,8 @@ def _tool(tool: Json) -> Json:
     function: Json = {"name": tool["name"]}
     if tool.get("description"):
         function["description"] = tool["description"]
-    function["parameters"] = tool.get("input_schema")
+    if tool.get("input_schema") is not None:
+        function["parameters"] = tool["input_schema"]
     return {"type": "function", "function": function}
 
 

@@ -75,6 +75,8 @@ class OutgoingBody(ABC):
     stop_field: ClassVar[str]
     conversation_field: ClassVar[str]
     """What the conversation is called where the client is told about it."""
+    results_share_a_message: ClassVar[bool] = False
+    """Whether the results of one message's calls stand in one message, too."""
     effort_field: str
     """What the effort is called where the client is told about it."""
 

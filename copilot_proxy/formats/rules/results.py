@@ -25,7 +25,7 @@ def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     given = outgoing.pieces()
     pairs = _Pairs(outgoing, given, notes)
     paired = pairs.behind() if profile.results_follow else pairs.anywhere()
-    if len(paired) != len(given) or any(
+    if pairs.is_scattered or len(paired) != len(given) or any(
         one is not other for one, other in zip(paired, given, strict=True)
     ):
         outgoing.rebuild(paired)
@@ -40,6 +40,8 @@ class _Pairs:
         self._notes = notes
         self._where = outgoing.conversation_field
         self._out: list[Piece] = []
+        self.is_scattered = False
+        """Whether results that belong into one message come from several."""
 
     def anywhere(self) -> list[Piece]:
         """For APIs that let results stand anywhere behind their calls."""
@@ -76,6 +78,9 @@ class _Pairs:
             self._out.append(piece)
             if piece.kind == "assistant" and piece.ids:
                 found = self._results_after(position, used)
+                if self._outgoing.results_share_a_message:
+                    places = {self._pieces[found[id]].place for id in piece.ids if id in found}
+                    self.is_scattered = self.is_scattered or len(places) > 1
                 for id in piece.ids:
                     at = found.pop(id, None)
                     if at is None:

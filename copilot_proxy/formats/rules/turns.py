@@ -43,4 +43,5 @@ def check(outgoing: OutgoingBody) -> None:
     """Raises `RequestError` when nothing is left to answer."""
     if not outgoing.body[outgoing.turns_key]:
         field = outgoing.conversation_field
-        raise RequestError(f"The {field} hold nothing to answer.", param=field)
+        holds = "hold" if field.endswith("s") else "holds"
+        raise RequestError(f"The {field} {holds} nothing to answer.", param=field)
