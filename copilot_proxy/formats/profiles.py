@@ -52,6 +52,8 @@ class ModelProfile:
     # Sampling
     fixed_sampling: tuple[str, ...] = ()
     """The fields of sampling of which it takes only the default, 1."""
+    says_default_sampling: bool = True
+    """Whether the default itself may be said of these fields."""
     one_of_temperature_and_top_p: bool = False
     """Whether it refuses the two together."""
     most_temperature: float | None = None
@@ -149,6 +151,7 @@ def _told(model: Model, api: Api, family: ModelProfile) -> dict[str, Any]:
     if api == "responses" and efforts:
         # Reasoning models refuse them there, whoever made them (wire.md 7.2).
         told["fixed_sampling"] = ("temperature", "top_p")
+        told["says_default_sampling"] = False
     if api == "chat_completions":
         told["limit_field"] = family.limit_field or "max_tokens"
     if api == "messages":

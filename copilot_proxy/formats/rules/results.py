@@ -25,8 +25,10 @@ def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     given = outgoing.pieces()
     pairs = _Pairs(outgoing, given, notes)
     paired = pairs.behind() if profile.results_follow else pairs.anywhere()
-    if pairs.is_scattered or len(paired) != len(given) or any(
-        one is not other for one, other in zip(paired, given, strict=True)
+    if (
+        pairs.is_scattered
+        or len(paired) != len(given)
+        or any(one is not other for one, other in zip(paired, given, strict=True))
     ):
         outgoing.rebuild(paired)
 

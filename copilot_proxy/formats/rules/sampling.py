@@ -10,10 +10,13 @@ _LEAST_TOP_P: Final = 0.95
 
 
 def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drops what the model has only a default for; the default itself, 1, is not worth a note."""
-    for name in profile.fixed_sampling:
-        if name in outgoing.body and outgoing.body.pop(name) != 1:
-            notes.append(f"dropped {name}: the model takes only its default")
+    """Drops what the model has only a default for; where that is said, it is not worth a note."""
+    body = outgoing.body
+    for name in [name for name in profile.fixed_sampling if name in body]:
+        if body[name] != 1 or name == "top_k":
+            _drop(body, name, "the model takes only its default", notes)
+        elif not profile.says_default_sampling:
+            del body[name]
 
 
 def drop_while_thinking(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

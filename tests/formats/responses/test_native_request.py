@@ -1,5 +1,6 @@
 """What Copilot gets of a client's request for a model that speaks Responses itself."""
 
+import json
 from typing import Any
 
 import pytest
@@ -49,6 +50,21 @@ def test_what_copilot_takes_passes_untouched() -> None:
     }
 
     assert ({"input": "Hi", **fields}, []) == prepared(**fields)
+
+
+def test_items_that_copilot_takes_pass_untouched() -> None:
+    """So are the items of a conversation, not by a byte."""
+    items: list[Json] = [
+        {"role": "user", "content": [{"type": "input_text", "text": " "}]},
+        {"type": "function_call", "call_id": "x" * 64, "name": "f", "arguments": "42"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": ""}]},
+        {"type": "function_call_output", "call_id": "x" * 64, "output": ""},
+    ]
+
+    body, notes = prepared(given=items)
+
+    assert json.dumps(items) == json.dumps(body["input"])
+    assert [] == notes
 
 
 @pytest.mark.parametrize(
