@@ -162,7 +162,6 @@ FAMILIES: Final = (
         traits={
             "longest_tool_id": 64,
             "least_output": 16,
-            "results_follow": False,
             "fields": _RESPONSES,
         },
     ),

@@ -90,8 +90,6 @@ class ModelProfile:
     """Whether the schema of a tool needs ``properties``, though it has none."""
     object_inputs: bool = False
     """Whether the arguments of earlier calls have to be objects, not only JSON."""
-    results_follow: bool = True
-    """Whether results stand right behind the calls they answer; else anywhere behind them."""
 
     # The conversation
     blank_texts: bool = True

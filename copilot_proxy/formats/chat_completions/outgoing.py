@@ -5,13 +5,7 @@ from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_marks
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.rules.outgoing import (
-    OfferedTool,
-    OutgoingBody,
-    Piece,
-    ToolCall,
-    ToolResult,
-)
+from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 
 
 class ChatBody(OutgoingBody):
@@ -23,17 +17,33 @@ class ChatBody(OutgoingBody):
     stop_field = "stop"
     effort_field = "reasoning_effort"
     thinking_field = budget_field = "thinking_budget"
+    call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
 
-    def _collect(self) -> tuple[list[ToolCall], list[ToolResult]]:
-        calls: list[ToolCall] = []
-        results: list[ToolResult] = []
+    def _collect(self) -> tuple[list[Json], list[Json]]:
+        calls: list[Json] = []
+        results: list[Json] = []
         for message in self.turns:
             if message["role"] == "tool":
-                results.append(ToolResult(message, "tool_call_id", "content"))
+                results.append(message)
             elif message.get("tool_calls"):
-                made = message["tool_calls"]
-                calls += [ToolCall(one, "id", one["function"], "arguments") for one in made]
+                calls += message["tool_calls"]
         return calls, results
+
+    def function(self, call: Json) -> Json:
+        function: Json = call["function"]
+        return function
+
+    def is_paired(self) -> bool:
+        wanted: list[str] = []
+        for message in self.turns:
+            if message["role"] == "tool":
+                if not wanted or wanted.pop() != message["tool_call_id"]:
+                    return False
+            elif wanted:
+                return False
+            elif message.get("tool_calls"):
+                wanted = [call["id"] for call in reversed(message["tool_calls"])]
+        return not wanted
 
     def pieces(self) -> list[Piece]:
         return [_piece(message, place) for place, message in enumerate(self.turns)]
@@ -53,11 +63,13 @@ class ChatBody(OutgoingBody):
     def user(self, text: str) -> Json:
         return {"role": "user", "content": text}
 
-    def texts(self) -> Iterable[tuple[Json, str]]:
-        for message in self.turns:
-            # The text of a result may be blank: it is what a command has printed.
-            if message["role"] != "tool" or isinstance(message["content"], list):
-                yield message, "content"
+    def contents(self) -> Iterable[Json]:
+        # The text of a result may be blank: it is what a command has printed.
+        return [
+            message
+            for message in self.turns
+            if message["role"] != "tool" or isinstance(message["content"], list)
+        ]
 
     def drop_empty(self, notes: list[str]) -> None:
         kept = []

@@ -6,13 +6,8 @@ from copilot_proxy.formats.messages import cache_marks
 from copilot_proxy.formats.messages.request import thinks
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.structured_output import instruct_schema
-from copilot_proxy.formats.rules.outgoing import (
-    OfferedTool,
-    OutgoingBody,
-    Piece,
-    ToolCall,
-    ToolResult,
-)
+from copilot_proxy.formats.rules.blanks import without_blanks
+from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 
 
 class MessagesBody(OutgoingBody):
@@ -31,6 +26,7 @@ class MessagesBody(OutgoingBody):
     thinking_field = "thinking"
     budget_field = "thinking.budget_tokens"
     has_thinking_forms = True
+    call_id_key, input_key, result_id_key = "id", "input", "tool_use_id"
     results_share_a_message = True
 
     def __init__(
@@ -41,16 +37,34 @@ class MessagesBody(OutgoingBody):
         self._moved = moved
         self._marks_end = marks_end
 
-    def _collect(self) -> tuple[list[ToolCall], list[ToolResult]]:
-        calls: list[ToolCall] = []
-        results: list[ToolResult] = []
+    def _collect(self) -> tuple[list[Json], list[Json]]:
+        calls: list[Json] = []
+        results: list[Json] = []
         for message in self.turns:
-            for block in message["content"] if isinstance(message["content"], list) else ():
-                if block["type"] == "tool_use":
-                    calls.append(ToolCall(block, "id", block, "input"))
-                elif block["type"] == "tool_result":
-                    results.append(ToolResult(block, "tool_use_id", "content"))
+            if isinstance(message["content"], list):
+                for block in message["content"]:
+                    if block["type"] == "tool_use":
+                        calls.append(block)
+                    elif block["type"] == "tool_result":
+                        results.append(block)
         return calls, results
+
+    def is_paired(self) -> bool:
+        wanted: list[str] = []
+        for message in self.turns:
+            content = message["content"]
+            blocks = content if isinstance(content, list) else ()
+            answered = 0
+            for place, block in enumerate(blocks):
+                if block["type"] == "tool_result":
+                    if place != answered or block["tool_use_id"] not in wanted:
+                        return False
+                    wanted.remove(block["tool_use_id"])
+                    answered += 1
+            if wanted:
+                return False
+            wanted = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        return not wanted
 
     def pieces(self) -> list[Piece]:
         pieces: list[Piece] = []
@@ -94,19 +108,17 @@ class MessagesBody(OutgoingBody):
             return {"role": "user", "content": [{"type": "text", "text": text}]}
         return {"role": "user", "content": text}
 
-    def texts(self) -> Iterable[tuple[Json, str]]:
-        yield self.body, "system"
-        for message in self.turns:
-            yield message, "content"
-        for result in self.results:
-            yield result.holder, "content"
+    def contents(self) -> Iterable[Json]:
+        return [*self.turns, *self.results]
 
     def drop_empty(self, notes: list[str]) -> None:
-        if not self.body.get("system"):
-            self.body.pop("system", None)
+        if "system" in self.body:
+            self.body["system"] = without_blanks(self.body["system"])
+            if not self.body["system"]:
+                del self.body["system"]
         for result in self.results:
-            if not result.holder.get("content"):
-                result.holder.pop("content", None)  # a command may print nothing but a blank line
+            if not result.get("content"):
+                result.pop("content", None)  # a command may print nothing but a blank line
         kept = [message for message in self.turns if message["content"]]
         if len(kept) == len(self.turns):
             return

@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.rules.outgoing import (
-    OfferedTool,
-    OutgoingBody,
-    Piece,
-    ToolCall,
-    ToolResult,
-)
+from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 
 
 class ResponsesBody(OutgoingBody):
@@ -22,21 +16,32 @@ class ResponsesBody(OutgoingBody):
     turns_key = conversation_field = "input"
     limit_fields = ("max_output_tokens",)
     stop_field = "stop"
+    call_id_key, input_key, result_id_key = "call_id", "arguments", "call_id"
+    results_follow = False
 
     def __init__(self, body: Json, *, translated: bool = False) -> None:
         super().__init__(body)
         self.effort_field = "reasoning_effort" if translated else "reasoning.effort"
 
-    def _collect(self) -> tuple[list[ToolCall], list[ToolResult]]:
-        calls: list[ToolCall] = []
-        results: list[ToolResult] = []
+    def _collect(self) -> tuple[list[Json], list[Json]]:
+        items = self.turns
+        calls = [item for item in items if item.get("type") == "function_call"]
+        results = [item for item in items if item.get("type") == "function_call_output"]
+        return calls, results
+
+    def is_paired(self) -> bool:
+        unanswered: set[str] = set()
         for item in self.turns:
             kind = item.get("type")
             if kind == "function_call":
-                calls.append(ToolCall(item, "call_id", item, "arguments"))
+                if item["call_id"] in unanswered:
+                    return False
+                unanswered.add(item["call_id"])
             elif kind == "function_call_output":
-                results.append(ToolResult(item, "call_id", "output"))
-        return calls, results
+                if item["call_id"] not in unanswered:
+                    return False
+                unanswered.remove(item["call_id"])
+        return not unanswered
 
     def pieces(self) -> list[Piece]:
         return [_piece(item, place) for place, item in enumerate(self.turns)]
@@ -57,8 +62,8 @@ class ResponsesBody(OutgoingBody):
         content = [{"type": "input_text", "text": text}]
         return {"type": "message", "role": "user", "content": content}
 
-    def texts(self) -> Iterable[tuple[Json, str]]:
-        return [(item, "content") for item in self.turns if "content" in item]
+    def contents(self) -> Iterable[Json]:
+        return [item for item in self.turns if "content" in item]
 
     def drop_empty(self, notes: list[str]) -> None:
         kept = [item for item in self.turns if item.get("content") not in ("", [])]

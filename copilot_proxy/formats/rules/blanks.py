@@ -13,24 +13,25 @@ def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     """Drops blank texts, and the messages that say nothing else."""
     if profile.blank_texts:
         return
-    for holder, key in outgoing.texts():
-        content = holder.get(key)
-        kept = _without_blanks(content)
+    for holder in outgoing.contents():
+        content = holder.get("content")
+        kept = without_blanks(content)
         if kept is not content:
-            holder[key] = kept
+            holder["content"] = kept
     outgoing.drop_empty(notes)
 
 
-def _without_blanks(content: Any) -> Any:
+def without_blanks(content: Any) -> Any:
+    """The content without texts of nothing but blanks; itself where it has none."""
     if isinstance(content, str):
         return "" if content.isspace() else content
-    if isinstance(content, list) and any(map(_is_blank, content)):
-        return [part for part in content if not _is_blank(part)]
+    if isinstance(content, list):
+        for part in content:
+            if part["type"] in _TEXTS and _is_blank(part):
+                return [one for one in content if one["type"] not in _TEXTS or not _is_blank(one)]
     return content
 
 
 def _is_blank(part: Json) -> bool:
-    if part["type"] not in _TEXTS:
-        return False
     text = part.get("text")
     return not text or bool(text.isspace())

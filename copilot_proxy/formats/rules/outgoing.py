@@ -14,35 +14,6 @@ from copilot_proxy.formats.profiles import Api
 Json = dict[str, Any]
 
 
-class ToolCall(NamedTuple):
-    """A call that the model made earlier."""
-
-    holder: Json
-    """Has the id, under `id_key`."""
-    id_key: str
-    function: Json
-    """Has ``name``, and the arguments under `input_key`: a text or, in Messages, an object."""
-    input_key: str
-
-    @property
-    def id(self) -> str:
-        """By which its result knows it."""
-        return str(self.holder[self.id_key])
-
-
-class ToolResult(NamedTuple):
-    """The result of a call."""
-
-    holder: Json
-    id_key: str
-    content_key: str
-
-    @property
-    def id(self) -> str:
-        """Of the call that it answers."""
-        return str(self.holder[self.id_key])
-
-
 class OfferedTool(NamedTuple):
     """A tool that the model may call: `function` has its ``name``, and a schema."""
 
@@ -75,6 +46,13 @@ class OutgoingBody(ABC):
     stop_field: ClassVar[str]
     conversation_field: ClassVar[str]
     """What the conversation is called where the client is told about it."""
+    call_id_key: ClassVar[str]
+    input_key: ClassVar[str]
+    """Under which a call's function has its arguments: ``arguments``, a text, or ``input``, an
+    object."""
+    result_id_key: ClassVar[str]
+    results_follow: ClassVar[bool] = True
+    """Whether results stand right behind the calls they answer; else anywhere behind them."""
     results_share_a_message: ClassVar[bool] = False
     """Whether the results of one message's calls stand in one message, too."""
     effort_field: str
@@ -84,8 +62,8 @@ class OutgoingBody(ABC):
         self.body = body
         self.tool_names: dict[str, str] = {}
         """The client's names of tools by those that Copilot gets in their stead."""
-        self._calls: list[ToolCall] | None = None
-        self._results: list[ToolResult] = []
+        self._calls: list[Json] | None = None
+        self._results: list[Json] = []
 
     # The conversation
 
@@ -101,19 +79,27 @@ class OutgoingBody(ABC):
         self._calls = None
 
     @property
-    def calls(self) -> list[ToolCall]:
+    def calls(self) -> list[Json]:
         """The calls in the conversation; collected once for all rules."""
         if self._calls is None:
             self._calls, self._results = self._collect()
         return self._calls
 
     @property
-    def results(self) -> list[ToolResult]:
+    def results(self) -> list[Json]:
         """The results in the conversation."""
-        return self._results if self.calls or self._calls is not None else []
+        return self._results if self.calls or self._results else []
 
     @abstractmethod
-    def _collect(self) -> tuple[list[ToolCall], list[ToolResult]]: ...
+    def _collect(self) -> tuple[list[Json], list[Json]]: ...
+
+    def function(self, call: Json) -> Json:
+        """What has the ``name`` and the arguments of a call."""
+        return call
+
+    @abstractmethod
+    def is_paired(self) -> bool:
+        """Whether calls and results stand as the API wants them; quick, and false if in doubt."""
 
     @abstractmethod
     def pieces(self) -> list[Piece]:
@@ -136,9 +122,8 @@ class OutgoingBody(ABC):
         """A turn of the user's."""
 
     @abstractmethod
-    def texts(self) -> Iterable[tuple[Json, str]]:
-        """Where contents are: a mapping and a key under which it has a text, a list of parts, or
-        nothing."""
+    def contents(self) -> Iterable[Json]:
+        """What may have a text, or a list of parts, as its ``content``."""
 
     @abstractmethod
     def drop_empty(self, notes: list[str]) -> None:

@@ -20,11 +20,11 @@ def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
     A result that nothing called for becomes the user's words, so that the model still knows it.
     """
-    if not outgoing.calls and not outgoing.results:
+    if outgoing.is_paired():
         return
     given = outgoing.pieces()
     pairs = _Pairs(outgoing, given, notes)
-    paired = pairs.behind() if profile.results_follow else pairs.anywhere()
+    paired = pairs.behind() if outgoing.results_follow else pairs.anywhere()
     if (
         pairs.is_scattered
         or len(paired) != len(given)
@@ -83,7 +83,7 @@ class _Pairs:
                 if self._outgoing.results_share_a_message:
                     places = {self._pieces[found[id]].place for id in piece.ids if id in found}
                     self.is_scattered = self.is_scattered or len(places) > 1
-                for id in piece.ids:
+                for id in self._order(piece, found):
                     at = found.pop(id, None)
                     if at is None:
                         self._invent(piece, id)
@@ -91,6 +91,13 @@ class _Pairs:
                         used.add(at)
                         self._out.append(self._pieces[at])
         return self._out
+
+    def _order(self, piece: Piece, found: dict[str, int]) -> Sequence[str]:
+        """The ids of the calls in the order of their results: the calls' own, but where one message
+        has all results, and may have them in any."""
+        if not self._outgoing.results_share_a_message:
+            return piece.ids
+        return sorted(piece.ids, key=lambda id: found.get(id, len(self._pieces)))
 
     def _results_after(self, position: int, used: set[int]) -> dict[str, int]:
         results: dict[str, int] = {}

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from copilot_proxy.formats.profiles import ModelProfile
-from copilot_proxy.formats.rules.outgoing import OutgoingBody, ToolCall, ToolResult
+from copilot_proxy.formats.rules.outgoing import Json, OutgoingBody
 
 _STRANGE: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _TAIL: Final = 8
@@ -24,15 +24,20 @@ def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> 
     pattern, longest = profile.tool_id, profile.longest_tool_id
     if pattern is None and longest is None:
         return
-    changed = False
-    ids: list[ToolCall | ToolResult] = [*outgoing.calls, *outgoing.results]
-    for one in ids:
-        id = one.id
-        if (longest is None or len(id) <= longest) and (pattern is None or pattern.fullmatch(id)):
-            continue
-        one.holder[one.id_key] = shortened(id, _STRANGE, longest or _ROOM)
-        changed = True
-    if changed:
+
+    def fitted(holders: list[Json], key: str) -> bool:
+        changed = False
+        for holder in holders:
+            id = str(holder[key])
+            if (longest is not None and len(id) > longest) or (
+                pattern and not pattern.fullmatch(id)
+            ):
+                holder[key] = shortened(id, _STRANGE, longest or _ROOM)
+                changed = True
+        return changed
+
+    changed = fitted(outgoing.calls, outgoing.call_id_key)
+    if fitted(outgoing.results, outgoing.result_id_key) or changed:
         notes.append("changed ids of tool calls: the model does not take them as they are")
 
 

@@ -19,11 +19,13 @@ _JSON: Final = msgspec.json.Decoder(msgspec.Raw)
 
 def fit_broken(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Puts arguments that are no JSON at all into an object."""
+    if outgoing.input_key != _TEXT:
+        return
     changed = False
-    for call in outgoing.calls:
-        text = call.function.get(call.input_key)
-        if call.input_key == _TEXT and isinstance(text, str) and not _is_json(text):
-            call.function[call.input_key] = _written({INVALID_JSON: text} if text.strip() else {})
+    for function in map(outgoing.function, outgoing.calls):
+        text = function.get(_TEXT)
+        if isinstance(text, str) and not _is_json(text):
+            function[_TEXT] = _written({INVALID_JSON: text} if text.strip() else {})
             changed = True
     if changed:
         notes.append("changed the arguments of an earlier tool call: they are no JSON")
@@ -34,14 +36,15 @@ def fit_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     if not profile.object_inputs:
         return
     changed = False
-    for call in outgoing.calls:
-        given = call.function.get(call.input_key)
-        is_text = call.input_key == _TEXT
+    key = outgoing.input_key
+    is_text = key == _TEXT
+    for function in map(outgoing.function, outgoing.calls):
+        given = function.get(key)
         if isinstance(given, str) and is_text and given.lstrip()[:1] == "{":
             continue
         if not isinstance(given, dict):
             value = _as_object(given)
-            call.function[call.input_key] = _written(value) if is_text else value
+            function[key] = _written(value) if is_text else value
             changed = changed or INVALID_JSON in value
     if changed:
         notes.append("changed the arguments of an earlier tool call: they are no object")

@@ -20,7 +20,7 @@ def fit_names(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -
     The same name always becomes the same, so that a conversation can go on with it.
     """
     functions = [tool.function for tool in outgoing.tools]
-    functions += [call.function for call in outgoing.calls]
+    functions += map(outgoing.function, outgoing.calls)
     names = {name for one in functions if isinstance(name := one.get("name"), str)}
     fits = profile.tool_name.fullmatch
     new = {name: shortened(name, _STRANGE, _LONGEST) for name in sorted(names) if not fits(name)}

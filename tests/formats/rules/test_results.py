@@ -316,6 +316,10 @@ ORPHAN = "(Result of an earlier tool call)"
         ),
         ([user([done("a")]), assistant()], [user([text(ORPHAN), text("r")]), assistant()]),
         ([assistant(use("a"))], [assistant(use("a")), user([done("a", NO_RESULT)])]),
+        (
+            [assistant(use("a"), use("b")), user([done("b"), done("a")])],
+            [assistant(use("a"), use("b")), user([done("b"), done("a")])],
+        ),
     ],
 )
 def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None:
