@@ -11,12 +11,12 @@ both translations, and the answer goes through one `StreamTranslator` that only 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.headers import Initiator
 
 Json = dict[str, Any]
@@ -31,15 +31,6 @@ class RequestMetrics(NamedTuple):
     images: int = 0
     effort: str | None = None
     """The reasoning effort that is asked for, in the client's own word."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A body that the model takes."""
-
-    body: Json
-    tool_names: Mapping[str, str] = field(default_factory=dict)
-    """The client's name of each tool that Copilot gets under another name."""
 
 
 class StreamTranslator(Protocol):

@@ -1,7 +1,7 @@
 """The arguments of a tool call, as models write them: piece by piece, and not always to an end."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,8 @@ _LONGEST_WORD: Final = 64
 _JSON_BLANKS: Final = " \t\r\n"
 _IN_STRING: Final = re.compile(r'["\\]')
 _ELSEWHERE: Final = re.compile(r'["{}\[\]]')
+INVALID_JSON: Final = "INVALID_JSON"
+"""The key under which Anthropic's reference keeps a tool's input that is no JSON object."""
 
 
 def is_json(text: str) -> bool:
@@ -154,3 +156,16 @@ class _End:
         else:
             self._depth += 1 if mark in "{[" else -1
         self._is_found = self._depth <= 0 and not self._in_string
+
+
+def parsed_input(text: str, default: Any = None) -> dict[str, Any]:
+    """A tool's input; what is no JSON object is kept under `INVALID_JSON`."""
+    if not text.strip():
+        return default if isinstance(default, dict) else {}
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {INVALID_JSON: text}
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else {INVALID_JSON: text}

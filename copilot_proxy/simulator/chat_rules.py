@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue
+from . import catalogue, history_rules
 from .chat_vendor_rules import claude, gemini, gpt5
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
@@ -85,6 +85,7 @@ def check(body: Json, model: Model, call: Call) -> None:
         _message(message, kind)
     check_images([image for message in body["messages"] for image in images(message)], model, call)
     _answered(body["messages"])
+    history_rules.check_chat(body["messages"], kind)
     _parameters(body, model)
     _effort(body, model)
     if kind == "claude":

@@ -46,7 +46,7 @@ def claude(body: Json, model: Model) -> None:
             raise invalid(f"{name}: Extra inputs are not permitted")
     if (body.get("n") or 1) > 1:
         raise invalid("n > 1 is not supported with this model")
-    if text := complaint(model, body.get("temperature"), body.get("top_p")):
+    if text := complaint(model, body):
         raise invalid(text)
     _, version = catalogue.claude_version(model)
     messages = body["messages"]

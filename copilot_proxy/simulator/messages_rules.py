@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, messages_thinking, shared_rules
+from . import catalogue, history_rules, messages_thinking, shared_rules
 from .messages_thinking import refused
 from .refusal import Refusal
 
@@ -109,9 +109,13 @@ def _block(path: str, block: Any) -> None:
         isinstance(block.get("id"), str) and isinstance(block.get("input"), dict)
     ):
         raise refused(f"{path}.tool_use.input: Input should be a valid dictionary")
+    if kind == "tool_use" and not history_rules.CLAUDES_ID.fullmatch(block["id"]):
+        raise refused(history_rules.strange_id(f"{path}.tool_use.id"))
     if kind == "tool_result":
         if not isinstance(block.get("tool_use_id"), str):
             raise refused(f"{path}.tool_result.tool_use_id: Field required")
+        if not history_rules.CLAUDES_ID.fullmatch(block["tool_use_id"]):
+            raise refused(history_rules.strange_id(f"{path}.tool_result.tool_use_id"))
         for place, inner in enumerate(blocks(block)):
             _block(f"{path}.tool_result.content.{place}", inner)
 
@@ -223,6 +227,8 @@ def _answered(messages: list[Json]) -> None:
                 f"{strange[0]}. Each `tool_result` block must have a corresponding `tool_use` "
                 "block in the previous message."
             )
+        if text := history_rules.complaint(number, blocks(message), calls):
+            raise refused(text)
         calls = [one["id"] for one in blocks(message) if one["type"] == "tool_use"]
     if calls and messages[-1]["role"] == "assistant":
         raise refused(

@@ -25,7 +25,7 @@ def refused(message: str) -> Refusal:
 def check(body: Json, model: Model) -> None:
     """Refuse thinking, effort and temperatures that this model does not take."""
     temperature = body.get("temperature")
-    if text := complaint(model, temperature, body.get("top_p")):
+    if text := complaint(model, body):
         raise refused(text)
     if temperature not in (None, 1) and thinks(body):
         raise refused("`temperature` may only be set to 1 when thinking is enabled.")
@@ -41,11 +41,11 @@ def thinks(body: Json) -> bool:
 def _thinking(body: Json, model: Model) -> None:
     thinking = body.get("thinking") or {}
     kind = thinking.get("type", "disabled")
-    family, version = catalogue.claude_version(model)
+    _, version = catalogue.claude_version(model)
     if kind not in ("enabled", "adaptive", "disabled"):
         raise refused("thinking: Input tag does not match any of the expected tags")
     if kind == "enabled":
-        if family == "opus" and version >= 4.7:
+        if version >= 4.7:
             raise refused('"thinking.type.enabled" is not supported for this model.')
         budget = thinking.get("budget_tokens")
         if not isinstance(budget, int) or budget < 1024:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, shared_rules
+from . import catalogue, history_rules, shared_rules
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
 
@@ -79,6 +79,7 @@ def check(body: Json, model: Model, call: Call) -> None:
         _item(item, model, call)
     pictures = [image for item in items(body) for image in images(item)]
     shared_rules.check_images(pictures, model, call)
+    _ids(items(body))
     _answered(items(body))
     _tools(body, call)
 
@@ -193,6 +194,15 @@ def images(value: Any) -> Iterator[str]:
         else:
             yield from images(value.get("content"))
             yield from images(value.get("output"))
+
+
+def _ids(found: list[Json]) -> None:
+    """The ids of calls and outputs, which OpenAI takes up to a length."""
+    for number, item in enumerate(found):
+        given = item.get("call_id")
+        if isinstance(given, str) and len(given) > history_rules.CALL_ID:
+            path = f"input[{number}].call_id"
+            raise history_rules.too_long(path, given, history_rules.CALL_ID)
 
 
 def _answered(found: list[Json]) -> None:

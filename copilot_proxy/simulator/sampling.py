@@ -1,18 +1,25 @@
-"""Which temperature and top_p Claude takes, the same on both APIs that serve it."""
+"""Which temperature, top_p and top_k Claude takes, the same on both APIs that serve it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from . import catalogue
 from .catalogue import Model
 
 
-def complaint(model: Model, temperature: float | None, top_p: float | None) -> str | None:
-    """What Claude has against these values, in its words; None when nothing."""
-    family, version = catalogue.claude_version(model)
+def complaint(model: Model, body: dict[str, Any]) -> str | None:
+    """What Claude has against the values of a request, in its words; None when nothing."""
+    _, version = catalogue.claude_version(model)
+    temperature, top_p = body.get("temperature"), body.get("top_p")
+    if version >= 4.7:
+        for name in ("temperature", "top_p", "top_k"):
+            # The default is no deviation: the official clients send it always.
+            if body.get(name) not in ((None,) if name == "top_k" else (None, 1)):
+                return f"`{name}` is deprecated for this model."
+        return None
     if temperature is None:
         return None
-    if family == "opus" and version >= 4.7:
-        return "`temperature` is deprecated for this model."
     if not 0 <= temperature <= 1:
         return "temperature: range: 0..1"
     if version >= 4.5 and top_p is not None:

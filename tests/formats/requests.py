@@ -5,6 +5,7 @@ from typing import Any
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.formats.chat_completions.request import parse_request
+from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.schema import Json
 from tests.conftest import recorded_json
 
@@ -42,3 +43,9 @@ def asked(*messages: Json, **fields: Any) -> Json:
     """A request, read as the server reads it."""
     request = {"model": "m", "messages": list(messages) or [user()], **fields}
     return parse_request(json.dumps(request).encode())
+
+
+def for_chat(request: Json, model: Model | None) -> tuple[Json, list[str]]:
+    """What Copilot's chat API gets of a request, and the notes."""
+    notes: list[str] = []
+    return chat_for_model(request, model, notes).body, notes

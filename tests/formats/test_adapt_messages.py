@@ -9,14 +9,13 @@ from openai.types.chat import ChatCompletionMessage
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.adapt import adapt_request
 from copilot_proxy.formats.chat_completions.request import check_request
-from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, image, user
+from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat, image, user
 
 
 def messages(*given: Any) -> Any:
     """The messages as Copilot gets them."""
-    return adapt_request(asked(*given), None)[0]["messages"]
+    return for_chat(asked(*given), None)[0]["messages"]
 
 
 def test_developers_are_systems() -> None:
@@ -79,7 +78,7 @@ def test_earlier_answers_go_back_as_models_take_them(given_back: Any, expected: 
 @pytest.mark.parametrize("empty", [None, "", [], [{"type": "text", "text": ""}]])
 def test_an_empty_answer_does_not_go_back(empty: object) -> None:
     """Models refuse an assistant message without anything in it; dropping it is noted."""
-    body, notes = adapt_request(asked({"role": "assistant", "content": empty}, user()), None)
+    body, notes = for_chat(asked({"role": "assistant", "content": empty}, user()), None)
 
     assert [user()] == body["messages"]
     assert ["dropped an assistant message: it is empty"] == notes
@@ -162,7 +161,7 @@ def test_what_is_a_request_can_be_adapted(
         return
 
     try:
-        body, notes = adapt_request(request, model)
+        body, notes = for_chat(request, model)
     except RequestError:
         # Nobody says a word: there is nothing to answer.
         assert {"assistant", "system", "developer", "user"} >= {m["role"] for m in conversation}

@@ -18,7 +18,7 @@ import pytest
 from copilot_proxy.composition import make_backend
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
@@ -271,7 +271,7 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
 
 def request_to(server: asyncio.Server) -> dict[str, Any]:
     """What the process is told, to ask a server of the test's."""
-    body = to_pi(HI, GPT_4, [])
+    body = pi_for_model(HI, GPT_4, []).body
     return {
         "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
         "token": "t",
@@ -385,7 +385,11 @@ async def test_what_the_process_is_told(
     assert isinstance(connection.upstream, PiAiUpstream)
     connection.upstream.sidecar = spy  # type: ignore[assignment]  # it is enough of one
     call = Call(
-        api="pi_ai", body=to_pi(HI, GPT_4, []), request_id="r", initiator="agent", vision=True
+        api="pi_ai",
+        body=pi_for_model(HI, GPT_4, []).body,
+        request_id="r",
+        initiator="agent",
+        vision=True,
     )
     with pytest.raises(RequestError, match="That is all"):
         await connection.upstream.send(call)

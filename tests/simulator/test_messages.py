@@ -223,7 +223,7 @@ def test_a_body_that_is_no_object_is_refused(copilot):
 def test_opus_has_rules_of_its_own(copilot):
     """The newest Opus thinks adaptively and knows no temperature."""
     opus = {"model": "claude-opus-4.7"}
-    assert "deprecated" in refused(copilot.messages(temperature=1, **opus))
+    assert "deprecated" in refused(copilot.messages(temperature=0.5, **opus))
     assert "thinking.type.enabled" in refused(copilot.messages(**THINK, **opus))
     adaptive = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
     answer = copilot.messages(**adaptive, **opus)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import ChatWriter, Fitted, NativePassage, RequestMetrics
+from copilot_proxy.formats.api import ChatWriter, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
@@ -17,6 +17,7 @@ from copilot_proxy.formats.chat_completions.request_to_model import chat_for_mod
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.headers import Initiator
 
 

@@ -15,14 +15,25 @@ _EACH: Final = 2
 turn read what this one has written."""
 
 
-def mark_stable(messages: list[Json]) -> list[Json]:
-    """The messages with marks, unless the client has set its own."""
+def mark_stable(messages: list[Json]) -> None:
+    """Marks the messages, in place, unless the client has set marks of its own."""
     if any(_FIELD in message for message in messages):
-        return messages
-    system = [i for i, message in enumerate(messages) if message["role"] == "system"]
-    others = [i for i, message in enumerate(messages) if message["role"] != "system"]
-    marked = {*system[:_EACH], *others[-_EACH:]}
-    return [
-        {**message, _FIELD: dict(_EPHEMERAL)} if i in marked else message
-        for i, message in enumerate(messages)
-    ]
+        return
+    system = [message for message in messages if message["role"] == "system"]
+    others = [message for message in messages if message["role"] != "system"]
+    for message in (*system[:_EACH], *others[-_EACH:]):
+        message[_FIELD] = dict(_EPHEMERAL)
+
+
+def reduce_marks(messages: list[Json], most: int, notes: list[str]) -> None:
+    """Puts marks, in place, into the one form that Copilot takes, and keeps the last `most`: a mark
+    covers all that is before it."""
+    marked = [message for message in messages if message.get(_FIELD) is not None]
+    if any(message[_FIELD] != _EPHEMERAL for message in marked):
+        notes.append(f"reduced {_FIELD}: Copilot takes no ttl and no scope")
+        for message in marked:
+            message[_FIELD] = dict(_EPHEMERAL)
+    if len(marked) > most:
+        notes.append(f"dropped {_FIELD} of some messages: Copilot takes {most}")
+        for message in marked[:-most]:
+            del message[_FIELD]

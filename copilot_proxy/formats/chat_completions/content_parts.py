@@ -1,4 +1,4 @@
-"""Moves and drops parts of messages that Copilot's chat API does not take where they stand."""
+"""Moves parts of messages that Copilot's chat API does not take where they stand."""
 
 from typing import Final
 
@@ -34,19 +34,3 @@ def _show(images: list[Json], out: list[Json]) -> None:
     if images:
         out.append({"role": "user", "content": [{"type": "text", "text": _SHOWN}, *images]})
         images.clear()
-
-
-def without_blanks(messages: list[Json], notes: list[str]) -> list[Json]:
-    """The messages without blank texts, which Claude refuses; a message of nothing else goes."""
-    out: list[Json] = []
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, list):
-            content = [p for p in content if p["type"] != "text" or p["text"].strip()]
-            message = {**message, "content": content}
-        blank = not content or (isinstance(content, str) and not content.strip())
-        if blank and message["role"] in ("system", "user"):
-            notes.append(f"dropped a {message['role']} message: it is empty")
-            continue
-        out.append(message)
-    return out

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import Fitted, NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.messages import betas as beta_names
 from copilot_proxy.formats.messages.errors import error_body
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
@@ -20,6 +20,7 @@ from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"
@@ -35,7 +36,7 @@ class _Native:
     def translator(
         self, request: Json, tool_names: Mapping[str, str], request_id: str
     ) -> MessagesRepair:
-        return MessagesRepair(request_id)
+        return MessagesRepair(request_id, tool_names)
 
 
 class MessagesApi:

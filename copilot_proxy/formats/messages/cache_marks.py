@@ -1,4 +1,4 @@
-"""Marks for Claude's prompt cache: in the one form that Copilot takes, and four at most.
+"""Marks for Claude's prompt cache: in the one form, and the number, that Copilot takes.
 
 A mark (`cache_control`) says: keep the prompt from its beginning up to here. The prompt runs tools,
 system, messages; a later request that begins with the same is read from the cache for a tenth of
@@ -10,12 +10,11 @@ from typing import Final
 
 from copilot_proxy.formats.messages.schema import Json
 
-MOST_MARKS: Final = 4
 EPHEMERAL: Final = {"type": "ephemeral"}
 
 
-def reduce_marks(body: Json, notes: list[str]) -> None:
-    """Takes from the marks of `body` what Copilot refuses, and the marks beyond the fourth.
+def reduce_marks(body: Json, most: int, notes: list[str]) -> None:
+    """Takes from the marks of `body` what Copilot refuses, and the marks beyond `most`.
 
     Changes the blocks in place.
     """
@@ -31,12 +30,12 @@ def reduce_marks(body: Json, notes: list[str]) -> None:
         marked[section].append(block)
     if trimmed:
         notes.append("reduced cache_control: Copilot takes no ttl and no scope")
-    if sum(map(len, marked.values())) > MOST_MARKS:
-        _drop_marks(marked)
-        notes.append(f"dropped cache_control of some blocks: Copilot takes {MOST_MARKS}")
+    if sum(map(len, marked.values())) > most:
+        _drop_marks(marked, most)
+        notes.append(f"dropped cache_control of some blocks: Copilot takes {most}")
 
 
-def _drop_marks(marked: dict[str, list[Json]]) -> None:
+def _drop_marks(marked: dict[str, list[Json]], most: int) -> None:
     """Keeps the most useful marks.
 
     Those are the last of the tools and of the system prompt, which every conversation of a client
@@ -44,7 +43,7 @@ def _drop_marks(marked: dict[str, list[Json]]) -> None:
     """
     tools, system, messages = marked["tools"], marked["system"], marked["messages"]
     by_use = [*tools[-1:], *system[-1:], *reversed(messages), *system[-2::-1], *tools[-2::-1]]
-    for block in by_use[MOST_MARKS:]:
+    for block in by_use[most:]:
         del block["cache_control"]
 
 
@@ -67,11 +66,13 @@ def mark_stable(body: Json) -> None:
     messages = body["messages"]
     if body.get("tools") or any(message["role"] == "assistant" for message in messages):
         for message in [m for m in messages if m["role"] == "user"][-2:]:
-            mark_last(message)
+            mark_end(message)
 
 
-def mark_last(message: Json) -> None:
-    """Marks the last block of a message whose content is a list."""
+def mark_end(message: Json) -> None:
+    """Marks the last block of a message."""
+    if isinstance(message["content"], str):
+        message["content"] = [{"type": "text", "text": message["content"]}]
     _mark(message["content"][-1])
 
 

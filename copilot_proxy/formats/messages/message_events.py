@@ -3,15 +3,11 @@
 Source: Anthropic's page on streaming messages, https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
-from typing import Any, Final
-
 import msgspec
 
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.usage import add_usage
-
-INVALID_JSON: Final = "INVALID_JSON"
-"""The key under which Anthropic's reference keeps a tool's input that is no JSON object."""
+from copilot_proxy.formats.tool_arguments import parsed_input
 
 
 def events_of(message: Json) -> list[Json]:
@@ -110,16 +106,3 @@ class Assembler:
                 blocks[index][name] = (blocks[index].get(name) or "") + text
         content = [blocks[index] for index in sorted(blocks)]
         return {**self._head, "content": content, "usage": self._usage}
-
-
-def parsed_input(text: str, default: Any = None) -> Json:
-    """A tool's input; what is no JSON object is kept under `INVALID_JSON`."""
-    if not text.strip():
-        return default if isinstance(default, dict) else {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {INVALID_JSON: text}
-    if value is None:
-        return {}
-    return value if isinstance(value, dict) else {INVALID_JSON: text}

@@ -1,18 +1,12 @@
 """The messages of a chat completions request as Claude's system prompt and turns."""
 
-import re
-from typing import Any, Final
+from typing import Any
+
+import msgspec
 
 from copilot_proxy.formats.images import embedded
-from copilot_proxy.formats.messages.history import CONTINUE
-from copilot_proxy.formats.messages.message_events import parsed_input
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import thinking_blocks
-
-_BAD_IN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
-_BEGIN: Final = "Please begin."
-"""Said for the person where a conversation begins with the model's words: Claude's has to begin
-with the person's."""
 
 
 def translate_messages(chat: list[Json], notes: list[str]) -> tuple[list[Json], list[Json]]:
@@ -35,7 +29,6 @@ def translate_messages(chat: list[Json], notes: list[str]) -> tuple[list[Json], 
             _add(turns, "user", [_result(message, path)])
         else:
             _add(turns, "user", _parts(message["content"], path, message))
-    _complete(turns, told)
     notes += sorted(told)
     return system, turns
 
@@ -51,16 +44,6 @@ def _add(turns: list[Json], role: str, blocks: list[Json]) -> None:
     turns.append({"role": role, "content": blocks})
 
 
-def _complete(turns: list[Json], told: set[str]) -> None:
-    """Sees to it that the turns begin and end with the person's."""
-    if turns and turns[0]["role"] == "assistant":
-        turns.insert(0, {"role": "user", "content": [{"type": "text", "text": _BEGIN}]})
-        told.add(f"added a user message ({_BEGIN}): Claude's conversations begin with one")
-    if not turns or turns[-1]["role"] == "assistant":
-        turns.append({"role": "user", "content": [{"type": "text", "text": CONTINUE}]})
-        told.add(f"added a user message ({CONTINUE}): Copilot takes no beginning of an answer")
-
-
 def _assistant(message: Json, path: str) -> list[Json]:
     blocks = thinking_blocks(message.get("reasoning_content"), message.get("reasoning_opaque"))
     said = _parts(message.get("content"), path, message)
@@ -69,36 +52,38 @@ def _assistant(message: Json, path: str) -> list[Json]:
     blocks += said
     for call in message.get("tool_calls") or ():
         function = call["function"]
-        arguments = parsed_input(function.get("arguments") or "")
         blocks.append(
             {
                 "type": "tool_use",
-                "id": _id(call["id"]),
+                "id": call["id"],
                 "name": function["name"],
-                "input": arguments,
+                "input": _input(function.get("arguments") or ""),
             }
         )
     return blocks
 
 
+def _input(text: str) -> Any:
+    """A call's arguments as an object; the text itself if it is none."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text
+    return value if isinstance(value, dict) else text
+
+
 def _result(message: Json, path: str) -> Json:
-    result: Json = {"type": "tool_result", "tool_use_id": _id(message["tool_call_id"])}
     content = message["content"]
-    blocks: str | list[Json]
-    if isinstance(content, str):
-        blocks = content if content.strip() else ""
-    else:
-        blocks = _parts(content, path, {})
-    return {**result, "content": blocks, **_mark(message)} if blocks else result
-
-
-def _id(id: str) -> str:
-    """The id of a call in the only characters that Claude takes."""
-    return _BAD_IN_ID.sub("_", id) or "_"
+    return {
+        "type": "tool_result",
+        "tool_use_id": message["tool_call_id"],
+        "content": content if isinstance(content, str) else _parts(content, path, {}),
+        **_mark(message),
+    }
 
 
 def _parts(content: Any, path: str, message: Json) -> list[Json]:
-    """The blocks of a message's content; empty texts, which Claude refuses, are left out."""
+    """The blocks of a message's content."""
     if isinstance(content, str):
         return _text(content, message)
     blocks: list[Json] = []
@@ -114,7 +99,7 @@ def _parts(content: Any, path: str, message: Json) -> list[Json]:
 
 
 def _text(text: str, holder: Json) -> list[Json]:
-    return [{"type": "text", "text": text, **_mark(holder)}] if text.strip() else []
+    return [{"type": "text", "text": text, **_mark(holder)}] if text else []
 
 
 def _mark(holder: Json) -> Json:

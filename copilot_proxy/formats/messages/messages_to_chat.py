@@ -52,8 +52,7 @@ def _assistant(blocks: list[Json], told: set[str]) -> list[Json]:
             case "text":
                 texts.append(block["text"])
             case "tool_use":
-                arguments = msgspec.json.encode(block["input"]).decode()
-                function = {"name": block["name"], "arguments": arguments}
+                function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
                 calls.append({"id": block["id"], "type": "function", "function": function})
             case kind if kind not in _THOUGHT:
                 told.add(f"dropped {kind} blocks: chat completions have nothing like them")
@@ -66,6 +65,13 @@ def _assistant(blocks: list[Json], told: set[str]) -> list[Json]:
     if calls:
         message["tool_calls"] = calls
     return [message] if texts or calls else []
+
+
+def _arguments(given: Any) -> str:
+    """What a tool was called with, as JSON; a text is what a model has written of it."""
+    if isinstance(given, str):
+        return given
+    return msgspec.json.encode({} if given is None else given).decode()
 
 
 def _user(blocks: list[Json], path: str, told: set[str]) -> list[Json]:

@@ -18,7 +18,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
     "document": ("source",),
-    "tool_use": ("id", "name", "input"),
+    "tool_use": ("id", "name"),
     "tool_result": ("tool_use_id",),
 }
 """The fields without which a block of that type cannot be read."""
@@ -47,6 +47,12 @@ def parse_request(body: bytes, *, counting: bool = False) -> Json:
 def is_own_tool(tool: Json) -> bool:
     """Whether the client itself describes and runs the tool, as opposed to one of Anthropic's."""
     return tool.get("type") in (None, "custom")
+
+
+def thinks(request: Json) -> bool:
+    """Whether the request switches thinking on."""
+    thinking = request.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
 
 def _check_tools(tools: list[Json]) -> None:

@@ -6,22 +6,12 @@ What is carried over, and what is lost, stands in the tables at the top.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.messages.cache_marks import has_marks, mark_stable, reduce_marks
+from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
-from copilot_proxy.formats.messages.request_repair import limit_tokens
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.structured_output import (
-    ANY_JSON,
-    closed,
-    instruct,
-    settle_format,
-)
-from copilot_proxy.formats.messages.thinking import BUDGETS, is_adaptive, settle
-from copilot_proxy.formats.messages.tools import object_schema, settle_tools
-
-_DEFAULT_LIMIT: Final = 8192
-"""Tokens of an answer where neither the client nor the catalogue says any; Claude demands one."""
+from copilot_proxy.formats.messages.structured_output import ANY_JSON, closed, instruct
+from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.rules.limits import default_limit
 
 _SAME: Final = ("temperature", "top_p", "top_k")
 """The fields that mean the same in both APIs."""
@@ -55,60 +45,36 @@ _REASONS: Final[Mapping[str, str]] = {
 """Why a field is dropped, where it is not for Claude's API having none like it."""
 
 
-def from_chat(chat: Json, model: Model | None, notes: list[str]) -> Json:
-    """The body for Copilot's Messages API, with a note for each change that may matter.
+def from_chat(chat: Json, profile: ModelProfile, notes: list[str]) -> Json:
+    """The body for the Messages API, with a note for each change that may matter.
 
-    `stream` of the body may be true where the client's is not: Claude answers beyond a limit only
-    in a stream. Raises `RequestError` for images that are no base64.
+    What the model refuses of it is left to the rule book; `profile` only tells in which form the
+    model thinks. Raises `RequestError` for images that are no base64.
     """
     given = {name: value for name, value in chat.items() if value is not None}
     system, messages = translate_messages(given["messages"], notes)
     body: Json = {
-        "model": model.id if model is not None else given["model"],
-        "max_tokens": _limit(given, model),
+        "model": profile.id or given["model"],
         "messages": messages,
         "stream": given.get("stream") is True,
     }
+    limit = given.get("max_completion_tokens", given.get("max_tokens"))
+    if limit is not None:
+        body["max_tokens"] = limit
     if system:
         body["system"] = system
     body.update({name: given[name] for name in _SAME if name in given})
     if given.get("user"):
         body["metadata"] = {"user_id": given["user"]}
-    _stop(given, body, notes)
+    if stop := given.get("stop"):
+        body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
     _tools(given, body, notes)
-    limit_tokens(body, model, notes)
-    _thinking(given, body, model)
-    _format(given, body, model, notes)
-    settle(body, model, notes)
-    if not has_marks(body):
-        mark_stable(body)
-    reduce_marks(body, notes)
+    _thinking(given, body, profile)
+    _format(given, body, notes)
     for name in given:
         if name not in (*_SAME, *_READ, *_SILENT) and given[name] not in (False, 0, [], {}):
             notes.append(f"dropped {name}: {_REASONS.get(name, 'Claude has nothing like it')}")
     return body
-
-
-def _limit(given: Json, model: Model | None) -> int:
-    """The client's limit; else the model's, as far as it goes without a stream."""
-    asked = given.get("max_completion_tokens", given.get("max_tokens"))
-    if isinstance(asked, int):
-        return asked
-    most = model.limit("max_output_tokens") if model is not None else None
-    if most is None:
-        return _DEFAULT_LIMIT
-    whole = model.limit("max_non_streaming_output_tokens") if model is not None else None
-    return most if given.get("stream") is True else min(most, whole or most)
-
-
-def _stop(given: Json, body: Json, notes: list[str]) -> None:
-    stop = given.get("stop")
-    texts = [stop] if isinstance(stop, str) else list(stop or ())
-    kept = [text for text in texts if text.strip()]
-    if len(kept) < len(texts):
-        notes.append("dropped a stop of nothing but blanks: Claude refuses such")
-    if kept:
-        body["stop_sequences"] = kept
 
 
 def _tools(given: Json, body: Json, notes: list[str]) -> None:
@@ -120,7 +86,6 @@ def _tools(given: Json, body: Json, notes: list[str]) -> None:
             choice = body.setdefault("tool_choice", {"type": "auto"})
             if choice["type"] != "none":
                 choice["disable_parallel_tool_use"] = True
-        settle_tools(body, notes)
 
 
 def _tool(tool: Json) -> Json:
@@ -128,7 +93,8 @@ def _tool(tool: Json) -> Json:
     made: Json = {"name": function["name"]}
     if function.get("description"):
         made["description"] = function["description"]
-    made["input_schema"] = object_schema(function.get("parameters"))
+    if function.get("parameters") is not None:
+        made["input_schema"] = function["parameters"]
     mark = tool.get("cache_control") or function.get("cache_control")
     return {**made, "cache_control": mark} if mark else made
 
@@ -147,27 +113,34 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
     return None
 
 
-def _thinking(given: Json, body: Json, model: Model | None) -> None:
+def _thinking(given: Json, body: Json, profile: ModelProfile) -> None:
     """Thinking as hard as the client asks; none if it does not ask."""
     effort, budget = given.get("reasoning_effort"), given.get("thinking_budget")
-    adaptive = model is not None and is_adaptive(model)
     if isinstance(given.get("thinking"), dict):
         body["thinking"] = given["thinking"]
     elif type(budget) is int:
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
     elif effort == "none":
         body["thinking"] = {"type": "disabled"}
-    elif isinstance(effort, str) and adaptive:
+    elif isinstance(effort, str) and profile.adaptive:
         body["thinking"] = {"type": "adaptive"}
         body["output_config"] = {"effort": effort}
     elif isinstance(effort, str):
         # Half of the limit at most: an answer has to come after the thinking.
-        most = max(body["max_tokens"] // 2, BUDGETS["minimal"])
+        most = max(_expected_limit(body, profile) // 2, BUDGETS["minimal"])
         tokens = min(BUDGETS.get(effort, BUDGETS["medium"]), most)
         body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
 
 
-def _format(given: Json, body: Json, model: Model | None, notes: list[str]) -> None:
+def _expected_limit(body: Json, profile: ModelProfile) -> int:
+    """The limit that the answer is going to have."""
+    limit: int = body.get("max_tokens", 0)
+    if limit < 1:
+        limit = default_limit(profile, streams=body["stream"]) or 0
+    return min(limit, profile.most_output or limit)
+
+
+def _format(given: Json, body: Json, notes: list[str]) -> None:
     wanted = given.get("response_format") or {}
     if wanted.get("type") == "json_object":
         instruct(body, ANY_JSON)
@@ -176,4 +149,3 @@ def _format(given: Json, body: Json, model: Model | None, notes: list[str]) -> N
         schema = (wanted.get("json_schema") or {}).get("schema")
         config = body.setdefault("output_config", {})
         config["format"] = {"type": "json_schema", "schema": closed(schema or {"type": "object"})}
-        settle_format(body, model, notes)

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.efforts import effort_of
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
 from copilot_proxy.formats.messages.request import is_own_tool
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.thinking import effort_of
-from copilot_proxy.formats.messages.tools import object_schema
 
 _SAME: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
 """The fields that mean the same in both APIs."""
@@ -33,7 +32,6 @@ _SILENT: Final = ("cache_control",)
 """The fields whose wish is fulfilled all the same: other models cache by themselves."""
 
 _TOOL_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "any": "required", "none": "none"}
-_MOST_STOPS: Final = 4
 _LONGEST_USER: Final = 64
 
 
@@ -48,7 +46,8 @@ def to_chat(request: Json, notes: list[str]) -> Json:
         raise RequestError("The messages hold nothing to answer.", param="messages")
     chat: Json = {name: given[name] for name in _SAME if name in given}
     chat["messages"] = [*system_message(given.get("system"), notes), *messages]
-    _stop(given, chat, notes)
+    if given.get("stop_sequences"):
+        chat["stop"] = given["stop_sequences"]
     _tools(given, chat, notes)
     _effort(given, chat)
     _format(given, chat)
@@ -57,14 +56,6 @@ def to_chat(request: Json, notes: list[str]) -> Json:
         if name not in (*_SAME, *_READ, *_SILENT):
             notes.append(f"dropped {name}: chat completions have nothing like it")
     return chat
-
-
-def _stop(given: Json, chat: Json, notes: list[str]) -> None:
-    stops = given.get("stop_sequences") or []
-    if stops:
-        chat["stop"] = stops[:_MOST_STOPS]
-    if len(stops) > _MOST_STOPS:
-        notes.append(f"dropped stop_sequences beyond {_MOST_STOPS}: chat completions take no more")
 
 
 def _tools(given: Json, chat: Json, notes: list[str]) -> None:
@@ -94,7 +85,8 @@ def _tool(tool: Json) -> Json:
     function: Json = {"name": tool["name"]}
     if tool.get("description"):
         function["description"] = tool["description"]
-    function["parameters"] = object_schema(tool.get("input_schema"))
+    if tool.get("input_schema") is not None:
+        function["parameters"] = tool["input_schema"]
     return {"type": "function", "function": function}
 
 

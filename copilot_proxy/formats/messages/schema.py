@@ -25,7 +25,8 @@ class Block(Struct):
 
     ``text`` has `text`; ``image`` and ``document`` have `source`; ``tool_use`` has `id`, `name`
     and `input`; ``tool_result`` has `tool_use_id` and `content` (a text or blocks); ``thinking``
-    has `thinking` and `signature`; ``redacted_thinking`` has `data`.
+    has `thinking` and `signature`; ``redacted_thinking`` has `data`. An `input` that is no object
+    goes up as one: a model has once said it, and the conversation has to go on.
     """
 
     type: str
@@ -33,7 +34,7 @@ class Block(Struct):
     source: Json | str | None = None
     id: str | None = None
     name: str | None = None
-    input: Json | None = None
+    input: Any = None
     tool_use_id: str | None = None
     content: Any = None
     is_error: bool | None = None

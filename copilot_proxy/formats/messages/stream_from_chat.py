@@ -11,9 +11,9 @@ from typing import Final
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import Assembler
+from copilot_proxy.formats.messages.request import thinks
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import to_signature
-from copilot_proxy.formats.messages.thinking import thinks
 from copilot_proxy.formats.messages.usage import to_anthropic
 from copilot_proxy.formats.tool_arguments import Arguments
 

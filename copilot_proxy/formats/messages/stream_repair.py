@@ -1,7 +1,7 @@
 """The answer of a model that speaks Messages: passed on, without what Copilot has added to it."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
@@ -24,11 +24,13 @@ class MessagesRepair:
     `feed` takes the decoded JSON of an event, or of a whole message, and returns the events for
     the client; `close` ends the stream. Both raise `UpstreamError` when the answer is not one. An
     error that comes when something has been sent already is passed on as an event instead, and
-    is then in `failure`. `usage` is OpenAI's, for keeping count.
+    is then in `failure`. `usage` is OpenAI's, for keeping count. `tool_names` are the client's
+    names of tools by those that the model was told.
     """
 
-    def __init__(self, request_id: str = "") -> None:
+    def __init__(self, request_id: str = "", tool_names: Mapping[str, str] | None = None) -> None:
         self._request_id = request_id
+        self._tool_names = tool_names or {}
         self._started = False
         self._finished = False
         self._stopped = False
@@ -71,12 +73,18 @@ class MessagesRepair:
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
         if is_message(data):
-            self._whole = repair_whole(data)
+            self._whole = repair_whole(data, self._tool_names)
             return [event for part in events_of(self._whole) for event in self.feed(part)]
         self._note(data)
         if not isinstance(data.get("type"), str):
             return []
-        return [without_additions(data)]
+        event = without_additions(data)
+        if self._tool_names and data["type"] == "content_block_start":
+            event = {
+                **event,
+                "content_block": _renamed(event.get("content_block"), self._tool_names),
+            }
+        return [event]
 
     def close(self) -> list[Json]:
         """The end of the stream, where upstream has left it out."""
@@ -150,7 +158,13 @@ def _without(value: Json) -> Json:
     return {name: v for name, v in value.items() if name not in _ADDED}
 
 
-def repair_whole(body: object) -> Json:
+def _renamed(block: Any, names: Mapping[str, str]) -> Any:
+    """A block in which a called tool has the client's name."""
+    name = block.get("name") if isinstance(block, dict) else None
+    return {**block, "name": names[name]} if isinstance(name, str) and name in names else block
+
+
+def repair_whole(body: object, tool_names: Mapping[str, str] | None = None) -> Json:
     """A whole answer with all the fields that a message has; raises `UpstreamError`."""
     if not isinstance(body, dict):
         raise BrokenResponse("Copilot sent an answer that is not a JSON object.")
@@ -162,6 +176,8 @@ def repair_whole(body: object) -> Json:
         )
     body = _without(body)
     content = [_without(block) for block in body["content"] if isinstance(block, dict)]
+    if tool_names:
+        content = [_renamed(block, tool_names) for block in content]
     called = any(block.get("type") == "tool_use" for block in content)
     usage = body.get("usage")
     return {

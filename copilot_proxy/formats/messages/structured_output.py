@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.messages.schema import Json
 
 ANY_JSON: Final = "Answer with one JSON object and nothing else: no other words, no code fence."
@@ -20,15 +19,15 @@ _VALUES: Final = ("enum", "const", "default", "examples", "required")
 """Where a schema has no schemas but values."""
 
 
-def settle_format(body: Json, model: Model | None, notes: list[str]) -> None:
-    """Replaces ``output_config.format`` by an instruction for models that do not have it."""
+def instruct_schema(body: Json, notes: list[str]) -> None:
+    """Replaces ``output_config.format`` by an instruction."""
     config = body.get("output_config")
     if not isinstance(config, dict) or config.get("format") is None:
         return
-    if model is None or model.supports.get("structured_outputs") is True:
-        return
     wanted = config["format"]
     body["output_config"] = {name: v for name, v in config.items() if name != "format"}
+    if not body["output_config"]:
+        del body["output_config"]
     schema = wanted.get("schema") if isinstance(wanted, dict) else None
     instruct(body, by_schema(schema))
     notes.append("changed output_config.format: an instruction, the model has no structured output")

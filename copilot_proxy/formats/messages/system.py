@@ -8,14 +8,10 @@ _BILLING: Final = "x-anthropic-billing-header:"
 
 
 def settle_system(body: Json, notes: list[str]) -> None:
-    """Takes from `system` of `body` what Copilot refuses or has no use for, in place."""
+    """Takes from `system` of `body` what Copilot has no use for, on a copy of its blocks."""
     system = body.get("system")
     if isinstance(system, list):
-        body["system"] = [dict(b) for b in without_billing(system, notes) if _says(b)]
-    elif isinstance(system, str):
-        body["system"] = system if system.strip() else ""
-    if not body.get("system"):
-        body.pop("system", None)
+        body["system"] = [dict(block) for block in without_billing(system, notes)]
 
 
 def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
@@ -28,7 +24,3 @@ def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
     if len(kept) < len(blocks):
         notes.append("dropped the billing line of the system prompt: it would defeat the cache")
     return kept
-
-
-def _says(block: Json) -> bool:
-    return block["type"] != "text" or bool((block.get("text") or "").strip())

@@ -29,21 +29,15 @@ def settle_tools(body: Json, notes: list[str]) -> None:
 
 
 def _tool(tool: Json, stripped: set[str], *, loads: bool) -> Json:
-    """The tool with a schema of an object; `loads` tells that nothing is left to find it with."""
+    """A copy of what Copilot takes of the tool; `loads` tells that nothing is left to find it
+    with."""
     unknown = {name for name, value in tool.items() if name not in _TAKEN and value is not None}
     stripped |= unknown
     kept = {name: v for name, v in tool.items() if name not in unknown and v is not None}
-    if loads:
+    if loads or not kept.get("defer_loading"):
+        # Copilot takes the field with its beta alone, which goes along where it says true.
         kept.pop("defer_loading", None)
-    return {**kept, "input_schema": object_schema(kept.get("input_schema"))}
-
-
-def object_schema(schema: Json | None) -> Json:
-    """A schema of an object, which Copilot insists on."""
-    given = schema or {}
-    if given.get("type") == "object":
-        return given
-    return {"properties": {}, **given, "type": given.get("type") or "object"}
+    return kept
 
 
 def _settle_choice(body: Json, notes: list[str]) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.errors import UpstreamError
-from copilot_proxy.formats.api import Fitted, NativePassage
-from copilot_proxy.formats.chat_completions.request_to_model import mended
+from copilot_proxy.formats.api import NativePassage
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.rules import Fitted
 
 if TYPE_CHECKING:
     from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
@@ -23,16 +22,9 @@ class PiAiApi:
     native: NativePassage | None = None
 
     def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
-        from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+        from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
 
-        if model is None:
-            raise UpstreamError(
-                "Copilot's list of models cannot be read, and pi-ai cannot do without it.",
-                code="upstream_unreachable",
-                hint="Try again in a moment.",
-            )
-        chat, names = mended(chat, model, notes)
-        return Fitted(body=to_pi(chat, model, notes), tool_names=names._original)
+        return pi_for_model(chat, model, notes)
 
     def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
         return {}

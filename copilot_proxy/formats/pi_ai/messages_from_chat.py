@@ -4,23 +4,19 @@ The reasoning that an API of Copilot's has sealed goes back to that API alone, b
 other formats give it, so that a conversation can change between the upstreams.
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.content_parts import without_blanks
-from copilot_proxy.formats.chat_completions.history import CONTINUE, NO_RESULT
 from copilot_proxy.formats.images import embedded
-from copilot_proxy.formats.messages.message_events import parsed_input
 from copilot_proxy.formats.messages.messages_to_chat import FAILED
 from copilot_proxy.formats.messages.sealed_reasoning import thoughts
 from copilot_proxy.formats.pi_ai.models import PROVIDER, Json, PiApi
 from copilot_proxy.formats.responses.sealed_reasoning import unseal
+from copilot_proxy.formats.rules.results import NO_RESULT
+from copilot_proxy.formats.tool_arguments import parsed_input
 
-_BAD_IN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
-_BEGIN: Final = "Please begin."
 _EMPTY: Final = "(The result is empty.)"
 """Said in place of nothing: pi-ai would speak of an image there."""
 _TAGGED: Final = ("messages:", "responses:", "chat:")
@@ -43,8 +39,6 @@ class Translation:
         """``systemPrompt`` and ``messages`` of pi-ai's `Context`; raises `RequestError`."""
         system: list[str] = []
         messages: list[Json] = []
-        if self._api == "anthropic-messages":
-            chat = without_blanks(chat, self._notes)
         for i, message in enumerate(chat):
             path = f"messages[{i}]"
             if message.get("name"):
@@ -65,22 +59,11 @@ class Translation:
                     messages.append(self._stamped({"role": "user", "content": content}))
         if not messages and not system:
             raise RequestError("The messages hold nothing to answer.", param="messages")
-        if self._api == "anthropic-messages":
-            self._complete(messages)
         self._notes += sorted(self._told)
         context: Json = {"messages": messages}
         if system:
             context["systemPrompt"] = _GAP.join(system)
         return context
-
-    def _complete(self, messages: list[Json]) -> None:
-        """Sees to it that Claude's conversations begin and end with the person's words."""
-        if messages and messages[0]["role"] == "assistant":
-            messages.insert(0, self._stamped({"role": "user", "content": _BEGIN}))
-            self._told.add(f"added a user message ({_BEGIN}): Claude's conversations begin so")
-        if not messages or messages[-1]["role"] == "assistant":
-            messages.append(self._stamped({"role": "user", "content": CONTINUE}))
-            self._told.add(f"added a user message ({CONTINUE}): Claude's conversations end so")
 
     def _assistant(self, message: Json) -> list[Json]:
         said = "".join(_texts(message.get("content"))) or message.get("refusal") or ""
@@ -91,7 +74,7 @@ class Translation:
             content.append(
                 {
                     "type": "toolCall",
-                    "id": self._id(call["id"]),
+                    "id": _id(call["id"]),
                     "name": function["name"],
                     "arguments": parsed_input(function.get("arguments") or ""),
                 }
@@ -141,7 +124,7 @@ class Translation:
             parts = [{"type": "text", "text": _EMPTY}]
         result = {
             "role": "toolResult",
-            "toolCallId": self._id(message["tool_call_id"]),
+            "toolCallId": _id(message["tool_call_id"]),
             "toolName": self._tools.get(message["tool_call_id"], ""),
             "content": parts,
             "isError": said == NO_RESULT or said.startswith(FAILED),
@@ -163,14 +146,13 @@ class Translation:
         media_type, data = embedded(image["url"], "pi-ai", f"{path}.image_url")
         return {"type": "image", "data": data, "mimeType": media_type}
 
-    def _id(self, id: str) -> str:
-        """The id of a call without what pi-ai, or Claude, reads as something else."""
-        if self._api == "anthropic-messages":
-            return _BAD_IN_ID.sub("_", id) or "_"
-        return id.replace("|", "_")
-
     def _stamped(self, message: Json) -> Json:
         return {**message, "timestamp": self._now}
+
+
+def _id(id: str) -> str:
+    """The id of a call without what pi-ai reads as a second id."""
+    return id.replace("|", "_")
 
 
 def _texts(content: Any) -> list[str]:

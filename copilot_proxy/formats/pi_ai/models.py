@@ -3,12 +3,11 @@
 pi-ai has a list of models of its own; it is not asked, so that the catalogue decides here as well.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.chat_completions.adapt import is_reasoning_gpt
+from copilot_proxy.formats.profiles import Api, ModelProfile
 
 Json = dict[str, Any]
 PiApi = Literal["anthropic-messages", "openai-responses", "openai-completions"]
@@ -20,8 +19,12 @@ _ENDPOINTS: Final[Mapping[PiApi, str]] = {
     "openai-responses": "/responses",
     "openai-completions": "/chat/completions",
 }
-_ADAPTIVE: Final = re.compile(r"opus-4[-.][67]|sonnet-4[-.]6")
-"""The models of which pi-ai 0.73 knows that they choose by themselves how long they think."""
+APIS: Final[Mapping[PiApi, Api]] = {
+    "anthropic-messages": "messages",
+    "openai-responses": "responses",
+    "openai-completions": "chat_completions",
+}
+"""What we call them."""
 _FREE: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 _CONTEXT: Final = 128_000
 _OUTPUT: Final = 8192
@@ -34,21 +37,23 @@ def api_of(model: Model) -> PiApi:
     return next(listed, "openai-completions")
 
 
-def can_think(model: Model, api: PiApi) -> bool:
-    """Whether pi-ai can make `model` think as hard as it is told on `api`."""
+def can_think(profile: ModelProfile, api: PiApi) -> bool:
+    """Whether pi-ai can make a model think as hard as it is told on `api`."""
     if api != "anthropic-messages":
-        return bool(model.reasoning_efforts)
-    if model.supports.get("adaptive_thinking") is True:
-        return _ADAPTIVE.search(model.id) is not None
-    return type(model.supports.get("max_thinking_budget")) is int
+        return bool(profile.efforts)
+    if profile.adaptive:
+        return profile.known_to_pi_ai
+    return profile.most_budget is not None
 
 
-def thinks_adaptively(model: Model) -> bool:
-    """Whether pi-ai leaves it to the model how long it thinks."""
-    return model.supports.get("adaptive_thinking") is True
-
-
-def pi_model(model: Model, api: PiApi, *, reasoning: bool, levels: Mapping[str, str]) -> Json:
+def pi_model(
+    model: Model,
+    profile: ModelProfile,
+    api: PiApi,
+    *,
+    reasoning: bool,
+    levels: Mapping[str, str],
+) -> Json:
     """pi-ai's `Model`, but for its address; `levels` are Copilot's names of pi-ai's levels."""
     described: Json = {
         "id": model.id,
@@ -71,7 +76,7 @@ def pi_model(model: Model, api: PiApi, *, reasoning: bool, levels: Mapping[str, 
         described["compat"] = {
             "supportsStore": False,
             "supportsDeveloperRole": False,
-            "supportsReasoningEffort": bool(model.reasoning_efforts),
-            "maxTokensField": "max_completion_tokens" if is_reasoning_gpt(model) else "max_tokens",
+            "supportsReasoningEffort": bool(profile.efforts),
+            "maxTokensField": profile.limit_field,
         }
     return described

@@ -9,9 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.adapt import DROPS
-from copilot_proxy.formats.messages.thinking import effort_of
-from copilot_proxy.formats.messages.tools import object_schema
+from copilot_proxy.formats.efforts import effort_of, nearest_effort
 from copilot_proxy.formats.pi_ai.messages_from_chat import Translation
 from copilot_proxy.formats.pi_ai.models import (
     Json,
@@ -19,10 +17,8 @@ from copilot_proxy.formats.pi_ai.models import (
     api_of,
     can_think,
     pi_model,
-    thinks_adaptively,
 )
-from copilot_proxy.formats.responses.efforts import nearest_effort
-from copilot_proxy.formats.responses.request_repair import LEAST_OUTPUT
+from copilot_proxy.formats.profiles import ModelProfile
 
 CARRIED: Final = (
     "model",
@@ -87,8 +83,12 @@ _BETA: Final = "interleaved-thinking-2025-05-14"
 """The one beta of pi-ai's that Copilot takes; it is for models that do not decide by themselves."""
 
 
-def to_pi(chat: Json, model: Model, notes: list[str], now: int | None = None) -> Json:
+def to_pi(
+    chat: Json, model: Model, profile: ModelProfile, notes: list[str], now: int | None = None
+) -> Json:
     """The request for pi-ai, with a note for each change that may matter.
+
+    What the model refuses of the conversation is left to the rule book.
 
     ``pi`` is pi-ai's `Model` but for its address, ``context`` its `Context`, ``options`` what
     `streamSimple` takes, ``payload`` what it has no option for and goes into the request as it is,
@@ -118,15 +118,15 @@ def to_pi(chat: Json, model: Model, notes: list[str], now: int | None = None) ->
             payload["tools"] = _claude_tools(context["tools"])
         if choice is not None:
             _choose(choice, api, options, payload)
-    levels = _reasoning(given, model, api, choice, options, notes)
-    _sampling(given, model, api, options, notes)
-    _limit(given, model, api, options, notes)
+    levels = _reasoning(given, profile, api, choice, options, notes)
+    _sampling(given, profile, options, notes)
+    _limit(given, profile, options, notes)
     _note_losses(given, notes)
     thinks = bool(options.get("reasoning")) or api != "anthropic-messages"
-    reasoning = thinks and can_think(model, api)
+    reasoning = thinks and can_think(profile, api)
     body: Json = {
         "model": model.id,
-        "pi": pi_model(model, api, reasoning=reasoning, levels=levels),
+        "pi": pi_model(model, profile, api, reasoning=reasoning, levels=levels),
         "context": context,
         "options": options,
         "payload": payload,
@@ -134,7 +134,7 @@ def to_pi(chat: Json, model: Model, notes: list[str], now: int | None = None) ->
     }
     if api == "anthropic-messages":
         # pi-ai's own list holds names that Copilot refuses.
-        beta = _BETA if reasoning and not thinks_adaptively(model) else None
+        beta = _BETA if reasoning and not profile.adaptive else None
         body["headers"]["anthropic-beta"] = beta
     return body
 
@@ -169,7 +169,7 @@ def _tool(function: Json) -> Json:
     return {
         "name": function["name"],
         "description": function.get("description") or "",
-        "parameters": object_schema(function.get("parameters")),
+        "parameters": function["parameters"],
     }
 
 
@@ -202,7 +202,7 @@ def _choose(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
 
 
 def _reasoning(
-    given: Json, model: Model, api: PiApi, choice: Any, options: Json, notes: list[str]
+    given: Json, profile: ModelProfile, api: PiApi, choice: Any, options: Json, notes: list[str]
 ) -> Mapping[str, str]:
     """Sets how hard to think; gives Copilot's names of pi-ai's levels."""
     budget, effort = given.get("thinking_budget"), given.get("reasoning_effort")
@@ -212,13 +212,14 @@ def _reasoning(
             notes.append(f"changed thinking_budget: reasoning_effort {effort}, as pi-ai has it")
     if effort is None:
         return {}
-    if not can_think(model, api):
+    if not can_think(profile, api):
         if effort != "none":
             notes.append("dropped reasoning_effort: pi-ai has no levels of it for the model")
         return {}
     if effort == "none":
-        return _without_reasoning(model, api, notes)
-    if api == "anthropic-messages" and (choice == "required" or isinstance(choice, dict)):
+        return _without_reasoning(profile, api, notes)
+    forced = choice == "required" or isinstance(choice, dict)
+    if forced and not profile.thinks_when_forced and api == "anthropic-messages":
         notes.append("dropped reasoning_effort: Claude does not think when a tool is forced")
         return {}
     level = {"max": "xhigh"}.get(effort, effort)
@@ -229,46 +230,42 @@ def _reasoning(
         level = level if level in _BUDGET_LEVELS else "high"
         options["thinkingBudgets"] = {level: budget}
     options["reasoning"] = level
-    if not model.reasoning_efforts:
+    nearest = nearest_effort(effort, profile.efforts or ())
+    if nearest is None:
         return {}
-    nearest = nearest_effort(effort, model.reasoning_efforts)
     if nearest != effort:
         notes.append(f"changed reasoning_effort: {effort} to {nearest}")
     return {level: nearest}
 
 
-def _without_reasoning(model: Model, api: PiApi, notes: list[str]) -> Mapping[str, str]:
-    if api == "openai-completions" and "none" in model.reasoning_efforts:
+def _without_reasoning(profile: ModelProfile, api: PiApi, notes: list[str]) -> Mapping[str, str]:
+    if api == "openai-completions" and "none" in (profile.efforts or ()):
         return {"off": "none"}
     if api != "anthropic-messages":
         notes.append("dropped reasoning_effort: pi-ai cannot switch it off for the model")
     return {}
 
 
-def _sampling(given: Json, model: Model, api: PiApi, options: Json, notes: list[str]) -> None:
+def _sampling(given: Json, profile: ModelProfile, options: Json, notes: list[str]) -> None:
     if "temperature" not in given:
         return
-    fixed = any(one.field == "temperature" and one.applies(model, given) for one in DROPS)
-    if fixed or (api == "openai-responses" and model.reasoning_efforts):
+    if "temperature" in profile.fixed_sampling:
         if given["temperature"] != 1:
             notes.append("dropped temperature: the model takes only its default")
-    elif api == "anthropic-messages" and options.get("reasoning"):
+    elif not profile.samples_while_thinking and options.get("reasoning"):
         notes.append("dropped temperature: Claude takes none while it thinks")
     else:
         options["temperature"] = given["temperature"]
 
 
-def _limit(given: Json, model: Model, api: PiApi, options: Json, notes: list[str]) -> None:
+def _limit(given: Json, profile: ModelProfile, options: Json, notes: list[str]) -> None:
     asked = given.get("max_completion_tokens", given.get("max_tokens"))
     if not isinstance(asked, int):
         return
     if asked < 1:
         # Without a limit pi-ai would ask for the model's.
         raise RequestError("The limit of tokens must be at least 1.", param="max_tokens")
-    most = model.limit("max_output_tokens")
-    limit = min(asked, most) if most is not None and api == "anthropic-messages" else asked
-    if api == "openai-responses":
-        limit = max(limit, LEAST_OUTPUT)
+    limit = max(min(asked, profile.most_output or asked), profile.least_output or 1)
     if limit != asked:
         notes.append(f"changed max_tokens: {asked} to {limit}, the model's limit")
     options["maxTokens"] = limit

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import Fitted, NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
@@ -19,6 +19,7 @@ from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.headers import Initiator
 
 
@@ -31,7 +32,7 @@ class _Native:
     def translator(
         self, request: Json, tool_names: Mapping[str, str], request_id: str
     ) -> ResponsesRepair:
-        return ResponsesRepair(request)
+        return ResponsesRepair(request, tool_names)
 
 
 class ResponsesApi:

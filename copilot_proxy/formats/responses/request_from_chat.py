@@ -7,16 +7,11 @@ top, with a note for each.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.responses import sealed_reasoning
-from copilot_proxy.formats.responses.efforts import nearest_effort
-from copilot_proxy.formats.responses.request_repair import (
-    ENCRYPTED,
-    drop_parallel_calls,
-    drop_sampling,
-    raise_limit,
-)
 from copilot_proxy.formats.responses.schema import Json
+
+ENCRYPTED: Final = "reasoning.encrypted_content"
 
 _SAME: Final = (
     "stream",
@@ -60,10 +55,11 @@ It lacks stop, seed, logprobs, logit_bias, both penalties, prediction, modalitie
 """
 
 
-def from_chat(chat: Json, model: Model | None, notes: list[str]) -> Json:
+def from_chat(chat: Json, profile: ModelProfile, notes: list[str]) -> Json:
     """The upstream request for the hub request `chat`, one that `check_request` let through.
 
-    `model` is None when the catalogue could not be read: then only what every model needs is done.
+    What the model refuses of it is left to the rule book; `profile` only tells whether the model
+    reasons, and so has a summary to ask for.
     """
     given = {name: value for name, value in chat.items() if value is not None}
     for name in given:
@@ -71,43 +67,26 @@ def from_chat(chat: Json, model: Model | None, notes: list[str]) -> Json:
             reason = _REASONS.get(name, "the model's API, Responses, does not have it")
             notes.append(f"dropped {name}: {reason}")
     body: Json = {
-        "model": model.id if model is not None else given["model"],
+        "model": profile.id or given["model"],
         "input": _input(given["messages"], notes),
         "store": False,
         "include": [ENCRYPTED],
     }
     body.update({name: given[name] for name in _SAME if name in given})
-    body["stream"] = given.get("stream") is True and (
-        model is None or model.supports.get("streaming") is True
-    )
+    body["stream"] = given.get("stream") is True
     limit = given.get("max_completion_tokens", given.get("max_tokens"))
     if limit is not None:
         body["max_output_tokens"] = limit
-    raise_limit(body, notes)
-    drop_sampling(body, model, notes)
-    if reasoning := _reasoning(given.get("reasoning_effort"), model, notes):
-        body["reasoning"] = reasoning
+    effort = given.get("reasoning_effort")
+    if effort is not None:
+        body["reasoning"] = {"effort": effort}
+    if profile.efforts or (profile.efforts is None and effort is not None):
+        # Without asking, no summary would come.
+        body.setdefault("reasoning", {})["summary"] = "auto"
     if text := _text_config(given):
         body["text"] = text
     _tools(given, body, notes)
-    drop_parallel_calls(body, model, notes)
     return body
-
-
-def _reasoning(effort: str | None, model: Model | None, notes: list[str]) -> Json:
-    """The effort that the model offers, and a summary: without asking none would come."""
-    if model is None:
-        return {"effort": effort, "summary": "auto"} if effort is not None else {}
-    if not model.reasoning_efforts:
-        if effort is not None:
-            notes.append("dropped reasoning_effort: the model has no levels of it")
-        return {}
-    if effort is None:
-        return {"summary": "auto"}
-    nearest = nearest_effort(effort, model.reasoning_efforts)
-    if nearest != effort:
-        notes.append(f"changed reasoning_effort: {effort} to {nearest}")
-    return {"effort": nearest, "summary": "auto"}
 
 
 def _text_config(given: Json) -> Json:
@@ -130,6 +109,7 @@ def _tools(given: Json, body: Json, notes: list[str]) -> None:
     if isinstance(choice, dict):
         tools, choice = _choice(choice, tools, notes)
     if not tools:
+        body.pop("parallel_tool_calls", None)
         return
     body["tools"] = tools
     if choice is not None:
@@ -139,14 +119,7 @@ def _tools(given: Json, body: Json, notes: list[str]) -> None:
 def _tool(function: Json) -> Json:
     """A function in the flat form; `strict` is said always, as its default is another there."""
     tool = {name: v for name, v in function.items() if v is not None}
-    given = tool.get("parameters") or {}
-    kind = given.get("type") or "object"
-    return {
-        "type": "function",
-        **tool,
-        "parameters": {"properties": {}, **given, "type": kind},
-        "strict": tool.get("strict", False),
-    }
+    return {"type": "function", **tool, "strict": tool.get("strict", False)}
 
 
 def _choice(

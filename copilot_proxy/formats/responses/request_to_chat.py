@@ -10,7 +10,7 @@ from typing import Any, Final
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.responses.items_to_messages import Messages
 from copilot_proxy.formats.responses.request import items
-from copilot_proxy.formats.responses.request_repair import ENCRYPTED
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import Toolbox, offered
 

@@ -5,17 +5,17 @@ Calls of tools that went out under other words come back in the client's own.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats.responses.ids import new_id, prefix_of, short_id
+from copilot_proxy.formats.responses.repaired_item import RepairedItem
 from copilot_proxy.formats.responses.response_events import TERMINAL, whole_events
 from copilot_proxy.formats.responses.response_object import echo, failed, told
 from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import (
     CALLS,
-    Tool,
     Toolbox,
     custom_input,
     offered,
@@ -35,37 +35,32 @@ _PREFIXES: Final = (
 )
 
 
-class _Item:
-    """One output item: the id it keeps, and the tool it calls."""
-
-    def __init__(self, id: str, kind: object, call_id: object, tool: Tool | None) -> None:
-        self.id = id
-        self.kind = kind
-        self.call_id = call_id
-        self.tool = tool
-        self.is_told = False  # of a custom tool's input
-        self.done: Json | None = None
-
-
 class ResponsesRepair:
     """One answer of Copilot's Responses API, repaired event by event.
 
     `feed` takes the decoded JSON of an event, or of a whole response, and returns the events for
     the client; `close` is to be called once, when upstream has ended. Both raise `UpstreamError`
     when the answer is not one; `fail` makes the events that tell of it. `request` is the client's,
-    as it came; `hosted` the kinds of tools that went to Copilot as they are.
+    as it came; `tool_names` are its names of tools by those that the model was told; `hosted` the
+    kinds of tools that went to Copilot as they are.
 
     An error that upstream reports as an event of its own is passed on, and kept in `failure`.
     `usage` is in the hub's shape; `response` is the response as the last event gave it.
     """
 
     def __init__(
-        self, request: Json, *, hosted: Collection[str] = (), now: int | None = None
+        self,
+        request: Json,
+        tool_names: Mapping[str, str] | None = None,
+        *,
+        hosted: Collection[str] = (),
+        now: int | None = None,
     ) -> None:
+        self._names = tool_names or {}
         self._tools = Toolbox(offered(request, hosted), hosted)
         self._echo = echo(request, request["model"], int(time.time()) if now is None else now)
         self._id = ""
-        self._items: dict[int, _Item] = {}
+        self._items: dict[int, RepairedItem] = {}
         self._number = 0
         self._guards: dict[int, RunawayGuard] = {}
         self.usage: Json | None = None
@@ -161,14 +156,14 @@ class ResponsesRepair:
             out.setdefault("logprobs", [])
         return [out]
 
-    def _item(self, kind: str, index: int, given: object) -> _Item:
+    def _item(self, kind: str, index: int, given: object) -> RepairedItem:
         if index not in self._items:
             prefix = next((p for start, p in _PREFIXES if kind.startswith(start)), "msg")
-            self._items[index] = _Item(short_id(prefix, given, index), None, None, None)
+            self._items[index] = RepairedItem(short_id(prefix, given, index), None, None, None)
         return self._items[index]
 
     def _item_event(self, kind: str, index: int, event: Json) -> list[Json]:
-        given: Json = event["item"]
+        given = self._restored(event["item"])
         item = self._items.get(index)
         if item is None:
             item = self._items[index] = self._new_item(given, index)
@@ -181,16 +176,23 @@ class ResponsesRepair:
         # There is none if it has become an item of another kind.
         return [*self._told(index, item, event["item"].get("input", "")), event]
 
-    def _new_item(self, given: Json, index: int) -> _Item:
+    def _restored(self, given: Json) -> Json:
+        """The item, or event, with the name that the tool went out under taken back."""
+        name = given.get("name")
+        if not isinstance(name, str) or name not in self._names:
+            return given
+        return {**given, "name": self._names[name]}
+
+    def _new_item(self, given: Json, index: int) -> RepairedItem:
         kind, name = given.get("type"), given.get("name")
         tool = None
         if kind == "function_call" and isinstance(name, str):
             tool = self._tools.tool(name)
             kind = CALLS[tool.kind]
         id = short_id(prefix_of(kind), given.get("id"), index)
-        return _Item(id, kind, given.get("call_id"), tool)
+        return RepairedItem(id, kind, given.get("call_id"), tool)
 
-    def _named(self, given: Json, item: _Item) -> Json:
+    def _named(self, given: Json, item: RepairedItem) -> Json:
         """The item with the id it keeps, in the client's words."""
         out = {**given, "id": item.id}
         tool = item.tool
@@ -209,7 +211,7 @@ class ResponsesRepair:
             out["input"] = custom_input(arguments) if isinstance(arguments, str) else ""
         return out
 
-    def _arguments(self, kind: str, index: int, item: _Item, event: Json) -> list[Json]:
+    def _arguments(self, kind: str, index: int, item: RepairedItem, event: Json) -> list[Json]:
         """Events of a call's arguments; a custom tool's input comes as one, when it is whole."""
         delta = event.get("delta")
         if isinstance(delta, str):
@@ -217,7 +219,7 @@ class ResponsesRepair:
             self._guards.setdefault(index, RunawayGuard()).watch(delta)
         tool = item.tool
         if tool is None or tool.is_plain:
-            return [event]
+            return [self._restored(event)]
         if tool.kind == "search":
             return []
         if tool.kind == "custom":
@@ -231,7 +233,7 @@ class ResponsesRepair:
             event["name"] = tool.name
         return [event]
 
-    def _told(self, index: int, item: _Item, text: str) -> list[Json]:
+    def _told(self, index: int, item: RepairedItem, text: str) -> list[Json]:
         item.is_told = True
         at = {"item_id": item.id, "output_index": index}
         base = "response.custom_tool_call_input"
@@ -247,7 +249,7 @@ class ResponsesRepair:
         # A null here keeps OpenAI's own SDKs from filling it in.
         if response.get("output_text") is None:
             response.pop("output_text", None)
-        if self._tools.is_changed:
+        if self._tools.is_changed or self._names:
             response["tools"] = self._echo["tools"]
             response["tool_choice"] = self._echo["tool_choice"]
         response["output"] = self._output(given.get("output"))
@@ -271,7 +273,8 @@ class ResponsesRepair:
         for index, one in enumerate(given):
             if not isinstance(one, dict):
                 continue
-            known = next((i for i in (index, *free) if i in free and _is(free[i], one)), None)
+            one = self._restored(one)
+            known = next((i for i in (index, *free) if i in free and free[i].is_told_as(one)), None)
             item = free.pop(known) if known is not None else self._new_item(one, index)
             out.append(self._named(one, item))
         return out
@@ -302,20 +305,3 @@ class ResponsesRepair:
             "param": error.get("param"),
             **told(self.failure),
         }
-
-
-def _is(item: _Item, given: Json) -> bool:
-    """Whether an item of the last event is the one that was announced; calls tell by their id."""
-    if given.get("type") == "function_call" and item.tool is not None:
-        return given.get("call_id") == item.call_id
-    return given.get("type") == item.kind
-
-
-def repair_whole(body: object, request: Json) -> Json:
-    """A response that was not streamed, repaired; raises `UpstreamError` if it is none."""
-    stream = ResponsesRepair(request)
-    stream.feed(body)
-    stream.close()
-    if stream.response is None:
-        raise stream.failure or BrokenResponse("Copilot's answer is not a response.")
-    return stream.response

@@ -6,9 +6,7 @@ becomes a function, and what it has found so far is offered with the rest. Calls
 the client's own words.
 """
 
-import re
 from collections.abc import Collection, Mapping
-from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -38,8 +36,6 @@ HANDLING: Final[Mapping[str, Literal["take", "function", "flatten", "drop"]]] = 
 }
 """What becomes of each kind of tool; one that is not listed is dropped."""
 
-_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _INPUT: Final = "The whole input of this tool as one text, exactly as the tool expects it."
 
 
@@ -189,12 +185,8 @@ def search_arguments(arguments: object) -> Json:
 
 
 def flat_name(namespace: str | None, name: str) -> str:
-    """The name of a function for Copilot, which knows no namespaces and takes 64 characters."""
-    joined = f"{namespace.removesuffix('__')}__{name}" if namespace else name
-    if _NAME.fullmatch(joined) or not joined:
-        return joined
-    digest = sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{_UNFIT.sub('_', joined)[:55]}_{digest}"
+    """The name of a function for Copilot, which knows no namespaces."""
+    return f"{namespace.removesuffix('__')}__{name}" if namespace else name
 
 
 def call_name(call: Json) -> str:
@@ -222,12 +214,9 @@ def custom_input(arguments: str) -> str:
 
 
 def _function(tool: Json, name: str) -> Json:
-    """A function whose parameters are a schema of an object, which Copilot insists on."""
+    """A function in OpenAI's flat form, which may be changed."""
     function = {key: v for key, v in tool.items() if v is not None and key != "defer_loading"}
-    given = function.get("parameters")
-    given = given if isinstance(given, dict) else {}
-    kind = given.get("type") or "object"
-    return {**function, "name": name, "parameters": {"properties": {}, **given, "type": kind}}
+    return {**function, "name": name}
 
 
 def _search(tool: Json) -> Json:

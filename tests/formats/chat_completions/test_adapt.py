@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.chat_completions.adapt import adapt_request, is_reasoning_gpt
-from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, recorded, user
+from copilot_proxy.formats.profiles import profile_of
+from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat, recorded, user
 
 
 def adapted(to: Model | None, /, **fields: Any) -> Any:
     """The body for Copilot."""
-    return adapt_request(asked(**fields), to)[0]
+    return for_chat(asked(**fields), to)[0]
 
 
 def test_the_clients_request_is_not_touched() -> None:
@@ -26,7 +26,7 @@ def test_the_clients_request_is_not_touched() -> None:
         temperature=1,
     )
     before = copy.deepcopy(request)
-    adapt_request(request, recorded("gpt-5-mini"))
+    for_chat(request, recorded("gpt-5-mini"))
 
     assert before == request
 
@@ -52,7 +52,8 @@ def test_the_model_goes_by_its_id() -> None:
 )
 def test_which_models_fix_their_sampling(model: Model | None, expected: bool) -> None:
     """GPT-5, the o-series and what is newer; never the older GPTs or another vendor's."""
-    assert expected is is_reasoning_gpt(model)
+    profile = profile_of(model, "chat_completions")
+    assert expected is ("max_completion_tokens" == profile.limit_field)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_claude_that_tells_no_limits_gets_none() -> None:
 def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | None) -> None:
     """An effort that a model does not offer becomes the nearest that it does."""
     model = a_model(supports={"reasoning_effort": offered})
-    body, notes = adapt_request(asked(reasoning_effort=asked_for), model)
+    body, notes = for_chat(asked(reasoning_effort=asked_for), model)
 
     assert expected == body.get("reasoning_effort")
     assert (expected != asked_for) == bool(notes)
@@ -117,15 +118,15 @@ def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | No
         ("claude-sonnet-4", {"temperature": 0.5, "top_p": 0.5}, {"temperature": 0.5, "top_p": 0.5}),
         ("claude-opus-4.6", {"temperature": 0.5}, {"temperature": 0.5}),
         ("claude-opus-4.7", {"temperature": 0.5}, {}),
-        ("claude-opus-4.7", {"temperature": 0.5, "top_p": 0.5}, {"top_p": 0.5}),
+        ("claude-opus-4.7", {"temperature": 0.5, "top_p": 0.5}, {}),
         ("claude-opus-4.10", {"temperature": 0.5}, {}),
         ("claude-opus-5", {"temperature": 0.5}, {}),
-        ("claude-sonnet-5", {"temperature": 0.5}, {"temperature": 0.5}),
+        ("claude-sonnet-5", {"temperature": 0.5}, {}),
         ("claude-next", {"temperature": 0.5, "top_p": 0.5}, {"temperature": 0.5, "top_p": 0.5}),
     ],
 )  # fmt: skip
 def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
-    """Not temperature beside top_p from 4.5 on, and no temperature for Opus from 4.7 on."""
+    """Not temperature beside top_p from 4.5 on, and neither of them from 4.7 on."""
     body = adapted(a_model(model, "Anthropic"), **fields)
 
     assert expected == {k: v for k, v in body.items() if k in ("temperature", "top_p")}

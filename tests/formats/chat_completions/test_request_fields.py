@@ -5,8 +5,7 @@ from typing import Any, Final
 import pytest
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.adapt import adapt_request
-from tests.formats.requests import TOOL, asked, recorded, user
+from tests.formats.requests import TOOL, asked, for_chat, recorded, user
 
 OPENAIS_FIELDS: Final = [
     "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
@@ -84,8 +83,8 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
         assert (field, "unsupported_parameter") == (caught.value.param, caught.value.code)
         return
 
-    plain, _ = adapt_request(asked(), model)
-    body, notes = adapt_request(asked(**{field: value}), model)
+    plain, _ = for_chat(asked(), model)
+    body, notes = for_chat(asked(**{field: value}), model)
     for message in body["messages"]:
         message.pop("copilot_cache_control", None)  # of its own tests
     for message in plain["messages"]:
@@ -113,8 +112,8 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
 @pytest.mark.parametrize("field", [f for f in TABLE if f not in ("model", "messages")])
 def test_a_null_field_is_as_good_as_none(field: str, model_id: str) -> None:
     """Null means not set: it is neither sent nor worth a note."""
-    assert adapt_request(asked(), recorded(model_id)) == (
-        adapt_request(asked(**{field: None}), recorded(model_id))
+    assert for_chat(asked(), recorded(model_id)) == (
+        for_chat(asked(**{field: None}), recorded(model_id))
     )
 
 
@@ -124,7 +123,7 @@ def test_without_a_catalogue_only_what_no_model_takes_is_dropped(field: str) -> 
     value, fates = TABLE[field]
     if "refused" in fates:
         return
-    body, notes = adapt_request(asked(**{field: value}), None)
+    body, notes = for_chat(asked(**{field: value}), None)
 
     if {"gone"} == set(fates.split()):
         assert [f"dropped {field}"] == [note.partition(":")[0] for note in notes]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from copilot_proxy.formats.messages.request_repair import betas
+from copilot_proxy.formats.messages.betas import betas
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import TOOL, request, user
 

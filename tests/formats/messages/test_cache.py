@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.messages.request_repair import prepare
+from copilot_proxy.formats.messages.request_to_model import messages_for_model
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,
@@ -36,7 +36,7 @@ def test_marks_are_reduced_to_what_copilot_takes() -> None:
         system=[text("Be brief.", cache_control=None), text("Be kind.", **EPHEMERAL)],
     )
 
-    body = prepare(asked, MODEL, notes)
+    body = messages_for_model(asked, MODEL, notes).body
 
     judge(body)
     assert [{**TOOL, **EPHEMERAL}] == body["tools"]
@@ -71,7 +71,7 @@ def test_the_most_useful_marks_stay(tools: int, system: int, messages: int, expe
         system=marked(system, "s"),
     )
 
-    body = prepare(asked, MODEL, notes)
+    body = messages_for_model(asked, MODEL, notes).body
 
     judge(body)
     blocks: list[Any] = [*body.get("tools", []), *body.get("system", [])]
@@ -92,7 +92,7 @@ def test_a_mark_of_the_request_itself_goes_to_its_last_block(last: Json, expecte
     """The shorthand that marks the whole prompt means the last block."""
     notes: list[str] = []
 
-    body = prepare(request(last, **HOUR), MODEL, notes)
+    body = messages_for_model(request(last, **HOUR), MODEL, notes).body
 
     judge(body)
     assert ([expected], []) == (body["messages"], notes)

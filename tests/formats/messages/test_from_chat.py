@@ -8,7 +8,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.messages.request_from_chat import from_chat
+from copilot_proxy.formats.messages.request_to_model import messages_from_chat
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,
@@ -59,7 +59,7 @@ def translated(
     check_request(chat)
     before = copy.deepcopy(chat)
     notes: list[str] = []
-    body = from_chat(chat, model, notes)
+    body = messages_from_chat(chat, model, notes).body
     assert before == chat
     if judged:
         judge(body)
@@ -447,17 +447,17 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 ),
                 user(result("a"), result("b"), result("c")),
             ],
-            [],
+            ["changed the arguments of an earlier tool call: they are no object"],
             id="arguments that are no object",
         ),
         pytest.param(
             [HI, calling(call("functions.f:0"), call("")), tool("functions.f:0"), tool("")],
             [
                 SAID_HI,
-                assistant(use("functions_f_0"), use("_")),
-                user(result("functions_f_0"), result("_")),
+                assistant(use("functions_f_0_d6bdd4de"), use("_e3b0c442")),
+                user(result("functions_f_0_d6bdd4de"), result("_e3b0c442")),
             ],
-            [],
+            ["changed ids of tool calls: the model does not take them as they are"],
             id="ids of other vendors",
         ),
         pytest.param(
@@ -485,7 +485,9 @@ NAMED = "dropped name of messages: Claude has nothing like it"
             ["added a user message (Please begin.): Claude's conversations begin with one"],
             id="a greeting",
         ),
-        pytest.param([{"role": "user", "content": ""}], [NUDGE], [NUDGED], id="nothing"),
+        pytest.param(
+            [{"role": "system", "content": "Be brief."}], [NUDGE], [NUDGED], id="only instructions"
+        ),
     ],
 )
 def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) -> None:
@@ -496,6 +498,12 @@ def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) 
         for block in turn["content"]:
             block.pop("cache_control", None)
     assert (expected, notes) == (body["messages"], said)
+
+
+def test_a_chat_of_nothing_is_refused() -> None:
+    """When nothing is left to answer, the client is told, and Copilot is not asked."""
+    with pytest.raises(RequestError, match="nothing to answer"):
+        translated([{"role": "user", "content": " "}])
 
 
 def test_instructions_are_the_system_prompt() -> None:

@@ -1,13 +1,15 @@
 """A Messages request for a model that speaks Messages: what changes, and what must not."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.messages.request_repair import betas, prepare
+from copilot_proxy.formats.messages.betas import betas
+from copilot_proxy.formats.messages.request_to_model import messages_for_model
 from copilot_proxy.formats.messages.schema import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,
@@ -43,7 +45,7 @@ def prepared(
     """The body and the notes; Copilot's rules hold for it, and the request is as it was."""
     before = copy.deepcopy(asked)
     notes: list[str] = []
-    body = prepare(asked, model, notes)
+    body = messages_for_model(asked, model, notes).body
     assert before == asked
     if judged:
         judge(body, betas=betas([], body)[0])
@@ -73,8 +75,11 @@ def prepared(
     ],
 )
 def test_a_good_request_passes_as_it_came(asked: Json) -> None:
-    """What Copilot takes is not touched."""
-    assert (asked, []) == prepared(asked, simulated(asked["model"]))
+    """What Copilot takes is not touched, not by a byte."""
+    body, notes = prepared(asked, simulated(asked["model"]))
+
+    assert json.dumps(asked) == json.dumps(body)
+    assert [] == notes
 
 
 @pytest.mark.parametrize(
@@ -290,10 +295,10 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
         pytest.param(
             [
                 user("a"),
-                assistant({"type": "server_tool_use"}, {"type": "mcp_tool_use"}, text("b")),
+                assistant({"type": "server_tool_use"}, {"type": "mcp_tool_use"}, text("b"), use()),
                 user(result(content=[text(""), {"type": "container_upload"}, text("c")])),
             ],
-            [user("a"), assistant(text("b")), user(result(content=[text("c")]))],
+            [user("a"), assistant(text("b"), use()), user(result(content=[text("c")]))],
             [
                 "dropped container_upload blocks: Copilot does not take them",
                 "dropped mcp_tool_use blocks: Copilot does not take them",
@@ -372,7 +377,7 @@ def test_leading_system_messages_join_the_system_prompt(system: Any) -> None:
 def test_what_copilot_would_have_to_fetch_is_refused(block: Json) -> None:
     """An image or document from elsewhere is refused by name, with what to do instead."""
     with pytest.raises(RequestError) as caught:
-        prepare(request(user("Hi"), user(block)), SONNET, [])
+        messages_for_model(request(user("Hi"), user(block)), SONNET, [])
 
     inner = ".content[0]" if block["type"] == "tool_result" else ""
     assert f"messages[1].content[0]{inner}.source" == caught.value.param
@@ -383,7 +388,7 @@ def test_what_copilot_would_have_to_fetch_is_refused(block: Json) -> None:
 def test_a_conversation_of_nothing_is_refused(messages: list[Json]) -> None:
     """When nothing is left to answer, the client is told, and Copilot is not asked."""
     with pytest.raises(RequestError) as caught:
-        prepare(request(*messages), SONNET, [])
+        messages_for_model(request(*messages), SONNET, [])
 
     assert "messages" == caught.value.param
 
@@ -426,7 +431,7 @@ def test_counting_has_fields_of_its_own() -> None:
     asked = request(system="Be brief.", stream=True, temperature=1, mystery=1, **THINKING)
     notes: list[str] = []
 
-    body = prepare(asked, SONNET, notes, counting=True)
+    body = messages_for_model(asked, SONNET, notes, counting=True).body
 
     judge(body, counting=True)
     assert {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
-from copilot_proxy.formats.messages.request_repair import MessagesRepair, fold, repair_whole
 from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.stream_repair import MessagesRepair, fold, repair_whole
 from tests.formats.messages.samples import (
     SIGNATURE,
     THOUGHT,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.messages.request_repair import prepare
+from copilot_proxy.formats.efforts import nearest_effort
+from copilot_proxy.formats.messages.request_to_model import messages_for_model
 from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.thinking import nearest_effort
 from tests.formats.messages.samples import (
     THOUGHT,
     TOOL,
@@ -37,7 +37,7 @@ def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
     """What becomes of the fields that these tests are about, and the notes."""
     notes: list[str] = []
     messages = fields.pop("messages", [user("Hi")])
-    body = prepare(request(*messages, **fields), model, notes)
+    body = messages_for_model(request(*messages, **fields), model, notes).body
     judge(body)
     about = ("thinking", "output_config", "temperature", "top_p", "top_k")
     return {name: body[name] for name in about if name in body}, notes
@@ -237,7 +237,9 @@ def test_orphaned_results_are_left_to_copilot(messages: list[Json]) -> None:
     """A conversation that is broken already is not judged for its thinking."""
     notes: list[str] = []
 
-    assert "thinking" in prepare(request(*messages, thinking=enabled(2000)), BUDGETED, notes)
+    asked = request(*messages, thinking=enabled(2000))
+
+    assert "thinking" in messages_for_model(asked, BUDGETED, notes).body
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError, UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.models import Json
-from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from tests.formats.answers import MODEL, NOW, check_stream
 from tests.formats.chat_completions.test_stream_properties import (
@@ -65,7 +65,7 @@ def answering(draw: st.DrawFn) -> list[Json]:
 def test_nothing_that_was_said_is_lost(messages: list[Json], model: Model) -> None:
     """Every text, image, call and result arrives, in the order in which it stood."""
     try:
-        body = to_pi({"model": "m", "messages": messages}, model, [], NOW)
+        body = pi_for_model({"model": "m", "messages": messages}, model, [], NOW).body
     except RequestError:
         assert not any(_filled(_given(message)) for message in messages)
         return

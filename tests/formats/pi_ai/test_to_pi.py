@@ -7,7 +7,8 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.pi_ai.models import Json
-from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED, to_pi
+from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
+from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
 from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
 from tests.formats.requests import PNG, asked, image, user
 
@@ -25,7 +26,7 @@ NAMED: Json = {"type": "function", "function": {"name": "look"}}
 
 def translated(model: Model, *messages: Json, **fields: Any) -> tuple[Json, list[str]]:
     notes: list[str] = []
-    return to_pi(asked(*messages, **fields), model, notes, NOW), notes
+    return pi_for_model(asked(*messages, **fields), model, notes, NOW).body, notes
 
 
 def call(id: str, arguments: str = "{}") -> Json:
@@ -401,7 +402,7 @@ def test_ids_of_calls_are_those_that_the_api_takes() -> None:
         {"role": "assistant", "content": None, "tool_calls": [call("a|b.c")]},
         {"role": "tool", "tool_call_id": "a|b.c", "content": "x"},
     )
-    for one, id in ((CLAUDE, "a_b_c"), (GPT_5, "a_b.c")):
+    for one, id in ((CLAUDE, "a_b_c_6f44d786"), (GPT_5, "a_b.c")):
         _, called, result = translated(one, *history)[0]["context"]["messages"]
         assert id == called["content"][0]["id"] == result["toolCallId"]
         assert "look" == result["toolName"]

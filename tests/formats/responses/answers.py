@@ -11,8 +11,8 @@ from pydantic import Field, TypeAdapter
 
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.responses.request_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
+from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from tests.formats.answers import MODEL, NOW, check_stream
 
@@ -187,6 +187,16 @@ def repair(events: Iterable[Any], asked: Json | None = None) -> list[Json]:
     stream = ResponsesRepair(asked or request(), now=NOW)
     out = [event for data in events for event in stream.feed(data)]
     return out + stream.close()
+
+
+def repair_whole(body: object, asked: Json) -> Json:
+    """A response that was not streamed, repaired."""
+    stream = ResponsesRepair(asked)
+    stream.feed(body)
+    stream.close()
+    if stream.response is None:
+        raise stream.failure or AssertionError("no response")
+    return stream.response
 
 
 def chunks_of(events: Iterable[Any]) -> list[Json]:

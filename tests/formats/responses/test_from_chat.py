@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.responses.request_from_chat import from_chat
-from copilot_proxy.formats.responses.request_repair import ENCRYPTED
+from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
+from copilot_proxy.formats.responses.request_to_model import responses_from_chat
 from copilot_proxy.formats.responses.schema import Json
 from tests.formats.answers import MODEL
 from tests.formats.responses.answers import PICTURE
@@ -65,7 +66,7 @@ def translated(
     notes: list[str] = []
     chat = {"model": MODEL, "messages": messages or [USER], **fields}
     before = repr(chat)
-    body = from_chat(chat, model, notes)
+    body = responses_from_chat(chat, model, notes).body
     assert before == repr(chat), "the hub request was changed"
     always = {
         "model": model.id if model else MODEL,
@@ -135,7 +136,10 @@ def translated(
 )  # fmt: skip
 def test_messages_become_items(message: Json, items: list[Json]) -> None:
     """Every message is said in the words of this API, with nothing lost or made up."""
-    body, notes = translated(messages=[message])
+    notes: list[str] = []
+    chat = {"model": MODEL, "messages": [message]}
+
+    body = from_chat(chat, profile_of(PLAIN, "responses"), notes)
 
     assert items == body["input"]
     assert [] == notes

@@ -1,11 +1,13 @@
 """What Copilot gets of a client's request for a model that speaks Responses itself."""
 
+import json
 from typing import Any
 
 import pytest
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.responses.request_repair import ENCRYPTED, prepare
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
+from copilot_proxy.formats.responses.request_to_model import responses_for_model
 from copilot_proxy.formats.responses.schema import Json
 from tests.formats.responses.answers import request
 from tests.formats.responses.models import GPT, PLAIN
@@ -23,7 +25,7 @@ def prepared(
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
-    body = prepare(asked, model, notes, hosted=hosted)
+    body = responses_for_model(asked, model, notes, hosted=hosted).body
     assert before == repr(asked), "the client's request was changed"
     assert BASE == {name: body.pop(name) for name in BASE}
     assert (model.id if model else asked["model"]) == body.pop("model")
@@ -48,6 +50,21 @@ def test_what_copilot_takes_passes_untouched() -> None:
     }
 
     assert ({"input": "Hi", **fields}, []) == prepared(**fields)
+
+
+def test_items_that_copilot_takes_pass_untouched() -> None:
+    """So are the items of a conversation, not by a byte."""
+    items: list[Json] = [
+        {"role": "user", "content": [{"type": "input_text", "text": " "}]},
+        {"type": "function_call", "call_id": "x" * 64, "name": "f", "arguments": "42"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": ""}]},
+        {"type": "function_call_output", "call_id": "x" * 64, "output": ""},
+    ]
+
+    body, notes = prepared(given=items)
+
+    assert json.dumps(items) == json.dumps(body["input"])
+    assert [] == notes
 
 
 @pytest.mark.parametrize(
@@ -184,7 +201,15 @@ def test_an_unknown_model_gets_everything() -> None:
 )  # fmt: skip
 def test_items_lose_their_ids_and_keep_the_rest(item: Json, out: list[Json]) -> None:
     """Ids are refused on another connection; all that means something goes back as it came."""
-    assert ({"input": [USER, *out]}, []) == prepared(given=[USER, item])
+    before: list[Json] = []
+    after: list[Json] = []
+    if out[0].get("type") == "function_call":
+        after = [{"type": "function_call_output", "call_id": "a", "output": "ok"}]
+    if out[0].get("type") == "function_call_output":
+        before = [{"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}]
+
+    expected = {"input": [USER, *before, *out, *after]}
+    assert (expected, []) == prepared(given=[USER, *before, item, *after])
 
 
 @pytest.mark.parametrize(
@@ -262,7 +287,8 @@ def test_tools_become_functions() -> None:
     assert [
         "dropped tool web_search: Copilot does not run it",
         "dropped tool later_invention: Copilot does not run it",
-    ] == [note for note in notes if "namespace" not in note]
+    ] == [n for n in notes if "renamed tool" not in n and "namespace" not in n]
+    assert [f"renamed tool {long}: {names[1]}"] == [n for n in notes if "renamed tool" in n]
 
 
 @pytest.mark.parametrize(
@@ -324,6 +350,7 @@ def test_hosted_tools_can_pass() -> None:
         {"type": "web_search_call", "status": "completed"},
         {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "x"},
         {"type": "function_call", "call_id": "b", "namespace": "n", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "b", "output": "ok"},
     ]
     hosted = {"web_search", "custom", "namespace"}
     choice = {"type": "web_search"}

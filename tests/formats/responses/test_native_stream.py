@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal, UpstreamUnreachable
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.responses.request_repair import ResponsesRepair, repair_whole
+from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from tests.formats.answers import MODEL, NOW
 from tests.formats.responses.answers import (
     COSTS,
@@ -16,6 +16,7 @@ from tests.formats.responses.answers import (
     check_event,
     read_strictly,
     repair,
+    repair_whole,
     request,
 )
 

@@ -11,10 +11,15 @@ from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_from_chat import from_chat
-from copilot_proxy.formats.responses.request_repair import ResponsesRepair, prepare
 from copilot_proxy.formats.responses.request_to_chat import to_chat
+from copilot_proxy.formats.responses.request_to_model import (
+    responses_for_model,
+    responses_from_chat,
+)
+from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
 from tests.formats.openai_schemas import check_completion
@@ -28,6 +33,8 @@ from tests.formats.responses.answers import (
     write,
 )
 from tests.formats.responses.models import GPT
+
+PROFILE = profile_of(GPT, "responses")
 
 WORDS = st.text(max_size=8)
 SAID = st.text(min_size=1, max_size=8)
@@ -82,7 +89,7 @@ def test_a_conversation_comes_back_as_it_went(turns: list[Any]) -> None:
     messages = [m for asking, answers in turns for part in (asking, *answers) for m in part]
     notes: list[str] = []
 
-    chat = to_chat(from_chat({"model": MODEL, "messages": messages}, GPT, notes), notes)
+    chat = to_chat(from_chat({"model": MODEL, "messages": messages}, PROFILE, notes), notes)
 
     check_request(chat)
     assert messages == chat["messages"]
@@ -338,7 +345,10 @@ def test_whatever_is_asked_is_translated_or_refused(fields: Json) -> None:
         return
     initiator(asked)
     count_images(asked)
-    body = prepare(asked, GPT, [])
+    try:
+        body = responses_for_model(asked, GPT, []).body
+    except RequestError:
+        return
     assert body["store"] is False
     assert not any("id" in item for item in body["input"] if isinstance(item, dict))
     try:
@@ -346,4 +356,4 @@ def test_whatever_is_asked_is_translated_or_refused(fields: Json) -> None:
     except RequestError:
         return
     check_request(chat)
-    from_chat(chat, GPT, [])
+    responses_from_chat(chat, GPT, [])

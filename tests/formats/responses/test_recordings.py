@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from copilot_proxy.formats.responses.request import initiator, parse_request
-from copilot_proxy.formats.responses.request_repair import prepare, repair_whole
-from tests.formats.responses.answers import check_event, message_of
+from copilot_proxy.formats.responses.request_to_model import responses_for_model
+from tests.formats.responses.answers import check_event, message_of, repair_whole
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NAMES = ["simple", "function-call", "function-call-followup"]
@@ -24,7 +24,7 @@ def test_recorded_requests_pass(name: str) -> None:
     path = RECORDINGS / f"{name}-request.json"
     asked = parse_request(path.read_bytes())
 
-    body = prepare(asked, None, [])
+    body = responses_for_model(asked, None, []).body
 
     del body["store"], body["include"]
     for item in asked["input"] if isinstance(asked["input"], list) else ():

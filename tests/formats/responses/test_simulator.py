@@ -13,13 +13,16 @@ from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.request import count_images, initiator
-from copilot_proxy.formats.responses.request_from_chat import from_chat
-from copilot_proxy.formats.responses.request_repair import ResponsesRepair, prepare, repair_whole
+from copilot_proxy.formats.responses.request_to_model import (
+    responses_for_model,
+    responses_from_chat,
+)
+from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.sse import EventDecoder
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.formats.answers import MODEL, check_stream
-from tests.formats.responses.answers import read_strictly, request
+from tests.formats.responses.answers import read_strictly, repair_whole, request
 
 PNG = "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAAAAAAAAAAA"
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -67,7 +70,7 @@ class Copilot:
     def native(self, model: str, given: Any, **fields: Any) -> list[Json]:
         """What a client of the Responses API sees, checked."""
         asked = {**request(given, **fields), "model": model, "stream": True}
-        body = prepare(asked, self.models.get(model), [])
+        body = responses_for_model(asked, self.models.get(model), []).body
         stream = ResponsesRepair(asked)
         events = [
             e for data in self.send(body, vision=count_images(asked) > 0) for e in stream.feed(data)
@@ -84,7 +87,7 @@ class Copilot:
         """The hub's whole answer, checked."""
         chat = {"model": model, "messages": messages, "stream": True, **fields}
         stream = ResponsesToChat(MODEL, include_usage=True)
-        body = from_chat(chat, self.models.get(model), [])
+        body = responses_from_chat(chat, self.models.get(model), []).body
         chunks = [c for data in self.send(body, vision=vision) for c in stream.feed(data)]
         chunks += stream.close()
         check_stream(chunks, include_usage=True)
@@ -143,7 +146,7 @@ def test_a_native_conversation_goes_on(copilot: Copilot, model: str, quirk: str)
 def test_a_native_answer_can_be_whole(copilot: Copilot) -> None:
     """Without a stream the answer is the same, and an odd one is an error."""
     asked = {**request("Hi"), "model": "gpt-5.4"}
-    body = prepare(asked, copilot.models.get("gpt-5.4"), [])
+    body = responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body
 
     whole = repair_whole(copilot.send(body)[0], asked)
 
@@ -202,7 +205,7 @@ def test_a_hub_conversation_goes_on(copilot: Copilot, model: str, quirk: str) ->
 def test_a_broken_answer_is_an_error(copilot: Copilot, fault: str) -> None:
     """Every way in which an accepted answer breaks is an error, in both directions."""
     asked = {**request("Weather?", tools=[WEATHER], tool_choice="required"), "model": "gpt-5.4"}
-    body = {**prepare(asked, copilot.models.get("gpt-5.4"), []), "stream": True}
+    body = {**responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body, "stream": True}
     copilot.quirk(fault)
     events = copilot.send(body)
 

@@ -6,7 +6,7 @@ import pytest
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.responses.request_repair import ENCRYPTED
+from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.schema import Json
 from tests.formats.answers import MODEL

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.responses.request_repair import prepare
 from copilot_proxy.formats.responses.request_to_chat import to_chat
+from copilot_proxy.formats.responses.request_to_model import responses_for_model
 from copilot_proxy.formats.responses.schema import Json
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks
@@ -66,7 +66,7 @@ def test_copilot_gets_functions() -> None:
     notes: list[str] = []
     again = [{**CALL, "call_id": "c2"}, {**OUTPUT, "call_id": "c2"}]
 
-    body = prepare(searched(*again), GPT, notes)
+    body = responses_for_model(searched(*again), GPT, notes).body
 
     assert [] == notes
     tools = body["tools"]
@@ -145,7 +145,7 @@ def test_a_search_that_somebody_else_runs_is_dropped() -> None:
     server = {"type": "tool_search", "execution": "server"}
     item = {**CALL, "call_id": None, "execution": "server"}
 
-    body = prepare(request([USER, item], tools=[server]), GPT, notes)
+    body = responses_for_model(request([USER, item], tools=[server]), GPT, notes).body
 
     assert "tools" not in body
     assert [USER] == body["input"]
@@ -154,7 +154,7 @@ def test_a_search_that_somebody_else_runs_is_dropped() -> None:
 
 def test_a_model_that_searches_keeps_the_search() -> None:
     """Where the person says that Copilot takes it, it goes as it came."""
-    body = prepare(searched(), GPT, [], hosted=["tool_search"])
+    body = responses_for_model(searched(), GPT, [], hosted=["tool_search"]).body
 
     assert [SEARCH] == body["tools"]
     assert ["message", "tool_search_call", "tool_search_output"] == [

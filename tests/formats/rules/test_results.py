@@ -7,9 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model, parse_models
-from copilot_proxy.formats.chat_completions.cache_marks import mark_stable
-from copilot_proxy.formats.chat_completions.content_parts import show_images, without_blanks
-from copilot_proxy.formats.chat_completions.history import CONTINUE, NO_RESULT, mend_history
+from copilot_proxy.formats.chat_completions.cache_marks import mark_stable, reduce_marks
+from copilot_proxy.formats.chat_completions.content_parts import show_images
+from copilot_proxy.formats.chat_completions.outgoing import ChatBody
+from copilot_proxy.formats.messages.outgoing import MessagesBody
+from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.responses.outgoing import ResponsesBody
+from copilot_proxy.formats.rules import blanks, turns
+from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
+from copilot_proxy.formats.rules.turns import CONTINUE
 
 Json = dict[str, Any]
 MARK = {"type": "ephemeral"}
@@ -19,6 +25,21 @@ def model(vendor: str) -> Model:
     found = parse_models({"data": [{"id": "m", "vendor": vendor}]}).get("m")
     assert found
     return found
+
+
+def mend_history(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
+    """The messages after the rules about whole messages."""
+    profile = profile_of(to, "chat_completions")
+    body = ChatBody({"messages": [dict(message) for message in messages]})
+    for rule in (turns.join_neighbours, pair_results, turns.begin_with_user, turns.end_with_user):
+        rule(body, profile, notes)
+    return body.turns
+
+
+def without_blanks(messages: list[Json], notes: list[str]) -> list[Json]:
+    body = ChatBody({"messages": [dict(message) for message in messages]})
+    blanks.drop_blanks(body, profile_of(model("Anthropic"), "chat_completions"), notes)
+    return body.turns
 
 
 def user(text: Any = "x") -> Json:
@@ -198,20 +219,33 @@ def test_any_history_is_sound_afterwards(messages: list[Json], vendor: str) -> N
 def test_cache_marks() -> None:
     """Claude's stable prefix is marked: the first two instructions, the last two messages."""
     system = {"role": "system", "content": "s"}
-    messages = [system, system, system, user("1"), said("2"), user("3")]
+    messages = [dict(system), dict(system), dict(system), user("1"), said("2"), user("3")]
 
-    marked = [i for i, m in enumerate(mark_stable(messages)) if "copilot_cache_control" in m]
+    mark_stable(messages)
 
+    marked = [i for i, m in enumerate(messages) if "copilot_cache_control" in m]
     assert [0, 1, 4, 5] == marked
-    assert MARK == mark_stable(messages)[0]["copilot_cache_control"]
-    assert all("copilot_cache_control" not in message for message in messages)
+    assert MARK == messages[0]["copilot_cache_control"]
 
 
 def test_own_cache_marks_stay() -> None:
     """A client that marks for itself knows better."""
     messages = [{**user(), "copilot_cache_control": MARK}, said(), user()]
+    before = repr(messages)
 
-    assert messages == mark_stable(messages)
+    mark_stable(messages)
+
+    assert before == repr(messages)
+
+
+def test_marks_beyond_what_copilot_takes_are_dropped() -> None:
+    """Marks get the one form there is, and the last four of them stay."""
+    marks = [{**user(), "copilot_cache_control": {**MARK, "ttl": "1h"}} for _ in range(6)]
+
+    reduce_marks(marks, 4, notes := [])
+
+    assert [None, None, MARK, MARK, MARK, MARK] == [m.get("copilot_cache_control") for m in marks]
+    assert 2 == len(notes)
 
 
 def test_images_of_tool_results_are_shown() -> None:
@@ -240,3 +274,106 @@ def test_blanks_are_dropped() -> None:
 
     assert [user([parts[1]]), called("a"), result("a", "")] == kept
     assert 2 == len(notes)
+
+
+def use(id: str) -> Json:
+    return {"type": "tool_use", "id": id, "name": "f", "input": {}}
+
+
+def done(id: str, content: Any = "r") -> Json:
+    return {"type": "tool_result", "tool_use_id": id, "content": content}
+
+
+def text(words: str) -> Json:
+    return {"type": "text", "text": words}
+
+
+def assistant(*blocks: Json) -> Json:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+ORPHAN = "(Result of an earlier tool call)"
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (
+            [assistant(use("a")), user([text("x"), done("a"), text("y")])],
+            [assistant(use("a")), user([done("a"), text("x"), text("y")])],
+        ),
+        (
+            [assistant(use("a"), use("b")), user([done("a")]), user([done("b"), text("x")])],
+            [assistant(use("a"), use("b")), user([done("a"), done("b"), text("x")])],
+        ),
+        (
+            [assistant(use("a")), user([done("a", "1"), done("a", "2")])],
+            [assistant(use("a")), user([done("a", "1"), text(ORPHAN), text("2")])],
+        ),
+        (
+            [assistant(use("a")), user("x")],
+            [assistant(use("a")), user([done("a", NO_RESULT), text("x")])],
+        ),
+        ([user([done("a")]), assistant()], [user([text(ORPHAN), text("r")]), assistant()]),
+        ([assistant(use("a"))], [assistant(use("a")), user([done("a", NO_RESULT)])]),
+        (
+            [assistant(use("a"), use("b")), user([done("b"), done("a")])],
+            [assistant(use("a"), use("b")), user([done("b"), done("a")])],
+        ),
+    ],
+)
+def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None:
+    """In Claude's own form results stand first in the message behind their calls, one for each."""
+    body = MessagesBody({"messages": messages})
+
+    pair_results(body, profile_of(None, "messages"), [])
+
+    assert expected == body.turns
+
+
+def test_sound_messages_are_the_very_same() -> None:
+    """Nothing is built anew where nothing is wrong."""
+    messages = [user("x"), assistant(use("a")), user([done("a"), text("y")])]
+    body = MessagesBody({"messages": messages})
+
+    pair_results(body, profile_of(None, "messages"), notes := [])
+
+    assert messages is body.turns
+    assert [] == notes
+
+
+def item(id: str) -> Json:
+    return {"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"}
+
+
+def output(id: str, text: Any = "r") -> Json:
+    return {"type": "function_call_output", "call_id": id, "output": text}
+
+
+def shown(*texts: str) -> Json:
+    parts = [{"type": "input_text", "text": text} for text in texts]
+    return {"type": "message", "role": "user", "content": parts}
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([item("a"), item("b"), output("b"), output("a")], None),
+        ([item("a"), shown("x"), output("a")], None),
+        ([item("a"), output("a"), item("a"), output("a")], None),
+        ([item("a"), shown("x")], [item("a"), output("a", NO_RESULT), shown("x")]),
+        ([output("a"), shown("x")], [shown(f"{ORPHAN}\nr"), shown("x")]),
+        ([output("a", [{"type": "input_text", "text": "r"}])], [shown(ORPHAN, "r")]),
+        (
+            [item("a"), output("a", "1"), output("a", "2")],
+            [item("a"), output("a", "1"), shown(f"{ORPHAN}\n2")],
+        ),
+    ],
+)
+def test_results_of_responses(items: list[Json], expected: list[Json] | None) -> None:
+    """Outputs may stand anywhere behind their calls there, so only lost ones are mended."""
+    body = ResponsesBody({"input": items})
+
+    pair_results(body, profile_of(None, "responses"), [])
+
+    assert (expected or items) == body.turns

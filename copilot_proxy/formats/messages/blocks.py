@@ -1,4 +1,4 @@
-"""The messages of a request, as Copilot's Claude takes them."""
+"""The messages of a request in the form that Copilot's Messages API has: blocks that it knows."""
 
 from typing import Final
 
@@ -6,10 +6,6 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import remedy
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import signature
-
-CONTINUE: Final = "Please continue."
-"""Said for the person where a conversation ends with the model's own words: Copilot refuses such,
-and its own client says the same."""
 
 _SERVER_BLOCKS: Final = (
     "server_tool_use",
@@ -30,49 +26,42 @@ _NO_THOUGHT: Final = ("", "Thinking...")
 """What clients show where there was no thinking to show."""
 
 
-def settle_messages(body: Json, notes: list[str]) -> None:
-    """Takes from `messages` of `body` what Copilot refuses, on copies of them.
+def clean_messages(body: Json, notes: list[str]) -> int:
+    """Takes from `messages` of `body` what no model of Copilot's knows, on copies of messages and
+    blocks; gives how many that led the conversation are in the system prompt now.
 
     Raises `RequestError` for images and documents that Copilot would have to fetch.
     """
     told: set[str] = set()
-    messages: list[Json] = []
-    for i, message in enumerate(body["messages"]):
-        content = _content(message["content"], f"messages[{i}].content", told)
-        if content:
-            messages.append({**message, "content": content})
-        else:
-            told.add(f"dropped messages[{i}]: it is empty")
-    _lead_with_system(body, messages)
-    if messages and _last_turn(messages) == "assistant":
-        messages.append({"role": "user", "content": CONTINUE})
-        told.add(f"added a user message ({CONTINUE}): Copilot takes no beginning of an answer")
+    messages = [
+        {**message, "content": _content(message["content"], f"messages[{i}].content", told)}
+        for i, message in enumerate(body["messages"])
+    ]
     body["messages"] = messages
     notes += sorted(told)
+    return _lead_with_system(body, messages)
 
 
-def _lead_with_system(body: Json, messages: list[Json]) -> None:
+def _lead_with_system(body: Json, messages: list[Json]) -> int:
     """Moves system messages that lead the conversation to the system prompt: they mean the same.
 
     Later ones stay where they are, which takes a beta (`betas`): moved to the front they would
     lose their place, and with each new one nothing of the prompt could be read from the cache.
     """
+    moved = 0
     while messages and messages[0]["role"] == "system":
         content = messages.pop(0)["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         system = body.get("system") or []
         system = [{"type": "text", "text": system}] if isinstance(system, str) else system
         body["system"] = [*system, *blocks]
-
-
-def _last_turn(messages: list[Json]) -> str:
-    roles = [message["role"] for message in messages if message["role"] != "system"]
-    return str(roles[-1]) if roles else ""
+        moved += 1
+    return moved
 
 
 def _content(content: str | list[Json], path: str, told: set[str]) -> str | list[Json]:
     if isinstance(content, str):
-        return content if content.strip() else ""
+        return content
     blocks = [_block(block, f"{path}[{i}]", told) for i, block in enumerate(content)]
     return [block for block in blocks if block is not None]
 
@@ -82,8 +71,6 @@ def _block(block: Json, path: str, told: set[str]) -> Json | None:
     # Clients send an answer's blocks back with every field that their SDK has, many of them null.
     block = {name: value for name, value in block.items() if value is not None}
     match block["type"]:
-        case "text":
-            return block if block["text"].strip() else None
         case "thinking":
             return _thinking(block, told)
         case "redacted_thinking":
@@ -93,8 +80,6 @@ def _block(block: Json, path: str, told: set[str]) -> Json | None:
             _check_source(block, path)
         case "tool_result" if "content" in block:
             block["content"] = _content(block["content"], f"{path}.content", told)
-            if not block["content"]:
-                del block["content"]  # what a command prints may be a blank line and nothing else
         case kind if kind in _SERVER_BLOCKS:
             told.add(f"dropped {kind} blocks: Copilot does not take them")
             return None

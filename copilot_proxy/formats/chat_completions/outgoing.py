@@ -1,0 +1,206 @@
+"""A chat completions body on its way to the model, as the rules see it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from copilot_proxy.formats.chat_completions import cache_marks
+from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+
+
+class ChatBody(OutgoingBody):
+    """The view of a body whose messages, calls and tools are copies."""
+
+    api = "chat_completions"
+    turns_key = conversation_field = "messages"
+    limit_fields = ("max_completion_tokens", "max_tokens")
+    stop_field = "stop"
+    effort_field = "reasoning_effort"
+    thinking_field = budget_field = "thinking_budget"
+    call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
+
+    def _collect(self) -> tuple[list[Json], list[Json]]:
+        calls: list[Json] = []
+        results: list[Json] = []
+        for message in self.turns:
+            if message["role"] == "tool":
+                results.append(message)
+            elif message.get("tool_calls"):
+                calls += message["tool_calls"]
+        return calls, results
+
+    def function(self, call: Json) -> Json:
+        function: Json = call["function"]
+        return function
+
+    def is_paired(self) -> bool:
+        wanted: list[str] = []
+        for message in self.turns:
+            if message["role"] == "tool":
+                if not wanted or wanted.pop() != message["tool_call_id"]:
+                    return False
+            elif wanted:
+                return False
+            elif message.get("tool_calls"):
+                wanted = [call["id"] for call in reversed(message["tool_calls"])]
+        return not wanted
+
+    def pieces(self) -> list[Piece]:
+        return [_piece(message, place) for place, message in enumerate(self.turns)]
+
+    def rebuild(self, pieces: Sequence[Piece]) -> None:
+        self.turns = [piece.raw for piece in pieces]
+
+    def result(self, id: str, text: str) -> Json:
+        return {"role": "tool", "tool_call_id": id, "content": text}
+
+    def orphan(self, raw: Json, label: str) -> Json:
+        content = raw["content"]
+        if isinstance(content, str):
+            return self.user(f"{label}\n{content}")
+        return {"role": "user", "content": [{"type": "text", "text": label}, *content]}
+
+    def user(self, text: str) -> Json:
+        return {"role": "user", "content": text}
+
+    def contents(self) -> Iterable[Json]:
+        # The text of a result may be blank: it is what a command has printed.
+        return [
+            message
+            for message in self.turns
+            if message["role"] != "tool" or isinstance(message["content"], list)
+        ]
+
+    def drop_empty(self, notes: list[str]) -> None:
+        kept = []
+        for message in self.turns:
+            if not message.get("content"):
+                if message["role"] == "tool":
+                    message["content"] = ""
+                elif message["role"] == "assistant" and message.get("tool_calls"):
+                    message["content"] = None
+                else:
+                    kind = {"assistant": "an assistant"}.get(message["role"])
+                    notes.append(f"dropped {kind or 'a ' + message['role']} message: it is empty")
+                    continue
+            kept.append(message)
+        if len(kept) < len(self.turns):
+            self.turns = kept
+
+    def join_neighbours(self) -> int:
+        joined: list[Json] = []
+        for message in self.turns:
+            if joined and message["role"] == joined[-1]["role"] == "assistant":
+                joined[-1] = _joined(joined[-1], message)
+            else:
+                joined.append(message)
+        count = len(self.turns) - len(joined)
+        if count:
+            self.turns = joined
+        return count
+
+    @property
+    def has_instructions(self) -> bool:
+        return any(self.role(message) == "system" for message in self.turns)
+
+    @property
+    def effort(self) -> str | None:
+        effort = self.body.get("reasoning_effort")
+        return effort if isinstance(effort, str) else None
+
+    def set_effort(self, effort: str | None) -> None:
+        if effort is None:
+            del self.body["reasoning_effort"]
+        else:
+            self.body["reasoning_effort"] = effort
+
+    @property
+    def thinking(self) -> Json | None:
+        budget = self.body.get("thinking_budget")
+        return {"type": "enabled", "budget_tokens": budget} if type(budget) is int else None
+
+    def set_thinking(self, thinking: Json | None) -> None:
+        self.body.pop("thinking_budget", None)
+        if thinking is not None:
+            self.body["thinking_budget"] = thinking["budget_tokens"]
+
+    @property
+    def thinks(self) -> bool:
+        return self.thinking is not None or self.effort not in (None, "none")
+
+    def stop_thinking(self, reason: str, notes: list[str]) -> None:
+        for name in ("reasoning_effort", "thinking_budget"):
+            if self.body.pop(name, None) is not None:
+                notes.append(f"dropped {name}: {reason}")
+
+    @property
+    def tools(self) -> list[OfferedTool]:
+        tools = [tool["function"] for tool in self.body.get("tools") or () if "function" in tool]
+        return [OfferedTool(function, "parameters") for function in tools]
+
+    @property
+    def forces_tool(self) -> bool:
+        choice = self.body.get("tool_choice")
+        if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+            return bool((choice.get("allowed_tools") or {}).get("mode") == "required")
+        return choice == "required" or isinstance(choice, dict)
+
+    def let_choose(self) -> None:
+        self.body["tool_choice"] = "auto"
+
+    def rename_choice(self, names: dict[str, str]) -> None:
+        choice = self.body.get("tool_choice")
+        if not isinstance(choice, dict):
+            return
+        allowed = choice.get("allowed_tools")
+        if isinstance(allowed, dict) and isinstance(allowed.get("tools"), list):
+            tools = [_renamed(tool, names) for tool in allowed["tools"]]
+            self.body["tool_choice"] = {**choice, "allowed_tools": {**allowed, "tools": tools}}
+        else:
+            self.body["tool_choice"] = _renamed(choice, names)
+
+    def mark_stable(self) -> None:
+        cache_marks.mark_stable(self.turns)
+
+    def reduce_marks(self, most: int, notes: list[str]) -> None:
+        cache_marks.reduce_marks(self.turns, most, notes)
+
+
+def _piece(message: Json, place: int) -> Piece:
+    if message["role"] == "tool":
+        return Piece("result", (message["tool_call_id"],), message, place)
+    if message["role"] == "assistant":
+        ids = tuple(call["id"] for call in message.get("tool_calls") or ())
+        return Piece("assistant", ids, message, place)
+    return Piece("other", (), message, place)
+
+
+def _renamed(tool: Any, names: dict[str, str]) -> Any:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str) or name not in names:
+        return tool
+    return {**tool, "function": {**tool["function"], "name": names[name]}}
+
+
+def _joined(one: Json, other: Json) -> Json:
+    joined = {**one, **{name: value for name, value in other.items() if value is not None}}
+    joined["content"] = _both(one.get("content"), other.get("content"))
+    if one.get("tool_calls") and other.get("tool_calls"):
+        joined["tool_calls"] = [*one["tool_calls"], *other["tool_calls"]]
+    for name in ("reasoning_content", "reasoning_text"):
+        if one.get(name) and other.get(name):
+            joined[name] = f"{one[name]}\n{other[name]}"
+    return joined
+
+
+def _both(one: Any, other: Any) -> Any:
+    if not one or not other:
+        return one or other
+    if isinstance(one, str) and isinstance(other, str):
+        return f"{one}\n\n{other}"
+    return [*_parts(one), *_parts(other)]
+
+
+def _parts(content: str | list[Json]) -> list[Json]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content

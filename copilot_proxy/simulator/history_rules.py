@@ -1,0 +1,78 @@
+"""What is refused of the calls and results in a conversation: ids, arguments, and their order."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .refusal import Refusal, copilot, invalid
+
+Json = dict[str, Any]
+
+CLAUDES_ID = re.compile(r"[a-zA-Z0-9_-]+")
+CHAT_ID = 40
+"""Characters of an id on chat completions, for OpenAI's models."""
+CALL_ID = 64
+"""Characters of an id on responses."""
+
+
+def strange_id(path: str) -> str:
+    """What Claude says of an id with other characters than it knows."""
+    return f"{path}: String should match pattern '^[a-zA-Z0-9_-]+$'"
+
+
+def too_long(path: str, text: str, most: int) -> Refusal:
+    """What OpenAI's models say of an id that is too long."""
+    return copilot(
+        400,
+        f"Invalid '{path}': string too long. Expected a string with maximum length {most}, "
+        f"but got a string with length {len(text)} instead.",
+        "string_above_max_length",
+        param=path,
+    )
+
+
+def check_chat(messages: list[Json], kind: str) -> None:
+    """Refuse the calls of a chat that its model does not take; `kind` is whose the model is."""
+    for number, message in enumerate(messages):
+        if message["role"] == "tool":
+            _id(message["tool_call_id"], f"messages[{number}].tool_call_id", number, kind)
+        for place, call in enumerate(message.get("tool_calls") or []):
+            _id(call["id"], f"messages[{number}].tool_calls[{place}].id", number, kind)
+            _arguments(call["function"].get("arguments", ""), number, place, kind)
+
+
+def _id(given: str, path: str, number: int, kind: str) -> None:
+    if kind == "azure" and len(given) > CHAT_ID:
+        raise too_long(path, given, CHAT_ID)
+    if kind == "claude" and not CLAUDES_ID.fullmatch(given):
+        raise invalid(strange_id(f"messages.{number}.content.0.tool_use.id"))
+
+
+def _arguments(text: str, number: int, place: int, kind: str) -> None:
+    try:
+        value = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        raise invalid(f"messages.{number}.tool_calls: arguments are not valid JSON") from None
+    if kind in ("claude", "gemini") and not isinstance(value, dict):
+        path = f"messages.{number}.content.{place}.tool_use.input"
+        raise invalid(f"{path}: Input should be a valid dictionary")
+
+
+def complaint(number: int, found: list[Json], calls: list[str]) -> str | None:
+    """What Claude has against the blocks of the message that answers `calls`; None if nothing."""
+    kinds = [block["type"] for block in found]
+    results = [block["tool_use_id"] for block in found if block["type"] == "tool_result"]
+    if "tool_result" in kinds and kinds != sorted(kinds, key=lambda kind: kind != "tool_result"):
+        return (
+            f"messages.{number - 1}: `tool_use` ids were found without `tool_result` blocks "
+            f"immediately after: {', '.join(calls)}. Each `tool_use` block must have a "
+            "corresponding `tool_result` block in the next message."
+        )
+    if twice := next((one for one in results if results.count(one) > 1), None):
+        return (
+            f"messages.{number}: each tool_use must have a single result. Found multiple "
+            f"`tool_result` blocks with id: {twice}"
+        )
+    return None

@@ -1,0 +1,201 @@
+"""One request in the words of each client's API, and what is found in each of Copilot's bodies."""
+
+import json
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+CLIENTS: Final = {
+    "chat_completions": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "messages": "/v1/messages",
+}
+SCHEMA: Final = {"type": "object", "properties": {}}
+
+
+def user(text: str = "Hi") -> Json:
+    return {"said": "user", "text": text}
+
+
+def assistant(text: str) -> Json:
+    return {"said": "assistant", "text": text}
+
+
+def called(id: str = "a", arguments: Any = "{}") -> Json:
+    """A call; the arguments are a text, or what a Messages client has for it."""
+    return {"said": "call", "id": id, "arguments": arguments}
+
+
+def result(id: str = "a") -> Json:
+    return {"said": "result", "id": id}
+
+
+def body_of(client: str, *steps: Json, **wish: Any) -> Json:
+    """A request of `client`: the conversation, then `tool` (a name), `schema`, `forced`, `limit`,
+    `effort`, `budget`, `stops`, `system`, and fields of the same name everywhere."""
+    return _BODIES[client](list(steps) or [user()], wish)
+
+
+def _chat(steps: list[Json], wish: Json) -> Json:
+    body: Json = {"messages": [_chat_turn(step) for step in steps]}
+    if system := wish.pop("system", None):
+        body["messages"].insert(0, {"role": "system", "content": system})
+    if tool := wish.pop("tool", None):
+        function = {"name": tool, "parameters": wish.pop("schema", SCHEMA)}
+        body["tools"] = [{"type": "function", "function": function}]
+    if wish.pop("forced", False):
+        body["tool_choice"] = "required"
+    names = {"limit": "max_tokens", "effort": "reasoning_effort", "budget": "thinking_budget"}
+    names |= {"stops": "stop"}
+    return body | {names.get(name, name): value for name, value in wish.items()}
+
+
+def _chat_turn(step: Json) -> Json:
+    if step["said"] == "call":
+        function = {"name": "f", "arguments": step["arguments"]}
+        call = {"id": step["id"], "type": "function", "function": function}
+        return {"role": "assistant", "content": None, "tool_calls": [call]}
+    if step["said"] == "result":
+        return {"role": "tool", "tool_call_id": step["id"], "content": "done"}
+    return {"role": step["said"], "content": step["text"]}
+
+
+def _responses(steps: list[Json], wish: Json) -> Json:
+    body: Json = {"input": [_item(step) for step in steps]}
+    if system := wish.pop("system", None):
+        body["instructions"] = system
+    if tool := wish.pop("tool", None):
+        schema = wish.pop("schema", SCHEMA)
+        body["tools"] = [{"type": "function", "name": tool, "parameters": schema}]
+    if wish.pop("forced", False):
+        body["tool_choice"] = "required"
+    if effort := wish.pop("effort", None):
+        body["reasoning"] = {"effort": effort}
+    return body | {"max_output_tokens" if n == "limit" else n: v for n, v in wish.items()}
+
+
+def _item(step: Json) -> Json:
+    if step["said"] == "call":
+        arguments = step["arguments"]
+        return {
+            "type": "function_call",
+            "call_id": step["id"],
+            "name": "f",
+            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
+        }
+    if step["said"] == "result":
+        return {"type": "function_call_output", "call_id": step["id"], "output": "done"}
+    kind = "output_text" if step["said"] == "assistant" else "input_text"
+    return {"role": step["said"], "content": [{"type": kind, "text": step["text"]}]}
+
+
+def _messages(steps: list[Json], wish: Json) -> Json:
+    body: Json = {"messages": [_turn(step) for step in steps]}
+    if tool := wish.pop("tool", None):
+        body["tools"] = [{"name": tool, "input_schema": wish.pop("schema", SCHEMA)}]
+    if wish.pop("forced", False):
+        body["tool_choice"] = {"type": "any"}
+    if effort := wish.pop("effort", None):
+        body["thinking"] = {"type": "adaptive"}
+        body["output_config"] = {"effort": effort}
+    if budget := wish.pop("budget", None):
+        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    if "parallel_tool_calls" in wish:
+        wish.pop("parallel_tool_calls")
+        body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
+    body["max_tokens"] = wish.pop("limit", 4000)
+    return body | {"stop_sequences" if n == "stops" else n: v for n, v in wish.items()}
+
+
+def _turn(step: Json) -> Json:
+    if step["said"] == "call":
+        arguments = step["arguments"]
+        given = {} if arguments == "{}" else arguments
+        use = {"type": "tool_use", "id": step["id"], "name": "f", "input": given}
+        return {"role": "assistant", "content": [use]}
+    if step["said"] == "result":
+        block = {"type": "tool_result", "tool_use_id": step["id"], "content": "done"}
+        return {"role": "user", "content": [block]}
+    return {"role": step["said"], "content": [{"type": "text", "text": step["text"]}]}
+
+
+_BODIES: Final = {"chat_completions": _chat, "responses": _responses, "messages": _messages}
+
+
+def said(body: Json) -> list[tuple[str, Any]]:
+    """Who says what in a body for Copilot: ``call`` with arguments, ``result``, or a role with a
+    text."""
+    found: list[tuple[str, Any]] = []
+    for turn in body.get("messages") or body.get("input") or ():
+        if turn.get("type") == "function_call":
+            found.append(("call", turn["arguments"]))
+        elif turn.get("type") == "function_call_output" or turn.get("role") == "tool":
+            found.append(("result", turn.get("output")))
+        elif turn.get("role") not in ("system", None):
+            content = turn.get("content")
+            parts = [{"text": content}] if isinstance(content, str) else content or []
+            kinds = {"tool_use": "call", "tool_result": "result"}
+            found += [
+                (kinds.get(part.get("type"), turn["role"]), part.get("input", part.get("text")))
+                for part in parts
+            ]
+            found += [
+                ("call", call["function"]["arguments"]) for call in turn.get("tool_calls") or ()
+            ]
+    return found
+
+
+def limit(body: Json) -> Any:
+    """The limit of the answer, whatever it is called."""
+    names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+    return next((body[name] for name in names if name in body), None)
+
+
+def effort(body: Json) -> Any:
+    """How hard the model is to think."""
+    holder = body.get("reasoning") or body.get("output_config") or {}
+    return body.get("reasoning_effort") or holder.get("effort")
+
+
+def budget(body: Json) -> Any:
+    """The tokens of thinking."""
+    return body.get("thinking_budget") or (body.get("thinking") or {}).get("budget_tokens")
+
+
+def thinks(body: Json) -> bool:
+    """Whether thinking is switched on, by whatever field."""
+    form = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    return form or bool(body.get("reasoning_effort") or body.get("thinking_budget"))
+
+
+def forced(body: Json) -> bool:
+    """Whether a tool has to be called."""
+    choice = body.get("tool_choice")
+    return choice == "required" or (isinstance(choice, dict) and choice["type"] in ("any", "tool"))
+
+
+def stops(body: Json) -> list[str]:
+    """The stop sequences."""
+    return body.get("stop") or body.get("stop_sequences") or []
+
+
+def schemas(body: Json) -> list[Any]:
+    """The schemas of the tools."""
+    tools = [tool.get("function") or tool for tool in body["tools"]]
+    return [tool.get("parameters", tool.get("input_schema")) for tool in tools]
+
+
+def is_object(arguments: Any) -> bool:
+    """Whether arguments are an object, written or not."""
+    return isinstance(arguments, dict) or (is_json(arguments) and arguments[:1] == "{")
+
+
+def is_json(arguments: Any) -> bool:
+    """Whether arguments are JSON, or an object already."""
+    if not isinstance(arguments, str):
+        return True
+    try:
+        json.loads(arguments)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,317 @@
+"""For every rule of the book: a request that it is for, and what is wrong with it without."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.formats.rules.asking import (
+    CLIENTS,
+    Json,
+    assistant,
+    body_of,
+    budget,
+    called,
+    effort,
+    forced,
+    is_json,
+    is_object,
+    limit,
+    result,
+    said,
+    schemas,
+    stops,
+    thinks,
+    user,
+)
+
+CLAUDE: Final = ("claude-sonnet-4.5", "claude-opus-5")
+"""On chat completions and Messages, by the client; on Messages alone."""
+GPT: Final = ("gpt-4o", "gpt-5.4")
+"""On chat completions; on Responses."""
+ALL: Final = (*GPT, *CLAUDE, "gemini-2.5-pro")
+ALWAYS_THINKS: Final = "claude-opus-5.5"
+"""Not in the simulator's list: the walk adds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A request for some models, from each client that can say it."""
+
+    models: tuple[str, ...]
+    broken: Callable[[Json], bool]
+    """Whether a body for Copilot is what the model refuses."""
+    steps: tuple[Json, ...] = ()
+    wish: Json = field(default_factory=dict)
+    own: dict[str, Json] = field(default_factory=dict)
+    """What single clients send besides."""
+    clients: tuple[str, ...] = tuple(CLIENTS)
+    note: str = ""
+    bites: Callable[[str, str], bool] = lambda client, route: True
+    """Whether a client's request needs the rule on that API of Copilot's: elsewhere the translation
+    itself has no place for it."""
+
+    def body(self, client: str, model: str) -> Json:
+        """The request of a client."""
+        body = body_of(client, *self.steps, **self.wish)
+        return {"model": model, **body, **self.own.get(client, {})}
+
+
+def _dumped(text: str) -> Callable[[Json], bool]:
+    return lambda body: text in json.dumps(body)
+
+
+def _on(*routes: str) -> Callable[[str, str], bool]:
+    return lambda client, route: route in routes
+
+
+LONG_ID: Final = "functions.f:0" + "x" * 70
+MARK: Final = {"type": "ephemeral", "ttl": "1h"}
+SAMPLED: Final = ("gpt-5.4", "gpt-5-mini", "claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
+CHAT: Final = ("chat_completions",)
+OPENAIS: Final = ("chat_completions", "responses")
+STOPPING: Final = ("chat_completions", "messages")
+SCHEMA: Final = {"type": "json_schema", "schema": {"type": "object"}}
+
+
+def _marked(client: str) -> list[Json]:
+    name = "cache_control" if client == "messages" else "copilot_cache_control"
+    if client == "messages":
+        blocks = [{"type": "text", "text": str(i), name: MARK} for i in range(5)]
+        return [{"role": "user", "content": blocks}]
+    return [{"role": "user", "content": str(i), name: MARK} for i in range(5)]
+
+
+CASES: Final[dict[str, Case]] = {
+    "fields.refused": Case(
+        models=ALL,
+        wish={"service_tier": "flex"},
+        broken=lambda body: "service_tier" in body,
+        note="dropped service_tier",
+        bites=lambda client, route: client == route or (client, route) == OPENAIS[::-1],
+    ),
+    "fields.prediction": Case(
+        models=("gpt-4o",),
+        clients=CHAT,
+        wish={"prediction": {"type": "content", "content": ""}},
+        broken=lambda body: "prediction" in body,
+        note="dropped prediction",
+    ),
+    "fields.parallel_calls": Case(
+        models=("gpt-4-0613",),
+        wish={"tool": "f", "parallel_tool_calls": True},
+        broken=lambda body: "parallel_tool_calls" in body,
+        note="dropped parallel_tool_calls",
+    ),
+    "fields.stream": Case(
+        models=("mai-code-1",),
+        wish={"stream": True},
+        broken=lambda body: body["stream"] is True,
+    ),
+    "tools.names": Case(
+        models=ALL,
+        wish={"tool": "with.dots"},
+        broken=_dumped("with.dots"),
+        note="renamed tool with.dots",
+    ),
+    "tools.schemas": Case(
+        models=ALL,
+        wish={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
+        broken=lambda body: any(one.get("type") != "object" for one in schemas(body)),
+    ),
+    "tools.ids": Case(
+        models=(*GPT, *CLAUDE),
+        steps=(user(), called(LONG_ID), result(LONG_ID)),
+        broken=_dumped(LONG_ID),
+        note="changed ids of tool calls",
+    ),
+    "tools.broken_inputs": Case(
+        models=ALL,
+        steps=(user(), called(arguments='{"a": 1'), result()),
+        broken=lambda body: not all(is_json(a) for who, a in said(body) if who == "call"),
+        bites=_on("chat_completions", "responses"),
+    ),
+    "tools.object_inputs": Case(
+        models=(*CLAUDE, "gemini-2.5-pro"),
+        steps=(user(), called(arguments="42"), result()),
+        broken=lambda body: not all(is_object(a) for who, a in said(body) if who == "call"),
+        note="they are no object",
+    ),
+    "texts.blank": Case(
+        models=CLAUDE,
+        steps=(user(), assistant(" \n"), user("x")),
+        broken=lambda body: any(not text.strip() for _, text in said(body)),
+    ),
+    "turns.neighbours": Case(
+        models=("gemini-3-flash-preview",),
+        # The items of Responses are put together when they become messages.
+        clients=STOPPING,
+        steps=(user(), assistant("a"), assistant("b"), user()),
+        broken=lambda body: ["assistant"] * 2 == [who for who, _ in said(body)[1:3]],
+        note="merged neighbouring",
+    ),
+    "tools.results": Case(
+        models=ALL,
+        steps=(user(), called(), user("wait")),
+        broken=lambda body: "result" not in [who for who, _ in said(body)],
+        note="a tool call without one",
+    ),
+    "turns.first": Case(
+        models=CLAUDE,
+        steps=(assistant("Hello"), user()),
+        broken=lambda body: said(body)[0][0] == "assistant",
+        note="Please begin.",
+    ),
+    "turns.last": Case(
+        models=CLAUDE,
+        steps=(user(), assistant("Hel")),
+        broken=lambda body: said(body)[-1][0] == "assistant",
+        note="Please continue.",
+    ),
+    "stops.blank": Case(
+        models=CLAUDE,
+        clients=STOPPING,
+        wish={"stops": [" ", "END"]},
+        broken=lambda body: " " in stops(body),
+        note="nothing but blanks",
+    ),
+    "stops.most": Case(
+        models=("gpt-4o", "gemini-2.5-pro"),
+        clients=STOPPING,
+        wish={"stops": list("vwxyz")},
+        broken=lambda body: len(stops(body)) > 4,
+        note="dropped stop beyond 4",
+    ),
+    "limits.none": Case(
+        models=ALL,
+        clients=OPENAIS,
+        wish={"limit": -1},
+        broken=lambda body: limit(body) is not None and limit(body) < 1000,
+        note="-1 is no limit",
+    ),
+    "limits.name": Case(
+        models=("gpt-5-mini",),
+        wish={"limit": 500},
+        broken=lambda body: "messages" in body and "max_tokens" in body,
+        bites=lambda client, route: route == "chat_completions",
+    ),
+    "limits.default": Case(models=CLAUDE, clients=OPENAIS, broken=lambda body: limit(body) is None),
+    "limits.least": Case(
+        models=("gpt-5.4",),
+        wish={"limit": 5},
+        broken=lambda body: limit(body) < 16,
+        note="5 to 16",
+    ),
+    "limits.most": Case(
+        models=CLAUDE,
+        wish={"limit": 10**6},
+        broken=lambda body: limit(body) == 10**6,
+        note="the model's limit",
+    ),
+    "limits.whole": Case(
+        models=CLAUDE,
+        wish={"limit": 20_000},
+        broken=lambda body: body.get("stream") is not True,
+    ),
+    "answer.schema": Case(
+        models=("claude-sonnet-4.5",),
+        clients=("messages",),
+        own={"messages": {"output_config": {"format": SCHEMA}}},
+        broken=lambda body: "output_config" in body,
+        note="changed output_config.format",
+    ),
+    "tools.forced": Case(
+        models=(ALWAYS_THINKS,),
+        wish={"tool": "f", "forced": True},
+        broken=forced,
+        note="changed tool_choice",
+    ),
+    "thinking.forced_tool": Case(
+        models=("claude-sonnet-4.6",),
+        wish={"tool": "f", "forced": True, "effort": "high"},
+        broken=lambda body: thinks(body) and forced(body),
+        note="when tool_choice forces a tool",
+    ),
+    "thinking.mid_turn": Case(
+        models=("claude-sonnet-4.5",),
+        clients=("messages",),
+        steps=(user(), called(), result()),
+        wish={"budget": 2000},
+        broken=thinks,
+        note="began without it",
+    ),
+    "thinking.none": Case(
+        models=("gpt-4o",),
+        clients=CHAT,
+        wish={"budget": 2000},
+        broken=thinks,
+        note="dropped thinking_budget",
+    ),
+    "thinking.form": Case(
+        models=("claude-opus-5",),
+        clients=STOPPING,
+        wish={"budget": 2000},
+        broken=lambda body: budget(body) is not None,
+        note="takes adaptive",
+    ),
+    "thinking.budget": Case(
+        models=("claude-sonnet-4.5",),
+        clients=STOPPING,
+        wish={"budget": 100},
+        broken=lambda body: budget(body) < 1024,
+        note="100 to 1024",
+    ),
+    "effort": Case(
+        models=("gpt-5.4", "gpt-5-mini", "claude-sonnet-4.6", "claude-opus-5", "gemini-3.5-flash"),
+        wish={"effort": "minimal"},
+        broken=lambda body: effort(body) == "minimal",
+        note="minimal to",
+    ),
+    "sampling.fixed": Case(
+        models=SAMPLED,
+        wish={"temperature": 0.5},
+        broken=lambda body: "temperature" in body,
+        note="takes only its default",
+    ),
+    "sampling.thinking": Case(
+        models=("claude-sonnet-4.6",),
+        wish={"temperature": 0.5, "effort": "high"},
+        broken=lambda body: "temperature" in body,
+        note="while it thinks",
+    ),
+    "sampling.one": Case(
+        models=("claude-sonnet-4.5",),
+        wish={"temperature": 0.5, "top_p": 0.5},
+        broken=lambda body: {"temperature", "top_p"} <= set(body),
+        note="beside temperature",
+    ),
+    "sampling.range": Case(
+        models=("claude-sonnet-4",),
+        wish={"temperature": 1.5},
+        broken=lambda body: body["temperature"] > 1,
+        note="1.5 to 1",
+    ),
+    "cache.mark": Case(
+        models=CLAUDE,
+        clients=OPENAIS,
+        steps=(user(), assistant("a"), user()),
+        broken=lambda body: "cache_control" not in json.dumps(body),
+    ),
+    "cache.reduce": Case(
+        models=("claude-sonnet-4.5",),
+        clients=STOPPING,
+        own={client: {"messages": _marked(client)} for client in STOPPING},
+        broken=_dumped('"ttl"'),
+        note="Copilot takes 4",
+    ),
+}
+
+
+def combinations() -> list[tuple[str, str, str]]:
+    """Every rule with each client and model of its case."""
+    return [
+        (name, client, model)
+        for name, case in CASES.items()
+        for client in case.clients
+        for model in case.models
+    ]

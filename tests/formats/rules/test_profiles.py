@@ -1,0 +1,150 @@
+"""What a profile says of a model: the catalogue's words, and its family's where that is silent."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.families import FAMILIES, claude_version
+from copilot_proxy.formats.profiles import ModelProfile, ThinkingClass, profile_of
+from tests.formats.requests import a_model
+
+
+def claude(id: str, **supports: Any) -> ModelProfile:
+    return profile_of(a_model(id, "Anthropic", supports=supports), "messages")
+
+
+def test_an_unknown_model_is_refused_nothing() -> None:
+    """Without the catalogue a model is asked as the client says, but for what its API demands."""
+    profile = profile_of(None, "chat_completions")
+
+    assert ModelProfile(most_stops=4) == profile
+
+
+def test_an_unknown_vendor_is_treated_leniently() -> None:
+    """A model of somebody new takes what the catalogue does not deny."""
+    profile = profile_of(a_model("new-1", "Somebody"), "chat_completions")
+
+    assert (True, True, None, (), None) == (
+        profile.blank_texts,
+        profile.forced_tools,
+        profile.tool_id,
+        profile.fixed_sampling,
+        profile.fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("id", "thinking"),
+    [
+        ("claude-haiku-4.5", "none"),
+        ("claude-sonnet-4.6", "none"),
+        ("claude-opus-4.7", "required_form"),
+        ("claude-opus-4.8", "required_form"),
+        ("claude-opus-5", "required_form"),
+        ("claude-sonnet-5", "required_form"),
+        ("claude-opus-5.5", "adaptive_only"),
+        ("claude-fable-5", "adaptive_only"),
+        ("claude-fable-5.1", "adaptive_only"),
+        ("claude-mythos-1", "adaptive_only"),
+    ],
+)
+def test_thinking_classes_where_the_catalogue_is_silent(id: str, thinking: ThinkingClass) -> None:
+    """Claude's families think as Anthropic's pages say."""
+    assert thinking == claude(id).thinking
+
+
+@pytest.mark.parametrize(
+    ("id", "supports", "thinking", "adaptive"),
+    [
+        ("claude-sonnet-4.6", {"adaptive_thinking": True}, "optional", True),
+        ("claude-haiku-4.5", {"max_thinking_budget": 32000}, "optional", False),
+        ("claude-opus-5", {"adaptive_thinking": False}, "none", False),
+        (
+            "claude-opus-5",
+            {"adaptive_thinking": False, "max_thinking_budget": 9},
+            "optional",
+            False,
+        ),
+    ],
+)
+def test_the_catalogue_wins(id: str, supports: Any, thinking: str, adaptive: bool) -> None:
+    """What GitHub says of a model holds, whatever its family does."""
+    profile = claude(id, **supports)
+
+    assert (thinking, adaptive) == (profile.thinking, profile.adaptive)
+
+
+@pytest.mark.parametrize(
+    ("id", "fixed"),
+    [
+        ("claude-opus-4.6", False),
+        ("claude-opus-41", False),
+        ("claude-sonnet-4-20250514", False),
+        ("claude-opus-4.7", True),
+        ("claude-opus-4.10", True),
+        ("claude-sonnet-5", True),
+        ("claude-haiku-5.5", True),
+        ("claude-fable-5", True),
+        ("claude-mythos-1", True),
+        ("claude-next", False),
+    ],
+)
+def test_sampling_of_claude(id: str, fixed: bool) -> None:
+    """Every Claude from 4.7 on has its own sampling, whatever its kind."""
+    assert fixed is ("temperature" in claude(id).fixed_sampling)
+
+
+@pytest.mark.parametrize(
+    ("id", "forced"),
+    [
+        ("claude-opus-5", True),
+        ("claude-fable-5", True),
+        ("claude-opus-5.5", False),
+        ("claude-fable-5.2", False),
+    ],
+)
+def test_who_can_be_made_to_call_a_tool(id: str, forced: bool) -> None:
+    """Not those that cannot stop thinking."""
+    assert forced is claude(id).forced_tools
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"),
+    [
+        ("claude-opus-4.6-1m", ("opus", (4, 6))),
+        ("claude-opus-41", ("opus", (4, 1))),
+        ("claude-sonnet-4", ("sonnet", (4, 0))),
+        ("claude-sonnet-10", ("sonnet", (10, 0))),
+        ("gpt-5", ("", (0, 0))),
+    ],
+)
+def test_versions_of_claude(id: str, expected: Any) -> None:
+    """Kind and version are read from the id, also where it runs the numbers together."""
+    assert expected == claude_version(a_model(id, "Anthropic"))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_row_has_its_source(family: Any) -> None:
+    """A trait that nobody can check is worth nothing; all of a row's are a profile's."""
+    assert family.source
+    assert family.traits
+    ModelProfile(**family.traits)
+
+
+def test_limits_of_claude() -> None:
+    """Claude's limits are the catalogue's, and where it has none the API still gets one."""
+    limits = {"max_output_tokens": 64000, "max_non_streaming_output_tokens": 16000}
+    model = a_model("claude-x", "Anthropic", limits=limits)
+
+    native = profile_of(model, "messages")
+    chat = profile_of(model, "chat_completions")
+    silent = profile_of(a_model("claude-x", "Anthropic"), "messages")
+
+    assert (64000, 16000, 64000, 16000) == (
+        native.most_output,
+        native.whole_output,
+        native.default_output,
+        native.default_whole_output,
+    )
+    assert (64000, 64000) == (chat.default_output, chat.default_whole_output)
+    assert (None, 8192) == (silent.most_output, silent.default_output)

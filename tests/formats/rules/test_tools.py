@@ -1,0 +1,263 @@
+"""Names, ids and arguments of tools that a model refuses, on all three APIs."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
+from copilot_proxy.formats.messages.request_to_model import messages_for_model, messages_from_chat
+from copilot_proxy.formats.messages.stream_repair import MessagesRepair, repair_whole
+from copilot_proxy.formats.responses.request_to_model import (
+    responses_for_model,
+    responses_from_chat,
+)
+from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
+from copilot_proxy.formats.rules import Fitted
+from tests.formats.requests import a_model
+
+Json = dict[str, Any]
+LONG = "mcp__a_company_with_a_long_name__" + "list_all_the_open_pull_requests_of_a_repository"
+GPT = a_model("gpt-5.4", "OpenAI", supports={"streaming": True})
+CLAUDE = a_model("claude-sonnet-4.5", "Anthropic", supports={"streaming": True})
+HI = {"role": "user", "content": "Hi"}
+
+
+def chat(name: str = "f", *, id: str = "a", arguments: str = "{}") -> Json:
+    function = {"name": name, "arguments": arguments}
+    return {
+        "model": "m",
+        "tools": [{"type": "function", "function": {"name": n}} for n in ("g", name)],
+        "tool_choice": {"type": "function", "function": {"name": name}},
+        "messages": [
+            HI,
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": id, "type": "function", "function": function}],
+            },
+            {"role": "tool", "tool_call_id": id, "content": "r"},
+        ],
+    }
+
+
+def messages(name: str = "f", *, id: str = "a", input: Any = None) -> Json:
+    use = {"type": "tool_use", "id": id, "name": name, "input": input}
+    return {
+        "model": "m",
+        "max_tokens": 100,
+        "tools": [{"name": "g"}, {"name": name}],
+        "tool_choice": {"type": "tool", "name": name},
+        "messages": [
+            HI,
+            {"role": "assistant", "content": [use]},
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": id, "content": "r"}],
+            },
+        ],
+    }
+
+
+def responses(name: str = "f", *, id: str = "a", arguments: str = "{}") -> Json:
+    return {
+        "model": "m",
+        "tools": [{"type": "function", "name": n} for n in ("g", name)],
+        "tool_choice": {"type": "function", "name": name},
+        "input": [
+            {"role": "user", "content": "Hi"},
+            {"type": "function_call", "call_id": id, "name": name, "arguments": arguments},
+            {"type": "function_call_output", "call_id": id, "output": "r"},
+        ],
+    }
+
+
+def sent(name: str, model: Model, notes: list[str]) -> list[Fitted]:
+    """A request with this tool, by each way to the model."""
+    return [
+        chat_for_model(chat(name), model, notes),
+        messages_for_model(messages(name), model, notes),
+        messages_from_chat(chat(name), model, notes),
+        responses_for_model(responses(name), model, notes),
+        responses_from_chat(chat(name), model, notes),
+    ]
+
+
+def names_of(body: Json) -> list[str]:
+    """All the names of tools in a body: offered, chosen, called."""
+    found = re.findall(r'"name": "([^"]*)"', json.dumps(body, ensure_ascii=False))
+    return [name for name in found if name != "g"]
+
+
+@pytest.mark.parametrize("name", [LONG, "with.dots", "with spaces", "größe", "x" * 65])
+@pytest.mark.parametrize("model", [GPT, CLAUDE], ids=lambda model: model.id)
+def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
+    """A name that Copilot refuses becomes one that it takes, the same by every way."""
+    notes: list[str] = []
+    fitted = sent(name, model, notes)
+
+    (short,) = {one for each in fitted for one in names_of(each.body)}
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", short)
+    assert [3] * 5 == [len(names_of(each.body)) for each in fitted]
+    assert [{short: name}] * 5 == [each.tool_names for each in fitted]
+    assert {f"renamed tool {name[:80]}: {short}"} == {n for n in notes if n.startswith("renamed")}
+
+
+def test_good_names_are_left_alone() -> None:
+    """Nothing is renamed where every name fits."""
+    assert [{}] * 5 == [each.tool_names for each in sent("read_file", GPT, [])]
+
+
+def test_names_that_differ_stay_different() -> None:
+    """Two long names with the same beginning do not become one."""
+    tools = [{"type": "function", "function": {"name": LONG + end}} for end in "ab"]
+    fitted = chat_for_model({"model": "m", "messages": [HI], "tools": tools}, GPT, [])
+
+    assert 2 == len(fitted.tool_names)
+
+
+def test_several_allowed_tools_are_renamed() -> None:
+    """A choice of several names them as the tools are named now."""
+    allowed = [{"type": "function", "function": {"name": LONG}}]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}
+    fitted = chat_for_model({**chat(LONG), "tool_choice": choice}, GPT, [])
+
+    assert 1 == len(set(names_of(fitted.body)))
+
+
+def test_messages_give_the_names_back() -> None:
+    """Streams and whole answers of Claude name the client's tool."""
+    block = {"type": "tool_use", "id": "a", "name": "short", "input": {}}
+    start = {"type": "content_block_start", "index": 0, "content_block": block}
+    stream = MessagesRepair("r", {"short": LONG})
+
+    assert [LONG] == [event["content_block"]["name"] for event in stream.feed(start)]
+    assert "short" == block["name"]
+    assert LONG == repair_whole({"content": [block]}, {"short": LONG})["content"][0]["name"]
+
+
+def test_responses_give_the_names_back() -> None:
+    """Items, the events of their arguments and the last response name the client's tool."""
+    stream = ResponsesRepair(responses(LONG), {"short": LONG})
+    item = {"type": "function_call", "id": "1", "call_id": "a", "name": "short", "arguments": "{}"}
+    last = {"id": "r", "status": "completed", "output": [item], "tools": [{"name": "short"}]}
+    events = [
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.function_call_arguments.done", "output_index": 0, "name": "short",
+         "arguments": "{}", "item_id": "1"},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": last},
+    ]  # fmt: skip
+    out = [one for event in events for one in stream.feed(event)]
+
+    assert "short" not in json.dumps(out)
+    assert LONG == out[0]["item"]["name"] == out[1]["name"] == out[2]["item"]["name"]
+    assert LONG == out[3]["response"]["output"][0]["name"]
+
+
+@pytest.mark.parametrize(
+    ("id", "model", "fits"),
+    [
+        ("functions.read:0", CLAUDE, [False, False, False]),
+        ("functions.read:0", GPT, [True, True]),
+        ("x" * 41, GPT, [False, True]),
+        ("x" * 65, GPT, [False, False]),
+        ("x" * 65, CLAUDE, [True, True, True]),
+        ("", CLAUDE, [False, False, False]),
+        ("toolu_01-a", CLAUDE, [True, True, True]),
+    ],
+)
+def test_ids_fit_the_model(id: str, model: Model, fits: list[bool]) -> None:
+    """An id that the model takes stays; any other becomes one that it takes, at call and result."""
+    bodies = [chat_for_model(chat(id=id), model, []).body]
+    if model is CLAUDE:
+        bodies.append(messages_for_model(messages(id=id), model, []).body)
+        bodies.append(messages_from_chat(chat(id=id), model, []).body)
+    else:
+        bodies.append(responses_for_model(responses(id=id), model, []).body)
+
+    found = [ids_of(body) for body in bodies]
+    assert [2] * len(bodies) == [len(ids) for ids in found]
+    assert [1] * len(bodies) == [len(set(ids)) for ids in found]
+    assert fits == [ids[0] == id for ids in found]
+    if model is CLAUDE:
+        assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", ids[0]) for ids in found)
+    else:
+        assert [True, True] == [len(found[0][0]) <= 40, len(found[1][0]) <= 64]
+
+
+def ids_of(body: Json) -> list[str]:
+    """The ids of calls and results."""
+    return re.findall(r'"(?:id|call_id|tool_call_id|tool_use_id)": "([^"]*)"', json.dumps(body))
+
+
+def test_ids_that_differ_stay_different() -> None:
+    """What was told apart by a character that Claude refuses is told apart still, in every turn."""
+    first = [
+        ids_of(chat_for_model(chat(id=id), CLAUDE, []).body)[0] for id in ("a:1", "a_1", "a.1")
+    ]
+    again = [
+        ids_of(chat_for_model(chat(id=id), CLAUDE, []).body)[0] for id in ("a:1", "a_1", "a.1")
+    ]
+
+    assert 3 == len(set(first))
+    assert first == again
+
+
+BROKEN = "changed the arguments of an earlier tool call: they are no JSON"
+ODD = "changed the arguments of an earlier tool call: they are no object"
+
+
+@pytest.mark.parametrize(
+    ("text", "gpt", "claude"),
+    [
+        ("{}", None, {}),
+        (' {"a": 1}', None, {"a": 1}),
+        ("", {}, {}),
+        (" ", {}, {}),
+        ('{"a": 1', {"INVALID_JSON": '{"a": 1'}, {"INVALID_JSON": '{"a": 1'}),
+        ("[" * 6000, {"INVALID_JSON": "[" * 6000}, {"INVALID_JSON": "[" * 6000}),
+        ("42", None, {"INVALID_JSON": "42"}),
+        ("null", None, {}),
+        ("[]", None, {"INVALID_JSON": "[]"}),
+        ('"x"', None, {"INVALID_JSON": '"x"'}),
+    ],
+)
+def test_arguments_that_are_refused(text: str, gpt: Json | None, claude: Json) -> None:
+    """Arguments that a model wrote wrongly once go back as an object that shows them."""
+    for body in (
+        chat_for_model(chat(arguments=text), GPT, []).body,
+        responses_for_model(responses(arguments=text), GPT, []).body,
+    ):
+        turns = body.get("messages") or body["input"]
+        call = turns[1]["tool_calls"][0]["function"] if "messages" in body else turns[1]
+        if gpt is None:
+            assert text == call["arguments"]
+        else:
+            assert gpt == json.loads(call["arguments"])
+    function = chat_for_model(chat(arguments=text), CLAUDE, []).body["messages"][1]
+    assert claude == json.loads(function["tool_calls"][0]["function"]["arguments"])
+    translated = messages_from_chat(chat(arguments=text), CLAUDE, []).body["messages"][1]
+    assert claude == translated["content"][0]["input"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"a": 1}, {"a": 1}),
+        (None, {}),
+        ('{"a": 1}', {"a": 1}),
+        ('{"a": 1', {"INVALID_JSON": '{"a": 1'}),
+        ([1], {"INVALID_JSON": "[1]"}),
+        (4, {"INVALID_JSON": "4"}),
+    ],
+)
+def test_inputs_of_messages_that_are_no_object(given: Any, expected: Json) -> None:
+    """So do inputs in Claude's own form, where they are objects or nothing."""
+    notes: list[str] = []
+    body = messages_for_model(messages(input=given), CLAUDE, notes).body
+
+    assert expected == body["messages"][1]["content"][0]["input"]
+    assert ([ODD] if "INVALID_JSON" in expected else []) == notes

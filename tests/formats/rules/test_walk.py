@@ -1,0 +1,77 @@
+"""Every rule of the book, walked: from each client, to each API of Copilot's, on a real server."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from copilot_proxy.formats.rules import book
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy, clear_environment, settings_at
+from tests.formats.rules.asking import CLIENTS
+from tests.formats.rules.cases import ALWAYS_THINKS, CASES, Case, combinations
+
+
+class Walk:
+    """A server in front of the strict simulator."""
+
+    def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
+        self._simulator = simulator
+        self._http = http
+
+    def ask(self, case: Case, client: str, model: str) -> httpx.Response:
+        """The answer to the request of a case."""
+        self._simulator.state.recorder.clear()
+        return self._http.post(CLIENTS[client], json=case.body(client, model))
+
+    @property
+    def asked(self) -> dict:
+        """The body that reached Copilot."""
+        return self._simulator.state.requests[-1].body
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """One server for all of them, and a model of tomorrow that cannot stop thinking."""
+    folder: Path = tmp_path_factory.mktemp("walk")
+    with pytest.MonkeyPatch.context() as patch:
+        clear_environment(patch, folder)
+        with Simulator(pace=0) as simulator:
+            known = simulator.state.catalogue
+            thinker = copy.deepcopy(next(one for one in known if one["id"] == "claude-opus-5"))
+            simulator.state.catalogue.append({**thinker, "id": ALWAYS_THINKS})
+            with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
+                yield Walk(simulator, http)
+
+
+def test_every_rule_has_a_case() -> None:
+    """Nobody adds a rule that nothing shows the need of."""
+    names = [rule.name for rule in book.RULES]
+
+    assert sorted(names) == sorted(CASES)
+    assert len(names) == len(set(names))
+    assert all(rule.source for rule in book.RULES)
+
+
+@pytest.mark.parametrize(("name", "client", "model"), combinations())
+def test_a_rule_makes_the_request_right(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch, name: str, client: str, model: str
+) -> None:
+    """With the rule the model answers; without it, it refuses, or gets what it would refuse."""
+    case = CASES[name]
+
+    answer = walk.ask(case, client, model)
+
+    assert 200 == answer.status_code, answer.text
+    assert not case.broken(walk.asked)
+    route = answer.headers["x-copilot-proxy-route"]
+    if not case.bites(client, route):
+        return
+    assert case.note in answer.headers.get("x-copilot-proxy-notes", "")
+
+    monkeypatch.setattr(book, "RULES", tuple(one for one in book.RULES if one.name != name))
+    without = walk.ask(case, client, model)
+
+    assert 200 != without.status_code or case.broken(walk.asked)

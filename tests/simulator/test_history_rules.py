@@ -1,0 +1,115 @@
+"""Calls and results in a conversation that the vendors refuse, each in its own words."""
+
+import json
+
+import pytest
+
+USER = {"role": "user", "content": "Hi"}
+PATTERN = "String should match pattern '^[a-zA-Z0-9_-]+$'"
+
+
+def chat(copilot, model, id="call_1", arguments="{}"):
+    call = {"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}}
+    asks = {"role": "assistant", "content": None, "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": id, "content": "Sunny"}
+    body = {"model": model, "messages": [USER, asks, result]}
+    return copilot.post("/chat/completions", body)
+
+
+def messages(copilot, blocks, id="toolu_1", input=None):
+    use = {"type": "tool_use", "id": id, "name": "f", "input": input or {}}
+    turns = [USER, {"role": "assistant", "content": [use]}, {"role": "user", "content": blocks}]
+    body = {"model": "claude-sonnet-4.5", "max_tokens": 500, "messages": turns}
+    return copilot.post("/v1/messages", body)
+
+
+def result(id="toolu_1"):
+    return {"type": "tool_result", "tool_use_id": id, "content": "Sunny"}
+
+
+def message_of(answer):
+    """The words of a refusal."""
+    assert 400 == answer.status_code, answer.text
+    return json.loads(answer.text)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("model", "id", "arguments", "words"),
+    [
+        ("gpt-4o", "x" * 41, "{}", "string too long. Expected a string with maximum length 40"),
+        ("claude-sonnet-4.5", "functions.f:0", "{}", PATTERN),
+        ("claude-sonnet-4.5", "", "{}", PATTERN),
+        ("gpt-4o", "a", '{"a": 1', "arguments are not valid JSON"),
+        ("gemini-2.5-pro", "a", '{"a": 1', "arguments are not valid JSON"),
+        ("gpt-4o", "a", "[" * 6000, "arguments are not valid JSON"),
+        ("claude-sonnet-4.5", "a", "42", "tool_use.input: Input should be a valid dictionary"),
+        ("gemini-2.5-pro", "a", "null", "tool_use.input: Input should be a valid dictionary"),
+    ],
+)
+def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
+    """Ids by length for OpenAI's models and by pattern for Claude; arguments by their JSON."""
+    assert words in message_of(chat(copilot, model, id, arguments))
+
+
+@pytest.mark.parametrize(
+    ("model", "id", "arguments"),
+    [
+        ("gpt-4o", "x" * 40, "42"),
+        ("gpt-4o", "functions.f:0", "{}"),
+        ("gemini-2.5-pro", "x" * 99, "{}"),
+        ("claude-sonnet-4.5", "x" * 99, ""),
+    ],
+)
+def test_calls_that_chat_takes(copilot, model, id, arguments):
+    """What the vendor does not mind passes."""
+    assert 200 == chat(copilot, model, id, arguments).status_code
+
+
+def test_ids_that_responses_refuses(copilot):
+    """An id of a call has 64 characters at most."""
+    for length, status in ((64, 200), (65, 400)):
+        id = "x" * length
+        call = {"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"}
+        output = {"type": "function_call_output", "call_id": id, "output": "Sunny"}
+        answer = copilot.responses([USER, call, output])
+        assert status == answer.status_code
+    assert "Invalid 'input[1].call_id': string too long" in message_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        ([{"type": "text", "text": "x"}, result()], "without `tool_result` blocks immediately"),
+        ([result(), result()], "each tool_use must have a single result"),
+        ([result("toolu.2")], PATTERN),
+    ],
+)
+def test_results_that_messages_refuses(copilot, blocks, words):
+    """Results stand first, one for each call, under an id that Claude knows."""
+    assert words in message_of(messages(copilot, blocks))
+
+
+def test_ids_that_messages_refuses(copilot):
+    """So do calls."""
+    assert PATTERN in message_of(messages(copilot, [result()], id="toolu:1"))
+    assert 200 == messages(copilot, [result(), {"type": "text", "text": "x"}]).status_code
+
+
+@pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
+@pytest.mark.parametrize("model", ["claude-opus-4.7", "claude-sonnet-5"])
+def test_sampling_of_newer_claudes(copilot, model, field):
+    """From 4.7 on nothing but the default, which is no deviation."""
+    refused = copilot.messages(model=model, **{field: 0.5 if field != "top_k" else 5})
+
+    assert f"`{field}` is deprecated for this model." == message_of(refused)
+    if field != "top_k":
+        assert 200 == copilot.messages(model=model, **{field: 1}).status_code
+
+
+def test_sonnet_5_takes_no_budget(copilot):
+    """Nor does any Claude from 4.7 on take a budget for its thinking."""
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+
+    refused = copilot.messages(model="claude-sonnet-5", max_tokens=4000, thinking=thinking)
+
+    assert '"thinking.type.enabled" is not supported for this model.' == message_of(refused)
