@@ -86,10 +86,3 @@ def call_off_streams(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     same."""
     if not profile.streams and outgoing.body.get("stream") is True:
         outgoing.body["stream"] = False
-
-
-DROPPED: Final[frozenset[str]] = frozenset(
-    {"prediction", "parallel_tool_calls", "temperature", "top_p", "reasoning_effort"}
-    | set(REASONS["chat_completions"].refused)
-)
-"""The fields of chat completions that may be dropped though OpenAI's models take them."""

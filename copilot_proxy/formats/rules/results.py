@@ -22,7 +22,7 @@ def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     """
     if outgoing.is_paired():
         return
-    given = outgoing.pieces()
+    given, told = outgoing.pieces(), len(notes)
     pairs = _Pairs(outgoing, given, notes)
     paired = pairs.behind() if outgoing.results_follow else pairs.anywhere()
     if (
@@ -31,6 +31,8 @@ def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         or any(one is not other for one, other in zip(paired, given, strict=True))
     ):
         outgoing.rebuild(paired)
+        if len(notes) == told:
+            notes.append("moved results of tools behind their calls")
 
 
 class _Pairs:
@@ -43,7 +45,7 @@ class _Pairs:
         self._where = outgoing.conversation_field
         self._out: list[Piece] = []
         self.is_scattered = False
-        """Whether results that belong into one message come from several."""
+        """Whether results that belong in one message come from several."""
 
     def anywhere(self) -> list[Piece]:
         """For APIs that let results stand anywhere behind their calls."""

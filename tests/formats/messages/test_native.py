@@ -227,6 +227,12 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
             id="deferred tools that nothing can find",
         ),
         pytest.param(
+            {"tools": [{**TOOL, "defer_loading": False}]},
+            {"tools": [TOOL]},
+            [],
+            id="a tool that is not deferred",
+        ),
+        pytest.param(
             {"tools": [{**TOOL, "defer_loading": True}], "tool_choice": {"type": "any"}},
             {"tools": [{**TOOL, "defer_loading": True}], "tool_choice": {"type": "any"}},
             [],

@@ -147,3 +147,11 @@ DOCUMENT = {"type": "document", "source": {"type": "content", "content": [IMAGE]
 def test_images_are_found_wherever_they_are(messages: list[Any], expected: bool) -> None:
     """Any image of the conversation counts, also an old one and one in a tool's result."""
     assert expected is (count_images(request(*messages)) > 0)
+
+
+@pytest.mark.parametrize("input", ["{", [1], 4, None])
+def test_a_strange_input_of_an_earlier_call_is_read(input: Any) -> None:
+    """What a model once said wrongly does not stop the conversation: it is mended on the way up."""
+    asked = request(user("Hi"), assistant({**use(), "input": input}), user(result()))
+
+    assert asked == parse_request(json.dumps(asked).encode())

@@ -233,8 +233,8 @@ def test_thinking_does_not_begin_in_the_middle_of_a_turn(
     "messages",
     [[user(result())], [user("Hi"), user(result())], [assistant("Hi"), user(result())]],
 )
-def test_orphaned_results_are_left_to_copilot(messages: list[Json]) -> None:
-    """A conversation that is broken already is not judged for its thinking."""
+def test_orphaned_results_do_not_stop_thinking(messages: list[Json]) -> None:
+    """Results that nothing called for are the user's words: they continue no turn."""
     notes: list[str] = []
 
     asked = request(*messages, thinking=enabled(2000))

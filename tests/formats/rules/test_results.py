@@ -325,10 +325,12 @@ ORPHAN = "(Result of an earlier tool call)"
 def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None:
     """In Claude's own form results stand first in the message behind their calls, one for each."""
     body = MessagesBody({"messages": messages})
+    before = repr(messages)
 
-    pair_results(body, profile_of(None, "messages"), [])
+    pair_results(body, profile_of(None, "messages"), notes := [])
 
     assert expected == body.turns
+    assert bool(notes) is (before != repr(body.turns))
 
 
 def test_sound_messages_are_the_very_same() -> None:
