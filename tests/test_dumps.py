@@ -178,7 +178,7 @@ def test_what_cannot_be_unpacked_or_is_too_long(
     monkeypatch.setattr(module, "_LARGEST", 1000)
     dumps = Dumps(folder, 24)
     with dumps.request("0" * 8 + "-0000" * 3 + "-" + "0" * 12) as dump:
-        part = dump.part("client-request", "POST /", [(b"Content-Encoding", encoding.encode())])
+        part = dump.add_file("client-request", "POST /", [(b"Content-Encoding", encoding.encode())])
         part.write(body)
         part.write(b"")
         part.write(b"more")

@@ -75,8 +75,8 @@ async def _login(
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.http_clients import make_client
-    from copilot_proxy.auth.threads import in_thread
-    from copilot_proxy.auth.verification import prove
+    from copilot_proxy.auth.threads import run_in_thread
+    from copilot_proxy.auth.verification import verify
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, host)
@@ -85,7 +85,7 @@ async def _login(
         if not given:
             talk("Approved. Checking that the account has Copilot.")
         try:
-            proof: Verification | None = await prove(github, credential)
+            proof: Verification | None = await verify(github, credential)
         except NoCopilotAccess as error:
             raise await _with_name(error, github, credential) from None
         except UpstreamError as error:
@@ -95,7 +95,7 @@ async def _login(
             unproved, proof = error, None
         login = proof.login if proof else None
         kept = Credential(credential.token, host, login, place)
-        await in_thread(lambda: _keep(credentials, kept))
+        await run_in_thread(lambda: _keep(credentials, kept))
     if proof is None:
         problem(unproved)
         talk("The token is stored, but unchecked. See later with: copilot-proxy status")
@@ -148,7 +148,7 @@ def _ask_for_file(credentials: "Credentials", why: str, flags: str) -> None:
 
 
 def _token_from_stdin() -> "Secret":
-    from copilot_proxy.auth.token_kinds import refuse_personal
+    from copilot_proxy.auth.token_kinds import reject_personal_token
     from copilot_proxy.masking import Secret
 
     if sys.stdin.isatty():
@@ -162,7 +162,7 @@ def _token_from_stdin() -> "Secret":
             hint="Pipe it in: copilot-proxy login --with-token < FILE",
         )
     token = Secret(text)
-    refuse_personal(token, where="from standard input")
+    reject_personal_token(token, where="from standard input")
     return token
 
 
@@ -193,9 +193,9 @@ def _keep(credentials: "Credentials", credential: "Credential") -> None:
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
     """`error` with the name of the account, if GitHub's sentence does not say it."""
-    from copilot_proxy.auth.verification import who
+    from copilot_proxy.auth.verification import fetch_login
 
-    login = await who(github, credential)
+    login = await fetch_login(github, credential)
     if login and login not in error.message:
         error.message = f"Signed in as {login}, but: {error.message}"
     return error

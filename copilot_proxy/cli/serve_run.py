@@ -77,14 +77,14 @@ class ServeRun:
     async def _serve(
         self, connection: "Backend", credential: "Credential", log_file: LogFile | None
     ) -> int:
-        from copilot_proxy.auth.threads import in_thread
+        from copilot_proxy.auth.threads import run_in_thread
         from copilot_proxy.server.listen_socket import listen
 
         alone = self._settings.workers == 1
         # Loading the framework takes about as long as GitHub's answer: both at once.
         models = asyncio.create_task(connection.relay.models.models())
         models.add_done_callback(_forget)
-        await in_thread(_load_framework if alone else _load_supervisor)
+        await run_in_thread(_load_framework if alone else _load_supervisor)
 
         greeting: asyncio.Task[None] | None = None
 

@@ -15,7 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.headers import PASSED_ON
+from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error, speaks_anthropic
 from copilot_proxy.relay.records import RequestContext, new_request_id
@@ -277,7 +277,9 @@ def _address(server: tuple[str, int | None] | None) -> str:
 def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
     """Which of an answer's headers a page may read: our own, and what is told of the quota."""
     names = (name.decode("latin-1").lower() for name, _ in headers)
-    told = dict.fromkeys((*_EXPOSED, *(name for name in names if name.startswith(PASSED_ON))))
+    told = dict.fromkeys(
+        (*_EXPOSED, *(name for name in names if name.startswith(FORWARDED_PREFIXES)))
+    )
     return b"access-control-expose-headers", ", ".join(told).encode()
 
 

@@ -26,7 +26,7 @@ class DumpMiddleware:
 
     async def _dumped(self, dump: Dump, scope: Scope, receive: Receive, send: Send) -> None:
         # The path without the query: some clients put a key there.
-        asked = dump.part("client-request", f"POST {scope['path']}", scope["headers"])
+        asked = dump.add_file("client-request", f"POST {scope['path']}", scope["headers"])
         answered = None
 
         async def hear() -> ReceiveMessage:
@@ -41,7 +41,7 @@ class DumpMiddleware:
             nonlocal answered
             if message["type"] == "http.response.start":
                 headers = message.get("headers", ())
-                answered = dump.part("client-answer", str(message["status"]), headers)
+                answered = dump.add_file("client-answer", str(message["status"]), headers)
             elif message["type"] == "http.response.body" and answered is not None:
                 answered.write(message["body"])
                 if not message.get("more_body"):

@@ -185,7 +185,7 @@ class Relay:
     ) -> Reply:
         """Asks on the API that the catalogue names; once more if Copilot says that it is the wrong
         one."""
-        only = self._upstream.only
+        only = self._upstream.fixed_api
         model = await self.models.for_request(
             "chat", request["model"], caller, betas, required=only is not None
         )

@@ -58,7 +58,7 @@ async def health(request: AnyRequest) -> Health:
         last_error=state.last_error,
         rests=[
             Rest(one.scope, known(one.model), one.code, one.retry_in)
-            for one in services.upstream.standing()
+            for one in services.upstream.active_cooldowns()
         ],
     )
 

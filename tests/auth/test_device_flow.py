@@ -107,7 +107,7 @@ async def test_network_trouble_does_not_end_the_wait() -> None:
 
     assert TOKEN == await script.wait()
     assert [None, DOWN.message, "Something that is not GitHub answered.", None] == [
-        report.hiccup for report in script.reports
+        report.last_error for report in script.reports
     ]
 
 

@@ -25,7 +25,7 @@ from copilot_proxy.auth.stores import (
     FileStore,
     KeyringStore,
 )
-from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.errors import NotSignedIn, StoreError
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings, load_settings
@@ -242,11 +242,11 @@ def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> N
     """It is refused at once."""
     file.path.unlink()
     os.mkfifo(file.path, 0o600)
-    with pytest.raises(StoreError, match="is not a file"):
+    with pytest.raises(StoreError, match="is not a regular file"):
         file.load()
     file.path.unlink()
     file.path.mkdir()
-    with pytest.raises(StoreError, match="is not a file"):
+    with pytest.raises(StoreError, match="is not a regular file"):
         file.load()
     with pytest.raises(StoreError, match="cannot be deleted"):
         file.delete()
@@ -756,7 +756,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
     """A keyring may wait for its owner."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
-    waiting = asyncio.ensure_future(in_thread(credentials.load))
+    waiting = asyncio.ensure_future(run_in_thread(credentials.load))
     await asyncio.sleep(0)
     assert not waiting.done()
     backend.released.set()
@@ -768,7 +768,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
 async def test_what_a_thread_raises_reaches_whoever_waits() -> None:
     """As if it had been called directly."""
     with pytest.raises(StoreError, match="odd"):
-        await in_thread(failing_store)
+        await run_in_thread(failing_store)
 
 
 def failing_store() -> None:

@@ -32,7 +32,7 @@ def stored(home: Path) -> dict[str, Any] | None:
 
 def models(simulator: Simulator) -> int:
     """How many there are in Copilot's own menu that can be used right away."""
-    return len(parse_models(simulator.state.catalogue).offered)
+    return len(parse_models(simulator.state.catalogue).picker_models)
 
 
 # Without a terminal
@@ -384,7 +384,7 @@ def test_the_countdown_shows_time_left_and_trouble() -> None:
     line(Waiting(left=125.0, next_in=6.0))
     assert "Waiting for your approval, [bold]2:05[/] left" == line.__rich__()
 
-    line(Waiting(left=125.0, next_in=6.0, hiccup="[odd] is down."))
+    line(Waiting(left=125.0, next_in=6.0, last_error="[odd] is down."))
     assert line.__rich__().endswith("\n[yellow]\\[odd] is down. Still trying.[/]")
 
     line(Waiting(left=-3.0, next_in=0.0))

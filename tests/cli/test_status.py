@@ -131,7 +131,7 @@ def test_a_strange_api_host_is_told(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account is shown, the host is not taken."""
-    monkeypatch.setattr("copilot_proxy.auth.hosts._is_persons", lambda parts, settings: False)
+    monkeypatch.setattr("copilot_proxy.auth.hosts._is_set_host", lambda parts, settings: False)
     ran = cli("status")
 
     assert 1 == ran.code

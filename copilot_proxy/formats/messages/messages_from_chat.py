@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from copilot_proxy.formats.images import embedded
+from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.history import CONTINUE
 from copilot_proxy.formats.messages.message_events import parsed_input
 from copilot_proxy.formats.messages.schema import Json
@@ -125,6 +125,6 @@ def _mark(holder: Json) -> Json:
 
 def _image(image: Any, path: str) -> Json:
     url = image if isinstance(image, str) else image["url"]
-    media_type, data = embedded(url, "Claude", f"{path}.image_url")
+    media_type, data = parse_data_url(url, "Claude", f"{path}.image_url")
     source = {"type": "base64", "media_type": media_type, "data": data}
     return {"type": "image", "source": source}

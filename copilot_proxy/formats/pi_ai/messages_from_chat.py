@@ -12,7 +12,7 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.content_parts import without_blanks
 from copilot_proxy.formats.chat_completions.history import CONTINUE, NO_RESULT
-from copilot_proxy.formats.images import embedded
+from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.message_events import parsed_input
 from copilot_proxy.formats.messages.messages_to_chat import FAILED
 from copilot_proxy.formats.messages.sealed_reasoning import thoughts
@@ -160,7 +160,7 @@ class Translation:
         image = {"url": image} if isinstance(image, str) else image
         if image.get("detail") not in (None, "auto"):
             self._told.add("dropped detail of images: pi-ai has nothing like it")
-        media_type, data = embedded(image["url"], "pi-ai", f"{path}.image_url")
+        media_type, data = parse_data_url(image["url"], "pi-ai", f"{path}.image_url")
         return {"type": "image", "data": data, "mimeType": media_type}
 
     def _id(self, id: str) -> str:

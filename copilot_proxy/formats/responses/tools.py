@@ -39,7 +39,7 @@ HANDLING: Final[Mapping[str, Literal["take", "function", "flatten", "drop"]]] = 
 """What becomes of each kind of tool; one that is not listed is dropped."""
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_UNFIT: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_DAMAGED: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _INPUT: Final = "The whole input of this tool as one text, exactly as the tool expects it."
 
 
@@ -194,7 +194,7 @@ def flat_name(namespace: str | None, name: str) -> str:
     if _NAME.fullmatch(joined) or not joined:
         return joined
     digest = sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{_UNFIT.sub('_', joined)[:55]}_{digest}"
+    return f"{_DAMAGED.sub('_', joined)[:55]}_{digest}"
 
 
 def call_name(call: Json) -> str:
