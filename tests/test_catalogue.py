@@ -134,7 +134,7 @@ def test_limits_that_are_none(value: object) -> None:
 )
 def test_what_is_no_list(payload: object) -> None:
     """Something else than a list with models is an error, not an account without models."""
-    with pytest.raises(ValueError, match=r"no list of models|names no model"):
+    with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
         parse_models(payload)
 
 

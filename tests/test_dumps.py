@@ -165,9 +165,9 @@ def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder
 @pytest.mark.parametrize(
     ("encoding", "body", "told"),
     [
-        ("br", b"x", "(the encoding of the body is not known here)"),
-        ("gzip", b"x" * 100, "(the rest cannot be unpacked)"),
-        ("gzip", zlib.compress(b"y" * 5000, wbits=31), "y" * 1000 + "\n(the rest is left out)"),
+        ("br", b"x", "(the body has an unsupported content encoding)"),
+        ("gzip", b"x" * 100, "(the remaining body cannot be decompressed)"),
+        ("gzip", zlib.compress(b"y" * 5000, wbits=31), "y" * 1000 + "\n(truncated)"),
         ("deflate", zlib.compress(b"z" * 900), "z" * 900),
     ],
 )
@@ -248,14 +248,14 @@ def test_a_dump_that_cannot_be_written_is_told_once(
         client.post("/v1/chat/completions", json=question("Hi"))
     assert len(parts(folder)) == 4
     told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert told == [f"Conversations cannot be written to {folder}: No space left on device."]
+    assert told == [f"Cannot write dumps to {folder}: No space left on device."]
 
 
 @pytest.mark.parametrize(
     ("thing", "told"),
     [
         ("file", "cannot be used: File exists."),
-        ("open", "Other users may look into the dump folder"),
+        ("open", "Other users can access the dump folder"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_told_before_the_start(

@@ -310,7 +310,7 @@ async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(socket, "getaddrinfo", nothing)
     error = map_http_error(await failure("http://nowhere.invalid/x"))
 
-    assert "The name nowhere.invalid could not be looked up." == error.message
+    assert "The host name nowhere.invalid could not be resolved." == error.message
     assert error.sent is False
 
 
@@ -319,7 +319,7 @@ async def test_tls_towards_something_that_does_not_speak_it() -> None:
     with Stranger() as stranger:
         error = map_http_error(await failure(stranger.url.replace("http:", "https:")))
 
-    assert error.message.startswith("No secure connection to 127.0.0.1:")
+    assert error.message.startswith("The TLS handshake with 127.0.0.1:")
     assert error.sent is False
 
 

@@ -265,7 +265,7 @@ def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: 
     with pytest.raises(StoreError) as caught:
         file.load()
 
-    assert f"{file.path} does not hold a token." == caught.value.message
+    assert f"{file.path} does not contain a token." == caught.value.message
     assert "login --store file" in str(caught.value.hint)
     assert file.delete() is True
 
@@ -505,7 +505,7 @@ def test_a_machine_without_a_keyring_says_so_in_a_sentence(
         monkeypatch.setattr(keyring, "get_keyring", missing)
     store = KeyringStore()
 
-    assert str(store.unavailable()).startswith("This machine has no keyring that can be used")
+    assert str(store.unavailable()).startswith("No keyring is available")
     assert store.load() is None
     assert store.delete() is False
     for call in (store.check_writable, lambda: store.save(MONA)):
@@ -569,7 +569,7 @@ def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
 def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKeyring) -> None:
     """It is named, and not shown."""
     memory_keyring.entries["g-copilot-proxy", "github"] = "hunter2"
-    with pytest.raises(StoreError, match="does not hold a token of copilot-proxy") as caught:
+    with pytest.raises(StoreError, match="does not contain a token of copilot-proxy") as caught:
         KeyringStore().load()
 
     assert "hunter2" not in repr(caught.value)

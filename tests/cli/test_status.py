@@ -299,7 +299,7 @@ def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
 
     assert 1 == ran.code
     assert "Pro" == rows(ran.out)["Plan"]
-    assert "GitHub has trouble" in ran.err
+    assert "GitHub is temporarily unavailable" in ran.err
 
 
 def test_a_refused_token_of_the_environment(

@@ -75,10 +75,10 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
         ),
         pytest.param(
             b"<!DOCTYPE html><html><head><title>Unicorn!\n &middot; GitHub</title>",
-            ("A web page came instead of an answer (Unicorn! \N{MIDDLE DOT} GitHub).", None),
+            ("A web page was sent instead of a response (Unicorn! \N{MIDDLE DOT} GitHub).", None),
             id="page",
         ),
-        pytest.param(b"<html><body>", ("A web page came instead of an answer.", None), id="page 2"),
+        pytest.param(b"<html><body>", ("A web page was sent instead of a response.", None), id="page 2"),
         pytest.param(b"{broken", ("{broken", None), id="broken JSON"),
         pytest.param(b'["No."]', ('["No."]', None), id="a list"),
         pytest.param(b"\xff\xfe", ("\N{REPLACEMENT CHARACTER}" * 2, None), id="no UTF-8"),
@@ -90,7 +90,7 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
 def test_shapes(body: bytes, expected: tuple[str, str | None], content_type: str) -> None:
     """Message and code are found in every shape, whatever the Content-Type claims."""
     error = parse_error_response(418, {"content-type": content_type}, body)
-    silence = "Copilot answered with status 418 and said nothing more."
+    silence = "Copilot answered with status 418 and no message."
 
     assert (expected[0] or silence, expected[1]) == (error.message, error.upstream_code)
 

@@ -77,7 +77,7 @@ class CopilotResponse:
 def decode_body(body: bytes) -> Any:
     """Decode the JSON of a complete response; raises `BrokenResponse`."""
     if not body.strip():
-        raise BrokenResponse("Copilot's response is empty.", hint="Try again.")
+        raise BrokenResponse("Copilot sent an empty answer.", hint="Try again.")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -127,10 +127,10 @@ def _is_stream(headers: Mapping[str, str], stream_requested: bool) -> bool:
 def _interrupted(error: Exception) -> BrokenResponse:
     if isinstance(error, httpx.TimeoutException):
         return BrokenResponse(
-            "Copilot stopped sending in the middle of its response.",
+            "Copilot fell silent in the middle of its answer.",
             hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
         )
     return BrokenResponse(
-        "The connection to Copilot broke in the middle of the response.",
+        "The connection to Copilot broke in the middle of its answer.",
         hint="The answer so far may be incomplete. Try again.",
     )

@@ -260,7 +260,7 @@ class SidecarProcess:
         for exchange in self.exchanges.values():
             exchange.fail(
                 BrokenResponse(
-                    f"The {self._name} process {reason} in the middle of the response.",
+                    f"The {self._name} process {reason} in the middle of the answer.",
                     hint="Try again: the process will be restarted. The answer so far may be "
                     "incomplete.",
                 )

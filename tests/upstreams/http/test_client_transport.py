@@ -200,7 +200,7 @@ async def test_a_name_that_does_not_exist(
     monkeypatch.setattr(socket, "getaddrinfo", nothing)
     error = await failure(transport, "http://nowhere.invalid/x")
 
-    assert "The name nowhere.invalid could not be looked up." == error.message
+    assert "The host name nowhere.invalid could not be resolved." == error.message
     assert error.sent is False
 
 
@@ -230,7 +230,7 @@ async def test_tls_towards_something_that_does_not_speak_it(
             port = server.sockets[0].getsockname()[1]
             error = await failure(transport, f"https://127.0.0.1:{port}")
 
-    assert error.message.startswith("No secure connection to 127.0.0.1:")
+    assert error.message.startswith("The TLS handshake with 127.0.0.1:")
     assert error.sent is False
 
 

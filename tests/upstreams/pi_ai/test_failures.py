@@ -12,7 +12,7 @@ URL = "https://api.githubcopilot.com"
     ("code", "status", "sent", "words"),
     [
         ("ECONNREFUSED", 502, False, "api.githubcopilot.com refused the connection"),
-        ("ENOTFOUND", 502, False, "could not be looked up"),
+        ("ENOTFOUND", 502, False, "could not be resolved"),
         ("UND_ERR_CONNECT_TIMEOUT", 504, False, "took too long"),
         ("UND_ERR_HEADERS_TIMEOUT", 504, True, "did not answer in time"),
         ("SELF_SIGNED_CERT_IN_CHAIN", 502, False, "is not trusted"),

@@ -39,7 +39,7 @@ def test_other_failures() -> None:
     assert "npm failed: EODD An odd thing: Bearer " == npm_error(said).message[:38]
     assert "secretsecret" not in npm_error(said).message
     assert "_logs" not in npm_error(said).message
-    assert "npm failed: it does not say why" == npm_error("\n").message
+    assert "npm failed: no reason given" == npm_error("\n").message
     assert isinstance(npm_error("npm ERR! old words"), CopilotProxyError)
     assert "npm failed: old words" == npm_error("npm ERR! old words").message
 
