@@ -65,7 +65,7 @@ def make_router(services: Services) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with services.dumps.kept_short() if services.dumps else nullcontext():
+            async with services.dumps.expire_periodically() if services.dumps else nullcontext():
                 yield
         finally:
             await services.callers.close()

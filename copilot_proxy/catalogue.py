@@ -1,7 +1,7 @@
-"""The models of an account: lenient reading of Copilot's list, and names to models.
+"""The models of an account: parses Copilot's list and resolves model names.
 
-Pure. Whatever a model does not say is unknown, never an error: one new vendor, endpoint or
-field must not hide the others.
+Pure. Parsing is lenient: a missing or malformed field of a model is treated as unknown, so that one
+odd entry does not hide the other models.
 """
 
 import re
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
-LONGEST_NAME: Final = 256
-"""Characters of a name by which a client may ask for a model."""
+MAX_NAME_LENGTH: Final = 256
+"""Maximum length in characters of a model name in a request."""
 ENABLE_URL: Final = "https://github.com/settings/copilot/features"
-"""Where a person accepts the terms of a model that GitHub lists as disabled."""
+"""The page for accepting the terms of a model that GitHub lists as disabled."""
 
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    # What clients ask for by habit, and the first live model of which each means.
+    # Names that clients use by default. Each stands for the first of these models in the catalogue.
     "gpt-4": ("gpt-4.1", "gpt-4o", "gpt-5-mini"),
     "gpt-4-turbo": ("gpt-4.1", "gpt-4o", "gpt-5-mini"),
     "gpt-3.5-turbo": ("gpt-4o-mini", "gpt-5-mini", "gpt-4o", "gpt-4.1"),
@@ -28,20 +28,20 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 _DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
 _DASHED_VERSION: Final = re.compile(r"-(\d)-(\d{1,2})(?=-|$)")
 _LONG_CONTEXT: Final = "[1m]"
-"""With this at the end Claude Code asks for the long context, a model of its own at Copilot."""
-LONG_EDITION: Final = "-1m"
-"""How the id of such a model ends."""
+"""Claude Code's suffix for a long context, which Copilot offers as a separate model."""
+LONG_CONTEXT_SUFFIX: Final = "-1m"
+"""The suffix of that model's id."""
 _FAMILY: Final = re.compile(r"^(?:claude-)?(?:3(?:\.\d)?-)?(?P<family>opus|sonnet|haiku)$")
 _CLAUDE: Final = re.compile(r"^claude-(?P<family>[a-z]+)-(?P<major>\d+)(?:\.(?P<minor>\d+))?$")
 
 
 @dataclass(frozen=True)
 class Alias:
-    """A name of the person's own for a model, with parameters that then always hold."""
+    """A user-defined name for a model, with parameters that override those of the request."""
 
     model: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Of `ALIAS_PARAMETERS`, under the names of chat completions."""
+    """Some of `ALIAS_PARAMETERS`, under their names in chat completions."""
 
 
 ALIAS_PARAMETERS: Final = ("reasoning_effort", "max_tokens", "temperature", "top_p")
@@ -49,7 +49,7 @@ ALIAS_PARAMETERS: Final = ("reasoning_effort", "max_tokens", "temperature", "top
 
 @dataclass(frozen=True)
 class Model:
-    """One model; `raw` is Copilot's own entry, with everything it said."""
+    """One model; `raw` is its complete entry in Copilot's list."""
 
     id: str
     name: str
@@ -63,39 +63,39 @@ class Model:
 
     @property
     def is_chat(self) -> bool:
-        """Whether one can converse with it (not embeddings, not ghost text)."""
+        """Whether it is a chat model, as opposed to embeddings or code completion."""
         return self.type == "chat"
 
     @property
     def speaks_chat_completions(self) -> bool:
-        """Whether ``/chat/completions`` serves it; a chat model that lists nothing is meant to."""
+        """Whether ``/chat/completions`` serves it; assumed if a chat model lists no endpoints."""
         return self.is_chat and (not self.endpoints or "/chat/completions" in self.endpoints)
 
     @property
     def needs_enabling(self) -> bool:
-        """Whether its terms have yet to be accepted, at `ENABLE_URL` or by the organisation."""
+        """Whether the user or the organisation must first enable it, at `ENABLE_URL`."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
     @property
     def is_picked(self) -> bool:
-        """Whether Copilot offers it in its own model picker."""
+        """Whether it is in Copilot's own model picker."""
         return self.raw.get("model_picker_enabled") is True
 
     def limit(self, name: str) -> int | None:
-        """A limit in tokens, such as ``max_prompt_tokens``, or None where the list is silent."""
+        """Return a limit such as ``max_prompt_tokens``, or None if the list does not give it."""
         value = self.limits.get(name)
         return value if type(value) is int and value > 0 else None
 
     @property
     def reasoning_efforts(self) -> tuple[str, ...]:
-        """The values of ``reasoning_effort`` that it takes."""
+        """The values of ``reasoning_effort`` that it accepts."""
         value = self.supports.get("reasoning_effort")
         return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
 
 
 class Catalogue:
-    """The models of one account at one moment, in GitHub's order, each id once."""
+    """A snapshot of an account's models, in GitHub's order and without duplicates."""
 
     def __init__(self, models: Iterable[Model]) -> None:
         self._by_id: dict[str, Model] = {}
@@ -109,38 +109,39 @@ class Catalogue:
         return len(self._by_id)
 
     def get(self, model_id: str) -> Model | None:
-        """The model with exactly that id."""
+        """Return the model with exactly that id, or None."""
         return self._by_id.get(model_id)
 
     @property
     def usable(self) -> list[Model]:
-        """What a client may be shown: chat and embeddings models."""
+        """The models to show to clients: chat and embeddings models."""
         return [m for m in self._by_id.values() if m.type in ("chat", "embeddings")]
 
     def resolve(self, name: str, default_model: str) -> Model | None:
-        """The live model that `name` means: its id, an alias, or another spelling of a Claude id.
+        """Return the model for `name`: an id, a built-in alias, or a variant of a Claude id.
 
-        An alias never hides a live model and only ever points at one.
+        An id takes precedence over an alias, and an alias only resolves to a model of the account.
+        Returns None if there is no such model.
         """
         if name == "default":
             return self.default(default_model)
         if (model := self._by_id.get(name)) is not None:
             return model
-        for candidate in _spellings(name):
+        for candidate in _name_variants(name):
             model = self._by_id.get(candidate)
             if model is not None:
                 return model
-        for candidate in _spellings(name):
+        for candidate in _name_variants(name):
             live = [self._by_id[m] for m in _ALIASES.get(candidate, ()) if m in self._by_id]
             if live:
                 return next((model for model in live if not model.needs_enabling), live[0])
-        for candidate in _spellings(name):
+        for candidate in _name_variants(name):
             if family := _FAMILY.match(candidate):
                 return self._newest(family["family"])
         return None
 
     def _newest(self, family: str) -> Model | None:
-        """The newest Claude of a family that is enabled, else the newest; no special edition."""
+        """Return the newest Claude model of a family, preferably an enabled one; no variants."""
         versions = [
             (not model.needs_enabling, int(match["major"]), int(match["minor"] or 0), model.id)
             for model in self._by_id.values()
@@ -149,7 +150,8 @@ class Catalogue:
         return self._by_id[max(versions)[-1]] if versions else None
 
     def default(self, wanted: str) -> Model | None:
-        """`wanted` if the account has it, else Copilot's own default for chat, else any."""
+        """Return the model `wanted` if it is usable, else Copilot's default chat model, else any
+        chat model."""
         chat = [m for m in self._by_id.values() if m.is_chat]
         if wanted != "default":
             model = self.resolve(wanted, wanted)
@@ -162,23 +164,27 @@ class Catalogue:
                     return model
         return next(iter(enabled or chat), None)
 
-    def longer(self, model: Model) -> Model:
-        """The edition of `model` that takes a long context, if it may be used; else `model`."""
-        longer = self._by_id.get(f"{model.id}{LONG_EDITION}")
-        return model if longer is None or longer.needs_enabling else longer
+    def long_context_variant(self, model: Model) -> Model:
+        """Return the long-context variant of `model` if there is one and it is enabled, else
+        `model`."""
+        variant = self._by_id.get(f"{model.id}{LONG_CONTEXT_SUFFIX}")
+        return model if variant is None or variant.needs_enabling else variant
 
     @property
-    def offered(self) -> list[Model]:
-        """The chat models of Copilot's own menu that can be used right away."""
+    def picker_models(self) -> list[Model]:
+        """The enabled chat models in Copilot's own model picker."""
         return [
             m for m in self._by_id.values() if m.is_chat and m.is_picked and not m.needs_enabling
         ]
 
-    def nearest(self, name: str) -> list[str]:
-        """Up to three ids that look like `name`, or the one that it spells in capitals or with a
-        vendor in front, as other services do. Comparing a name that is too long would take long."""
-        if len(name) > LONGEST_NAME:
-            return []
+    def similar_ids(self, name: str) -> list[str]:
+        """Return up to three chat model ids that resemble `name`.
+
+        If `name` is an id in other case, or with a vendor prefix as other services use it
+        (``openai/gpt-4.1``), returns only that id.
+        """
+        if len(name) > MAX_NAME_LENGTH:
+            return []  # comparing long names is slow
         ids = {m.id.lower(): m.id for m in self._by_id.values() if m.is_chat}
         wanted = name.lower()
         for spelling in (wanted, wanted.rpartition("/")[2]):
@@ -187,28 +193,31 @@ class Catalogue:
         return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.5)]
 
 
-def _spellings(name: str) -> Sequence[str]:
-    """`name`, then without its date, then with Copilot's dots: ``claude-opus-4-7-20260401``."""
-    long = name.endswith(_LONG_CONTEXT)
+def _name_variants(name: str) -> Sequence[str]:
+    """Return `name`, `name` without its date, and that with dots in its version.
+
+    For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
+    """
+    is_long = name.endswith(_LONG_CONTEXT)
     undated = _DATE.sub("", name.removesuffix(_LONG_CONTEXT))
     dotted = _DASHED_VERSION.sub(r"-\1.\2", undated)
-    longer = (f"{undated}{LONG_EDITION}", f"{dotted}{LONG_EDITION}") if long else ()
-    return tuple(dict.fromkeys((name, *longer, undated, dotted)))
+    long = (f"{undated}{LONG_CONTEXT_SUFFIX}", f"{dotted}{LONG_CONTEXT_SUFFIX}") if is_long else ()
+    return tuple(dict.fromkeys((name, *long, undated, dotted)))
 
 
 def parse_models(payload: object) -> Catalogue:
-    """Copilot's answer to ``GET /models``, ``{"data": [...]}``; entries without an id are skipped.
+    """Parse Copilot's response to ``GET /models``, ``{"data": [...]}``; skip entries without an id.
 
-    Raises `ValueError` when it is no such list, or names no model at all.
+    Raises `ValueError` if it is not such a list, or contains no model.
     """
     data = payload.get("data") if isinstance(payload, Mapping) else payload
     if not isinstance(data, list):
-        raise ValueError("no list of models")
+        raise ValueError("it is not a list of models")
     catalogue = Catalogue(
         model for entry in data if isinstance(entry, Mapping) and (model := _model(entry))
     )
     if not len(catalogue):
-        raise ValueError("it names no model")
+        raise ValueError("it contains no model")
     return catalogue
 
 
@@ -222,7 +231,7 @@ def _model(entry: Mapping[str, Any]) -> Model | None:
         id=model_id,
         name=_text(entry.get("name")) or model_id,
         vendor=_text(entry.get("vendor")) or "unknown",
-        # An entry that names no type is taken for a chat model: most are.
+        # Most models are chat models, so that is the default for an entry without a type.
         type=_text(capabilities.get("type")) or "chat",
         family=_text(capabilities.get("family")) or model_id,
         endpoints=tuple(e for e in endpoints if isinstance(e, str))

@@ -1,9 +1,9 @@
-"""Whole conversations in files, for finding out what a client and Copilot really said.
+"""Dumps: files with the complete requests and responses, for debugging.
 
-A request has up to two files and two more for each time that Copilot was asked, all named
-``YYYYMMDD-HHMMSS-<request id>.<part>.txt``. Each holds a first line, the headers of an allow list,
-an empty line, and the body as it came, unpacked and with whatever looks like a token masked.
-Nothing here raises while the server runs: a dump that cannot be written is told once in the log.
+A request has up to two files of its own and two more for each request to Copilot, all named
+``YYYYMMDD-HHMMSS-<request id>.<message>.txt``. Each contains the request or status line, the
+headers of an allowlist, an empty line, and the body, decompressed and with tokens masked. While the
+server runs nothing here raises: if a dump cannot be written, that is logged once.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_OURS: Final = re.compile(
+_DUMP_NAME: Final = re.compile(
     r"\d{8}-\d{6}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"\.(?:client|copilot-\d+)-(?:request|answer)\.txt"
 )
@@ -52,70 +52,70 @@ _SHOWN: Final = frozenset(
         b"x-request-id",
     )
 )
-"""Headers that never carry a secret; all others stay out, known or not."""
+"""The headers that are dumped: they never contain a secret. All others are left out."""
 _SHOWN_PREFIX: Final = b"x-copilot-proxy-"
-_PLAIN: Final = ("", "identity")
-_LARGEST: Final = 64 * 1024 * 1024
-"""Bytes of one body; what is longer is cut, so that a small packed one cannot fill the disk."""
-_EXPIRY: Final = 300.0
-"""Seconds between two looks for old files."""
+_UNCOMPRESSED: Final = ("", "identity")
+_MAX_BODY: Final = 64 * 1024 * 1024
+"""Bytes of a body that are dumped, so that a small compressed body cannot fill the disk."""
+_EXPIRY_INTERVAL: Final = 300.0
+"""Seconds between two searches for expired files."""
 
 
-class Part:
-    """One message in a file, written as it comes."""
+class DumpFile:
+    """A file with one request or response, written as it is sent or received."""
 
-    def __init__(self, dumps: "Dumps", path: Path, first: str, headers: Headers) -> None:
+    def __init__(self, dumps: "Dumps", path: Path, first_line: str, headers: Headers) -> None:
         self._dumps = dumps
-        self._left = _LARGEST
+        self._remaining = _MAX_BODY
         self._mask = StreamMask()
-        named = [(name.lower(), value) for name, value in headers]
-        packing = dict(named).get(b"content-encoding", b"").decode("latin-1").strip().lower()
-        self._unpacker = Unpacker(packing) if packing in WINDOWS else None
-        self._descriptor = dumps.opened(path)
-        lines = [first, *(_line(name, value) for name, value in named if _is_shown(name))]
-        self._put(mask("\n".join(lines) + "\n\n").encode())
-        if packing not in (*WINDOWS, *_PLAIN):
-            self._put(b"(the encoding of the body is not known here)")
+        lower = [(name.lower(), value) for name, value in headers]
+        encoding = dict(lower).get(b"content-encoding", b"").decode("latin-1").strip().lower()
+        self._decompressor = Unpacker(encoding) if encoding in WINDOWS else None
+        self._descriptor = dumps.open_file(path)
+        lines = [first_line, *(_line(name, value) for name, value in lower if _is_shown(name))]
+        self._append(mask("\n".join(lines) + "\n\n").encode())
+        if encoding not in (*WINDOWS, *_UNCOMPRESSED):
+            self._append(b"(the body has an unsupported content encoding)")
             self.close()
 
     def write(self, data: bytes) -> None:
-        """The next piece of the body; an empty one does nothing."""
+        """Write the next bytes of the body, which may be empty."""
         for start in range(0, len(data) if self._descriptor >= 0 else 0, PIECE):
-            piece = data[start : start + PIECE]
-            for plain in self._unpacked(piece):
-                self._put(self._mask.feed(plain[: self._left]))
-                self._left -= len(plain)
-                if self._left <= 0:
-                    self._put(self._mask.end() + b"\n(the rest is left out)")
-                    self._let_go()
+            chunk = data[start : start + PIECE]
+            for plain in self._decompress(chunk):
+                self._append(self._mask.feed(plain[: self._remaining]))
+                self._remaining -= len(plain)
+                if self._remaining <= 0:
+                    self._append(self._mask.end() + b"\n(truncated)")
+                    self._close_descriptor()
                     return
 
     def close(self) -> None:
-        """The message is over, or will not go on; safe to call twice."""
-        self._put(self._mask.end())
-        self._let_go()
+        """Write what is buffered and close the file; may be called twice."""
+        self._append(self._mask.end())
+        self._close_descriptor()
 
-    def _unpacked(self, piece: bytes) -> Iterator[bytes]:
-        if self._unpacker is None:
-            yield piece
+    def _decompress(self, chunk: bytes) -> Iterator[bytes]:
+        if self._decompressor is None:
+            yield chunk
             return
         try:
-            yield from self._unpacker.feed(piece)
+            yield from self._decompressor.feed(chunk)
         except zlib.error:
-            self._put(self._mask.end() + b"\n(the rest cannot be unpacked)")
-            self._let_go()
+            self._append(self._mask.end() + b"\n(the remaining body cannot be decompressed)")
+            self._close_descriptor()
 
-    def _put(self, data: bytes) -> None:
+    def _append(self, data: bytes) -> None:
         try:
-            # A short write is followed by one that fails, and says why.
+            # After a short write, the next write fails with the reason.
             while data and self._descriptor >= 0:
                 data = data[os.write(self._descriptor, data) :]
-                self._dumps.in_trouble = False
+                self._dumps.is_failing = False
         except OSError as error:
-            self._let_go()
-            self._dumps.failed(error)
+            self._close_descriptor()
+            self._dumps.report_failure(error)
 
-    def _let_go(self) -> None:
+    def _close_descriptor(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -128,42 +128,41 @@ class Dump:
         self._dumps = dumps
         self._name = name
         self._calls = 0
-        self._parts: list[Part] = []
+        self._files: list[DumpFile] = []
 
-    def part(self, name: str, first: str, headers: Headers) -> Part:
-        """A new file of the request, which begins with the line `first`; `name` is such as
-        ``client-request``."""
-        path = self._dumps.folder / f"{self._name}.{name}.txt"
-        self._parts.append(Part(self._dumps, path, first, headers))
-        return self._parts[-1]
+    def add_file(self, message: str, first_line: str, headers: Headers) -> DumpFile:
+        """Create a file for a `message` such as ``client-request``, up to its headers."""
+        path = self._dumps.folder / f"{self._name}.{message}.txt"
+        self._files.append(DumpFile(self._dumps, path, first_line, headers))
+        return self._files[-1]
 
     def next_call(self) -> str:
-        """The name of the next time that Copilot is asked: ``copilot-1``, ``copilot-2``, ..."""
+        """Return the name of the next request to Copilot: ``copilot-1``, ``copilot-2``, ..."""
         self._calls += 1
         return f"copilot-{self._calls}"
 
     def close(self) -> None:
-        """Nothing more will come."""
-        for part in self._parts:
-            part.close()
+        """Close all files."""
+        for file in self._files:
+            file.close()
 
 
 class Dumps:
-    """A folder of dumps, and the requests that are being answered now."""
+    """A folder of dumps, and the dumps of the requests in progress."""
 
     def __init__(self, folder: Path, hours: float) -> None:
-        """`hours` is how long a file is kept. Raises `UsageError` if the folder cannot be used."""
+        """Files are kept for `hours`. Raises `UsageError` if the folder cannot be used."""
         self.folder = folder
-        self._seconds = hours * 3600
+        self._max_age = hours * 3600
         self._open: dict[str, Dump] = {}
-        self.in_trouble = False
-        """Whether it has been told that dumps cannot be written, and none has been since."""
+        self.is_failing = False
+        """Whether the last write failed, which has been logged."""
         self._check()
         self.expire()
 
     @contextmanager
     def request(self, request_id: str) -> Iterator[Dump]:
-        """The dump of a request, which calls to Copilot find by its id while the block runs."""
+        """Provide the dump of a request, which `find` returns while the block runs."""
         dump = Dump(self, f"{time.strftime('%Y%m%d-%H%M%S')}-{request_id}")
         self._open[request_id] = dump
         try:
@@ -172,79 +171,79 @@ class Dumps:
             del self._open[request_id]
             dump.close()
 
-    def of(self, request_id: str | None) -> Dump | None:
-        """The dump of a request that is being answered."""
+    def find(self, request_id: str | None) -> Dump | None:
+        """Return the dump of a request in progress, or None."""
         return self._open.get(request_id) if request_id else None
 
     @asynccontextmanager
-    async def kept_short(self) -> AsyncIterator[None]:
-        """Removes what becomes too old while the block runs, every few minutes."""
-        expiring = asyncio.create_task(self._expire_for_ever())
+    async def expire_periodically(self) -> AsyncIterator[None]:
+        """Remove expired files every few minutes while the block runs."""
+        expiring = asyncio.create_task(self._expire_loop())
         try:
             yield
         finally:
             expiring.cancel()
 
-    async def _expire_for_ever(self) -> None:
+    async def _expire_loop(self) -> None:
         while True:
-            await asyncio.sleep(_EXPIRY)
+            await asyncio.sleep(_EXPIRY_INTERVAL)
             await asyncio.to_thread(self.expire)
 
     def expire(self) -> None:
-        """Removes files of ours that are too old, and nothing else."""
-        oldest = time.time() - self._seconds
+        """Remove expired dump files, and no other files."""
+        oldest = time.time() - self._max_age
         with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
-                # Another worker may be faster.
+                # Another worker may remove the file first.
                 with suppress(OSError):
                     if (
-                        _OURS.fullmatch(entry.name)
+                        _DUMP_NAME.fullmatch(entry.name)
                         and entry.is_file(follow_symlinks=False)
                         and entry.stat(follow_symlinks=False).st_mtime < oldest
                     ):
                         os.unlink(entry.path)
 
-    def opened(self, path: Path) -> int:
-        """A descriptor of a new file, or -1."""
+    def open_file(self, path: Path) -> int:
+        """Create a file and return its descriptor, or -1 on failure."""
         try:
             try:
                 descriptor = private_files.open_private(path, private_files.NEW)
             except FileNotFoundError:
-                # People remove the whole folder when they are done with what is in it.
+                # The user may have deleted the whole folder meanwhile.
                 private_files.make_folder(self.folder)
                 descriptor = private_files.open_private(path, private_files.NEW)
         except OSError as error:
-            self.failed(error)
+            self.report_failure(error)
             return -1
         return descriptor
 
-    def failed(self, error: OSError) -> None:
-        """Says once that dumps cannot be written, and again only after one could be."""
-        if not self.in_trouble:
-            self.in_trouble = True
-            reason = private_files.why(error)
-            log.warning("Conversations cannot be written to %s: %s.", self.folder, reason)
+    def report_failure(self, error: OSError) -> None:
+        """Log that dumps cannot be written, unless that was logged since the last success."""
+        if not self.is_failing:
+            self.is_failing = True
+            reason = private_files.failure_reason(error)
+            log.warning("Cannot write dumps to %s: %s.", self.folder, reason)
 
     def _check(self) -> None:
-        hint = "Name another folder with --dump-dir; one that does not exist is made."
+        hint = "Choose another folder with --dump-dir; it is created if it does not exist."
         try:
             private_files.make_folder(self.folder)
             if private_files.is_open_to_others(self.folder):
                 raise UsageError(
-                    f"Other users may look into the dump folder {self.folder}.",
+                    f"Other users can access the dump folder {self.folder}.",
                     hint=f"{hint} Or run: chmod 700 {self.folder}",
                 )
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
+            reason = private_files.failure_reason(error)
             raise UsageError(
-                f"The dump folder {self.folder} cannot be used: {private_files.why(error)}.",
-                hint=hint,
+                f"The dump folder {self.folder} cannot be used: {reason}.", hint=hint
             ) from error
 
 
 def dumps_for(settings: Settings) -> Dumps | None:
-    """Where the settings want conversations to be written; None if nowhere, as by default."""
+    """Return the dump folder of the settings, or None if dumps are off, as by default."""
     return Dumps(settings.dump_dir, settings.dump_hours) if settings.dump_dir else None
 
 

@@ -1,33 +1,34 @@
-"""Every failure that a person or a client is told about.
+"""Every error that is reported to a user or a client.
 
     CopilotProxyError
-    ├── UsageError                a flag or setting that cannot work            500, exit 2
-    ├── SignInError               who the person is to GitHub
-    │   ├── NotSignedIn           no token, or GitHub no longer takes it         401, exit 3
-    │   ├── NoCopilotAccess       the account has no Copilot                     403, exit 4
-    │   ├── LoginFailed           the device flow ended without a token
-    │   └── StoreError            the keyring or the token file failed
-    ├── RequestError              the client's mistake                           4xx
-    └── UpstreamError             what came, or did not come, from upstream
-        ├── UpstreamRefusal               an answer with an error in it
-        │   └── CooldownRefusal           the same once more, without asking
-        ├── UpstreamUnreachable           no answer: connection, TLS, time               502, 504
-        └── BrokenResponse                an answer that began well and did not end so   502
+    ├── UsageError                a flag or setting has an invalid value         500, exit 2
+    ├── SignInError               a problem with the user's GitHub account
+    │   ├── NotSignedIn           no token, or GitHub no longer accepts it       401, exit 3
+    │   ├── NoCopilotAccess       the account has no access to Copilot           403, exit 4
+    │   ├── LoginFailed           the device flow ended without a token          401
+    │   └── StoreError            the keyring or the token file failed           500
+    ├── RequestError              the client sent an invalid request             4xx
+    └── UpstreamError             the upstream request failed
+        ├── UpstreamRefusal       upstream answered with an error                its status
+        │   └── CooldownRefusal   an earlier refusal, repeated by a cooldown     its status
+        ├── UpstreamUnreachable   no response: connection, TLS or timeout        502, 504
+        └── BrokenResponse        an accepted request, but an invalid response   502
 
-Each says what happened (`message`), what to do next (`hint`), and how it reads as an HTTP answer
-(`status`, `type`, `code`, `param`, as in OpenAI's error object) and as an exit code.
+Each error says what happened (`message`) and what to do next (`hint`). It also says how it is
+reported over HTTP (`status`, `type`, `code`, `param`, as in OpenAI's error object) and which exit
+code the command line returns.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Self
 
-_ENDS: Final = (".", "!", "?", ":", "\u2026")
-_SHAPES: Final = "GET /schema shows what a request may look like."
+_SENTENCE_ENDS: Final = (".", "!", "?", ":", "\u2026")
+_REQUEST_HINT: Final = "See GET /schema for the request format."
 
 
 class CopilotProxyError(Exception):
-    """The base of all; `message` is one or two sentences for a person."""
+    """The base class of all errors; `message` is one or two sentences for the user."""
 
     status: int = 500
     type: str = "server_error"
@@ -51,36 +52,46 @@ class CopilotProxyError(Exception):
         self.code = code
         self.param = param
         self.headers = dict(headers or {})
-        """Headers for the client's answer, such as ``retry-after``."""
+        """Headers of the response to the client, such as ``retry-after``."""
         self.extra = dict(extra or {})
-        """More keys for the client's error object, such as what upstream called it."""
+        """More keys of the error object that the client gets, such as upstream's own code."""
         if status is not None:
             self.status = status
         if type is not None:
             self.type = type
 
+    def copy(self) -> Self:
+        """Return the same error without its traceback.
+
+        Use it to raise a cached error again: the traceback would keep whole requests in memory,
+        and a caller may change the headers of its copy.
+        """
+        duplicate = type(self).__new__(type(self), *self.args)
+        vars(duplicate).update(vars(self), headers=dict(self.headers), extra=dict(self.extra))
+        return duplicate
+
 
 class UsageError(CopilotProxyError):
-    """A flag, setting or configuration file that cannot work."""
+    """A flag, setting or configuration file is invalid."""
 
     exit_code = 2
 
     def __init__(self, message: str, **more: object) -> None:
-        # Some show only when a request is answered, and then a client reads them.
+        # Some of these errors only appear while a request is answered, so clients see them too.
         more.setdefault("code", "server_misconfigured")
         more.setdefault("headers", {"x-should-retry": "false"})
         super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
 
 
 class SignInError(CopilotProxyError):
-    """Something between the person and GitHub."""
+    """A problem with the user's GitHub account or its token."""
 
     status = 401
     type = "authentication_error"
 
 
 class NotSignedIn(SignInError):
-    """There is no GitHub token, or GitHub does not take it any more."""
+    """There is no GitHub token, or GitHub no longer accepts it."""
 
     exit_code = 3
 
@@ -91,7 +102,7 @@ class NotSignedIn(SignInError):
 
 
 class NoCopilotAccess(SignInError):
-    """GitHub knows the account and says that it may not use Copilot."""
+    """GitHub says that the account has no access to Copilot."""
 
     status = 403
     type = "permission_error"
@@ -110,23 +121,23 @@ class StoreError(SignInError):
 
 
 class RequestError(CopilotProxyError):
-    """The client asked for something that cannot be; 400 unless told otherwise."""
+    """The client sent a request that cannot be answered; the default status is 400."""
 
     status = 400
     type = "invalid_request_error"
 
     def __init__(self, message: str, *, hint: str | None = None, **more: object) -> None:
-        super().__init__(message, hint=hint or _SHAPES, **more)  # type: ignore[arg-type]  # as above
+        super().__init__(message, hint=hint or _REQUEST_HINT, **more)  # type: ignore[arg-type]  # as above
 
 
 class UpstreamError(CopilotProxyError):
-    """Upstream is the reason."""
+    """A request to GitHub or Copilot failed."""
 
     status = 502
 
 
 class UpstreamRefusal(UpstreamError):
-    """Upstream answered with an error; `upstream_status` and `upstream_code` are its own."""
+    """Upstream answered with an error: HTTP `upstream_status` and maybe its `upstream_code`."""
 
     def __init__(
         self,
@@ -159,32 +170,35 @@ class UpstreamRefusal(UpstreamError):
 
 
 class CooldownRefusal(UpstreamRefusal):
-    """A refusal that still stands, told once more without asking upstream."""
+    """An earlier refusal, repeated during a cooldown without a request to upstream."""
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No answer came. `sent` is false when it is certain that upstream saw nothing of the call;
-    `passing` is true if, besides, the next try may go well at once."""
+    """There was no response.
+
+    `sent` is false if upstream has certainly not received any part of the request. `temporary` is
+    true if an immediate retry may succeed.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         sent: bool,
-        passing: bool = False,
+        temporary: bool = False,
         hint: str | None = None,
         status: int = 502,
     ) -> None:
         super().__init__(message, hint=hint, code="upstream_unreachable", status=status)
         self.sent = sent
-        self.passing = passing
+        self.temporary = temporary
         if sent:
-            # The call may have been counted: a client that repeats it by itself would pay twice.
+            # Upstream may have billed the request, so an automatic retry could be billed again.
             self.headers["x-should-retry"] = "false"
 
 
 class BrokenResponse(UpstreamError):
-    """An accepted call whose answer was empty, cut, or not what it claimed to be."""
+    """Upstream accepted the request, but its response was empty, incomplete or malformed."""
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(
@@ -196,8 +210,9 @@ class BrokenResponse(UpstreamError):
 
 
 @contextmanager
-def unbilled() -> Iterator[None]:
-    """For what cannot be billed, such as the token exchange: any client may repeat what fails."""
+def allow_client_retry() -> Iterator[None]:
+    """Allow clients to retry if the block fails; for requests that are never billed, such as the
+    token exchange."""
     try:
         yield
     except (UpstreamUnreachable, BrokenResponse) as error:
@@ -205,24 +220,14 @@ def unbilled() -> Iterator[None]:
         raise
 
 
-def joined(first: str, then: str | None) -> str:
-    """Two texts as one: a full stop ends the first, if nothing else does."""
+def join_sentences(first: str, second: str | None) -> str:
+    """Join two texts with a space, adding a full stop to the first one if it has none."""
     first = first.rstrip()
-    if not first or not then:
-        return first or then or ""
-    return f"{first}{'' if first.endswith(_ENDS) else '.'} {then}"
-
-
-def copy_error(error: CopilotProxyError) -> CopilotProxyError:
-    """The same error for one more caller, who may add to it, or to be kept.
-
-    It has a traceback of its own: one that is kept would keep whole requests in memory with it.
-    """
-    made = type(error).__new__(type(error), *error.args)
-    vars(made).update(vars(error), headers=dict(error.headers), extra=dict(error.extra))
-    return made
+    if not first or not second:
+        return first or second or ""
+    return f"{first}{'' if first.endswith(_SENTENCE_ENDS) else '.'} {second}"
 
 
 def code_of(error: CopilotProxyError) -> str:
-    """What a failure is called: its code, or its kind."""
+    """Return the error's code, or its type if it has no code."""
     return error.code or error.type

@@ -1,7 +1,7 @@
-"""What we call ourselves to GitHub, and the headers that each call must carry.
+"""The identity that is sent to GitHub, and the headers of each request.
 
-Plain data and pure functions. The versions are settings, since GitHub refuses old ones from one
-day to the next (466) and no release should be needed for that.
+Data and pure functions. The versions are settings because GitHub can stop accepting old ones at any
+time (HTTP 466), and a new value should not require a new release.
 """
 
 import re
@@ -14,15 +14,15 @@ from copilot_proxy import __version__
 from copilot_proxy.masking import mask
 
 CLIENT_ID: Final = "Iv1.b507a08c87ecfe98"
-"""The GitHub App of Copilot's editor plugins: the one whose tokens the exchange takes."""
+"""The GitHub App of Copilot's editor plugins; the token exchange accepts only its tokens."""
 
 SCOPE: Final = "read:user"
 
 USER_AGENT: Final = f"g-copilot-proxy/{__version__}"
-"""Our own name. A library's default name is taken for abuse by the token exchange."""
+"""The token exchange rejects the default user agents of HTTP libraries as abuse."""
 
 GITHUB_API_VERSION: Final = "2025-04-01"
-"""Of api.github.com; the Copilot API has a version of its own, `Identity.api_version`."""
+"""The API version of api.github.com; that of the Copilot API is `Identity.api_version`."""
 
 Initiator = Literal["user", "agent"]
 
@@ -74,7 +74,7 @@ def _is_the_user_s(part: dict[str, object]) -> bool:
 
 @dataclass(frozen=True)
 class Identity:
-    """The editor and integration that a Copilot token is bound to; each value is a setting."""
+    """The editor and integration that Copilot requests name; each value is a setting."""
 
     editor_version: str = "vscode/1.137.0"
     editor_plugin_version: str = "copilot-chat/0.65.0"
@@ -83,7 +83,7 @@ class Identity:
 
 
 def github(identity: Identity) -> dict[str, str]:
-    """Headers for github.com and api.github.com, without Authorization."""
+    """Return the headers for github.com and api.github.com, without Authorization."""
     return {
         "accept": "application/json",
         "user-agent": USER_AGENT,
@@ -101,10 +101,10 @@ def copilot(
     vision: bool = False,
     request_id: str | None = None,
 ) -> dict[str, str]:
-    """Headers for the Copilot API, without Authorization.
+    """Return the headers for the Copilot API, without Authorization.
 
-    `initiator` decides what a request-billed plan is charged for, so it is only ever what the
-    last message says. `vision` must be set when any message of the request holds an image.
+    `initiator` decides which requests are billed on plans with premium requests, so it must always
+    be derived from the last message. `vision` must be set if any message contains an image.
     """
     headers = {
         "accept": "application/json",
@@ -123,10 +123,12 @@ def copilot(
     return headers
 
 
-PASSED_ON: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratelimit-")
-"""How the names begin of those of upstream's headers that clients get."""
+FORWARDED_PREFIXES: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratelimit-")
+"""Prefixes of the upstream response headers that are forwarded to clients."""
 
 
-def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those of upstream's answer headers that tell a client something about its quota."""
-    return {name: mask(value) for name, value in headers.items() if name.startswith(PASSED_ON)}
+def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the upstream response headers about quota and rate limits, with secrets masked."""
+    return {
+        name: mask(value) for name, value in headers.items() if name.startswith(FORWARDED_PREFIXES)
+    }

@@ -1,4 +1,4 @@
-"""The keys of the server's own: whose each is, which one a request showed, and what it opens."""
+"""The server's API keys: their names, finding the one in a request, and the models it allows."""
 
 import hashlib
 import hmac
@@ -9,31 +9,30 @@ from typing import Final
 
 from copilot_proxy.masking import Secret
 
-SHORTEST: Final = 8
-"""Characters of a named key; a shorter one is guessed."""
+MIN_KEY_LENGTH: Final = 8
+"""Minimum length of a named key in characters; a shorter one could be guessed."""
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key that clients may send."""
+    """A key that clients may authenticate with."""
 
     key: Secret
     name: str | None = None
-    """For the log; None for the one of the setting `api_key`."""
+    """The name shown in the log; None for the key of the setting `api_key`."""
     models: tuple[str, ...] = ()
-    """The only models that it opens: ids, names that mean a model, or patterns with ``*``. All if
-    there are none."""
+    """The models that the key may use: ids, aliases, or patterns with ``*``. Empty: all models."""
 
-    def allows(self, model_id: str, meaning: Callable[[str], str]) -> bool:
-        """Whether it opens the model; `meaning` gives the id that a name stands for."""
+    def allows(self, model_id: str, resolve: Callable[[str], str]) -> bool:
+        """Return whether the key may use the model; `resolve` turns a model name into an id."""
         return not self.models or any(
-            _fits(pattern, model_id) if "*" in pattern else meaning(pattern) == model_id
+            _matches(pattern, model_id) if "*" in pattern else resolve(pattern) == model_id
             for pattern in self.models
         )
 
 
 class Keys:
-    """All keys of a server; false if there are none and everybody may come in."""
+    """All API keys of the server; false if there are none, so that no key is required."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = [(_digest(one.key.reveal().encode()), one) for one in keys]
@@ -41,24 +40,24 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def find(self, given: Iterable[bytes]) -> ApiKey | None:
-        """The key that one of the texts `given` is.
+    def find(self, candidates: Iterable[bytes]) -> ApiKey | None:
+        """Return the first key that equals one of `candidates`, or None.
 
-        Each is compared with each key to the last byte, so that the time tells nothing, not even
-        how long a key is.
+        Digests are compared in constant time, and every candidate with every key, so that the
+        duration reveals nothing about a key, not even its length.
         """
-        found: ApiKey | None = None
-        for digest in map(_digest, given):
-            for known, key in self._keys:
-                if hmac.compare_digest(digest, known):
-                    found = found or key
-        return found
+        match: ApiKey | None = None
+        for candidate in map(_digest, candidates):
+            for digest, key in self._keys:
+                if hmac.compare_digest(candidate, digest):
+                    match = match or key
+        return match
 
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def _fits(pattern: str, model_id: str) -> bool:
-    """``*`` stands for any text, and nothing else for anything but itself."""
+def _matches(pattern: str, model_id: str) -> bool:
+    """Return whether the id matches the pattern; only ``*`` has a special meaning: any text."""
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), model_id) is not None

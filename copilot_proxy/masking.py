@@ -1,23 +1,24 @@
-"""Keeps secrets out of everything a person or a program may read."""
+"""Masks secrets in logs, errors and dumps."""
 
 import re
 from typing import Final
 
 _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
-"""Where a word begins, also behind a character that a URL writes as `%20`."""
+"""The start of a word, also after a percent-encoded character such as `%20`."""
 _SECRETS: Final = re.compile(
-    # What follows "Bearer" as a header has it; in a text about bearers, what looks like a secret.
+    # Anything after "Bearer " as in a header; after "bearer " only what looks like a secret, since
+    # that may be ordinary text.
     r"(?-i:(?<=Bearer )|(?<=BEARER ))[^\s\"'<>]{8,}"
     r"|(?<=bearer )(?:(?=[^\s\"'<>]*[\d_])[^\s\"'<>]{8,}|[a-z]{20,})"
     r"|(?:gh[opusr]_|github_pat_)[a-z0-9_]{30,}"
-    # Shorter ones, of which a text holds parts, only where a word begins.
+    # Shorter tokens, which could be part of a longer word, only at the start of a word.
     rf"|{_BEGIN}(?:gh[opusr]_|github_pat_)[a-z0-9_.-]{{3,}}[a-z0-9_]"  # GitHub's tokens
-    # Copilot's short-lived token, `key=value` pairs and a MAC; also as URLs and some JSON have it.
+    # Copilot's short-lived token: `key=value` pairs and a MAC, also URL-encoded or in escaped JSON.
     rf"|{_BEGIN}tid(?:=|%3d|\\u003d)[^\s\"'<>]+",
     re.IGNORECASE,
 )
 _MASK: Final = "***"
-_SIGNS: Final = (
+_MARKERS: Final = (
     "bearer ",
     "gho_",
     "ghp_",
@@ -29,13 +30,13 @@ _SIGNS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""One of these, in lower case, is in every text that holds a secret; looking for them is cheap."""
-_HELD: Final = 64 * 1024
-_HELD_LONGEST: Final = 1024 * 1024
+"""Every text with a secret contains one of these in lower case; searching for them is cheap."""
+_MAX_BUFFER: Final = 64 * 1024
+_MAX_BUFFER_WITH_MARKER: Final = 1024 * 1024
 
 
 class Secret:
-    """A value that shows itself only to whoever calls `reveal`."""
+    """A secret value that `str` and `repr` do not show; only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -43,7 +44,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself; for an Authorization header or a store, never for a text."""
+        """Return the value, for an Authorization header or a store; never put it into a message."""
         return self._value
 
     def __bool__(self) -> bool:
@@ -62,49 +63,49 @@ class Secret:
 
 
 def mask(text: str) -> str:
-    """`text` with everything that looks like a GitHub or Copilot token replaced by ``***``."""
-    return _SECRETS.sub(_MASK, text) if _has_sign(text) else text
+    """Return `text` with everything that looks like a GitHub or Copilot token as ``***``."""
+    return _SECRETS.sub(_MASK, text) if _has_marker(text) else text
 
 
 class StreamMask:
-    """Masks bytes that come in pieces, wherever these are cut.
+    """Masks a stream of bytes, even if a secret is split between two chunks.
 
-    No secret reaches over a quote or the end of a line, so what stands before the last of them can
-    go on; the rest is held back. A long run without either, as in an image, is let go as far as no
-    secret can have begun in it.
+    A secret never contains a double quote or a line break, so everything up to the last of these
+    can be returned; the rest is buffered. If neither occurs for long, as in an image, the buffer is
+    returned up to the point where a secret could have started.
     """
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def feed(self, data: bytes) -> bytes:
-        """What is certain by now, masked."""
-        self._held += data
-        cut = max(self._held.rfind(b'"'), self._held.rfind(b"\n")) + 1
-        if not cut and len(self._held) > _HELD:
-            if len(self._held) > _HELD_LONGEST:
-                cut = len(self._held)
-            elif not _has_sign(self._held.decode("latin-1")):
-                cut = len(self._held) - max(map(len, _SIGNS))
-        ready = bytes(self._held[:cut])
-        del self._held[:cut]
+        """Add a chunk and return the bytes that are complete, masked."""
+        self._buffer += data
+        cut = max(self._buffer.rfind(b'"'), self._buffer.rfind(b"\n")) + 1
+        if not cut and len(self._buffer) > _MAX_BUFFER:
+            if len(self._buffer) > _MAX_BUFFER_WITH_MARKER:
+                cut = len(self._buffer)
+            elif not _has_marker(self._buffer.decode("latin-1")):
+                cut = len(self._buffer) - max(map(len, _MARKERS))
+        ready = bytes(self._buffer[:cut])
+        del self._buffer[:cut]
         return _masked(ready)
 
     def end(self) -> bytes:
-        """The rest, masked."""
-        rest, self._held = bytes(self._held), bytearray()
+        """Return the bytes that are still buffered, masked."""
+        rest, self._buffer = bytes(self._buffer), bytearray()
         return _masked(rest)
 
 
-def _has_sign(text: str) -> bool:
+def _has_marker(text: str) -> bool:
     lower = text.lower()
-    # A loop of its own: every line of the log comes by here, and a generator costs more than it.
-    for sign in _SIGNS:  # noqa: SIM110
-        if sign in lower:
+    # A plain loop, because this runs for every log line and `any` with a generator is slower.
+    for marker in _MARKERS:  # noqa: SIM110
+        if marker in lower:
             return True
     return False
 
 
 def _masked(data: bytes) -> bytes:
-    # Whatever is no UTF-8 comes out as it went in.
+    # Bytes that are not UTF-8 pass through unchanged.
     return mask(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Opens files that only their owner may read, and that nobody else can have put there."""
+"""Opens files that only their owner can read, and refuses files that another user created."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ from typing import Final
 _POSIX: Final = os.name == "posix"
 _FLAGS: Final = (
     getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a named pipe in the file's place must not hang
+    | getattr(os, "O_NONBLOCK", 0)  # opening a named pipe must not block
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
@@ -17,35 +17,38 @@ NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
-class Unsafe(OSError):
-    """What stands in the file's place is not to be used; `why` goes on after its name, and `hint`
-    says what can be done."""
+class UnsafeFileError(OSError):
+    """The file must not be used.
 
-    def __init__(self, why: str, hint: str | None = None) -> None:
-        super().__init__(why)
-        self.why = why
+    `reason` completes a sentence that starts with the path, such as "is a symbolic link".
+    """
+
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.hint = hint
 
 
-def why(error: OSError) -> str:
-    """What is wrong, for a sentence that ends with it."""
-    if isinstance(error, Unsafe):
-        return f"it {error.why}"
+def failure_reason(error: OSError) -> str:
+    """Return the reason for a message such as "PATH cannot be read: REASON."."""
+    if isinstance(error, UnsafeFileError):
+        return f"it {error.reason}"
     return error.strerror or type(error).__name__
 
 
-def open_private(path: Path, how: int) -> int:
-    """A descriptor of a regular file of our own (or root's), mode 0600 from its first byte.
+def open_private(path: Path, mode: int) -> int:
+    """Open a regular file that belongs to this user or root, and return its descriptor.
 
-    `how` is `READ`, `NEW` (it must not be there yet) or `APPEND`. Symbolic links are not followed;
-    a file that others may read is closed to them; one that has a second name is not appended to.
-    Raises `Unsafe`, or another `OSError`.
+    `mode` is `READ`, `NEW` (the file must not exist) or `APPEND`. A new file is created with mode
+    0600, and an existing one that others can read is changed to 0600. Symbolic links are not
+    followed, and a file with hard links is not appended to. Raises `UnsafeFileError` or another
+    `OSError`.
     """
     if path.is_symlink():
-        raise Unsafe("is a symbolic link, which is not followed")
-    descriptor = os.open(path, how | _FLAGS, 0o600)
+        raise UnsafeFileError("is a symbolic link, which is not followed")
+    descriptor = os.open(path, mode | _FLAGS, 0o600)
     try:
-        _check(path, os.fstat(descriptor), descriptor, how)
+        _check(path, os.fstat(descriptor), descriptor, mode)
     except BaseException:
         os.close(descriptor)
         raise
@@ -53,9 +56,9 @@ def open_private(path: Path, how: int) -> int:
 
 
 def make_folder(folder: Path) -> None:
-    """`folder`, and those above it, each made with mode 0700 where it is missing.
+    """Create `folder` and its missing parents with mode 0700.
 
-    Raises `Unsafe` if it is another user's symbolic link, or another `OSError`.
+    Raises `UnsafeFileError` if it is a symbolic link of another user, or another `OSError`.
     """
     if not folder.is_dir():
         if folder.parent != folder:
@@ -66,34 +69,35 @@ def make_folder(folder: Path) -> None:
             if not folder.is_dir():
                 raise
     if _POSIX and folder.is_symlink() and not _is_ours(folder.lstat()):
-        raise Unsafe("is in a folder that is another user's symbolic link")
+        raise UnsafeFileError("is in a folder that is a symbolic link of another user")
 
 
 def is_open_to_others(folder: Path) -> bool:
-    """Whether other users may look into `folder`, or put something there."""
+    """Return whether other users can list `folder` or create files in it."""
     status = folder.stat()
     return _POSIX and (bool(status.st_mode & 0o077) or not _is_ours(status))
 
 
-def _check(path: Path, status: os.stat_result, descriptor: int, how: int) -> None:
-    """Whether nobody else can have read or written the open file; repairs its mode."""
+def _check(path: Path, status: os.stat_result, descriptor: int, mode: int) -> None:
+    """Raise `UnsafeFileError` if another user may read or write the open file; fix its mode."""
     if not stat.S_ISREG(status.st_mode):
-        raise Unsafe("is not a file")
+        raise UnsafeFileError("is not a regular file")
     if not _POSIX:
         return
     if not _is_ours(status):
-        raise Unsafe("belongs to another user")
-    if how & os.O_APPEND and status.st_nlink > 1:
-        raise Unsafe("has a second name (a hard link), under which others may read it")
+        raise UnsafeFileError("belongs to another user")
+    if mode & os.O_APPEND and status.st_nlink > 1:
+        raise UnsafeFileError("has a hard link, through which other users may read it")
     if status.st_mode & 0o077:
         try:
             os.fchmod(descriptor, 0o600)
         except OSError:
-            raise Unsafe(
-                "can be read by other users, and that cannot be changed", f"Run: chmod 600 {path}"
+            raise UnsafeFileError(
+                "can be read by other users, and its mode cannot be changed",
+                f"Run: chmod 600 {path}",
             ) from None
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    me = os.geteuid()
-    return me == 0 or status.st_uid in (me, 0)
+    user = os.geteuid()
+    return user == 0 or status.st_uid in (user, 0)

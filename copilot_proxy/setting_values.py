@@ -1,7 +1,7 @@
-"""Reads the value of a setting from what a file, the environment or a flag gives.
+"""Parses the values of settings from the configuration file, the environment or a flag.
 
-Each function takes what was given and returns the value, or raises `ValueError` with what is wrong
-with it, in words for a person.
+Each function takes the raw value, a TOML value or a string, and returns the parsed one. It raises
+`ValueError` with a message for the user, in lower case and without a full stop.
 """
 
 import ipaddress
@@ -14,259 +14,281 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
-from copilot_proxy.keys import SHORTEST, ApiKey
+from copilot_proxy.keys import MIN_KEY_LENGTH, ApiKey
 from copilot_proxy.masking import Secret, mask
 
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 _HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _LONGEST_HOST: Final = 253
-_SWITCH: Final = {
+_BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
 
 
 def plain_text(value: object) -> str:
+    """A line of text without control characters, stripped."""
     if not isinstance(value, str):
-        raise ValueError("a text is expected")
+        raise ValueError("expected text")
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
-        raise ValueError("it holds a control character")
+        raise ValueError("it contains a control character")
     return value.strip()
 
 
 def header_value(value: object) -> str:
+    """Non-empty ASCII text that can be sent in a header."""
     text = plain_text(value)
     if not text or not text.isascii():
-        raise ValueError("plain ASCII text is expected")
+        raise ValueError("expected plain ASCII text")
     return text
 
 
 def secret(value: object) -> Secret | None:
+    """An ASCII secret; None if empty."""
     text = plain_text(value)
     if not text.isascii():
-        raise ValueError("plain ASCII text is expected")
+        raise ValueError("expected plain ASCII text")
     return Secret(text) if text else None
 
 
 def key(value: object) -> Secret:
-    """Empty is refused: a variable that somebody forgot to fill must not open the server."""
-    if (given := secret(value)) is None:
-        raise ValueError("it is empty; leave it out if no key is to be asked for")
-    return given
+    """An API key. An empty one is an error, because an environment variable that was left empty by
+    mistake must not disable authentication."""
+    if (api_key := secret(value)) is None:
+        raise ValueError("it is empty; omit it if clients need no key")
+    return api_key
 
 
 def port(value: object) -> int:
-    port = whole(value)
+    """A port from 0 to 65535."""
+    port = integer(value)
     if not 0 <= port <= 65535:
-        raise ValueError(f"a port is a number from 0 to 65535, not {port}")
+        raise ValueError(f"expected a port from 0 to 65535, not {port}")
     return port
 
 
-def whole(value: object) -> int:
+def integer(value: object) -> int:
+    """A whole number."""
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("a whole number is expected")
+        raise ValueError("expected a whole number")
     try:
         return int(value)
     except ValueError:
-        raise ValueError(f"a whole number is expected, not {_shown(value)}") from None
+        raise ValueError(f"expected a whole number, not {_quoted(value)}") from None
 
 
-def _shown(value: object) -> str:
-    """What was given, in a message; never to be used for what may be a secret."""
+def _quoted(value: object) -> str:
+    """Return the value for a message; not for values that may be secret."""
     return repr(mask(str(value)[:40]))
 
 
 def positive(value: object) -> int:
-    number = whole(value)
+    """A whole number above 0."""
+    number = integer(value)
     if number < 1:
-        raise ValueError(f"a whole number above 0 is expected, not {number}")
+        raise ValueError(f"expected a whole number above 0, not {number}")
     return number
 
 
 def not_negative(value: object) -> int:
-    number = whole(value)
+    """A whole number, 0 included."""
+    number = integer(value)
     if number < 0:
-        raise ValueError(f"a whole number from 0 up is expected, not {number}")
+        raise ValueError(f"expected 0 or a larger whole number, not {number}")
     return number
 
 
-def switch(value: object) -> bool:
+def boolean(value: object) -> bool:
+    """A boolean, or one of true, 1, yes, on, false, 0, no, off."""
     if isinstance(value, bool):
         return value
     word = value.strip().lower() if isinstance(value, str) else ""
-    if word not in _SWITCH:
-        raise ValueError("true or false is expected")
-    return _SWITCH[word]
+    if word not in _BOOLEANS:
+        raise ValueError("expected true or false")
+    return _BOOLEANS[word]
 
 
 def seconds(value: object) -> float:
+    """A number of seconds above 0 and below a million."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("a number of seconds is expected")
+        raise ValueError("expected a number of seconds")
     try:
         seconds = float(value)
     except ValueError:
-        raise ValueError("a number of seconds is expected") from None
+        raise ValueError("expected a number of seconds") from None
     if not 0 < seconds < 1e6:
-        raise ValueError("a number of seconds above 0 is expected")
+        raise ValueError("expected a number of seconds above 0")
     return seconds
 
 
 def hours(value: object) -> float:
+    """A number of hours above 0 and below a million."""
     try:
         return seconds(value)
     except ValueError:
-        raise ValueError("a number of hours above 0 is expected") from None
+        raise ValueError("expected a number of hours above 0") from None
 
 
-def address(value: object) -> str | None:
+def url(value: object) -> str | None:
+    """A base URL without its trailing slash, http only for this machine; None if empty."""
     text = plain_text(value).rstrip("/")
     if not text:
         return None
     try:
         parts = urlsplit(text)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
-        _ = parts.port  # raises when it is no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError("an address such as https://github.com is expected")
+        raise ValueError("expected a URL such as https://github.com")
     if any(char in text for char in "@?#"):
-        raise ValueError("an address without user, password, query or fragment is expected")
+        raise ValueError("expected a URL without user, password, query or fragment")
     name = parts.hostname or ""
     if not is_host(name):
-        raise ValueError(f"{_shown(name)} is not a valid host name")
+        raise ValueError(f"{_quoted(name)} is not a valid host name")
     if parts.scheme == "http" and not is_loopback(name):
-        raise ValueError("https is needed for any other host than this machine")
+        raise ValueError("https is required for any host but this machine")
     return text
 
 
-def required_address(value: object) -> str:
-    url = address(value)
-    if url is None:
+def required_url(value: object) -> str:
+    """Like `url`, but it must not be empty."""
+    address = url(value)
+    if address is None:
         raise ValueError("it is empty")
-    return url
+    return address
 
 
 def path(value: object) -> Path | None:
+    """A path, with ``~`` and ``~NAME`` expanded; None if empty."""
     if isinstance(value, Path):
         return value
     text = plain_text(value)
     try:
         return Path(text).expanduser() if text else None
     except RuntimeError as error:
-        raise ValueError("it begins with the home folder of nobody here") from error
+        raise ValueError(f"{Path(text).parts[0]}: no such user") from error
 
 
 def names(value: object) -> tuple[str, ...]:
-    """A list, or a text of names with commas between them."""
+    """A list of names, or a string of names separated by commas."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple):
-        raise ValueError("a list is expected")
+        raise ValueError("expected a list")
     return tuple(text for text in map(plain_text, value) if text)
 
 
 def origins(value: object) -> tuple[str, ...]:
-    origins = tuple(_without_port(origin.rstrip("/").lower()) for origin in names(value))
+    """Web origins (RFC 6454), in lower case and without a default port."""
+    origins = tuple(_without_default_port(origin.rstrip("/").lower()) for origin in names(value))
     for origin in origins:
         if "*" in origin:
-            raise ValueError("`*` would let every web page spend your quota; name the origins")
-        scheme, _, place = origin.partition("://")
-        if not scheme or not place or any(char in place for char in "/?#@ \\"):
-            raise ValueError(f"an origin such as http://localhost:3000 is expected, not {origin!r}")
+            raise ValueError("`*` would let every web page use your quota; list the origins")
+        scheme, _, host = origin.partition("://")
+        if not scheme or not host or any(char in host for char in "/?#@ \\"):
+            raise ValueError(f"expected an origin such as http://localhost:3000, not {origin!r}")
     return origins
 
 
-def _without_port(origin: str) -> str:
-    """Browsers leave out the port that everybody expects."""
+def _without_default_port(origin: str) -> str:
+    """Browsers omit the default port in the Origin header."""
     if origin.startswith("http://"):
         return origin.removesuffix(":80")
     return origin.removesuffix(":443") if origin.startswith("https://") else origin
 
 
 def aliases(value: object) -> Mapping[str, Alias]:
-    """A table of names to models, or in the environment a text such as ``fast=gpt-5-mini,x=y``."""
+    """A table that maps names to models, or a string such as ``fast=gpt-5-mini,x=y``."""
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         value = {name.strip(): model.strip() for name, _, model in pairs}
     if not isinstance(value, Mapping):
-        raise ValueError("a table of names and models is expected")
-    return MappingProxyType({str(name): _alias(name, given) for name, given in value.items()})
+        raise ValueError("expected a table of names and models")
+    return MappingProxyType({str(name): _alias(name, entry) for name, entry in value.items()})
 
 
-def _alias(name: str, given: object) -> Alias:
-    if isinstance(given, Alias):
-        return given
-    table = {"model": given} if isinstance(given, str) else given
+def _alias(name: str, entry: object) -> Alias:
+    if isinstance(entry, Alias):
+        return entry
+    table = {"model": entry} if isinstance(entry, str) else entry
     if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
-        raise ValueError(f"{name!r} needs a model")
+        raise ValueError(f"{name!r} has no model")
     if not name or not table["model"]:
-        raise ValueError("a name or a model is empty")
-    parameters = {key: one for key, one in table.items() if key != "model"}
+        raise ValueError("the name or the model of an alias is empty")
+    parameters = {key: parameter for key, parameter in table.items() if key != "model"}
     for key in parameters:
         if key not in ALIAS_PARAMETERS:
-            raise ValueError(f"{name!r} has {key!r}; there are {', '.join(ALIAS_PARAMETERS)}")
+            allowed = ", ".join(ALIAS_PARAMETERS)
+            raise ValueError(f"{name!r} has the unknown parameter {key!r}; use {allowed}")
     return Alias(table["model"], MappingProxyType(parameters))
 
 
 def api_keys(value: object) -> tuple[ApiKey, ...]:
-    """A table of names to keys, or in the environment a text such as ``laptop=KEY1,ci=KEY2``.
+    """A table that maps names to keys, or a string such as ``laptop=KEY1,ci=KEY2``.
 
-    What is wrong is said without showing a key, nor what may be one that stands in a wrong place.
+    The messages of errors never show a key, nor a text that may be a misplaced key.
     """
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         if not all(equals for _, equals, _ in pairs):
-            raise ValueError("NAME=KEY is expected, with commas between several")
+            raise ValueError("expected NAME=KEY, several of them separated by commas")
         if len({name.strip() for name, _, _ in pairs}) < len(pairs):
-            raise ValueError("a name stands there twice")
+            raise ValueError("it contains a name twice")
         value = {name.strip(): key.strip() for name, _, key in pairs}
     if isinstance(value, tuple):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError("a table of names and keys is expected")
+        raise ValueError("expected a table of names and keys")
     if not value:
-        raise ValueError("it is empty; leave it out if no key is to be asked for")
-    keys = tuple(_api_key(name, given) for name, given in value.items())
+        raise ValueError("it is empty; omit it if clients need no key")
+    keys = tuple(_api_key(name, entry) for name, entry in value.items())
     check_distinct(keys)
     return keys
 
 
 def check_distinct(keys: tuple[ApiKey, ...]) -> None:
-    """Raises `ValueError` if two have the same key: nobody could tell whose it is."""
+    """Raise `ValueError` if two names have the same key, as the log could not tell them apart."""
     seen: dict[Secret, str | None] = {}
-    for one in keys:
-        if one.key in seen:
-            other = seen[one.key]
-            raise ValueError(f"{one.name!r} has the key of {repr(other) if other else 'api_key'}")
-        seen[one.key] = one.name
+    for api_key in keys:
+        if api_key.key in seen:
+            other = seen[api_key.key]
+            name = repr(other) if other else "api_key"
+            raise ValueError(f"{api_key.name!r} has the same key as {name}")
+        seen[api_key.key] = api_key.name
 
 
-def _api_key(name: str, given: object) -> ApiKey:
+def _api_key(name: str, entry: object) -> ApiKey:
     if not _KEY_NAME.fullmatch(name):
-        raise ValueError("a name has 1 to 24 letters, digits, dots, dashes and underscores")
-    table = {"key": given} if isinstance(given, str) else given
+        raise ValueError(
+            "a name must have 1 to 24 letters, digits, dots, dashes and underscores, and start "
+            "with a letter or digit"
+        )
+    table = {"key": entry} if isinstance(entry, str) else entry
     if not isinstance(table, Mapping) or not isinstance(table.get("key"), str):
-        raise ValueError(f"{name!r} needs a key")
+        raise ValueError(f"{name!r} has no key")
     for field in table:
         if field not in ("key", "models"):
-            raise ValueError(f"{name!r} has more than key and models")
+            raise ValueError(f"{name!r} has an unknown field; use key and models")
     key = secret(table["key"])
-    if key is None or len(key.reveal()) < SHORTEST:
-        raise ValueError(f"the key of {name!r} has fewer than {SHORTEST} characters")
+    if key is None or len(key.reveal()) < MIN_KEY_LENGTH:
+        raise ValueError(f"the key of {name!r} has fewer than {MIN_KEY_LENGTH} characters")
     if any(char.isspace() for char in key.reveal()):
-        raise ValueError(f"the key of {name!r} holds a space")
+        raise ValueError(f"the key of {name!r} contains a space")
     models = names(table.get("models", ()))
     if "models" in table and not models:
-        raise ValueError(f"the models of {name!r} are an empty list, which would allow none")
+        raise ValueError(f"the list of models of {name!r} is empty, so it would allow no model")
     return ApiKey(key, name, models)
 
 
 def choice(*choices: str) -> Callable[[object], str]:
+    """Return a parser that accepts one of `choices`."""
+
     def parse(value: object) -> str:
         text = plain_text(value)
         if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)} is expected")
+            raise ValueError(f"expected one of {', '.join(choices)}")
         return text
 
     return parse
@@ -284,7 +306,7 @@ def is_host(name: str) -> bool:
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can reach `host` (a name or an address)."""
+    """Return whether `host`, a name or an IP address, is this machine's loopback interface."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,7 +1,7 @@
-"""What the person has set, and where each value came from.
+"""The settings, and where each value came from.
 
-Defaults are overridden by ``config.toml``, that by the environment (``COPILOT_PROXY_`` and the
-upper-case name), that by flags.
+Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), which overrides
+``config.toml``, which overrides the defaults.
 """
 
 import os
@@ -15,171 +15,175 @@ from typing import Any, Final
 
 import platformdirs
 
-from copilot_proxy import setting_values as read
+from copilot_proxy import setting_values as parse
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 
-_MEND: Final = "Correct that setting, or remove it: every setting has a default."
+_CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
 DEFAULT_GITHUB_URL: Final = "https://github.com"
 DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 _APP: Final = "copilot-proxy"
 _FLAGS: Final = {"cors_origins": "cors_origin"}
-"""Flags that are not called like their settings."""
+"""Settings whose flag has another name."""
 
 
-def _setting(default: Any, parse: Callable[[object], object], help: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "help": help})
+def _setting(default: Any, parser: Callable[[object], object], help: str) -> Any:
+    return field(default=default, metadata={"parse": parser, "help": help})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All settings; `sources` maps each name to ``default``, ``config.toml``, an environment
-    variable's name, or ``flag``."""
+    """All settings.
 
-    host: str = _setting("127.0.0.1", read.header_value, "Address that the server listens on.")
-    port: int = _setting(8000, read.port, "Port that the server listens on; 0 takes a free one.")
+    `sources` maps each name to ``default``, the path of ``config.toml``, the name of an environment
+    variable, or ``flag``.
+    """
+
+    host: str = _setting("127.0.0.1", parse.header_value, "Address that the server listens on.")
+    port: int = _setting(8000, parse.port, "Port that the server listens on; 0 picks a free one.")
     uds: Path | None = _setting(
-        None, read.path, "Unix socket that the server listens on instead of a port."
+        None, parse.path, "Unix socket that the server listens on instead of a port."
     )
     workers: int = _setting(
-        1, read.positive, "How many processes answer requests; more than one not on Windows."
+        1, parse.positive, "Number of processes that answer requests; always 1 on Windows."
     )
     api_key: Secret | None = _setting(
         None,
-        read.key,
+        parse.key,
         "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
     )
     api_keys: tuple[ApiKey, ...] = _setting(
         (),
-        read.api_keys,
-        "More keys, each with a name for the log and, if wanted, the models that it opens.",
+        parse.api_keys,
+        "More keys, each with a name for the log and optionally the models that it may use.",
     )
     cors_origins: tuple[str, ...] = _setting(
-        (), read.origins, "Web origins that may call the server from a browser; none by default."
+        (), parse.origins, "Web origins that may call the server from a browser; none by default."
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
-        read.names,
-        "More names for this server that a request's Host header may carry.",
+        parse.names,
+        "More names that clients may use for this server in the Host header.",
     )
     github_token: Secret | None = _setting(
-        None, read.secret, "A GitHub OAuth token; wins over the stores and is never written."
+        None, parse.secret, "A GitHub OAuth token; overrides the stored one and is never written."
     )
     github_url: str = _setting(
-        DEFAULT_GITHUB_URL, read.required_address, "Where the device flow is."
+        DEFAULT_GITHUB_URL, parse.required_url, "GitHub's web address, for the device flow."
     )
     github_api_url: str = _setting(
         DEFAULT_GITHUB_API_URL,
-        read.required_address,
-        "Where the token exchange and the account are.",
+        parse.required_url,
+        "GitHub's API address, for the token exchange and the account.",
     )
     copilot_api_url: str | None = _setting(
-        None, read.address, "The Copilot API; by default the token exchange names it."
+        None, parse.url, "The Copilot API's address; by default from the token exchange."
     )
     upstream: str = _setting(
         "copilot",
-        read.choice("copilot", "pi-ai"),
-        "Who asks Copilot: `copilot` this program itself, `pi-ai` the library of the pi agent.",
+        parse.choice("copilot", "pi-ai"),
+        "How Copilot is called: directly (`copilot`), or through the pi agent's library (`pi-ai`).",
     )
     default_model: str = _setting(
-        "claude-sonnet-4.5", read.header_value, "What `default` and a bare `chat` mean."
+        "claude-sonnet-4.5", parse.header_value, "The model for `default` and for a bare `chat`."
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata={
-            "parse": read.aliases,
-            "help": "Names of your own for models, also with fixed parameters.",
+            "parse": parse.aliases,
+            "help": "Your own names for models, optionally with fixed parameters.",
         },
     )
     home_dir: Path | None = _setting(
         None,
-        read.path,
-        "One folder that takes the place of the config, data and cache folders.",
+        parse.path,
+        "One folder to use instead of the config, data and cache folders.",
     )
     log_format: str = _setting(
-        "text", read.choice("text", "json"), "Log lines as `text` or `json`."
+        "text", parse.choice("text", "json"), "Log lines as `text` or `json`."
     )
     log_file: Path | None = _setting(
-        None, read.path, "A file that gets the log as well; only its owner can read it."
+        None, parse.path, "A file to write the log to as well; only its owner can read it."
     )
     log_file_bytes: int = _setting(
-        10 * 1024 * 1024, read.positive, "Size at which the log file is begun anew."
+        10 * 1024 * 1024, parse.positive, "Size in bytes at which the log file is rotated."
     )
-    log_file_count: int = _setting(5, read.positive, "How many old log files are kept.")
+    log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
     dump_dir: Path | None = _setting(
-        None, read.path, "A folder that gets every conversation, to find out what was really said."
+        None, parse.path, "A folder to write every conversation to, for debugging."
     )
-    dump_hours: float = _setting(24.0, read.hours, "Hours after which a dump is removed.")
+    dump_hours: float = _setting(24.0, parse.hours, "Hours after which a dump is removed.")
     keep_alive: float = _setting(
-        10.0, read.seconds, "Seconds of silence after which a stream gets a comment line."
+        10.0, parse.seconds, "Seconds of silence after which a stream gets a comment line."
     )
     header_grace: float = _setting(
         5.0,
-        read.seconds,
-        "Seconds that a stream's status waits for upstream's; after that it is 200 and an error "
-        "comes as an event.",
+        parse.seconds,
+        "Seconds that a stream waits for upstream's status. After that it starts with status 200, "
+        "and an error is sent as an event.",
     )
     connect_timeout: float = _setting(
-        10.0, read.seconds, "Seconds that connecting to GitHub and Copilot may take."
+        10.0, parse.seconds, "Seconds that connecting to GitHub and Copilot may take."
     )
     read_timeout: float = _setting(
         600.0,
-        read.seconds,
-        "Seconds that upstream may be silent, and a client take nothing, before it is given up.",
+        parse.seconds,
+        "Seconds that upstream may send nothing, or a client read nothing, before the request is "
+        "aborted.",
     )
     max_body_bytes: int = _setting(
-        64 * 1024 * 1024, read.positive, "Largest request body that is read, in bytes."
+        64 * 1024 * 1024, parse.positive, "Maximum size of a request body in bytes."
     )
     receive_timeout: float = _setting(
         30.0,
-        read.seconds,
-        "Seconds in which a request's head has to arrive, and then its body; a large body has a "
-        "second more for each 64 KiB.",
+        parse.seconds,
+        "Seconds for a request's headers to arrive, and again for its body; a large body gets one "
+        "more second per 64 KiB.",
     )
     max_concurrency: int = _setting(
-        1000, read.positive, "Requests that are answered at once; more wait for a place."
+        1000, parse.positive, "Maximum number of concurrent requests; more wait in a queue."
     )
     max_queue: int = _setting(
-        100, read.not_negative, "Requests that may wait for a place; more are answered with 503."
+        100, parse.not_negative, "Maximum number of queued requests; more are answered with 503."
     )
     queue_timeout: float = _setting(
-        30.0, read.seconds, "Seconds that a request waits for a place before it gets 503."
+        30.0, parse.seconds, "Seconds that a request waits in the queue before it gets 503."
     )
     fetch_images: bool = _setting(
-        False, read.switch, "Fetch images that a request names by a public https address."
+        False, parse.boolean, "Fetch images that a request refers to by a public https URL."
     )
     shutdown_timeout: float = _setting(
-        30.0, read.seconds, "Seconds that open answers may take to end when the server stops."
+        30.0, parse.seconds, "Seconds that open requests may take to finish when the server stops."
     )
     editor_version: str = _setting(
-        Identity.editor_version, read.header_value, "Editor-Version sent to Copilot."
+        Identity.editor_version, parse.header_value, "Editor-Version sent to Copilot."
     )
     editor_plugin_version: str = _setting(
         Identity.editor_plugin_version,
-        read.header_value,
+        parse.header_value,
         "Editor-Plugin-Version sent to Copilot.",
     )
     integration_id: str = _setting(
-        Identity.integration_id, read.header_value, "Copilot-Integration-Id sent to Copilot."
+        Identity.integration_id, parse.header_value, "Copilot-Integration-Id sent to Copilot."
     )
     api_version: str = _setting(
-        Identity.api_version, read.header_value, "X-GitHub-Api-Version sent to the Copilot API."
+        Identity.api_version, parse.header_value, "X-GitHub-Api-Version sent to the Copilot API."
     )
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
     def keys(self) -> tuple[ApiKey, ...]:
-        """All keys that clients may send; without any, none is asked for."""
+        """All keys that clients may send; if empty, clients need no key."""
         unnamed = (ApiKey(self.api_key),) if self.api_key else ()
         return (*unnamed, *self.api_keys)
 
     @property
     def identity(self) -> Identity:
-        """What we call ourselves to Copilot."""
+        """The identity that is sent to Copilot."""
         return Identity(
             editor_version=self.editor_version,
             editor_plugin_version=self.editor_plugin_version,
@@ -189,36 +193,36 @@ class Settings:
 
     @property
     def reaches_network(self) -> bool:
-        """Whether other machines may reach the server."""
-        return self.uds is None and not read.is_loopback(self.host)
+        """Whether other machines can reach the server."""
+        return self.uds is None and not parse.is_loopback(self.host)
 
     @property
     def config_file(self) -> Path:
-        """The file that these settings may come from."""
+        """The configuration file, which may not exist."""
         return config_dir(self.home_dir) / "config.toml"
 
     @property
     def data_dir(self) -> Path:
-        """Where a token file is kept."""
+        """The folder of the token file and of pi-ai."""
         return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
 
 
 def config_dir(home_dir: Path | None) -> Path:
-    """The folder of ``config.toml``."""
+    """Return the folder of ``config.toml``."""
     return home_dir or Path(platformdirs.user_config_dir(_APP, appauthor=False))
 
 
 def setting_names() -> dict[str, str]:
-    """Every setting's name (lower case) with its help text, in the order of the documentation."""
+    """Return the help text of each setting by its name in lower case, in documentation order."""
     return {f.name: f.metadata["help"] for f in fields(Settings) if "parse" in f.metadata}
 
 
 def load_settings(
     flags: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Settings from all four places; a flag that is None counts as not given.
+    """Return the settings from all four sources; a flag that is None counts as not given.
 
-    Raises `UsageError` that names the place, the setting and what is wrong with it.
+    Raises `UsageError` that names the source, the setting and the problem.
     """
     environ = os.environ if environ is None else environ
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
@@ -230,13 +234,13 @@ def load_settings(
         if flags and flags.get(name) is not None:
             given[name] = (flags[name], "flag")
 
-    home = _parsed("home_dir", *given["home_dir"], read.path) if "home_dir" in given else None
+    home = _parsed("home_dir", *given["home_dir"], parse.path) if "home_dir" in given else None
     config_file = config_dir(home) / "config.toml"
     for name, value in _read_config(config_file).items():
         if name not in parsers:
             raise UsageError(
                 f"{config_file} has an unknown setting, {name!r}.",
-                hint=_nearest(name, parsers) or _MEND,
+                hint=_suggestion(name, parsers) or _CONFIG_HINT,
             )
         given.setdefault(name, (value, str(config_file)))
 
@@ -245,24 +249,24 @@ def load_settings(
     sources.update({name: source for name, (_, source) in given.items()})
     settings = Settings(**values, sources=MappingProxyType(sources))
     try:
-        read.check_distinct(settings.keys)
+        parse.check_distinct(settings.keys)
     except ValueError as error:
-        raise UsageError(f"These keys cannot be used: {error}.") from None
+        raise UsageError(f"The API keys are invalid: {error}.") from None
     return settings
 
 
-def _parsed(name: str, value: object, source: str, parse: Callable[[object], Any]) -> Any:
+def _parsed(name: str, value: object, source: str, parser: Callable[[object], Any]) -> Any:
     try:
-        return parse(value)
+        return parser(value)
     except ValueError as error:
-        hint = "Change it, or leave it out: every setting has a default."
+        hint = "Correct it, or omit it to use the default."
         if source == "flag":
             where = f"--{_FLAGS.get(name, name).replace('_', '-')}"
         elif source.startswith(ENVIRONMENT_PREFIX):
             where = source
         else:
-            where, hint = f"{name} from {source}", _MEND
-        raise UsageError(f"{where} cannot be used: {error}.", hint=hint) from None
+            where, hint = f"{name} in {source}", _CONFIG_HINT
+        raise UsageError(f"{where} is invalid: {error}.", hint=hint) from None
 
 
 def _read_config(path: Path) -> dict[str, object]:
@@ -272,16 +276,16 @@ def _read_config(path: Path) -> dict[str, object]:
         return {}
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you may read."
+            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you can read."
         ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not text in UTF-8.", hint="Save it as UTF-8.") from error
+        raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
-            f"{path} is not valid TOML: {error}.", hint="Correct it at that place."
+            f"{path} is not valid TOML: {error}.", hint="Correct the syntax at that position."
         ) from error
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str | None:
-    near = get_close_matches(name, known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else None
+def _suggestion(name: str, known: Mapping[str, object]) -> str | None:
+    matches = get_close_matches(name, known, n=1)
+    return f"Did you mean {matches[0]!r}?" if matches else None

@@ -1,6 +1,6 @@
-"""Token ids to texts and back, with tables that come in a package: nothing is fetched.
+"""Decodes and counts tokens with tables from an installed package; nothing is downloaded.
 
-Loading the tables takes a third of a second and 30 MB, so that happens when they are first needed.
+Loading the tables takes 0.3 seconds and 30 MB, so they are loaded when first needed.
 """
 
 from functools import cache
@@ -20,21 +20,21 @@ def _encoding() -> "Encoding":
 
 
 def decode(tokens: list[int]) -> str:
-    """The text of token ids of ``cl100k_base``, the encoding of OpenAI's embeddings models.
+    """Return the text of ``cl100k_base`` token ids (the encoding of OpenAI's embeddings models).
 
-    Raises `RequestError` for ids that the encoding does not have.
+    Raises `RequestError` for ids that are not part of the encoding.
     """
     try:
         return _encoding().decode(tokens)
     except (KeyError, OverflowError):
         raise RequestError(
-            "The input holds token ids that cl100k_base does not have.",
+            "The input contains token ids that are not part of cl100k_base.",
             param="input",
             code="invalid_value",
-            hint="Send texts, or token ids made with the encoding cl100k_base.",
+            hint="Send text, or token ids encoded with cl100k_base.",
         ) from None
 
 
 def count(text: str) -> int:
-    """How many tokens `text` has in ``cl100k_base``: an estimate for every other model."""
+    """Return the number of ``cl100k_base`` tokens in `text`, an estimate for other encodings."""
     return len(_encoding().encode_ordinary(text))

@@ -134,7 +134,7 @@ def test_limits_that_are_none(value: object) -> None:
 )
 def test_what_is_no_list(payload: object) -> None:
     """Something else than a list with models is an error, not an account without models."""
-    with pytest.raises(ValueError, match=r"no list of models|names no model"):
+    with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
         parse_models(payload)
 
 
@@ -234,11 +234,11 @@ def test_what_default_means(entries: list[Any], wanted: str, expected: str | Non
 
 def test_names_that_are_near() -> None:
     """Somebody who mistypes a name is told of up to three like it, chat models only."""
-    assert "gpt-4o-mini" == RECORDED.nearest("gpt-4o-mni")[0]
-    assert 3 == len(RECORDED.nearest("gpt-44"))
-    assert [] == RECORDED.nearest("zzzzzz")
-    assert ["gpt-4.1"] == RECORDED.nearest("GPT-4.1") == RECORDED.nearest("openai/gpt-4.1")
-    assert "text-embedding-3-small" not in RECORDED.nearest("text-embedding-3-smal")
+    assert "gpt-4o-mini" == RECORDED.similar_ids("gpt-4o-mni")[0]
+    assert 3 == len(RECORDED.similar_ids("gpt-44"))
+    assert [] == RECORDED.similar_ids("zzzzzz")
+    assert ["gpt-4.1"] == RECORDED.similar_ids("GPT-4.1") == RECORDED.similar_ids("openai/gpt-4.1")
+    assert "text-embedding-3-small" not in RECORDED.similar_ids("text-embedding-3-smal")
 
 
 JSON = st.recursive(
@@ -288,5 +288,5 @@ def test_longer(state: str, expected: str) -> None:
     model = catalogue.get("claude-opus-9")
 
     assert model is not None
-    assert expected == catalogue.longer(model).id
-    assert expected == catalogue.longer(catalogue.longer(model)).id
+    assert expected == catalogue.long_context_variant(model).id
+    assert expected == catalogue.long_context_variant(catalogue.long_context_variant(model)).id

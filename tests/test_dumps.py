@@ -165,15 +165,19 @@ def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder
 @pytest.mark.parametrize(
     ("encoding", "body", "told"),
     [
-        ("br", b"x", "(the encoding of the body is not known here)"),
-        ("gzip", b"x" * 100, "(the rest cannot be unpacked)"),
-        ("gzip", zlib.compress(b"y" * 5000, wbits=31), "y" * 1000 + "\n(the rest is left out)"),
+        ("br", b"x", "(the body has an unsupported content encoding)"),
+        ("gzip", b"x" * 100, "(the remaining body cannot be decompressed)"),
+        ("gzip", zlib.compress(b"y" * 5000, wbits=31), "y" * 1000 + "\n(truncated)"),
         (
             "gzip",
             gzip.compress(b"y" * 400, mtime=0) + gzip.compress(b"z" * 400, mtime=0),
-            "y" * 400 + "z" * 400 + "\n(the rest cannot be unpacked)",
+            "y" * 400 + "z" * 400 + "\n(the remaining body cannot be decompressed)",
         ),
-        ("deflate", zlib.compress(b"z" * 900), "z" * 900 + "\n(the rest cannot be unpacked)"),
+        (
+            "deflate",
+            zlib.compress(b"z" * 900),
+            "z" * 900 + "\n(the remaining body cannot be decompressed)",
+        ),
     ],
 )
 def test_what_cannot_be_unpacked_or_is_too_long(
@@ -183,7 +187,7 @@ def test_what_cannot_be_unpacked_or_is_too_long(
     monkeypatch.setattr(module, "_LARGEST", 1000)
     dumps = Dumps(folder, 24)
     with dumps.request("0" * 8 + "-0000" * 3 + "-" + "0" * 12) as dump:
-        part = dump.part("client-request", "POST /", [(b"Content-Encoding", encoding.encode())])
+        part = dump.add_file("client-request", "POST /", [(b"Content-Encoding", encoding.encode())])
         part.write(body)
         part.write(b"")
         part.write(b"more")
@@ -253,14 +257,14 @@ def test_a_dump_that_cannot_be_written_is_told_once(
         client.post("/v1/chat/completions", json=question("Hi"))
     assert len(parts(folder)) == 4
     told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert told == [f"Conversations cannot be written to {folder}: No space left on device."]
+    assert told == [f"Cannot write dumps to {folder}: No space left on device."]
 
 
 @pytest.mark.parametrize(
     ("thing", "told"),
     [
         ("file", "cannot be used: File exists."),
-        ("open", "Other users may look into the dump folder"),
+        ("open", "Other users can access the dump folder"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_told_before_the_start(

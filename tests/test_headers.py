@@ -94,4 +94,4 @@ def test_what_a_client_learns_of_its_quota() -> None:
         "authorization": "Bearer x",
     }
 
-    assert kept == headers.passed_on({**kept, **dropped})
+    assert kept == headers.forwarded_headers({**kept, **dropped})

@@ -23,7 +23,7 @@ BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native
 @pytest.fixture
 def http(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """A client of a server that reads the list of models anew whenever it has a reason to."""
-    monkeypatch.setattr("copilot_proxy.upstreams.catalogue_cache._FRESH", 0.0)
+    monkeypatch.setattr("copilot_proxy.upstreams.catalogue_cache._FRESH_MAX_AGE", 0.0)
     with proxy.client() as http:
         yield http
 

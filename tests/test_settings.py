@@ -173,36 +173,36 @@ def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) 
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("port", "x", "a whole number is expected"),
-        ("port", 1.5, "a whole number is expected"),
-        ("port", True, "a whole number is expected"),
-        ("port", "-1", "a port is a number from 0 to 65535"),
-        ("port", 65536, "a port is a number from 0 to 65535"),
-        ("max_body_bytes", 0, "a whole number above 0 is expected"),
-        ("host", 5, "a text is expected"),
-        ("host", "", "plain ASCII text is expected"),
-        ("host", "höst", "plain ASCII text is expected"),
-        ("editor_version", "a\r\nx-evil: 1", "it holds a control character"),
-        ("editor_version", "a\x7f", "it holds a control character"),
-        ("api_key", "schlüssel", "plain ASCII text is expected"),
-        ("api_key", "a\nb", "it holds a control character"),
-        ("fetch_images", "perhaps", "true or false is expected"),
-        ("fetch_images", "", "true or false is expected"),
-        ("fetch_images", 1, "true or false is expected"),
-        ("keep_alive", "soon", "a number of seconds is expected"),
-        ("keep_alive", [], "a number of seconds is expected"),
-        ("keep_alive", True, "a number of seconds is expected"),
-        ("keep_alive", 0, "a number of seconds above 0 is expected"),
-        ("keep_alive", "nan", "a number of seconds above 0 is expected"),
-        ("keep_alive", "inf", "a number of seconds above 0 is expected"),
-        ("log_format", "xml", "one of text, json is expected"),
+        ("port", "x", "expected a whole number"),
+        ("port", 1.5, "expected a whole number"),
+        ("port", True, "expected a whole number"),
+        ("port", "-1", "expected a port from 0 to 65535"),
+        ("port", 65536, "expected a port from 0 to 65535"),
+        ("max_body_bytes", 0, "expected a whole number above 0"),
+        ("host", 5, "expected text"),
+        ("host", "", "expected plain ASCII text"),
+        ("host", "höst", "expected plain ASCII text"),
+        ("editor_version", "a\r\nx-evil: 1", "it contains a control character"),
+        ("editor_version", "a\x7f", "it contains a control character"),
+        ("api_key", "schlüssel", "expected plain ASCII text"),
+        ("api_key", "a\nb", "it contains a control character"),
+        ("fetch_images", "perhaps", "expected true or false"),
+        ("fetch_images", "", "expected true or false"),
+        ("fetch_images", 1, "expected true or false"),
+        ("keep_alive", "soon", "expected a number of seconds"),
+        ("keep_alive", [], "expected a number of seconds"),
+        ("keep_alive", True, "expected a number of seconds"),
+        ("keep_alive", 0, "expected a number of seconds above 0"),
+        ("keep_alive", "nan", "expected a number of seconds above 0"),
+        ("keep_alive", "inf", "expected a number of seconds above 0"),
+        ("log_format", "xml", "expected one of text, json"),
         ("github_url", "", "it is empty"),
-        ("github_url", "github.com", "an address such as https://github.com is expected"),
-        ("github_url", "ftp://github.com", "an address such as https://github.com is expected"),
-        ("github_url", "https://", "an address such as https://github.com is expected"),
-        ("github_url", "https://a:x", "an address such as https://github.com is expected"),
-        ("github_url", "https://[::1", "an address such as https://github.com is expected"),
-        ("github_url", "https://a b", "an address such as https://github.com is expected"),
+        ("github_url", "github.com", "expected a URL such as https://github.com"),
+        ("github_url", "ftp://github.com", "expected a URL such as https://github.com"),
+        ("github_url", "https://", "expected a URL such as https://github.com"),
+        ("github_url", "https://a:x", "expected a URL such as https://github.com"),
+        ("github_url", "https://[::1", "expected a URL such as https://github.com"),
+        ("github_url", "https://a b", "expected a URL such as https://github.com"),
         *(
             (name, f"https://{host}", f"{host[:40]!r} is not a valid host name")
             for name in ("github_url", "github_api_url", "copilot_api_url")
@@ -224,9 +224,17 @@ def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) 
         ("github_url", "https://@a", "without user, password, query or fragment"),
         ("github_url", "https://a?", "without user, password, query or fragment"),
         ("copilot_api_url", "https://a#b", "without user, password, query or fragment"),
-        ("github_url", "http://github.com", "https is needed for any other host"),
-        ("copilot_api_url", "http://192.168.0.2", "https is needed for any other host"),
-        ("github_api_url", "http://localhost.evil.com", "https is needed for any other host"),
+        ("github_url", "http://github.com", "https is required for any host but this machine"),
+        (
+            "copilot_api_url",
+            "http://192.168.0.2",
+            "https is required for any host but this machine",
+        ),
+        (
+            "github_api_url",
+            "http://localhost.evil.com",
+            "https is required for any host but this machine",
+        ),
         ("cors_origins", "*", "every web page"),
         ("cors_origins", "https://*.a.b", "every web page"),
         ("cors_origins", "http://a.b, *", "every web page"),
@@ -234,16 +242,16 @@ def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) 
         ("cors_origins", ["*"], "every web page"),
         ("cors_origins", "*://*", "every web page"),
         ("cors_origins", "http://*:3000", "every web page"),
-        ("cors_origins", "null", "http://localhost:3000 is expected"),
-        ("cors_origins", "NULL", "http://localhost:3000 is expected"),
-        ("cors_origins", "file://", "http://localhost:3000 is expected"),
-        ("cors_origins", "http://a.b/page", "http://localhost:3000 is expected"),
-        ("cors_origins", "http://me@a.b", "http://localhost:3000 is expected"),
-        ("cors_origins", "localhost:3000", "http://localhost:3000 is expected"),
-        ("cors_origins", 5, "a list is expected"),
-        ("allowed_hosts", [5], "a text is expected"),
-        ("home_dir", "~nobody-of-that-name/x", "home folder of nobody"),
-        ("home_dir", "a\nb", "it holds a control character"),
+        ("cors_origins", "null", "expected an origin such as http://localhost:3000"),
+        ("cors_origins", "NULL", "expected an origin such as http://localhost:3000"),
+        ("cors_origins", "file://", "expected an origin such as http://localhost:3000"),
+        ("cors_origins", "http://a.b/page", "expected an origin such as http://localhost:3000"),
+        ("cors_origins", "http://me@a.b", "expected an origin such as http://localhost:3000"),
+        ("cors_origins", "localhost:3000", "expected an origin such as http://localhost:3000"),
+        ("cors_origins", 5, "expected a list"),
+        ("allowed_hosts", [5], "expected text"),
+        ("home_dir", "~nobody-of-that-name/x", "~nobody-of-that-name: no such user"),
+        ("home_dir", "a\nb", "it contains a control character"),
     ],
 )
 def test_what_cannot_work_is_refused(home: Path, name: str, value: object, complaint: str) -> None:
@@ -251,17 +259,17 @@ def test_what_cannot_work_is_refused(home: Path, name: str, value: object, compl
     error = refused(home, **{name: value})
 
     flag = {"cors_origins": "cors-origin"}.get(name, name.replace("_", "-"))
-    assert error.message.startswith(f"--{flag} cannot be used: ")
+    assert error.message.startswith(f"--{flag} is invalid: ")
     assert complaint in error.message
 
 
 def test_a_refusal_names_the_place(home: Path) -> None:
     """Somebody knows whether to look at the variable, the file or the flag."""
-    complaint = "cannot be used: a whole number is expected, not 'x'."
+    complaint = "is invalid: expected a whole number, not 'x'."
 
     assert f"COPILOT_PROXY_PORT {complaint}" == refused(home, environ={"PORT": "x"}).message
     assert f"--port {complaint}" == refused(home, port="x").message
-    assert f"port from {home / 'config.toml'} {complaint}" == (
+    assert f"port in {home / 'config.toml'} {complaint}" == (
         refused(home, config='port = "x"').message
     )
 
@@ -292,7 +300,7 @@ def test_a_mistyped_setting_is_recognised(home: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None:
     """A folder in the file's place, a file in the folder's, and bytes that are no text."""
     (home / "config.toml").write_bytes(b"\xff\xfe")
-    assert "is not text in UTF-8" in refused(home).message
+    assert "is not UTF-8 text" in refused(home).message
 
     (home / "config.toml").unlink()
     (home / "config.toml").mkdir()
@@ -305,7 +313,7 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("variable", ["a\nb", "~nobody-of-that-name/x"])
 def test_a_home_that_cannot_be_is_refused_before_the_file_is_looked_for(variable: str) -> None:
     """The folder of the file is checked like any other setting."""
-    with pytest.raises(UsageError, match=r"^COPILOT_PROXY_HOME_DIR cannot be used: "):
+    with pytest.raises(UsageError, match=r"^COPILOT_PROXY_HOME_DIR is invalid: "):
         load_settings({}, {"COPILOT_PROXY_HOME_DIR": variable})
 
 
@@ -386,5 +394,5 @@ def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -
         (home / "config.toml").write_text(f"{name} = ''", encoding="utf-8")
     environ = {name.upper(): " "} if place == "environment" else {}
     flags = {name: ""} if place == "flag" else {}
-    with pytest.raises(UsageError, match="it is empty; leave it out if no key is to be asked for"):
+    with pytest.raises(UsageError, match="it is empty; omit it if clients need no key"):
         load(home, environ=environ, **flags)

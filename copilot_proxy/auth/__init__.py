@@ -1,1 +1,1 @@
-"""Who the person is to GitHub: signing in, keeping the token, exchanging it for Copilot's."""
+"""Signing in to GitHub, storing the token, and exchanging it for a Copilot token."""

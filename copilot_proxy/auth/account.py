@@ -1,4 +1,4 @@
-"""The account as GitHub's Copilot pages know it: plan and quota, read from lenient JSON."""
+"""The account's plan and quota, parsed leniently from ``/copilot_internal/user``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 _PLANS: Final = (
-    # The order matters: the first part that the SKU contains decides.
+    # The first part that the SKU contains determines the plan, so the order matters.
     ("no_auth", "none"),
     ("no_access", "none"),
     ("free_educational", "Pro for students and teachers"),
@@ -31,25 +31,25 @@ _PLANS_BY_NAME: Final = {
 
 @dataclass(frozen=True)
 class Quota:
-    """One allowance of the plan; None stands for what GitHub did not say."""
+    """The quota that meters the plan; None if GitHub did not report a value."""
 
     unit: str
     """``chat messages``, ``premium requests`` or ``AI credits`` (1 credit is 0.01 US dollars)."""
     entitlement: float | None
     remaining: float | None
     percent_remaining: float | None
-    """0 to 100, or below 0 when more was used than the plan holds."""
+    """0 to 100, or negative if more was used than the plan includes."""
     unlimited: bool
-    """No number of its own for this seat; see `used_up`, since a shared pool can still be empty."""
+    """Whether this seat has no quota of its own; a shared pool can still be `used_up`."""
     used_up: bool
     overage_permitted: bool
-    """Whether calls go on, at a price, when it is used up."""
+    """Whether requests are still accepted, at extra cost, when the quota is used up."""
     overage_count: float
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who somebody is to Copilot. `api_url` is what GitHub named, unchecked."""
+    """A GitHub account with its Copilot plan. `api_url` is GitHub's value, not yet checked."""
 
     login: str | None
     sku: str | None
@@ -61,7 +61,7 @@ class Account:
 
 
 def parse_account(payload: Mapping[str, object]) -> Account:
-    """An `Account` from the answer of ``/copilot_internal/user``; any field may be missing."""
+    """Parse the response of ``/copilot_internal/user``; any field may be missing."""
     sku = _text(payload.get("access_type_sku"))
     endpoints = payload.get("endpoints")
     chat_enabled = payload.get("chat_enabled")
@@ -78,8 +78,10 @@ def parse_account(payload: Mapping[str, object]) -> Account:
 
 
 def plan_name(sku: str | None, plan: str | None = None) -> str:
-    """The plan's name on GitHub's price list. The SKU decides: `plan` is the same word,
-    ``individual``, for Free and for Pro."""
+    """Return the plan's name as on GitHub's pricing page.
+
+    The SKU takes precedence, because `plan` is ``individual`` for both Free and Pro.
+    """
     for part, name in _PLANS:
         if sku and part in sku:
             return name
@@ -89,8 +91,8 @@ def plan_name(sku: str | None, plan: str | None = None) -> str:
 def _quota(
     payload: Mapping[str, object], sku: str | None
 ) -> tuple[Mapping[str, object], Quota | None]:
-    """The snapshot that meters this plan, and what it says."""
-    # The Free plan is metered by chat messages, with premium requests always at zero.
+    """Return the snapshot that meters this plan, and the quota parsed from it."""
+    # The Free plan is metered by chat messages; its premium requests are always 0.
     is_free = plan_name(sku) == "Free"
     snapshots = payload.get("quota_snapshots")
     if isinstance(snapshots, Mapping) and snapshots:
@@ -146,7 +148,7 @@ def _reset_date(payload: Mapping[str, object], snapshot: Mapping[str, object]) -
 
 
 def _text(value: object) -> str | None:
-    """`value` if it is a text that can stand on one line of a terminal."""
+    """Return the printable characters of `value`, or None if it is not text or has none."""
     if not isinstance(value, str):
         return None
     return "".join(char for char in value if char.isprintable()).strip() or None

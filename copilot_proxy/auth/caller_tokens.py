@@ -1,4 +1,4 @@
-"""Tokens that a client sends along: its own GitHub sign-in, or a Copilot token it already has."""
+"""Tokens that clients send in their requests: a GitHub OAuth token or a Copilot token."""
 
 import hashlib
 from collections import OrderedDict
@@ -25,21 +25,21 @@ from copilot_proxy.settings import Settings
 _LIMIT: Final = 64
 _SCHEMES: Final = ("bearer", "token")
 _LEEWAY: Final = 60.0
-"""Seconds that this machine's clock may be ahead."""
+"""Tolerance in seconds if this machine's clock is ahead."""
 _BURST: Final = 10
-_EVERY: Final = 10.0
+_EXCHANGE_INTERVAL: Final = 10.0
 """Seconds between two exchanges for all callers together, after the first `_BURST`."""
 _HINT: Final = (
-    "It came in the request. Send the token of a GitHub sign-in to Copilot, or any other key to "
-    "use the account that the server is signed in to."
+    "The token came with the request. Send a GitHub OAuth token for Copilot instead, or any other "
+    "key to use the account that the server is signed in to."
 )
 
 
 class CallerTokens:
-    """A `TokenSource` for each caller's token.
+    """The `TokenSource` of each caller's token, at most `limit` of them.
 
-    `host` says where a token that comes without a host is from. Any program on the machine can
-    send made-up tokens, so all callers share one pace of exchanges.
+    `host` returns the GitHub host of a token. All callers share one rate limit for exchanges,
+    because any local program can send made-up tokens.
     """
 
     def __init__(
@@ -55,45 +55,45 @@ class CallerTokens:
         self._settings = settings
         self._host = host
         self._clock = clock or Clock()
-        self._pace = RateLimiter(_BURST, _EVERY, self._clock.monotonic)
+        self._rate_limiter = RateLimiter(_BURST, _EXCHANGE_INTERVAL, self._clock.monotonic)
         self._limit = limit
         self._sources: OrderedDict[bytes, TokenSource] = OrderedDict()
 
     def for_header(self, value: str | None) -> TokenSource | None:
-        """Whose token `value` is: an Authorization header's value, or a bare key.
+        """Return the source for the value of an Authorization header, or for a bare token.
 
-        None if it is no token of GitHub's. Raises `RequestError` (401) for one that cannot work.
+        None if it is not a token of GitHub. Raises `RequestError` (401) for an expired token.
         """
         token = _bare(value or "")
         if is_oauth(token):
-            make: Callable[[Secret], TokenSource] = self._exchanging
+            make: Callable[[Secret], TokenSource] = self._for_github_token
         elif is_copilot(token):
-            make = self._given
+            make = self._for_copilot_token
         else:
             return None
         digest = hashlib.sha256(token.reveal().encode()).digest()
         if digest not in self._sources:
-            made = make(token)
+            source = make(token)
             if len(self._sources) >= self._limit:
-                self._forget_one()
-            self._sources[digest] = made
+                self._evict()
+            self._sources[digest] = source
         self._sources.move_to_end(digest)
         return self._sources[digest]
 
     async def close(self) -> None:
-        """Stops exchanges that may be under way."""
+        """Cancel all exchanges in progress."""
         for source in list(self._sources.values()):
             if isinstance(source, CopilotAuth):
                 await source.close()
 
-    def _forget_one(self) -> None:
-        """The least recently used, of those that would cost no exchange if there are any."""
-        cheap = (
+    def _evict(self) -> None:
+        """Remove the least recently used source, preferably one without an exchanged token."""
+        without_token = (
             digest for digest, source in self._sources.items() if source.state().expires_in is None
         )
-        del self._sources[next(cheap, None) or next(iter(self._sources))]
+        del self._sources[next(without_token, None) or next(iter(self._sources))]
 
-    def _exchanging(self, token: Secret) -> CopilotAuth:
+    def _for_github_token(self, token: Secret) -> CopilotAuth:
         async def load() -> Credential:
             return Credential(token, await self._host(), source="request")
 
@@ -107,10 +107,10 @@ class CallerTokens:
         )
 
     def _permit(self) -> None:
-        """Raises `RequestError` (429) if the callers have asked GitHub too often."""
-        if wait := ceil(self._pace.take()):
+        """Raise `RequestError` (429) if there were too many exchanges for callers."""
+        if wait := ceil(self._rate_limiter.take()):
             raise RequestError(
-                "The requests bring too many different GitHub tokens.",
+                "Clients have sent too many different GitHub tokens.",
                 hint=f"Try again in {wait} seconds, or send any other key to use the account that "
                 "the server is signed in to.",
                 code="too_many_caller_tokens",
@@ -119,7 +119,7 @@ class CallerTokens:
                 headers={"retry-after": str(wait)},
             )
 
-    def _given(self, token: Secret) -> "GivenToken":
+    def _for_copilot_token(self, token: Secret) -> "CallerCopilotToken":
         fields = copilot_fields(token)
         expires = float(fields["exp"]) if fields["exp"].isdecimal() else 0.0
         if expires + _LEEWAY < self._clock.wall():
@@ -129,41 +129,41 @@ class CallerTokens:
             host = await self._host()
             return CopilotToken(token, hosts.copilot_url(None, fields, host, self._settings))
 
-        return GivenToken(load)
+        return CallerCopilotToken(load)
 
 
-class GivenToken:
-    """A Copilot token that a client brought along; nobody here can renew it."""
+class CallerCopilotToken:
+    """A Copilot token from a request; only the client can renew it."""
 
     def __init__(self, load: Callable[[], Awaitable[CopilotToken]]) -> None:
         self._load = load
         self._token: CopilotToken | None = None
 
     async def token(self) -> CopilotToken:
-        """The token as it came. Raises `SignInError` if it names a strange host."""
+        """Return the token. Raises `SignInError` if it names an API host that is not allowed."""
         if self._token is None:
             self._token = await self._load()
         return self._token
 
     def accepted(self, token: CopilotToken) -> None:
-        """Nothing is to be remembered."""
+        """Do nothing."""
 
     async def renew(self, stale: CopilotToken) -> CopilotToken:
-        """Raises `RequestError`: only the client can get another."""
+        """Raise `RequestError`, because only the client can renew the token."""
         raise _refused("Copilot does not accept the token in the request.")
 
     async def successor(self, token: CopilotToken) -> None:
-        """None: another one would come as another caller's."""
+        """Return None: a new token of this caller has a source of its own."""
 
     def state(self) -> AuthState:
-        """Nothing is known about it."""
+        """Return the unknown state."""
         return AuthState("unknown", None, None)
 
 
 def _refused(message: str) -> RequestError:
     return RequestError(
         message,
-        hint="Send a new one.",
+        hint="Send a new token.",
         code="caller_token_refused",
         status=401,
         type="authentication_error",
@@ -171,7 +171,7 @@ def _refused(message: str) -> RequestError:
 
 
 def _bare(value: str) -> Secret:
-    """The token without the scheme in front of it."""
+    """Return the token without its authentication scheme."""
     value = value.strip()
     scheme, _, rest = value.partition(" ")
     return Secret(rest.strip() if scheme.lower() in _SCHEMES else value)

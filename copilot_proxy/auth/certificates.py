@@ -1,4 +1,4 @@
-"""How certificates are checked: by the system's store, or by what SSL_CERT_FILE names."""
+"""The TLS context: verifies certificates with the system's store or with SSL_CERT_FILE."""
 
 import os
 import ssl
@@ -15,40 +15,40 @@ CERTIFICATE_FILES: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, BSD
 )
-"""Where distributions keep the store, for a Python whose OpenSSL looks somewhere else."""
+"""The stores of Linux distributions, for a Python whose OpenSSL has another default path."""
 
-_CERTIFICATES: Final = (
-    "Unset it to trust what the system trusts, or name certificates in PEM format; then start "
-    "copilot-proxy again."
+_HINT: Final = (
+    "Unset it to use the system's certificates, or set it to certificates in PEM format. Then "
+    "restart copilot-proxy."
 )
 
 
 def tls_context() -> ssl.SSLContext:
-    """How certificates are checked; raises `UsageError` when the environment names none."""
+    """Return the TLS context; raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid."""
     return _ssl_context(*_certificate_paths())
 
 
 def _certificate_paths() -> tuple[str | None, str | None]:
-    """SSL_CERT_FILE and SSL_CERT_DIR, checked to exist."""
+    """Return SSL_CERT_FILE and SSL_CERT_DIR; raises `UsageError` if they do not exist."""
     file = os.environ.get("SSL_CERT_FILE") or None
     folder = os.environ.get("SSL_CERT_DIR") or None
     if file is not None and not (os.path.isfile(file) and os.access(file, os.R_OK)):
         raise UsageError(
-            f"SSL_CERT_FILE names {file}, which is no file that can be read.", hint=_CERTIFICATES
+            f"SSL_CERT_FILE is set to {file}, which is not a readable file.", hint=_HINT
         )
-    # Like PATH, it may name several folders; OpenSSL skips those that are missing.
+    # Like PATH, it may list several folders; OpenSSL skips those that are missing.
     if folder is not None and not any(map(os.path.isdir, folder.split(os.pathsep))):
-        raise UsageError(f"SSL_CERT_DIR names {folder}, which is no folder.", hint=_CERTIFICATES)
+        raise UsageError(f"SSL_CERT_DIR is set to {folder}, which is not a folder.", hint=_HINT)
     return file, folder
 
 
 class _Context(ssl.SSLContext):
-    """Reads its certificates at the first handshake, once.
+    """An SSL context that loads its certificates at the first handshake.
 
-    httpx wants its context when the client is made, but reading the store takes longer than all
-    the rest of the start, and nothing of it is needed for plain http. The standard library's
-    context is used on Linux, where the system's store is a file: truststore would read it again
-    for every connection, at 50 ms each.
+    httpx needs the context when a client is created, but loading the certificates takes longer than
+    everything else at startup, and plain http does not need them. On Linux, where the system's
+    store is a file, this is used instead of truststore, which would read the file again for every
+    connection (50 ms each).
     """
 
     _file: str | None
@@ -58,7 +58,7 @@ class _Context(ssl.SSLContext):
         self._file, self._folder = file, folder
         self._lock = threading.Lock()
         self._ready = False
-        # A company's store often holds just the intermediate authority that signs for it.
+        # A company's store often contains only an intermediate authority.
         self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def wrap_bio(
@@ -83,8 +83,8 @@ class _Context(ssl.SSLContext):
             self.load_verify_locations(self._file, self._folder)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"SSL_CERT_FILE names {self._file}, which holds no certificates in PEM format.",
-                hint=_CERTIFICATES,
+                f"SSL_CERT_FILE is set to {self._file}, which has no certificates in PEM format.",
+                hint=_HINT,
             ) from error
 
     def _read_system_store(self) -> None:
@@ -98,7 +98,7 @@ class _Context(ssl.SSLContext):
 
 @cache
 def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """One context a process for each place that certificates may come from."""
+    """Return the context for these paths, which is shared by the process."""
     if file is None and folder is None and sys.platform in ("win32", "darwin"):
         import truststore
 

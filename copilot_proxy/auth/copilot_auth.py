@@ -1,4 +1,5 @@
-"""Copilot's short-lived token, always at hand: cached, renewed ahead of time, never in a storm."""
+"""Provides Copilot's short-lived token: caches it, and refreshes it before it expires, with one
+exchange at a time."""
 
 import asyncio
 import logging
@@ -20,21 +21,20 @@ from copilot_proxy.errors import (
     StoreError,
     UpstreamError,
     UpstreamRefusal,
-    copy_error,
 )
 from copilot_proxy.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _EARLY: Final = 60.0
-"""Seconds before `refresh_in` at which a new token is fetched."""
+"""Seconds before `refresh_in` at which the token is refreshed."""
 _SHORTEST: Final = 30.0
 _LONGEST: Final = 24 * 3600.0
 _FORCED: Final = 5
 _FORCED_EVERY: Final = 30.0
-"""Seconds between two renewals that refused requests ask for, after the first `_FORCED`."""
-_HOST_WAIT: Final = 2.0
-"""Seconds that a store may take to say where the person is signed in."""
+"""Seconds between two renewals caused by rejected requests, after the first `_FORCED`."""
+_HOST_TIMEOUT: Final = 2.0
+"""Seconds that reading the host of the stored credential may take."""
 
 
 class CopilotAuth:
@@ -50,7 +50,10 @@ class CopilotAuth:
         refused_hint: str | None = None,
         permit: Callable[[], None] = lambda: None,
     ) -> None:
-        """`permit` is called before GitHub is asked, and raises if it must not be."""
+        """`permit` is called before each exchange, and raises an error to prevent it.
+
+        `refused_hint` replaces the hint of `NotSignedIn`.
+        """
         self._github = github
         self._load_credential = load_credential
         self._settings = settings
@@ -63,8 +66,11 @@ class CopilotAuth:
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
     async def token(self) -> CopilotToken:
-        """The current token. An old one that still works is handed out while its successor is
-        fetched in the background; only without a working one is there a wait, or an error."""
+        """Return the current token.
+
+        A token that is due for a refresh is returned while a new one is fetched in the background.
+        Only without a valid token does this wait for an exchange, and raise its error.
+        """
         token = self._held.usable()
         if token is None:
             return await self._exchanged()
@@ -73,14 +79,15 @@ class CopilotAuth:
         return token
 
     def accepted(self, token: CopilotToken) -> None:
-        """To be told that upstream took `token`."""
+        """Report that upstream accepted `token`."""
         self._held.accepted(token)
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
-        """A token other than `stale`, with which upstream has refused a request (401 or 421).
+        """Return a token other than `stale`, with which upstream rejected a request (401 or 421).
 
-        None if there have been many such renewals lately: then the refusal is about the request.
-        Raises our errors if no other token can be had; until there is one, others keep `stale`.
+        Returns None after many such renewals in a short time: then the request is the problem, not
+        the token. Raises the error of a failed exchange; other requests keep using `stale` until
+        there is a new token.
         """
         held = self._held
         if held.token is not None and held.token.value != stale.value:
@@ -92,9 +99,10 @@ class CopilotAuth:
         return await self._exchanged()
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """A token of another sign-in than `token`, if somebody has signed in anew meanwhile.
+        """Return a token of a newer sign-in than that of `token`, or None if there is none.
 
-        To be asked when `token` is of no use now; the store is looked into once in a while only.
+        Meant for a `token` that cannot be used at the moment. The store is read at most once every
+        few seconds.
         """
         held = self._held
         if held.token is not None and held.token.github_token != token.github_token:
@@ -112,18 +120,20 @@ class CopilotAuth:
         return outcome if isinstance(outcome, CopilotToken) else None
 
     async def host(self) -> str:
-        """The GitHub host that the person is signed in to, or that the settings name."""
+        """Return the GitHub host from the settings, or else that of the stored credential."""
         named = hosts.named_host(self._settings)
         if named is None and self._host is None:
             try:
-                async with asyncio.timeout(_HOST_WAIT):
-                    self._know_host(await self._load_credential())
+                async with asyncio.timeout(_HOST_TIMEOUT):
+                    self._set_host(await self._load_credential())
             except (CopilotProxyError, TimeoutError):
-                log.info("the store did not say which GitHub host the sign-in is for")
+                log.info(
+                    "cannot read the GitHub host of the stored token; assuming %s", hosts.GITHUB
+                )
         return named or self._host or hosts.GITHUB
 
     def state(self) -> AuthState:
-        """How the sign-in stands, without asking anybody."""
+        """Return the sign-in state without any request."""
         token, failure = self._held.token, self._held.failure
         left = max(token.lifetime - token.age(self._clock), 0.0) if token else None
         error = failure.error if failure else None
@@ -136,19 +146,19 @@ class CopilotAuth:
         return AuthState(signed_in, left, _public(error) if error else None)
 
     async def close(self) -> None:
-        """Stops an exchange that may be under way."""
+        """Cancel an exchange in progress."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _exchanged(self) -> CopilotToken:
-        """The token of the one exchange that is under way, or of a new one."""
+        """Return the token of the exchange in progress, or of a new one."""
         if self._task is None and (error := self._held.standing()) is not None:
-            raise copy_error(error)
-        # Shielded, since others may wait for the same exchange when this caller gives up.
+            raise error.copy()
+        # Shielded, because other callers may still wait for the exchange if this one is cancelled.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
-            raise copy_error(outcome)
+            raise outcome.copy()
         return outcome
 
     def _exchange_once(self) -> "asyncio.Task[CopilotToken | CopilotProxyError]":
@@ -163,19 +173,19 @@ class CopilotAuth:
             log.error("the token exchange failed unexpectedly: %s", type(error).__name__)
 
     async def _exchange(self) -> CopilotToken | CopilotProxyError:
-        """The exchange itself; its failure is a value, as nobody may be waiting for it."""
+        """Exchange the token. An error is returned, not raised, as no caller may be waiting."""
         credential: Credential | None = None
         try:
             self._held.looked()
             credential = await self._load_credential()
             if credential is None:
                 raise NotSignedIn()
-            self._know_host(credential)
+            self._set_host(credential)
             if (refusal := self._held.remembered(credential)) is not None:
                 return refusal
             self._permit()
             github = self._github.at(credential.host)
-            token = self._made_of(await github.exchange(credential.token), credential)
+            token = self._copilot_token(await github.exchange(credential.token), credential)
         except CopilotProxyError as error:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
@@ -186,19 +196,19 @@ class CopilotAuth:
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:
-        """What to do about a refused token that a sign-in would not replace."""
+        """Return the hint for a rejected token in the settings, which a sign-in cannot replace."""
         if credential is None or credential.source != EnvironmentStore.name:
             return None
-        place = EnvironmentStore(self._settings).describe()
+        location = EnvironmentStore(self._settings).describe()
         return (
-            f"{place} is set and wins over a sign-in: unset it. A server that runs has to be "
-            "started again. Sign in with: copilot-proxy login"
+            f"Unset {location}, because it overrides a sign-in, and restart the server if it is "
+            "running. Then sign in with: copilot-proxy login"
         )
 
-    def _know_host(self, credential: Credential | None) -> None:
+    def _set_host(self, credential: Credential | None) -> None:
         self._host = credential.host if credential else None
 
-    def _made_of(self, exchange: TokenExchange, credential: Credential) -> CopilotToken:
+    def _copilot_token(self, exchange: TokenExchange, credential: Credential) -> CopilotToken:
         lifetime = max(exchange.lifetime, _SHORTEST)
         early = max(exchange.refresh_in - _EARLY, exchange.refresh_in / 2, _SHORTEST)
         return CopilotToken(
@@ -218,11 +228,11 @@ class CopilotAuth:
 
 
 def _public(error: CopilotProxyError) -> str:
-    """`error` without the names and paths that its message may hold."""
+    """Return a message for `error` without the names and paths that its own may contain."""
     if isinstance(error, NoCopilotAccess):
-        return "GitHub says that the account may not use Copilot."
+        return "GitHub says that the account has no access to Copilot."
     if isinstance(error, StoreError):
-        return "The store of the GitHub token failed."
+        return "The stored GitHub token could not be read."
     if isinstance(error, UpstreamRefusal):
         return f"GitHub answered with HTTP {error.upstream_status}."
     if isinstance(error, NotSignedIn | UpstreamError):

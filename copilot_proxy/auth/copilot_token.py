@@ -1,4 +1,4 @@
-"""Copilot's short-lived token as a value, and what everything that has one can do."""
+"""Copilot's short-lived token, and the protocol of its sources."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """Both clocks: the monotonic one stops while a laptop sleeps, the other one jumps."""
+    """Both clocks: the monotonic one stops while a laptop sleeps, the wall clock may jump."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -18,53 +18,54 @@ class Clock:
 
 @dataclass(frozen=True)
 class CopilotToken:
-    """A token and the host that it is for; the two never part."""
+    """A token and the host that accepts it, which always belong together."""
 
     value: Secret
     api_url: str
-    """Without trailing slash."""
+    """The base URL of the Copilot API, without a trailing slash."""
     refresh_after: float = field(default=0.0, repr=False)
     lifetime: float = field(default=0.0, repr=False)
     monotonic: float = field(default=0.0, repr=False)
     wall: float = field(default=0.0, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
-    """What it was got with: tells one sign-in from another. None for one that came as it is."""
+    """The GitHub token that it was exchanged for, which identifies the sign-in; None for a Copilot
+    token from a request."""
 
     def age(self, clock: Clock) -> float:
-        """Seconds since it was issued, by whichever clock says more."""
+        """Return the seconds since it was issued, the larger value of the two clocks."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
 
 @dataclass(frozen=True)
 class AuthState:
-    """What ``/health`` may tell anybody: no names, no secrets."""
+    """The sign-in state shown by ``/health``, which is public: no names, no secrets."""
 
     signed_in: Literal["yes", "no", "unknown"]
     expires_in: float | None
-    """Seconds, None without a token."""
+    """Seconds until the Copilot token expires; None without a token."""
     last_error: str | None
 
 
 class TokenSource(Protocol):
-    """Whoever has a Copilot token for a request."""
+    """Provides the Copilot token for a request."""
 
     async def token(self) -> CopilotToken:
-        """A token that should work. Raises our errors."""
+        """Return a token that should be valid. Raises `CopilotProxyError`."""
         ...
 
     def accepted(self, token: CopilotToken) -> None:
-        """To be told that upstream took `token`."""
+        """Report that upstream accepted `token`."""
         ...
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
-        """Another one, after upstream refused a request with `stale`; None if that refusal is to
-        stand. Raises our errors."""
+        """Return a new token after upstream rejected a request with `stale`, or None to report the
+        rejection to the client. Raises `CopilotProxyError`."""
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """A token of another sign-in than `token`, if there is one by now."""
+        """Return a token of a newer sign-in than that of `token`, or None if there is none."""
         ...
 
     def state(self) -> AuthState:
-        """For ``/health``."""
+        """Return the sign-in state for ``/health``."""
         ...

@@ -1,4 +1,4 @@
-"""A GitHub token with what belongs to it, and what every place that keeps one can do."""
+"""The credential of a GitHub account, its JSON form, and the protocol of credential stores."""
 
 import json
 from dataclasses import dataclass
@@ -11,48 +11,48 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Credential:
-    """One account's GitHub token."""
+    """The GitHub token of one account."""
 
     token: Secret
     host: str = hosts.GITHUB
-    """github.com or a GHE.com tenant; decides the URLs that the token is sent to."""
+    """github.com or a GHE.com tenant; determines the URLs that the token is sent to."""
     login: str | None = None
     source: str = ""
-    """Name of the store that it came from: ``environment``, ``keyring`` or ``file``."""
+    """The store that it came from (``environment``, ``keyring``, ``file``), or ``request``."""
 
 
 class CredentialStore(Protocol):
-    """A place that keeps one credential. Methods may block, and raise `StoreError`."""
+    """A store for one credential. Its methods may block, and raise `StoreError`."""
 
     name: str
 
     def describe(self) -> str:
-        """Where that is, in words that follow "the token is in"."""
+        """Return its location, to complete "The token is in ..."."""
         ...
 
     def unavailable(self) -> str | None:
-        """Why this machine has no such place, in one sentence; None if it has."""
+        """Return why this machine has no such store, in one sentence; None if it has."""
         ...
 
     def check_writable(self) -> None:
-        """Proves that `save` would work."""
+        """Check that `save` would succeed."""
         ...
 
     def load(self) -> Credential | None:
-        """What is kept, or None; None as well where the place does not exist."""
+        """Return the credential, or None if there is none or the store does not exist."""
         ...
 
     def save(self, credential: Credential) -> None:
-        """Replaces what is kept."""
+        """Save the credential, replacing an existing one."""
         ...
 
     def delete(self) -> bool:
-        """Whether there was something to forget."""
+        """Delete the credential, and return whether there was one."""
         ...
 
 
 def to_json(credential: Credential) -> str:
-    """`credential` as it is kept, with its secret."""
+    """Return the JSON form of `credential`, including the secret."""
     return json.dumps(
         {
             "version": 1,
@@ -64,10 +64,10 @@ def to_json(credential: Credential) -> str:
 
 
 def from_json(text: str, source: str) -> Credential:
-    """What `to_json` made. Raises `ValueError`, without the text, for anything else."""
+    """Parse the result of `to_json`. Raises `ValueError`, which does not quote the text."""
     try:
-        kept = json.loads(text)
-        token, host, login = kept["token"], kept.get("host") or hosts.GITHUB, kept.get("login")
+        data = json.loads(text)
+        token, host, login = data["token"], data.get("host") or hosts.GITHUB, data.get("login")
         if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
             raise ValueError
         host = hosts.normalize(host)

@@ -1,4 +1,4 @@
-"""The wait for the person's approval: the polling half of the device flow (RFC 8628, 3.4-3.5)."""
+"""Waits for the user to approve the sign-in: the polling of the device flow (RFC 8628, 3.4-3.5)."""
 
 import asyncio
 import time
@@ -10,24 +10,25 @@ from copilot_proxy.auth.github import DeviceCode, Pending
 from copilot_proxy.errors import LoginFailed, UpstreamError
 from copilot_proxy.masking import Secret
 
-_POLITE: Final = 1.0
-"""Seconds more than GitHub's interval, since a clock that runs fast earns a `slow_down`."""
-_SLOWER: Final = 5.0
+_MARGIN: Final = 1.0
+"""Seconds added to GitHub's interval, because a fast local clock would cause a `slow_down`."""
+_SLOW_DOWN: Final = 5.0
+"""Seconds by which `slow_down` increases the interval (RFC 8628, 3.5)."""
 
 
 class Poller(Protocol):
-    """Who is asked whether the person has approved; `GitHub` is one."""
+    """Asks whether the user has approved the sign-in; implemented by `GitHub`."""
 
     async def poll(self, device_code: Secret) -> Secret | Pending: ...
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How the wait stands, in seconds; `hiccup` says why the last question had no answer."""
+    """The progress of the wait, in seconds; `last_error` is why the last poll failed."""
 
     left: float
     next_in: float
-    hiccup: str | None = None
+    last_error: str | None = None
 
 
 async def wait_for_approval(
@@ -38,39 +39,41 @@ async def wait_for_approval(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Secret:
-    """The GitHub token, once the person has entered `code`.
+    """Poll until the user has entered `code`, and return the GitHub token.
 
-    Network trouble does not end the wait, only the code's expiry or GitHub's word does: both
-    raise `LoginFailed`. Where GitHub wants to be left alone for longer than the code lives, its
-    refusal is raised. May be cancelled at any time.
+    Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's own error
+    if it asks to wait for longer than the code is valid. Network errors do not end the wait. May be
+    cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval
-    hiccup: UpstreamError | None = None
+    last_error: UpstreamError | None = None
     while True:
         left = deadline - clock()
         if left <= 0:
             raise LoginFailed(
                 "The code expired before GitHub reported an approval."
-                + (f" The last question failed: {hiccup.message}" if hiccup else ""),
-                hint=hiccup.hint if hiccup else "Start again with: copilot-proxy login",
+                + (f" The last poll failed: {last_error.message}" if last_error else ""),
+                hint=last_error.hint if last_error else "Start again with: copilot-proxy login",
                 code="expired_token",
             )
-        asked = float(hiccup.headers.get("retry-after", 0)) if hiccup else 0.0
-        if hiccup and asked >= left:
-            raise hiccup
-        pause = max(min(interval + _POLITE, left), asked)
-        report(Waiting(left=left, next_in=pause, hiccup=hiccup.message if hiccup else None))
+        asked = float(last_error.headers.get("retry-after", 0)) if last_error else 0.0
+        if last_error and asked >= left:
+            raise last_error
+        pause = max(min(interval + _MARGIN, left), asked)
+        report(
+            Waiting(left=left, next_in=pause, last_error=last_error.message if last_error else None)
+        )
         await sleep(pause)
         try:
             answer = await github.poll(code.device_code)
         except UpstreamError as error:
-            hiccup = error
+            last_error = error
             continue
-        hiccup = None
+        last_error = None
         if isinstance(answer, Secret):
             return answer
         if answer.interval is not None:
             interval = max(interval, answer.interval)
         elif answer.slower:
-            interval += _SLOWER
+            interval += _SLOW_DOWN

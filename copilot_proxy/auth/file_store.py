@@ -1,4 +1,4 @@
-"""The token in a file that only its owner can read, for machines without a keyring."""
+"""Stores the token in a file that only its owner can read, for machines without a keyring."""
 
 import os
 import secrets
@@ -11,12 +11,12 @@ from copilot_proxy.auth.credential import Credential, from_json, to_json
 from copilot_proxy.errors import StoreError
 
 _POSIX: Final = os.name == "posix"
-_LARGEST: Final = 64 * 1024
-_AGAIN: Final = "Remove it and sign in again with: copilot-proxy login"
+_MAX_SIZE: Final = 64 * 1024
+_LOGIN_HINT: Final = "Remove it and sign in again with: copilot-proxy login"
 
 
 class FileStore:
-    """``credentials.json``, mode 0600 from its first byte, replaced in one step."""
+    """The file ``credentials.json``, created with mode 0600 and replaced atomically."""
 
     name = "file"
 
@@ -31,7 +31,7 @@ class FileStore:
 
     def check_writable(self) -> None:
         if self.path.is_dir():
-            raise StoreError(f"{self.path} is a folder.", hint="Remove it and sign in again.")
+            raise StoreError(f"{self.path} is a folder.", hint=_LOGIN_HINT)
         os.unlink(self._write_beside(b""))
 
     def load(self) -> Credential | None:
@@ -42,7 +42,7 @@ class FileStore:
             return from_json(content.decode("utf-8"), self.name)
         except ValueError:
             raise StoreError(
-                f"{self.path} does not hold a token.",
+                f"{self.path} does not contain a token.",
                 hint="Replace it with: copilot-proxy login --store file",
             ) from None
 
@@ -68,16 +68,18 @@ class FileStore:
     def _read(self) -> bytes | None:
         try:
             with open(private_files.open_private(self.path, private_files.READ), "rb") as file:
-                return file.read(_LARGEST)
+                return file.read(_MAX_SIZE)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except private_files.Unsafe as error:
-            raise StoreError(f"{self.path} {error.why}.", hint=error.hint or _AGAIN) from None
+        except private_files.UnsafeFileError as error:
+            raise StoreError(
+                f"{self.path} {error.reason}.", hint=error.hint or _LOGIN_HINT
+            ) from None
         except OSError as error:
             raise self._failed("read", error) from error
 
     def _write_beside(self, content: bytes) -> Path:
-        """A new file with `content` in the same folder, safely on disk."""
+        """Write `content` to a temporary file in the same folder, synced to disk."""
         temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
             private_files.make_folder(self.path.parent)
@@ -92,19 +94,20 @@ class FileStore:
         return temporary
 
     def _sync_folder(self) -> None:
-        """Makes the new name survive a power cut, too."""
+        """Sync the folder, so that the renamed file survives a power failure."""
         if not _POSIX:
             return
         descriptor = os.open(self.path.parent, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
-            # Some network file systems cannot; the file itself is on disk already.
+            # Some network file systems do not support this; the file itself has been synced.
             with suppress(OSError):
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
-    def _failed(self, what: str, error: OSError) -> StoreError:
+    def _failed(self, action: str, error: OSError) -> StoreError:
         return StoreError(
-            f"{self.path} cannot be {what}: {private_files.why(error)}.",
-            hint="COPILOT_PROXY_HOME_DIR names another folder, COPILOT_PROXY_GITHUB_TOKEN a token.",
+            f"{self.path} cannot be {action}: {private_files.failure_reason(error)}.",
+            hint="Use another folder with COPILOT_PROXY_HOME_DIR, or pass the token in "
+            "COPILOT_PROXY_GITHUB_TOKEN.",
         )

@@ -1,7 +1,7 @@
-"""The calls to GitHub: device code, poll, token exchange, account.
+"""GitHub's API: device code, polling, token exchange, account.
 
-Shapes are those of GitHub's device flow (RFC 8628) and of the exchange that Copilot's editor
-plugins use. Whatever else comes back becomes one of our errors, in `refusals`.
+The shapes are those of GitHub's device flow (RFC 8628) and of the token exchange of Copilot's
+editor plugins. Error responses are mapped to `CopilotProxyError` by `github_errors`.
 """
 
 import re
@@ -17,25 +17,25 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
-from copilot_proxy.auth.network_errors import describe
-from copilot_proxy.errors import BrokenResponse, LoginFailed, unbilled
+from copilot_proxy.auth.network_errors import map_http_error
+from copilot_proxy.errors import BrokenResponse, LoginFailed, allow_client_retry
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
-"""Of ``/user``, which knows nothing of the Copilot endpoints' newer one."""
+"""The API version for ``/user``, which does not support the newer one of the Copilot endpoints."""
 _TIMEOUT: Final = 30.0
-"""Seconds of silence; these answers are short, unlike a model's."""
+"""Read timeout in seconds; these responses are short, unlike a model's."""
 _GRACE: Final = 60.0
-"""Seconds that a Copilot token is good for after `refresh_in`, if nothing better is known."""
-_CODE_LIFE: Final = 900.0
+"""Seconds that a Copilot token is valid after `refresh_in`, if its expiry is not plausible."""
+_CODE_LIFETIME: Final = 900.0
 _INTERVAL: Final = 5.0
 
 
 @dataclass(frozen=True)
 class DeviceCode:
-    """What the person types where, and how long it works (seconds)."""
+    """The code that the user enters at `verification_uri`; times are in seconds."""
 
     device_code: Secret
     user_code: str
@@ -46,7 +46,7 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """Not approved yet; `interval` is the new pace in seconds, `slower` asks for 5 s more."""
+    """Not approved yet; `interval` is a new interval in seconds, `slower` adds 5 seconds."""
 
     interval: float | None = None
     slower: bool = False
@@ -54,18 +54,18 @@ class Pending:
 
 @dataclass(frozen=True)
 class TokenExchange:
-    """Copilot's own token; times are seconds from now, so that a wrong clock does no harm."""
+    """A Copilot token; times are in seconds from now, so that the local clock may be wrong."""
 
     token: Secret
     refresh_in: float
     lifetime: float
     api_url: str | None
-    """``endpoints.api`` as GitHub sent it, unchecked."""
+    """``endpoints.api`` as GitHub sent it, not yet checked."""
     sku: str | None
 
 
 class GitHub:
-    """GitHub as one host (github.com or a GHE.com tenant) has it."""
+    """The API of one GitHub host: github.com or a GHE.com tenant."""
 
     def __init__(
         self, client: httpx.AsyncClient, settings: Settings, host: str = hosts.GITHUB
@@ -79,84 +79,86 @@ class GitHub:
         )
 
     def at(self, host: str) -> Self:
-        """The same for another host."""
+        """Return the API of another host, which shares the client."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:
-        """Lets go of the client's connections, which those `at` other hosts share."""
+        """Close the client, which those from `at` share."""
         await self.client.aclose()
 
     async def device_code(self) -> DeviceCode:
-        """Begins a sign-in. Raises `LoginFailed` if GitHub does not let it begin."""
+        """Start a sign-in. Raises `LoginFailed` if GitHub rejects it."""
         response = await self._post("/login/device/code", {"scope": headers.SCOPE})
-        answer = github_errors.json_or_form(response)
-        if "device_code" not in answer:
-            raise github_errors.of_login(response, answer)
+        data = github_errors.json_or_form(response)
+        if "device_code" not in data:
+            raise github_errors.login_error(response, data)
         try:
-            device_code, user_code = str(answer["device_code"]), str(answer["user_code"])
+            device_code, user_code = str(data["device_code"]), str(data["user_code"])
         except KeyError as error:
-            raise BrokenResponse(f"GitHub's device code came without its {error}.") from None
+            raise BrokenResponse(f"GitHub's device code response has no {error}.") from None
         return DeviceCode(
             device_code=Secret(device_code),
             user_code=github_errors.clean(user_code)[:40],
-            verification_uri=self._page(answer.get("verification_uri")),
-            expires_in=_seconds(answer.get("expires_in"), _CODE_LIFE),
-            interval=_seconds(answer.get("interval"), _INTERVAL),
+            verification_uri=self._verification_uri(data.get("verification_uri")),
+            expires_in=_seconds(data.get("expires_in"), _CODE_LIFETIME),
+            interval=_seconds(data.get("interval"), _INTERVAL),
         )
 
     async def poll(self, device_code: Secret) -> Secret | Pending:
-        """The GitHub token once the person has approved, until then `Pending`.
+        """Return the GitHub token if the user has approved the sign-in, else `Pending`.
 
-        Raises `LoginFailed` when no more polling will help, `UpstreamError` for a hiccup.
+        Raises `LoginFailed` for a final error and `UpstreamError` for a temporary one.
         """
         response = await self._post(
             "/login/oauth/access_token",
             {"device_code": device_code.reveal(), "grant_type": _GRANT},
         )
-        answer = github_errors.json_or_form(response)
-        token = answer.get("access_token")
+        data = github_errors.json_or_form(response)
+        token = data.get("access_token")
         if isinstance(token, str) and _is_sendable(token):
             return Secret(token)
-        if answer.get("error") == "authorization_pending":
+        if data.get("error") == "authorization_pending":
             return Pending()
-        if answer.get("error") == "slow_down":
-            interval = _seconds(answer.get("interval"), 0.0)
+        if data.get("error") == "slow_down":
+            interval = _seconds(data.get("interval"), 0.0)
             return Pending(interval=interval or None, slower=True)
-        raise github_errors.of_login(response, answer)
+        raise github_errors.login_error(response, data)
 
     async def exchange(self, token: Secret) -> TokenExchange:
-        """Copilot's token for a GitHub token. Raises `NotSignedIn`, `NoCopilotAccess` or, for
-        what may pass, `UpstreamError`."""
-        with unbilled():
+        """Exchange a GitHub token for a Copilot token.
+
+        Raises `NotSignedIn`, `NoCopilotAccess` or, for a temporary error, `UpstreamError`.
+        """
+        with allow_client_retry():
             response = await self._get("/copilot_internal/v2/token", token)
             if response.status_code != 200:
-                raise github_errors.of_exchange(response, token)
+                raise github_errors.exchange_error(response, token)
             return _parse_exchange(
                 github_errors.json_object(response), response.headers.get("date")
             )
 
     async def user(self, token: Secret) -> str:
-        """The login of whoever `token` belongs to."""
+        """Return the login of the token's owner."""
         response = await self._get("/user", token, {"x-github-api-version": _USER_API_VERSION})
         if response.status_code != 200:
-            raise github_errors.of_account(response)
+            raise github_errors.account_error(response)
         login = github_errors.json_object(response).get("login")
         if not isinstance(login, str) or not login:
-            raise BrokenResponse("GitHub's answer does not say whose token it is.")
+            raise BrokenResponse("GitHub's response does not name the owner of the token.")
         return github_errors.clean(login)
 
     async def copilot_user(self, token: Secret) -> Account:
-        """The account's plan and quota."""
+        """Return the account with its plan and quota."""
         response = await self._get("/copilot_internal/user", token)
         if response.status_code != 200:
-            raise github_errors.of_account(response)
+            raise github_errors.account_error(response)
         return parse_account(github_errors.json_object(response))
 
     async def _post(self, path: str, fields: Mapping[str, str]) -> httpx.Response:
         return await self._send(
             "POST",
             self.addresses.web + path,
-            # GitHub answers form-encoded to whoever does not ask for JSON.
+            # Without this header, GitHub's response is form-encoded.
             headers={"accept": "application/json"},
             json={"client_id": headers.CLIENT_ID, **fields},
         )
@@ -178,18 +180,18 @@ class GitHub:
         try:
             return await self.client.request(method, url, timeout=self.timeout, **how)
         except httpx.HTTPError as error:
-            # `from None`: the request inside holds the token.
-            raise describe(error) from None
+            # `from None`, because the request in the error contains the token.
+            raise map_http_error(error) from None
 
-    def _page(self, uri: object) -> str:
-        """Where the code is typed; what is no web address is never opened or shown."""
+    def _verification_uri(self, uri: object) -> str:
+        """Return the page for entering the code; a value that is not a web URL is not used."""
         if isinstance(uri, str) and re.fullmatch(r"https?://[!-~]+", uri):
             return uri
         return self.addresses.web + "/login/device"
 
 
 class _Envelope(msgspec.Struct):
-    """The exchange's answer as it should be; only the first three fields must be there."""
+    """The response of the token exchange; only the first three fields are required."""
 
     token: str
     expires_at: float
@@ -210,18 +212,18 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
         envelope = msgspec.convert(payload, _Envelope)
         api_url, sku = (envelope.endpoints or {}).get("api"), envelope.sku
     except msgspec.ValidationError:
-        # A field of a new type must not keep anybody from working.
+        # Accept the response if only an optional field has an unexpected type.
         try:
             envelope = msgspec.convert(payload, _Critical)
         except msgspec.ValidationError as error:
             raise BrokenResponse(
-                f"GitHub's token exchange answered something new: {error}."
+                f"GitHub's token exchange has an unexpected response: {error}."
             ) from None
         endpoints = payload.get("endpoints")
         api_url = endpoints.get("api") if isinstance(endpoints, Mapping) else None
         sku = None
     if not _is_sendable(envelope.token):
-        raise BrokenResponse("GitHub's token exchange answered with an unusable token.")
+        raise BrokenResponse("GitHub's token exchange returned an invalid token.")
     refresh_in = max(envelope.refresh_in, 0.0)
     lifetime = envelope.expires_at - _timestamp(sent_at)
     return TokenExchange(
@@ -234,12 +236,12 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
 
 
 def _is_sendable(token: str) -> bool:
-    """Whether it can stand in a header."""
+    """Return whether the token can be sent in a header."""
     return bool(token) and token.isascii() and token.isprintable()
 
 
 def _timestamp(http_date: str | None) -> float:
-    """GitHub's clock when it answered; this machine's if it did not say."""
+    """Parse the Date header of a response; the local time if there is none."""
     try:
         return parsedate_to_datetime(http_date or "").timestamp()
     except ValueError:
@@ -247,9 +249,9 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """A positive number of seconds, also from a form-encoded answer."""
+    """Parse a number of seconds between 0 and a day, also from a form-encoded response."""
     try:
-        seconds = float(value)  # type: ignore[arg-type]  # anything else is the except's case
+        seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):
         return default
     return seconds if 0 < seconds < 86_400 else default

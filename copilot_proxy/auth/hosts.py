@@ -1,7 +1,7 @@
-"""Which hosts a GitHub token may go to: github.com, one GHE.com tenant, or what the person set.
+"""The hosts that a token may be sent to: github.com, one GHE.com tenant, or hosts in the settings.
 
-A Copilot token or a GitHub token is worth somebody's account, so every address that GitHub's
-answers bring is checked here before anything is sent to it.
+Tokens give access to the user's account, so every URL in GitHub's responses is checked here before
+a token is sent to it.
 """
 
 import re
@@ -20,7 +20,7 @@ from copilot_proxy.settings import (
 
 GITHUB: Final = "github.com"
 DEFAULT_COPILOT_URL: Final = "https://api.githubcopilot.com"
-"""The generic front door; the token exchange usually names a closer one."""
+"""The generic host; the token exchange usually returns a more specific one."""
 
 _TENANTS: Final = ".ghe.com"
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -33,37 +33,37 @@ class Addresses:
     """The URLs of one GitHub host, without trailing slashes."""
 
     web: str
-    """Device flow and pages for people."""
+    """For the device flow and web pages."""
     api: str
-    """Token exchange and account."""
+    """For the token exchange and the account."""
     copilot: str
-    """The Copilot API, where the token exchange does not name another."""
+    """The Copilot API, unless the token exchange returns another."""
 
 
-def normalize(pasted: str) -> str:
-    """``github.com`` or ``TENANT.ghe.com`` from whatever a person pastes for either.
+def normalize(host: str) -> str:
+    """Return ``github.com`` or ``TENANT.ghe.com`` for a host name or URL of either.
 
-    Raises `UsageError` for any other host: a token must not go there.
+    Raises `UsageError` for any other host, because a token must not be sent there.
     """
-    name = _host_name(pasted.strip())
+    name = _host_name(host.strip())
     if name in (GITHUB, "www.github.com", "api.github.com"):
         return GITHUB
     for service in _SERVICES:
-        # `api.ghe.com` is a tenant called "api"; only a name with three labels has a service.
+        # `api.ghe.com` is a tenant called "api"; a service comes before a tenant's name.
         if name.startswith(service) and name.count(".") > _TENANTS.count("."):
             name = name.removeprefix(service)
             break
     tenant = name.removesuffix(_TENANTS)
     if tenant == name or not _LABEL.fullmatch(tenant):
         raise UsageError(
-            f"{pasted.strip()[:100]!r} is not a host that Copilot can be used with.",
+            f"{host.strip()[:100]!r} is not a GitHub host with Copilot.",
             hint="Use github.com, or your company's GHE.com host such as acme.ghe.com.",
         )
     return name
 
 
 def host_of(settings: Settings) -> str:
-    """The host that the settings mean, for a token that comes without one."""
+    """Return the host in the settings, for a token without a host of its own."""
     try:
         return normalize(settings.github_url)
     except UsageError:
@@ -71,12 +71,12 @@ def host_of(settings: Settings) -> str:
 
 
 def named_host(settings: Settings) -> str | None:
-    """The host that the person put into the settings, None if they left it open."""
+    """Return the host that the user has set, or None if `github_url` has its default."""
     return host_of(settings) if _is_set(settings, "github_url") else None
 
 
 def addresses(host: str, settings: Settings) -> Addresses:
-    """The URLs to use for `host` (normalised); those that the person set win."""
+    """Return the URLs for `host` (normalized), overridden by the URLs that the user has set."""
     if host == GITHUB:
         web, api, copilot = DEFAULT_GITHUB_URL, DEFAULT_GITHUB_API_URL, DEFAULT_COPILOT_URL
     else:
@@ -91,10 +91,11 @@ def addresses(host: str, settings: Settings) -> Addresses:
 def copilot_url(
     endpoint: object, token_fields: dict[str, str], host: str, settings: Settings
 ) -> str:
-    """The Copilot API for one token.
+    """Return the URL of the Copilot API for one token.
 
-    In this order: the setting, `endpoint` (``endpoints.api`` of the token exchange), the token's
-    own ``proxy-ep`` field, the host's default. Raises `SignInError` for a strange host.
+    It is the first of: the setting, `endpoint` (``endpoints.api`` of the token exchange), the
+    ``proxy-ep`` field of the token, the host's default. Raises `SignInError` if its host is not
+    allowed.
     """
     if settings.copilot_api_url:
         return settings.copilot_api_url
@@ -107,47 +108,49 @@ def copilot_url(
 
 
 def check_api_url(url: str, host: str, settings: Settings) -> str:
-    """`url` without its trailing slash, if a token of `host` may be sent to it.
+    """Return `url` without its trailing slash.
 
-    Raises `SignInError` otherwise.
+    Raises `SignInError` if a token of `host` must not be sent to it.
     """
     try:
         parts = urlsplit(url.strip().rstrip("/"))
-        allowed = _is_plain(parts) and (_is_githubs(parts, host) or _is_persons(parts, settings))
+        allowed = _is_plain(parts) and (
+            _is_github_host(parts, host) or _is_set_host(parts, settings)
+        )
     except ValueError:
         allowed = False
     if not allowed:
         raise SignInError(
-            f"GitHub's answer named {mask(_host_name(url))[:100]!r} as the Copilot API, which is "
-            "neither GitHub's nor in your settings; no token was sent there.",
-            hint="A company proxy may have changed the answer. If the host is right, set "
-            "COPILOT_PROXY_COPILOT_API_URL to its address.",
+            f"GitHub's response names {mask(_host_name(url))[:100]!r} as the Copilot API, which "
+            "is neither a host of GitHub nor in your settings; no token was sent to it.",
+            hint="A company proxy may have changed the response. If the host is correct, set "
+            "COPILOT_PROXY_COPILOT_API_URL to its URL.",
             code="strange_api_host",
         )
     return parts.geturl()
 
 
 def _is_plain(parts: SplitResult) -> bool:
-    odd = parts.username or parts.password or parts.query or parts.fragment
-    return not odd and is_host(parts.hostname or "")
+    extra = parts.username or parts.password or parts.query or parts.fragment
+    return not extra and is_host(parts.hostname or "")
 
 
-def _is_githubs(parts: SplitResult, host: str) -> bool:
+def _is_github_host(parts: SplitResult, host: str) -> bool:
     name = parts.hostname or ""
-    pinned = name == "githubcopilot.com" or name.endswith(".githubcopilot.com")
-    tenants = host != GITHUB and name == f"copilot-api.{host}"
-    return parts.scheme == "https" and parts.port in (None, 443) and (pinned or tenants)
+    is_public = name == "githubcopilot.com" or name.endswith(".githubcopilot.com")
+    is_tenant = host != GITHUB and name == f"copilot-api.{host}"
+    return parts.scheme == "https" and parts.port in (None, 443) and (is_public or is_tenant)
 
 
-def _is_persons(parts: SplitResult, settings: Settings) -> bool:
+def _is_set_host(parts: SplitResult, settings: Settings) -> bool:
     name = parts.hostname or ""
-    named = {
+    set_hosts = {
         urlsplit(getattr(settings, setting)).hostname
         for setting in _URL_SETTINGS
         if _is_set(settings, setting)
     }
-    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(name))
-    return secure and name in named
+    is_secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(name))
+    return is_secure and name in set_hosts
 
 
 def _is_set(settings: Settings, name: str) -> bool:
@@ -159,7 +162,7 @@ def _is_set(settings: Settings, name: str) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """The host of an address or of a bare name, lower case; the text itself if it has none."""
+    """Return the host of a URL or a bare host name in lower case, or the text if it has none."""
     try:
         name = urlsplit(text if "://" in text else f"https://{text}").hostname
     except ValueError:

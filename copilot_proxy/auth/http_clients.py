@@ -1,4 +1,4 @@
-"""The one place that makes HTTP clients."""
+"""Creates the HTTP clients, and reads the proxy settings of the environment."""
 
 import urllib.request
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -16,14 +16,14 @@ _KEEP_ALIVE: Final = 30.0
 _WRITE_TIMEOUT: Final = 60.0
 _ANONYMOUS_TIMEOUT: Final = 10.0
 _ANONYMOUS_CONNECT_TIMEOUT: Final = 3.0
-_OUR_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
+_LOCAL_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 def make_client(settings: Settings) -> httpx.AsyncClient:
-    """A client for GitHub and Copilot: follows no redirect, so that a token goes nowhere else.
+    """Create a client for GitHub and Copilot. It follows no redirects, which could leak a token.
 
     Proxies come from the environment, certificates from the operating system. Raises `UsageError`
-    when SSL_CERT_FILE, SSL_CERT_DIR or a proxy variable cannot work.
+    if SSL_CERT_FILE, SSL_CERT_DIR or a proxy variable is invalid.
     """
     try:
         return httpx.AsyncClient(
@@ -36,20 +36,20 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
                 max_keepalive_connections=None,
                 keepalive_expiry=_KEEP_ALIVE,
             ),
-            # What runs on this machine is never behind a proxy, whatever NO_PROXY forgets.
-            mounts={f"all://{host}": None for host in _OUR_HOSTS},
+            # Never use a proxy for this machine, even if NO_PROXY does not list it.
+            mounts={f"all://{host}": None for host in _LOCAL_HOSTS},
         )
     except (ImportError, ValueError, httpx.InvalidURL):
-        # What they say quotes the address, with the password in it.
+        # Their messages contain the proxy's URL, which may include a password.
         raise UsageError(
-            "The proxy that the environment names cannot be used.",
-            hint="Set HTTPS_PROXY to an address such as http://proxy.example:8080 (SOCKS is not "
+            "The proxy in the environment variables is invalid.",
+            hint="Set HTTPS_PROXY to a URL such as http://proxy.example:8080 (SOCKS is not "
             "supported), or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",
         ) from None
 
 
 def timeouts(settings: Settings) -> dict[str, float | None]:
-    """Seconds, under the names that httpx has for them."""
+    """Return the timeouts in seconds, under httpx's names."""
     return {
         "connect": settings.connect_timeout,
         "read": settings.read_timeout,
@@ -59,25 +59,27 @@ def timeouts(settings: Settings) -> dict[str, float | None]:
 
 
 def is_direct() -> bool:
-    """Whether the environment names no proxy at all."""
+    """Return whether the environment configures no proxy at all."""
     return not {"http", "https", "all"} & urllib.request.getproxies().keys()
 
 
 def proxy_for(url: str) -> str | None:
-    """The address of the proxy, with its password if it has one, through which `url` is asked by
-    programs that are told so; None: directly. By the rules of `make_client`."""
-    asked = urlsplit(url)
-    host = asked.hostname or ""
-    if host in _OUR_HOSTS or host == "::1" or urllib.request.proxy_bypass(host):
+    """Return the URL of the proxy for requests to `url`, with its password, or None.
+
+    Follows the same rules as `make_client`, for HTTP clients of other processes.
+    """
+    target = urlsplit(url)
+    host = target.hostname or ""
+    if host in _LOCAL_HOSTS or host == "::1" or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(asked.scheme) or proxies.get("all")
+    proxy = proxies.get(target.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def make_anonymous_client() -> httpx.AsyncClient:
-    """A client for addresses that somebody else chose: it carries nothing of ours, and goes there
-    directly; of the environment it takes only where certificates are."""
+    """Create a client for URLs from requests: it sends no credentials, and uses no proxy. From the
+    environment it only reads SSL_CERT_FILE and SSL_CERT_DIR."""
     return httpx.AsyncClient(
         verify=tls_context(),
         trust_env=False,
@@ -88,5 +90,5 @@ def make_anonymous_client() -> httpx.AsyncClient:
 
 
 def _no_cookies() -> CookieJar:
-    """A jar that keeps nothing: what one answer sets would go along with everybody's requests."""
+    """Return a jar that rejects all cookies, because the client is shared by all requests."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))

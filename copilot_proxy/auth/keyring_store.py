@@ -1,11 +1,11 @@
-"""The token in the operating system's keyring, whatever its backend does."""
+"""Stores the token in the operating system's keyring, with a timeout for every call."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from copilot_proxy.auth.credential import Credential, from_json, to_json
-from copilot_proxy.auth.threads import start
+from copilot_proxy.auth.threads import submit
 from copilot_proxy.errors import StoreError
 from copilot_proxy.masking import mask
 
@@ -17,15 +17,16 @@ T = TypeVar("T")
 SERVICE: Final = "g-copilot-proxy"
 _ENTRY: Final = "github"
 _PROBE: Final = "write-check"
-_NONE: Final = "This machine has no keyring that can be used"
-_FILE_HINT: Final = "To keep the token in a file instead: copilot-proxy login --store file"
+_UNAVAILABLE: Final = "No keyring is available"
+_FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
 
 
 class KeyringStore:
-    """One entry of the keyring, a JSON text.
+    """One keyring entry with the credential as JSON.
 
-    Backends raise far more than keyring's own errors (D-Bus, the OS, libraries that are missing)
-    and may wait for ever for a prompt that nobody sees, so each call is watched and bounded.
+    Backends raise many errors besides keyring's own (D-Bus, OS errors, missing libraries), and may
+    wait indefinitely for a prompt that the user does not see. So each call runs in a thread with a
+    timeout in seconds, and every exception becomes a `StoreError`.
     """
 
     name = "keyring"
@@ -35,103 +36,103 @@ class KeyringStore:
         self._running: Future[object] | None = None
 
     def describe(self) -> str:
-        return "the system's keyring"
+        return "the system keyring"
 
     def unavailable(self) -> str | None:
         try:
-            return self._bounded(_why_unusable)
+            return self._run(_reason_unavailable)
         except StoreError as error:
             return error.message
 
     def check_writable(self) -> None:
-        """Writes, reads and removes a probe. Some backends take everything and keep nothing."""
+        """Write, read and delete a test entry: some backends accept entries and discard them."""
         self._require()
-        self._bounded(lambda: _write(_PROBE, "probe"))
-        self._bounded(lambda: _remove(_PROBE))
+        self._run(lambda: _write(_PROBE, "probe"))
+        self._run(lambda: _delete(_PROBE))
 
     def load(self) -> Credential | None:
-        if self._bounded(_why_unusable) is not None:
+        if self._run(_reason_unavailable) is not None:
             return None
-        text = self._bounded(_read)
+        text = self._run(_read)
         if text is None:
             return None
         try:
             return from_json(text, self.name)
         except ValueError:
             raise StoreError(
-                f"The keyring's entry {SERVICE!r} does not hold a token of copilot-proxy.",
+                f"The keyring entry {SERVICE!r} does not contain a token of copilot-proxy.",
                 hint="Replace it with: copilot-proxy login",
             ) from None
 
     def save(self, credential: Credential) -> None:
         self._require()
-        self._bounded(lambda: _write(_ENTRY, to_json(credential)))
+        self._run(lambda: _write(_ENTRY, to_json(credential)))
 
     def delete(self) -> bool:
-        if self._bounded(_why_unusable) is not None:
+        if self._run(_reason_unavailable) is not None:
             return False
-        if self._bounded(_read) is None:
+        if self._run(_read) is None:
             return False
-        self._bounded(lambda: _remove(_ENTRY))
+        self._run(lambda: _delete(_ENTRY))
         return True
 
     def _require(self) -> None:
-        why = self._bounded(_why_unusable)
-        if why is not None:
-            raise StoreError(why, hint=_FILE_HINT)
+        reason = self._run(_reason_unavailable)
+        if reason is not None:
+            raise StoreError(reason, hint=_FILE_HINT)
 
-    def _bounded(self, call: Callable[[], T]) -> T:
-        """`call`'s result, or `StoreError` for whatever it raises and when it takes too long."""
+    def _run(self, call: Callable[[], T]) -> T:
+        """Return `call`'s result; raises `StoreError` for any exception and after the timeout."""
         if self._running is not None and not self._running.done():
-            raise StoreError("The keyring has not answered yet.", hint=_PROMPT_HINT)
-        future = start(call)
+            raise StoreError("The keyring is still not responding.", hint=_PROMPT_HINT)
+        future = submit(call)
         wait([future], self._timeout)
         if not future.done():
-            self._running = future  # type: ignore[assignment]  # only ever asked whether done
+            self._running = future  # type: ignore[assignment]  # only used for done()
             raise StoreError(
-                f"The keyring did not answer within {self._timeout:.0f} seconds.",
+                f"The keyring did not respond within {self._timeout:.0f} seconds.",
                 hint=_PROMPT_HINT,
             )
         error = future.exception()
         if error is None:
             return future.result()
-        raise error if isinstance(error, StoreError) else _in_words(error) from error
+        raise error if isinstance(error, StoreError) else _store_error(error) from error
 
 
 _PROMPT_HINT: Final = (
-    "It may be waiting for its password on another screen. Unlock it, or keep the token in a file: "
-    "copilot-proxy login --store file"
+    "Unlock the keyring; its password prompt may be on another screen. Or store the token in a "
+    "file: copilot-proxy login --store file"
 )
 
 
-def _in_words(error: BaseException) -> StoreError:
+def _store_error(error: BaseException) -> StoreError:
     from keyring.errors import KeyringLocked
 
     if isinstance(error, KeyringLocked):
         return StoreError("The keyring is locked.", hint=f"Unlock it. {_FILE_HINT}")
-    said = mask(" ".join(str(error).split()))[:200] or type(error).__name__
-    return StoreError(f"The keyring failed: {said.rstrip('.')}.", hint=_FILE_HINT)
+    message = mask(" ".join(str(error).split()))[:200] or type(error).__name__
+    return StoreError(f"The keyring failed: {message.rstrip('.')}.", hint=_FILE_HINT)
 
 
-def _why_unusable() -> str | None:
-    """In one sentence why there is no keyring, or None."""
+def _reason_unavailable() -> str | None:
+    """Return in one sentence why there is no keyring, or None if there is one."""
     try:
         import keyring
         from keyring.backends import chainer, fail, null
 
         backend = keyring.get_keyring()
-    except Exception as error:  # any backend may break while it is looked for
-        return f"{_NONE} (it failed to start: {type(error).__name__})."
+    except Exception as error:  # a backend may raise anything during detection
+        return f"{_UNAVAILABLE} (it failed to start: {type(error).__name__})."
     if isinstance(backend, fail.Keyring):
-        return f"{_NONE}."
+        return f"{_UNAVAILABLE}."
     if isinstance(backend, null.Keyring):
-        return f"{_NONE} (keyring is switched off here)."
-    if isinstance(backend, chainer.ChainerBackend) and not _usable(backend.backends):
-        return f"{_NONE}."
+        return f"{_UNAVAILABLE} (keyring is disabled)."
+    if isinstance(backend, chainer.ChainerBackend) and not _any_usable(backend.backends):
+        return f"{_UNAVAILABLE}."
     return None
 
 
-def _usable(backends: "list[KeyringBackend]") -> bool:
+def _any_usable(backends: "list[KeyringBackend]") -> bool:
     from keyring.backends import fail, null
 
     return any(not isinstance(backend, fail.Keyring | null.Keyring) for backend in backends)
@@ -148,10 +149,10 @@ def _write(entry: str, text: str) -> None:
 
     keyring.set_password(SERVICE, entry, text)
     if keyring.get_password(SERVICE, entry) != text:
-        raise StoreError("The keyring did not keep what it was given.", hint=_FILE_HINT)
+        raise StoreError("The keyring did not save the token.", hint=_FILE_HINT)
 
 
-def _remove(entry: str) -> None:
+def _delete(entry: str) -> None:
     import keyring
 
     keyring.delete_password(SERVICE, entry)

@@ -1,4 +1,5 @@
-"""Puts the failures of HTTP clients into words, and says whether a call may have been sent."""
+"""Maps the errors of httpx to `UpstreamUnreachable`, and tells whether a request may have been
+sent."""
 
 import socket
 import ssl
@@ -10,14 +11,17 @@ import httpx
 
 from copilot_proxy.errors import UpstreamUnreachable
 
-_ENDS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""A handshake in which the other side hung up, as one of a busy server does."""
+_CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""The server closed the connection during the handshake, which busy servers do."""
 
 
-def describe(error: httpx.HTTPError, address: str | None = None) -> UpstreamUnreachable:
-    """What a failed call to `address` means for a person, where the error does not say to which;
-    `sent` is false only if surely nothing was sent."""
-    host = _host(error) if address is None else httpx.URL(address).netloc.decode("ascii")
+def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
+    """Return the error for a failed request to `url`, by default to the URL of the request in
+    `error`.
+
+    Its `sent` is false only if certainly nothing was sent.
+    """
+    host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
         return UpstreamUnreachable(
             f"Connecting to {host} took too long.",
@@ -28,34 +32,35 @@ def describe(error: httpx.HTTPError, address: str | None = None) -> UpstreamUnre
     if isinstance(error, httpx.TimeoutException):
         return UpstreamUnreachable(
             f"{host} did not answer in time.",
-            hint="Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+            hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
             sent=True,
             status=504,
         )
     if isinstance(error, httpx.ProxyError):
         return UpstreamUnreachable(
-            f"The proxy on the way to {host} refused: {_proxys_reason(error)}.",
-            hint="Check HTTPS_PROXY, with user and password if the proxy wants them; NO_PROXY "
-            "names hosts to be reached directly.",
+            f"The proxy refused to connect to {host}: {_proxy_reason(error)}.",
+            hint="Check HTTPS_PROXY, and include user and password if the proxy requires them. To "
+            "bypass the proxy for some hosts, list them in NO_PROXY.",
             sent=False,
         )
     if isinstance(error, httpx.UnsupportedProtocol):
         return UpstreamUnreachable(
-            f"The address of {host} is neither http nor https.",
-            hint="Check the addresses that are set.",
+            f"The URL of {host} is neither http nor https.",
+            hint="Check the URLs in the settings.",
             sent=False,
         )
     if isinstance(error, httpx.ConnectError):
         return _not_connected(error, host)
     return UpstreamUnreachable(
         f"The connection to {host} broke before the answer was complete.",
-        hint="Try again. If it happens often, look for a proxy or VPN that cuts connections.",
+        hint="Try again. If it happens often, check for a proxy or VPN that drops connections.",
         sent=True,
     )
 
 
-def _proxys_reason(error: httpx.ProxyError) -> str:
-    """The status; its words are the proxy's own, which may repeat what it was sent."""
+def _proxy_reason(error: httpx.ProxyError) -> str:
+    """Return the proxy's status with its standard phrase: the proxy's own text may contain the
+    credentials that it was sent."""
     code = str(error)[:3]
     try:
         return f"{code} {HTTPStatus(int(code)).phrase}"
@@ -68,21 +73,20 @@ def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return UpstreamUnreachable(
             f"The certificate of {host} is not trusted.",
-            hint="A company proxy may be in between: set SSL_CERT_FILE to a file with your "
-            "company's certificate authority.",
+            hint="A company proxy may intercept the connection. Set SSL_CERT_FILE to a file with "
+            "your company's certificate authority.",
             sent=False,
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return UpstreamUnreachable(
-            f"No secure connection to {host} could be made.",
-            hint="Something in between may speak another protocol: check HTTPS_PROXY, and "
-            "SSL_CERT_FILE if your company inspects traffic.",
+            f"The TLS handshake with {host} failed.",
+            hint="Check HTTPS_PROXY, and SSL_CERT_FILE if your company inspects traffic.",
             sent=False,
-            passing=any(isinstance(cause, _ENDS) for cause in causes),
+            temporary=any(isinstance(cause, _CLOSED) for cause in causes),
         )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return UpstreamUnreachable(
-            f"The name {host} could not be looked up.",
+            f"The host name {host} could not be resolved.",
             hint="Check the network connection. Behind a company proxy, set HTTPS_PROXY.",
             sent=False,
         )
@@ -91,20 +95,20 @@ def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
             f"{host} refused the connection.",
             hint="Check the address, and HTTPS_PROXY if you are behind a company proxy.",
             sent=False,
-            passing=True,
+            temporary=True,
         )
     return UpstreamUnreachable(
         f"{host} could not be reached.",
         hint="Check the network connection. Behind a company proxy, set HTTPS_PROXY.",
         sent=False,
-        passing=True,
+        temporary=True,
     )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """`error` and everything that it came from, groups included."""
+    """Yield `error` and all its causes, including those in exception groups."""
     while error is not None:
-        if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):  # no failures
+        if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):  # not failures
             yield error
         if isinstance(error, BaseExceptionGroup):
             for inner in error.exceptions:

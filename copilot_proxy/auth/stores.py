@@ -1,4 +1,4 @@
-"""Where the GitHub token may be, and the order in which those places are asked."""
+"""The stores of the GitHub token, and the order in which they are searched."""
 
 import logging
 from collections.abc import Sequence
@@ -9,21 +9,24 @@ from copilot_proxy.auth import hosts
 from copilot_proxy.auth.credential import Credential, CredentialStore
 from copilot_proxy.auth.file_store import FileStore
 from copilot_proxy.auth.keyring_store import KeyringStore
-from copilot_proxy.auth.threads import in_thread
-from copilot_proxy.auth.token_kinds import refuse_personal
+from copilot_proxy.auth.threads import run_in_thread
+from copilot_proxy.auth.token_kinds import reject_personal_token
 from copilot_proxy.errors import StoreError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings
 
 log = logging.getLogger(__name__)
 
-_PLACES: Final = {
+_LOCATIONS: Final = {
     "keyring": "in the keyring",
     "file": "in the token file",
 }
 
 
+_READ_ONLY: Final = "The token in the settings is read-only."
+
+
 class EnvironmentStore:
-    """The setting ``GITHUB_TOKEN``, wherever it was set; it is only ever read."""
+    """The setting ``GITHUB_TOKEN`` from any source, as a read-only store."""
 
     name = "environment"
 
@@ -36,10 +39,10 @@ class EnvironmentStore:
         return source if source == variable else f"github_token from {source}"
 
     def unavailable(self) -> str | None:
-        return "A token in the settings is only read, never written."
+        return _READ_ONLY
 
     def check_writable(self) -> None:
-        raise StoreError("A token in the settings is only read, never written.")
+        raise StoreError(_READ_ONLY)
 
     def load(self) -> Credential | None:
         token = self._settings.github_token
@@ -55,25 +58,25 @@ class EnvironmentStore:
 
 
 class Credentials:
-    """All stores, in the order they are asked; the first that holds a token wins."""
+    """All stores, in the order in which they are searched; the first token found is used."""
 
     def __init__(self, stores: Sequence[CredentialStore]) -> None:
         self.stores = tuple(stores)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Environment, keyring, file."""
+        """Create the stores: environment, keyring, file."""
         return cls((EnvironmentStore(settings), KeyringStore(), FileStore(settings.data_dir)))
 
     def store(self, name: str) -> CredentialStore:
-        """The store of that name."""
+        """Return the store of that name."""
         return next(store for store in self.stores if store.name == name)
 
     def load(self) -> Credential | None:
-        """The token to use, its `source` naming the store that answered; None if there is none.
+        """Return the token to use, whose `source` is the name of its store, or None.
 
         Raises `NotSignedIn` for a personal access token, and `StoreError` if a store failed and
-        none of the others has a token.
+        no other store has a token.
         """
         failure: StoreError | None = None
         for store in self.stores:
@@ -86,56 +89,56 @@ class Credentials:
             if credential is not None:
                 log.debug("the GitHub token comes from %s", store.describe())
                 if store.name == "environment":
-                    refuse_personal(
+                    reject_personal_token(
                         credential.token,
                         where=f"in {store.describe()}",
-                        first="Unset it there, since it wins over every sign-in. ",
+                        first="Unset it there, because it overrides every sign-in. ",
                     )
-                refuse_personal(credential.token, where=_PLACES.get(store.name, "stored"))
+                reject_personal_token(credential.token, where=_LOCATIONS.get(store.name, "stored"))
                 return credential
         if failure is not None:
             raise failure
         return None
 
     async def load_async(self) -> Credential | None:
-        """`load` in a thread, since a keyring may ask its owner first."""
-        return await in_thread(self.load)
+        """Run `load` in a thread, because a keyring may wait for the user to unlock it."""
+        return await run_in_thread(self.load)
 
     def save(self, credential: Credential, name: str) -> list[str]:
-        """Keeps `credential` in the store `name` and forgets what others hold, since an older
-        token there could win. Returns what could not be forgotten, in sentences."""
+        """Save `credential` in the store `name` and delete the tokens in the other stores, which
+        could take precedence. Returns a sentence for each deletion that failed."""
         self.store(name).save(credential)
-        left: list[str] = []
+        failures: list[str] = []
         for store in self.stores:
             if store.name in (name, "environment"):
                 continue
             try:
                 store.delete()
             except StoreError as error:
-                left.append(error.message)
-        return left
+                failures.append(error.message)
+        return failures
 
     def hosts(self) -> list[str]:
-        """The GitHub hosts that the written stores hold tokens of."""
-        found: list[str] = []
+        """Return the GitHub hosts of the tokens in the writable stores, without duplicates."""
+        names: list[str] = []
         for store in self.stores:
             with suppress(StoreError):
                 credential = None if store.name == "environment" else store.load()
-                if credential is not None and credential.host not in found:
-                    found.append(credential.host)
-        return found
+                if credential is not None and credential.host not in names:
+                    names.append(credential.host)
+        return names
 
     def delete(self) -> tuple[list[CredentialStore], list[StoreError]]:
-        """Forgets the token everywhere: the stores that held one, and those that failed."""
-        held: list[CredentialStore] = []
-        failed: list[StoreError] = []
+        """Delete the token from all stores. Returns the stores that had one, and all errors."""
+        deleted: list[CredentialStore] = []
+        errors: list[StoreError] = []
         for store in self.stores:
             try:
                 if store.delete():
-                    held.append(store)
+                    deleted.append(store)
             except StoreError as error:
-                failed.append(error)
-        return held, failed
+                errors.append(error)
+        return deleted, errors
 
 
 __all__ = [

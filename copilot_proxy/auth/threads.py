@@ -1,4 +1,4 @@
-"""Blocking calls on threads of their own that never keep the program from ending."""
+"""Runs blocking functions in daemon threads, which do not delay the exit of the program."""
 
 import asyncio
 import threading
@@ -9,15 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def start(call: Callable[[], T]) -> Future[T]:
-    """Runs `call` on a daemon thread; a pool's threads would be waited for at exit."""
+def submit(call: Callable[[], T]) -> Future[T]:
+    """Run `call` in a new daemon thread. The threads of an executor would be joined at exit."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
             result = call()
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # raised where the future is awaited
             future.set_exception(error)
         else:
             future.set_result(result)
@@ -26,6 +26,9 @@ def start(call: Callable[[], T]) -> Future[T]:
     return future
 
 
-async def in_thread(call: Callable[[], T]) -> T:
-    """`call`'s result without blocking the event loop; cancelling leaves the thread behind."""
-    return await asyncio.wrap_future(start(call))
+async def run_in_thread(call: Callable[[], T]) -> T:
+    """Return `call`'s result without blocking the event loop.
+
+    If it is cancelled, the thread runs on.
+    """
+    return await asyncio.wrap_future(submit(call))

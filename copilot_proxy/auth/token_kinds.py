@@ -1,4 +1,4 @@
-"""Tells the kinds of tokens apart by their looks, before any of them goes anywhere."""
+"""Tells the types of tokens apart by their format, before one is sent anywhere."""
 
 import re
 from typing import Final
@@ -12,35 +12,38 @@ _COPILOT: Final = re.compile(r"[!-~]+")
 
 
 def is_personal(token: Secret) -> bool:
-    """Whether it is a personal access token, which Copilot takes from nobody."""
+    """Return whether it is a personal access token, which Copilot never accepts."""
     return token.reveal().startswith(_PERSONAL)
 
 
 def is_oauth(token: Secret) -> bool:
-    """Whether it looks like a token that a sign-in at GitHub gave to an app."""
+    """Return whether it looks like an OAuth token, which GitHub issues to an app on sign-in."""
     return _OAUTH.fullmatch(token.reveal()) is not None
 
 
 def is_copilot(token: Secret) -> bool:
-    """Whether it looks like Copilot's own short-lived token."""
+    """Return whether it looks like a short-lived Copilot token."""
     value = token.reveal()
     fields = copilot_fields(token)
     return "tid" in fields and "exp" in fields and _COPILOT.fullmatch(value) is not None
 
 
 def copilot_fields(token: Secret) -> dict[str, str]:
-    """The ``key=value`` pairs that a Copilot token carries in front of its signature."""
+    """Return the ``key=value`` pairs that precede the signature of a Copilot token."""
     readable = token.reveal().partition(":")[0]
     pairs = (pair.partition("=") for pair in readable.split(";"))
     return {key.strip(): value for key, found, value in pairs if found}
 
 
-def refuse_personal(token: Secret, *, where: str, first: str = "") -> None:
-    """Raises `NotSignedIn` for a personal access token; `where` says where it was found, `first`
-    what has to be done before a sign-in helps."""
+def reject_personal_token(token: Secret, *, where: str, first: str = "") -> None:
+    """Raise `NotSignedIn` for a personal access token.
+
+    `where` completes "The token ...", such as "in the keyring"; `first` is a sentence to put before
+    the hint.
+    """
     if is_personal(token):
         raise NotSignedIn(
-            f"The token {where} is a personal access token, which Copilot does not take.",
-            hint=f"{first}Sign in with: copilot-proxy login. That makes a token of the right kind.",
+            f"The token {where} is a personal access token, which Copilot does not accept.",
+            hint=f"{first}Get a token of the right type with: copilot-proxy login",
             code="personal_access_token",
         )

@@ -1,4 +1,4 @@
-"""Proves that a GitHub token may use Copilot: exchange, account, models."""
+"""Verifies that a GitHub token has access to Copilot: token exchange, account, models."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,31 +16,34 @@ from copilot_proxy.auth.token_kinds import copilot_fields
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.errors import SignInError, UpstreamError, UpstreamRefusal, UpstreamUnreachable
 
-_PAUSES: Final = (1.0, 3.0, 5.0)
-"""Seconds before each further try of the exchange."""
+_RETRY_DELAYS: Final = (1.0, 3.0, 5.0)
+"""Seconds before each retry of the exchange."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a sign-in has shown; None stands for what could not be found out."""
+    """What a GitHub token has access to; None if unknown."""
 
     login: str | None
     plan: str
     api_url: str
     models: int | None
-    """How many chat models of Copilot's own menu can be used right away."""
+    """The number of enabled chat models in Copilot's own model picker."""
 
 
-async def prove(
+async def verify(
     github: GitHub,
     credential: Credential,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Verification:
-    """Raises `NoCopilotAccess` or `NotSignedIn` if the token may not use Copilot, and
-    `UpstreamError` if GitHub refused to answer now, or several tries brought no answer."""
+    """Verify that the token has access to Copilot.
+
+    Raises `NoCopilotAccess` or `NotSignedIn` if it has not, and `UpstreamError` if GitHub asked to
+    wait, or cannot be reached after several retries.
+    """
     github = github.at(credential.host)
-    exchange = await _patiently(lambda: github.exchange(credential.token), sleep)
+    exchange = await _with_retries(lambda: github.exchange(credential.token), sleep)
     api_url = hosts.copilot_url(
         exchange.api_url, copilot_fields(exchange.token), credential.host, github.settings
     )
@@ -53,21 +56,21 @@ async def prove(
     )
 
 
-async def who(github: GitHub, credential: Credential) -> str | None:
-    """The login of a token's owner, or None if GitHub would not say."""
+async def fetch_login(github: GitHub, credential: Credential) -> str | None:
+    """Return the login of the token's owner, or None if the request fails."""
     return await _login(github.at(credential.host), credential)
 
 
-async def _patiently(
+async def _with_retries(
     call: Callable[[], Awaitable[TokenExchange]], sleep: Callable[[float], Awaitable[None]]
 ) -> TokenExchange:
-    for pause in _PAUSES:
+    for delay in _RETRY_DELAYS:
         try:
             return await call()
         except UpstreamError as error:
             if not _may_pass(error):
                 raise
-            await sleep(pause)
+            await sleep(delay)
     return await call()
 
 
@@ -93,7 +96,8 @@ async def _login(github: GitHub, credential: Credential) -> str | None:
 
 
 async def _count_models(github: GitHub, exchange: TokenExchange, api_url: str) -> int | None:
-    """None on any trouble: the exchange has proved what matters already."""
+    """Return the number of usable models, or None on any error: the exchange has succeeded, and
+    this number is only informative."""
     identity = github.settings.identity
     try:
         response = await github.client.get(
@@ -104,7 +108,7 @@ async def _count_models(github: GitHub, exchange: TokenExchange, api_url: str) -
             },
             timeout=github.timeout,
         )
-        models = parse_models(response.raise_for_status().json()).offered
+        models = parse_models(response.raise_for_status().json()).picker_models
     except (httpx.HTTPError, ValueError, RecursionError):
         return None
     return len(models)

@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.errors import CopilotProxyError, NotSignedIn, joined
+from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
@@ -56,7 +56,7 @@ def print_error(error: CopilotProxyError) -> None:
         hint = f"{_TOKEN} is set and takes precedence over a sign-in: unset it. {hint or ''}"
     wait = error.headers.get("retry-after")
     if wait and f"{wait} s" not in (hint or ""):
-        hint = joined(f"Wait {wait} s.", hint)
+        hint = join_sentences(f"Wait {wait} s.", hint)
     if hint:
         print_message(mask(hint))
 

@@ -73,8 +73,8 @@ async def _login(
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.http_clients import make_client
-    from copilot_proxy.auth.threads import in_thread
-    from copilot_proxy.auth.verification import prove
+    from copilot_proxy.auth.threads import run_in_thread
+    from copilot_proxy.auth.verification import verify
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, host)
@@ -85,7 +85,7 @@ async def _login(
         if not has_token:
             print_message("Approved. Checking that the account has Copilot.")
         try:
-            proof: Verification | None = await prove(github, credential)
+            proof: Verification | None = await verify(github, credential)
         except NoCopilotAccess as error:
             raise await _with_name(error, github, credential) from None
         except UpstreamError as error:
@@ -95,7 +95,7 @@ async def _login(
             check_error, proof = error, None
         login = proof.login if proof else None
         stored = Credential(credential.token, host, login, store_name)
-        await in_thread(lambda: _store(credentials, stored))
+        await run_in_thread(lambda: _store(credentials, stored))
     if proof is None:
         print_error(check_error)
         print_message(
@@ -154,7 +154,7 @@ def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
 
 
 def _token_from_stdin() -> "Secret":
-    from copilot_proxy.auth.token_kinds import refuse_personal
+    from copilot_proxy.auth.token_kinds import reject_personal_token
     from copilot_proxy.masking import Secret
 
     if sys.stdin.isatty():
@@ -168,7 +168,7 @@ def _token_from_stdin() -> "Secret":
             hint="Pipe it in: copilot-proxy login --with-token < FILE",
         )
     token = Secret(text)
-    refuse_personal(token, where="from standard input")
+    reject_personal_token(token, where="from standard input")
     return token
 
 
@@ -203,9 +203,9 @@ def _store(credentials: "Credentials", credential: "Credential") -> None:
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
     """Return `error` with the account's name in its message, if it was not there."""
-    from copilot_proxy.auth.verification import who
+    from copilot_proxy.auth.verification import fetch_login
 
-    login = await who(github, credential)
+    login = await fetch_login(github, credential)
     if login and login not in error.message:
         error.message = f"Signed in as {login}, but: {error.message}"
     return error

@@ -59,11 +59,11 @@ class _Line:
 
     def __init__(self) -> None:
         self._until: float | None = None
-        self._hiccup: str | None = None
+        self._last_error: str | None = None
 
     def __call__(self, waiting: "Waiting") -> None:
         self._until = time.monotonic() + waiting.left
-        self._hiccup = waiting.hiccup
+        self._last_error = waiting.last_error
 
     def __rich__(self) -> str:
         from rich.markup import escape
@@ -72,8 +72,8 @@ class _Line:
             return "Waiting for your approval"
         left = max(round(self._until - time.monotonic()), 0)
         text = f"Waiting for your approval, [bold]{left // 60}:{left % 60:02}[/] left"
-        if self._hiccup:
-            text += f"\n[yellow]{escape(self._hiccup)} Still trying.[/]"
+        if self._last_error:
+            text += f"\n[yellow]{escape(self._last_error)} Still trying.[/]"
         return text
 
 
@@ -84,9 +84,9 @@ def _plain_progress() -> Progress:
     def report(waiting: "Waiting") -> None:
         if not before:
             print_message(f"Waiting for your approval for up to {waiting.left / 60:.0f} minutes.")
-        elif waiting.hiccup and waiting.hiccup != before[-1]:
-            print_message(f"{waiting.hiccup} Still trying.")
-        before[:] = [waiting.hiccup]
+        elif waiting.last_error and waiting.last_error != before[-1]:
+            print_message(f"{waiting.last_error} Still trying.")
+        before[:] = [waiting.last_error]
 
     return report
 
@@ -98,9 +98,9 @@ def open_browser(url: str) -> None:
     text browsers would run in the terminal.
     """
     command = [sys.executable, "-I", "-m", "webbrowser", url]
-    from copilot_proxy.auth.threads import start
+    from copilot_proxy.auth.threads import submit
 
-    start(
+    submit(
         lambda: subprocess.run(  # noqa: S603  # the URL is checked to be http(s)
             command,
             stdin=subprocess.DEVNULL,

@@ -80,14 +80,14 @@ class ServerRunner:
     async def _serve(
         self, backend: "Backend", credential: "Credential", log_file: LogFile | None
     ) -> int:
-        from copilot_proxy.auth.threads import in_thread
+        from copilot_proxy.auth.threads import run_in_thread
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1
         # Importing the framework takes about as long as GitHub's response, so do both at once.
         models = asyncio.create_task(backend.relay.models.models())
         models.add_done_callback(_retrieve_exception)
-        await in_thread(_import_framework if single else _import_supervisor)
+        await run_in_thread(_import_framework if single else _import_supervisor)
 
         announcement: asyncio.Task[None] | None = None
 

@@ -104,9 +104,9 @@ async def _account_of(
 ) -> "Account":
     """Return what the token says of the account, for when GitHub does not return the account."""
     from copilot_proxy.auth.account import parse_account
-    from copilot_proxy.auth.verification import who
+    from copilot_proxy.auth.verification import fetch_login
 
-    login = credential.login or await who(github, credential)
+    login = credential.login or await fetch_login(github, credential)
     return parse_account({"login": login, "access_type_sku": exchange.sku})
 
 

@@ -1,6 +1,6 @@
-"""OpenAI's embeddings to Copilot's and back.
+"""Converts OpenAI's embeddings requests and responses to Copilot's and back.
 
-Copilot takes lists of texts only, a limited number at once, and answers with floats, in any order.
+Copilot only accepts lists of texts of limited length, and returns floats in any order.
 Source of the shapes: https://platform.openai.com/docs/api-reference/embeddings
 """
 
@@ -16,20 +16,20 @@ from copilot_proxy.errors import BrokenResponse, RequestError
 from copilot_proxy.formats.api import RequestMetrics
 from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.chat_completions.schema import Json
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 
 PATH: Final = "/embeddings"
-"""Of Copilot's."""
+"""The path of the Copilot API."""
 
 MAX_INPUTS: Final = 2048
 """Inputs that OpenAI allows in one request."""
 
 _BATCH: Final = 512
-"""Inputs in one call to Copilot, for a model whose entry names no limit."""
+"""Inputs per request to Copilot, for a model without a limit in the catalogue."""
 
 
 class EmbeddingsRequest(Struct):
-    """The body of ``POST /v1/embeddings``; `input` holds texts, or texts as token ids."""
+    """The body of ``POST /v1/embeddings``; `input` is texts, or texts as token ids."""
 
     model: str
     input: str | list[str | int | list[int]]
@@ -39,7 +39,7 @@ class EmbeddingsRequest(Struct):
 
 
 class Embedding(Struct):
-    """One vector; with base64 it is a text of 32-bit floats, least significant byte first."""
+    """One vector: a list of floats, or base64 of little-endian 32-bit floats."""
 
     object: Literal["embedding"]
     index: int
@@ -47,14 +47,14 @@ class Embedding(Struct):
 
 
 class EmbeddingsUsage(Struct):
-    """Tokens of all inputs."""
+    """The number of tokens in all inputs."""
 
     prompt_tokens: int
     total_tokens: int
 
 
 class EmbeddingList(Struct):
-    """The answer, in the order of the inputs."""
+    """The response, in the order of the inputs."""
 
     object: Literal["list"]
     data: list[Embedding]
@@ -63,103 +63,103 @@ class EmbeddingList(Struct):
 
 
 def metrics(request: Json) -> RequestMetrics:
-    """How many inputs a checked request has; a list of token ids is a single one."""
-    given = request["input"]
-    is_one = not isinstance(given, list) or (given and isinstance(given[0], int))
-    return RequestMetrics(items=1 if is_one else len(given))
+    """Return the number of inputs of a valid request; a list of token ids is one input."""
+    value = request["input"]
+    is_single = not isinstance(value, list) or (value and isinstance(value[0], int))
+    return RequestMetrics(items=1 if is_single else len(value))
 
 
 def parse_request(body: bytes) -> Json:
-    """The decoded request; raises `RequestError`."""
+    """Decode and validate a request; raises `RequestError`."""
     request = parse_object(body)
     check_shape(request, EmbeddingsRequest)
-    given = request["input"]
-    if not given:
+    value = request["input"]
+    if not value:
         raise RequestError("The input is empty.", param="input", code="invalid_value")
-    if isinstance(given, list):
-        kinds = {type(one) for one in given}
-        if len(kinds) > 1:
+    if isinstance(value, list):
+        types = {type(item) for item in value}
+        if len(types) > 1:
             raise RequestError(
                 "Texts and token ids cannot be mixed in one input.",
                 param="input",
                 code="invalid_type",
             )
-        if kinds != {int} and len(given) > MAX_INPUTS:
+        if types != {int} and len(value) > MAX_INPUTS:
             raise RequestError(
-                f"At most {MAX_INPUTS} inputs are allowed, and the request has {len(given)}.",
+                f"The request has {len(value)} inputs; at most {MAX_INPUTS} are allowed.",
                 param="input",
                 code="array_above_max_length",
             )
     dimensions = request.get("dimensions")
     if dimensions is not None and dimensions < 1:
-        raise RequestError("It must be above 0.", param="dimensions", code="invalid_value")
+        raise RequestError("dimensions must be above 0.", param="dimensions", code="invalid_value")
     return request
 
 
 def has_tokens(request: Json) -> bool:
-    """Whether the input is token ids."""
-    given = request["input"]
-    return isinstance(given, list) and not isinstance(given[0], str)
+    """Return whether the input is token ids rather than text."""
+    value = request["input"]
+    return isinstance(value, list) and not isinstance(value[0], str)
 
 
 def texts(request: Json, decode: Callable[[list[int]], str]) -> list[str]:
-    """The inputs as texts; `decode` makes a text of token ids."""
-    given = request["input"]
-    if isinstance(given, str):
-        return [given]
-    if isinstance(given[0], int):
-        return [decode(given)]
-    return [one if isinstance(one, str) else decode(one) for one in given]
+    """Return the inputs as texts; `decode` turns token ids into text."""
+    value = request["input"]
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value[0], int):
+        return [decode(value)]
+    return [item if isinstance(item, str) else decode(item) for item in value]
 
 
 def batches(inputs: Sequence[str], model: Model | None) -> list[list[str]]:
-    """The inputs in groups that the model takes in one call."""
+    """Split the inputs into batches that the model accepts in one request."""
     size = (model.limit("max_inputs") if model is not None else None) or _BATCH
     return [list(inputs[i : i + size]) for i in range(0, len(inputs), size)]
 
 
 def upstream_body(request: Json, inputs: list[str], model: Model | None) -> Json:
-    """The body for Copilot, for one batch."""
+    """Return the body of a request to Copilot for one batch of `inputs`."""
     body: Json = {"model": model.id if model else request["model"], "input": inputs}
     if request.get("dimensions") is not None:
         body["dimensions"] = request["dimensions"]
     return body
 
 
-def vectors(answer: object, expected: int) -> list[list[float]]:
-    """The vectors of one batch in the order of its inputs; raises `UpstreamError`."""
-    if isinstance(answer, dict) and answer.get("error"):
-        raise event_refusal(answer)
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
-        raise BrokenResponse("Copilot's answer holds no embeddings.", hint="Try again.")
+def vectors(response: object, expected: int) -> list[list[float]]:
+    """Return the vectors of one batch in the order of its inputs; raises `UpstreamError`."""
+    if isinstance(response, dict) and response.get("error"):
+        raise parse_error_event(response)
+    data = response.get("data") if isinstance(response, dict) else None
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        raise BrokenResponse("Copilot's response contains no embeddings.", hint="Try again.")
     ordered = sorted(enumerate(data), key=lambda pair: _index(pair[1], pair[0]))
-    found = [one.get("embedding") for _, one in ordered]
-    if len(found) != expected or not all(isinstance(vector, list) for vector in found):
+    embeddings = [item.get("embedding") for _, item in ordered]
+    if len(embeddings) != expected or not all(isinstance(one, list) for one in embeddings):
         raise BrokenResponse(
-            f"Copilot sent {len(found)} embeddings for {expected} inputs.", hint="Try again."
+            f"Copilot sent {len(embeddings)} embeddings for {expected} inputs.", hint="Try again."
         )
-    return found
+    return embeddings
 
 
-def usage(answers: Sequence[Any]) -> Json:
-    """The counts of all batches together."""
+def usage(responses: Sequence[Any]) -> Json:
+    """Return the total usage of the responses to all batches."""
     total = sum(
         counts.get("prompt_tokens") or counts.get("total_tokens") or 0
-        for answer in answers
-        if isinstance(counts := answer.get("usage"), dict)
+        for response in responses
+        if isinstance(counts := response.get("usage"), dict)
     )
     return {"prompt_tokens": total, "total_tokens": total}
 
 
-def embedding_list(request: Json, found: Sequence[list[float]], counts: Json) -> Json:
-    """The answer to the client, in the encoding that it asked for."""
+def embedding_list(request: Json, embeddings: Sequence[list[float]], counts: Json) -> Json:
+    """Return the response to the client, in the encoding that it requested."""
     encode = _base64 if request.get("encoding_format") == "base64" else list
     return {
         "object": "list",
         "data": [
             {"object": "embedding", "index": index, "embedding": encode(vector)}
-            for index, vector in enumerate(found)
+            for index, vector in enumerate(embeddings)
         ],
         "model": request["model"],
         "usage": counts,

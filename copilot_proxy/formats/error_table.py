@@ -1,7 +1,7 @@
-"""What each of Copilot's refusals means to a client, as data: status, code and what to do next.
+"""Maps Copilot's errors to the status, code and hint that a client gets.
 
-Pure. The code decides before the words, and both before the status, since Copilot says some things
-with several statuses.
+Pure data. The error code takes precedence over the message, and both over the status, because
+Copilot reports some errors with more than one status.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 from copilot_proxy.catalogue import ENABLE_URL
 
 WRONG_API_CODE: Final = "unsupported_api_for_model"
-AS_LONG: Final = "as long as Retry-After says"
-"""Words of a hint that stand for the time, where that is known."""
+WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
+"""Part of a hint that is replaced with the waiting time, if that is known."""
 _USAGE_URL: Final = "https://github.com/settings/copilot"
 
 
 class ErrorMapping(NamedTuple):
-    """How a refusal reads to an OpenAI client; None keeps what upstream said."""
+    """The error object that a client gets; None keeps upstream's value."""
 
     status: int | None = None
     type: str | None = None
@@ -32,8 +32,8 @@ _QUOTA = ErrorMapping(
     status=429,
     type="insufficient_quota",
     code="insufficient_quota",
-    hint=f"The plan's quota is used up until it is reset; see {_USAGE_URL}. "
-    "Models that cost nothing may still answer.",
+    hint=f"The plan's quota is used up until the next reset; see {_USAGE_URL}. "
+    "Models that are included in the plan may still work.",
     retry=False,
 )
 _TOO_LONG = ErrorMapping(
@@ -41,39 +41,50 @@ _TOO_LONG = ErrorMapping(
     type="invalid_request_error",
     code="context_length_exceeded",
     param="messages",
-    hint="Shorten the conversation, or take a model with a larger prompt limit "
-    "(copilot-proxy models).",
+    hint="Shorten the conversation, or use a model with a larger prompt limit. To list models, "
+    "run: copilot-proxy models",
 )
 _RATE = ErrorMapping(
     status=429,
     type="rate_limit_error",
     code="rate_limit_exceeded",
-    hint=f"Wait {AS_LONG}; this limit is apart from the plan's quota.",
+    hint=f"Wait {WAIT_PLACEHOLDER}; this limit is separate from the plan's quota.",
 )
 _NOT_SUPPORTED = ErrorMapping(
     status=404,
     type="invalid_request_error",
     code="model_not_found",
     param="model",
-    hint=f"The model may have to be enabled at {ENABLE_URL}, by you or your organisation. "
-    "copilot-proxy models shows what the account has.",
+    hint=f"You or your organisation may have to enable the model at {ENABLE_URL}. To list the "
+    "account's models, run: copilot-proxy models",
 )
 
-_FOREIGN_SEAL = ErrorMapping(
+_FOREIGN_REASONING = ErrorMapping(
     status=400,
     type="invalid_request_error",
-    hint="Reasoning of another model or account is in the conversation: start a new one, or leave "
-    "the earlier reasoning out.",
+    hint="The conversation contains reasoning of another model or account. Start a new "
+    "conversation, or remove the earlier reasoning.",
     retry=False,
 )
+
+_OLD_VERSION = ErrorMapping(
+    status=502,
+    hint="GitHub no longer accepts the version that copilot-proxy sends. Upgrade copilot-proxy, or "
+    "set COPILOT_PROXY_EDITOR_VERSION and COPILOT_PROXY_API_VERSION to newer versions.",
+    retry=False,
+)
+
+_UPLOAD_HINT: Final = "The upload to Copilot stalled. Try again."
 
 _FILTERED = ErrorMapping(
     status=400,
     type="invalid_request_error",
     code="content_filter",
-    hint="GitHub's content filter refused the request.",
+    hint="GitHub's content filter blocked the request. Rephrase it.",
     retry=False,
 )
+
+_BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 
 _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "quota_exceeded": _QUOTA,
@@ -82,17 +93,17 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "billing_not_configured": _QUOTA,
     "rate_limited": _RATE,
     "rate_limit_exceeded": _RATE,
-    "invalid_encrypted_content": _FOREIGN_SEAL,
+    "invalid_encrypted_content": _FOREIGN_REASONING,
     "user_global_rate_limited": _RATE,
     "user_model_rate_limited": _RATE._replace(
-        hint=f"This limit is on the model: wait {AS_LONG}, or take another one."
+        hint=f"This limit applies to the model: wait {WAIT_PLACEHOLDER}, or use another model."
     ),
     "user_weekly_rate_limited": _RATE._replace(
-        hint=f"This is GitHub's weekly limit: wait {AS_LONG}."
+        hint=f"This is GitHub's weekly limit: wait {WAIT_PLACEHOLDER}."
     ),
     "integration_rate_limited": _RATE,
     "agent_mode_limit_exceeded": _RATE,
-    "model_overloaded": _RATE._replace(hint="The model is busy: wait a little, or take another."),
+    "model_overloaded": _RATE._replace(hint=_BUSY_HINT),
     "upstream_provider_rate_limit": _RATE,
     "extension_blocked": _RATE._replace(retry=False),
     "model_not_supported": _NOT_SUPPORTED,
@@ -103,60 +114,51 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         type="invalid_request_error",
         code=WRONG_API_CODE,
         param="model",
-        hint="Take another model; copilot-proxy models lists what the account has.",
+        hint="Use another model. To list the account's models, run: copilot-proxy models",
     ),
     "invalid_reasoning_effort": ErrorMapping(
         type="invalid_request_error",
         param="reasoning_effort",
-        hint="Ask for an effort that the model offers.",
+        hint="Use a reasoning effort that the model supports.",
         retry=False,
     ),
     "previous_response_not_found": ErrorMapping(
         type="invalid_request_error",
-        hint="Copilot stores no answers: send the whole conversation.",
+        hint="Copilot does not store responses. Send the whole conversation.",
     ),
     "cyber_policy": ErrorMapping(
         type="invalid_request_error",
-        hint="GitHub's check for misuse stopped it, which may be a false alarm: say it in other "
-        "words, or take another model.",
+        hint="GitHub's misuse detection blocked the request, possibly by mistake. Rephrase it, or "
+        "use another model.",
     ),
-    "user_request_timeout": ErrorMapping(
-        type="server_error", hint="The upload to Copilot stalled; try again."
-    ),
-    "overloaded_error": ErrorMapping(hint="The model is busy: wait a little, or take another."),
+    "user_request_timeout": ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
+    "overloaded_error": ErrorMapping(hint=_BUSY_HINT),
     "RESOURCE_EXHAUSTED": _RATE,
     "content_filter": _FILTERED,
 }
 
 WRONG_API: Final = re.compile(r"is not accessible via the|does not support Responses API")
 _BY_TEXT: Final = (
-    # Of the older answers, which have no code.
+    # Errors without a code.
     (re.compile(r"prompt token count of \d+ exceeds|prompt is too long"), _TOO_LONG),
     (re.compile(r"exceeds the context window|too large for model context window"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
-    (re.compile(r"input item ID does not belong|[Ii]nvalid .?signature.? in"), _FOREIGN_SEAL),
+    (re.compile(r"input item ID does not belong|[Ii]nvalid .?signature.? in"), _FOREIGN_REASONING),
     (
         re.compile(r"missing required Copilot-Vision-Request header"),
         ErrorMapping(
             status=400,
             type="invalid_request_error",
-            hint="Copilot does not take this image; the organisation may have switched vision off.",
+            hint="Send the request without this image. If Copilot rejects every image, the "
+            "organisation may have disabled vision.",
         ),
     ),
-    (
-        re.compile(r"API version is no longer supported|client not supported"),
-        ErrorMapping(
-            status=502,
-            hint="GitHub no longer takes the version that copilot-proxy names. Upgrade it, or set "
-            "COPILOT_PROXY_EDITOR_VERSION and COPILOT_PROXY_API_VERSION to newer ones.",
-            retry=False,
-        ),
-    ),
+    (re.compile(r"API version is no longer supported|client not supported"), _OLD_VERSION),
     (
         re.compile(r"Editor-Version header for IDE auth"),
         ErrorMapping(
             status=502,
-            hint="Set COPILOT_PROXY_EDITOR_VERSION, such as vscode/1.137.0.",
+            hint="Set COPILOT_PROXY_EDITOR_VERSION to a value such as vscode/1.137.0.",
             retry=False,
         ),
     ),
@@ -165,7 +167,7 @@ _BY_TEXT: Final = (
         ErrorMapping(
             status=401,
             type="authentication_error",
-            hint="The token is of the wrong kind. Sign in with: copilot-proxy login",
+            hint="The token has the wrong type. Sign in with: copilot-proxy login",
             retry=False,
         ),
     ),
@@ -175,67 +177,63 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     400: ErrorMapping(type="invalid_request_error"),
     401: ErrorMapping(
         type="authentication_error",
-        hint="Copilot refuses the sign-in. Sign in again with: copilot-proxy login",
+        hint="Copilot rejected the sign-in. Sign in again with: copilot-proxy login",
         retry=False,
     ),
     402: _QUOTA,
     403: ErrorMapping(
         type="permission_error",
-        hint="The account, its organisation or its plan does not allow this. copilot-proxy status "
-        f"shows the account; its settings are at {_USAGE_URL}.",
+        hint="The account, its organisation or its plan does not allow this. Check the settings at "
+        f"{_USAGE_URL}, and the account with: copilot-proxy status",
         retry=False,
     ),
     404: ErrorMapping(type="invalid_request_error"),
-    408: ErrorMapping(type="server_error", hint="The upload to Copilot stalled; try again."),
+    408: ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
     413: ErrorMapping(
         type="invalid_request_error",
-        hint="Copilot counts bytes here: send smaller or fewer images, or a shorter conversation.",
+        hint="The request has too many bytes. Send smaller or fewer images, or shorten the "
+        "conversation.",
         retry=False,
     ),
     415: _FILTERED,
     421: ErrorMapping(
         status=502,
-        hint="Copilot has moved the account to another host. Try again; if it stays so, "
-        "copilot-proxy status shows the host that GitHub names.",
+        hint="Copilot has moved the account to another host. Try again. If the error persists, "
+        "check the host that GitHub names with: copilot-proxy status",
         retry=False,
     ),
     422: _FILTERED,
     424: ErrorMapping(status=502, retry=False),
     429: _RATE,
-    466: ErrorMapping(
-        status=502,
-        hint="GitHub no longer takes the version that copilot-proxy names. Upgrade it, or set "
-        "COPILOT_PROXY_EDITOR_VERSION and COPILOT_PROXY_API_VERSION to newer ones.",
-        retry=False,
-    ),
+    466: _OLD_VERSION,
     499: ErrorMapping(status=502, retry=False),
-    503: ErrorMapping(hint="The model's provider is busy: wait a little, or take another model."),
+    503: ErrorMapping(hint="The model's provider is busy. Wait a moment, or use another model."),
 }
 
 
-def mapping_for(status: int, code: str | None, message: str) -> ErrorMapping:
-    """What a refusal means; the code decides before the words, and both before the status."""
+def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
+    """Return the mapping of an error, found by its code, else its message, else its status."""
     if code == WRONG_API_CODE or WRONG_API.search(message):
         return _BY_CODE[WRONG_API_CODE]
     # Codes can have a suffix: user_model_rate_limited:gpt-5.6
-    known = _BY_CODE.get((code or "").partition(":")[0])
-    if known is not None:
-        return known
-    for pattern, meaning in _BY_TEXT:
+    mapping = _BY_CODE.get((code or "").partition(":")[0])
+    if mapping is not None:
+        return mapping
+    for pattern, mapping in _BY_TEXT:
         if pattern.search(message):
-            return meaning
+            return mapping
     if status == 403 and "Terms of Service" in message:
         return _BY_STATUS[403]._replace(
-            hint="GitHub has blocked this access. Stop, and read the mail GitHub may have sent you "
-            "before you use Copilot again."
+            hint="GitHub has blocked this access. Stop, and check for mail from GitHub before you "
+            "use Copilot again."
         )
     return _BY_STATUS.get(status, ErrorMapping())
 
 
-def otherwise(status: int) -> str:
-    """What to do about a refusal of which nothing more is known than our `status`."""
+def default_hint(status: int) -> str:
+    """Return the hint for an error without one, by the `status` that the client gets."""
     if status == 404:
-        return "The model may be gone; copilot-proxy models lists what the account has."
+        return "The model may be gone. To list the account's models, run: copilot-proxy models"
     if status < 500:
-        return "Copilot does not take the request as it is: change what the message names."
-    return "Try again; https://www.githubstatus.com tells when GitHub itself is in trouble."
+        return "Copilot rejected the request. Change what the message names."
+    return "Try again. Check https://www.githubstatus.com for incidents."

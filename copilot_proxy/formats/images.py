@@ -1,4 +1,4 @@
-"""Images: of what kind some bytes are, and what to do about one that is named by its address."""
+"""Images: data URLs, media types, and the hint for images that are referred to by a URL."""
 
 import re
 from typing import Final, TypeGuard
@@ -16,33 +16,40 @@ _DATA_URL: Final = re.compile(
 )
 
 
-def embedded(url: str, taker: str, param: str) -> tuple[str, str]:
-    """The type of an image that `url` holds, and the image as base64; raises `RequestError` for
-    one that `taker` would have to fetch."""
-    found = _DATA_URL.fullmatch(url)
-    if found is None:
+def parse_data_url(url: str, recipient: str, param: str) -> tuple[str, str]:
+    """Return the media type and the base64 data of an image in a ``data:`` URL (RFC 2397).
+
+    Raises `RequestError`, which names `recipient` ("Claude") and `param`, for any other URL.
+    """
+    match = _DATA_URL.fullmatch(url)
+    if match is None:
         raise RequestError(
-            f"{taker} takes images as base64 alone.",
+            f"{recipient} only accepts images as base64.",
             param=param,
             code="unsupported_value",
-            hint=remedy("Send the image as data:image/png;base64,... (or jpeg, webp, gif)", url),
+            hint=image_hint(
+                "Send the image as data:image/png;base64,... (or jpeg, webp, gif)", url
+            ),
         )
-    return found["type"].lower().replace("image/jpg", "image/jpeg"), found["data"]
+    return match["type"].lower().replace("image/jpg", "image/jpeg"), match["data"]
 
 
 def media_type(data: bytes) -> str | None:
-    """The type of an image that Copilot takes, by its first bytes; None for anything else."""
-    for magic, kind in _MAGIC:
+    """Return the media type of an image by its first bytes, or None if Copilot rejects it."""
+    for magic, image_type in _MAGIC:
         if data.startswith(magic):
-            return kind
+            return image_type
     return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
-def is_address(url: object) -> TypeGuard[str]:
-    """Whether `url` says where an image is, rather than being one."""
+def is_web_url(url: object) -> TypeGuard[str]:
+    """Return whether `url` is an http or https URL, as opposed to a data URL."""
     return isinstance(url, str) and url[:8].lower().startswith(("http://", "https://"))
 
 
-def remedy(send: str, url: object) -> str:
-    """The hint for an image that Copilot would have to fetch; `send` says what it takes instead."""
-    return f"{send}, or start the server with --fetch-images." if is_address(url) else f"{send}."
+def image_hint(advice: str, url: object) -> str:
+    """Return the hint for an image that is not base64: `advice`, without its full stop, and for a
+    web URL how to have the server fetch it."""
+    if is_web_url(url):
+        return f"{advice}, or start the server with --fetch-images."
+    return f"{advice}."

@@ -1,7 +1,7 @@
-"""Reads JSON that is not quite JSON: half characters, and numbers that JSON does not have.
+"""Decodes almost valid JSON: with incomplete characters, or with NaN and infinities.
 
-Models and clients cut texts in the middle of a character; the rest of what they say is not to be
-lost for that.
+Models and clients sometimes cut a text in the middle of a character. The rest of the message should
+not be lost because of that.
 """
 
 import json
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def decode_leniently(data: bytes, *, strict: bool = False) -> Any:
-    """The JSON of `data`, with the replacement character for what is no character, and null for
-    NaN and the infinities.
+    """Decode `data`, with U+FFFD for incomplete characters and None for NaN and infinities.
 
-    If `strict`, only for half characters that were escaped. Raises `ValueError` for all else.
+    If `strict`, only unpaired surrogate escapes are replaced; invalid UTF-8, NaN and infinities are
+    errors. Raises `ValueError` if `data` is not JSON.
     """
     try:
         text = data.decode("utf-8", "strict" if strict else "replace")
@@ -26,15 +26,15 @@ def _null(name: str) -> None:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _whole_characters(value: Any) -> Any:
-    """`value` with the halves of a character joined where both are there, else replaced."""
+    """Return `value` with surrogate pairs combined and unpaired surrogates replaced."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list):
-        return [_whole_characters(one) for one in value]
+        return [_whole_characters(item) for item in value]
     if isinstance(value, dict):
         return {_whole_characters(k): _whole_characters(v) for k, v in value.items()}
     return value

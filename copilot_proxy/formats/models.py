@@ -1,6 +1,6 @@
-"""OpenAI's model objects, made of Copilot's models.
+"""Converts Copilot's models to OpenAI's model objects.
 
-The extra fields are those that clients such as Open WebUI, LiteLLM and Zed look for.
+The additional fields are the ones that clients such as Open WebUI, LiteLLM and Zed read.
 Source of the shape: https://platform.openai.com/docs/api-reference/models/object
 """
 
@@ -13,11 +13,11 @@ from copilot_proxy.catalogue import ENABLE_URL, Model
 from copilot_proxy.formats.chat_completions.schema import Json
 
 _CREATED: Final = 1_700_000_000
-"""Seconds since 1970. The shape demands one, and Copilot tells no date."""
+"""A Unix time. The field is required, but Copilot's list has no dates."""
 
 
 class ModelObject(Struct):
-    """One model. Limits in tokens; `state` is ``needs_enabling`` until its terms are accepted."""
+    """One model; limits are in tokens. Its `state` is ``needs_enabling`` until it is enabled."""
 
     id: str
     object: Literal["model"]
@@ -45,7 +45,7 @@ class ModelList(Struct):
 
 
 def model_object(model: Model, *, name: str | None = None) -> Json:
-    """The object of `model`; under `name` if it was asked for by an alias."""
+    """Return the object of `model`, with the id `name` if the request used an alias."""
     body: Json = {
         "id": name or model.id,
         "object": "model",
@@ -76,7 +76,7 @@ def model_object(model: Model, *, name: str | None = None) -> Json:
 
 
 def model_list(models: Iterable[Model]) -> Json:
-    """The list of `models`."""
+    """Return the list object of `models`."""
     return {"object": "list", "data": [model_object(model) for model in models]}
 
 

@@ -1,8 +1,9 @@
-"""Remembers a model's sealed reasoning for clients that do not send it back.
+"""Caches a model's encrypted reasoning for clients that do not send it back.
 
-Gemini refuses, and Claude and GPT forget, when the reasoning behind a tool call is missing in the
-next turn; hardly a client carries fields that OpenAI does not have. The id of the call is the key.
-Only in memory, for the last calls, and only for the model that it came from.
+If the reasoning before a tool call is missing in the next turn, Gemini rejects the request, and
+Claude and GPT lose it. Few clients send back fields that OpenAI's API does not have, so the
+reasoning is cached by the id of the tool call: in memory, for the most recent calls, and only for
+the model that produced it.
 """
 
 import hashlib
@@ -12,69 +13,72 @@ from typing import Final
 
 from copilot_proxy.formats.types import Json
 
-_MOST_CALLS: Final = 2000
-_MOST_CHARACTERS: Final = 20_000_000
+_MAX_CALLS: Final = 2000
+_MAX_CHARACTERS: Final = 20_000_000
 
 
 class ReasoningCache:
-    """What was said before tool calls: reasoning and its sealed form."""
+    """A least recently used cache of the reasoning before tool calls, plain and encrypted.
 
-    def __init__(self, calls: int = _MOST_CALLS, characters: int = _MOST_CHARACTERS) -> None:
-        self._most_calls = calls
-        self._most_characters = characters
+    `calls` and `characters` limit its size.
+    """
+
+    def __init__(self, calls: int = _MAX_CALLS, characters: int = _MAX_CHARACTERS) -> None:
+        self._max_calls = calls
+        self._max_characters = characters
         self._characters = 0
-        self._known: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
-        self._sealed_by: OrderedDict[bytes, str] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
+        self._vendors: OrderedDict[bytes, str] = OrderedDict()
 
-    def keep(self, model: str, call_ids: Iterable[str], reasoning: str, opaque: str) -> None:
-        """Notes what belongs to the calls of one answer."""
+    def store(self, model: str, call_ids: Iterable[str], reasoning: str, opaque: str) -> None:
+        """Store the reasoning of a response with these tool calls, under the first call's id."""
         first = next(iter(call_ids), None)
-        if first is None or not opaque or len(opaque) + len(reasoning) > self._most_characters:
+        if first is None or not opaque or len(opaque) + len(reasoning) > self._max_characters:
             return
-        self._forget(first)
-        self._known[first] = (model, reasoning, opaque)
+        self._remove(first)
+        self._entries[first] = (model, reasoning, opaque)
         self._characters += len(reasoning) + len(opaque)
-        while len(self._known) > self._most_calls or self._characters > self._most_characters:
-            self._forget(next(iter(self._known)))
+        while len(self._entries) > self._max_calls or self._characters > self._max_characters:
+            self._remove(next(iter(self._entries)))
 
-    def note_seal(self, opaque: str, vendor: str) -> None:
-        """Notes whose model sealed some reasoning: it means nothing to any other's."""
-        self._sealed_by[_digest(opaque)] = vendor
-        while len(self._sealed_by) > self._most_calls:
-            self._sealed_by.popitem(last=False)
+    def store_vendor(self, opaque: str, vendor: str) -> None:
+        """Store which vendor encrypted some reasoning; other vendors cannot decrypt it."""
+        self._vendors[_digest(opaque)] = vendor
+        while len(self._vendors) > self._max_calls:
+            self._vendors.popitem(last=False)
 
-    def recall(self, model: str, messages: list[Json], vendor: str | None = None) -> list[Json]:
-        """The messages, with the reasoning of those that lost theirs, and without what is known to
-        have been sealed for the models of another vendor than `vendor`."""
-        own = [self._own(vendor, message) for message in messages]
-        return [self._recalled(model, message) for message in own]
+    def restore(self, model: str, messages: list[Json], vendor: str | None = None) -> list[Json]:
+        """Return the messages with cached reasoning filled in where it is missing, and without
+        reasoning that another vendor than `vendor` is known to have encrypted."""
+        own = [self._without_foreign(vendor, message) for message in messages]
+        return [self._with_reasoning(model, message) for message in own]
 
-    def _own(self, vendor: str | None, message: Json) -> Json:
+    def _without_foreign(self, vendor: str | None, message: Json) -> Json:
         opaque = message.get("reasoning_opaque")
         if not opaque or vendor is None:
             return message
-        if self._sealed_by.get(_digest(opaque), vendor) == vendor:
+        if self._vendors.get(_digest(opaque), vendor) == vendor:
             return message
         foreign = ("reasoning_opaque", "reasoning_content", "reasoning_text")
         return {name: value for name, value in message.items() if name not in foreign}
 
-    def _recalled(self, model: str, message: Json) -> Json:
+    def _with_reasoning(self, model: str, message: Json) -> Json:
         calls = message.get("tool_calls") if message.get("role") == "assistant" else None
         if not calls or message.get("reasoning_opaque"):
             return message
-        known = self._known.get(calls[0]["id"])
-        if known is None or known[0] != model:
+        entry = self._entries.get(calls[0]["id"])
+        if entry is None or entry[0] != model:
             return message
-        self._known.move_to_end(calls[0]["id"])
-        filled = {**message, "reasoning_opaque": known[2]}
-        if known[1]:
-            filled["reasoning_content"] = known[1]
+        self._entries.move_to_end(calls[0]["id"])
+        filled = {**message, "reasoning_opaque": entry[2]}
+        if entry[1]:
+            filled["reasoning_content"] = entry[1]
         return filled
 
-    def _forget(self, call_id: str) -> None:
-        known = self._known.pop(call_id, None)
-        if known is not None:
-            self._characters -= len(known[1]) + len(known[2])
+    def _remove(self, call_id: str) -> None:
+        entry = self._entries.pop(call_id, None)
+        if entry is not None:
+            self._characters -= len(entry[1]) + len(entry[2])
 
 
 def _digest(opaque: str) -> bytes:
@@ -82,7 +86,7 @@ def _digest(opaque: str) -> bytes:
 
 
 class ReasoningRecorder:
-    """Records one answer, chunk by chunk, and keeps what belongs to its tool calls."""
+    """Collects the reasoning and tool calls of a response, and stores them when it is finished."""
 
     def __init__(self, cache: ReasoningCache, model: str, vendor: str | None = None) -> None:
         self._cache = cache
@@ -93,7 +97,7 @@ class ReasoningRecorder:
         self._opaque: list[str] = []
 
     def record(self, delta: Json, finish_reason: str | None) -> None:
-        """Takes note of one chunk, by its delta and its finish."""
+        """Process the delta and finish reason of one chunk."""
         if "reasoning_content" in delta:
             self._reasoning.append(delta["reasoning_content"])
         if "reasoning_opaque" in delta:
@@ -105,6 +109,6 @@ class ReasoningRecorder:
             return
         opaque = "".join(self._opaque)
         if opaque and self._vendor is not None:
-            self._cache.note_seal(opaque, self._vendor)
+            self._cache.store_vendor(opaque, self._vendor)
         if self._calls:
-            self._cache.keep(self._model, self._calls, "".join(self._reasoning), opaque)
+            self._cache.store(self._model, self._calls, "".join(self._reasoning), opaque)

@@ -1,7 +1,7 @@
-"""Server-sent events: bytes to the data of events, incrementally and with a size limit, and back.
+"""Decodes and encodes server-sent events, incrementally and with a size limit.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream;
-every other field is skipped: the JSON that is the data says by itself what kind of event it is.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream.
+The decoder only returns the data of events: their JSON contains the type of the event.
 """
 
 from typing import Any, Final
@@ -11,7 +11,7 @@ import msgspec
 _encode_json = msgspec.json.Encoder().encode
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes that one event may have before the stream is given up."""
+"""Maximum size of an event in bytes."""
 
 DONE: Final = b"[DONE]"
 """The data of the event that ends a chat completions stream."""
@@ -20,25 +20,25 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(ValueError):
-    """One event has more bytes than the limit."""
+    """An event exceeds the size limit."""
 
 
 class EventDecoder:
-    """Turns the bytes of a stream, cut anywhere, into its events."""
+    """Decodes a stream of bytes, in chunks of any size, into its events."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self._limit = limit
-        self._line: list[bytes] = []  # pieces of a line whose end has not come yet
+        self._line: list[bytes] = []  # chunks of an incomplete line
         self._line_size = 0
-        self._size = 0  # bytes of the pending event's finished lines
+        self._size = 0  # bytes of the complete lines of the current event
         self._data: list[bytes] = []
-        self._skip_newline = False  # the last byte was a CR: a LF right after it ends no new line
+        self._skip_newline = False  # the last byte was CR: a following LF belongs to it
         self._at_start = True
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of the events that `chunk` completes.
+        """Return the data of the events that `chunk` completes.
 
-        Raises `EventTooLarge` when the pending event has outgrown the limit.
+        Raises `EventTooLarge` if the current event exceeds the limit.
         """
         if self._at_start and chunk:
             chunk = self._without_bom(chunk)
@@ -76,7 +76,8 @@ class EventDecoder:
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:
-        """`chunk`, joined with what was held back, once it is clear whether a BOM leads it."""
+        """Return the buffered bytes and `chunk` without a leading BOM, or nothing while it is
+        unclear whether they start with one."""
         chunk = b"".join(self._line) + chunk
         self._line = []
         if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
@@ -87,22 +88,22 @@ class EventDecoder:
 
 
 def encode(data: bytes, event: str = "") -> bytes:
-    """One event as bytes; `data` is a single line, as JSON without indentation is."""
+    """Encode an event; `data` must be a single line, such as JSON without indentation."""
     if event:
         return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
     return b"data: %b\n\n" % data
 
 
 def unnamed_json(event: dict[str, Any]) -> bytes:
-    """An event of chat completions as bytes: data alone."""
+    """Encode an event of chat completions, which only has data."""
     return b"data: %b\n\n" % _encode_json(event)
 
 
 def named_json(event: dict[str, Any]) -> bytes:
-    """An event of Responses or Messages as bytes: its type is its name as well."""
+    """Encode an event of Responses or Messages, whose name is its type."""
     return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _encode_json(event))
 
 
 def comment(text: str) -> bytes:
-    """A comment line, which keeps a silent connection open and which readers skip."""
+    """Encode a comment, which keeps an idle connection open and is ignored by clients."""
     return b": %b\n\n" % text.encode()

@@ -64,7 +64,7 @@ def prepare(
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = client.to_chat(request, notes)
-        chat = {**chat, "messages": cache.recall(name, chat["messages"], vendor)}
+        chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],

@@ -113,7 +113,7 @@ class LogFile(logging.Handler):
     def _trouble(self, what: str, error: OSError) -> None:
         if what not in self._troubles:
             self._troubles.add(what)
-            reason = private_files.why(error)
+            reason = private_files.failure_reason(error)
             log.warning("The log file %s cannot be %s: %s.", self._path, what, reason)
 
 
@@ -136,9 +136,9 @@ def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | N
     try:
         file = LogFile(path, most_bytes=settings.log_file_bytes, count=settings.log_file_count)
     except OSError as error:
-        hint = error.hint if isinstance(error, private_files.Unsafe) else None
+        hint = error.hint if isinstance(error, private_files.UnsafeFileError) else None
         raise UsageError(
-            f"The log file {path} cannot be used: {private_files.why(error)}.",
+            f"The log file {path} cannot be used: {private_files.failure_reason(error)}.",
             hint=hint or "Name another one with --log-file.",
         ) from error
     with closing(file):

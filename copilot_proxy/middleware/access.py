@@ -14,7 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.headers import PASSED_ON
+from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error, speaks_anthropic
 from copilot_proxy.relay.records import RequestContext, new_request_id
@@ -281,7 +281,9 @@ def _address(server: tuple[str, int | None] | None) -> str:
 def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
     """Return the header that lets a page read this server's own headers and those on quota."""
     names = (name.decode("latin-1").lower() for name, _ in headers)
-    exposed = dict.fromkeys((*_EXPOSED, *(name for name in names if name.startswith(PASSED_ON))))
+    exposed = dict.fromkeys(
+        (*_EXPOSED, *(name for name in names if name.startswith(FORWARDED_PREFIXES)))
+    )
     return b"access-control-expose-headers", ", ".join(exposed).encode()
 
 

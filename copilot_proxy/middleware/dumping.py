@@ -26,7 +26,7 @@ class DumpMiddleware:
 
     async def _call_and_dump(self, dump: Dump, scope: Scope, receive: Receive, send: Send) -> None:
         # The path is dumped without the query, where some clients put a key.
-        request_part = dump.part("client-request", f"POST {scope['path']}", scope["headers"])
+        request_part = dump.add_file("client-request", f"POST {scope['path']}", scope["headers"])
         answer_part = None
 
         async def receive_and_dump() -> ReceiveMessage:
@@ -41,7 +41,7 @@ class DumpMiddleware:
             nonlocal answer_part
             if message["type"] == "http.response.start":
                 headers = message.get("headers", ())
-                answer_part = dump.part("client-answer", str(message["status"]), headers)
+                answer_part = dump.add_file("client-answer", str(message["status"]), headers)
             elif message["type"] == "http.response.body" and answer_part is not None:
                 answer_part.write(message["body"])
                 if not message.get("more_body"):

@@ -135,7 +135,7 @@ class ModelResolver:
             async with asyncio.timeout(_LIST_TIMEOUT):
                 model = await self.model(name, caller)
                 if asks_long_context(betas):
-                    model = (await self.models(caller)).longer(model)
+                    model = (await self.models(caller)).long_context_variant(model)
         except (UpstreamError, TimeoutError) as error:
             target = self._resolve_without_catalogue(name)
             self._check_key(caller.key, target, None)
@@ -178,7 +178,7 @@ def _model_not_allowed(model_id: str, key: ApiKey) -> RequestError:
 
 
 def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
-    near = catalogue.nearest(name)
+    near = catalogue.similar_ids(name)
     suggestion = f"Did you mean {', '.join(near)}? " if near else ""
     return RequestError(
         f"The model `{name[:200]}` does not exist, or the account has no access to it.",

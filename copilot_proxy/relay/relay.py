@@ -182,7 +182,7 @@ class Relay:
 
         If Copilot refuses the API for this model, it is sent once more on another one.
         """
-        only = self._upstream.only
+        only = self._upstream.fixed_api
         resolved = await self.models.for_request(
             "chat", request["model"], caller, betas, required=only is not None
         )

@@ -10,7 +10,7 @@ from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamErro
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import DONE
 from copilot_proxy.formats.translation import PreparedRequest
-from copilot_proxy.headers import passed_on
+from copilot_proxy.headers import forwarded_headers
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
 
@@ -38,7 +38,7 @@ class Reply:
         """Response headers for the client: the route, the notes, and Copilot's quota headers."""
         headers = {
             "x-copilot-proxy-route": self._prepared.api.name,
-            **passed_on(self._response.headers),
+            **forwarded_headers(self._response.headers),
         }
         if self._prepared.notes:
             headers["x-copilot-proxy-notes"] = _header_value("; ".join(self._prepared.notes))

@@ -64,7 +64,7 @@ async def health(request: LitestarRequest) -> Health:
         last_error=state.last_error,
         cooldowns=[
             HealthCooldown(one.scope, public_name(one.model), one.code, one.retry_in)
-            for one in services.upstream.standing()
+            for one in services.upstream.active_cooldowns()
         ],
     )
 

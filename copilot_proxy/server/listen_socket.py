@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError, UsageError
-from copilot_proxy.keys import SHORTEST
+from copilot_proxy.keys import MIN_KEY_LENGTH
 from copilot_proxy.server import unix_socket
 from copilot_proxy.server.port_owner import base_url, describe_owner
 from copilot_proxy.settings import Settings
@@ -78,9 +78,9 @@ def _check_keys(settings: Settings) -> None:
             f"Without an API key, anyone who can reach {settings.host} could use your Copilot.",
             hint=hint,
         )
-    if any(len(one.key.reveal()) < SHORTEST for one in settings.keys):
+    if any(len(one.key.reveal()) < MIN_KEY_LENGTH for one in settings.keys):
         raise UsageError(
-            f"The API key has fewer than {SHORTEST} characters: anyone who can reach "
+            f"The API key has fewer than {MIN_KEY_LENGTH} characters: anyone who can reach "
             f"{settings.host} could guess it and use your Copilot.",
             hint=hint,
         )

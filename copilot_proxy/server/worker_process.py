@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import copilot_proxy
-from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.server.worker_channel import WorkerConfig, encode_config
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
 
@@ -86,7 +86,7 @@ class WorkerProcess:
                     on_event()
         finally:
             self._writer.close()
-        ended = asyncio.ensure_future(in_thread(self._process.wait))
+        ended = asyncio.ensure_future(run_in_thread(self._process.wait))
         if not (await asyncio.wait({ended}, timeout=_EXIT_TIMEOUT))[0]:
             self.kill()
         code = await ended

@@ -1,1 +1,1 @@
-"""Where answers come from: one seam (base.py), one module an upstream."""
+"""The upstreams that answer requests; `base` has their protocol."""

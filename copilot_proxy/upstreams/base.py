@@ -1,7 +1,6 @@
-"""The seam between the server and whatever answers: one protocol, `Upstream`.
+"""The protocol of an upstream: it takes a `Call` and returns an `UpstreamResponse`.
 
-An upstream is handed a finished `Call` and gives an `UpstreamResponse`, which its receiver has to
-close in any case: that ends the call upstream at once.
+The receiver must always close the response, which aborts an unfinished request immediately.
 """
 
 from collections.abc import Mapping
@@ -17,76 +16,76 @@ from copilot_proxy.upstreams.cooldowns import Cooldown
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request, in the format of `api`, as upstream is to get it."""
+    """One request to upstream, in the format of `api`."""
 
     api: str
-    """The API's name, by which cooldowns tell one from another."""
+    """The name of the API; each API has its own cooldowns."""
     path: str | None
-    """Its path at Copilot; None for an API that is not Copilot's own."""
+    """The path of the Copilot API; None for an API that Copilot does not have."""
     body: dict[str, Any]
     request_id: str
     initiator: Initiator | None = None
     vision: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Those that belong to the API, such as ``anthropic-version``."""
+    """Headers of the API, such as ``anthropic-version``."""
     auth: TokenSource | None = None
-    """The caller's own sign-in; None for the server's."""
+    """The caller's token; None to use the server's own sign-in."""
 
     @property
     def stream(self) -> bool:
-        """Whether events are asked for; the answer may be whole all the same."""
+        """Whether a stream is requested; the response may still not be one."""
         return self.body.get("stream") is True
 
 
 class UpstreamResponse(Protocol):
-    """An accepted call. Exactly one of `whole` and `events` is to be used, by `is_stream`."""
+    """The response to an accepted request. Use `events` if `is_stream` is true, else `whole`."""
 
     headers: Mapping[str, str]
     is_stream: bool
 
     async def whole(self) -> Any:
-        """The decoded JSON of the body; raises `UpstreamError`."""
+        """Return the decoded JSON of the body; raises `UpstreamError`."""
         ...
 
     async def events(self) -> list[bytes]:
-        """The data of the next events, of all that arrived together; empty at the end. Raises
+        """Return the data of all events that have arrived, at least one; empty at the end. Raises
         `UpstreamError`."""
         ...
 
     def finish(self) -> None:
-        """To be told that the answer is complete, though upstream may not have closed it yet."""
+        """Report that the response is complete, even if upstream has not closed it yet."""
         ...
 
     async def aclose(self) -> None:
-        """Ends the call, whether the answer was read or not."""
+        """End the request, whether or not the response was read."""
         ...
 
 
 class Upstream(Protocol):
-    """Something that answers calls."""
+    """A service that answers calls."""
 
     @property
-    def only(self) -> UpstreamApi | None:
-        """The one API that it answers conversations on; None if each model's own."""
+    def fixed_api(self) -> UpstreamApi | None:
+        """The only API that it accepts conversations on; None if that depends on the model."""
         ...
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
-        """The account's models, from memory while they are young unless `fresh`."""
+        """Return the account's models, from the cache unless `fresh`."""
         ...
 
     async def send(self, call: Call) -> UpstreamResponse:
-        """Sends `call`; the answer is to be closed. Raises `CopilotProxyError` when there is none
-        to be had."""
+        """Send `call` and return the response, which must be closed. Raises `CopilotProxyError` if
+        the request is not accepted."""
         ...
 
     def state(self) -> AuthState:
-        """What ``/health`` may tell anyone."""
+        """Return the sign-in state for ``/health``."""
         ...
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused to the server's own sign-in without asking."""
+    def active_cooldowns(self) -> list[Cooldown]:
+        """Return the active cooldowns of the server's own sign-in."""
         ...
 
     async def aclose(self) -> None:
-        """Lets go of all connections."""
+        """Close all connections."""
         ...

@@ -1,4 +1,4 @@
-"""Keeps each account's list of models for a while, and reads it once when many ask."""
+"""Caches each account's list of models, and fetches it only once for concurrent requests."""
 
 import asyncio
 import time
@@ -11,31 +11,30 @@ from copilot_proxy.auth.copilot_auth import TokenSource
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import UpstreamError
 
-_LIFE: Final = 600.0
-"""Seconds that a list is good for; Copilot's own client reads it as often."""
+_MAX_AGE: Final = 600.0
+"""Seconds that a list is used for; Copilot's own client refreshes it as often."""
 
-_FRESH: Final = 1.0
-"""Seconds in which even somebody who asks for a fresh list gets the one just read."""
+_FRESH_MAX_AGE: Final = 1.0
+"""The same for a fresh list, so that concurrent requests for one share it."""
 
+_BACKOFF: Final = 5.0
+"""Seconds from a failure to the next attempt; doubled after each further failure."""
 
-_BACK_OFF: Final = 5.0
-"""Seconds after a failure before the list is asked for again; doubled for each further one."""
-
-_BACK_OFF_LONGEST: Final = 300.0
+_MAX_BACKOFF: Final = 300.0
 
 
 @dataclass
 class _Entry:
     catalogue: Catalogue | None = None
-    read_at: float = 0.0
-    failure: UpstreamError | None = None
+    fetched_at: float = 0.0
+    error: UpstreamError | None = None
     failures: int = 0
-    wait_until: float = 0.0
-    reading: asyncio.Task[Catalogue | UpstreamError] | None = None
+    retry_at: float = 0.0
+    task: asyncio.Task[Catalogue | UpstreamError] | None = None
 
 
 class CatalogueCache:
-    """One list for each sign-in, read through `fetch`."""
+    """One list for each sign-in, fetched with `fetch`."""
 
     def __init__(
         self,
@@ -47,45 +46,45 @@ class CatalogueCache:
         self._entries: WeakKeyDictionary[TokenSource, _Entry] = WeakKeyDictionary()
 
     async def get(self, auth: TokenSource, *, fresh: bool = False) -> Catalogue:
-        """The list, from memory while it is young enough.
+        """Return the list, from the cache if it is recent enough.
 
-        An old list is kept when a new one cannot be had; without one that failure is raised, and
-        again for a while, so that an upstream in trouble is not asked for every request.
+        If the list cannot be fetched, an expired one is returned, or else the error is raised. The
+        next attempt waits for some time, so that a failing upstream is not called for each request.
         """
         entry = self._entries.get(auth)
         if entry is None:
             entry = self._entries[auth] = _Entry()
-        life = _FRESH if fresh else _LIFE
-        if entry.catalogue is not None and self._clock() - entry.read_at < life:
+        max_age = _FRESH_MAX_AGE if fresh else _MAX_AGE
+        if entry.catalogue is not None and self._clock() - entry.fetched_at < max_age:
             return entry.catalogue
-        if entry.failure is not None and self._clock() < entry.wait_until:
-            return _known(entry, entry.failure)
-        if entry.reading is None:
-            entry.reading = asyncio.create_task(self._read(entry, auth))
-        # Shielded, since others may wait for the same list when this caller gives up.
-        outcome = await asyncio.shield(entry.reading)
-        return outcome if isinstance(outcome, Catalogue) else _known(entry, outcome)
+        if entry.error is not None and self._clock() < entry.retry_at:
+            return _expired_or_raise(entry, entry.error)
+        if entry.task is None:
+            entry.task = asyncio.create_task(self._update(entry, auth))
+        # Shielded, because other callers may still wait for the list if this one is cancelled.
+        outcome = await asyncio.shield(entry.task)
+        return outcome if isinstance(outcome, Catalogue) else _expired_or_raise(entry, outcome)
 
-    async def _read(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
-        """Reads the list; a failure is a value, as nobody may be waiting for it."""
+    async def _update(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
+        """Fetch the list. An error is returned, not raised, because no caller may be waiting."""
         try:
             entry.catalogue = await self._fetch(auth)
         except UpstreamError as error:
-            entry.failure = error
-            pause = min(_BACK_OFF * 2**entry.failures, _BACK_OFF_LONGEST)
-            asked = error.headers.get("retry-after", "")
-            entry.wait_until = self._clock() + max(pause, float(asked) if asked else 0.0)
+            entry.error = error
+            pause = min(_BACKOFF * 2**entry.failures, _MAX_BACKOFF)
+            retry_after = error.headers.get("retry-after", "")
+            entry.retry_at = self._clock() + max(pause, float(retry_after) if retry_after else 0.0)
             entry.failures += 1
             return error
         else:
-            entry.read_at = self._clock()
-            entry.failure, entry.failures = None, 0
+            entry.fetched_at = self._clock()
+            entry.error, entry.failures = None, 0
             return entry.catalogue
         finally:
-            entry.reading = None
+            entry.task = None
 
 
-def _known(entry: _Entry, failure: UpstreamError) -> Catalogue:
+def _expired_or_raise(entry: _Entry, error: UpstreamError) -> Catalogue:
     if entry.catalogue is None:
-        raise failure.with_traceback(None)
+        raise error.with_traceback(None)
     return entry.catalogue

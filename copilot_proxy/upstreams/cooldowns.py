@@ -20,9 +20,8 @@ from copilot_proxy.errors import (
     CopilotProxyError,
     UpstreamRefusal,
     code_of,
-    copy_error,
 )
-from copilot_proxy.formats.upstream_errors import again
+from copilot_proxy.formats.upstream_errors import repeat_refusal
 from copilot_proxy.masking import Secret, mask
 
 log = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ class Cooldowns:
                 if one != key and self._rests.get(one) is rest:
                     rest.asks_at = self._now()  # nothing was learned about it: the next one asks
             if key is not None and isinstance(error, CopilotProxyError):
-                self._refused(key, copy_error(error), (key, self._rests.get(key)) in probed)
+                self._refused(key, error.copy(), (key, self._rests.get(key)) in probed)
             raise
         for key, rest in probed:
             if self._rests.get(key) is rest:
@@ -140,7 +139,7 @@ class Cooldowns:
         due = [(key, rest) for key, rest in found if key in self._rests]
         if closed := [rest for _, rest in due if now < rest.asks_at]:
             longest = max(closed, key=lambda rest: rest.left(now))
-            raise again(longest.error, ceil(longest.left(now)))
+            raise repeat_refusal(longest.error, ceil(longest.left(now)))
         for _, rest in due:
             rest.asks_at = now + _PROBE
         return due

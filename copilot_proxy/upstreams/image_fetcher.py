@@ -1,9 +1,10 @@
-"""Fetches the images that a request names by address: only where the person has switched it on.
+"""Fetches the images that a request refers to by URL, if the setting `fetch_images` is on.
 
-Copilot fetches none. The addresses are chosen by whoever has a word in the conversation, so they
-must lead nowhere that only this machine can reach: it is https on port 443 alone, every address
-that a name stands for must be public, the connection goes to the very address that was checked, and
-so at each redirect. What lies at a refused address is not told: it is the same sentence for all.
+Copilot does not fetch images itself. The URLs may come from an attacker who controls a part of the
+conversation, so server-side request forgery must be prevented. Only https on port 443 is used,
+every address that a host resolves to must be public, and the connection is made to an address that
+was checked. Each redirect is checked in the same way. All rejected URLs get the same error message,
+so that it reveals nothing about the target.
 """
 
 import asyncio
@@ -19,72 +20,76 @@ import httpx
 
 from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import is_address, media_type
-from copilot_proxy.upstreams.public_addresses import host_of, is_public, look_up
+from copilot_proxy.formats.images import is_web_url, media_type
+from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
 
 Json = dict[str, Any]
 LookUp = Callable[[str], Awaitable[list[str]]]
-"""The addresses that a name stands for; raises `OSError` or `ValueError` if there are none."""
+"""Resolves a host name to its addresses; raises `OSError` or `ValueError` if there are none."""
 
-LARGEST: Final = 3 * 1024 * 1024
-"""Bytes of one image: more than these no model of Copilot's takes."""
-LARGEST_SUM: Final = 20 * 1024 * 1024
-"""Bytes of all images of a request, each counted as often as it stands there."""
-MOST: Final = 32
-"""Different addresses in a request."""
+MAX_IMAGE: Final = 3 * 1024 * 1024
+"""Maximum size of an image in bytes; no model of Copilot accepts larger ones."""
+MAX_TOTAL: Final = 20 * 1024 * 1024
+"""Maximum size of all images of a request in bytes, counting repeated ones each time."""
+MAX_URLS: Final = 32
+"""Maximum number of different URLs in a request."""
 TIMEOUT: Final = 10.0
-"""Seconds for all images of a request."""
-REDIRECTS: Final = 3
-_AT_ONCE: Final = 4
-_MOST_ADDRESSES: Final = 3
+"""Seconds for fetching all images of a request."""
+MAX_REDIRECTS: Final = 3
+_CONCURRENCY: Final = 4
+_MAX_ADDRESSES: Final = 3
 
 _ROOTS: Final = ("messages", "input")
 _INNER: Final = ("content", "output", "source")
-_UNREACHABLE: Final = "its address is not one that can be fetched from"
+_NOT_ALLOWED: Final = "it cannot be fetched from this URL"
 
 
-class _Failed(Exception):
-    """An image that cannot be had; the text says why."""
+class _FetchError(Exception):
+    """An image cannot be fetched; the message is the reason."""
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a request names an image by its address."""
+class _ImageReference:
+    """A URL of an image in a request: the value of `holder[key]`, at `path`."""
 
     path: str
     holder: Json
     key: str
     url: str
 
-    def fill(self, kind: str, data: str) -> None:
-        """Puts the image there in place of its address."""
+    def replace(self, image_type: str, data: str) -> None:
+        """Replace the URL with the base64 `data` of the image."""
         self.holder[self.key] = (
-            {"type": "base64", "media_type": kind, "data": data}
+            {"type": "base64", "media_type": image_type, "data": data}
             if self.key == "source"
-            else f"data:{kind};base64,{data}"
+            else f"data:{image_type};base64,{data}"
         )
 
 
-def _places(request: Json) -> Iterator[_Place]:
-    """The places of a request of any of the three APIs, however deep, in results of tools, too."""
+def _find_images(request: Json) -> Iterator[_ImageReference]:
+    """Yield all URLs of images in a request of any of the three APIs, also in tool results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
     while pending:
         path, value = pending.popleft()
         if isinstance(value, list):
-            pending.extend((f"{path}[{i}]", one) for i, one in enumerate(value))
+            pending.extend((f"{path}[{i}]", item) for i, item in enumerate(value))
         elif isinstance(value, dict):
             match value:
-                case {"type": "image_url", "image_url": {"url": url} as holder} if is_address(url):
-                    yield _Place(f"{path}.image_url", holder, "url", url)
-                case {"type": "image_url" | "input_image", "image_url": url} if is_address(url):
-                    yield _Place(f"{path}.image_url", value, "image_url", url)
-                case {"type": "image", "source": {"type": "url", "url": url}} if is_address(url):
-                    yield _Place(f"{path}.source", value, "source", url)
+                case {"type": "image_url", "image_url": {"url": url} as holder} if is_web_url(url):
+                    yield _ImageReference(f"{path}.image_url", holder, "url", url)
+                case {"type": "image_url" | "input_image", "image_url": url} if is_web_url(url):
+                    yield _ImageReference(f"{path}.image_url", value, "image_url", url)
+                case {"type": "image", "source": {"type": "url", "url": url}} if is_web_url(url):
+                    yield _ImageReference(f"{path}.source", value, "source", url)
             pending.extend((f"{path}.{name}", value.get(name)) for name in _INNER)
 
 
 class ImageFetcher:
-    """Puts images into requests; `look_up` and `make_client` are how it reaches the world."""
+    """Replaces the URLs of images in requests with the images.
+
+    `look_up` resolves host names, `make_client` creates the HTTP client for one response, and
+    `timeout` is in seconds for all images of a request.
+    """
 
     def __init__(
         self,
@@ -97,41 +102,42 @@ class ImageFetcher:
         self._timeout = timeout
 
     async def inline(self, request: Json) -> list[str]:
-        """Replaces, in `request`, addresses by their images, and gives a note for each.
+        """Replace the URLs of images in `request` with the images, and return a note for each.
 
-        Each address is fetched once. Raises `RequestError` (400) that names the first place of one
-        that cannot be.
+        Each URL is fetched once. Raises `RequestError` (400), with the path of the URL, if an image
+        cannot be fetched.
         """
-        places: dict[str, list[_Place]] = defaultdict(list)
-        for place in _places(request):
-            places[place.url].append(place)
-            if len(places) > MOST:
-                raise _refusal(place.path, f"the request names more than {MOST}")
-        if places and urllib.request.getproxies().keys() & {"https", "all"}:
-            why = "behind a proxy (HTTPS_PROXY) it cannot be checked from where it would come"
-            raise _refusal(next(iter(places.values()))[0].path, why)
+        references: dict[str, list[_ImageReference]] = defaultdict(list)
+        for reference in _find_images(request):
+            references[reference.url].append(reference)
+            if len(references) > MAX_URLS:
+                reason = f"the request has more than {MAX_URLS} image URLs"
+                raise _fetch_error(reference.path, reason)
+        if references and urllib.request.getproxies().keys() & {"https", "all"}:
+            reason = "its address cannot be checked behind a proxy (HTTPS_PROXY)"
+            raise _fetch_error(next(iter(references.values()))[0].path, reason)
 
         fetch = _Fetch(self._look_up, self._make_client, self._timeout)
         try:
             async with asyncio.TaskGroup() as tasks:
                 images = {
-                    url: tasks.create_task(fetch.image(url, at[0].path, len(at)))
-                    for url, at in places.items()
+                    url: tasks.create_task(fetch.image(url, same[0].path, len(same)))
+                    for url, same in references.items()
                 }
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         notes = []
-        for url, at in places.items():
-            kind, data = images[url].result()
+        for url, same in references.items():
+            image_type, data = images[url].result()
             encoded = base64.b64encode(data).decode()
-            for place in at:
-                place.fill(kind, encoded)
-            notes.append(f"inlined {at[0].path}: {len(data)} bytes")
+            for reference in same:
+                reference.replace(image_type, encoded)
+            notes.append(f"inlined {same[0].path}: {len(data)} bytes")
         return notes
 
 
 class _Fetch:
-    """The images of one request, and what is left of its time and size."""
+    """Fetches the images of one request within its limits of time and size."""
 
     def __init__(
         self, look_up: LookUp, make_client: Callable[[], httpx.AsyncClient], timeout: float
@@ -140,47 +146,49 @@ class _Fetch:
         self._make_client = make_client
         self._timeout = timeout
         self._deadline = asyncio.get_running_loop().time() + timeout
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._left = LARGEST_SUM
+        self._semaphore = asyncio.Semaphore(_CONCURRENCY)
+        self._remaining = MAX_TOTAL
 
-    async def image(self, url: str, path: str, times: int) -> tuple[str, bytes]:
-        """The type and bytes of the image that stands at `path`, and `times` times in all."""
+    async def image(self, url: str, path: str, count: int) -> tuple[str, bytes]:
+        """Return the media type and the bytes of an image that occurs `count` times, first at
+        `path`; raises `RequestError`."""
         try:
-            async with asyncio.timeout_at(self._deadline), self._slots:
-                data = await self._follow(httpx.URL(url), times)
-        except _Failed as failure:
-            raise _refusal(path, str(failure)) from None
+            async with asyncio.timeout_at(self._deadline), self._semaphore:
+                data = await self._follow(httpx.URL(url), count)
+        except _FetchError as error:
+            raise _fetch_error(path, str(error)) from None
         except TimeoutError:
-            raise _refusal(path, f"it did not come within {self._timeout:g} seconds") from None
+            reason = f"it was not received within {self._timeout:g} seconds"
+            raise _fetch_error(path, reason) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
-            raise _refusal(path, _UNREACHABLE) from None
-        kind = media_type(data)
-        if kind is None:
-            raise _refusal(path, "what is there is no PNG, JPEG, GIF or WebP")
-        return kind, data
+            raise _fetch_error(path, _NOT_ALLOWED) from None
+        image_type = media_type(data)
+        if image_type is None:
+            raise _fetch_error(path, "it is not a PNG, JPEG, GIF or WebP image")
+        return image_type, data
 
-    async def _follow(self, url: httpx.URL, times: int) -> bytes:
-        for _ in range(REDIRECTS + 1):
-            async with self._answer(url) as response:
+    async def _follow(self, url: httpx.URL, count: int) -> bytes:
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._open(url) as response:
                 if not response.has_redirect_location:
-                    return await self._read(response, times)
+                    return await self._read(response, count)
                 url = url.join(response.headers["location"])
-        raise _Failed(f"its address leads on more than {REDIRECTS} times")
+        raise _FetchError(f"its URL redirects more than {MAX_REDIRECTS} times")
 
     @asynccontextmanager
-    async def _answer(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
-        """The answer of the first address that takes a connection.
+    async def _open(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
+        """Provide the response from the first address that accepts a connection.
 
-        That is asked for by the address, so that no second look-up leads elsewhere, while the
-        certificate is checked against the name. A client that serves one answer alone carries no
-        cookie, and no connection made for one name, over to the next.
+        The request goes to the checked address, so that a second lookup cannot return another one,
+        and the certificate is verified against the host name. Each response has a client of its
+        own, so that no cookie or connection is shared between hosts.
         """
-        host = host_of(url)
+        host = fetchable_host(url)
         addresses = await self._look_up(host) if host else []
         if not (host and all(map(is_public, addresses))):
-            raise _Failed(_UNREACHABLE)
+            raise _FetchError(_NOT_ALLOWED)
         async with self._make_client() as client:
-            for address in addresses[:_MOST_ADDRESSES]:
+            for address in addresses[:_MAX_ADDRESSES]:
                 request = client.build_request(
                     "GET",
                     url.copy_with(host=address),
@@ -200,28 +208,29 @@ class _Fetch:
                 finally:
                     await response.aclose()
                 return
-        raise _Failed(_UNREACHABLE)
+        raise _FetchError(_NOT_ALLOWED)
 
-    async def _read(self, response: httpx.Response, times: int) -> bytes:
-        """The body as it is on the wire, so that nothing small unpacks to something huge."""
+    async def _read(self, response: httpx.Response, count: int) -> bytes:
+        """Return the body without decompressing it, which prevents decompression bombs."""
         if response.status_code != 200:
-            raise _Failed(f"its server answered {response.status_code}")
+            raise _FetchError(f"its server answered with status {response.status_code}")
         data = bytearray()
         async for chunk in response.aiter_raw():
             data += chunk
-            self._left -= len(chunk) * times
-            if len(data) > LARGEST:
-                raise _Failed(f"it is larger than {LARGEST} bytes")
-            if self._left < 0:
-                raise _Failed(f"the request's images are larger than {LARGEST_SUM} bytes together")
+            self._remaining -= len(chunk) * count
+            if len(data) > MAX_IMAGE:
+                raise _FetchError(f"it is larger than {MAX_IMAGE} bytes")
+            if self._remaining < 0:
+                raise _FetchError(
+                    f"the images of the request are larger than {MAX_TOTAL} bytes in total"
+                )
         return bytes(data)
 
 
-def _refusal(path: str, why: str) -> RequestError:
+def _fetch_error(path: str, reason: str) -> RequestError:
     return RequestError(
-        f"The image cannot be fetched: {why}.",
+        f"The image cannot be fetched: {reason}.",
         param=path,
         code="invalid_image_url",
-        hint="Images are fetched from public addresses alone, by https on its usual port. "
-        "Or send the image itself, as base64.",
+        hint="Use an https URL with a public address and port 443, or send the image as base64.",
     )

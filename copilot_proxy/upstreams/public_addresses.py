@@ -1,7 +1,7 @@
-"""Which addresses a stranger may send this machine to: those of the public internet alone.
+"""Checks that a URL leads to the public internet, to prevent server-side request forgery.
 
-Whatever else it can reach, such as itself, its network or the metadata of a cloud, trusts it for
-being where it is.
+This machine, its local network and the metadata service of a cloud must not be reachable through a
+URL in a request.
 """
 
 import asyncio
@@ -13,18 +13,20 @@ import httpx
 
 _PRIVATE_NAMES: Final = (".localhost", ".local", ".internal", ".home.arpa")
 _IPV6: Final = ipaddress.IPv6Network("2000::/3")
-"""All that is given out; what maps to IPv4 addresses lies outside, but for 6to4 and Teredo."""
+"""All global unicast addresses. IPv4-mapped addresses are outside of it, but 6to4 and Teredo are
+not."""
 _SPECIAL: Final = tuple(
     map(
         ipaddress.ip_network,
         ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
     )
 )
-"""What Python takes for public, at least in some of its versions."""
+"""Special networks that `ipaddress` treats as global in some versions of Python."""
 
 
-def host_of(url: httpx.URL) -> str | None:
-    """The host in `url`, or None if that is not plain https, on its usual port, to a full name."""
+def fetchable_host(url: httpx.URL) -> str | None:
+    """Return the host of `url`, or None unless it is an https URL on port 443, without user
+    information, whose host is an IPv6 address or contains a dot and is not a local name."""
     host = url.raw_host.decode("ascii").rstrip(".").lower()
     if url.scheme != "https" or url.port is not None or url.userinfo or "%" in host:
         return None
@@ -33,7 +35,7 @@ def host_of(url: httpx.URL) -> str | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether `address` is one host's on the internet, as opposed to some network's own."""
+    """Return whether `address` is a public unicast IP address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -45,6 +47,6 @@ def is_public(address: str) -> bool:
 
 
 async def look_up(host: str) -> list[str]:
-    """The addresses of `host`, as the system sees them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    """Resolve `host` with the system's resolver; raises `OSError` or `ValueError`."""
+    results = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in results]

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from copilot_proxy.auth.caller_tokens import CallerTokens, GivenToken
+from copilot_proxy.auth.caller_tokens import CallerCopilotToken, CallerTokens
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotAuth
 from copilot_proxy.auth.github import GitHub
 from copilot_proxy.errors import NotSignedIn, RequestError, SignInError
@@ -199,7 +199,7 @@ async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
     """Its host comes from inside it."""
     source = real.for_header(f"Bearer {copilot()}")
 
-    assert isinstance(source, GivenToken)
+    assert isinstance(source, CallerCopilotToken)
     token = await source.token()
     assert copilot() == token.value.reveal()
     assert token is await source.token()

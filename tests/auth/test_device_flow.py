@@ -113,7 +113,7 @@ async def test_network_trouble_does_not_end_the_wait() -> None:
 
     assert TOKEN == await script.wait()
     assert [None, DOWN.message, "Something that is not GitHub answered.", None] == [
-        report.hiccup for report in script.reports
+        report.last_error for report in script.reports
     ]
 
 
@@ -135,7 +135,7 @@ async def test_a_named_wait_is_honoured() -> None:
 
     assert TOKEN == await script.wait()
     assert [6.0, 60.0, 6.0] == script.slept
-    assert [None, "Slow.", None] == [report.hiccup for report in script.reports]
+    assert [None, "Slow.", None] == [report.last_error for report in script.reports]
 
 
 async def test_a_wait_longer_than_the_code_lives_is_told_at_once() -> None:

@@ -184,7 +184,7 @@ async def test_a_store_that_fails_is_asked_again_later(
     store.holds = StoreError("The file /home/mona/credentials.json is odd.")
     error = await failing(auth.token)
     assert isinstance(error, StoreError)
-    assert AuthState("unknown", None, "The store of the GitHub token failed.") == auth.state()
+    assert AuthState("unknown", None, "The stored GitHub token could not be read.") == auth.state()
     await failing(auth.token)
     assert 1 == store.looks
 
@@ -220,7 +220,7 @@ async def test_an_account_without_copilot_is_asked_about_rarely(
 
     assert isinstance(error, NoCopilotAccess)
     assert 1 == simulator.state.recorder.records.__len__()
-    assert ("yes", "GitHub says that the account may not use Copilot.") == (
+    assert ("yes", "GitHub says that the account has no access to Copilot.") == (
         auth.state().signed_in,
         auth.state().last_error,
     )

@@ -190,7 +190,7 @@ async def test_a_login_page_in_between_is_said_to_be_one(client: httpx.AsyncClie
     """A captive portal or a company proxy answers with a page of its own."""
     error = await refusal(client, Answer(HTML), "device_code")
 
-    assert error.message.startswith("Something that is not GitHub answered at 127.0.0.1:")
+    assert error.message.startswith("The response from 127.0.0.1:")
     assert "HTTPS_PROXY" in str(error.hint)
 
 
@@ -366,7 +366,7 @@ async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient)
     error = await refusal(client, Answer({"error_details": {}}, status=403), "exchange")
 
     assert isinstance(error, NoCopilotAccess)
-    assert "GitHub says that this account may not use Copilot." == error.message
+    assert "This account has no access to GitHub Copilot." == error.message
     assert "github.com/settings/copilot" in str(error.hint)
 
 
@@ -436,7 +436,7 @@ async def test_any_other_403_is_about_the_account(
     error = await refusal(client, Answer(body, status=403), "exchange")
 
     assert isinstance(error, NoCopilotAccess)
-    assert f"GitHub does not let this account use Copilot: {words}" == error.message
+    assert f"GitHub does not allow this account to use Copilot: {words}" == error.message
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

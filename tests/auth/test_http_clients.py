@@ -15,7 +15,7 @@ import trustme
 
 from copilot_proxy.auth import certificates
 from copilot_proxy.auth.http_clients import make_anonymous_client, make_client, proxy_for
-from copilot_proxy.auth.network_errors import describe
+from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
@@ -119,14 +119,14 @@ async def test_ssl_cert_dir_is_taken_too(
 ) -> None:
     """A folder of other certificates is a store of its own, and does not trust this one."""
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
-    error = describe(await failure(secure.url))
+    error = map_http_error(await failure(secure.url))
 
     assert "is not trusted" in error.message
 
 
 async def test_an_untrusted_certificate_is_said_to_be_one(secure: Stranger) -> None:
     """The usual reason, a company proxy, and the variable that helps are named."""
-    error = describe(await failure(secure.url))
+    error = map_http_error(await failure(secure.url))
 
     assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (
         error.message
@@ -159,7 +159,7 @@ async def test_a_machine_without_any_store_trusts_nobody(
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
     monkeypatch.setattr(certificates, "CERTIFICATE_FILES", ())
-    error = describe(await failure(secure.url))
+    error = map_http_error(await failure(secure.url))
 
     assert "is not trusted" in error.message
 
@@ -283,7 +283,7 @@ async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.Monk
     with Stranger(Answer(status=407)) as proxy:
         proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        error = describe(await failure("https://api.github.com/user"))
+        error = map_http_error(await failure("https://api.github.com/user"))
 
     assert error.message.startswith("The proxy on the way to api.github.com refused: 407")
     assert "HTTPS_PROXY" in str(error.hint)
@@ -295,7 +295,7 @@ async def test_a_refused_connection() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
-        error = describe(await failure(f"http://{address}/x"))
+        error = map_http_error(await failure(f"http://{address}/x"))
 
     assert f"{address} refused the connection." == error.message
     assert (502, False) == (error.status, error.sent)
@@ -308,18 +308,18 @@ async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> No
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", nothing)
-    error = describe(await failure("http://nowhere.invalid/x"))
+    error = map_http_error(await failure("http://nowhere.invalid/x"))
 
-    assert "The name nowhere.invalid could not be looked up." == error.message
+    assert "The host name nowhere.invalid could not be resolved." == error.message
     assert error.sent is False
 
 
 async def test_tls_towards_something_that_does_not_speak_it() -> None:
     """A plain http port behind https is said to be another protocol."""
     with Stranger() as stranger:
-        error = describe(await failure(stranger.url.replace("http:", "https:")))
+        error = map_http_error(await failure(stranger.url.replace("http:", "https:")))
 
-    assert error.message.startswith("No secure connection to 127.0.0.1:")
+    assert error.message.startswith("The TLS handshake with 127.0.0.1:")
     assert error.sent is False
 
 
@@ -344,7 +344,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
 
 async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> None:
     """The call may have counted: it was sent, and must not be repeated by itself."""
-    error = describe(await failure(mute[0], Settings(read_timeout=0.05)))
+    error = map_http_error(await failure(mute[0], Settings(read_timeout=0.05)))
 
     assert "did not answer in time" in error.message
     assert (504, True, "false") == (error.status, error.sent, error.headers["x-should-retry"])
@@ -353,7 +353,7 @@ async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> 
 async def test_an_answer_that_breaks_off(mute: tuple[str, threading.Event]) -> None:
     """A connection that closes without a word was sent to all the same."""
     mute[1].set()
-    error = describe(await failure(mute[0]))
+    error = map_http_error(await failure(mute[0]))
 
     assert "broke before the answer was complete" in error.message
     assert (502, True) == (error.status, error.sent)
@@ -385,7 +385,7 @@ def test_every_failure_of_httpx_has_its_words(
     error: httpx.HTTPError, status: int, sent: bool
 ) -> None:
     """`sent` is false only where nothing can have been sent."""
-    ours = describe(error)
+    ours = map_http_error(error)
 
     assert (status, sent) == (ours.status, ours.sent)
     assert ours.message.endswith(".")
@@ -411,7 +411,7 @@ def test_no_failure_of_httpx_was_forgotten() -> None:
 def test_an_error_without_its_request_still_has_words() -> None:
     """httpx does not always know what it was about."""
 
-    assert "GitHub could not be reached." == describe(httpx.ConnectError("x")).message
+    assert "GitHub could not be reached." == map_http_error(httpx.ConnectError("x")).message
 
 
 def test_the_cause_is_found_inside_a_group() -> None:
@@ -420,7 +420,7 @@ def test_the_cause_is_found_inside_a_group() -> None:
     error.__cause__ = OSError("All connection attempts failed")
     error.__cause__.__cause__ = ExceptionGroup("two", [OSError("v6"), ConnectionRefusedError("v4")])
 
-    assert "api.github.com refused the connection." == describe(error).message
+    assert "api.github.com refused the connection." == map_http_error(error).message
 
 
 @pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])

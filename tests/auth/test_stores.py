@@ -25,7 +25,7 @@ from copilot_proxy.auth.stores import (
     FileStore,
     KeyringStore,
 )
-from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.errors import NotSignedIn, StoreError
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings, load_settings
@@ -242,11 +242,11 @@ def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> N
     """It is refused at once."""
     file.path.unlink()
     os.mkfifo(file.path, 0o600)
-    with pytest.raises(StoreError, match="is not a file"):
+    with pytest.raises(StoreError, match="is not a regular file"):
         file.load()
     file.path.unlink()
     file.path.mkdir()
-    with pytest.raises(StoreError, match="is not a file"):
+    with pytest.raises(StoreError, match="is not a regular file"):
         file.load()
     with pytest.raises(StoreError, match="cannot be deleted"):
         file.delete()
@@ -265,7 +265,7 @@ def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: 
     with pytest.raises(StoreError) as caught:
         file.load()
 
-    assert f"{file.path} does not hold a token." == caught.value.message
+    assert f"{file.path} does not contain a token." == caught.value.message
     assert "login --store file" in str(caught.value.hint)
     assert file.delete() is True
 
@@ -505,7 +505,7 @@ def test_a_machine_without_a_keyring_says_so_in_a_sentence(
         monkeypatch.setattr(keyring, "get_keyring", missing)
     store = KeyringStore()
 
-    assert str(store.unavailable()).startswith("This machine has no keyring that can be used")
+    assert str(store.unavailable()).startswith("No keyring is available")
     assert store.load() is None
     assert store.delete() is False
     for call in (store.check_writable, lambda: store.save(MONA)):
@@ -569,7 +569,7 @@ def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
 def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKeyring) -> None:
     """It is named, and not shown."""
     memory_keyring.entries["g-copilot-proxy", "github"] = "hunter2"
-    with pytest.raises(StoreError, match="does not hold a token of copilot-proxy") as caught:
+    with pytest.raises(StoreError, match="does not contain a token of copilot-proxy") as caught:
         KeyringStore().load()
 
     assert "hunter2" not in repr(caught.value)
@@ -756,7 +756,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
     """A keyring may wait for its owner."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
-    waiting = asyncio.ensure_future(in_thread(credentials.load))
+    waiting = asyncio.ensure_future(run_in_thread(credentials.load))
     await asyncio.sleep(0)
     assert not waiting.done()
     backend.released.set()
@@ -768,7 +768,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
 async def test_what_a_thread_raises_reaches_whoever_waits() -> None:
     """As if it had been called directly."""
     with pytest.raises(StoreError, match="odd"):
-        await in_thread(failing_store)
+        await run_in_thread(failing_store)
 
 
 def failing_store() -> None:

@@ -13,7 +13,7 @@ COPILOT = Secret("tid=0f3c;exp=1795331400;sku=x;proxy-ep=proxy.individual.github
 def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) -> None:
     """They never work, so nobody waits for GitHub to say so."""
     with pytest.raises(NotSignedIn) as caught:
-        token_kinds.refuse_personal(Secret(value), where="in the keyring")
+        token_kinds.reject_personal_token(Secret(value), where="in the keyring")
 
     assert "in the keyring is a personal access token" in caught.value.message
     assert "copilot-proxy login" in str(caught.value.hint)
@@ -23,7 +23,7 @@ def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) ->
 @pytest.mark.parametrize("value", ["ghu_abc", "gho_abc", "something else"])
 def test_other_tokens_pass(value: str) -> None:
     """A prefix that is unknown here may be known to GitHub."""
-    token_kinds.refuse_personal(Secret(value), where="here")
+    token_kinds.reject_personal_token(Secret(value), where="here")
 
 
 def test_oauth_tokens_are_known_by_their_prefix() -> None:

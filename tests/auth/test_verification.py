@@ -5,7 +5,7 @@ import pytest
 
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub
-from copilot_proxy.auth.verification import Verification, prove, who
+from copilot_proxy.auth.verification import Verification, fetch_login, verify
 from copilot_proxy.errors import NoCopilotAccess, NotSignedIn, UpstreamError
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
@@ -42,14 +42,14 @@ async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) ->
         {"id": "d", "capabilities": {"type": "completion"}},
     ]
 
-    assert Verification("mona", "Pro", simulator.url, 1) == await prove(github, MONA)
+    assert Verification("mona", "Pro", simulator.url, 1) == await verify(github, MONA)
 
 
 async def test_the_models_are_asked_for_as_an_editor_would(
     github: GitHub, simulator: Simulator
 ) -> None:
     """With the intent that GitHub expects of a listing, and the Copilot token."""
-    await prove(github, MONA)
+    await verify(github, MONA)
     sent = next(one for one in simulator.state.requests if one.path == "/models").headers
 
     assert "model-access" == sent["openai-intent"]
@@ -60,7 +60,7 @@ async def test_a_hiccup_of_github_is_waited_out(github: GitHub, simulator: Simul
     """The person has just approved; to begin again would be a pity."""
     simulator.state.faults.on("exchange_500", times=2)
     pauses = Pauses()
-    await prove(github, MONA, sleep=pauses)
+    await verify(github, MONA, sleep=pauses)
 
     assert [1.0, 3.0] == pauses
 
@@ -70,7 +70,7 @@ async def test_trouble_that_stays_is_told(github: GitHub, simulator: Simulator) 
     simulator.state.github_down = True
     pauses = Pauses()
     with pytest.raises(UpstreamError):
-        await prove(github, MONA, sleep=pauses)
+        await verify(github, MONA, sleep=pauses)
 
     assert [1.0, 3.0, 5.0] == pauses
 
@@ -83,7 +83,7 @@ async def test_a_refusal_is_not_repeated(
     getattr(simulator.state, trouble)()
     pauses = Pauses()
     with pytest.raises(kind):
-        await prove(github, MONA, sleep=pauses)
+        await verify(github, MONA, sleep=pauses)
 
     assert [] == pauses
     assert 1 == len(simulator.state.requests)
@@ -114,7 +114,7 @@ async def test_whoever_wants_to_be_left_alone_is(
     """A refusal is told at once, with its time: asking again would only earn a longer one."""
     pauses = Pauses()
     with Stranger(answer) as stranger, pytest.raises(UpstreamError) as raised:
-        await prove(GitHub(client, settings_for(stranger.url)), MONA, sleep=pauses)
+        await verify(GitHub(client, settings_for(stranger.url)), MONA, sleep=pauses)
 
     assert [] == pauses
     assert ["/copilot_internal/v2/token"] == stranger.paths
@@ -141,13 +141,13 @@ async def test_the_exchange_alone_proves_enough(
     """What else cannot be found out stays open."""
     with Stranger(Answer(EXCHANGE), Answer(status=500), user, models) as stranger:
         github = GitHub(client, settings_for(stranger.url, COPILOT_API_URL=stranger.url))
-        proof = await prove(github, MONA)
+        proof = await verify(github, MONA)
 
     assert Verification(login, "Max", stranger.url, None) == proof
 
 
 async def test_whose_token_it_is_may_stay_open(github: GitHub, simulator: Simulator) -> None:
     """It is only asked to put a name into a sentence."""
-    assert "mona" == await who(github, MONA)
+    assert "mona" == await fetch_login(github, MONA)
     simulator.state.revoke()
-    assert await who(github, MONA) is None
+    assert await fetch_login(github, MONA) is None

@@ -264,10 +264,10 @@ def test_a_wrong_value_is_told_in_plain_words(cli: Cli, arguments: list[str], sa
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\xff", "is not text in UTF-8."),
+        (b"\xff", "is not UTF-8 text."),
         (b"a =", "is not valid TOML"),
         (b"nonsense = 1", "unknown setting, 'nonsense'"),
-        (b"port = 'x'", "cannot be used: a whole number is expected, not 'x'."),
+        (b"port = 'x'", "is invalid: expected a whole number, not 'x'."),
         (None, "cannot be read: Is a directory."),
     ],
 )

@@ -32,7 +32,7 @@ def stored(home: Path) -> dict[str, Any] | None:
 
 def models(simulator: Simulator) -> int:
     """Return the number of enabled models in Copilot's own menu."""
-    return len(parse_models(simulator.state.catalogue).offered)
+    return len(parse_models(simulator.state.catalogue).picker_models)
 
 
 # Without a terminal
@@ -82,7 +82,7 @@ def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Si
     ran = cli("login")
 
     assert 1 == ran.code
-    assert "This machine has no keyring that can be used." in ran.err
+    assert "No keyring is available." in ran.err
     assert "copilot-proxy login --store file" in ran.err
     assert [] == simulator.state.requests
 
@@ -229,7 +229,7 @@ def test_github_failing_after_the_approval_loses_nothing(
     ran = cli("login", "--store", "file")
 
     assert 1 == ran.code
-    assert "GitHub has trouble" in ran.err
+    assert "GitHub is temporarily unavailable" in ran.err
     assert (
         "The token is stored, but it could not be checked. "
         "Check it later with: copilot-proxy status" in ran.err
@@ -391,7 +391,7 @@ def test_the_countdown_shows_time_left_and_trouble() -> None:
     line(Waiting(left=125.0, next_in=6.0))
     assert "Waiting for your approval, [bold]2:05[/] left" == line.__rich__()
 
-    line(Waiting(left=125.0, next_in=6.0, hiccup="[odd] is down."))
+    line(Waiting(left=125.0, next_in=6.0, last_error="[odd] is down."))
     assert line.__rich__().endswith("\n[yellow]\\[odd] is down. Still trying.[/]")
 
     line(Waiting(left=-3.0, next_in=0.0))

@@ -131,7 +131,7 @@ def test_a_strange_api_host_is_told(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account is shown, and the untrusted API host is not used."""
-    monkeypatch.setattr("copilot_proxy.auth.hosts._is_persons", lambda parts, settings: False)
+    monkeypatch.setattr("copilot_proxy.auth.hosts._is_set_host", lambda parts, settings: False)
     ran = cli("status")
 
     assert 1 == ran.code
@@ -299,7 +299,7 @@ def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
 
     assert 1 == ran.code
     assert "Pro" == rows(ran.out)["Plan"]
-    assert "GitHub has trouble" in ran.err
+    assert "GitHub is temporarily unavailable" in ran.err
 
 
 def test_a_refused_token_of_the_environment(

@@ -33,7 +33,7 @@ PATIENCE: Final = 10.0
 HURRIED: Final = {
     "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
-    "script:refusal_without_end": "copilot_proxy.upstreams.http.copilot._ERROR_PATIENCE",
+    "script:refusal_without_end": "copilot_proxy.upstreams.http.copilot._ERROR_BODY_TIMEOUT",
 }
 """Patience that is no setting, and would cost seconds."""
 FLAGS: Final[dict[str, dict[str, Any]]] = {
@@ -115,7 +115,7 @@ class Stand:
             if row.made in HURRIED:
                 patch.setattr(HURRIED[row.made], 0.05)
             # Names are remembered for a while: here the name server is asked each time.
-            patch.setattr("copilot_proxy.upstreams.http.dns_cache._LIFE", 0.0)
+            patch.setattr("copilot_proxy.upstreams.http.dns_cache._MAX_AGE", 0.0)
             try:
                 self._on(row)
                 yield

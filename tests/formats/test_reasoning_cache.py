@@ -38,7 +38,7 @@ def test_lost_reasoning_is_recalled() -> None:
     assert [
         user,
         asked(reasoning_opaque="sealed", reasoning_content="Let me see."),
-    ] == memory.recall("gemini", [user, asked()])
+    ] == memory.restore("gemini", [user, asked()])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_nothing_else_is_recalled(model: str, message: Json) -> None:
     memory = ReasoningCache()
     heard(memory)
 
-    assert [message] == memory.recall(model, [message])
+    assert [message] == memory.restore(model, [message])
 
 
 def test_recollection_is_bounded() -> None:
@@ -64,15 +64,15 @@ def test_recollection_is_bounded() -> None:
     small = ReasoningCache(characters=10)
     for memory in (few, small):
         for id in ("one", "two", "three"):
-            memory.keep("m", [id], "think", "12345")
-        memory.keep("m", ["four"], "", "x" * 11)
-        memory.keep("m", ["five"], "thought", "")
-        memory.keep("m", [], "thought", "sealed")
+            memory.store("m", [id], "think", "12345")
+        memory.store("m", ["four"], "", "x" * 11)
+        memory.store("m", ["five"], "thought", "")
+        memory.store("m", [], "thought", "sealed")
 
     def known(memory: ReasoningCache) -> list[str]:
         calls = ("one", "two", "three", "four", "five")
         messages = [{"role": "assistant", "tool_calls": [call("f", id)]} for id in calls]
-        recalled = memory.recall("m", messages)
+        recalled = memory.restore("m", messages)
         return [m["tool_calls"][0]["id"] for m in recalled if "reasoning_opaque" in m]
 
     assert ["three", "four"] == known(few)
@@ -82,9 +82,9 @@ def test_recollection_is_bounded() -> None:
 def test_reasoning_without_text_is_recalled_without_text() -> None:
     """Only what there was comes back."""
     memory = ReasoningCache()
-    memory.keep("m", ["one"], "", "sealed")
+    memory.store("m", ["one"], "", "sealed")
 
-    assert [asked(reasoning_opaque="sealed")] == memory.recall("m", [asked()])
+    assert [asked(reasoning_opaque="sealed")] == memory.restore("m", [asked()])
 
 
 def test_seals_of_other_vendors_are_not_sent() -> None:
@@ -97,9 +97,9 @@ def test_seals_of_other_vendors_are_not_sent() -> None:
     message = {"role": "assistant", "content": "x", "reasoning_opaque": "sealed"}
     bare = {"role": "assistant", "content": "x"}
 
-    assert [message] == memory.recall("gemini-2", [message], "Google")
-    assert [bare] == memory.recall("claude", [message], "Anthropic")
-    assert [message] == memory.recall("unknown", [message])
+    assert [message] == memory.restore("gemini-2", [message], "Google")
+    assert [bare] == memory.restore("claude", [message], "Anthropic")
+    assert [message] == memory.restore("unknown", [message])
     for other in ("1", "2"):
-        memory.note_seal(other, "Google")
-    assert [message] == memory.recall("claude", [message], "Anthropic")
+        memory.store_vendor(other, "Google")
+    assert [message] == memory.restore("claude", [message], "Anthropic")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.formats import upstream_errors
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.formats.upstream_errors import parse_error_response
 from tests.formats.openai_schemas import check_error
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -75,10 +75,12 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
         ),
         pytest.param(
             b"<!DOCTYPE html><html><head><title>Unicorn!\n &middot; GitHub</title>",
-            ("A web page came instead of an answer (Unicorn! \N{MIDDLE DOT} GitHub).", None),
+            ("A web page was sent instead of a response (Unicorn! \N{MIDDLE DOT} GitHub).", None),
             id="page",
         ),
-        pytest.param(b"<html><body>", ("A web page came instead of an answer.", None), id="page 2"),
+        pytest.param(
+            b"<html><body>", ("A web page was sent instead of a response.", None), id="page 2"
+        ),
         pytest.param(b"{broken", ("{broken", None), id="broken JSON"),
         pytest.param(b'["No."]', ('["No."]', None), id="a list"),
         pytest.param(b"\xff\xfe", ("\N{REPLACEMENT CHARACTER}" * 2, None), id="no UTF-8"),
@@ -89,8 +91,8 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
 @pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "application/json"])
 def test_shapes(body: bytes, expected: tuple[str, str | None], content_type: str) -> None:
     """Message and code are found in every shape, whatever the Content-Type claims."""
-    error = refusal(418, {"content-type": content_type}, body)
-    silence = "Copilot answered with status 418 and said nothing more."
+    error = parse_error_response(418, {"content-type": content_type}, body)
+    silence = "Copilot answered with status 418 and no message."
 
     assert (expected[0] or silence, expected[1]) == (error.message, error.upstream_code)
 
@@ -118,7 +120,9 @@ def test_shapes(body: bytes, expected: tuple[str, str | None], content_type: str
 )
 def test_retry_after(value: str, expected: str | None) -> None:
     """Seconds or a date come out as whole seconds, never too few; anything else is left out."""
-    assert expected == refusal(429, {"retry-after": value}, b"").headers.get("retry-after")
+    assert expected == parse_error_response(429, {"retry-after": value}, b"").headers.get(
+        "retry-after"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,14 +160,16 @@ def test_whether_an_sdk_may_try_again(
     """Never when it cannot help, and never when the SDK would sleep for longer than a minute."""
     headers = {} if wait is None else {"retry-after": wait}
 
-    assert expected == refusal(status, headers, body).headers.get("x-should-retry")
+    assert expected == parse_error_response(status, headers, body).headers.get("x-should-retry")
 
 
 def test_the_limit_that_was_hit_is_passed_on() -> None:
     """GitHub's name of the limit reaches the client; its other headers do not."""
     headers = {"x-ratelimit-exceeded": "user_weekly", "set-cookie": "a=b", "x-request-id": "1"}
 
-    assert {"x-ratelimit-exceeded": "user_weekly"} == refusal(429, headers, b"").headers
+    assert {"x-ratelimit-exceeded": "user_weekly"} == parse_error_response(
+        429, headers, b""
+    ).headers
 
 
 SECRETS = ["ghu_16C7e42F292c6912E7710c838347Ae178B4a", "tid=0f3c;exp=1795331400;sku=x:9f8e7d"]
@@ -185,7 +191,7 @@ SECRETS = ["ghu_16C7e42F292c6912E7710c838347Ae178B4a", "tid=0f3c;exp=1795331400;
 )
 def test_no_secret_passes(secret: str, answer: str) -> None:
     """A token that upstream repeats, wherever in its answer, does not reach the client."""
-    error = refusal(400, {}, answer.replace("SECRET", secret).encode())
+    error = parse_error_response(400, {}, answer.replace("SECRET", secret).encode())
     shown = json.dumps(error_body(error, "id"))
 
     assert secret[4:10] not in shown
@@ -195,7 +201,7 @@ def test_no_secret_passes(secret: str, answer: str) -> None:
 @pytest.mark.parametrize("length", range(1980, 2001))
 def test_no_half_of_a_secret_passes(length: int) -> None:
     """A long message is cut only after its tokens are masked, so no piece of one is left."""
-    message = refusal(400, {}, b"x" * length + b" " + SECRETS[0].encode()).message
+    message = parse_error_response(400, {}, b"x" * length + b" " + SECRETS[0].encode()).message
 
     assert ("x" * length + " ***")[:2000] == message
 
@@ -206,13 +212,15 @@ def test_json_in_a_text_in_json_without_end() -> None:
     for _ in range(10):
         text = json.dumps({"error": {"message": text}})
 
-    assert "No." in refusal(400, {}, text.encode()).message
+    assert "No." in parse_error_response(400, {}, text.encode()).message
 
 
 def test_nobody_has_to_read_novels() -> None:
     """Message, code and param are cut to a sane length."""
     long = "x" * 100_000
-    error = refusal(400, {}, body_of({"error": {"message": long, "code": long, "param": long}}))
+    error = parse_error_response(
+        400, {}, body_of({"error": {"message": long, "code": long, "param": long}})
+    )
 
     assert [2000, 200, 200] == [
         len(text) for text in (error.message, error.code or "", error.param or "")
@@ -224,7 +232,7 @@ def test_nobody_has_to_read_novels() -> None:
 )
 def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
     """JSON too deep or too large to read is taken for a text."""
-    assert body[:50].decode() == refusal(500, {}, body).message[:50]
+    assert body[:50].decode() == parse_error_response(500, {}, body).message[:50]
 
 
 @settings(deadline=None, max_examples=100)
@@ -251,7 +259,7 @@ def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
 )
 def test_whatever_comes_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
     """Any status, body and headers make one error, with all the keys of OpenAI's error object."""
-    error = refusal(status, headers, body)
+    error = parse_error_response(status, headers, body)
 
     assert 400 <= error.status < 600
     assert error.message

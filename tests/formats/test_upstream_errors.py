@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.upstream_errors import event_refusal, refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event, parse_error_response
 from tests.conftest import recorded_json
 
 
@@ -121,7 +121,7 @@ def test_what_a_refusal_means(
     status: int, body: bytes, expected: tuple[int, str, str | None, str | None]
 ) -> None:
     """Each refusal has the status, type, code and param by which OpenAI clients know it."""
-    error = refusal(status, {}, body)
+    error = parse_error_response(status, {}, body)
 
     assert expected == (error.status, error.type, error.code, error.param)
     assert status == error.upstream_status
@@ -138,7 +138,7 @@ def test_what_a_refusal_means(
 def test_published_refusals(name: str, expected: tuple[int, str, str]) -> None:
     """Refusals as they were published keep their message."""
     body = json.dumps(recorded_json(f"openai-chat-completions/{name}.json")).encode()
-    error = refusal(expected[0], {}, body)
+    error = parse_error_response(expected[0], {}, body)
 
     assert expected == (error.status, error.code, error.message)
 
@@ -146,13 +146,13 @@ def test_published_refusals(name: str, expected: tuple[int, str, str]) -> None:
 def test_upstreams_own_words_are_kept() -> None:
     """A client can see what Copilot itself said: status, code, and GitHub's id of the request."""
     headers = {"x-github-request-id": "C0DE:1A2B"}
-    error = refusal(402, headers, coded("quota_exceeded"))
+    error = parse_error_response(402, headers, coded("quota_exceeded"))
 
     assert {
         "upstream": {"status": 402, "code": "quota_exceeded", "request_id": "C0DE:1A2B"}
     } == error.extra
     assert (402, "quota_exceeded") == (error.upstream_status, error.upstream_code)
-    assert {"upstream": {"status": 502, "code": None}} == refusal(502, {}, b"").extra
+    assert {"upstream": {"status": 502, "code": None}} == parse_error_response(502, {}, b"").extra
 
 
 @pytest.mark.parametrize(
@@ -184,12 +184,12 @@ def test_upstreams_own_words_are_kept() -> None:
 )
 def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:
     """Whoever reads the refusal learns the next step; terms in a 429 are no blocked account."""
-    assert words in str(refusal(status, {}, body).hint)
+    assert words in str(parse_error_response(status, {}, body).hint)
 
 
 def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
     """GitHub names its terms in every rate limit: only a 403 that does so means stop."""
-    error = refusal(429, {}, b"Please review our [Terms of Service](https://x).")
+    error = parse_error_response(429, {}, b"Please review our [Terms of Service](https://x).")
 
     assert "Stop" not in str(error.hint)
     assert (429, LIMIT) == (error.status, error.type)
@@ -201,7 +201,7 @@ def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
 )
 def test_an_error_in_the_middle_of_an_answer(code: str | None, expected: tuple[int, str]) -> None:
     """An event with an error reads as the refusal would, and no SDK repeats a paid call."""
-    error = event_refusal({"error": {"message": "Overloaded", "code": code}})
+    error = parse_error_event({"error": {"message": "Overloaded", "code": code}})
 
     assert expected == (error.status, error.type)
     assert "Overloaded" == error.message

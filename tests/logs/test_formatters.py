@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from copilot_proxy.errors import UpstreamRefusal
-from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.upstreams.cooldowns import Cooldowns
@@ -93,7 +93,9 @@ def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_rest_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """A program learns what is not asked for, and for how long, without reading sentences."""
-    refused = refusal(429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}')
+    refused = parse_error_response(
+        429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}'
+    )
     with (
         logging_to_stderr("json", Reporter()),
         suppress(UpstreamRefusal),

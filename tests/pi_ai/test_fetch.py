@@ -16,10 +16,10 @@ from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
-from copilot_proxy.upstreams.pi_ai.failures import unreachable
+from copilot_proxy.upstreams.pi_ai.failures import request_error
 from copilot_proxy.upstreams.pi_ai.package import command_for
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
-from copilot_proxy.upstreams.pi_ai.sidecar_process import Command, Message
+from copilot_proxy.upstreams.pi_ai.sidecar_process import Message, SidecarCommand
 from tests.formats.pi_ai.models import CLAUDE, GPT_4
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
 
@@ -85,7 +85,9 @@ class Upstream:
 class Asked:
     """The process, and the server that it asks."""
 
-    def __init__(self, sidecar: Sidecar, upstream: Upstream, url: str, command: Command) -> None:
+    def __init__(
+        self, sidecar: Sidecar, upstream: Upstream, url: str, command: SidecarCommand
+    ) -> None:
         self.sidecar = sidecar
         self.upstream = upstream
         self.url = url
@@ -124,7 +126,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ask
     home = tmp_path_factory.mktemp("home") / "pi"
     settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(Path(home))})
     command = command_for(settings)
-    patient = Command([*command.arguments, "100"], command.environ)
+    patient = SidecarCommand([*command.arguments, "100"], command.environ)
     sidecar, upstream = Sidecar("pi-ai", lambda: patient), Upstream()
     server = await asyncio.start_server(upstream.take, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -280,7 +282,7 @@ async def test_nobody_listens(asked: Asked) -> None:
     """That is told with Node's own code, which we know."""
     told = (await asked.first(url="http://127.0.0.1:9")).unreachable or {}
 
-    error = unreachable(told, "http://127.0.0.1:9")
+    error = request_error(told, "http://127.0.0.1:9")
     assert "refused the connection" in error.message
 
 
@@ -295,7 +297,7 @@ async def test_open_calls_end_with_stdin(asked: Asked) -> None:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps({"ask": 1, "credit": 9, **asked.request()}).encode() + b"\n")
+    process.stdin.write(json.dumps({"ask": 1, "window": 9, **asked.request()}).encode() + b"\n")
     while "event" not in json.loads(await process.stdout.readline()):
         pass
 

@@ -162,7 +162,7 @@ def test_with_another_version(
 
     assert 1 == run(["chat", "--simulate", "--upstream", "pi-ai", "Hi"])
 
-    assert f"pi-ai 0.1.0 is installed, and {version()} is needed" in capsys.readouterr().err
+    assert f"pi-ai 0.1.0 is installed, but {version()} is required" in capsys.readouterr().err
     found.write_text("no JSON")
     assert installed(home) is None
 

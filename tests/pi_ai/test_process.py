@@ -23,13 +23,13 @@ from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from copilot_proxy.upstreams.base import Call
-from copilot_proxy.upstreams.pi_ai.failures import unreachable
+from copilot_proxy.upstreams.pi_ai.failures import request_error
 from copilot_proxy.upstreams.pi_ai.package import (
     PACKAGE,
+    can_load,
     command_for,
     environment,
     find_node,
-    loads,
     version,
 )
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
@@ -159,8 +159,8 @@ def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
     assert (500, "server_misconfigured") == (answer.status_code, error["code"])
     assert "Install it with: copilot-proxy pi-ai install" == error["hint"]
 
-    assert not loads(find_node(), home / "pi-ai")
-    assert loads(find_node(), FOLDER)
+    assert not can_load(find_node(), home / "pi-ai")
+    assert can_load(find_node(), FOLDER)
 
 
 class Server:
@@ -437,7 +437,7 @@ async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
     assert b"bWU6d29yZA==" in heads[0]  # me:word
     assert heads[1].startswith(b"POST /chat/completions ")
     assert (429, "Slow") == (told["status"], told["body"])
-    assert "The proxy on the way" in unreachable(failed, "http://elsewhere.example").message
+    assert "The proxy on the way" in request_error(failed, "http://elsewhere.example").message
 
 
 @needs_pi_ai

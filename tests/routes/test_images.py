@@ -133,7 +133,7 @@ def test_failures(
         answer = client.post(path, json={"model": "gpt-4o", "stream": True, **make(URL)})
 
     assert (400, "invalid_request_error") == (answer.status_code, answer.json()["error"]["type"])
-    assert "its server answered 404" in answer.json()["error"]["message"]
+    assert "its server answered with status 404" in answer.json()["error"]["message"]
     assert not [r for r in simulator.state.requests if r.method == "POST" and r.body]
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from copilot_proxy.app import create_app
-from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.auth.threads import run_in_thread
 from copilot_proxy.composition import make_services
 from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.simulator import Simulator
@@ -105,7 +105,7 @@ async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator
             late.connect(one.address)
             late.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             one.server.finish()
-            told = await in_thread(lambda: read(late))
+            told = await run_in_thread(lambda: read(late))
     assert told.startswith(b"HTTP/1.1 200 OK")
     assert b"simulator" in told
 

@@ -431,4 +431,4 @@ def test_how_a_worker_ended(code: int, told: str) -> None:
 def test_no_worker_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """The number of workers must be at least 1."""
     assert run(["serve", "--workers", "0"]) == 2
-    assert "--workers cannot be used" in capsys.readouterr().err
+    assert "--workers is invalid" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from copilot_proxy.errors import (
     RequestError,
     UpstreamUnreachable,
 )
-from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.upstreams.cooldowns import Cooldowns
 from tests.auth.accounts import Time
 
@@ -16,7 +16,9 @@ MODEL, API = "gpt-5", "chat_completions"
 
 def coded(status: int, code: str, wait: int | str | None = None) -> CopilotProxyError:
     headers = {} if wait is None else {"retry-after": str(wait)}
-    return refusal(status, headers, b'{"error":{"message":"No.","code":"%s"}}' % code.encode())
+    return parse_error_response(
+        status, headers, b'{"error":{"message":"No.","code":"%s"}}' % code.encode()
+    )
 
 
 def made(word: str) -> CopilotProxyError:
@@ -40,20 +42,26 @@ def made(word: str) -> CopilotProxyError:
         "limited400": lambda: coded(400, "rate_limited", told),
         "quota": lambda: coded(402, "quota_exceeded", told),
         "quota403": lambda: coded(403, "free_quota_exceeded", told),
-        "busy": lambda: refusal(503, {"retry-after": wait} if wait else {}, b"busy"),
-        "401": lambda: refusal(401, {}, b"unauthorized: token expired\n"),
+        "busy": lambda: parse_error_response(503, {"retry-after": wait} if wait else {}, b"busy"),
+        "401": lambda: parse_error_response(401, {}, b"unauthorized: token expired\n"),
         "given": lambda: RequestError("No.", code="caller_token_refused", status=401),
-        "403": lambda: refusal(403, {}, b"forbidden\n"),
-        "terms": lambda: refusal(403, {}, b"Please review our [Terms of Service](https://x)."),
+        "403": lambda: parse_error_response(403, {}, b"forbidden\n"),
+        "terms": lambda: parse_error_response(
+            403, {}, b"Please review our [Terms of Service](https://x)."
+        ),
         "policy": lambda: coded(403, "some_policy"),
         "unknown": lambda: coded(400, "model_not_supported"),
         "bad": lambda: coded(400, "invalid_request_body"),
-        "sealed": lambda: refusal(401, {}, b"input item ID does not belong to this connection"),
-        "404": lambda: refusal(404, {}, b"404 page not found\n"),
-        "413": lambda: refusal(413, {}, b"413 Request Entity Too Large\n"),
+        "sealed": lambda: parse_error_response(
+            401, {}, b"input item ID does not belong to this connection"
+        ),
+        "404": lambda: parse_error_response(404, {}, b"404 page not found\n"),
+        "413": lambda: parse_error_response(413, {}, b"413 Request Entity Too Large\n"),
         "422": lambda: coded(422, "content_filter"),
-        "466": lambda: refusal(466, {}, b"bad request: API version is no longer supported"),
-        "500": lambda: refusal(500, {}, b"Internal Server Error\n"),
+        "466": lambda: parse_error_response(
+            466, {}, b"bad request: API version is no longer supported"
+        ),
+        "500": lambda: parse_error_response(500, {}, b"Internal Server Error\n"),
         "cut": lambda: BrokenResponse("Cut."),
         "down": lambda: UpstreamUnreachable("Down.", sent=True),
     }[name]()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.upstreams.image_fetcher import LARGEST, LARGEST_SUM, MOST, ImageFetcher
+from copilot_proxy.upstreams.image_fetcher import MAX_IMAGE, MAX_TOTAL, MAX_URLS, ImageFetcher
 from tests.upstreams.internet import (
     DATA_URL,
     HOST,
@@ -177,7 +177,7 @@ async def test_a_server_that_has_no_image(internet: Internet) -> None:
     internet.pages["/a.png"] = Page(b"", 302)
     aimless = await refusal(internet, URL)
 
-    assert "The image cannot be fetched: its server answered 404." == gone.message
+    assert "The image cannot be fetched: its server answered with status 404." == gone.message
     assert "answered 302" in aimless.message
 
 
@@ -190,31 +190,31 @@ async def test_an_answer_that_breaks_off(internet: Internet) -> None:
 
 async def test_the_largest_image(internet: Internet) -> None:
     """The limit itself is taken; a byte more is not."""
-    internet.pages["/a.png"] = Page(PNG.ljust(LARGEST, b"\0"))
-    assert [f"inlined messages[0].content[0].image_url: {LARGEST} bytes"] == (
+    internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
+    assert [f"inlined messages[0].content[0].image_url: {MAX_IMAGE} bytes"] == (
         await internet.fetcher().inline(chat(URL))
     )
 
-    internet.pages["/a.png"] = Page(PNG.ljust(LARGEST + 1, b"\0"))
-    assert f"larger than {LARGEST} bytes." in (await refusal(internet, URL)).message
+    internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE + 1, b"\0"))
+    assert f"larger than {MAX_IMAGE} bytes." in (await refusal(internet, URL)).message
 
 
 async def test_the_largest_sum(internet: Internet) -> None:
     """An image counts as often as it stands there, though it is fetched once."""
-    internet.pages["/a.png"] = Page(PNG.ljust(LARGEST, b"\0"))
+    internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
 
-    error = await refusal(internet, *[URL] * (LARGEST_SUM // LARGEST + 1))
+    error = await refusal(internet, *[URL] * (MAX_TOTAL // MAX_IMAGE + 1))
 
-    assert f"larger than {LARGEST_SUM} bytes together." in error.message
+    assert f"larger than {MAX_TOTAL} bytes in total." in error.message
     assert 1 == len(internet.asked)
 
 
 async def test_the_most_addresses(internet: Internet) -> None:
     """A request that names too many is refused before any is asked."""
-    error = await refusal(internet, *(f"{URL}?{i}" for i in range(MOST + 1)))
+    error = await refusal(internet, *(f"{URL}?{i}" for i in range(MAX_URLS + 1)))
 
-    assert f"names more than {MOST}" in error.message
-    assert f"messages[0].content[{MOST}].image_url" == error.param
+    assert f"names more than {MAX_URLS}" in error.message
+    assert f"messages[0].content[{MAX_URLS}].image_url" == error.param
     assert [] == internet.looked_up
 
 
@@ -224,7 +224,7 @@ async def test_a_slow_server(internet: Internet) -> None:
 
     error = await refusal(internet, DATA_URL, f"https://{HOST}/slow", timeout=0.1)
 
-    assert "The image cannot be fetched: it did not come within 0.1 seconds." == error.message
+    assert "The image cannot be fetched: it was not received within 0.1 seconds." == error.message
     assert "messages[0].content[1].image_url" == error.param
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
-from copilot_proxy.upstreams.image_fetcher import REDIRECTS, ImageFetcher
+from copilot_proxy.upstreams.image_fetcher import MAX_REDIRECTS, ImageFetcher
 from tests.upstreams.internet import (
     DATA_URL,
     HOST,
@@ -129,15 +129,15 @@ async def test_nothing_is_told_of_what_is_inside(internet: Internet) -> None:
 
 async def test_redirects(internet: Internet) -> None:
     """They are followed, each looked up anew, as often as is allowed and no further."""
-    for i in range(REDIRECTS + 1):
+    for i in range(MAX_REDIRECTS + 1):
         to = f"https://mirror.example/{i + 1}"
         internet.pages[f"/{i}"] = Page(b"", 302, {"location": to})
-    internet.pages[f"/{REDIRECTS + 1}"] = Page()
+    internet.pages[f"/{MAX_REDIRECTS + 1}"] = Page()
 
     await internet.fetcher().inline(chat(f"https://{HOST}/1"))
     error = await refusal(internet, f"https://{HOST}/0")
 
-    assert [HOST, *["mirror.example"] * REDIRECTS] * 2 == internet.looked_up
+    assert [HOST, *["mirror.example"] * MAX_REDIRECTS] * 2 == internet.looked_up
     assert "leads on more than 3 times" in error.message
 
 

@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from copilot_proxy.upstreams.public_addresses import host_of, is_public, look_up
+from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_not_public(address: str) -> None:
 )
 def test_hosts(url: str, host: str) -> None:
     """A full name, or an address, as it is looked up and as its certificate has it."""
-    assert host == host_of(httpx.URL(url))
+    assert host == fetchable_host(httpx.URL(url))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_hosts(url: str, host: str) -> None:
 )  # fmt: skip
 def test_not_plain(url: str) -> None:
     """Other schemes and ports, credentials, and names that are somebody's own."""
-    assert host_of(httpx.URL(url)) is None
+    assert fetchable_host(httpx.URL(url)) is None
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

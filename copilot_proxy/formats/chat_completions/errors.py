@@ -1,6 +1,6 @@
 """Failures as OpenAI's error object."""
 
-from copilot_proxy.errors import CopilotProxyError, joined
+from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.masking import mask
 
@@ -11,7 +11,7 @@ def error_body(error: CopilotProxyError, request_id: str) -> Json:
     The hint stands in the message as well: that is all that most clients show.
     """
     body: Json = {
-        "message": mask(joined(error.message, error.hint)),
+        "message": mask(join_sentences(error.message, error.hint)),
         "type": error.type,
         "param": error.param,
         "code": error.code,

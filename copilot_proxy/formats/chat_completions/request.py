@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy import headers
-from copilot_proxy.catalogue import LONGEST_NAME
+from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, Json
-from copilot_proxy.formats.images import remedy
+from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.headers import Initiator, Turn
 
@@ -57,10 +57,10 @@ def parse_object(body: bytes) -> Json:
 
 def _check_model_name(name: object) -> None:
     """Refuses what is no name before it is looked for, compared or logged."""
-    if isinstance(name, str) and len(name) > LONGEST_NAME:
+    if isinstance(name, str) and len(name) > MAX_NAME_LENGTH:
         raise _wrong(
             "model",
-            f"The model's name has {len(name)} characters; {LONGEST_NAME} are the most.",
+            f"The model's name has {len(name)} characters; {MAX_NAME_LENGTH} are the most.",
             code="string_above_max_length",
             hint="Send one of the names that GET /v1/models lists.",
         )
@@ -161,7 +161,7 @@ def _check_image(image: Any, path: str) -> None:
             path,
             "Copilot does not fetch images from an address.",
             code="unsupported_value",
-            hint=remedy("Send the image itself, as a data: URL with base64", url),
+            hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )
 
 

@@ -16,7 +16,7 @@ from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 
 FINISH_REASONS: Final[Mapping[str, str]] = {
     "stop": "stop",
@@ -79,7 +79,7 @@ class ChatRepair(ChunkTranslator):
         if "choices" not in data and isinstance(data.get("content"), list):
             data = _from_anthropic(data)
         if data.get("error") or data.get("type") == "error":
-            raise event_refusal(data)
+            raise parse_error_event(data)
         if not self._chunks.has_begun:
             self._note_head(data)
         if data.get("usage") is not None or "copilot_usage" in data:

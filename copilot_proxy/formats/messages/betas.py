@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from copilot_proxy.catalogue import LONG_EDITION
+from copilot_proxy.catalogue import LONG_CONTEXT_SUFFIX
 from copilot_proxy.formats.messages.schema import Json
 
 CONTEXT: Final = "context-management-2025-06-27"
@@ -52,5 +52,5 @@ def betas(header_values: Iterable[str], request: Json) -> tuple[list[str], list[
     named = list(dict.fromkeys(name for name in named if name))
     needed = [name for name, applies in _NEEDED if applies(request)]
     send = [name for name in ALLOWED if name in named or name in needed]
-    met = (LONG_CONTEXT,) if request["model"].endswith(LONG_EDITION) else ()
+    met = (LONG_CONTEXT,) if request["model"].endswith(LONG_CONTEXT_SUFFIX) else ()
     return send, [name for name in named if name not in (*ALLOWED, *met)]

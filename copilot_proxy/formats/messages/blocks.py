@@ -3,7 +3,7 @@
 from typing import Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import remedy
+from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import signature
 
@@ -102,7 +102,7 @@ def _check_source(block: Json, path: str) -> None:
             f"Copilot does not fetch any {block['type']} from elsewhere.",
             param=f"{path}.source",
             code="unsupported_value",
-            hint=remedy(
+            hint=image_hint(
                 "Send its data itself, in a source of type base64",
                 source.get("url") if block["type"] == "image" else None,
             ),

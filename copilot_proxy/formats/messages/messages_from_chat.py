@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from copilot_proxy.formats.images import embedded
+from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import thinking_blocks
 
@@ -110,6 +110,6 @@ def _mark(holder: Json) -> Json:
 
 def _image(image: Any, path: str) -> Json:
     url = image if isinstance(image, str) else image["url"]
-    media_type, data = embedded(url, "Claude", f"{path}.image_url")
+    media_type, data = parse_data_url(url, "Claude", f"{path}.image_url")
     source = {"type": "base64", "media_type": media_type, "data": data}
     return {"type": "image", "source": source}

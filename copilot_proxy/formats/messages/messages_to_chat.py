@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import remedy
+from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.sealed_reasoning import from_blocks
 from copilot_proxy.formats.messages.system import without_billing
@@ -145,7 +145,7 @@ def _image(source: Any, path: str) -> Json:
                 "Copilot does not fetch images from elsewhere.",
                 param=f"{path}.source",
                 code="unsupported_value",
-                hint=remedy(
+                hint=image_hint(
                     "Send its data itself, in a source of type base64",
                     source.get("url") if isinstance(source, dict) else None,
                 ),

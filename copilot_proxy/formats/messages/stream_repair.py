@@ -10,7 +10,7 @@ from copilot_proxy.formats.messages.message_events import Assembler, events_of
 from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.usage import add_usage, to_openai
 from copilot_proxy.formats.tool_arguments import RunawayGuard
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _ADDED: Final = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
 """What Copilot and its backends add to events and blocks; strict clients stumble over it."""
@@ -102,7 +102,7 @@ class MessagesRepair:
         )
 
     def _fail(self, data: Json) -> list[Json]:
-        failure = event_refusal(data)
+        failure = parse_error_event(data)
         if not self._started:
             raise failure
         self.failure = failure
@@ -169,7 +169,7 @@ def repair_whole(body: object, tool_names: Mapping[str, str] | None = None) -> J
     if not isinstance(body, dict):
         raise BrokenResponse("Copilot sent an answer that is not a JSON object.")
     if body.get("type") == "error" or body.get("error"):
-        raise event_refusal(body)
+        raise parse_error_event(body)
     if not isinstance(body.get("content"), list):
         raise BrokenResponse(
             "Copilot sent an answer that is no message.", hint="Try another model."
@@ -206,7 +206,7 @@ def fold(events: Iterable[Json]) -> Json:
     try:
         for event in events:
             if event.get("type") == "error":
-                raise event_refusal(event)
+                raise parse_error_event(event)
             assembler.feed(event)
         message = assembler.message
     except (KeyError, TypeError, ValueError, AttributeError):

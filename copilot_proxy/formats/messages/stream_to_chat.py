@@ -19,7 +19,7 @@ from copilot_proxy.formats.messages.sealed_reasoning import Sealer
 from copilot_proxy.formats.messages.stream_repair import is_message, repair_whole
 from copilot_proxy.formats.messages.usage import add_usage, to_openai
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _FINISH_REASONS: Final[Mapping[str, str]] = {
     "end_turn": "stop",
@@ -64,7 +64,7 @@ class MessagesToChat(ChunkTranslator):
         if not isinstance(data, dict):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
         if data.get("type") == "error" or data.get("error"):
-            raise event_refusal(data)
+            raise parse_error_event(data)
         if is_message(data):
             return [chunk for part in events_of(repair_whole(data)) for chunk in self.feed(part)]
         if isinstance(data.get("copilot_usage"), dict):

@@ -12,7 +12,7 @@ from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats.chat_completions.stream_repair import FINISH_REASONS
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 from copilot_proxy.masking import mask
 
 Json = dict[str, Any]
@@ -74,11 +74,11 @@ def failure_of(event: Json) -> UpstreamError:
     """The error of an ``error`` event; ``broke`` of it says that the connection did, and how."""
     last = _last(event)
     if last.get("type") == "response.failed":
-        return event_refusal({"error": _object(_object(last.get("response")).get("error"))})
+        return parse_error_event({"error": _object(_object(last.get("response")).get("error"))})
     if last.get("error"):
-        return event_refusal(last)
+        return parse_error_event(last)
     if last.get("type") == "error":
-        return event_refusal({"error": last})
+        return parse_error_event({"error": last})
     if event.get("broke") == "silent":
         return BrokenResponse(
             "Copilot fell silent in the middle of its answer.",

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import embedded
+from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.messages_to_chat import FAILED
 from copilot_proxy.formats.messages.sealed_reasoning import thoughts
 from copilot_proxy.formats.pi_ai.models import PROVIDER, Json, PiApi
@@ -143,7 +143,7 @@ class Translation:
         image = {"url": image} if isinstance(image, str) else image
         if image.get("detail") not in (None, "auto"):
             self._told.add("dropped detail of images: pi-ai has nothing like it")
-        media_type, data = embedded(image["url"], "pi-ai", f"{path}.image_url")
+        media_type, data = parse_data_url(image["url"], "pi-ai", f"{path}.image_url")
         return {"type": "image", "data": data, "mimeType": media_type}
 
     def _stamped(self, message: Json) -> Json:

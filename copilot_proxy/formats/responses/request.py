@@ -9,7 +9,7 @@ from typing import Any, Final
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
-from copilot_proxy.formats.images import remedy
+from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.responses.schema import Json, ResponsesRequest
 from copilot_proxy.formats.responses.tools import HANDLING, Toolbox, offered
 from copilot_proxy.headers import Initiator, Turn
@@ -146,7 +146,7 @@ def _check_image(url: object, path: str) -> None:
             path,
             "Copilot does not fetch images from an address.",
             code="unsupported_value",
-            hint=remedy("Send the image itself, as a data: URL with base64", url),
+            hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )
 
 

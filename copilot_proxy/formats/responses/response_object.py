@@ -1,6 +1,6 @@
 """Fills in what a response object must say besides its output."""
 
-from copilot_proxy.errors import CopilotProxyError, joined
+from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.masking import mask
@@ -47,7 +47,7 @@ def failed(response: Json, error: CopilotProxyError, request_id: str) -> Json:
 
 def told(failure: CopilotProxyError) -> Json:
     """What an error of upstream's says, with the hint: most clients show the message alone."""
-    return {"message": mask(joined(failure.message, failure.hint)), "hint": failure.hint}
+    return {"message": mask(join_sentences(failure.message, failure.hint)), "hint": failure.hint}
 
 
 def _number(value: object) -> object:

@@ -23,7 +23,7 @@ from copilot_proxy.formats.responses.tools import (
 )
 from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
 from copilot_proxy.formats.tool_arguments import RunawayGuard
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _ENDS: Final = frozenset(TERMINAL.values())
 _ARGUMENTS: Final = "response.function_call_arguments"
@@ -95,7 +95,7 @@ class ResponsesRepair:
         if isinstance(kind, str):
             events = self._event(kind, data)
         elif data.get("error"):
-            raise event_refusal(data)
+            raise parse_error_event(data)
         elif isinstance(data.get("output"), list):
             events = [e for one in whole_events(data) for e in self._event(one["type"], one)]
         else:
@@ -285,7 +285,7 @@ class ResponsesRepair:
         if kind == TERMINAL["failed"]:
             error = response.get("error")
             error = error if isinstance(error, dict) else {}
-            self.failure = event_refusal({"error": error})
+            self.failure = parse_error_event({"error": error})
             response["error"] = {**error, **told(self.failure)}
 
     def _error(self, data: Json) -> Json:
@@ -295,9 +295,9 @@ class ResponsesRepair:
         """
         nested = data.get("error")
         if self._number == 0:
-            raise event_refusal(data if nested else {"error": data})
+            raise parse_error_event(data if nested else {"error": data})
         error = nested if isinstance(nested, dict) else data
-        self.failure = event_refusal(data if nested else {"error": data})
+        self.failure = parse_error_event(data if nested else {"error": data})
         self.is_finished = True
         return {
             **{name: value for name, value in data.items() if name != "error"},

@@ -16,7 +16,7 @@ from copilot_proxy.formats.responses.response_events import TERMINAL
 from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import custom_arguments
 from copilot_proxy.formats.responses.usage import chat_usage
-from copilot_proxy.formats.upstream_errors import event_refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _TEXTS: Final = {
     # The event's field with the whole text, the field of the chat API's delta, the index of a part.
@@ -86,12 +86,12 @@ class ResponsesToChat(ChunkTranslator):
         kind = data.get("type")
         if not isinstance(kind, str):
             if data.get("error"):
-                raise event_refusal(data)
+                raise parse_error_event(data)
             is_whole = isinstance(data.get("output"), list)
             status = _text(data.get("status")) or "completed"
             return self._ended(status, data, data) if is_whole else []
         if kind == "error":
-            raise event_refusal(data if data.get("error") else {"error": data})
+            raise parse_error_event(data if data.get("error") else {"error": data})
         response = data.get("response")
         if isinstance(response, dict):
             if kind in _STATUSES:
@@ -200,7 +200,7 @@ class ResponsesToChat(ChunkTranslator):
         )
         if status == "failed":
             error = response.get("error")
-            raise event_refusal({"error": error if isinstance(error, dict) else {}})
+            raise parse_error_event({"error": error if isinstance(error, dict) else {}})
         chunks: list[Json] = []
         new = [item for item in _objects(response.get("output")) if self._is_new(item)]
         # Not where a call was streamed: items need not stand where they did.

@@ -1,1 +1,1 @@
-"""Copilot over HTTP: the calls, their responses, and the connections they go through."""
+"""The Copilot API over HTTP: requests, responses and connections."""

@@ -1,4 +1,4 @@
-"""Which connections lead to the Copilot API: those of a client, or of a server."""
+"""Selects the transport to the Copilot API, and provides the one that uses httpx."""
 
 from collections.abc import Mapping
 
@@ -6,17 +6,17 @@ import httpx
 
 from copilot_proxy.auth.certificates import tls_context
 from copilot_proxy.auth.http_clients import is_direct
-from copilot_proxy.upstreams.http.closing import steady
+from copilot_proxy.upstreams.http.closing import shield_close
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
 
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
-    """For `many` requests at once; or for a few, on the connections of `client`.
+    """Return a connection pool for `many` concurrent requests, else a transport for `client`.
 
-    Where the environment names a proxy the client is taken in any case: it knows all their kinds.
+    If the environment configures a proxy, `client` is always used, as it supports all of them.
     """
     if many and is_direct():
-        # It takes longer to load than a single request would gain.
+        # Imported here, because for a single request the import takes longer than it saves.
         from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 
         return ConnectionPool(tls_context())
@@ -24,37 +24,37 @@ def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
 
 
 class ClientTransport:
-    """Goes by httpx's connections. Leaves the client open: it belongs to somebody else."""
+    """Sends requests with an httpx client, which its owner must close."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """The answer to `request`, its body unread; raises `httpx.HTTPError`."""
-        made = httpx.Request(
+        """Send `request` and return its response with an unread body; raises `httpx.HTTPError`."""
+        httpx_request = httpx.Request(
             request.method,
             request.url,
             headers=dict(request.headers),
             content=request.body,
             extensions={"timeout": dict(request.timeouts)},
         )
-        return _Answer(steady(await self._client.send(made, stream=True)))
+        return _ClientResponse(shield_close(await self._client.send(httpx_request, stream=True)))
 
     async def aclose(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
-class _Answer:
+class _ClientResponse:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._pieces = response.aiter_raw()
+        self._chunks = response.aiter_raw()
         self.status = response.status_code
-        # Byte by byte, as on the other way.
+        # One character per byte, as in the responses of the connection pool.
         response.headers.encoding = "latin-1"
         self.headers: Mapping[str, str] = dict(response.headers)
 
     async def read(self) -> bytes:
-        return await anext(self._pieces, b"")
+        return await anext(self._chunks, b"")
 
     async def aclose(self) -> None:
         await self._response.aclose()

@@ -1,8 +1,8 @@
-"""Bodies of answers that are closed to the end, even if whoever closes them is cancelled meanwhile.
+"""Shields the closing of httpx responses from cancellation.
 
-Closing a body gives its connection back to httpx's pool. If that is interrupted, the connection
-counts as busy and stays open for ever. A client that hangs up just when its answer is complete is
-enough to interrupt it.
+Closing a response returns its connection to httpx's pool. If that is cancelled, which happens when
+a client disconnects just as its response completes, the connection stays open and counts as busy
+forever.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from typing import Any
 import httpx
 
 
-def steady(response: httpx.Response) -> httpx.Response:
-    """`response`, whose body is still on the wire, with a body that is closed to the end."""
+def shield_close(response: httpx.Response) -> httpx.Response:
+    """Make closing `response`, which has an unread body, safe from cancellation; returns it."""
     if isinstance(response.stream, httpx.AsyncByteStream):
-        response.stream = _SteadyStream(response.stream)
+        response.stream = _ShieldedStream(response.stream)
     return response
 
 
-class _SteadyStream(httpx.AsyncByteStream):
-    """The body `stream`, whose closing cannot be interrupted."""
+class _ShieldedStream(httpx.AsyncByteStream):
+    """Wraps the body `stream` and shields its closing."""
 
     def __init__(self, stream: httpx.AsyncByteStream) -> None:
         self._stream = stream
@@ -29,17 +29,17 @@ class _SteadyStream(httpx.AsyncByteStream):
         return self._stream.__aiter__()
 
     async def aclose(self) -> None:
-        """Closes it; being cancelled waits for the end of that, too."""
-        await _to_the_end(self._stream.aclose())
+        """Close the stream completely, even if the caller is cancelled."""
+        await _run_to_end(self._stream.aclose())
 
 
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Awaits `work`, which goes on if the one who awaits it is cancelled, and is waited for."""
-    task = asyncio.ensure_future(work)
+async def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Await `coroutine`; on cancellation, wait for its end before raising `CancelledError`."""
+    task = asyncio.ensure_future(coroutine)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task})
         if not task.cancelled():
-            task.exception()  # it is known now; the cancelling matters more
+            task.exception()  # retrieved, so that asyncio does not log it
         raise

@@ -1,6 +1,6 @@
-"""One connection of HTTP/1.1: a request goes out whole, its answer comes in piece by piece.
+"""An HTTP/1.1 connection (RFC 9112): sends complete requests and streams their responses.
 
-The parser is httptools', the one that uvicorn reads requests with (RFC 9112).
+Parses with httptools, which uvicorn uses for requests.
 """
 
 import asyncio
@@ -11,81 +11,80 @@ from typing import Final, cast
 import httptools
 import httpx
 
-_LAST_LOOK: Final = 0.05
-"""Seconds in which what lies there already is read, before the other side is called silent: this
-program may have stood still itself, stopped or asleep."""
+_GRACE: Final = 0.05
+"""Seconds between a timeout and its error, for reading data that has already arrived: this process
+may have been suspended itself."""
 
-_LONGEST_HEAD: Final = 256 * 1024
-"""Bytes of an answer's headers that are taken."""
-_MOST_JOINED: Final = 16 * 1024
-"""Bytes of a body that leaves in one piece with its head: as much as TLS encrypts at once."""
-_MOST_UNREAD: Final = 256 * 1024
-"""Bytes of an answer that wait for their reader before the other side has to wait, too."""
+_MAX_HEAD: Final = 256 * 1024
+"""Maximum size of the headers of a response in bytes."""
+_MAX_JOINED: Final = 16 * 1024
+"""Bytes of a body that is sent in one write with its headers: the size of a TLS record."""
+_MAX_UNREAD: Final = 256 * 1024
+"""Unread bytes of a response above which reading from the socket is paused."""
 
 
 class HttpExchange:
-    """A request that was sent over `connection`, and its answer as it comes; raises
-    `httpx.TransportError`.
+    """A request sent over `connection`, and its response; methods raise `httpx.TransportError`.
 
-    `patience` is how many seconds the other side may neither say anything nor take any of the
-    request while somebody waits for it.
+    `timeout` is the number of seconds in which the server may neither send anything nor read any
+    part of the request while the response is awaited.
     """
 
-    def __init__(self, connection: "HttpConnection", patience: float | None) -> None:
+    def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
         self._connection = connection
-        self._patience = patience
-        self._was_unsent = connection.unsent()
+        self._timeout = timeout
+        self._last_unsent = connection.unsent()
         self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
-        """When patience ends, by the loop's clock."""
-        self._is_last_look = False
+        self._deadline = 0.0
+        """The time of the timeout by the loop's clock."""
+        self._in_grace_period = False
         self.status = 0
         self.headers: dict[str, str] = {}
         self.has_head = False
         self.is_complete = False
         self.unread = 0
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._error: httpx.TransportError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
 
     async def head(self) -> None:
-        """Waits until `status` and `headers` are there."""
+        """Wait for `status` and `headers`."""
         while not self.has_head:
-            await self._news()
+            await self._change()
 
     async def read(self) -> bytes:
-        """All that has come since the last time, or will come next; empty at the end."""
-        while not self._pieces and not self.is_complete:
-            await self._news()
-        piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+        """Return all unread bytes of the body, at least one; empty at the end."""
+        while not self._chunks and not self.is_complete:
+            await self._change()
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
         self.unread = 0
         if self._connection.is_paused:
-            self._connection.go_on(self)
-        return piece
+            self._connection.resume(self)
+        return data
 
     async def aclose(self) -> None:
-        """Hangs up, unless the answer is complete."""
-        self._connection.leave(self)
+        """Close the connection, unless the response is complete."""
+        self._connection.release(self)
 
-    def add(self, piece: bytes) -> None:
-        """A piece of the body has come."""
-        self._pieces.append(piece)
-        self.unread += len(piece)
+    def add(self, chunk: bytes) -> None:
+        """Add a chunk of the body."""
+        self._chunks.append(chunk)
+        self.unread += len(chunk)
 
     def complete(self) -> None:
-        """Nothing of it is missing."""
+        """Mark the response as complete."""
         self.is_complete = True
         self._end()
 
     def fail(self, error: httpx.TransportError) -> None:
-        """No more will come."""
+        """Set the error to raise once the received bytes have been read."""
         self._error = self._error or error
         self._end()
 
     def wake(self) -> None:
-        """Something has changed."""
+        """Wake up the reader after a change."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -94,123 +93,128 @@ class HttpExchange:
             self._timer.cancel()
         self.wake()
 
-    def _news(self) -> "asyncio.Future[None]":
-        """What is done when something has changed."""
+    def _change(self) -> "asyncio.Future[None]":
+        """Return a future for the next change; raises the error of a failed exchange."""
         if self._error is not None:
             raise self._error
         self._waiter = self._loop.create_future()
-        if self._patience is not None:
-            self._due = self._loop.time() + self._patience
-            self._is_last_look = False
+        if self._timeout is not None:
+            self._deadline = self._loop.time() + self._timeout
+            self._in_grace_period = False
             if self._timer is None:
-                self._timer = self._loop.call_at(self._due, self._look)
+                self._timer = self._loop.call_at(self._deadline, self._check_timeout)
         return self._waiter
 
-    def _look(self) -> None:
-        """Whether patience has come to its end. One timer looks after all the waits, which are
-        shorter as a rule than setting one for each would be worth."""
+    def _check_timeout(self) -> None:
+        """Fail with a timeout if the deadline has passed, else set the timer again.
+
+        All waits share one timer, because most are too short to be worth one of their own.
+        """
         self._timer = None
         if self._waiter is None or self._waiter.done():
             return
         now = self._loop.time()
-        if now >= self._due:
-            before, self._was_unsent = self._was_unsent, self._connection.unsent()
-            if self._was_unsent < before:
-                self._due = now + (self._patience or 0.0)
-                self._is_last_look = False
-            elif not self._is_last_look:
-                self._due = now + _LAST_LOOK
-                self._is_last_look = True
+        if now >= self._deadline:
+            last, self._last_unsent = self._last_unsent, self._connection.unsent()
+            if self._last_unsent < last:
+                self._deadline = now + (self._timeout or 0.0)
+                self._in_grace_period = False
+            elif not self._in_grace_period:
+                self._deadline = now + _GRACE
+                self._in_grace_period = True
             else:
                 self.fail(httpx.ReadTimeout(""))
                 return
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._timer = self._loop.call_at(self._deadline, self._check_timeout)
 
 
 class HttpConnection(asyncio.Protocol):
-    """To one host; `on_free` is called when it may take the next request, `on_end` when it has
-    closed."""
+    """A connection to one host.
+
+    `on_idle` is called when it is ready for the next request, and `on_close` when it has closed.
+    """
 
     def __init__(
         self,
-        on_free: Callable[["HttpConnection"], None],
-        on_end: Callable[["HttpConnection"], None],
+        on_idle: Callable[["HttpConnection"], None],
+        on_close: Callable[["HttpConnection"], None],
     ) -> None:
-        self._on_free = on_free
-        self._on_end = on_end
+        self._on_idle = on_idle
+        self._on_close = on_close
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: HttpExchange | None = None
         self._transport: asyncio.Transport
         self.is_paused = False
-        """Whether the other side has to wait for the reader."""
+        """Whether reading from the socket is paused."""
         self._ends_with_connection = False
         self._head_size = 0
-        self.free_since = (0.0, 0.0)
-        """By the clock that stands still while the machine sleeps, and by the one that does not."""
+        self.idle_since = (0.0, 0.0)
+        """Monotonic time, which may stop while the machine sleeps, and wall time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed it, as far as is known here."""
+        """Whether the connection is open, as far as the event loop knows."""
         return not self._transport.is_closing()
 
     def fileno(self) -> int:
-        """The number of its socket."""
+        """Return the file descriptor of the socket."""
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
 
     def unsent(self) -> int:
-        """How many bytes the other side has not taken."""
+        """Return the number of bytes that are still to be sent."""
         return self._transport.get_write_buffer_size()
 
-    def send(self, head: bytes, body: bytes, patience: float | None) -> HttpExchange:
-        """Sends a request; the connection must be free. Raises `httpx.ConnectError` if it has been
-        closed, so that nothing was sent."""
+    def send(self, head: bytes, body: bytes, timeout: float | None) -> HttpExchange:
+        """Send a request over the connection, which must be idle.
+
+        Raises `httpx.ConnectError` if the connection is closed, so that nothing was sent.
+        """
         if not self.is_open:
             raise httpx.ConnectError("the connection was closed before anything was sent")
         self._head_size = 0
-        if len(body) > _MOST_JOINED:
+        if len(body) > _MAX_JOINED:
             self._transport.writelines((head, body))
         else:
             self._transport.write(head + body)
-        self._exchange = HttpExchange(self, patience)
+        self._exchange = HttpExchange(self, timeout)
         return self._exchange
 
-    def go_on(self, exchange: HttpExchange) -> None:
-        """The reader has taken what there was of `exchange`."""
+    def resume(self, exchange: HttpExchange) -> None:
+        """Resume reading, now that all bytes of `exchange` have been read."""
         if exchange is self._exchange:
             self._resume()
 
-    def leave(self, exchange: HttpExchange) -> None:
-        """Nobody wants the rest of `exchange`: hangs up, unless the connection is done with it and
-        may be another's by now."""
+    def release(self, exchange: HttpExchange) -> None:
+        """Close the connection, unless `exchange` is complete: then it may be in use again."""
         if exchange is self._exchange:
             self.abort()
 
     def abort(self) -> None:
-        """Closes it at once, whatever is under way."""
-        self._fail(httpx.ReadError("the connection was closed here"))
+        """Close the connection immediately."""
+        self._fail(httpx.ReadError("the connection was closed by this side"))
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            # Nobody asked: what comes would be taken for the answer to the next request.
+            # Unexpected data would be taken for the response to the next request.
             self._transport.abort()
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(httpx.RemoteProtocolError(f"not HTTP: {error}"))
+            self._fail(httpx.RemoteProtocolError(f"invalid HTTP: {error}"))
             return
         if not exchange.has_head:
             self._head_size += len(data)
-            if self._head_size > _LONGEST_HEAD:
-                self._fail(httpx.RemoteProtocolError("endless headers"))
+            if self._head_size > _MAX_HEAD:
+                self._fail(httpx.RemoteProtocolError("the headers are too large"))
             return
         exchange.wake()
-        if exchange.unread > _MOST_UNREAD and not (exchange.is_complete or self.is_paused):
+        if exchange.unread > _MAX_UNREAD and not (exchange.is_complete or self.is_paused):
             self.is_paused = True
             self._transport.pause_reading()
 
@@ -219,7 +223,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended(error)
-        self._on_end(self)
+        self._on_close(self)
 
     def _ended(self, error: Exception | None) -> None:
         exchange = self._exchange
@@ -242,11 +246,11 @@ class HttpConnection(asyncio.Protocol):
             self.is_paused = False
             self._transport.resume_reading()
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         if self._exchange is None:
-            self._transport.abort()  # nobody asked for a second answer
+            self._transport.abort()  # a response without a request
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._exchange is not None and not self._exchange.has_head:  # else it is a trailer
@@ -260,7 +264,7 @@ class HttpConnection(asyncio.Protocol):
             return
         exchange.status = self._parser.get_status_code()
         if exchange.status < 200:
-            # Early hints and the like: the answer itself comes after them.
+            # An informational response, such as early hints: the final response follows.
             exchange.headers.clear()
             return
         exchange.has_head = True
@@ -275,14 +279,15 @@ class HttpConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.has_head:
             return
-        # Now, since the parser may object to what comes after it in the same piece.
+        # Complete it now, because the parser may fail on data that follows in the same chunk.
         exchange.complete()
         self._exchange = None
         self._resume()
         can_stay = self._parser.should_keep_alive() and not self._ends_with_connection
-        # An answer may come before its request has left; the rest would precede the next one.
+        # The response may arrive before the request is sent completely. Then the connection cannot
+        # be used again, because the remaining bytes would precede the next request.
         if can_stay and not self.unsent():
-            self.free_since = (time.monotonic(), time.time())
-            self._on_free(self)
+            self.idle_since = (time.monotonic(), time.time())
+            self._on_idle(self)
         else:
             self._transport.abort()

@@ -1,9 +1,8 @@
-"""The connections to the Copilot API of a server that has many open at once.
+"""A connection pool for the Copilot API, made for many concurrent requests.
 
-httpx's own pool looks through all its connections for every request, and its layers touch every
-piece of every stream: with 16 clients that is most of what a request costs. This knows exactly
-whether a call was sent: only what fails as `httpx.ConnectError` or `httpx.ConnectTimeout` has
-surely not been.
+httpx's own pool iterates over all its connections for every request, and passes every chunk through
+several layers: with 16 clients that is most of the cost of a request. This pool also tells whether
+a request was sent: certainly not, if it failed with `httpx.ConnectError` or `httpx.ConnectTimeout`.
 """
 
 import asyncio
@@ -22,180 +21,182 @@ from copilot_proxy.upstreams.http.connection import HttpConnection, HttpExchange
 from copilot_proxy.upstreams.http.dns_cache import DnsCache
 from copilot_proxy.upstreams.http.transport import HttpRequest
 
-_KEEP: Final = 30.0
-"""Seconds for which an unused connection may be used again; within as many more it is closed."""
-_NEXT_ADDRESS: Final = 0.25
+_KEEP_ALIVE: Final = 30.0
+"""Seconds for which an idle connection may be used again. It is closed within the next 30."""
+_HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds after which the next address of a host is tried as well (RFC 8305)."""
-_PROBES: Final = (
+_TCP_KEEP_ALIVE: Final = (
     ("TCP_KEEPIDLE", 60),
-    ("TCP_KEEPALIVE", 60),  # the same, as macOS calls it
+    ("TCP_KEEPALIVE", 60),  # the name of TCP_KEEPIDLE on macOS
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
 )
-"""After a minute of silence the other side is asked if it is there: it may have gone while this
-machine slept, and models think for minutes without a word."""
-_MOST_HELD: Final = 256 * 1024
-"""Bytes of an answer that the system may hold while nobody reads it; some hold 32 MiB. Over a line
-of 100 ms it still lets 2 MiB a second through."""
+"""Options that detect a lost connection. A model may send nothing for minutes, and the connection
+may be lost while this machine sleeps."""
+_RECEIVE_BUFFER: Final = 256 * 1024
+"""Bytes of a response that the system buffers; the default of some is 32 MiB. With a round trip of
+100 ms this still allows 2 MiB per second."""
 
 _FORBIDDEN: Final = re.compile(r"[\r\n\0]")
-"""What would end a header."""
-_ROUNDS: Final = 8
-"""Rounds of the event loop in which an aborted connection has closed, also one with TLS."""
+"""Characters that must not occur in a header."""
+_CLOSE_ITERATIONS: Final = 8
+"""Iterations of the event loop in which an aborted connection closes, even with TLS."""
 
 Origin = tuple[str, str, int]
 
 
-class _Place(NamedTuple):
-    """What an address says."""
+class _Target(NamedTuple):
+    """The parts of a URL."""
 
     origin: Origin
     netloc: str
-    target: str
+    path: str
 
 
 class ConnectionPool:
-    """As many as there are requests, straight to the other side.
+    """A pool without a limit, for direct connections.
 
-    Follows no redirect, keeps no cookie, unpacks nothing, and sends nothing a second time.
+    It follows no redirects, keeps no cookies, does not decompress, and never sends a request twice.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
-        self._free: dict[Origin, list[HttpConnection]] = {}
+        self._idle: dict[Origin, list[HttpConnection]] = {}
         self._open: set[HttpConnection] = set()
-        self._lookups = DnsCache()
+        self._dns = DnsCache()
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def send(self, request: HttpRequest) -> HttpExchange:
-        """The answer to `request`, its body unread; raises `httpx.TransportError`."""
-        place = _place(request.url)
-        head = _head(request, place)
-        connection = self._kept(place.origin)
+        """Send `request` and return its response with an unread body.
+
+        Raises `httpx.TransportError`.
+        """
+        target = _parse_url(request.url)
+        head = _head(request, target)
+        connection = self._take_idle(target.origin)
         if connection is None:
-            patience = request.timeouts.get("connect")
-            connection = await self._connected(place.origin, patience)
+            connection = await self._connect(target.origin, request.timeouts.get("connect"))
         exchange = connection.send(head, request.body or b"", request.timeouts.get("read"))
         try:
             await exchange.head()
         except BaseException:
-            connection.leave(exchange)
+            connection.release(exchange)
             raise
         return exchange
 
     async def aclose(self) -> None:
-        """Closes them all."""
+        """Close all connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self._open):
             connection.abort()
-        self._free.clear()
-        # The loop closes their sockets in its next rounds, if there are any.
-        for _ in range(_ROUNDS):
+        self._idle.clear()
+        # The loop closes the sockets in its next iterations.
+        for _ in range(_CLOSE_ITERATIONS):
             if self._open:
                 await asyncio.sleep(0)
 
-    def _kept(self, origin: Origin) -> HttpConnection | None:
-        """A connection that was used before and is still good."""
-        free = self._free.get(origin, ())
-        while free:
-            connection = free.pop()
-            if _is_good(connection):
+    def _take_idle(self, origin: Origin) -> HttpConnection | None:
+        """Return an idle connection that is still usable, or None."""
+        idle = self._idle.get(origin, ())
+        while idle:
+            connection = idle.pop()
+            if _is_usable(connection):
                 return connection
             connection.abort()
         return None
 
-    async def _connected(self, origin: Origin, patience: float | None) -> HttpConnection:
+    async def _connect(self, origin: Origin, timeout: float | None) -> HttpConnection:
         scheme, host, port = origin
 
-        def made() -> HttpConnection:
-            return HttpConnection(on_free=keep, on_end=forget)
+        def create() -> HttpConnection:
+            return HttpConnection(on_idle=keep, on_close=remove)
 
         def keep(connection: HttpConnection) -> None:
-            self._free.setdefault(origin, []).append(connection)
+            self._idle.setdefault(origin, []).append(connection)
             if self._sweeper is None:
-                self._sweeper = loop.call_later(_KEEP, self._sweep)
+                self._sweeper = loop.call_later(_KEEP_ALIVE, self._sweep)
 
-        def forget(connection: HttpConnection) -> None:
+        def remove(connection: HttpConnection) -> None:
             self._open.discard(connection)
-            free = self._free.get(origin, [])
-            if connection in free:
-                free.remove(connection)
+            idle = self._idle.get(origin, [])
+            if connection in idle:
+                idle.remove(connection)
 
         loop = asyncio.get_running_loop()
-        secure = scheme == "https"
+        is_secure = scheme == "https"
         try:
-            async with asyncio.timeout(patience):
-                addresses = await self._lookups.addresses(host, port)
-                one = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
-                _set_up(one)
+            async with asyncio.timeout(timeout):
+                addresses = await self._dns.addresses(host, port)
+                sock = await start_connection(addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY)
+                _set_options(sock)
                 _, connection = await loop.create_connection(
-                    made,
-                    sock=one,
-                    ssl=self._context if secure else None,
-                    server_hostname=host if secure else None,
+                    create,
+                    sock=sock,
+                    ssl=self._context if is_secure else None,
+                    server_hostname=host if is_secure else None,
                 )
         except TimeoutError as error:
-            self._lookups.forget(host, port)
+            self._dns.remove(host, port)
             raise httpx.ConnectTimeout("") from error
         except OSError as error:
-            self._lookups.forget(host, port)
+            self._dns.remove(host, port)
             raise httpx.ConnectError(str(error)) from error
         if connection.is_open:
             self._open.add(connection)
         return connection
 
     def _sweep(self) -> None:
-        """Closes what nobody has used for a while."""
+        """Close idle connections that are no longer usable."""
         self._sweeper = None
-        for free in self._free.values():
-            for connection in [one for one in free if not _is_good(one)]:
-                free.remove(connection)
+        for idle in self._idle.values():
+            for connection in [one for one in idle if not _is_usable(one)]:
+                idle.remove(connection)
                 connection.abort()
-        if any(self._free.values()):
-            self._sweeper = asyncio.get_running_loop().call_later(_KEEP, self._sweep)
+        if any(self._idle.values()):
+            self._sweeper = asyncio.get_running_loop().call_later(_KEEP_ALIVE, self._sweep)
 
 
 @lru_cache(maxsize=64)
-def _place(address: str) -> _Place:
-    """There are few, and taking one apart costs a twentieth of a request."""
+def _parse_url(address: str) -> _Target:
+    """Parse a URL. Cached, because there are few, and parsing takes 5% of the time of a request."""
     url = httpx.URL(address)
     port = url.port or (443 if url.scheme == "https" else 80)
-    return _Place(
+    return _Target(
         (url.scheme, url.host, port), url.netloc.decode("ascii"), url.raw_path.decode("ascii")
     )
 
 
-def _head(request: HttpRequest, place: _Place) -> bytes:
+def _head(request: HttpRequest, target: _Target) -> bytes:
     values = "".join(request.headers.values())
     if _FORBIDDEN.search(values) or not values.isascii():
-        raise httpx.LocalProtocolError("a header that cannot be sent")
-    lines = [f"{request.method} {place.target} HTTP/1.1", f"host: {place.netloc}"]
+        raise httpx.LocalProtocolError("a header contains a forbidden character")
+    lines = [f"{request.method} {target.path} HTTP/1.1", f"host: {target.netloc}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if request.body is not None:
         lines.append(f"content-length: {len(request.body)}")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-def _is_good(connection: HttpConnection) -> bool:
-    """Whether a free connection may be used: open, silent, and not free for long."""
-    monotonic, wall = connection.free_since
+def _is_usable(connection: HttpConnection) -> bool:
+    """Return whether an idle connection is open, has nothing to read, and is not too old."""
+    monotonic, wall = connection.idle_since
     age = max(time.monotonic() - monotonic, time.time() - wall)
-    return connection.is_open and age < _KEEP and not _has_news(connection.fileno())
+    return connection.is_open and age < _KEEP_ALIVE and not _is_readable(connection.fileno())
 
 
-def _has_news(number: int) -> bool:
-    """Whether the system has something for a socket that nothing is expected on: its end."""
+def _is_readable(descriptor: int) -> bool:
+    """Return whether an idle socket is readable, which means that the server has closed it."""
     if hasattr(select, "poll"):
         poll = select.poll()
-        poll.register(number, select.POLLIN)
+        poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
-    return bool(select.select([number], [], [], 0)[0])
+    return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _set_up(one: socket.socket) -> None:
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _MOST_HELD)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _PROBES:
+def _set_options(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _TCP_KEEP_ALIVE:
         if hasattr(socket, name):
-            one.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

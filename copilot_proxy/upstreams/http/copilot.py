@@ -1,7 +1,7 @@
-"""The Copilot API over HTTP: endpoints, headers, and what may be sent a second time.
+"""The Copilot API over HTTP: endpoints, headers and retries.
 
-A call is repeated only when it is certain that it was not processed: the connection failed before
-anything was sent, or the token was refused (401, 421). No other answer is ever asked for twice.
+A request is retried only if it was certainly not processed: the connection failed before anything
+was sent, or the token was rejected (401, 421).
 """
 
 import asyncio
@@ -13,36 +13,36 @@ import msgspec
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, Clock, CopilotToken, TokenSource
-from copilot_proxy.auth.network_errors import describe
+from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     BrokenResponse,
     RequestError,
     UpstreamError,
     UpstreamUnreachable,
-    unbilled,
+    allow_client_retry,
 )
 from copilot_proxy.formats.api import UpstreamApi
-from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
 from copilot_proxy.upstreams.cooldowns import AccountCooldowns, Cooldown
-from copilot_proxy.upstreams.http.response import CopilotResponse, unpacking
+from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
 INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
-_MOST_ERROR_BYTES: Final = 256 * 1024
+_MAX_ERROR_BODY: Final = 256 * 1024
 _MODELS_TIMEOUT: Final = 30.0
-_ERROR_PATIENCE: Final = 5.0
-"""Seconds for the body of an error answer; its status alone says enough."""
+_ERROR_BODY_TIMEOUT: Final = 5.0
+"""Seconds for reading the body of an error response; without it, the status is used alone."""
 
 
 class CopilotUpstream:
-    """Answers calls through the Copilot API, with the token and host that `auth` gives."""
+    """Sends calls to the Copilot API, with the token and host from `auth`."""
 
-    only: UpstreamApi | None = None
+    fixed_api: UpstreamApi | None = None
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class CopilotUpstream:
         self._auth = auth
         self._identity = identity
         self._catalogues = CatalogueCache(self._fetch_models)
-        self.restraints = AccountCooldowns(clock or Clock())
+        self.cooldowns = AccountCooldowns(clock or Clock())
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
-        """The account's models."""
+        """Return the account's models, from the cache unless `fresh`."""
         return await self._catalogues.get(auth or self._auth, fresh=fresh)
 
     async def send(self, call: Call) -> UpstreamResponse:
-        """The accepted answer to `call`, to be closed; raises `CopilotProxyError`."""
+        """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
         headers = identity_headers.copilot(
             self._identity,
             intent=INTENT,
@@ -76,51 +76,51 @@ class CopilotUpstream:
         headers |= {**call.headers, "content-type": "application/json"}
         if call.stream:
             headers["accept"] = "text/event-stream"
-        response = await self._permitted(call, headers)
-        return CopilotResponse(response, asked_for_stream=call.stream)
+        response = await self._send_unless_cooling_down(call, headers)
+        return CopilotResponse(response, stream_requested=call.stream)
 
     def state(self) -> AuthState:
-        """What ``/health`` may tell anyone."""
+        """Return the sign-in state for ``/health``."""
         return self._auth.state()
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused to the server's own sign-in without asking."""
-        return self.restraints.standing(self._auth)
+    def active_cooldowns(self) -> list[Cooldown]:
+        """Return the active cooldowns of the server's own sign-in."""
+        return self.cooldowns.standing(self._auth)
 
     async def aclose(self) -> None:
-        """Lets go of all connections."""
+        """Close all connections."""
         await self._transport.aclose()
 
     async def _fetch_models(self, auth: TokenSource) -> Catalogue:
         headers = identity_headers.copilot(self._identity, intent=_MODELS_INTENT)
         token = await auth.token()
-        with unbilled():
-            response = await self._answered(
+        with allow_client_retry():
+            response = await self._send_with_retries(
                 auth, token, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
             )
             try:
-                return parse_models(await CopilotResponse(response, asked_for_stream=False).whole())
+                return parse_models(await CopilotResponse(response, stream_requested=False).whole())
             except ValueError as error:
-                raise BrokenResponse(
-                    f"Copilot's list of models cannot be read: {error}."
-                ) from error
+                raise BrokenResponse(f"Copilot's list of models is invalid: {error}.") from error
             finally:
                 await response.aclose()
 
-    async def _permitted(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
-        """The accepted answer to `call`; raises `CooldownRefusal` during a cooldown."""
+    async def _send_unless_cooling_down(
+        self, call: Call, headers: Mapping[str, str]
+    ) -> HttpResponse:
+        """Send `call` and return the response; raises `CooldownRefusal` during a cooldown."""
         auth = call.auth or self._auth
         token = await auth.token()
         path, content = call.path or "", _encoded(call.body)
-        return await self.restraints.permitted(
+        return await self.cooldowns.permitted(
             auth,
             token,
             call.api,
             str(call.body.get("model")),
-            lambda token: self._answered(auth, token, "POST", path, headers, content),
+            lambda token: self._send_with_retries(auth, token, "POST", path, headers, content),
         )
 
-    async def _answered(
+    async def _send_with_retries(
         self,
         auth: TokenSource,
         token: CopilotToken,
@@ -130,31 +130,32 @@ class CopilotUpstream:
         content: bytes | None,
         timeout: float | None = None,
     ) -> HttpResponse:
-        """The accepted answer, its body unread.
+        """Send a request and return the response, whose status is 2xx and whose body is unread.
 
-        Raises `UpstreamRefusal` or `UpstreamUnreachable`.
+        Retries once each for a connection error and for a rejected token. Raises `UpstreamRefusal`
+        or `UpstreamUnreachable`.
         """
         may_reconnect = may_renew = True
         while True:
             try:
-                response = await self._open(token, method, path, headers, content, timeout)
+                response = await self._send_once(token, method, path, headers, content, timeout)
             except UpstreamUnreachable as error:
-                if not (error.passing and may_reconnect):
+                if not (error.temporary and may_reconnect):
                     raise
                 may_reconnect = False
                 continue
             if 200 <= response.status < 300:
                 auth.accepted(token)
                 return response
-            body = await _error_bytes(response)
+            body = await _read_error_body(response)
             if may_renew and is_stale_token(response.status, body):
                 may_renew = False
                 if (renewed := await auth.renew(token)) is not None:
                     token = renewed
                     continue
-            raise _refused(response, body)
+            raise _response_error(response, body)
 
-    async def _open(
+    async def _send_once(
         self,
         token: CopilotToken,
         method: str,
@@ -177,7 +178,7 @@ class CopilotUpstream:
         try:
             return await self._transport.send(request)
         except httpx.HTTPError as error:
-            raise describe(error, token.api_url) from error
+            raise map_http_error(error, token.api_url) from error
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
@@ -188,34 +189,34 @@ def _encoded(body: dict[str, Any]) -> bytes:
 
 
 def is_stale_token(status: int, body: bytes) -> bool:
-    """Whether a fresh token may help: it was refused (401), or belongs to another host (421)."""
-    # Some are about an id inside the request, or about an agent that wants a sign-in of its own:
-    # a new token would change neither.
-    other = b"input item ID" in body or b'"authorize_url"' in body
-    return status == 421 or (status == 401 and not other)
+    """Return whether the token was rejected (401) or is for another host (421)."""
+    # Some 401 responses are about an id in the request, or about an agent that requires its own
+    # sign-in; a new token would not help.
+    is_unrelated = b"input item ID" in body or b'"authorize_url"' in body
+    return status == 421 or (status == 401 and not is_unrelated)
 
 
-async def _error_bytes(response: HttpResponse) -> bytes:
-    """The body of an error answer, as far as it comes and as much as anyone would read."""
+async def _read_error_body(response: HttpResponse) -> bytes:
+    """Read the body of an error response within limits of time and size, and close it."""
     body = b""
     try:
-        async with asyncio.timeout(_ERROR_PATIENCE):
-            read = unpacking(response)
+        async with asyncio.timeout(_ERROR_BODY_TIMEOUT):
+            read = body_reader(response)
             while chunk := await read():
                 body += chunk
-                if len(body) > _MOST_ERROR_BYTES:
+                if len(body) > _MAX_ERROR_BODY:
                     break
     except (TimeoutError, httpx.HTTPError, httpx.StreamError):
-        pass  # the status alone still says something
+        pass  # report the error with what has been read
     finally:
         await response.aclose()
     return body
 
 
-def _refused(response: HttpResponse, body: bytes) -> UpstreamError:
+def _response_error(response: HttpResponse, body: bytes) -> UpstreamError:
     if response.status < 400:
         return BrokenResponse(
-            f"Copilot's address answered with status {response.status}, which it never does.",
-            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+            f"Copilot answered with the unexpected status {response.status}.",
+            hint="A proxy may have sent the response. Check HTTPS_PROXY.",
         )
-    return refusal(response.status, response.headers, body)
+    return parse_error_response(response.status, response.headers, body)

@@ -1,7 +1,7 @@
-"""Looks up the addresses of hosts: once for many who ask, and never in the way of the end.
+"""Caches DNS lookups for a few seconds, and shares a lookup between concurrent requests.
 
-The event loop's own lookups run on threads that a program waits for when it ends; one that hangs
-would hold a stopped server for half a minute.
+The lookups run in daemon threads: the event loop's own lookups run in threads that are joined at
+exit, so one that hangs would delay the shutdown of the server by half a minute.
 """
 
 import asyncio
@@ -10,45 +10,47 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from copilot_proxy.auth.threads import in_thread
+from copilot_proxy.auth.threads import run_in_thread
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
-_LIFE: Final = 10.0
-"""Seconds that an answer is good for."""
+_MAX_AGE: Final = 10.0
+"""Seconds that a result is used for."""
 
 
 class DnsCache:
-    """The answers of the last seconds, and the questions that are asked now."""
+    """Recent results and the lookups in progress, by host and port."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[float, list[Address]]] = {}
-        self._asked: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
+        self._results: dict[tuple[str, int], tuple[float, list[Address]]] = {}
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[Address]:
-        """Where `host` is; raises `OSError`, `socket.gaierror` as a rule."""
-        place = (host, port)
-        if (known := self._known.get(place)) is not None and time.monotonic() - known[0] < _LIFE:
-            return known[1]
-        if (asked := self._asked.get(place)) is None:
-            asked = asyncio.ensure_future(self._look_up(host, port))
-            asked.add_done_callback(partial(self._answered, place))
-            self._asked[place] = asked
-        # Shielded, since others may wait for the same answer when this caller gives up.
-        return await asyncio.shield(asked)
+        """Return the addresses of `host`; raises `OSError`, usually `socket.gaierror`."""
+        key = (host, port)
+        if (result := self._results.get(key)) is not None:
+            looked_up_at, addresses = result
+            if time.monotonic() - looked_up_at < _MAX_AGE:
+                return addresses
+        if (lookup := self._lookups.get(key)) is None:
+            lookup = asyncio.ensure_future(self._look_up(host, port))
+            lookup.add_done_callback(partial(self._store, key))
+            self._lookups[key] = lookup
+        # Shielded, because other callers may still wait for the lookup if this one is cancelled.
+        return await asyncio.shield(lookup)
 
-    def forget(self, host: str, port: int) -> None:
-        """Nobody could be reached there."""
-        self._known.pop((host, port), None)
+    def remove(self, host: str, port: int) -> None:
+        """Remove a result, because connecting to it failed."""
+        self._results.pop((host, port), None)
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
         look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            return list(await in_thread(look_up))
+            return list(await run_in_thread(look_up))
         except UnicodeError as error:  # a part of the name is empty or too long
             raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
 
-    def _answered(self, place: tuple[str, int], asked: "asyncio.Future[list[Address]]") -> None:
-        del self._asked[place]
-        if not asked.cancelled() and asked.exception() is None:
-            self._known[place] = (time.monotonic(), asked.result())
+    def _store(self, key: tuple[str, int], lookup: "asyncio.Future[list[Address]]") -> None:
+        del self._lookups[key]
+        if not lookup.cancelled() and lookup.exception() is None:
+            self._results[key] = (time.monotonic(), lookup.result())

@@ -1,4 +1,4 @@
-"""Dumps what is sent to Copilot and what comes back, on its way."""
+"""A transport that dumps the requests to Copilot and their responses."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,60 +7,63 @@ from typing import Final
 
 import httpx
 
-from copilot_proxy.dumps import Dumps, Part
+from copilot_proxy.dumps import DumpFile, Dumps
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
-_PIECE: Final = 256 * 1024
+_CHUNK: Final = 256 * 1024
 
 
 class DumpingTransport:
-    """Goes by `transport`, and writes down each call for a request that `dumps` knows, every try
-    of it; the list of models is not written down."""
+    """Wraps `transport` and dumps every attempt of a request that has a dump in `dumps`.
+
+    Requests that no client request caused, such as those for the list of models, are not dumped.
+    """
 
     def __init__(self, transport: Transport, dumps: Dumps) -> None:
         self._transport = transport
         self._dumps = dumps
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """The answer to `request`, its body unread; raises `httpx.HTTPError`."""
-        dump = self._dumps.of(request.headers.get("x-request-id"))
+        """Send `request` and return its response with an unread body; raises `httpx.HTTPError`."""
+        dump = self._dumps.find(request.headers.get("x-request-id"))
         if dump is None:
             return await self._transport.send(request)
         name = dump.next_call()
         url = httpx.URL(request.url).copy_with(query=None)
-        part = dump.part(f"{name}-request", f"{request.method} {url}", _raw(request.headers))
+        file = dump.add_file(f"{name}-request", f"{request.method} {url}", _raw(request.headers))
         try:
             content = request.body or b""
-            for start in range(0, len(content), _PIECE):
-                part.write(content[start : start + _PIECE])
-                await asyncio.sleep(0)  # others wait while this one writes
+            for start in range(0, len(content), _CHUNK):
+                file.write(content[start : start + _CHUNK])
+                await asyncio.sleep(0)  # let other requests run between two writes
         finally:
-            part.close()
+            file.close()
         response = await self._transport.send(request)
-        part = dump.part(f"{name}-answer", _first_line(response.status), _raw(response.headers))
-        return _Copied(response, part)
+        status_line = _status_line(response.status)
+        file = dump.add_file(f"{name}-answer", status_line, _raw(response.headers))
+        return _DumpingResponse(response, file)
 
     async def aclose(self) -> None:
-        """Closes the transport."""
+        """Close the transport."""
         await self._transport.aclose()
 
 
-class _Copied:
-    """An answer that is written down on its way."""
+class _DumpingResponse:
+    """A response that is dumped while it is read."""
 
-    def __init__(self, response: HttpResponse, part: Part) -> None:
+    def __init__(self, response: HttpResponse, file: DumpFile) -> None:
         self._response = response
-        self._part = part
+        self._file = file
         self.status = response.status
         self.headers = response.headers
 
     async def read(self) -> bytes:
-        piece = await self._response.read()
-        self._part.write(piece)
-        return piece
+        chunk = await self._response.read()
+        self._file.write(chunk)
+        return chunk
 
     async def aclose(self) -> None:
-        self._part.close()
+        self._file.close()
         await self._response.aclose()
 
 
@@ -68,7 +71,7 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def _first_line(status: int) -> str:
+def _status_line(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""An accepted answer of Copilot's, read as events or whole, within bounds."""
+"""A successful response from Copilot, read as a stream of events or as JSON, with size limits."""
 
 import asyncio
 import contextlib
@@ -15,41 +15,39 @@ from copilot_proxy.formats.packed import Unpacker
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 from copilot_proxy.upstreams.http.transport import HttpResponse
 
-_MOST_WHOLE_BYTES: Final = 64 * 1024 * 1024
-"""Of an answer that is not streamed; the longest are embeddings, of some 20 MB."""
-_DRAIN: Final = 0.3
-"""Seconds for what follows a complete answer: its last, empty piece, as a rule."""
+_MAX_BODY: Final = 64 * 1024 * 1024
+"""Maximum size in bytes of a body that is not streamed; embeddings can have 20 MB."""
+_DRAIN_TIMEOUT: Final = 0.3
+"""Seconds for reading the end of a complete response, usually an empty chunk."""
 
 
 class CopilotResponse:
-    """An accepted answer of Copilot's, still on the wire."""
+    """A successful response from Copilot, whose body has not been read."""
 
-    def __init__(self, response: HttpResponse, *, asked_for_stream: bool) -> None:
+    def __init__(self, response: HttpResponse, *, stream_requested: bool) -> None:
         self._response = response
         self.headers = response.headers
-        self.is_stream = _is_stream(response.headers, asked_for_stream)
-        self._read = unpacking(response)
+        self.is_stream = _is_stream(response.headers, stream_requested)
+        self._read = body_reader(response)
         self._decoder = EventDecoder()
         self._is_complete = False
 
     async def whole(self) -> Any:
-        """The decoded body."""
-        parts: list[bytes] = []
+        """Return the decoded JSON of the body; raises `BrokenResponse`."""
+        chunks: list[bytes] = []
         size = 0
         try:
             while chunk := await self._read():
-                parts.append(chunk)
+                chunks.append(chunk)
                 size += len(chunk)
-                if size > _MOST_WHOLE_BYTES:
-                    raise BrokenResponse(
-                        f"Copilot sent an answer of more than {_MOST_WHOLE_BYTES} bytes."
-                    )
+                if size > _MAX_BODY:
+                    raise BrokenResponse(f"Copilot's response is larger than {_MAX_BODY} bytes.")
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _cut(error) from error
-        return decoded(b"".join(parts))
+            raise _interrupted(error) from error
+        return decode_body(b"".join(chunks))
 
     async def events(self) -> list[bytes]:
-        """The data of the next events; empty at the end."""
+        """Return the data of the next events; empty at the end. Raises `BrokenResponse`."""
         try:
             while chunk := await self._read():
                 if events := self._decoder.feed(chunk):
@@ -57,28 +55,29 @@ class CopilotResponse:
         except EventTooLarge as error:
             raise BrokenResponse(f"Copilot sent {error}.") from error
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _cut(error) from error
+            raise _interrupted(error) from error
         return []
 
     def finish(self) -> None:
-        """The answer is complete: nothing of worth is left on the wire."""
+        """Report that the response is complete, even if its body has not been read to the end."""
         self._is_complete = True
 
     async def aclose(self) -> None:
-        """Ends the answer; a complete one in a way that lets the connection be used again."""
+        """Close the response. If it is complete, read its end, so that the connection can be used
+        again."""
         try:
             if self._is_complete:
                 with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.StreamError):
-                    async with asyncio.timeout(_DRAIN):
+                    async with asyncio.timeout(_DRAIN_TIMEOUT):
                         while await self._read():
                             pass
         finally:
-            # Also when the client leaves meanwhile, as those do that have all they wanted.
+            # Also if the client disconnects meanwhile, as many do after the last event.
             await self._response.aclose()
 
 
-def decoded(body: bytes) -> Any:
-    """The JSON of an accepted answer in one piece; raises `BrokenResponse`."""
+def decode_body(body: bytes) -> Any:
+    """Decode the JSON of a complete response; raises `BrokenResponse`."""
     if not body.strip():
         raise BrokenResponse("Copilot sent an empty answer.", hint="Try again.")
     try:
@@ -88,31 +87,33 @@ def decoded(body: bytes) -> Any:
             return decode_leniently(body)
         if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")):
             raise BrokenResponse(
-                "A web page came instead of Copilot's answer.",
-                hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+                "A web page was sent instead of Copilot's response.",
+                hint="A proxy may have sent the page. Check HTTPS_PROXY.",
             ) from None
-        raise BrokenResponse("Copilot's answer is not valid JSON.", hint="Try again.") from None
+        raise BrokenResponse("Copilot's response is not valid JSON.", hint="Try again.") from None
 
 
-def unpacking(response: HttpResponse) -> Callable[[], Awaitable[bytes]]:
-    """How to read the body of `response` as it was before it was packed, if it was; empty at the
-    end. Raises `httpx.HTTPError`."""
-    packing = response.headers.get("content-encoding")
-    if packing is None:
+def body_reader(response: HttpResponse) -> Callable[[], Awaitable[bytes]]:
+    """Return a function that reads the next decompressed bytes of the body; empty at the end.
+
+    It raises `httpx.HTTPError`.
+    """
+    encoding = response.headers.get("content-encoding")
+    if encoding is None:
         return response.read
-    if (encoding := packing.strip().lower()) in ("gzip", "x-gzip"):
-        return _unpacking_gzip(response, Unpacker(encoding))
-    headers = {b"content-encoding": packing.encode("latin-1")}
-    unpacked = httpx.Response(200, headers=headers, stream=_Packed(response)).aiter_bytes()
+    if (name := encoding.strip().lower()) in ("gzip", "x-gzip"):
+        return _gzip_reader(response, Unpacker(name))
+    headers = {b"content-encoding": encoding.encode("latin-1")}
+    decompressed = httpx.Response(200, headers=headers, stream=_RawBody(response)).aiter_bytes()
 
     async def read() -> bytes:
-        return await anext(unpacked, b"")
+        return await anext(decompressed, b"")
 
     return read
 
 
-def _unpacking_gzip(response: HttpResponse, unpacker: Unpacker) -> Callable[[], Awaitable[bytes]]:
-    """httpx stops in silence after the first of several members."""
+def _gzip_reader(response: HttpResponse, unpacker: Unpacker) -> Callable[[], Awaitable[bytes]]:
+    """Read all members of a gzip body; httpx silently stops after the first."""
 
     async def read() -> bytes:
         while piece := await response.read():
@@ -126,29 +127,29 @@ def _unpacking_gzip(response: HttpResponse, unpacker: Unpacker) -> Callable[[], 
     return read
 
 
-class _Packed(httpx.AsyncByteStream):
+class _RawBody(httpx.AsyncByteStream):
     def __init__(self, response: HttpResponse) -> None:
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await self._response.read():
-            yield piece
+        while chunk := await self._response.read():
+            yield chunk
 
 
-def _is_stream(headers: Mapping[str, str], asked: bool) -> bool:
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/event-stream":
+def _is_stream(headers: Mapping[str, str], stream_requested: bool) -> bool:
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "text/event-stream":
         return True
-    return asked and kind not in ("application/json", "text/html")
+    return stream_requested and content_type not in ("application/json", "text/html")
 
 
-def _cut(error: Exception) -> BrokenResponse:
+def _interrupted(error: Exception) -> BrokenResponse:
     if isinstance(error, httpx.TimeoutException):
         return BrokenResponse(
             "Copilot fell silent in the middle of its answer.",
-            hint="Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+            hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
         )
     return BrokenResponse(
         "The connection to Copilot broke in the middle of its answer.",
-        hint="What came so far may be incomplete. Try again.",
+        hint="The answer so far may be incomplete. Try again.",
     )

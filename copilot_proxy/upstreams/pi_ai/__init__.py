@@ -1,1 +1,1 @@
-"""Copilot through the pi-ai package, which runs in a Node process."""
+"""Copilot through the pi-ai package, which runs in a Node process (the sidecar)."""

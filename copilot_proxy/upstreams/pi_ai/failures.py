@@ -1,15 +1,15 @@
-"""Why pi-ai got no answer, in words: Node's codes as our errors."""
+"""Maps the errors that the sidecar reports, with Node's error codes, to `UpstreamError`."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamUnreachable
-from copilot_proxy.formats.upstream_errors import refusal
+from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.masking import mask
 
 PI_AI: Final = "PI_AI"
-"""The code of what went wrong before anything was asked."""
+"""The code of errors that occur before a request is sent."""
 
 
 class _ErrorMapping(NamedTuple):
@@ -17,39 +17,41 @@ class _ErrorMapping(NamedTuple):
     hint: str
     status: int = 502
     sent: bool = False
-    passing: bool = False
+    temporary: bool = False
 
 
-_PROXY: Final = "Check the network. Behind a company proxy, set HTTPS_PROXY."
+_NETWORK_HINT: Final = "Check the network. Behind a company proxy, set HTTPS_PROXY."
 _UNTRUSTED: Final = _ErrorMapping(
     "The certificate of {host} is not trusted.",
-    "A company proxy may be in between: set SSL_CERT_FILE to a file with your company's "
+    "A company proxy may intercept the connection. Set SSL_CERT_FILE to a file with your company's "
     "certificate authority.",
 )
-_LOST: Final = _ErrorMapping("The name {host} could not be looked up.", _PROXY)
-_FAR: Final = _ErrorMapping("{host} could not be reached.", _PROXY, passing=True)
-_MEANINGS: Final[Mapping[str, _ErrorMapping]] = {
-    "UND_ERR_CONNECT_TIMEOUT": _ErrorMapping("Connecting to {host} took too long.", _PROXY, 504),
+_NOT_RESOLVED: Final = _ErrorMapping("The host name {host} could not be resolved.", _NETWORK_HINT)
+_NOT_REACHED: Final = _ErrorMapping("{host} could not be reached.", _NETWORK_HINT, temporary=True)
+_BY_CODE: Final[Mapping[str, _ErrorMapping]] = {
+    "UND_ERR_CONNECT_TIMEOUT": _ErrorMapping(
+        "Connecting to {host} took too long.", _NETWORK_HINT, 504
+    ),
     "UND_ERR_HEADERS_TIMEOUT": _ErrorMapping(
         "{host} did not answer in time.",
-        "Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+        "Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
         504,
         sent=True,
     ),
     "ECONNREFUSED": _ErrorMapping(
         "{host} refused the connection.",
         "Check the address, and HTTPS_PROXY if you are behind a company proxy.",
-        passing=True,
+        temporary=True,
     ),
     "UND_ERR_ABORTED": _ErrorMapping(
-        "The proxy on the way to {host} refused.",
-        "Check HTTPS_PROXY, with user and password if the proxy wants them; NO_PROXY names hosts "
-        "to be reached directly.",
+        "The proxy refused to connect to {host}.",
+        "Check HTTPS_PROXY, and include user and password if the proxy requires them. To bypass "
+        "the proxy for some hosts, list them in NO_PROXY.",
     ),
-    "ENOTFOUND": _LOST,
-    "EAI_AGAIN": _LOST,
-    "EHOSTUNREACH": _FAR,
-    "ENETUNREACH": _FAR,
+    "ENOTFOUND": _NOT_RESOLVED,
+    "EAI_AGAIN": _NOT_RESOLVED,
+    "EHOSTUNREACH": _NOT_REACHED,
+    "ENETUNREACH": _NOT_REACHED,
     "DEPTH_ZERO_SELF_SIGNED_CERT": _UNTRUSTED,
     "SELF_SIGNED_CERT_IN_CHAIN": _UNTRUSTED,
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE": _UNTRUSTED,
@@ -60,40 +62,43 @@ _MEANINGS: Final[Mapping[str, _ErrorMapping]] = {
 }
 _BROKEN: Final = _ErrorMapping(
     "The connection to {host} broke before the answer was complete.",
-    "Try again. If it happens often, look for a proxy or VPN that cuts connections.",
+    "Try again. If it happens often, check for a proxy or VPN that drops connections.",
     sent=True,
 )
 
 
-def unreachable(told: Mapping[str, object], url: str) -> UpstreamError:
-    """The error for what the sidecar told; `sent` of it is false only if surely nothing was."""
-    code, text = str(told.get("code", "")), str(told.get("text", ""))
+def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
+    """Return the error for a request without a response: `{"code": ..., "text": ...}`.
+
+    Its `sent` is false only if certainly nothing was sent.
+    """
+    code, text = str(outcome.get("code", "")), str(outcome.get("text", ""))
     if code == PI_AI:
         return BrokenResponse(
-            f"pi-ai could not ask Copilot: {mask(text)[:500] or 'it does not say why'}."
+            f"pi-ai could not send the request: {mask(text)[:500] or 'no reason given'}."
         )
-    meaning = _MEANINGS.get(code, _BROKEN)
+    mapping = _BY_CODE.get(code, _BROKEN)
     return UpstreamUnreachable(
-        meaning.message.format(host=urlsplit(url).netloc),
-        hint=meaning.hint,
-        sent=meaning.sent,
-        passing=meaning.passing,
-        status=meaning.status,
+        mapping.message.format(host=urlsplit(url).netloc),
+        hint=mapping.hint,
+        sent=mapping.sent,
+        temporary=mapping.temporary,
+        status=mapping.status,
     )
 
 
-def refused(told: Mapping[str, Any]) -> UpstreamError:
-    """The error for an answer with a status that is none of success."""
-    status = told["status"]
+def response_error(outcome: Mapping[str, Any]) -> UpstreamError:
+    """Return the error for a response with `status`, `headers` and `body` that is not a 2xx."""
+    status = outcome["status"]
     if status < 400:
         return BrokenResponse(
-            f"Copilot's address answered with status {status}, which it never does.",
-            hint="A proxy on the way may have sent it: check HTTPS_PROXY.",
+            f"Copilot answered with the unexpected status {status}.",
+            hint="A proxy may have sent the response. Check HTTPS_PROXY.",
         )
-    error = refusal(status, told["headers"], told["body"].encode())
+    error = parse_error_response(status, outcome["headers"], outcome["body"].encode())
     if "thought_signature" in error.message:
         error.hint = (
-            "pi-ai does not carry the seals that Gemini wants back with its tool calls: start the "
-            "server without --upstream pi-ai for this model."
+            "For this model, start the server without --upstream pi-ai: pi-ai does not keep the "
+            "thought signatures that Gemini requires with its tool calls."
         )
     return error

@@ -1,79 +1,83 @@
-// The fetch that pi-ai's libraries get: it tells what they keep to themselves, the status, headers and
-// body of a refusal, and how an answer ended. It lets no token go elsewhere, follows no redirect,
-// asks once (a real fetch asks again by itself after a 421), and reads no faster than the client.
+// The fetch function for pi-ai's libraries. It reports what they hide: the status, headers and body of
+// an error response, and how a response ended. It sends tokens only to Copilot, follows no redirects,
+// never retries (the built-in fetch retries after a 421), and reads no faster than the client.
 
 import { pipeline } from "node:stream";
 import { constants, createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 
-const LONGEST = 8 * 1024 * 1024; // bytes of an answer in one piece, or of a line of a stream
-const LONGEST_ERROR = 256 * 1024; // bytes
-const DRAIN = 300; // ms for what follows the last event, so that the connection can be used again
-const KEEP = 30_000; // ms for which an unused connection is kept
+const MAX_SIZE = 8 * 1024 * 1024; // bytes of a complete response, or of a line of a stream
+const MAX_ERROR_BODY = 256 * 1024; // bytes
+const DRAIN_TIMEOUT = 300; // ms for reading past the last event, so that the connection can be reused
+const KEEP_ALIVE = 30_000; // ms for which an idle connection is kept open
 
-// The header by which a call says for which request it is; it does not go to Copilot. (Following the
-// calls of libraries by their promises instead would make every promise dearer.)
-export const ASKED = "x-asked";
+// The header with the id of the request that a call of fetch belongs to; it is not sent to Copilot.
+// (Tracking the calls with AsyncLocalStorage would slow down every promise.)
+export const REQUEST_ID_HEADER = "x-sidecar-request-id";
 
-// `requestOf` gives the request of a number. `timeouts` are in ms: to `connect`, of `silence`, and of
-// `patience` with what says little more, the body of a refusal and what follows a finish.
-export function fetchWith(undici, timeouts, requestOf) {
-  const ways = new Map(); // the connections to Copilot, by the proxy on the way
+// Returns the fetch function. `findRequest` returns the request with an id. `timeouts` are in ms: for
+// `connect`, for `read`, and the short one `end` for an error body and for the end of a response.
+export function createFetch(undici, timeouts, findRequest) {
+  const dispatchers = new Map(); // connection pools by the URL of their proxy
   const settings = {
-    headersTimeout: timeouts.silence,
-    bodyTimeout: timeouts.silence,
-    keepAliveTimeout: KEEP,
+    headersTimeout: timeouts.read,
+    bodyTimeout: timeouts.read,
+    keepAliveTimeout: KEEP_ALIVE,
   };
 
-  function way(proxy) {
+  function createDispatcher(proxy) {
     const connect = { timeout: timeouts.connect };
     if (!proxy) return new undici.Agent({ ...settings, connect });
     return new undici.ProxyAgent({ ...settings, uri: proxy, requestTls: connect, proxyTls: connect });
   }
 
-  return async function fetch(url, { method, headers: given, body, signal }) {
-    const { [ASKED]: number, ...headers } = Object.fromEntries(new Headers(given));
-    const one = requestOf(number);
-    if (!one || new URL(url).origin !== new URL(one.url).origin) {
-      throw new Error("Only the address of Copilot may be asked.");
+  return async function fetch(url, { method, headers: allHeaders, body, signal }) {
+    const { [REQUEST_ID_HEADER]: id, ...headers } = Object.fromEntries(new Headers(allHeaders));
+    const request = findRequest(id);
+    if (!request || new URL(url).origin !== new URL(request.url).origin) {
+      throw new Error("Requests may only be sent to Copilot.");
     }
     try {
-      if (!ways.has(one.proxy)) ways.set(one.proxy, way(one.proxy));
-      const answer = await undici.request(url, {
+      const { proxy } = request;
+      if (!dispatchers.has(proxy)) dispatchers.set(proxy, createDispatcher(proxy));
+      const response = await undici.request(url, {
         method,
         headers,
         body,
         signal,
-        dispatcher: ways.get(one.proxy),
+        dispatcher: dispatchers.get(proxy),
       });
-      const { statusCode: status, headers: told } = answer;
-      return await taken(one, status, textsOf(told), unpacked(answer), timeouts.patience);
+      const { statusCode, headers: received } = response;
+      return await handle(request, statusCode, asText(received), decompress(response), timeouts.end);
     } catch (error) {
-      one.tell({ unreachable: { code: error?.code ?? error?.name ?? "", text: error?.message ?? "" } });
+      const code = error?.code ?? error?.name ?? "";
+      request.report({ unreachable: { code, text: error?.message ?? "" } });
       throw error;
     }
   };
 }
 
-async function taken(one, status, headers, body, patience) {
+// Reports the outcome, and returns the Response for pi-ai's library.
+async function handle(request, status, headers, body, endTimeout) {
   if (status < 200 || status > 299) {
-    const late = setTimeout(() => body.destroy(), patience);
-    const text = await textOf(body, LONGEST_ERROR).finally(() => clearTimeout(late));
-    one.tell({ refused: { status, headers, body: text } });
+    const timer = setTimeout(() => body.destroy(), endTimeout);
+    const text = await readText(body, MAX_ERROR_BODY).finally(() => clearTimeout(timer));
+    request.report({ refused: { status, headers, body: text } });
     return new Response(null, { status: Math.max(status, 400) });
   }
-  const kind = (headers["content-type"] ?? "").toLowerCase();
-  if (!kind.startsWith("text/event-stream")) {
-    one.tell({ whole: { headers, body: await textOf(body, LONGEST, true) } });
+  const type = (headers["content-type"] ?? "").toLowerCase();
+  if (!type.startsWith("text/event-stream")) {
+    request.report({ whole: { headers, body: await readText(body, MAX_SIZE, true) } });
     return new Response(null, { status: 502 });
   }
-  one.tell({ head: { status, headers } });
-  return new Response(watched(one, body, patience), { status, headers: { "content-type": kind } });
+  request.report({ head: { status, headers } });
+  const stream = monitored(request, body, endTimeout);
+  return new Response(stream, { status, headers: { "content-type": type } });
 }
 
-const textsOf = (headers) =>
+const asText = (headers) =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
 
-function unpacked({ headers, body }) {
+function decompress({ headers, body }) {
   const flush = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
   const brotli = { flush: constants.BROTLI_OPERATION_FLUSH };
   switch (String(headers["content-encoding"] ?? "").toLowerCase()) {
@@ -87,96 +91,97 @@ function unpacked({ headers, body }) {
   return body;
 }
 
-// The beginning of a body, as far as it comes; `entire`: an error if it breaks off.
-async function textOf(body, most, entire = false) {
-  const parts = [];
+// Reads the first `limit` bytes of a body. If it breaks off: the bytes so far, or an error if `entire`.
+async function readText(body, limit, entire = false) {
+  const chunks = [];
   let size = 0;
   try {
-    for await (const part of body) {
-      parts.push(part);
-      size += part.length;
-      if (size > most) break;
+    for await (const chunk of body) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > limit) break;
     }
   } catch (error) {
     if (entire) throw error;
   }
-  return Buffer.concat(parts).subarray(0, most).toString();
+  return Buffer.concat(chunks).subarray(0, limit).toString();
 }
 
-// The body as a stream that is read no faster than the client reads its events; notes how it broke.
-function watched(one, body, patience) {
-  const pieces = body[Symbol.asyncIterator]();
-  const { ear } = one;
-  function fail(controller, how, error) {
-    one.broke = how;
+// The body as a stream that is read no faster than the client reads its events. Sets `request.broke`
+// to the reason if it breaks off.
+function monitored(request, body, endTimeout) {
+  const chunks = body[Symbol.asyncIterator]();
+  const { monitor } = request;
+  function fail(controller, reason, error) {
+    request.broke = reason;
     body.destroy();
     controller.error(error);
   }
   async function pull(controller) {
-    await one.room();
-    // pi-ai passes over such an event of Claude's.
-    if (ear.garbled) return fail(controller, "garbled", new Error("An event is garbled."));
-    const late = ear.finished && setTimeout(() => body.destroy(), patience);
+    await request.waitForWindow();
+    // pi-ai ignores such an event of Claude.
+    if (monitor.garbled) return fail(controller, "garbled", new Error("An event is garbled."));
+    const timer = monitor.finished && setTimeout(() => body.destroy(), endTimeout);
     try {
-      const { done, value } = await pieces.next();
+      const { done, value } = await chunks.next();
       if (done) return controller.close();
-      ear.hear(value);
+      monitor.feed(value);
       controller.enqueue(value);
-      if (!ear.complete || ear.garbled) return;
-      // pi-ai would wait for the end of the connection.
+      if (!monitor.complete || monitor.garbled) return;
+      // Without this, pi-ai would wait for the end of the connection.
       controller.close();
-      drain(body, pieces);
+      drain(body, chunks);
     } catch (error) {
-      if (ear.finished) return controller.close();
+      if (monitor.finished) return controller.close();
       fail(controller, error?.code === "UND_ERR_BODY_TIMEOUT" ? "silent" : "cut", error);
     } finally {
-      clearTimeout(late);
+      clearTimeout(timer);
     }
   }
   return new ReadableStream({ pull, cancel: () => void body.destroy() }, { highWaterMark: 0 });
 }
 
-async function drain(body, pieces) {
-  const late = setTimeout(() => body.destroy(), DRAIN);
+async function drain(body, chunks) {
+  const timer = setTimeout(() => body.destroy(), DRAIN_TIMEOUT);
   try {
-    while (!(await pieces.next()).done);
+    while (!(await chunks.next()).done);
   } catch {
-    // It is closed instead.
+    // The connection is closed and not reused.
   } finally {
-    clearTimeout(late);
+    clearTimeout(timer);
   }
 }
 
-// In the words of each API: that the model is done; that nothing follows; and why it is done, or
-// that it failed. No text can look so: in JSON its quotation marks have backslashes.
+// Patterns for the events of all three APIs: the model has finished; the last event; and the reason
+// for finishing, or an error. Text cannot match, because its quotation marks are escaped in JSON.
 const FINISH = /"(?:finish|stop)_reason": ?"|"type": ?"response\.(?:completed|incomplete|failed)"/;
 const LAST = /^data: ?\[DONE\]|"type": ?"(?:message_stop|response\.(?:completed|incomplete|failed))"/;
-const WHY =
+const REASON =
   /"(?:finish|stop)_reason": ?"|"type": ?"(?:response\.(?:incomplete|failed)|error)"|"error": ?[{"]/;
 
-// Listens to an answer on its way to pi-ai, which takes every end for a good one, and keeps to
-// itself some of the reasons for it.
-export class Ear {
-  finished = false; // the model has said that it is done
-  complete = false; // and nothing follows
-  garbled = false; // an event is none
-  last = undefined; // the event that says why
-  #parts = []; // of a line that has not ended
+// Monitors the events of a response before pi-ai gets them, because pi-ai does not detect an
+// incomplete stream, and does not report all finish reasons.
+export class StreamMonitor {
+  finished = false; // the model has sent a finish reason
+  complete = false; // the last event has been received
+  garbled = false; // an event is not valid
+  last = undefined; // the event with the finish reason or the error
+  #chunks = []; // of an incomplete line
   #length = 0;
   #ending = false;
 
-  hear(piece) {
+  feed(chunk) {
     let from = 0;
-    for (let to; (to = piece.indexOf(10, from)) >= 0; from = to + 1) {
-      const part = piece.subarray(from, to);
-      this.#line(this.#length ? Buffer.concat([...this.#parts, part]) : part);
-      this.#parts = [];
+    for (let to; (to = chunk.indexOf(10, from)) >= 0; from = to + 1) {
+      const part = chunk.subarray(from, to);
+      this.#line(this.#length ? Buffer.concat([...this.#chunks, part]) : part);
+      this.#chunks = [];
       this.#length = 0;
     }
-    if (from === piece.length) return;
-    this.#parts.push(piece.subarray(from));
-    this.#length += piece.length - from;
-    if (this.#length > LONGEST) throw new Error("A line is too long.");
+    if (from === chunk.length) return;
+    this.#chunks.push(chunk.subarray(from));
+    this.#length += chunk.length - from;
+    if (this.#length > MAX_SIZE) throw new Error("A line is too long.");
   }
 
   #line(line) {
@@ -185,14 +190,14 @@ export class Ear {
     else if (text.startsWith("data:")) {
       this.finished ||= FINISH.test(text);
       this.#ending ||= LAST.test(text);
-      if (WHY.test(text)) this.last = parsed(line.subarray(5));
-      // What Copilot says stands in one line.
+      if (REASON.test(text)) this.last = parseJson(line.subarray(5));
+      // Copilot sends the JSON of an event in one line.
       this.garbled ||= text.startsWith("data: {") && !text.trimEnd().endsWith("}");
     }
   }
 }
 
-function parsed(json) {
+function parseJson(json) {
   try {
     return JSON.parse(json);
   } catch {

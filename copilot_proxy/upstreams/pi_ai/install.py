@@ -1,8 +1,8 @@
-"""Puts the pinned pi-ai into the data folder, by way of npm.
+"""Installs the pinned version of pi-ai into the data folder, with npm.
 
-The package itself is checked against a checksum that comes with this program; those that it needs
-against the ones that the registry tells npm. All of it is made in a folder of its own, tried there,
-and takes the place of the old one at the end, or not at all.
+The package is verified against a checksum that is part of this program, and its dependencies
+against the registry's checksums. Everything is installed and tested in a temporary folder, which
+replaces the old folder only if that succeeds.
 """
 
 import base64
@@ -22,131 +22,133 @@ from copilot_proxy.upstreams.pi_ai.interrupts import uninterrupted
 from copilot_proxy.upstreams.pi_ai.npm import Npm, environment
 from copilot_proxy.upstreams.pi_ai.package import (
     PACKAGE,
-    authorities,
+    can_load,
+    certificate_file,
     installed,
-    loads,
     manifest,
     version,
 )
 
-_ROOM: Final = 200 * 1000**2
-"""Bytes that have to be free in the data folder."""
-_ABANDONED: Final = 3600
-"""Seconds after which a folder of an installation that did not end is nobody's: longer than npm is
-waited for."""
+_REQUIRED_SPACE: Final = 200 * 1000**2
+"""Bytes that must be free in the data folder."""
+_MAX_AGE: Final = 3600
+"""Seconds after which a temporary folder is left over from a killed installation: longer than npm
+may run."""
 
 
 class Installer:
-    """Installs into `folder` what the Node at `node` will run; `tell` gets a line for each step."""
+    """Installs pi-ai into `folder`, for the Node at `node`; `report` gets a line for each step."""
 
-    def __init__(self, folder: Path, node: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, node: str, report: Callable[[str], None]) -> None:
         self._folder = folder
         self._node = node
-        self._tell = tell
+        self._report = report
 
     def run(self, *, force: bool) -> bool:
-        """Whether something was installed; raises `CopilotProxyError` with what to do."""
+        """Install pi-ai, unless it is already installed and usable and `force` is false.
+
+        Returns whether it was installed. Raises `CopilotProxyError`.
+        """
         if not force and installed(self._folder) == version():
-            if loads(self._node, self._folder):
+            if can_load(self._node, self._folder):
                 return False
-            self._tell("pi-ai is there, but files of it are missing or damaged.")
-        npm = Npm(environment(os.environ, authorities(os.environ)))
-        made = self._new_folder()
+            self._report("pi-ai is installed, but some of its files are missing or damaged.")
+        npm = Npm(environment(os.environ, certificate_file(os.environ)))
+        temporary = self._temporary_folder()
         try:
-            self._make(npm, made)
+            self._install(npm, temporary)
             with uninterrupted():
-                self._swap(made)
+                self._replace(temporary)
         except OSError as error:
-            raise _unwritable(Path(error.filename or self._folder), error) from None
+            raise _write_error(Path(error.filename or self._folder), error) from None
         finally:
             with uninterrupted():
-                _remove(made)
-                _remove(_aside(made))
+                _remove(temporary)
+                _remove(_backup(temporary))
         return True
 
-    def _new_folder(self) -> Path:
-        """An empty one beside the folder, where there is room for it."""
+    def _temporary_folder(self) -> Path:
+        """Create an empty folder next to the target, if the disk has enough space."""
         parent = self._folder.parent
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            self._clear_up()
-            made = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}.", dir=parent))
+            self._remove_leftovers()
+            temporary = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}.", dir=parent))
         except OSError as error:
-            raise _unwritable(parent, error) from None
+            raise _write_error(parent, error) from None
         free = shutil.disk_usage(parent).free
-        if free < _ROOM:
-            _remove(made)
+        if free < _REQUIRED_SPACE:
+            _remove(temporary)
             raise CopilotProxyError(
-                f"There is too little room on the disk of {parent}: {free // 1000**2} MB.",
-                hint=f"{_ROOM // 1000**2} MB are needed.",
+                f"The disk of {parent} has only {free // 1000**2} MB of free space.",
+                hint=f"Free at least {_REQUIRED_SPACE // 1000**2} MB.",
             )
-        return made
+        return temporary
 
-    def _make(self, npm: Npm, folder: Path) -> None:
+    def _install(self, npm: Npm, folder: Path) -> None:
         shipped = json.loads(manifest())
-        # npm takes a folder with this file for where it is; otherwise it would look further up.
-        described = folder / "package.json"
-        described.write_text(json.dumps({"private": True}), encoding="utf-8")
-        self._tell(f"Fetching {PACKAGE} {version()} ...")
+        # Without a package.json here, npm would use one of a parent folder.
+        package_file = folder / "package.json"
+        package_file.write_text(json.dumps({"private": True}), encoding="utf-8")
+        self._report(f"Fetching {PACKAGE} {version()} ...")
         npm.run(folder, "pack", f"{PACKAGE}@{version()}")
         archive = next(folder.glob("*.tgz"), None)
         if archive is None or _checksum(archive) != shipped["integrity"]:
             raise CopilotProxyError(
-                f"What npm fetched is not the {PACKAGE} {version()} that this program knows.",
-                hint="Nothing was installed. Ask whoever runs the registry that npm is set to.",
+                f"The checksum of {PACKAGE} {version()} from npm is wrong.",
+                hint="Nothing was installed. Contact the administrator of your npm registry.",
             )
-        # The archive that was checked is what gets installed.
+        # Install the archive that was verified.
         shipped["dependencies"][PACKAGE] = f"file:{archive.name}"
-        described.write_text(json.dumps(shipped), encoding="utf-8")
-        self._tell("Installing what it needs, about 140 MB; this may take a minute ...")
+        package_file.write_text(json.dumps(shipped), encoding="utf-8")
+        self._report("Installing its dependencies, about 140 MB; this may take a minute ...")
         npm.run(folder, "install", "--omit=dev")
         archive.unlink()
-        if installed(folder) != version() or not loads(self._node, folder):
+        if installed(folder) != version() or not can_load(self._node, folder):
             raise CopilotProxyError(
-                "What npm installed cannot be loaded.",
-                hint="Nothing was changed. Empty npm's cache and try again: npm cache clean "
+                "pi-ai cannot be loaded after its installation.",
+                hint="Nothing was changed. Clear npm's cache and try again: npm cache clean "
                 "--force",
             )
 
-    def _swap(self, made: Path) -> None:
-        """Puts the new folder in the place of the old one, which goes or comes back."""
-        old = _aside(made)
+    def _replace(self, temporary: Path) -> None:
+        """Move the temporary folder to the target; on failure, restore the old folder."""
+        backup = _backup(temporary)
         with suppress(FileNotFoundError):
-            os.replace(self._folder, old)
+            os.replace(self._folder, backup)
         try:
-            os.replace(made, self._folder)
+            os.replace(temporary, self._folder)
         except OSError:
-            if os.path.lexists(old) and not os.path.lexists(self._folder):
-                os.replace(old, self._folder)
+            if os.path.lexists(backup) and not os.path.lexists(self._folder):
+                os.replace(backup, self._folder)
                 raise
-            # Another installation was quicker: what it put there is as good.
+            # Another installation may have finished first, with the same result.
             if installed(self._folder) != version():
                 raise
 
-    def _clear_up(self) -> None:
-        """Removes what installations left that were killed."""
-        long_ago = time.time() - _ABANDONED
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary folders of installations that were killed."""
+        oldest = time.time() - _MAX_AGE
         for path in self._folder.parent.glob(f"{self._folder.name}.*"):
             with suppress(OSError):
-                if path.stat().st_mtime < long_ago:
+                if path.stat().st_mtime < oldest:
                     _remove(path)
 
 
-def _unwritable(where: Path, error: OSError) -> CopilotProxyError:
+def _write_error(path: Path, error: OSError) -> CopilotProxyError:
     return CopilotProxyError(
-        f"{where} cannot be written: {error.strerror or type(error).__name__}.",
-        hint="Servers that use pi-ai may have to be stopped; COPILOT_PROXY_HOME_DIR names another "
-        "folder.",
+        f"{path} cannot be written: {error.strerror or type(error).__name__}.",
+        hint="Stop servers that use pi-ai, or use another folder with COPILOT_PROXY_HOME_DIR.",
     )
 
 
-def _aside(made: Path) -> Path:
-    """Where the old folder is while the new one takes its place."""
-    return made.with_name(f"{made.name}.old")
+def _backup(temporary: Path) -> Path:
+    """Return the path of the old folder during its replacement."""
+    return temporary.with_name(f"{temporary.name}.old")
 
 
 def _remove(path: Path) -> None:
-    """A folder with all that is in it, or a file; nothing if that cannot be."""
+    """Remove a folder with its contents, or a file; ignore errors."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -155,6 +157,6 @@ def _remove(path: Path) -> None:
 
 
 def _checksum(archive: Path) -> str:
-    """As registries write it."""
+    """Return the checksum in the format of npm registries (Subresource Integrity)."""
     digest = hashlib.sha512(archive.read_bytes()).digest()
     return f"sha512-{base64.b64encode(digest).decode()}"

@@ -1,4 +1,4 @@
-"""Lets Ctrl+C and its like wait until something short is done that must not be left half done."""
+"""Delays Ctrl+C and termination signals during short critical sections."""
 
 import signal
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ _INTERRUPTING: Final = [
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """What would interrupt the block does so at its end."""
-    came: list[int] = []
-    before: dict[int, Any] = {}
+    """Deliver signals that arrive during the block at its end."""
+    received: list[int] = []
+    handlers: dict[int, Any] = {}
     for number in _INTERRUPTING:
         if signal.getsignal(number) in (signal.SIG_IGN, None):
-            continue  # as under nohup, which the new process inherits
-        with suppress(ValueError):  # outside the main thread there are no interruptions
-            before[number] = signal.signal(number, lambda number, _: came.append(number))
+            continue  # for example under nohup; child processes must inherit that
+        with suppress(ValueError):  # signals only interrupt the main thread
+            handlers[number] = signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    for number in came:
+    for number in received:
         signal.raise_signal(number)

@@ -1,4 +1,4 @@
-"""npm, run for one thing at a time, and its failures in words."""
+"""Runs npm, and maps its errors to `CopilotProxyError`."""
 
 import re
 import shutil
@@ -18,32 +18,32 @@ _FLAGS: Final = (
     "--no-package-lock",
     "--no-update-notifier",
     "--loglevel=error",
-    # Without a network, its own patience is more than a minute, in which it says nothing.
+    # By default, npm retries silently for more than a minute if there is no network.
     "--fetch-retries=3",
     "--fetch-retry-factor=3",
     "--fetch-retry-mintimeout=1000",
     "--fetch-timeout=60000",
 )
-_PATIENCE: Final = 900
-"""Seconds that it may take."""
-_MOST_WORDS: Final = 400
+_TIMEOUT: Final = 900
+"""Seconds that npm may run."""
+_MAX_OUTPUT: Final = 400
 _PREFIX: Final = re.compile(r"^npm (?:error|ERR!)(?: code)? ?", re.MULTILINE)
-_ITS_LOG: Final = re.compile(r"^A complete log of this run .*", re.MULTILINE | re.DOTALL)
-_WHICH: Final = "`npm config get registry` tells which one it is."
-_MEANINGS: Final[Sequence[tuple[str, str, str]]] = (
+_LOG_FILE: Final = re.compile(r"^A complete log of this run .*", re.MULTILINE | re.DOTALL)
+_REGISTRY_HINT: Final = "Check your registry with: npm config get registry"
+_ERRORS: Final[Sequence[tuple[str, str, str]]] = (
     (
         r"ENOSPC|EDQUOT",
         "The disk is full.",
-        "About 250 MB are needed, in the data folder and in npm's cache.",
+        "Free about 250 MB for the data folder and npm's cache.",
     ),
     (
         r"\w*CERT(?:_\w+)?\b|UNABLE_TO_(?:GET|VERIFY)_\w+",
         "npm does not trust the certificate of its registry.",
-        "A company proxy may be in between: npm config set cafile FILE, with a file of your "
-        "company's certificate authority.",
+        "A company proxy may intercept the connection. Set a file with your company's certificate "
+        "authority: npm config set cafile FILE",
     ),
-    (r"E404|ETARGET", "The registry that npm is set to does not have one of the packages.", _WHICH),
-    (r"E401|E403|ENEEDAUTH", "The registry that npm is set to does not let you in.", _WHICH),
+    (r"E404|ETARGET", "One of the packages is not in your npm registry.", _REGISTRY_HINT),
+    (r"E401|E403|ENEEDAUTH", "Your npm registry denied access.", _REGISTRY_HINT),
     (
         r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH"
         r"|ERR_SOCKET_TIMEOUT|FETCH_ERROR",
@@ -51,13 +51,13 @@ _MEANINGS: Final[Sequence[tuple[str, str, str]]] = (
         "Check the network. Behind a company proxy, set HTTPS_PROXY.",
     ),
 )
-"""Patterns of npm's codes, in the order in which they are looked for, what they mean and a hint."""
+"""Patterns of npm's error codes in the order to search for them, each with a message and a hint."""
 
 
 class Npm:
-    """The npm on the PATH; `environ` is what it sees of the environment.
+    """The npm on the PATH, which runs with the environment `environ`.
 
-    Raises `CopilotProxyError` if there is none.
+    Raises `CopilotProxyError` if there is no npm.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -65,35 +65,35 @@ class Npm:
         if found is None:
             raise CopilotProxyError(
                 "npm is not on the PATH.",
-                hint="It comes with Node; some systems have it in a package of its own.",
+                hint="Install npm. It comes with Node, but is a separate package on some systems.",
             )
         self._path = found
         self._environ = environ
 
     def run(self, folder: Path, *arguments: str) -> None:
-        """Runs it in `folder`, without scripts of packages; raises `CopilotProxyError`.
+        """Run npm in `folder`, without the scripts of packages; raises `CopilotProxyError`.
 
-        What interrupts this ends npm as well.
+        If this is interrupted, npm is killed.
         """
         process = None
         try:
-            # A process that is just starting when Ctrl+C comes would be nobody's.
+            # If Ctrl+C arrived while the process starts, it could not be killed afterwards.
             with uninterrupted():
                 process = self._start(folder, arguments)
-            said, complained = process.communicate(timeout=_PATIENCE)
+            output, errors = process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise CopilotProxyError("npm took too long.", hint="Check the network.") from None
         except OSError as error:
             raise CopilotProxyError(
-                f"{self._path} cannot be run: {error.strerror}.", hint="Install Node anew."
+                f"{self._path} cannot be run: {error.strerror}.", hint="Reinstall Node."
             ) from None
         finally:
             if process is not None:
-                process.kill()  # does nothing to one that has ended
-                with process:  # closes what leads to it, and waits
+                process.kill()  # has no effect on a process that has exited
+                with process:  # closes its pipes and waits for it
                     pass
         if process.returncode:
-            raise failure(f"{complained}\n{said}")
+            raise npm_error(f"{errors}\n{output}")
 
     def _start(self, folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
         return subprocess.Popen(  # noqa: S603  # npm, with arguments of our own
@@ -108,21 +108,21 @@ class Npm:
         )
 
 
-def failure(words: str) -> CopilotProxyError:
-    """The error for what npm said."""
-    for pattern, message, hint in _MEANINGS:
-        if re.search(rf"\b(?:{pattern})", words):
+def npm_error(output: str) -> CopilotProxyError:
+    """Return the error for npm's output."""
+    for pattern, message, hint in _ERRORS:
+        if re.search(rf"\b(?:{pattern})", output):
             return CopilotProxyError(message, hint=hint)
-    said = " ".join(_ITS_LOG.sub("", _PREFIX.sub("", words.strip())).split())[:_MOST_WORDS]
+    text = " ".join(_LOG_FILE.sub("", _PREFIX.sub("", output.strip())).split())[:_MAX_OUTPUT]
     return CopilotProxyError(
-        f"npm failed: {mask(said) or 'it does not say why'}", hint="Nothing was installed."
+        f"npm failed: {mask(text) or 'no reason given'}", hint="Nothing was installed."
     )
 
 
-def environment(given: Mapping[str, str], authorities: str | None) -> dict[str, str]:
-    """The environment `given`, as npm may see it: it has no use for a token of GitHub's. It trusts
-    a file of certificate `authorities` as well."""
-    seen = {name: v for name, v in given.items() if not name.startswith("COPILOT_PROXY_")}
-    if authorities:
-        seen.setdefault("NODE_EXTRA_CA_CERTS", authorities)
-    return seen
+def environment(environ: Mapping[str, str], certificate_file: str | None) -> dict[str, str]:
+    """Return the environment for npm: `environ` without our settings, which may contain secrets,
+    and with `certificate_file` as a file of additional certificate authorities."""
+    passed = {name: v for name, v in environ.items() if not name.startswith("COPILOT_PROXY_")}
+    if certificate_file:
+        passed.setdefault("NODE_EXTRA_CA_CERTS", certificate_file)
+    return passed

@@ -1,201 +1,212 @@
-// Lets pi-ai ask Copilot, for many requests at once: JSON lines come in on stdin, others go out on
-// stdout. Nothing is kept; tokens come with each request, and everything ends with stdin.
+// Sends requests to Copilot with pi-ai, many at once. Reads JSON lines from stdin and writes JSON
+// lines to stdout. Stores nothing: each request has its token. Exits when stdin is closed.
 //
-// In:  {ask, url, proxy, token, headers, request, credit}  {more, credit}  {drop}  {ping}
-// Out: {ready} or {unfit}  {pong}  {id, head: {status, headers}}  {id, event}  {id, end}
-//      {id, refused: {status, headers, body}}  {id, whole: {headers, body}}
-//      {id, unreachable: {code, text}}
+// In:  {ask, url, proxy, token, headers, request, window}  start the request with the id `ask`
+//      {more, window}  enlarge the window of the request `more`: the number of events it may send
+//      {drop}  cancel the request `drop`
+//      {ping}
+// Out: {ready}, or {damaged} if files are missing or damaged
+//      {pong}
+//      for the request `id`, first one of:
+//      {id, head: {status, headers}}  a stream, followed by {id, event} for each event of pi-ai
+//      {id, whole: {headers, body}}  a complete response, although a stream was requested
+//      {id, refused: {status, headers, body}}  an error response
+//      {id, unreachable: {code, text}}  no response
+//      and at the end {id, end}
 //
-// node sidecar.mjs FOLDER_OF_PACKAGES MS_TO_CONNECT MS_OF_SILENCE [MS_OF_PATIENCE]
+// node sidecar.mjs PACKAGE_FOLDER CONNECT_TIMEOUT_MS READ_TIMEOUT_MS [END_TIMEOUT_MS]
 
 import { pathToFileURL } from "node:url";
 
-import { ASKED, Ear, fetchWith } from "./fetch.mjs";
+import { createFetch, REQUEST_ID_HEADER, StreamMonitor } from "./fetch.mjs";
 
-const [folder, connectTimeout, readTimeout, patience = 3000] = process.argv.slice(2);
-const LONGEST_LINE = 8 * 1024 * 1024; // characters; Python gives up on lines of 32 MiB
+const [folder, connectTimeout, readTimeout, endTimeout = 3000] = process.argv.slice(2);
+const MAX_LINE = 8 * 1024 * 1024; // characters; Python accepts lines of up to 32 MiB
 
-// Libraries must not speak between the lines, and what they say may hold a conversation: it goes
-// nowhere. Of an error only its name and its place are told.
+// The output of libraries is discarded: it must not appear between the lines, and may contain a
+// conversation. Of an error only the name and the stack are written.
 for (const name of ["log", "info", "debug", "warn", "error", "trace"]) console[name] = () => {};
-function complain(what, error) {
-  const places = String(error?.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-  process.stderr.write(`${what} ${error?.name ?? typeof error}${places.slice(0, 5).join("")}\n`);
+function logError(prefix, error) {
+  const stack = String(error?.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  process.stderr.write(`${prefix} ${error?.name ?? typeof error}${stack.slice(0, 5).join("")}\n`);
 }
 process.on("warning", () => {});
-process.on("unhandledRejection", (error) => complain("unhandled:", error));
+process.on("unhandledRejection", (error) => logError("unhandled:", error));
 process.on("uncaughtException", (error) => {
-  complain("uncaught:", error);
+  logError("uncaught:", error);
   process.exit(1);
 });
-// A Ctrl+C is meant for the server, which lets open answers end.
+// Ignore signals: the server handles them, and waits for open requests.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
 
-const asked = new Map();
+const requests = new Map();
 
-// --- out ---
+// --- Output ---
 
 let pending = "";
-let full = null; // while Python does not read: resolves when it has
+let drained = null; // a promise while the pipe is full
 
-function say(line) {
+function send(line) {
   if (!pending) setImmediate(flush);
   pending += line + "\n";
 }
 
-// Half a character, which stands as an escape, is no text: Python would not understand the line.
-const HALF = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
-const lineOf = (message) => JSON.stringify(message).replace(HALF, "$1\ufffd");
+// Unpaired surrogates, which JSON.stringify escapes, are replaced: Python could not decode the line.
+const SURROGATE = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
+const encode = (message) => JSON.stringify(message).replace(SURROGATE, "$1\ufffd");
 
 function flush() {
   const text = pending;
   pending = "";
-  if (text && !process.stdout.write(text) && !full) {
-    full = new Promise((resolve) => process.stdout.once("drain", resolve)).then(() => (full = null));
+  if (text && !process.stdout.write(text) && !drained) {
+    const drain = new Promise((resolve) => process.stdout.once("drain", resolve));
+    drained = drain.then(() => (drained = null));
   }
 }
 
-// --- one request ---
+// --- Requests ---
 
-class Asked {
-  constructor({ ask, url, proxy, token, headers, request, credit }) {
-    Object.assign(this, { id: ask, url, proxy, token, headers, request, credit });
+class SidecarRequest {
+  constructor({ ask, url, proxy, token, headers, request, window }) {
+    Object.assign(this, { id: ask, url, proxy, token, headers, request, window });
     this.abort = new AbortController();
-    this.told = false; // what became of the call: accepted, refused or unreachable
-    this.ear = new Ear();
+    this.reported = false; // whether the outcome was reported: head, whole, refused or unreachable
+    this.monitor = new StreamMonitor();
     this.waiting = [];
-    this.begun = new Set(); // the pieces of content of which something was told
-    this.halves = new Map();
+    this.started = new Set(); // the indexes of content of which a delta was sent
+    this.surrogates = new Map();
   }
 
-  say(message) {
-    if (asked.get(this.id) === this) say(lineOf({ id: this.id, ...message }));
+  send(message) {
+    if (requests.get(this.id) === this) send(encode({ id: this.id, ...message }));
   }
 
-  tell(outcome) {
-    if (!this.told) this.say(outcome);
-    this.told = true;
+  // Only the first outcome is reported.
+  report(outcome) {
+    if (!this.reported) this.send(outcome);
+    this.reported = true;
   }
 
-  // Until the client has read enough for one more event.
-  async room() {
-    while (this.credit <= 0 && !this.abort.signal.aborted) {
+  // Waits until the window allows one more event, and the pipe is not full.
+  async waitForWindow() {
+    while (this.window <= 0 && !this.abort.signal.aborted) {
       await new Promise((resolve) => this.waiting.push(resolve));
     }
-    while (full) await full;
+    while (drained) await drained;
   }
 
-  add(credit) {
-    this.credit += credit;
+  enlargeWindow(count) {
+    this.window += count;
     this.wake();
   }
 
   drop() {
-    asked.delete(this.id);
+    requests.delete(this.id);
     this.abort.abort();
     this.wake();
   }
 
   wake() {
-    for (const go of this.waiting.splice(0)) go();
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   async run() {
     try {
       const { pi, context, options, payload } = this.request;
-      const stream = ASK[pi.api]({ ...pi, baseUrl: this.url }, context, {
+      const stream = STREAMS[pi.api]({ ...pi, baseUrl: this.url }, context, {
         ...options,
         apiKey: this.token,
-        headers: { ...this.headers, [ASKED]: String(this.id) },
+        headers: { ...this.headers, [REQUEST_ID_HEADER]: String(this.id) },
         signal: this.abort.signal,
-        maxRetries: 0, // what may be sent twice is decided in Python
-        timeoutMs: 2 * readTimeout, // ours comes first, and says more
+        maxRetries: 0, // Python decides about retries
+        timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
         onPayload: (body) => ({ ...body, ...payload }),
       });
       for await (const event of stream) {
-        await this.room();
+        await this.waitForWindow();
         if (this.abort.signal.aborted) return;
-        this.pass(event);
+        this.forward(event);
       }
     } catch (error) {
-      this.tell({ unreachable: { code: "PI_AI", text: String(error?.message ?? error) } });
+      this.report({ unreachable: { code: "PI_AI", text: String(error?.message ?? error) } });
     } finally {
-      this.say({ end: true });
-      asked.delete(this.id);
+      this.send({ end: true });
+      requests.delete(this.id);
     }
   }
 
-  pass(event) {
-    this.credit -= 1;
-    if (event.type === "error" && !this.told) {
-      // pi-ai failed before it asked, or could not read what came.
-      this.tell({ unreachable: { code: "PI_AI", text: event.error?.errorMessage ?? "" } });
+  forward(event) {
+    this.window -= 1;
+    if (event.type === "error" && !this.reported) {
+      // pi-ai failed before it sent the request, or could not parse the response.
+      this.report({ unreachable: { code: "PI_AI", text: event.error?.errorMessage ?? "" } });
       return;
     }
-    const told = slim(event);
+    const compact = compactEvent(event);
     if (event.type === "done" || event.type === "error") {
-      Object.assign(told, { finished: this.ear.finished, last: this.ear.last, broke: this.broke });
+      const { finished, last } = this.monitor;
+      Object.assign(compact, { finished, last, broke: this.broke });
     }
-    if (typeof told.delta === "string") {
-      this.begun.add(event.contentIndex);
-      told.delta = this.whole(event.contentIndex, told.delta);
+    if (typeof compact.delta === "string") {
+      this.started.add(event.contentIndex);
+      compact.delta = this.wholeCharacters(event.contentIndex, compact.delta);
     }
-    // Some models say a text in the end only, and pi-ai then gives no delta of it.
-    if (!this.begun.has(event.contentIndex)) told.content = event.content;
-    const line = lineOf({ id: this.id, event: told });
-    if (line.length <= LONGEST_LINE) {
-      if (asked.get(this.id) === this) say(line);
+    // Some models send a text only at the end, and then pi-ai has no delta for it.
+    if (!this.started.has(event.contentIndex)) compact.content = event.content;
+    const line = encode({ id: this.id, event: compact });
+    if (line.length <= MAX_LINE) {
+      if (requests.get(this.id) === this) send(line);
       return;
     }
-    this.say({ event: { type: "error", error: { errorMessage: "An event is too long." } } });
+    this.send({ event: { type: "error", error: { errorMessage: "An event is too long." } } });
     this.drop();
   }
 
-  // Some models cut a character in two: its first half waits for the second.
-  whole(index, delta) {
-    const text = (this.halves.get(index) ?? "") + delta;
+  // Some models split a surrogate pair: the first half is held back until the second arrives.
+  wholeCharacters(index, delta) {
+    const text = (this.surrogates.get(index) ?? "") + delta;
     const last = text.charCodeAt(text.length - 1);
-    const cut = last >= 0xd800 && last <= 0xdbff ? text.length - 1 : text.length;
-    this.halves.set(index, text.slice(cut));
-    return text.slice(0, cut);
+    const end = last >= 0xd800 && last <= 0xdbff ? text.length - 1 : text.length;
+    this.surrogates.set(index, text.slice(end));
+    return text.slice(0, end);
   }
 }
 
-// An event without the whole answer so far, which pi-ai repeats in each.
-function slim({ type, contentIndex, delta, toolCall, partial, message, error }) {
-  const told = { type, contentIndex, delta };
-  if (type === "start") told.api = partial.api;
+// An event without the complete answer so far, which pi-ai repeats in each event.
+function compactEvent({ type, contentIndex, delta, toolCall, partial, message, error }) {
+  const compact = { type, contentIndex, delta };
+  if (type === "start") compact.api = partial.api;
   if (type === "toolcall_start" || type === "thinking_end") {
     const { id, name, thinkingSignature, redacted } = partial.content[contentIndex];
-    told.block = { id, name, thinkingSignature, redacted };
+    compact.block = { id, name, thinkingSignature, redacted };
   }
-  if (toolCall) told.toolCall = { arguments: toolCall.arguments };
-  if (message) told.message = { usage: message.usage };
-  if (error) told.error = { usage: error.usage, errorMessage: error.errorMessage };
-  if (message) told.reason = message.stopReason;
-  return told;
+  if (toolCall) compact.toolCall = { arguments: toolCall.arguments };
+  if (message) compact.message = { usage: message.usage };
+  if (error) compact.error = { usage: error.usage, errorMessage: error.errorMessage };
+  if (message) compact.reason = message.stopReason;
+  return compact;
 }
 
-// --- in ---
+// --- Input ---
 
-function take({ ask, more, drop, ping, ...rest }) {
+function handle({ ask, more, drop, ping, ...rest }) {
   if (ask !== undefined) {
-    const one = new Asked({ ask, ...rest });
-    asked.set(ask, one);
-    one.run();
-  } else if (more !== undefined) asked.get(more)?.add(rest.credit);
-  else if (drop !== undefined) asked.get(drop)?.drop();
-  else if (ping !== undefined) say(JSON.stringify({ pong: ping }));
+    const request = new SidecarRequest({ ask, ...rest });
+    requests.set(ask, request);
+    request.run();
+  } else if (more !== undefined) requests.get(more)?.enlargeWindow(rest.window);
+  else if (drop !== undefined) requests.get(drop)?.drop();
+  else if (ping !== undefined) send(JSON.stringify({ pong: ping }));
 }
 
-// Only "\n" ends a line: JSON may hold every other separator.
+// Only "\n" ends a line: JSON may contain all other line separators.
 async function listen() {
   let parts = [];
   for await (const chunk of process.stdin) {
     let from = 0;
     for (let to; (to = chunk.indexOf(10, from)) >= 0; from = to + 1) {
       parts.push(chunk.subarray(from, to));
-      take(JSON.parse(Buffer.concat(parts).toString("utf8")));
+      handle(JSON.parse(Buffer.concat(parts).toString("utf8")));
       parts = [];
     }
     parts.push(chunk.subarray(from));
@@ -207,23 +218,25 @@ const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`
 const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
 const timeouts = {
   connect: Number(connectTimeout),
-  silence: Number(readTimeout),
-  patience: Number(patience),
+  read: Number(readTimeout),
+  end: Number(endTimeout),
 };
-const ASK = {};
+const STREAMS = {};
 try {
   const undici = (await packages("undici/index.js")).default;
-  globalThis.fetch = fetchWith(undici, timeouts, (id) => asked.get(Number(id)));
-  // Not by way of pi-ai's index: it loads a third of a second longer, and each event takes a detour.
-  ASK["anthropic-messages"] = (await providers("anthropic")).streamSimpleAnthropic;
-  ASK["openai-completions"] = (await providers("openai-completions")).streamSimpleOpenAICompletions;
-  ASK["openai-responses"] = (await providers("openai-responses")).streamSimpleOpenAIResponses;
-  for (const [api, stream] of Object.entries(ASK)) if (!stream) throw new TypeError(api);
+  globalThis.fetch = createFetch(undici, timeouts, (id) => requests.get(Number(id)));
+  // Not from pi-ai's index, which takes 0.3 s longer to load and adds a step for each event.
+  STREAMS["anthropic-messages"] = (await providers("anthropic")).streamSimpleAnthropic;
+  STREAMS["openai-completions"] = (
+    await providers("openai-completions")
+  ).streamSimpleOpenAICompletions;
+  STREAMS["openai-responses"] = (await providers("openai-responses")).streamSimpleOpenAIResponses;
+  for (const [api, stream] of Object.entries(STREAMS)) if (!stream) throw new TypeError(api);
 } catch (error) {
   // Files are missing or damaged.
-  complain("not loaded:", error);
-  process.stdout.write(JSON.stringify({ unfit: true }) + "\n", () => process.exit(1));
+  logError("not loaded:", error);
+  process.stdout.write(JSON.stringify({ damaged: true }) + "\n", () => process.exit(1));
   await new Promise(() => {});
 }
-say(JSON.stringify({ ready: true }));
+send(JSON.stringify({ ready: true }));
 await listen();

@@ -1,7 +1,7 @@
-"""A child process that lives as long as it is of use: started when needed, and again after it died.
+"""Starts the sidecar process when it is first needed, and restarts it after it died.
 
-It starts with the first exchange; after a death with the next one, each time a little later as long
-as nothing comes of it.
+A restart happens with the next exchange, after a delay that grows as long as the process keeps
+dying.
 """
 
 import asyncio
@@ -12,117 +12,122 @@ from typing import Any, Final
 
 from copilot_proxy.errors import UpstreamUnreachable
 from copilot_proxy.upstreams.pi_ai.sidecar_process import (
-    CREDIT,
-    Command,
+    WINDOW,
+    SidecarCommand,
     SidecarExchange,
     SidecarProcess,
 )
 
-_START: Final = 20.0
-"""Seconds that the child may take until it is ready."""
-_PING_EVERY: Final = 15.0
-"""Seconds of silence after which it is asked whether it lives, and again until it is given up."""
-_UNFIT: Final = "its files are missing or damaged"
-_PAUSES: Final = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds to the next start, by how many have died in a row without an answer."""
+_START_TIMEOUT: Final = 20.0
+"""Seconds that the process may take until it is ready."""
+_PING_INTERVAL: Final = 15.0
+"""Seconds between two pings of the process."""
+_DAMAGED: Final = "its files are missing or damaged"
+_RESTART_DELAYS: Final = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before a start, by the number of processes that died in a row without a response."""
 
 
 class Sidecar:
-    """The child, whether it runs or not. To be used from one event loop."""
+    """The sidecar, whether or not its process runs. Must be used from one event loop."""
 
     def __init__(
-        self, name: str, command: Callable[[], Command], *, ping_every: float = _PING_EVERY
+        self,
+        name: str,
+        command: Callable[[], SidecarCommand],
+        *,
+        ping_interval: float = _PING_INTERVAL,
     ) -> None:
-        """`command` is called in a thread for each start; what it raises, `exchange` does."""
+        """`command` is called in a thread before each start; `exchange` raises its errors."""
         self._name = name
         self._command = command
-        self._ping_every = ping_every
-        self._child: SidecarProcess | None = None
-        self._starting = asyncio.Lock()
+        self._ping_interval = ping_interval
+        self._process: SidecarProcess | None = None
+        self._start_lock = asyncio.Lock()
         self._deaths = 0
         self._died_at = 0.0
-        self._repair = ""
-        """What to do about files that are unfit, if they were at the last start."""
-        self._ids = 0
+        self._repair_hint = ""
+        """The hint for damaged files, if they caused the last start to fail."""
+        self._last_id = 0
         self._closed = False
 
     @asynccontextmanager
     async def exchange(self, request: Mapping[str, Any]) -> AsyncIterator[SidecarExchange]:
-        """Asks `request`; leaving the context tells the child to drop it.
+        """Send `request`; leaving the context cancels it.
 
-        Raises `UpstreamUnreachable` if the child cannot be started.
+        Raises `UpstreamUnreachable` if the process cannot be started.
         """
-        child = await self._running()
-        self._ids += 1
-        exchange = SidecarExchange(child, self._ids)
-        child.exchanges[self._ids] = exchange
+        process = await self._running_process()
+        self._last_id += 1
+        exchange = SidecarExchange(process, self._last_id)
+        process.exchanges[exchange.id] = exchange
         try:
-            await child.say({"ask": exchange.id, "credit": CREDIT, **request})
+            await process.send({"ask": exchange.id, "window": WINDOW, **request})
             yield exchange
         finally:
-            del child.exchanges[exchange.id]
+            del process.exchanges[exchange.id]
             if exchange.ended:
-                self._deaths = 0 if child.lives else self._deaths
+                self._deaths = 0 if process.is_alive else self._deaths
             else:
-                child.write({"drop": exchange.id})
+                process.write({"drop": exchange.id})
 
     async def aclose(self) -> None:
-        """Ends the child."""
+        """End the process, and do not start another."""
         self._closed = True
-        if self._child is not None:
-            await self._child.aclose()
+        if self._process is not None:
+            await self._process.aclose()
 
     @property
     def pid(self) -> int | None:
-        """The number of the running process."""
-        return self._child.process.pid if self._child is not None else None
+        """The id of the process, or None if none was started."""
+        return self._process.process.pid if self._process is not None else None
 
-    async def _running(self) -> SidecarProcess:
-        async with self._starting:
+    async def _running_process(self) -> SidecarProcess:
+        """Return the running process, or start one; raises `UpstreamUnreachable`."""
+        async with self._start_lock:
             if self._closed:
                 raise self._unusable("it is being shut down")
-            if self._child is not None and self._child.lives:
-                return self._child
-            if self._child is not None:
-                await self._child.aclose()
-                self._child = None
-                self._note_death()
-            pause = _PAUSES[min(self._deaths, len(_PAUSES) - 1)]
-            left = self._died_at + pause - time.monotonic()
-            if self._deaths and left > 0:
-                died = _UNFIT if self._repair else "it died several times in a row"
-                raise self._unusable(died, retry_after=left)
-            self._child = await self._started()
-            return self._child
+            if self._process is not None and self._process.is_alive:
+                return self._process
+            if self._process is not None:
+                await self._process.aclose()
+                self._process = None
+                self._record_death()
+            delay = _RESTART_DELAYS[min(self._deaths, len(_RESTART_DELAYS) - 1)]
+            remaining = self._died_at + delay - time.monotonic()
+            if self._deaths and remaining > 0:
+                reason = _DAMAGED if self._repair_hint else "it died several times in a row"
+                raise self._unusable(reason, retry_after=remaining)
+            self._process = await self._start()
+            return self._process
 
-    async def _started(self) -> SidecarProcess:
-        child = None
-        self._repair = ""
+    async def _start(self) -> SidecarProcess:
+        process = None
+        self._repair_hint = ""
         try:
             command = await asyncio.to_thread(self._command)
-            child = await SidecarProcess.start(self._name, command, self._ping_every)
-            async with asyncio.timeout(_START):
-                await child.ready.wait()
+            process = await SidecarProcess.start(self._name, command, self._ping_interval)
+            async with asyncio.timeout(_START_TIMEOUT):
+                await process.ready.wait()
         except TimeoutError:
-            reason = "it does not get ready"
+            reason = "it did not start in time"
         except OSError as error:
             reason = error.strerror or type(error).__name__
         except BaseException:
-            if child is not None:
-                await child.aclose()
+            if process is not None:
+                await process.aclose()
             raise
         else:
-            if child.lives:
-                return child
-            reason = "it died at its start"
-            if child.unfit:
-                reason, self._repair = _UNFIT, command.repair
-        if child is not None:
-            await child.aclose()
-        self._note_death()
+            if process.is_alive:
+                return process
+            reason = "it died while starting"
+            if process.damaged:
+                reason, self._repair_hint = _DAMAGED, command.repair_hint
+        if process is not None:
+            await process.aclose()
+        self._record_death()
         raise self._unusable(reason)
 
-    def _note_death(self) -> None:
+    def _record_death(self) -> None:
         self._deaths += 1
         self._died_at = time.monotonic()
 
@@ -130,7 +135,7 @@ class Sidecar:
         error = UpstreamUnreachable(
             f"The {self._name} process cannot be used: {reason}.",
             sent=False,
-            hint=self._repair or "Try again in a moment; the log of `serve` may say more.",
+            hint=self._repair_hint or "Try again in a moment, or check the log of `serve`.",
             status=503,
         )
         if retry_after:

@@ -1,7 +1,7 @@
-"""One run of a child process that is spoken to in JSON lines, many exchanges at once.
+"""One run of the sidecar process, which exchanges JSON lines for many requests at once.
 
-An exchange is read no faster than its reader wants: the child may send as many messages as it has
-credit for. What the child writes to stderr goes into the log, masked.
+Each exchange has flow control: the process may only send as many messages as its window allows, and
+the window is enlarged when messages have been read. The process's stderr is logged, masked.
 """
 
 import asyncio
@@ -20,24 +20,27 @@ from copilot_proxy.masking import mask
 
 log = logging.getLogger(__name__)
 
-CREDIT: Final = 128
-"""Messages of one exchange that may be on their way."""
-_LONGEST_LINE: Final = 32 * 1024 * 1024
-_LONGEST_WORDS: Final = 2000
-_MOST_MISSED: Final = 2
-"""Pings in a row without a word."""
-_END: Final = 3.0
-"""Seconds that it may take to end by itself."""
+WINDOW: Final = 128
+"""Maximum number of unread messages of an exchange."""
+_MAX_LINE: Final = 32 * 1024 * 1024
+_MAX_LOG_LINE: Final = 2000
+_MAX_MISSED_PINGS: Final = 2
+"""Pings in a row without any message, after which the process is killed."""
+_EXIT_TIMEOUT: Final = 3.0
+"""Seconds that the process may take to exit by itself."""
 
 Json = dict[str, Any]
 
 
 class Message(msgspec.Struct, omit_defaults=True):
-    """A line of the child's: about an exchange, if it has an `id`."""
+    """A line from the process; it belongs to an exchange if it has an `id`.
+
+    See `sidecar.mjs` for the protocol.
+    """
 
     id: int = 0
     ready: bool = False
-    unfit: bool = False
+    damaged: bool = False
     pong: int = 0
     head: Json | None = None
     refused: Json | None = None
@@ -48,85 +51,89 @@ class Message(msgspec.Struct, omit_defaults=True):
 
 
 @dataclass(frozen=True)
-class Command:
-    """What to run; `environ` is all that the child sees of the environment, and `repair` the hint
-    if it says that its own files are unfit."""
+class SidecarCommand:
+    """The command that starts the process, with its complete environment `environ`.
+
+    `repair_hint` is the hint if the process reports that its files are damaged.
+    """
 
     arguments: Sequence[str]
     environ: Mapping[str, str]
-    repair: str = ""
+    repair_hint: str = ""
 
 
 class SidecarExchange:
-    """One request to the child, and what came back so far."""
+    """One request to the process, and the messages received for it."""
 
-    def __init__(self, child: "SidecarProcess", id: int) -> None:
+    def __init__(self, process: "SidecarProcess", id: int) -> None:
         self.id = id
         self.ended = False
-        """Whether all has been read, and the child knows of it no more."""
-        self._child = child
+        """Whether all messages have been read, and the process has finished the exchange."""
+        self._process = process
         self._messages: list[Message] = []
-        self._failure: CopilotProxyError | None = None
+        self._error: CopilotProxyError | None = None
         self._is_complete = False
-        self._news = asyncio.Event()
-        self._taken = 0
+        self._changed = asyncio.Event()
+        self._read_count = 0
 
     def put(self, message: Message) -> None:
-        """Keeps a message until it is read; after the last one there are none."""
+        """Store a message until it is read; messages after the last one are ignored."""
         if not self._is_complete:
             self._is_complete = message.end
             self._messages.append(message)
-            self._news.set()
+            self._changed.set()
 
     def fail(self, error: CopilotProxyError) -> None:
-        """To be raised when all that is here has been read."""
-        self._failure = error
-        self._news.set()
+        """Set the error to raise once all messages have been read."""
+        self._error = error
+        self._changed.set()
 
     @property
     def waiting(self) -> int:
-        """How many messages are here and not read."""
+        """The number of unread messages."""
         return len(self._messages)
 
     async def read(self) -> list[Message]:
-        """At least one message, and all that are here; none at the end.
+        """Return all unread messages, at least one; none at the end.
 
         Raises `BrokenResponse` if the process died.
         """
         while not self._messages and not self.ended:
-            if self._failure is not None:
+            if self._error is not None:
                 self.ended = True
-                raise self._failure
-            self._news.clear()
-            await self._news.wait()
-        told, self._messages = self._messages, []
-        if told and told[-1].end:
-            told.pop()
+                raise self._error
+            self._changed.clear()
+            await self._changed.wait()
+        messages, self._messages = self._messages, []
+        if messages and messages[-1].end:
+            messages.pop()
             self.ended = True
-        self._give_back(len(told))
-        return told
+        self._enlarge_window(len(messages))
+        return messages
 
-    def _give_back(self, count: int) -> None:
-        self._taken += count
-        if self._taken >= CREDIT // 2 and not self.ended:
-            self._child.write({"more": self.id, "credit": self._taken})
-            self._taken = 0
+    def _enlarge_window(self, count: int) -> None:
+        self._read_count += count
+        if self._read_count >= WINDOW // 2 and not self.ended:
+            self._process.write({"more": self.id, "window": self._read_count})
+            self._read_count = 0
 
 
 class SidecarProcess:
-    """One process, from its start to its end."""
+    """One process, from its start to its exit."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, ping_every: float) -> None:
+    def __init__(
+        self, name: str, process: asyncio.subprocess.Process, ping_interval: float
+    ) -> None:
         self.process = process
         self.exchanges: dict[int, SidecarExchange] = {}
         self.ready = asyncio.Event()
-        """Set when it is, and when it never will be."""
-        self.lives = True
-        self.unfit = False
-        """Whether it said that it will never be ready."""
+        """Set when the process is ready, or has died."""
+        self.is_alive = True
+        self.damaged = False
+        """Whether it has reported that its files are missing or damaged."""
         self._name = name
-        self._heard = True
-        self._ping_every = ping_every
+        self._received_message = True
+        self._ping_interval = ping_interval
         self._tasks = [
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._log()),
@@ -134,9 +141,12 @@ class SidecarProcess:
         ]
 
     @classmethod
-    async def start(cls, name: str, command: Command, ping_every: float) -> "SidecarProcess":
+    async def start(
+        cls, name: str, command: SidecarCommand, ping_interval: float
+    ) -> "SidecarProcess":
+        """Start the process; raises `OSError`."""
         own_group: dict[str, Any] = (
-            # A Ctrl+C is for the server alone, which lets open answers end.
+            # Ctrl+C must only reach the server, which waits for open requests.
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
             if sys.platform == "win32"
             else {"start_new_session": True}
@@ -147,20 +157,23 @@ class SidecarProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(command.environ),
-            limit=_LONGEST_LINE,
+            limit=_MAX_LINE,
             **own_group,
         )
-        return cls(name, process, ping_every)
+        return cls(name, process, ping_interval)
 
     def write(self, message: Mapping[str, Any]) -> None:
-        """Sends a short message, if there is still somebody to read it."""
+        """Send a short message without waiting; does nothing if the process has died."""
         stdin = self.process.stdin
-        if self.lives and stdin is not None and not stdin.is_closing():
+        if self.is_alive and stdin is not None and not stdin.is_closing():
             stdin.write(msgspec.json.encode(message) + b"\n")
 
-    async def say(self, message: Mapping[str, Any]) -> None:
-        """Sends a message, and waits until there is room for more. That the child is gone is
-        learned by reading. Raises `RequestError` for what cannot be written as JSON."""
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message and wait until the pipe can take more.
+
+        If the process has died, the next read raises the error. Raises `RequestError` for a message
+        that cannot be encoded.
+        """
         try:
             self.write(message)
         except RecursionError:
@@ -170,85 +183,86 @@ class SidecarProcess:
                 await self.process.stdin.drain()
 
     async def aclose(self) -> None:
-        """Lets it end by itself, and then makes it."""
-        if self.lives:
-            self.lives = False
-            self._tell("was ended")
+        """Wait for the process to exit, and kill it after a timeout."""
+        if self.is_alive:
+            self.is_alive = False
+            self._fail_exchanges("was stopped")
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
-            async with asyncio.timeout(_END):
+            async with asyncio.timeout(_EXIT_TIMEOUT):
                 await self.process.wait()
         except TimeoutError:
             self._kill()
             await self.process.wait()
-        await asyncio.wait(self._tasks[:2], timeout=_END)
+        await asyncio.wait(self._tasks[:2], timeout=_EXIT_TIMEOUT)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
-        assert self.process.stdout is not None  # noqa: S101  # it was asked for
+        assert self.process.stdout is not None  # noqa: S101  # started with a pipe
         decoder = msgspec.json.Decoder(Message)
-        reason = "ended"
+        reason = "exited"
         try:
             while line := await self.process.stdout.readline():
-                self._heard = True
-                self._take(decoder.decode(line))
+                self._received_message = True
+                self._handle(decoder.decode(line))
         except (ValueError, msgspec.DecodeError):
-            # A line that is too long, or none of ours: what follows cannot be told apart.
-            reason = "sent what is not understood"
+            # A line is too long or not a message, so the following ones are not reliable.
+            reason = "sent an invalid message"
         self._died(reason)
 
-    def _take(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         if message.ready:
             self.ready.set()
-        elif message.unfit:
-            self.unfit = True
+        elif message.damaged:
+            self.damaged = True
         elif message.id and (exchange := self.exchanges.get(message.id)) is not None:
             exchange.put(message)
 
     async def _log(self) -> None:
-        assert self.process.stderr is not None  # noqa: S101  # it was asked for
+        assert self.process.stderr is not None  # noqa: S101  # started with a pipe
         while True:
             try:
                 line = await self.process.stderr.readline()
             except ValueError:
-                continue  # too long for anybody to read
+                continue  # the line is too long
             if not line:
                 return
-            if words := mask(line.decode("utf-8", "replace").strip()):
-                log.warning("%s: %s", self._name, words[:_LONGEST_WORDS])
+            if text := mask(line.decode("utf-8", "replace").strip()):
+                log.warning("%s: %s", self._name, text[:_MAX_LOG_LINE])
 
     async def _ping(self) -> None:
-        # Pings are counted, not seconds: after this process itself was stopped for a while, as on a
-        # machine that slept, the child has a chance to answer.
+        # Missed pings are counted instead of seconds, so that the process has a chance to answer
+        # after this process was suspended, for example because the machine slept.
         missed = 0
-        while self.lives:
-            await asyncio.sleep(self._ping_every)
+        while self.is_alive:
+            await asyncio.sleep(self._ping_interval)
             if not self.ready.is_set():
                 continue
-            missed = 0 if self._heard else missed + 1
-            if missed > _MOST_MISSED:
+            missed = 0 if self._received_message else missed + 1
+            if missed > _MAX_MISSED_PINGS:
                 self._died("stopped responding")
-            self._heard = False
+            self._received_message = False
             self.write({"ping": 1})
 
     def _died(self, reason: str) -> None:
-        if not self.lives:
+        if not self.is_alive:
             return
-        self.lives = False
+        self.is_alive = False
         self.ready.set()
         self._kill()
-        log.warning("The %s process %s; open answers: %d", self._name, reason, len(self.exchanges))
-        self._tell(reason)
+        log.warning("The %s process %s; open requests: %d", self._name, reason, len(self.exchanges))
+        self._fail_exchanges(reason)
 
-    def _tell(self, reason: str) -> None:
+    def _fail_exchanges(self, reason: str) -> None:
         for exchange in self.exchanges.values():
             exchange.fail(
                 BrokenResponse(
                     f"The {self._name} process {reason} in the middle of the answer.",
-                    hint="What came so far may be incomplete. Try again: it starts anew.",
+                    hint="Try again: the process will be restarted. The answer so far may be "
+                    "incomplete.",
                 )
             )
 

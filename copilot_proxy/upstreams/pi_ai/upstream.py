@@ -1,7 +1,7 @@
-"""Copilot, asked through pi-ai: conversations go to its process, all the rest the native way.
+"""Copilot through pi-ai: conversations go to the sidecar, all other calls to the native upstream.
 
-Who is signed in, which host is asked and what may be sent a second time is decided here as for the
-native upstream; the process gets a token with each request, and keeps none.
+Authentication, the choice of the host and retries work as in the native upstream. The sidecar gets
+a token with each request and does not store it.
 """
 
 from collections.abc import Mapping
@@ -19,15 +19,17 @@ from copilot_proxy.headers import Identity
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.copilot import INTENT, CopilotUpstream, is_stale_token
-from copilot_proxy.upstreams.http.response import decoded
-from copilot_proxy.upstreams.pi_ai.failures import refused, unreachable
+from copilot_proxy.upstreams.http.response import decode_body
+from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
 from copilot_proxy.upstreams.pi_ai.sidecar_process import Message, SidecarExchange
 
 
-class PiAiStream:
-    """An accepted answer; its events are pi-ai's, which `formats.pi_ai` reads. `closing` lets go
-    of its exchange."""
+class PiAiStreamResponse:
+    """A streamed response with pi-ai's events, which `formats.pi_ai` converts.
+
+    `closing` closes its exchange.
+    """
 
     is_stream = True
 
@@ -44,28 +46,28 @@ class PiAiStream:
         self._closing = closing
 
     async def whole(self) -> Any:
-        """There is none: pi-ai always streams."""
-        raise BrokenResponse("pi-ai gives no whole answers.")
+        """Raise `BrokenResponse`, because pi-ai always streams."""
+        raise BrokenResponse("pi-ai does not send complete responses.")
 
     async def events(self) -> list[bytes]:
-        """The data of the next events; empty at the end."""
+        """Return the data of the next events; empty at the end. Raises `BrokenResponse`."""
         messages, self._more = self._more or await self._exchange.read(), []
         while messages:
-            if events := [bytes(one.event) for one in messages if one.event]:
+            if events := [bytes(message.event) for message in messages if message.event]:
                 return events
             messages = await self._exchange.read()
         return []
 
     def finish(self) -> None:
-        """Nothing to do: the process closes what is complete."""
+        """Do nothing: the sidecar itself closes complete responses."""
 
     async def aclose(self) -> None:
-        """Tells the process to drop what has not ended."""
+        """Close the exchange, which cancels an unfinished request."""
         await self._closing.aclose()
 
 
-class PiAiWhole:
-    """An accepted answer that is whole though a stream was asked for: it is Copilot's, of `api`."""
+class PiAiWholeResponse:
+    """A complete response of Copilot's `api`, sent although a stream was requested."""
 
     is_stream = False
 
@@ -74,24 +76,24 @@ class PiAiWhole:
         self._body = {"type": "whole", "api": api, "body": body}
 
     async def whole(self) -> Any:
-        """What `formats.pi_ai` takes in place of an event."""
+        """Return the response as an event of type ``whole``, which `formats.pi_ai` converts."""
         return self._body
 
     async def events(self) -> list[bytes]:
-        """There are none."""
-        raise BrokenResponse("An answer in one piece has no events.")
+        """Raise `BrokenResponse`, because there are no events."""
+        raise BrokenResponse("A complete response has no events.")
 
     def finish(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     async def aclose(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class PiAiUpstream:
-    """Answers conversations through pi-ai, and everything else as `native` does."""
+    """Sends conversations through the sidecar, and all other calls to `native`."""
 
-    only: UpstreamApi | None = PI_AI
+    fixed_api: UpstreamApi | None = PI_AI
 
     def __init__(
         self, native: CopilotUpstream, auth: TokenSource, identity: Identity, sidecar: Sidecar
@@ -102,64 +104,68 @@ class PiAiUpstream:
         self.sidecar = sidecar
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
-        """The account's models: the catalogue's, not those that pi-ai knows."""
+        """Return the account's models from the catalogue, also those that pi-ai does not know."""
         return await self._native.models(auth, fresh=fresh)
 
     async def send(self, call: Call) -> UpstreamResponse:
-        """The accepted answer to `call`, to be closed; raises `CopilotProxyError`."""
+        """Send `call` and return the response, which must be closed; raises `CopilotProxyError`."""
         if call.path is not None:
             return await self._native.send(call)
         auth = call.auth or self._auth
         token = await auth.token()
-        return await self._native.restraints.permitted(
+        return await self._native.cooldowns.permitted(
             auth,
             token,
             call.api,
             str(call.body.get("model")),
-            lambda token: self._answered(auth, call, token),
+            lambda token: self._send_with_retries(auth, call, token),
         )
 
     def state(self) -> AuthState:
-        """What ``/health`` may tell anyone."""
+        """Return the sign-in state for ``/health``."""
         return self._native.state()
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused to the server's own sign-in without asking."""
-        return self._native.standing()
+    def active_cooldowns(self) -> list[Cooldown]:
+        """Return the active cooldowns of the server's own sign-in."""
+        return self._native.active_cooldowns()
 
     async def aclose(self) -> None:
-        """Ends the process, and lets go of all connections."""
+        """Stop the sidecar and close all connections."""
         await self.sidecar.aclose()
         await self._native.aclose()
 
-    async def _answered(
+    async def _send_with_retries(
         self, auth: TokenSource, call: Call, token: CopilotToken
     ) -> UpstreamResponse:
-        """The accepted answer; raises `UpstreamRefusal` or `UpstreamUnreachable`."""
+        """Send `call` and return the response.
+
+        Retries once each for a connection error and for a rejected token. Raises `UpstreamRefusal`
+        or `UpstreamUnreachable`.
+        """
         may_reconnect = may_renew = True
         while True:
-            async with AsyncExitStack() as trial:
-                asked = self.sidecar.exchange(self._request(call, token))
-                exchange = await trial.enter_async_context(asked)
+            async with AsyncExitStack() as stack:
+                context = self.sidecar.exchange(self._request(call, token))
+                exchange = await stack.enter_async_context(context)
                 outcome, *more = await exchange.read() or [Message()]
                 if outcome.head is not None:
                     auth.accepted(token)
                     headers = outcome.head["headers"]
-                    return PiAiStream(exchange, headers, more, closing=trial.pop_all())
+                    return PiAiStreamResponse(exchange, headers, more, closing=stack.pop_all())
             if outcome.refused is not None:
-                told = outcome.refused
-                if may_renew and is_stale_token(told["status"], told["body"].encode()):
+                refused = outcome.refused
+                if may_renew and is_stale_token(refused["status"], refused["body"].encode()):
                     may_renew = False
                     if (renewed := await auth.renew(token)) is not None:
                         token = renewed
                         continue
-                raise refused(told)
+                raise response_error(refused)
             if outcome.whole is not None:
                 auth.accepted(token)
-                body = decoded(outcome.whole["body"].encode())
-                return PiAiWhole(call.body["pi"]["api"], outcome.whole["headers"], body)
-            error = unreachable(outcome.unreachable or {}, token.api_url)
-            if not (isinstance(error, UpstreamUnreachable) and error.passing and may_reconnect):
+                body = decode_body(outcome.whole["body"].encode())
+                return PiAiWholeResponse(call.body["pi"]["api"], outcome.whole["headers"], body)
+            error = request_error(outcome.unreachable or {}, token.api_url)
+            if not (isinstance(error, UpstreamUnreachable) and error.temporary and may_reconnect):
                 raise error
             may_reconnect = False
 
@@ -178,7 +184,7 @@ class PiAiUpstream:
             "url": token.api_url,
             "proxy": proxy_for(token.api_url),
             "token": token.value.reveal(),
-            # They win over what pi-ai itself would say of who asked.
+            # These override the headers that pi-ai sets itself.
             "headers": headers,
             "request": {name: call.body[name] for name in ("pi", "context", "options", "payload")},
         }

@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, RequestError
 from copilot_proxy.formats.messages.errors import error_body, error_event
-from copilot_proxy.formats.upstream_errors import event_refusal, refusal
+from copilot_proxy.formats.upstream_errors import parse_error_event, parse_error_response
 from tests.formats.messages.samples import recorded
 
 
@@ -87,7 +87,7 @@ TOO_LONG = "prompt is too long: 138898 tokens > 128000 maximum"
 )
 def test_a_prompt_too_long_is_said_so(body: Any, expected: str) -> None:
     """Whatever Copilot calls it, the client reads the words on which it compacts."""
-    error = refusal(400, {}, msgspec.json.encode(body))
+    error = parse_error_response(400, {}, msgspec.json.encode(body))
     made = error_body(error, "x")["error"]
 
     assert ("invalid_request_error", expected) == (made["type"], made["message"])
@@ -95,6 +95,6 @@ def test_a_prompt_too_long_is_said_so(body: Any, expected: str) -> None:
 
 def test_claudes_own_word_is_kept() -> None:
     """An overload that came as an event stays an overload, though the status was another."""
-    error = event_refusal({"error": {"type": "overloaded_error", "message": "Overloaded"}})
+    error = parse_error_event({"error": {"type": "overloaded_error", "message": "Overloaded"}})
 
     assert "overloaded_error" == error_body(error, "x")["error"]["type"]

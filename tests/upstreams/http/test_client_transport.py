@@ -17,7 +17,7 @@ import trustme
 from copilot_proxy.auth import http_clients
 from copilot_proxy.auth.certificates import tls_context
 from copilot_proxy.auth.http_clients import make_client
-from copilot_proxy.auth.network_errors import describe
+from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.errors import UpstreamUnreachable
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.http import connection_pool
@@ -114,7 +114,7 @@ async def pieces_of(response: HttpResponse) -> AsyncIterator[bytes]:
 async def failure(transport: Transport, url: str, read_timeout: float = 5) -> UpstreamUnreachable:
     with pytest.raises(httpx.HTTPError) as caught:
         await ask(transport, url, read_timeout)
-    return describe(caught.value, url)
+    return map_http_error(caught.value, url)
 
 
 async def test_nothing_is_sent_that_was_not_asked_for(transport: Transport) -> None:
@@ -200,7 +200,7 @@ async def test_a_name_that_does_not_exist(
     monkeypatch.setattr(socket, "getaddrinfo", nothing)
     error = await failure(transport, "http://nowhere.invalid/x")
 
-    assert "The name nowhere.invalid could not be looked up." == error.message
+    assert "The host name nowhere.invalid could not be resolved." == error.message
     assert error.sent is False
 
 
@@ -230,7 +230,7 @@ async def test_tls_towards_something_that_does_not_speak_it(
             port = server.sockets[0].getsockname()[1]
             error = await failure(transport, f"https://127.0.0.1:{port}")
 
-    assert error.message.startswith("No secure connection to 127.0.0.1:")
+    assert error.message.startswith("The TLS handshake with 127.0.0.1:")
     assert error.sent is False
 
 
@@ -413,7 +413,7 @@ async def test_unused_connections_are_closed(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a burst has opened does not stay open for weeks."""
-    monkeypatch.setattr(connection_pool, "_KEEP", 0.02)
+    monkeypatch.setattr(connection_pool, "_KEEP_ALIVE", 0.02)
     async with peer(OK) as other:
         await used(many, other.url)
         async with asyncio.timeout(5):
@@ -431,7 +431,10 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
                 assert 60 == one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
                 most = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
                 held = one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-                assert 2 * min(connection_pool._MOST_HELD, most) == held  # the system doubles it
+                # The system doubles the size.
+                assert (
+                    2 * min(connection_pool._RECEIVE_BUFFER, most) == held
+                )  # the system doubles it
 
 
 @pytest.mark.parametrize("turns", range(12))
@@ -443,7 +446,7 @@ async def test_leaving_at_the_last_event_closes_the_connection(
     data = b"data: [DONE]\n\n"
     endless = head + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(data), data)
     async with peer(endless) as other:
-        answer = CopilotResponse(await ask(transport, other.url), asked_for_stream=True)
+        answer = CopilotResponse(await ask(transport, other.url), stream_requested=True)
         assert [b"[DONE]"] == await answer.events()
         answer.finish()
         closing = asyncio.create_task(answer.aclose())

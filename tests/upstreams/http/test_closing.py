@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.upstreams.http.client_transport import make_transport
-from copilot_proxy.upstreams.http.closing import steady
+from copilot_proxy.upstreams.http.closing import shield_close
 from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 from copilot_proxy.upstreams.http.transport import HttpRequest, Transport
 
@@ -42,7 +42,7 @@ async def test_hanging_up_at_the_end_gives_the_connection_back(
         await read(transport, simulator.url, has_all)
         assert has_all.is_set()
         if isinstance(transport, ConnectionPool):  # which has no limit that could be reached
-            free = [one for some in transport._free.values() for one in some]
+            free = [one for some in transport._idle.values() for one in some]
             assert transport._open == set(free)
         await transport.aclose()
 
@@ -68,7 +68,7 @@ class Body(httpx.AsyncByteStream):
 async def test_closing_goes_on_for_one_who_is_cancelled(fails: bool) -> None:
     """Being cancelled waits for the closing, whatever comes of that."""
     body = Body(fails=fails)
-    closing = asyncio.create_task(steady(httpx.Response(200, stream=body)).aclose())
+    closing = asyncio.create_task(shield_close(httpx.Response(200, stream=body)).aclose())
     await body.begun.wait()
     closing.cancel()
     await asyncio.sleep(0)
@@ -84,4 +84,4 @@ async def test_a_failure_of_the_closing_is_told() -> None:
     body = Body(fails=True)
     body.may_end.set()
     with pytest.raises(httpx.ReadError):
-        await steady(httpx.Response(200, stream=body)).aclose()
+        await shield_close(httpx.Response(200, stream=body)).aclose()

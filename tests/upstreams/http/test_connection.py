@@ -50,7 +50,7 @@ class Talk:
     def __init__(self) -> None:
         self.wire = Wire()
         self.free = 0
-        self.connection = HttpConnection(on_free=self._freed, on_end=lambda _: None)
+        self.connection = HttpConnection(on_idle=self._freed, on_close=lambda _: None)
         self.connection.connection_made(self.wire)
 
     def _freed(self, _: HttpConnection) -> None:
@@ -106,7 +106,7 @@ async def test_headers_that_come_twice(talk: Talk) -> None:
     assert {"x-a": "1, 2", "content-length": "0"} == exchange.headers
 
 
-@pytest.mark.parametrize("size", [1, connection._MOST_JOINED, connection._MOST_JOINED + 1])
+@pytest.mark.parametrize("size", [1, connection._MAX_JOINED, connection._MAX_JOINED + 1])
 async def test_a_request_is_sent_whole(talk: Talk, size: int) -> None:
     """Head and body, whether they leave in one piece or not."""
     talk.connection.send(b"head ", b"b" * size, 5)
@@ -161,7 +161,7 @@ async def test_who_left_takes_nothing_from_the_next_one(talk: Talk) -> None:
     first = talk.ask()
     talk.hear(OK)
     second = talk.ask()
-    talk.connection.leave(first)
+    talk.connection.release(first)
     talk.hear(OK)
 
     assert b"ok" == await body(second)
@@ -173,7 +173,7 @@ async def test_who_leaves_early_hangs_up(talk: Talk) -> None:
     exchange = talk.ask()
     waiting = asyncio.create_task(body(exchange))
     await asyncio.sleep(0)
-    talk.connection.leave(exchange)
+    talk.connection.release(exchange)
     with pytest.raises(httpx.ReadError):
         await waiting
 

@@ -50,9 +50,9 @@ async def test_an_answer_does_not_last(server: NameServer, monkeypatch: pytest.M
     """Hosts move, and whoever cannot be reached is looked up again at once."""
     names = DnsCache()
     await names.addresses("a.example", 1)
-    names.forget("a.example", 1)
+    names.remove("a.example", 1)
     await names.addresses("a.example", 1)
-    monkeypatch.setattr(dns_cache, "_LIFE", 0.0)
+    monkeypatch.setattr(dns_cache, "_MAX_AGE", 0.0)
     await names.addresses("a.example", 1)
 
     assert 3 == server.asked

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-credits: dict[int, int] = {}
+windows: dict[int, int] = {}
 changed = threading.Condition()
 
 
@@ -18,19 +18,19 @@ def say(**message: Any) -> None:
 
 
 def flood(id: int, count: int) -> None:
-    """Sends `count` events, as credit allows."""
+    """Sends `count` events, as the window allows."""
     for number in range(count):
         with changed:
-            while credits.get(id, 0) <= 0:
+            while windows.get(id, 0) <= 0:
                 changed.wait()
-            credits[id] -= 1
+            windows[id] -= 1
         say(id=id, event={"number": number})
     say(id=id, end=True)
 
 
 def asked(line: dict[str, Any]) -> None:
     id, what = line["ask"], line["what"]
-    credits[id] = line["credit"]
+    windows[id] = line["window"]
     if what == "echo":
         say(id=id, event={"said": line["text"]})
         say(id=id, end=True)
@@ -64,8 +64,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "--fail" in sys.argv:
         sys.exit(1)
-    if "--unfit" in sys.argv:
-        say(unfit=True)
+    if "--damaged" in sys.argv:
+        say(damaged=True)
         sys.exit(1)
     say(ready=True)
     for text in sys.stdin:
@@ -74,7 +74,7 @@ def main() -> None:
             asked(line)
         elif "more" in line:
             with changed:
-                credits[line["more"]] += line["credit"]
+                windows[line["more"]] += line["window"]
                 changed.notify_all()
         elif "drop" in line:
             print(f"dropped {line['drop']}", file=sys.stderr, flush=True)

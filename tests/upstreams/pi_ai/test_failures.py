@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal, UpstreamUnreachable
-from copilot_proxy.upstreams.pi_ai.failures import refused, unreachable
+from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 
 URL = "https://api.githubcopilot.com"
 
@@ -12,7 +12,7 @@ URL = "https://api.githubcopilot.com"
     ("code", "status", "sent", "words"),
     [
         ("ECONNREFUSED", 502, False, "api.githubcopilot.com refused the connection"),
-        ("ENOTFOUND", 502, False, "could not be looked up"),
+        ("ENOTFOUND", 502, False, "could not be resolved"),
         ("UND_ERR_CONNECT_TIMEOUT", 504, False, "took too long"),
         ("UND_ERR_HEADERS_TIMEOUT", 504, True, "did not answer in time"),
         ("SELF_SIGNED_CERT_IN_CHAIN", 502, False, "is not trusted"),
@@ -23,7 +23,7 @@ URL = "https://api.githubcopilot.com"
 )
 def test_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
     """Each says what happened and what may help, and whether Copilot may have seen the request."""
-    error = unreachable({"code": code, "text": "tid=secretsecret"}, URL)
+    error = request_error({"code": code, "text": "tid=secretsecret"}, URL)
 
     assert isinstance(error, UpstreamUnreachable)
     assert (status, sent) == (error.status, error.sent)
@@ -34,22 +34,22 @@ def test_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
 
 def test_what_failed_before_copilot_was_asked() -> None:
     """pi-ai's own words are shown, without secrets."""
-    error = unreachable({"code": "PI_AI", "text": "No tool for Bearer tid=secretsecret"}, URL)
+    error = request_error({"code": "PI_AI", "text": "No tool for Bearer tid=secretsecret"}, URL)
 
     assert isinstance(error, BrokenResponse)
     assert "No tool for Bearer ***" in error.message
-    assert "does not say why" in unreachable({"code": "PI_AI"}, URL).message
+    assert "does not say why" in request_error({"code": "PI_AI"}, URL).message
 
 
 def test_a_redirect_is_no_answer() -> None:
     """Copilot never sends one; it is not followed."""
-    assert isinstance(refused({"status": 302, "headers": {}, "body": ""}), BrokenResponse)
+    assert isinstance(response_error({"status": 302, "headers": {}, "body": ""}), BrokenResponse)
 
 
 def test_missing_seals_have_a_hint() -> None:
     """Gemini's refusal does not say that it is pi-ai which left them out."""
     body = '{"error": {"message": "Function call is missing a thought_signature: f"}}'
-    error = refused({"status": 400, "headers": {}, "body": body})
+    error = response_error({"status": 400, "headers": {}, "body": body})
 
     assert isinstance(error, UpstreamRefusal)
     assert "--upstream pi-ai" in str(error.hint)

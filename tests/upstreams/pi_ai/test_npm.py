@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.upstreams.pi_ai.npm import environment, failure
+from copilot_proxy.upstreams.pi_ai.npm import environment, npm_error
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from copilot_proxy.upstreams.pi_ai.npm import environment, failure
 )
 def test_known_failures(code: str, words: str, hint: str) -> None:
     """Each has a sentence of its own, and a hint."""
-    error = failure(f"npm error code {code}\nnpm error many words of its own")
+    error = npm_error(f"npm error code {code}\nnpm error many words of its own")
 
     assert words in error.message
     assert "words of its own" not in error.message
@@ -36,12 +36,12 @@ def test_other_failures() -> None:
         "npm error A complete log of this run can be found in: /home/me/.npm/_logs/x.log\n"
     )
 
-    assert "npm failed: EODD An odd thing: Bearer " == failure(said).message[:38]
-    assert "secretsecret" not in failure(said).message
-    assert "_logs" not in failure(said).message
-    assert "npm failed: it does not say why" == failure("\n").message
-    assert isinstance(failure("npm ERR! old words"), CopilotProxyError)
-    assert "npm failed: old words" == failure("npm ERR! old words").message
+    assert "npm failed: EODD An odd thing: Bearer " == npm_error(said).message[:38]
+    assert "secretsecret" not in npm_error(said).message
+    assert "_logs" not in npm_error(said).message
+    assert "npm failed: no reason given" == npm_error("\n").message
+    assert isinstance(npm_error("npm ERR! old words"), CopilotProxyError)
+    assert "npm failed: old words" == npm_error("npm ERR! old words").message
 
 
 def test_what_it_sees_of_the_environment() -> None:

@@ -16,13 +16,13 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse, RequestError, UpstreamUnreachable
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
-from copilot_proxy.upstreams.pi_ai.sidecar_process import CREDIT, Command, SidecarExchange
+from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand, SidecarExchange
 
 CHILD = Path(__file__).parent / "child.py"
 
 
-def command(*flags: str) -> Command:
-    return Command([sys.executable, str(CHILD), *flags], {"PATH": os.environ["PATH"]})
+def command(*flags: str) -> SidecarCommand:
+    return SidecarCommand([sys.executable, str(CHILD), *flags], {"PATH": os.environ["PATH"]})
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ async def test_a_client_that_leaves_while_it_starts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing of the child is left; the next request starts another one."""
-    monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._END", 0.1)
+    monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._EXIT_TIMEOUT", 0.1)
     slow = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
-    commands = [command(), Command([sys.executable, "-c", slow], {})]
+    commands = [command(), SidecarCommand([sys.executable, "-c", slow], {})]
     sidecar = Sidecar("child", lambda: commands.pop())
     asking = asyncio.create_task(echo(sidecar, "Hi"))
     while not caplog.records:  # noqa: ASYNC110  # there is no event for it
@@ -109,12 +109,12 @@ async def test_a_client_that_leaves_while_it_starts(
 
 
 async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
-    """The child sends no more than its credit, until what came is read; then it all comes."""
-    count = 5 * CREDIT
+    """The child sends no more than its window, until what came is read; then it all comes."""
+    count = 5 * WINDOW
     async with sidecar.exchange({"what": "flood", "count": count}) as exchange:
-        await waiting(exchange, CREDIT)
+        await waiting(exchange, WINDOW)
         assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
-        assert CREDIT == exchange.waiting
+        assert WINDOW == exchange.waiting
 
         assert list(range(count)) == [event["number"] for event in await events(exchange)]
 
@@ -208,11 +208,11 @@ async def test_an_answer_ends_the_row_of_deaths(sidecar: Sidecar) -> None:
     "broken",
     [
         command("--fail"),
-        Command(["/nonexistent/node"], {}),
-        Command([sys.executable, "-c", ""], {}),
+        SidecarCommand(["/nonexistent/node"], {}),
+        SidecarCommand([sys.executable, "-c", ""], {}),
     ],
 )
-async def test_a_child_that_does_not_start(broken: Command) -> None:
+async def test_a_child_that_does_not_start(broken: SidecarCommand) -> None:
     """That is said, with what may help."""
     sidecar = Sidecar("child", lambda: broken)
     try:
@@ -228,7 +228,7 @@ async def test_a_child_that_does_not_start(broken: Command) -> None:
 async def test_a_child_whose_files_are_unfit() -> None:
     """The hint says how to repair them, also while the next start waits; it is of no use to look
     into the log."""
-    sidecar = Sidecar("child", lambda: replace(command("--unfit"), repair="Mend it"))
+    sidecar = Sidecar("child", lambda: replace(command("--damaged"), repair_hint="Mend it"))
     try:
         for _ in range(4):
             with pytest.raises(UpstreamUnreachable, match="files are missing or damaged") as caught:
@@ -240,7 +240,7 @@ async def test_a_child_whose_files_are_unfit() -> None:
 
 async def test_a_child_that_is_stuck_is_given_up() -> None:
     """One that does not even answer a ping is ended, and the open exchanges learn it."""
-    sidecar = Sidecar("child", command, ping_every=0.05)
+    sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
         async with sidecar.exchange({"what": "stall"}) as exchange:
             with pytest.raises(BrokenResponse, match="stopped responding"):
@@ -252,7 +252,7 @@ async def test_a_child_that_is_stuck_is_given_up() -> None:
 
 async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
     """A machine that slept wakes with a child that has not answered for hours, and is well."""
-    sidecar = Sidecar("child", command, ping_every=0.05)
+    sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
         async with sidecar.exchange({"what": "begin"}) as exchange:
             pid = await begun(sidecar, exchange)
@@ -287,7 +287,7 @@ async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -
 
 async def test_a_quiet_child_that_lives_is_kept() -> None:
     """One that answers pings is left alone, however long nobody asks it for anything."""
-    sidecar = Sidecar("child", command, ping_every=0.05)
+    sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
         async with sidecar.exchange({"what": "begin"}) as exchange:
             pid = await begun(sidecar, exchange)
@@ -341,7 +341,7 @@ async def test_a_child_that_does_not_listen_is_ended_all_the_same(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for one that does not end by itself."""
-    monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._END", 0.1)
+    monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._EXIT_TIMEOUT", 0.1)
     async with sidecar.exchange({"what": "begin"}) as exchange:
         pid = await begun(sidecar, exchange)
         async with sidecar.exchange({"what": "stall"}):
