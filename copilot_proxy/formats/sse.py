@@ -4,6 +4,8 @@ Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-a
 The decoder only returns the data of events: their JSON contains the type of the event.
 """
 
+import re
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +18,7 @@ DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 DONE: Final = b"[DONE]"
 """The data of the event that ends a chat completions stream."""
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -88,10 +91,17 @@ class EventDecoder:
 
 
 def encode(data: bytes, event: str = "") -> bytes:
-    """Encode an event; `data` must be a single line, such as JSON without indentation."""
-    if event:
-        return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
-    return b"data: %b\n\n" % data
+    """Encode an event; `data` must be a single line, such as JSON without indentation.
+
+    `event` may come from Copilot. A name unlike those of known events is left out, because it could
+    end its line and start an event of its own.
+    """
+    return b"%bdata: %b\n\n" % (_event_line(event), data)
+
+
+@lru_cache(maxsize=256)
+def _event_line(event: str) -> bytes:
+    return b"event: %b\n" % event.encode() if _NAME.fullmatch(event) else b""
 
 
 def unnamed_json(event: dict[str, Any]) -> bytes:
@@ -100,8 +110,8 @@ def unnamed_json(event: dict[str, Any]) -> bytes:
 
 
 def named_json(event: dict[str, Any]) -> bytes:
-    """Encode an event of Responses or Messages, whose name is its type."""
-    return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _encode_json(event))
+    """Encode an event of Responses or Messages; its type is its name as well."""
+    return encode(_encode_json(event), str(event["type"]))
 
 
 def comment(text: str) -> bytes:

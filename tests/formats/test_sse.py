@@ -205,6 +205,34 @@ def test_encoding() -> None:
     assert [] == decode(comment("keep-alive"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\nb",
+        "a\r",
+        "a: b",
+        " a",
+        "a\0",
+        "ä",
+        "\ud800",
+        "a" * 101,
+        "x\n\nevent: message_stop\ndata: {}",
+    ],
+)
+def test_a_name_is_one_word_or_none(name: str) -> None:
+    """A name may be upstream's: what could end its line and tell clients of another event is left
+    out, and the data say their type by themselves."""
+    assert b"data: {}\n\n" == encode(b"{}", name)
+
+
+@pytest.mark.parametrize(
+    "name", ["message_start", "response.output_text.delta", "response.mcp_call.in_progress"]
+)
+def test_names_of_events_that_there_are(name: str) -> None:
+    """They are told."""
+    assert f"event: {name}\ndata: {{}}\n\n".encode() == encode(b"{}", name)
+
+
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 
 
