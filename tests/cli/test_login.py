@@ -424,7 +424,7 @@ def test_an_interruption_says_that_nothing_was_stored(
     assert stored(own_home) is None
 
 
-# On a pseudo-terminal, as a person has it
+# On a pseudo-terminal
 
 
 @pytest.fixture

@@ -437,7 +437,7 @@ def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFix
     assert codes == [1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
+@pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
 def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     """On Linux, the error has the program's name and process id."""
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -457,7 +457,7 @@ def test_port_taken_by_somebody(
     assert "taken by another program." in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
+@pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
 def test_processes_of_others_are_passed_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -646,7 +646,7 @@ def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="terminals there send no signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGHUP")
 def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
     """Both the shell and the system send SIGHUP; open requests finish all the same, and the server
     ends."""
@@ -664,7 +664,7 @@ def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
         assert terminal.wait() == 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 def test_nohup(account: Simulator) -> None:
     """A server that was started with nohup outlives the terminal."""
     command = ["nohup", sys.executable, "-m", "copilot_proxy", "serve", "--port", "0"]
