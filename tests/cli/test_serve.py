@@ -444,7 +444,7 @@ def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
         port = other.getsockname()[1]
         assert run(["serve", "--simulate", "--port", str(port)]) == 1
     name = Path("/proc/self/comm").read_text().strip()
-    assert f"taken by {name} (process {os.getpid()})" in capsys.readouterr().err
+    assert f"in use by {name} (process {os.getpid()})" in capsys.readouterr().err
 
 
 def test_port_taken_by_somebody(
@@ -454,7 +454,7 @@ def test_port_taken_by_somebody(
     monkeypatch.setattr(port_owner, "Path", lambda _: Path("/nowhere"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
-    assert "taken by another program." in capsys.readouterr().err
+    assert "in use by another program." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
@@ -469,7 +469,7 @@ def test_processes_of_others_are_passed_over(
     monkeypatch.setattr(port_owner.os, "readlink", refuse)
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
-    assert "taken by another program." in capsys.readouterr().err
+    assert "in use by another program." in capsys.readouterr().err
 
 
 def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
@@ -511,7 +511,7 @@ def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
 def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """A host that cannot be resolved is a usage error."""
     assert run(["serve", "--host", "nowhere.invalid", "--api-key", "k" * 8]) == 2
-    assert "'nowhere.invalid' is not known" in capsys.readouterr().err
+    assert "'nowhere.invalid' cannot be resolved" in capsys.readouterr().err
 
 
 def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -531,7 +531,7 @@ def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
 def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands to paste are for the shell of the system."""
     monkeypatch.setattr(sys, "platform", "win32")
-    assert listen_socket._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
+    assert listen_socket._make_key_command().startswith("$env:COPILOT_PROXY_API_KEY = ")
     greeting = banner.Banner(settings=load_settings(), address="http://x", catalogue=None)
     body = json.dumps(question("Hi", model="default"), separators=(",", ":"))
     assert greeting.curl().endswith('-d "' + body.replace('"', '\\"') + '"')
