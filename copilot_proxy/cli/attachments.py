@@ -68,7 +68,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
     limits = vision if isinstance(vision, dict) else {}
     most, largest = limits.get("max_prompt_images"), limits.get("max_prompt_image_size")
     if isinstance(most, int) and len(images) > most > 0:
-        raise UsageError(f"{model.id} takes at most {most} images, and {len(images)} are attached.")
+        raise UsageError(f"{len(images)} images are attached, and {model.id} takes at most {most}.")
     types = limits.get("supported_media_types")
     for image in images:
         if isinstance(largest, int) and len(image.data) > largest > 0:

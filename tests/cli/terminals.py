@@ -35,7 +35,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self.written = b""
         with warnings.catch_warnings():
-            # The child begins with exec, so the threads of this process do not matter to it.
+            # The child calls exec at once, so the threads of this process do not affect it.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._child = pexpect.spawn(
                 sys.executable,
@@ -197,7 +197,7 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
             return
         try:
             with client_of(uds or port) as client:
-                client.get("/health")  # is answered when all has been said
+                client.get("/health")  # answered once all startup messages are printed
                 use(client)
         except BaseException as failure:
             failures.append(failure)
@@ -208,7 +208,7 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
     worker.start()
     logger = logging.getLogger("copilot_proxy.cli.lifecycle_messages")
     logger.addHandler(banner)
-    # What `use` has stopped by itself is stopped once more, perhaps just after it has ended.
+    # If `use` has stopped the server itself, a second SIGINT may come after `run` has returned.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = run(["serve", *where, *flags])

@@ -140,7 +140,7 @@ def test_no_escape_codes_for_a_dumb_terminal(
         if flags:
             assert terminal.end() == 0
         else:
-            terminal.wait_for("Error")  # nobody is at the other end
+            terminal.wait_for("Error")  # no server listens there
     assert b"\x1b" not in terminal.written
 
 
@@ -164,7 +164,7 @@ def test_characters_that_stdout_cannot_write() -> None:
     assert ran.stdout.endswith("You said: smile ?\n")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to write to")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", ["chat --simulate hello", "models --simulate", "--version"])
 def test_a_full_disk(command: str) -> None:
     """The error has the system's message."""

@@ -340,7 +340,7 @@ def test_a_sign_in_whose_owner_github_does_not_name(cli: Cli, simulator: Simulat
     ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_TOKEN)
 
     assert 0 == ran.code
-    assert "plan Pro.\n" in ran.err
+    assert "(Pro plan).\n" in ran.err
 
 
 # What a terminal shows, in this process
@@ -416,7 +416,7 @@ def test_an_interruption_says_that_nothing_was_stored(
     async def interrupted(*args: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(login_module, "_approved", interrupted)
+    monkeypatch.setattr(login_module, "_device_flow", interrupted)
     ran = cli("login", "--store", "file")
 
     assert 130 == ran.code
@@ -424,7 +424,7 @@ def test_an_interruption_says_that_nothing_was_stored(
     assert stored(own_home) is None
 
 
-# On a pseudo-terminal, as a person has it
+# On a pseudo-terminal
 
 
 @pytest.fixture

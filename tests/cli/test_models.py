@@ -139,7 +139,7 @@ def test_strange_entries_hide_nothing(cli: Cli, account: Simulator) -> None:
     assert "odd?[31m" in ran.out
     assert " 500 " in row(ran.out, "short")
     heading = ran.out.splitlines()[0]
-    # The name is three characters that take six places.
+    # The name has three characters, which are six columns wide.
     assert row(ran.out, "weit").index("unknown") == heading.index("VENDOR") - 3
 
 

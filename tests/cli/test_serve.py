@@ -437,14 +437,14 @@ def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFix
     assert codes == [1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
+@pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
 def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     """On Linux, the error has the program's name and process id."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert run(["serve", "--simulate", "--port", str(port)]) == 1
     name = Path("/proc/self/comm").read_text().strip()
-    assert f"taken by {name} (process {os.getpid()})" in capsys.readouterr().err
+    assert f"in use by {name} (process {os.getpid()})" in capsys.readouterr().err
 
 
 def test_port_taken_by_somebody(
@@ -454,10 +454,10 @@ def test_port_taken_by_somebody(
     monkeypatch.setattr(port_owner, "Path", lambda _: Path("/nowhere"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
-    assert "taken by another program." in capsys.readouterr().err
+    assert "in use by another program." in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who it is")
+@pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
 def test_processes_of_others_are_passed_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -469,7 +469,7 @@ def test_processes_of_others_are_passed_over(
     monkeypatch.setattr(port_owner.os, "readlink", refuse)
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert run(["serve", "--simulate", "--port", str(other.getsockname()[1])]) == 1
-    assert "taken by another program." in capsys.readouterr().err
+    assert "in use by another program." in capsys.readouterr().err
 
 
 def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
@@ -511,7 +511,7 @@ def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
 def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """A host that cannot be resolved is a usage error."""
     assert run(["serve", "--host", "nowhere.invalid", "--api-key", "k" * 8]) == 2
-    assert "'nowhere.invalid' is not known" in capsys.readouterr().err
+    assert "'nowhere.invalid' cannot be resolved" in capsys.readouterr().err
 
 
 def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -531,7 +531,7 @@ def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
 def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands to paste are for the shell of the system."""
     monkeypatch.setattr(sys, "platform", "win32")
-    assert listen_socket._make_key().startswith("$env:COPILOT_PROXY_API_KEY = ")
+    assert listen_socket._make_key_command().startswith("$env:COPILOT_PROXY_API_KEY = ")
     greeting = banner.Banner(settings=load_settings(), address="http://x", catalogue=None)
     body = json.dumps(question("Hi", model="default"), separators=(",", ":"))
     assert greeting.curl().endswith('-d "' + body.replace('"', '\\"') + '"')
@@ -646,7 +646,7 @@ def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="terminals there send no signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGHUP")
 def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
     """Both the shell and the system send SIGHUP; open requests finish all the same, and the server
     ends."""
@@ -664,7 +664,7 @@ def test_a_closed_terminal_lets_open_answers_end(account: Simulator) -> None:
         assert terminal.wait() == 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 def test_nohup(account: Simulator) -> None:
     """A server that was started with nohup outlives the terminal."""
     command = ["nohup", sys.executable, "-m", "copilot_proxy", "serve", "--port", "0"]

@@ -24,14 +24,14 @@ ASKED: dict[str, dict[str, Any]] = {
     "/v1/messages": {**question("Write 600 words"), "max_tokens": 2000},
     "/v1/responses": {"model": MODEL, "input": "Write 600 words"},
 }
-"""A question to each of the chat APIs."""
+"""A request to each of the chat APIs."""
 UPSTREAM = ("/chat/completions", "/responses", "/v1/messages")
 OTHERS: dict[str, dict[str, Any] | None] = {
     "/v1/models": None,
     "/v1/embeddings": {"model": "text-embedding-3-small", "input": "Hi"},
     "/v1/messages/count_tokens": ASKED["/v1/messages"],
 }
-"""What is answered in one piece always; None is a GET."""
+"""Requests that are never streamed; None means GET."""
 
 
 class Running:
@@ -74,7 +74,7 @@ async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Runnin
         await serving
         recorder = simulator.state.recorder
         if recorder.records:
-            # Copilot is let go of as well, and what was closed last is gone in the next rounds.
+            # Wait until the upstream requests have ended, and let the event loop clean up.
             await recorder.wait_for_async(
                 lambda _: all(asked.done.is_set() for asked in recorder.records), timeout=10
             )
@@ -101,7 +101,7 @@ async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator
 
     with socket.socket() as late:
         async with running(simulator) as one:
-            # No other task has a turn between these lines.
+            # No other task runs between these lines.
             late.connect(one.address)
             late.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             one.server.finish()
@@ -177,7 +177,7 @@ async def test_a_client_that_does_not_read_does_not_hold_the_end(simulator: Simu
     body = json.dumps({**question("Write 5000 words"), "stream": True}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x.localhost\r\ncontent-length: {len(body)}"
     with socket.socket() as deaf:
-        # Little enough that the answer does not fit.
+        # The buffer is too small for the whole answer.
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with running(simulator) as one:
             deaf.connect(one.address)

@@ -35,7 +35,7 @@ from tests.cli.terminals import (
 from tests.conftest import settings_at
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has one process")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who is whose child")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="child processes are looked up in /proc")
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def asleep(worker: int) -> Iterator[None]:
     """Stop a worker while the block runs, so that the other one gets all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
-        # On another core it runs on for a moment, in which it could still take a connection.
+        # On another core it may keep running for a moment, and accept a connection.
         wait_until(lambda: _state(worker) == "T")
         yield
     finally:
