@@ -78,7 +78,9 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
             ("A web page was sent instead of a response (Unicorn! \N{MIDDLE DOT} GitHub).", None),
             id="page",
         ),
-        pytest.param(b"<html><body>", ("A web page was sent instead of a response.", None), id="page 2"),
+        pytest.param(
+            b"<html><body>", ("A web page was sent instead of a response.", None), id="page 2"
+        ),
         pytest.param(b"{broken", ("{broken", None), id="broken JSON"),
         pytest.param(b'["No."]', ('["No."]', None), id="a list"),
         pytest.param(b"\xff\xfe", ("\N{REPLACEMENT CHARACTER}" * 2, None), id="no UTF-8"),
