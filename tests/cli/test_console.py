@@ -280,4 +280,4 @@ def test_a_broken_configuration(cli: Cli, tmp_path: Path, content: bytes | None,
     hint = ran.err.splitlines()[1]
     assert hint
     assert "remove the file" not in hint
-    assert "remove it" not in hint or "that setting" in hint
+    assert "remove it" not in hint or "the setting" in hint
