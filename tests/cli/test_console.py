@@ -102,7 +102,7 @@ def test_a_token_of_the_environment_is_named(
     """While it is set, a sign-in does not help."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_x")
     console.problem(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
-    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in (
+    assert "Unset COPILOT_PROXY_GITHUB_TOKEN, because it overrides a sign-in" in (
         capsys.readouterr().err
     )
 

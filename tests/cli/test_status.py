@@ -310,7 +310,7 @@ def test_a_refused_token_of_the_environment(
     ran = cli("status")
 
     assert (3, ["Token"]) == (ran.code, list(rows(ran.out)))
-    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it." in ran.err
+    assert "Unset COPILOT_PROXY_GITHUB_TOKEN, because it overrides a sign-in" in ran.err
 
 
 def test_the_simulators_account(cli: Cli) -> None:
