@@ -280,7 +280,7 @@ def test_a_folder_that_cannot_be_used_is_told_before_the_start(
     assert run(["serve", "--simulate", "--port", "0", "--dump-dir", str(place)]) == 2
     err = capsys.readouterr().err
     assert told in err
-    assert "one that does not exist is made" in err.replace("\n", " ")
+    assert "it is created if it does not exist" in err.replace("\n", " ")
     assert place.stat().st_mode == before
 
 

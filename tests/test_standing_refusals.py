@@ -90,7 +90,7 @@ def test_a_limit_is_told_again_until_it_is_over(
     assert (429, "18") == (again.status_code, again.headers["retry-after"])
     assert 1 == asked(simulator)
     told, told_again = first.json()["error"], again.json()["error"]
-    assert "Copilot was not asked" in again.text
+    assert "The request was not sent" in again.text
     for key in told.keys() - {"hint", "request_id", "message"}:
         assert told[key] == told_again[key]
     assert told["message"].partition(" (")[0] in told_again["message"]

@@ -90,7 +90,7 @@ async def test_a_bad_caller_token_does_not_hammer_github(
             await source.token()
 
     assert 1 == len(simulator.state.requests)
-    assert "It came in the request" in str(caught.value.hint)
+    assert "The token came with the request" in str(caught.value.hint)
 
 
 async def test_the_number_of_callers_is_bounded(
@@ -236,7 +236,7 @@ async def test_a_copilot_token_for_a_strange_host_is_refused(real: CallerTokens)
     """Requests, with all they hold, go to GitHub only."""
     source = real.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
-    with pytest.raises(SignInError, match="neither GitHub's nor in your settings"):
+    with pytest.raises(SignInError, match="neither a host of GitHub nor in your settings"):
         await source.token()
 
 

@@ -97,7 +97,7 @@ async def test_slow_down_without_a_pace(client: httpx.AsyncClient) -> None:
         ("expired", "expired before it was entered"),
         ("denied", "was cancelled on GitHub's page"),
         ("incorrect_device_code", "GitHub refused the sign-in: The device_code provided"),
-        ("device_flow_disabled", "does not let this app sign in"),
+        ("device_flow_disabled", "does not allow this app to sign in"),
     ],
 )
 async def test_the_end_of_a_sign_in_is_a_sentence(
@@ -407,7 +407,7 @@ async def test_a_personal_access_token_that_got_this_far(client: httpx.AsyncClie
 
 async def test_a_token_of_another_app(github: GitHub) -> None:
     """404 with a subscription: the sign-in must be made by ours."""
-    with pytest.raises(NotSignedIn, match="another app made it") as caught:
+    with pytest.raises(NotSignedIn, match="issued to another app") as caught:
         await github.exchange(Secret(FOREIGN_TOKEN))
 
     assert "copilot-proxy login" in str(caught.value.hint)
@@ -461,7 +461,7 @@ async def test_an_unknown_refusal_is_quoted(client: httpx.AsyncClient) -> None:
     """Whatever is new is shown with its status."""
     error = await refusal(client, Answer({"message": "Teapot"}, status=418), "exchange")
 
-    assert "GitHub refused (HTTP 418): Teapot" == error.message
+    assert "GitHub refused the request (HTTP 418): Teapot" == error.message
 
 
 async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) -> None:

@@ -189,7 +189,7 @@ async def test_a_certificate_file_with_something_else_in_it_is_named(
     file.write_bytes(b"\x30\x82 no PEM")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     async with make_client(SETTINGS) as client:
-        with pytest.raises(UsageError, match="holds no certificates in PEM format"):
+        with pytest.raises(UsageError, match="has no certificates in PEM format"):
             await client.get(secure.url)
 
 
@@ -208,8 +208,8 @@ def test_a_client_is_told_what_is_wrong_with_the_certificates(
 
     told = answer.json()["error"]
     assert (500, "server_misconfigured") == (answer.status_code, told["code"])
-    assert "holds no certificates in PEM format" in told["message"]
-    assert "Unset it to trust what the system trusts" in told["hint"]
+    assert "has no certificates in PEM format" in told["message"]
+    assert "Unset it to use the system's certificates" in told["hint"]
     assert answer.headers["x-should-retry"] == "false"
 
 

@@ -103,7 +103,7 @@ def test_a_token_of_the_environment_is_named(
 ) -> None:
     """If a variable with a token is set, the hint says to unset it."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_x")
-    console.print_error(NotSignedIn("UpstreamRefusal.", code="github_token_refused"))
+    console.print_error(NotSignedIn("Refused.", code="github_token_refused"))
     assert "COPILOT_PROXY_GITHUB_TOKEN is set and takes precedence over a sign-in: unset it." in (
         capsys.readouterr().err
     )
@@ -285,4 +285,4 @@ def test_a_broken_configuration(cli: Cli, tmp_path: Path, content: bytes | None,
     hint = ran.err.splitlines()[1]
     assert hint
     assert "remove the file" not in hint
-    assert "remove it" not in hint or "that setting" in hint
+    assert "remove it" not in hint or "the setting" in hint

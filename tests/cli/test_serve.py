@@ -276,8 +276,8 @@ def test_a_certificate_file_that_is_none(
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", secure)
     assert run(["serve", "--port", "0", "--workers", workers]) == 2
     err = capsys.readouterr().err
-    assert f"Error: SSL_CERT_FILE names {file}, which holds no certificates" in err
-    assert "Unset it to trust what the system trusts" in err
+    assert f"Error: SSL_CERT_FILE names {file}, which has no certificates" in err
+    assert "Unset it to use the system's certificates" in err
     assert "Traceback" not in err
     assert "ready" not in err
 

@@ -279,7 +279,7 @@ def test_no_room(
     assert 1 == run(["pi-ai", "install"])
 
     said = capsys.readouterr().err
-    assert f"too little room on the disk of {home.parent}: 20 MB" in said
+    assert f"The disk of {home.parent} has only 20 MB of free space" in said
     assert "Fetching" not in said
     assert not list(home.parent.iterdir())
 

@@ -437,7 +437,9 @@ async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
     assert b"bWU6d29yZA==" in heads[0]  # me:word
     assert heads[1].startswith(b"POST /chat/completions ")
     assert (429, "Slow") == (told["status"], told["body"])
-    assert "The proxy on the way" in request_error(failed, "http://elsewhere.example").message
+    assert (
+        "The proxy refused to connect" in request_error(failed, "http://elsewhere.example").message
+    )
 
 
 @needs_pi_ai

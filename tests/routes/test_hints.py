@@ -88,8 +88,8 @@ def test_a_refused_token_of_the_environment_is_named(
         answer = client.post("/v1/chat/completions", json=CHAT)
 
     assert 401 == answer.status_code
-    assert "COPILOT_PROXY_GITHUB_TOKEN is set and wins over a sign-in: unset it" in hint_of(answer)
-    assert "started again" in hint_of(answer)
+    assert "Unset COPILOT_PROXY_GITHUB_TOKEN, because it overrides a sign-in" in hint_of(answer)
+    assert "restart the server" in hint_of(answer)
 
 
 def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:

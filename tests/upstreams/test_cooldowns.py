@@ -134,7 +134,7 @@ def test_the_refusal_is_told_again(restraint: Cooldowns, now: Time) -> None:
     assert {"retry-after": "61", "x-should-retry": "false"} == again.headers
     assert f"Copilot's earlier response: {first.message}" == again.message
     assert "This limit is on the model: wait 61 s (1 min), or" in str(again.hint)
-    assert str(again.hint).startswith("Copilot was not asked")
+    assert str(again.hint).startswith("The request was not sent")
 
 
 def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Cooldowns, now: Time) -> None:

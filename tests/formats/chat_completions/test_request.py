@@ -83,7 +83,7 @@ def test_half_a_character_is_replaced() -> None:
     "body", [b"{", b"hello", b'{"a": NaN}', b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"]
 )
 def test_bodies_that_are_no_json(body: bytes) -> None:
-    """BrokenResponse JSON and broken UTF-8 are told as such."""
+    """Invalid JSON and invalid UTF-8 are reported as such."""
     with pytest.raises(RequestError, match="not valid JSON"):
         parse_request(body)
 

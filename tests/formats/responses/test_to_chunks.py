@@ -235,7 +235,7 @@ def test_an_unfinished_call_is_not_completed() -> None:
         ({"type": "error", "error": {"message": "No.", "code": "rate_limited"}}, "No."),
         ({"error": {"message": "No."}}, "No."),
         (Upstream().end([], "failed", error={"code": "server_error", "message": "No."}), "No."),
-        (Upstream().end([], "failed", error=None), "said nothing more"),
+        (Upstream().end([], "failed", error=None), "no message"),
         (["odd"], "not a JSON object"),
     ],
 )

@@ -16,7 +16,7 @@ URL = "https://api.githubcopilot.com"
         ("UND_ERR_CONNECT_TIMEOUT", 504, False, "took too long"),
         ("UND_ERR_HEADERS_TIMEOUT", 504, True, "did not answer in time"),
         ("SELF_SIGNED_CERT_IN_CHAIN", 502, False, "is not trusted"),
-        ("UND_ERR_ABORTED", 502, False, "The proxy on the way"),
+        ("UND_ERR_ABORTED", 502, False, "The proxy refused to connect"),
         ("UND_ERR_SOCKET", 502, True, "broke before the answer"),
         ("", 502, True, "broke before the answer"),
     ],
@@ -38,7 +38,7 @@ def test_what_failed_before_copilot_was_asked() -> None:
 
     assert isinstance(error, BrokenResponse)
     assert "No tool for Bearer ***" in error.message
-    assert "does not say why" in request_error({"code": "PI_AI"}, URL).message
+    assert "no reason given" in request_error({"code": "PI_AI"}, URL).message
 
 
 def test_a_redirect_is_no_answer() -> None:

@@ -141,13 +141,13 @@ async def test_a_death_costs_what_was_open(
         await begun(sidecar, two)
         os.kill(pid, signal.SIGKILL)
         for exchange in (one, two):
-            with pytest.raises(BrokenResponse, match="ended in the middle") as caught:
+            with pytest.raises(BrokenResponse, match="exited in the middle") as caught:
                 await exchange.read()
             assert "upstream_broken" == caught.value.code
 
     async with sidecar.exchange({"what": "begin"}) as exchange:
         assert pid != await begun(sidecar, exchange)
-    assert "The child process ended; open answers: 2" in caplog.text
+    assert "The child process exited; open requests: 2" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ async def test_what_cannot_be_understood_ends_the_child(
 ) -> None:
     """Nothing that follows could be told apart, so it is started anew."""
     async with sidecar.exchange(request_) as exchange:
-        with pytest.raises(BrokenResponse, match="not understood"):
+        with pytest.raises(BrokenResponse, match="sent an invalid message"):
             await exchange.read()
 
     assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
