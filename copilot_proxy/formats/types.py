@@ -1,6 +1,43 @@
-"""The names of decoded JSON, so that a signature says which API's shape a value has."""
+"""Names for decoded JSON, so that a signature says which API's format a value has.
+
+The values are dictionaries as msgspec decodes them, so that unknown fields survive; the structs in
+each folder's `schema` say which fields they have.
+"""
 
 from typing import Any
 
 Json = dict[str, Any]
-"""A part of a request or an answer."""
+"""A part of a request or response, such as a message, a tool or a content block."""
+
+ChatRequest = dict[str, Any]
+"""A request of Chat Completions: `chat_completions.schema.ChatCompletionRequest`."""
+ChatChunk = dict[str, Any]
+"""A chunk of a stream of Chat Completions: `chat_completions.schema.ChatCompletionChunk`."""
+ChatCompletion = dict[str, Any]
+"""A whole response of Chat Completions: `chat_completions.schema.ChatCompletion`."""
+ChatUsage = dict[str, Any]
+"""Token counts of Chat Completions: `chat_completions.schema.Usage`."""
+CopilotUsage = dict[str, Any]
+"""What GitHub charges for a response: ``total_nano_aiu`` and ``token_details``."""
+
+ResponsesRequest = dict[str, Any]
+"""A request of Responses: `responses.schema.ResponsesRequest`."""
+ResponsesEvent = dict[str, Any]
+"""An event of a stream of Responses; its ``type`` says which."""
+Response = dict[str, Any]
+"""A whole response of Responses: `responses.schema.Response`."""
+
+MessagesRequest = dict[str, Any]
+"""A request of Messages: `messages.schema.MessagesRequest`."""
+MessagesEvent = dict[str, Any]
+"""An event of a stream of Messages; its ``type`` says which."""
+Message = dict[str, Any]
+"""A whole response of Messages: `messages.schema.Message`."""
+
+PiAiRequest = dict[str, Any]
+"""A request to pi-ai's process: `pi_ai.request_from_chat.to_pi`."""
+PiAiEvent = dict[str, Any]
+"""An event of pi-ai's stream, as its process passes it on."""
+
+ErrorBody = dict[str, Any]
+"""The body of an error response, in the format of one of the APIs."""
