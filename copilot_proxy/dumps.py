@@ -19,7 +19,7 @@ from typing import Final
 
 from copilot_proxy import private_files
 from copilot_proxy.errors import UsageError
-from copilot_proxy.formats.packed import PIECE, WINDOWS, Unpacker
+from copilot_proxy.formats.packed import CHUNK_SIZE, WINDOWS, Unpacker
 from copilot_proxy.masking import StreamMask, mask
 from copilot_proxy.settings import Settings
 
@@ -80,8 +80,8 @@ class DumpFile:
 
     def write(self, data: bytes) -> None:
         """Write the next bytes of the body, which may be empty."""
-        for start in range(0, len(data) if self._descriptor >= 0 else 0, PIECE):
-            chunk = data[start : start + PIECE]
+        for start in range(0, len(data) if self._descriptor >= 0 else 0, CHUNK_SIZE):
+            chunk = data[start : start + CHUNK_SIZE]
             for plain in self._decompress(chunk):
                 self._append(self._mask.feed(plain[: self._remaining]))
                 self._remaining -= len(plain)

@@ -1,1 +1,1 @@
-"""The wire formats, as pure functions and state machines: no I/O, no await, no framework."""
+"""The wire formats as pure functions and state machines: no I/O, no await, no framework."""

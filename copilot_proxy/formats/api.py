@@ -1,13 +1,13 @@
-"""What an API consists of: as clients speak it, as Copilot serves it, or both in one object.
+"""The protocols of an API: as clients speak it, as Copilot serves it, or both in one object.
 
-Each folder of `formats` is one API, and its `api.py` has the one object that the rest of the
-program knows of it. A request and its answer pass these steps, all of them pure:
+Each folder of `formats` is one API, and its `api.py` defines the one object that the rest of the
+program uses. A request and its response pass these steps, all of them pure:
 
-    request  ClientApi.parse -> ClientApi.to_chat -> UpstreamApi.from_chat -> Copilot
-    answer   client <- ChatWriter (client's events) <- StreamTranslator (chunks) <- Copilot
+    request   ClientApi.parse -> ClientApi.to_chat -> UpstreamApi.from_chat -> Copilot
+    response  client <- ChatWriter (client's events) <- StreamTranslator (chunks) <- Copilot
 
-Where the client's API is the one that Copilot is asked on, its `NativePassage` takes the place of
-both translations, and the answer goes through one `StreamTranslator` that only repairs it.
+If the client's API is also the one that the model is called on, its `NativePassage` replaces both
+translations, and the response passes a single `StreamTranslator` that only repairs it.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,84 +17,95 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.types import (
+    ChatChunk,
+    ChatRequest,
+    ChatUsage,
+    ClientEvent,
+    ClientRequest,
+    ClientResponse,
+    CopilotUsage,
+    ErrorBody,
+    UpstreamBody,
+)
 from copilot_proxy.headers import Initiator
-
-Json = dict[str, Any]
 
 
 class RequestMetrics(NamedTuple):
-    """How much of what a request holds, for the log; never what it says."""
+    """The sizes of a request, for the log; never its content."""
 
     items: int
     """Messages of a conversation, items of a Responses input, or inputs to embed."""
     tools: int = 0
     images: int = 0
     effort: str | None = None
-    """The reasoning effort that is asked for, in the client's own word."""
+    """The requested reasoning effort, as the client spells it."""
 
 
 class StreamTranslator(Protocol):
-    """Turns Copilot's answer to one request into events, or into one whole answer.
+    """Translates Copilot's response to one request into events, or into one whole response.
 
     `feed` takes the decoded JSON of one of Copilot's events, or of a whole body, and returns the
-    events that it makes; `close` is called once, when Copilot's answer has ended, and returns the
-    last events. Both raise `UpstreamError` when the answer is not one.
+    resulting events. `close` is called once, after Copilot's response has ended, and returns the
+    last events. Both raise `UpstreamError` if Copilot's response is an error or invalid.
     """
 
     @property
-    def usage(self) -> Json | None:
-        """Copilot's token counts so far, in the shape of chat completions."""
+    def usage(self) -> ChatUsage | None:
+        """Copilot's token counts so far, in the format of Chat Completions."""
         ...
 
     @property
-    def copilot_usage(self) -> Json | None:
-        """What GitHub charges, as far as it has been said."""
+    def copilot_usage(self) -> CopilotUsage | None:
+        """The cost that GitHub charges, once Copilot has reported it."""
         ...
 
     @property
     def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event, and that has been passed on as one."""
+        """An error that Copilot sent as an event and that was passed on as an event."""
         ...
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has said that it is done; only counts may still follow."""
+        """Whether the model has sent its finish reason; only token counts may still follow."""
         ...
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last event of Copilot's has come, so that nobody need wait for more."""
+        """Whether Copilot's last event has arrived, so that there is nothing more to wait for."""
         ...
 
     @property
     def is_complete(self) -> bool:
-        """Whether the client's last event has been returned already, before `close`."""
+        """Whether `feed` has already returned the client's last event, before `close`."""
         ...
 
-    def feed(self, data: object) -> list[Json]: ...
+    def feed(self, data: object) -> list[ClientEvent]: ...
 
-    def close(self) -> list[Json]: ...
+    def close(self) -> list[ClientEvent]: ...
 
-    def whole(self, events: list[Json]) -> Json:
-        """The answer for a client that does not stream; `events` are all that `feed` and `close`
-        have returned. Raises `UpstreamError`."""
+    def whole(self, events: list[ClientEvent]) -> ClientResponse:
+        """Return the response for a client that does not stream.
+
+        `events` are all events that `feed` and `close` have returned. Raises `UpstreamError`.
+        """
         ...
 
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """The events that tell of `error` in the middle of the stream, and end it."""
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]:
+        """Return the events that report `error` in the middle of a stream and end it."""
         ...
 
 
 class ChatWriter(Protocol):
-    """Turns chunks of chat completions into a client's events; see `StreamTranslator`."""
+    """Translates Chat Completions chunks into a client's events; see `StreamTranslator`."""
 
-    def feed(self, chunk: Json) -> list[Json]: ...
+    def feed(self, chunk: ChatChunk) -> list[ClientEvent]: ...
 
-    def close(self) -> list[Json]: ...
+    def close(self) -> list[ClientEvent]: ...
 
-    def whole(self, events: list[Json]) -> Json: ...
+    def whole(self, events: list[ClientEvent]) -> ClientResponse: ...
 
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]: ...
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]: ...
 
 
 class ClientApi(Protocol):
@@ -102,101 +113,112 @@ class ClientApi(Protocol):
 
     @property
     def name(self) -> str:
-        """The vendor's own name of it, which is also that of its folder."""
+        """The vendor's name of the API, which is also the name of its folder."""
         ...
 
     @property
     def conversation_field(self) -> str:
-        """The field of a request that is too long when its conversation is."""
+        """The request field to name when the conversation is too long."""
         ...
 
     @property
     def stream_end(self) -> bytes:
-        """What follows the last event of a stream."""
+        """The bytes that follow the last event of a stream."""
         ...
 
-    def parse(self, body: bytes) -> Json:
-        """The decoded and checked request; raises `RequestError`."""
+    def parse(self, body: bytes) -> ClientRequest:
+        """Return the decoded and validated request; raises `RequestError`."""
         ...
 
-    def metrics(self, request: Json) -> RequestMetrics: ...
+    def metrics(self, request: ClientRequest) -> RequestMetrics: ...
 
-    def initiator(self, request: Json) -> Initiator:
-        """Who asked: the user, or an agent that goes on by itself."""
+    def initiator(self, request: ClientRequest) -> Initiator:
+        """Return who caused the request: the user, or an agent that continues by itself."""
         ...
 
-    def with_parameters(self, request: Json, parameters: Mapping[str, Any]) -> Json:
-        """`request` with the fixed parameters of an alias, which have the names of chat
-        completions."""
+    def with_parameters(
+        self, request: ClientRequest, parameters: Mapping[str, Any]
+    ) -> ClientRequest:
+        """Return `request` with the fixed parameters of an alias.
+
+        The parameters have the names of Chat Completions.
+        """
         ...
 
-    def to_chat(self, request: Json, notes: list[str]) -> Json:
-        """The request as one of chat completions; raises `RequestError`. `notes` gets a line for
-        each change that may matter to the client."""
+    def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:
+        """Translate the request to Chat Completions; raises `RequestError`.
+
+        A line is added to `notes` for each change that may matter to the client.
+        """
         ...
 
-    def wants_usage(self, request: Json) -> bool:
-        """Whether the client's answer has token counts in it."""
+    def wants_usage(self, request: ClientRequest) -> bool:
+        """Whether the client's response includes token counts."""
         ...
 
-    def writer(self, request: Json) -> ChatWriter | None:
-        """Writes the answer; None where chunks are what the client wants."""
+    def writer(self, request: ClientRequest) -> ChatWriter | None:
+        """Return the writer of the response, or None if the client reads chunks as they are."""
         ...
 
-    def frame(self, event: Json) -> bytes:
-        """An event as it is sent."""
+    def frame(self, event: ClientEvent) -> bytes:
+        """Encode an event for the stream."""
         ...
 
-    def fail(self, request: Json, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """The events that tell of `error` where there is no answer yet."""
+    def fail(
+        self, request: ClientRequest, error: CopilotProxyError, request_id: str
+    ) -> list[ClientEvent]:
+        """Return the events that report `error` before the response has begun."""
         ...
 
-    def error_body(self, error: CopilotProxyError, request_id: str) -> Json:
-        """The body of an HTTP answer that is an error."""
+    def error_body(self, error: CopilotProxyError, request_id: str) -> ErrorBody:
+        """Return the body of an HTTP error response."""
         ...
 
 
 def is_same_api(client: object, upstream: object) -> bool:
-    """Whether a `ClientApi` and an `UpstreamApi` are one: the object that is both."""
+    """Whether one object is both the `ClientApi` and the `UpstreamApi`."""
     return client is upstream
 
 
 class NativePassage(Protocol):
-    """The way of a request in the very API that the model is asked on."""
+    """Passes requests and responses on if the client speaks the API that the model is called on."""
 
-    def body(self, request: Json, model: Model | None, notes: list[str]) -> Fitted:
-        """The request as the model takes it, otherwise as it came; raises `RequestError`."""
+    def body(self, request: ClientRequest, model: Model | None, notes: list[str]) -> Fitted:
+        """Return the request, changed only where the model requires it; raises `RequestError`."""
         ...
 
     def translator(
-        self, request: Json, tool_names: Mapping[str, str], request_id: str
+        self, request: ClientRequest, tool_names: Mapping[str, str], request_id: str
     ) -> StreamTranslator: ...
 
 
 class UpstreamApi(Protocol):
-    """An API that models are asked on."""
+    """An API that models are called on."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def path(self) -> str | None:
-        """Its path at Copilot, by which the catalogue lists it too; None if it is asked through
-        something else."""
+        """The API's path at Copilot, as in the catalogue; None if the requests go elsewhere."""
         ...
 
     @property
     def native(self) -> NativePassage | None:
-        """For clients of the same API; None where chat completions are that already."""
+        """For clients of the same API; None for Chat Completions, which needs no translation."""
         ...
 
-    def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
-        """The body for `model` of a request of chat completions; raises `RequestError`."""
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+        """Translate a Chat Completions request into the body for `model`; raises `RequestError`."""
         ...
 
-    def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
-        """The headers that belong to the API; `betas` are the values of the client's
-        ``anthropic-beta`` headers."""
+    def headers(
+        self, body: UpstreamBody, betas: Collection[str], notes: list[str]
+    ) -> dict[str, str]:
+        """Return the headers that the API requires.
+
+        `betas` are the values of the client's ``anthropic-beta`` headers.
+        """
         ...
 
     def reader(
@@ -207,6 +229,8 @@ class UpstreamApi(Protocol):
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
     ) -> StreamTranslator:
-        """Reads an answer as chunks of chat completions; `model` is the client's name of the
-        model."""
+        """Return a translator of Copilot's response into Chat Completions chunks.
+
+        `model` is the model name that the client sent.
+        """
         ...

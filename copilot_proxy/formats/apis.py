@@ -1,8 +1,8 @@
-"""The APIs that Copilot's models are asked on, and which of them a request takes.
+"""Chooses the Copilot API that a request is sent to.
 
-A model that lists the client's own API is asked on that, so that request and answer are only
-repaired; any other is asked on the first of the APIs that it does list. The catalogue decides,
-never a model's name.
+If the model lists the client's own API, that one is used, so that request and response are only
+repaired. Otherwise the first API that the model lists is used. The catalogue decides, never the
+name of a model.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,16 +15,17 @@ from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.responses.api import RESPONSES
 
 UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
-"""In the order in which they are taken for a client whose own API the model does not list."""
+"""In order of preference for clients whose own API the model does not list."""
 
 
 def choose(
     client: ClientApi, model: Model | None, refused: Collection[UpstreamApi] = ()
 ) -> UpstreamApi:
-    """The API to ask `model` on for a client of `client`.
+    """Return the API to call `model` on for a client of `client`.
 
-    `refused` are those that turned out not to serve the model. Without a catalogue it is a guess:
-    the client's own API if Copilot has it, and chat completions for a model that lists nothing.
+    `refused` are APIs on which Copilot has refused to serve the model. Without a catalogue, the
+    choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model
+    that lists no API is called on Chat Completions.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]

@@ -1,10 +1,10 @@
-"""Levels of reasoning: their order, and what each comes to in tokens of thinking."""
+"""Reasoning efforts: their order, and a thinking budget in tokens for each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""Every level that some model of Copilot's takes, from the least to the most."""
+"""Every effort that any Copilot model supports, from the lowest to the highest."""
 
 BUDGETS: Final[Mapping[str, int]] = {
     "minimal": 1024,
@@ -14,11 +14,14 @@ BUDGETS: Final[Mapping[str, int]] = {
     "xhigh": 24576,
     "max": 32000,
 }
-"""Tokens of thinking for an effort, where a model takes a budget; a rough scale of our own."""
+"""Thinking tokens per effort, for models that take a budget. The scale is our own estimate."""
 
 
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
-    """The offered effort nearest to `effort`; None if there are none, itself if it is unknown."""
+    """Return the offered effort nearest to `effort`.
+
+    Returns None if none are offered, and `effort` itself if its rank is unknown.
+    """
     known = [name for name in offered if name in EFFORTS]
     if not offered:
         return None
@@ -29,5 +32,5 @@ def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
 
 
 def effort_of(budget: int) -> str:
-    """The effort that a budget in tokens comes nearest to."""
+    """Return the effort whose budget is nearest to `budget`, in tokens."""
     return min(BUDGETS, key=lambda name: abs(BUDGETS[name] - budget))

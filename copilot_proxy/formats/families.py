@@ -1,6 +1,7 @@
-"""What families of models, and Copilot's APIs, take and refuse: a table with a source for each row.
+"""What model families and Copilot's APIs accept, as a table in which each row names its source.
 
-Only what the catalogue has no word for. "wire.md" is the project's reference of Copilot's API.
+The table has only what the catalogue does not say. "Observed" means seen in Copilot's responses to
+requests, including those in public bug reports.
 """
 
 import re
@@ -16,28 +17,28 @@ _CLAUDE: Final = re.compile(r"claude-(?P<kind>[a-z]+)-(?P<major>\d+)(?:[.-](?P<m
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Some models, by what is known of them, and the traits of `ModelProfile` that they share.
+    """A row of the table: conditions for a model, and the `ModelProfile` traits that follow.
 
-    A row holds for models that all of its conditions hold for; an empty condition always holds.
+    The row applies to a model if all conditions match. An empty condition matches every model.
     """
 
     name: str
     source: str
     vendors: tuple[str, ...] = ()
     ids: re.Pattern[str] | None = None
-    """Matches the beginning of the id."""
+    """Must match the beginning of the model id."""
     kinds: tuple[str, ...] = ()
-    """Claude's: ``opus``, ``sonnet`` and so on."""
+    """Kinds of Claude: ``opus``, ``sonnet`` and so on."""
     since: tuple[int, int] | None = None
-    """The first version of Claude that it holds for."""
+    """The first version of Claude to which the row applies, as (major, minor)."""
     unless_family: re.Pattern[str] | None = None
-    """Matches the beginning of a `family` that it does not hold for."""
+    """Must not match the beginning of the catalogue's `family`."""
     apis: tuple[str, ...] = ()
-    """Copilot's APIs that it holds on."""
+    """The Copilot APIs on which the row applies."""
     traits: Mapping[str, Any] = field(default_factory=dict)
 
-    def has(self, model: Model | None, api: str) -> bool:
-        """Whether the row holds for `model` on `api`."""
+    def applies_to(self, model: Model | None, api: str) -> bool:
+        """Whether the row applies to `model` on `api`; None is a model that is not known."""
         if self.apis and api not in self.apis:
             return False
         if model is None:
@@ -48,9 +49,9 @@ class Family:
             return False
         if self.unless_family and self.unless_family.match(model.family + " "):
             return False
-        return self._is_claude(model)
+        return self._matches_claude(model)
 
-    def _is_claude(self, model: Model) -> bool:
+    def _matches_claude(self, model: Model) -> bool:
         if not self.kinds and self.since is None:
             return True
         kind, version = claude_version(model)
@@ -58,9 +59,9 @@ class Family:
 
 
 def claude_version(model: Model) -> tuple[str, tuple[int, int]]:
-    """Kind and version in a Claude's id, such as ("opus", (4, 7)); ("", (0, 0)) for others.
+    """Return the kind and version in a Claude model id, such as ``("opus", (4, 7))``.
 
-    An old id runs the two numbers together: ``claude-opus-41``.
+    Returns ``("", (0, 0))`` for other models. Older ids join the two numbers: ``claude-opus-41``.
     """
     found = _CLAUDE.match(model.id)
     if found is None:
@@ -72,19 +73,19 @@ def claude_version(model: Model) -> tuple[str, tuple[int, int]]:
 
 
 _CLAUDES: Final[Mapping[str, Any]] = {
-    "least_budget": 1024,
-    "thinks_when_forced": False,
-    "most_temperature": 1,
+    "min_budget": 1024,
+    "thinks_with_forced_tool": False,
+    "max_temperature": 1,
     "samples_while_thinking": False,
     "tool_id": re.compile(r"[a-zA-Z0-9_-]+"),
-    "object_inputs": True,
-    "blank_texts": False,
-    "blank_stops": False,
-    "begins_with_assistant": False,
-    "ends_with_assistant": False,
+    "object_arguments": True,
+    "accepts_blank_texts": False,
+    "accepts_blank_stops": False,
+    "may_begin_with_assistant": False,
+    "may_end_with_assistant": False,
     "cache_marks": 4,
 }
-"""What every Claude has in common, and so its own API (wire.md 8.2, 16.2)."""
+"""The traits of every Claude, and thus of the Messages API."""
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
 _STRICT_CHAT: Final = frozenset(
@@ -150,46 +151,46 @@ MESSAGES_FIELDS: Final = frozenset(
 
 FAMILIES: Final = (
     Family(
-        name="chat completions",
-        source="OpenAI's reference of chat completions: up to four stop sequences",
+        name="Chat Completions",
+        source="OpenAI API reference: up to four stop sequences",
         apis=("chat_completions",),
-        traits={"most_stops": 4},
+        traits={"max_stops": 4},
     ),
     Family(
         name="Responses",
-        source="wire.md 7.2, 7.5.4, and OpenAI's reference of Responses",
+        source="OpenAI API reference: Responses; Copilot API, observed 2026-11",
         apis=("responses",),
         traits={
-            "longest_tool_id": 64,
-            "least_output": 16,
+            "max_tool_id_length": 64,
+            "min_output": 16,
             "fields": _RESPONSES,
         },
     ),
     Family(
         name="Messages",
-        source="wire.md 8.2",
+        source="Anthropic API reference: Messages; Copilot API, observed 2026-11",
         apis=("messages",),
         traits={**_CLAUDES, "fields": MESSAGES_FIELDS, "schema_properties": False},
     ),
     Family(
-        name="OpenAI on chat completions",
-        source="OpenAI's refusal 'string too long. Expected a string with maximum length 40'",
+        name="OpenAI on Chat Completions",
+        source="OpenAI's error 'string too long. Expected a string with maximum length 40'",
         vendors=_OPENAI,
         apis=("chat_completions",),
-        traits={"longest_tool_id": 40},
+        traits={"max_tool_id_length": 40},
     ),
     Family(
-        # Told from the older families by name, since the catalogue has no word for it; a family
-        # yet unknown counts as new.
+        # The catalogue does not mark these models, so older families are excluded by name. An
+        # unknown family counts as new.
         name="GPT-5, the o-series and newer",
-        source="wire.md 6.4: max_tokens is refused, and of sampling all but the default",
+        source="OpenAI API reference: only the default temperature and top_p are supported",
         vendors=_OPENAI,
         unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
         traits={"fixed_sampling": ("temperature", "top_p")},
     ),
     Family(
-        name="GPT-5, the o-series and newer, on chat completions",
-        source="wire.md 6.4",
+        name="GPT-5, the o-series and newer, on Chat Completions",
+        source="OpenAI's error 'max_tokens is not supported with this model'",
         vendors=_OPENAI,
         unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
         apis=("chat_completions",),
@@ -197,32 +198,32 @@ FAMILIES: Final = (
     ),
     Family(
         name="Gemini",
-        source="wire.md 6.4: neighbours of one role are refused; arguments are a structure",
+        source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct",
         vendors=("Google",),
-        traits={"neighbours": False, "object_inputs": True, "fields": _STRICT_CHAT},
+        traits={"consecutive_assistants": False, "object_arguments": True, "fields": _STRICT_CHAT},
     ),
     Family(
         name="Claude",
-        source="wire.md 6.4, 8.2, 16.2",
+        source="Anthropic API reference: Messages; Copilot API, observed 2026-11",
         vendors=("Anthropic",),
         traits=_CLAUDES,
     ),
     Family(
-        name="Claude on chat completions",
-        source="wire.md 6.4: 'Extra inputs are not permitted'",
+        name="Claude on Chat Completions",
+        source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Anthropic",),
         apis=("chat_completions",),
-        traits={"neighbours": False, "fields": _STRICT_CHAT},
+        traits={"consecutive_assistants": False, "fields": _STRICT_CHAT},
     ),
     Family(
-        name="Claude from 4.5 on",
-        source="wire.md 6.4: not both temperature and top_p",
+        name="Claude 4.5 and later",
+        source="Anthropic API reference: temperature or top_p, not both",
         since=(4, 5),
         traits={"one_of_temperature_and_top_p": True},
     ),
     Family(
-        name="Claude from 4.7 on",
-        source="wire.md 16.2: no sampling but the default, no budgets",
+        name="Claude 4.7 and later",
+        source="Anthropic API reference: adaptive thinking; Copilot API, observed 2026-11",
         since=(4, 7),
         traits={
             "fixed_sampling": ("temperature", "top_p", "top_k"),
@@ -231,8 +232,8 @@ FAMILIES: Final = (
         },
     ),
     Family(
-        name="Claude that always thinks: fable and mythos",
-        source="wire.md 16.2",
+        name="Claude Fable and Mythos, which always think",
+        source="Anthropic API reference: adaptive thinking",
         kinds=("fable", "mythos"),
         traits={
             "fixed_sampling": ("temperature", "top_p", "top_k"),
@@ -241,28 +242,28 @@ FAMILIES: Final = (
         },
     ),
     Family(
-        name="Claude that always thinks: opus from 5.5 on",
-        source="wire.md 16.2",
+        name="Claude Opus 5.5 and later, which always think",
+        source="Anthropic API reference: adaptive thinking",
         kinds=("opus",),
         since=(5, 5),
         traits={"thinking": "adaptive_only", "forced_tools": False},
     ),
     Family(
-        name="Claude that cannot be made to call a tool: fable and mythos from 5.1 on",
-        source="wire.md 16.2: a forced tool is refused where thinking cannot be off",
+        name="Claude Fable and Mythos 5.1 and later, which cannot be forced to call a tool",
+        source="Anthropic API reference: extended thinking with tool use",
         kinds=("fable", "mythos"),
         since=(5, 1),
         traits={"forced_tools": False},
     ),
     Family(
         name="Kimi",
-        source="wire.md 16.4: temperature 1 and top_p 0.95 alone, its defaults; at 0 it loops",
+        source="GitHub's Copilot client: only temperature 1 and top_p 0.95, the defaults",
         ids=re.compile(r"kimi-"),
         traits={"fixed_sampling": ("temperature", "top_p")},
     ),
     Family(
-        name="Claude of whose adaptive thinking pi-ai knows",
-        source="pi-ai 0.73, by reading",
+        name="Claude models whose adaptive thinking pi-ai supports",
+        source="source code of pi-ai 0.73",
         ids=re.compile(r".*(opus-4[-.][67]|sonnet-4[-.]6)"),
         traits={"known_to_pi_ai": True},
     ),

@@ -1,48 +1,51 @@
-"""Unpacks gzip and deflate, piece by piece, so that nothing small fills the memory at once."""
+"""Decompresses gzip and deflate in chunks, so that a small body cannot fill the memory."""
 
 import zlib
 from collections.abc import Iterator
 from typing import Final
 
 WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""The encodings, and what zlib calls them (its `wbits`)."""
-PIECE: Final = 64 * 1024
-"""Bytes that are taken, and given, at once."""
-MOST_MEMBERS: Final = 1000
-"""Of one gzip body. Each costs some time, however little it holds."""
+"""The supported content encodings and zlib's `wbits` for them."""
+CHUNK_SIZE: Final = 64 * 1024
+"""The most bytes that are decompressed, or returned, at a time."""
+MAX_MEMBERS: Final = 1000
+"""The most members of one gzip body: each costs time, even if it is empty."""
 
 
 class Unpacker:
-    """What a body in one of the encodings of `WINDOWS` was before it was packed.
+    """Decompresses one body in one of the encodings of `WINDOWS`.
 
-    A gzip body may have several members, one after the other (RFC 1952, section 2.2); their
-    contents belong together.
+    A gzip body may have several members in a row, whose contents are joined (RFC 1952, section
+    2.2).
     """
 
     def __init__(self, encoding: str) -> None:
         self._window = WINDOWS[encoding]
         self._unpacker = zlib.decompressobj(self._window)
-        self._members_left = MOST_MEMBERS if self._window == WINDOWS["gzip"] else 1
+        self._members_left = MAX_MEMBERS if self._window == WINDOWS["gzip"] else 1
 
     @property
     def is_complete(self) -> bool:
-        """Whether the body may end here."""
+        """Whether the body may end here: the last member is complete."""
         return self._unpacker.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What the next `data` unpack to, in pieces; raises `zlib.error` for what is broken, has
-        something else behind it, or too many members."""
-        for start in range(0, len(data), PIECE):
-            yield from self._fed(data[start : start + PIECE])
+        """Decompress the next part of the body, in chunks of at most `CHUNK_SIZE` bytes.
 
-    def _fed(self, packed: bytes) -> Iterator[bytes]:
+        Raises `zlib.error` if the data is invalid, is followed by something else, or has more than
+        `MAX_MEMBERS` members.
+        """
+        for start in range(0, len(data), CHUNK_SIZE):
+            yield from self._decompress(data[start : start + CHUNK_SIZE])
+
+    def _decompress(self, packed: bytes) -> Iterator[bytes]:
         plain = b""
-        while packed or len(plain) == PIECE:
+        while packed or len(plain) == CHUNK_SIZE:
             if self._unpacker.eof:
                 if not packed:
                     return
                 self._begin_member()
-            plain = self._unpacker.decompress(packed, PIECE)
+            plain = self._unpacker.decompress(packed, CHUNK_SIZE)
             if plain:
                 yield plain
             packed = self._unpacker.unconsumed_tail or self._unpacker.unused_data
@@ -50,5 +53,5 @@ class Unpacker:
     def _begin_member(self) -> None:
         self._members_left -= 1
         if self._members_left < 1:
-            raise zlib.error("more than may be")
+            raise zlib.error("too many members")
         self._unpacker = zlib.decompressobj(self._window)

@@ -1,4 +1,4 @@
-"""The arguments of a tool call, as models write them: piece by piece, and not always to an end."""
+"""The arguments of tool calls as models stream them: in pieces, and sometimes incomplete."""
 
 import re
 from typing import Any, Final
@@ -6,20 +6,22 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.types import Json
 
-_MOST_BLANKS: Final = 20
-"""Line breaks and tabs in a row, with nothing between, which real arguments never have."""
-_LONGEST_WORD: Final = 64
-"""Characters of a number or word that is looked at where an object is expected."""
+_MAX_BLANKS: Final = 20
+"""The most consecutive line breaks and tabs; real arguments never have more."""
+_MAX_SCALAR: Final = 64
+"""The most characters of a number or keyword that are parsed where an object is expected."""
 _JSON_BLANKS: Final = " \t\r\n"
 _IN_STRING: Final = re.compile(r'["\\]')
 _ELSEWHERE: Final = re.compile(r'["{}\[\]]')
 INVALID_JSON: Final = "INVALID_JSON"
-"""The key under which Anthropic's reference keeps a tool's input that is no JSON object."""
+"""The key for a tool input that is not a JSON object (Anthropic API reference:
+fine-grained tool streaming)."""
 
 
 def is_json(text: str) -> bool:
-    """Whether `text` is one JSON value; what is nested too deeply to be read is none."""
+    """Whether `text` is one JSON value; false if it is nested too deeply to be parsed."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -28,7 +30,7 @@ def is_json(text: str) -> bool:
 
 
 class RunawayGuard:
-    """Stops a model that is stuck writing blank lines into a tool call: the user pays for them."""
+    """Stops a model that is stuck writing blank lines into a tool call, since each costs money."""
 
     __slots__ = ("_blanks",)
 
@@ -36,14 +38,14 @@ class RunawayGuard:
         self._blanks = 0
 
     def watch(self, text: str) -> None:
-        """Takes the next piece; raises `BrokenResponse` when the model is stuck."""
+        """Check the next piece; raises `BrokenResponse` if the model is stuck."""
         tail = text.rstrip()
         if tail:
             self._blanks = 0
         if len(tail) == len(text):
             return
         self._blanks += sum(char in "\r\n\t" for char in text[len(tail) :])
-        if self._blanks > _MOST_BLANKS:
+        if self._blanks > _MAX_BLANKS:
             raise BrokenResponse(
                 "The model got stuck writing blank lines into a tool call, so it was stopped.",
                 hint="Try again, or try another model.",
@@ -54,8 +56,7 @@ class RunawayGuard:
 class Arguments:
     """The arguments of one call; true once there are any.
 
-    However often it is asked whether they are complete, each piece is looked at once, and the
-    whole is parsed once.
+    Each piece is scanned once and the whole is parsed once, however often `is_json` is read.
     """
 
     __slots__ = ("_end", "_guard", "_is_valid", "_pieces", "_seen", "_size")
@@ -73,23 +74,23 @@ class Arguments:
 
     @property
     def text(self) -> str:
-        """All pieces that have come."""
+        """The arguments received so far."""
         return "".join(self._pieces)
 
     def add(self, piece: str) -> None:
-        """Takes the next piece; raises `BrokenResponse` when the model is stuck."""
+        """Append the next piece; raises `BrokenResponse` if the model is stuck."""
         self._pieces.append(piece)
         self._size += len(piece)
         self._guard.watch(piece)
 
     @property
     def is_json(self) -> bool:
-        """Whether what has come is one JSON value."""
+        """Whether the arguments received so far are one JSON value."""
         for piece in self._pieces[self._seen :]:
             self._end.feed(piece)
         self._seen = len(self._pieces)
-        if self._end.is_word:
-            return self._size <= _LONGEST_WORD and is_json(self.text)
+        if self._end.is_scalar:
+            return self._size <= _MAX_SCALAR and is_json(self.text)
         if not self._end.is_last:
             return False
         if self._is_valid is None:
@@ -98,10 +99,10 @@ class Arguments:
 
 
 class _End:
-    """Looks for the end of the first object, list or string of a text that comes in pieces.
+    """Finds the end of the first object, list or string of a text that arrives in pieces.
 
-    Whether it is JSON, a parser has to say; before its end it is not, and with more behind it
-    never will be.
+    Before this end, the text cannot be JSON, and with anything but blanks after it, it never will
+    be. Otherwise a parser has to decide.
     """
 
     __slots__ = ("_depth", "_first", "_has_more", "_in_string", "_is_escaped", "_is_found")
@@ -115,27 +116,27 @@ class _End:
         self._has_more = False
 
     @property
-    def is_word(self) -> bool:
-        """Whether it is something else, such as a number, whose end cannot be seen."""
+    def is_scalar(self) -> bool:
+        """Whether the value is a number or keyword, whose end cannot be recognized."""
         return self._first not in ("", "{", "[", '"')
 
     @property
     def is_last(self) -> bool:
-        """Whether the end has come, and nothing after it."""
+        """Whether the end was found and nothing but blanks follows it."""
         return self._is_found and not self._has_more
 
     def feed(self, piece: str) -> None:
-        """Takes the next piece."""
+        """Scan the next piece."""
         if not self._first:
             piece = piece.lstrip(_JSON_BLANKS)
             self._first = piece[:1]
-        if not piece or self.is_word:
+        if not piece or self.is_scalar:
             return
-        at = 0 if self._is_found else self._look(piece)
+        at = 0 if self._is_found else self._scan(piece)
         self._has_more = self._has_more or bool(piece[at:].strip(_JSON_BLANKS))
 
-    def _look(self, piece: str) -> int:
-        """How much of `piece` belongs to the value."""
+    def _scan(self, piece: str) -> int:
+        """Return how many characters of `piece` belong to the value."""
         at = 0
         while not self._is_found:
             if self._is_escaped and at < len(piece):
@@ -158,8 +159,12 @@ class _End:
         self._is_found = self._depth <= 0 and not self._in_string
 
 
-def parsed_input(text: str, default: Any = None) -> dict[str, Any]:
-    """A tool's input; what is no JSON object is kept under `INVALID_JSON`."""
+def parsed_input(text: str, default: Any = None) -> Json:
+    """Return a tool's input as an object.
+
+    Text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``. Empty text gives
+    `default`, or an empty object.
+    """
     if not text.strip():
         return default if isinstance(default, dict) else {}
     try:

@@ -1,11 +1,10 @@
-"""Prepares a client's request for the model, on one of Copilot's APIs, and the way back.
+"""Translates a client's request for one of Copilot's APIs, and prepares to translate the response.
 
 See `formats.api` for the steps.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
@@ -18,29 +17,34 @@ from copilot_proxy.formats.api import (
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.formats.types import (
+    ChatUsage,
+    ClientEvent,
+    ClientRequest,
+    CopilotUsage,
+    UpstreamBody,
+)
 from copilot_proxy.headers import Initiator
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedRequest:
-    """A request as Copilot gets it, and what makes the client's answer of Copilot's."""
+    """A request as it is sent to Copilot, with the translator for the response."""
 
     api: UpstreamApi
-    body: Json
+    body: UpstreamBody
     headers: dict[str, str]
-    """Those that belong to the API."""
+    """The headers that the API requires."""
     initiator: Initiator
-    """Who asked: the user, or an agent that goes on by itself."""
+    """Who caused the request: the user, or an agent that continues by itself."""
     translator: StreamTranslator
     notes: list[str]
-    """What was changed on the way and may matter to the client."""
+    """Changes to the request that may matter to the client."""
 
 
 def prepare(
     client: ClientApi,
-    request: Json,
+    request: ClientRequest,
     model: Model | None,
     cache: ReasoningCache,
     *,
@@ -49,11 +53,12 @@ def prepare(
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
-    """A checked request of `client`, to be sent to `model`.
+    """Translate a validated request of `client` for `model`.
 
-    `model` is None when the catalogue could not be read. `only` is the one API that there is, if
-    there is only one; `refused` are those that turned out not to serve the model. Raises
-    `RequestError` for what cannot be asked there.
+    `model` is None if the catalogue could not be read. `only` is the API to use if there is just
+    one; `refused` are APIs on which Copilot has refused to serve the model. `betas` are the values
+    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
+    express the request.
     """
     notes: list[str] = []
     api = only or choose(client, model, refused)
@@ -85,7 +90,7 @@ def prepare(
 
 
 class Pipeline:
-    """A `StreamTranslator` of two: Copilot's events to chunks, and those to the client's events."""
+    """A `StreamTranslator` of two steps: Copilot's events to chunks to the client's events."""
 
     failure: CopilotProxyError | None = None
     is_complete = False
@@ -97,32 +102,32 @@ class Pipeline:
         self.fail = writer.fail
 
     @property
-    def usage(self) -> Json | None:
-        """Copilot's token counts so far, in the shape of chat completions."""
+    def usage(self) -> ChatUsage | None:
+        """Copilot's token counts so far, in the format of Chat Completions."""
         return self._reader.usage
 
     @property
-    def copilot_usage(self) -> Json | None:
-        """What GitHub charges, as far as it has been said."""
+    def copilot_usage(self) -> CopilotUsage | None:
+        """The cost that GitHub charges, once Copilot has reported it."""
         return self._reader.copilot_usage
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has said that it is done."""
+        """Whether the model has sent its finish reason."""
         return self._reader.is_finished
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last event of Copilot's has come."""
+        """Whether Copilot's last event has arrived."""
         return self._reader.has_ended
 
-    def feed(self, data: object) -> list[Json]:
-        """The client's events of one of Copilot's."""
+    def feed(self, data: object) -> list[ClientEvent]:
+        """Return the client's events for one of Copilot's."""
         write = self._writer.feed
         return [event for chunk in self._reader.feed(data) for event in write(chunk)]
 
-    def close(self) -> list[Json]:
-        """The client's last events."""
+    def close(self) -> list[ClientEvent]:
+        """Return the client's last events."""
         write = self._writer.feed
         events = [event for chunk in self._reader.close() for event in write(chunk)]
         return [*events, *self._writer.close()]

@@ -1,13 +1,22 @@
-"""Names for decoded JSON, so that a signature says which API's format a value has.
+"""Names for decoded JSON, so that a signature shows which API's format a value has.
 
-The values are dictionaries as msgspec decodes them, so that unknown fields survive; the structs in
-each folder's `schema` say which fields they have.
+The values are dictionaries as msgspec decodes them, so that unknown fields are preserved. The
+structs in each folder's `schema` list their fields.
 """
 
 from typing import Any
 
 Json = dict[str, Any]
 """A part of a request or response, such as a message, a tool or a content block."""
+
+ClientRequest = dict[str, Any]
+"""A request in the format of the API that the client speaks."""
+ClientEvent = dict[str, Any]
+"""An event of a stream, in the format of the API that the client speaks."""
+ClientResponse = dict[str, Any]
+"""A whole response in the format of the API that the client speaks."""
+UpstreamBody = dict[str, Any]
+"""A request body in the format of the API that the model is called on."""
 
 ChatRequest = dict[str, Any]
 """A request of Chat Completions: `chat_completions.schema.ChatCompletionRequest`."""
@@ -18,26 +27,26 @@ ChatCompletion = dict[str, Any]
 ChatUsage = dict[str, Any]
 """Token counts of Chat Completions: `chat_completions.schema.Usage`."""
 CopilotUsage = dict[str, Any]
-"""What GitHub charges for a response: ``total_nano_aiu`` and ``token_details``."""
+"""The cost that GitHub charges for a response: ``total_nano_aiu`` and ``token_details``."""
 
 ResponsesRequest = dict[str, Any]
 """A request of Responses: `responses.schema.ResponsesRequest`."""
 ResponsesEvent = dict[str, Any]
-"""An event of a stream of Responses; its ``type`` says which."""
+"""An event of a stream of Responses; its ``type`` names the kind."""
 Response = dict[str, Any]
 """A whole response of Responses: `responses.schema.Response`."""
 
 MessagesRequest = dict[str, Any]
 """A request of Messages: `messages.schema.MessagesRequest`."""
 MessagesEvent = dict[str, Any]
-"""An event of a stream of Messages; its ``type`` says which."""
+"""An event of a stream of Messages; its ``type`` names the kind."""
 Message = dict[str, Any]
 """A whole response of Messages: `messages.schema.Message`."""
 
 PiAiRequest = dict[str, Any]
 """A request to pi-ai's process: `pi_ai.request_from_chat.to_pi`."""
 PiAiEvent = dict[str, Any]
-"""An event of pi-ai's stream, as its process passes it on."""
+"""An event of pi-ai's stream, as the sidecar sends it."""
 
 ErrorBody = dict[str, Any]
 """The body of an error response, in the format of one of the APIs."""

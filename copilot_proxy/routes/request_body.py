@@ -8,7 +8,7 @@ from typing import Final
 from litestar.types import Receive
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.packed import MOST_MEMBERS, WINDOWS, Unpacker
+from copilot_proxy.formats.packed import MAX_MEMBERS, WINDOWS, Unpacker
 
 _MIN_RATE: Final = 64 * 1024
 """Bytes a second at which a large body has to arrive."""
@@ -82,7 +82,7 @@ def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
     except zlib.error:
         raise RequestError(
             f"The body is not valid {encoding}, or more than that.",
-            hint=f"Send one body, as gzip of at most {MOST_MEMBERS} members.",
+            hint=f"Send one body, as gzip of at most {MAX_MEMBERS} members.",
         ) from None
     if not unpacker.is_complete:
         raise RequestError(f"The body's {encoding} data is not complete.")

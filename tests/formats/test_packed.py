@@ -8,11 +8,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from copilot_proxy.formats.packed import MOST_MEMBERS, PIECE, Unpacker
+from copilot_proxy.formats.packed import MAX_MEMBERS, CHUNK_SIZE, Unpacker
 
 
 @given(
-    st.lists(st.binary(max_size=20) | st.just(b"x" * 3 * PIECE), min_size=1, max_size=5),
+    st.lists(st.binary(max_size=20) | st.just(b"x" * 3 * CHUNK_SIZE), min_size=1, max_size=5),
     st.integers(1, 999),
 )
 def test_members_are_one_body(members: list[bytes], size: int) -> None:
@@ -24,7 +24,7 @@ def test_members_are_one_body(members: list[bytes], size: int) -> None:
 
     assert b"".join(members) == b"".join(plain)
     assert unpacker.is_complete
-    assert all(0 < len(part) <= PIECE for part in plain)
+    assert all(0 < len(part) <= CHUNK_SIZE for part in plain)
 
 
 @pytest.mark.parametrize("behind", [b"garbage", b"\0\0", zlib.compress(b"x")])
@@ -46,7 +46,7 @@ def test_the_beginning_of_a_member_is_no_end() -> None:
 
 def test_a_body_has_so_many_members() -> None:
     """Each costs some time, however small it is."""
-    packed = gzip.compress(b"") * MOST_MEMBERS
+    packed = gzip.compress(b"") * MAX_MEMBERS
 
     assert [] == list(Unpacker("gzip").feed(packed))
     with pytest.raises(zlib.error):

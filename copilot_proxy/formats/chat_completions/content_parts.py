@@ -8,7 +8,7 @@ _SHOWN: Final = "The images of the tool results:"
 _SEE_BELOW: Final = "(an image, shown in the next message)"
 
 
-def show_images(messages: list[Json], notes: list[str]) -> list[Json]:
+def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     """The messages with the images of tool results in a user message after the results.
 
     Chat completions have images in user messages only.

@@ -87,7 +87,7 @@ class ChatBody(OutgoingBody):
         if len(kept) < len(self.turns):
             self.turns = kept
 
-    def join_neighbours(self) -> int:
+    def merge_consecutive_assistants(self) -> int:
         joined: list[Json] = []
         for message in self.turns:
             if joined and message["role"] == joined[-1]["role"] == "assistant":
@@ -128,7 +128,7 @@ class ChatBody(OutgoingBody):
     def thinks(self) -> bool:
         return self.thinking is not None or self.effort not in (None, "none")
 
-    def stop_thinking(self, reason: str, notes: list[str]) -> None:
+    def disable_thinking(self, reason: str, notes: list[str]) -> None:
         for name in ("reasoning_effort", "thinking_budget"):
             if self.body.pop(name, None) is not None:
                 notes.append(f"dropped {name}: {reason}")
@@ -145,7 +145,7 @@ class ChatBody(OutgoingBody):
             return bool((choice.get("allowed_tools") or {}).get("mode") == "required")
         return choice == "required" or isinstance(choice, dict)
 
-    def let_choose(self) -> None:
+    def set_tool_choice_auto(self) -> None:
         self.body["tool_choice"] = "auto"
 
     def rename_choice(self, names: dict[str, str]) -> None:

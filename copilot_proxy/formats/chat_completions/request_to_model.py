@@ -3,7 +3,7 @@
 from typing import Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.chat_completions.content_parts import show_images
+from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.profiles import profile_of
@@ -18,7 +18,7 @@ def chat_for_model(chat: Json, model: Model | None, notes: list[str]) -> Fitted:
     `model` is None when the catalogue could not be read: then only what every model needs is done.
     Raises `RequestError` when nothing is left to answer.
     """
-    body = cleaned(chat, notes)
+    body = normalize_request(chat, notes)
     if model is not None:
         body["model"] = model.id
     fitted = fit(ChatBody(body), profile_of(model, "chat_completions"), notes)
@@ -28,7 +28,7 @@ def chat_for_model(chat: Json, model: Model | None, notes: list[str]) -> Fitted:
     return fitted
 
 
-def cleaned(chat: Json, notes: list[str]) -> Json:
+def normalize_request(chat: Json, notes: list[str]) -> Json:
     """A copy of the request in the one form that Copilot's chat API knows, as deep as rules change
     it: without nulls, with the roles and fields of today, and images where it has them."""
     body = {name: value for name, value in chat.items() if value is not None}
@@ -65,7 +65,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
         if isinstance(clean.get("content"), list):
             clean["content"] = [_part(part) for part in clean["content"]]
         adapted.append(clean)
-    return show_images(adapted, notes)
+    return move_images(adapted, notes)
 
 
 def _assistant(message: Json) -> Json:

@@ -158,7 +158,7 @@ class MessagesBody(OutgoingBody):
     def thinks(self) -> bool:
         return thinks(self.body)
 
-    def stop_thinking(self, reason: str, notes: list[str]) -> None:
+    def disable_thinking(self, reason: str, notes: list[str]) -> None:
         self.set_thinking(None)
         notes.append(f"dropped thinking: {reason}")
 
@@ -184,7 +184,7 @@ class MessagesBody(OutgoingBody):
         choice = self.body.get("tool_choice")
         return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
 
-    def let_choose(self) -> None:
+    def set_tool_choice_auto(self) -> None:
         kept = {k: v for k, v in self.body["tool_choice"].items() if k not in ("type", "name")}
         self.body["tool_choice"] = {"type": "auto", **kept}
 

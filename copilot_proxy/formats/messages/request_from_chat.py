@@ -137,7 +137,7 @@ def _expected_limit(body: Json, profile: ModelProfile) -> int:
     limit: int = body.get("max_tokens", 0)
     if limit < 1:
         limit = default_limit(profile, streams=body["stream"]) or 0
-    return min(limit, profile.most_output or limit)
+    return min(limit, profile.max_output or limit)
 
 
 def _format(given: Json, body: Json, notes: list[str]) -> None:

@@ -43,7 +43,7 @@ def can_think(profile: ModelProfile, api: PiApi) -> bool:
         return bool(profile.efforts)
     if profile.adaptive:
         return profile.known_to_pi_ai
-    return profile.most_budget is not None
+    return profile.max_budget is not None
 
 
 def pi_model(

@@ -219,7 +219,7 @@ def _reasoning(
     if effort == "none":
         return _without_reasoning(profile, api, notes)
     forced = choice == "required" or isinstance(choice, dict)
-    if forced and not profile.thinks_when_forced and api == "anthropic-messages":
+    if forced and not profile.thinks_with_forced_tool and api == "anthropic-messages":
         notes.append("dropped reasoning_effort: Claude does not think when a tool is forced")
         return {}
     level = {"max": "xhigh"}.get(effort, effort)
@@ -265,7 +265,7 @@ def _limit(given: Json, profile: ModelProfile, options: Json, notes: list[str]) 
     if asked < 1:
         # Without a limit pi-ai would ask for the model's.
         raise RequestError("The limit of tokens must be at least 1.", param="max_tokens")
-    limit = max(min(asked, profile.most_output or asked), profile.least_output or 1)
+    limit = max(min(asked, profile.max_output or asked), profile.min_output or 1)
     if limit != asked:
         notes.append(f"changed max_tokens: {asked} to {limit}, the model's limit")
     options["maxTokens"] = limit

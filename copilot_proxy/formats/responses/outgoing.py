@@ -102,7 +102,7 @@ class ResponsesBody(OutgoingBody):
         choice = self.body.get("tool_choice")
         return choice == "required" or isinstance(choice, dict)
 
-    def let_choose(self) -> None:
+    def set_tool_choice_auto(self) -> None:
         self.body["tool_choice"] = "auto"
 
     def rename_choice(self, names: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ _TEXTS: Final = ("text", "input_text", "output_text")
 
 def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drops blank texts, and the messages that say nothing else."""
-    if profile.blank_texts:
+    if profile.accepts_blank_texts:
         return
     for holder in outgoing.contents():
         content = holder.get("content")

@@ -4,7 +4,7 @@ from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
-def name_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Puts the limit under the one name of two that the model takes."""
     wanted, given, body = profile.limit_field, outgoing.limit_field, outgoing.body
     if wanted is None or given is None:
@@ -18,7 +18,7 @@ def name_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     body[wanted] = value
 
 
-def drop_no_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Leaves out a limit of 0 or less, with which many clients ask for none."""
     limit, name = outgoing.limit, outgoing.limit_field
     if name is not None and limit is not None and limit < 1:
@@ -36,28 +36,28 @@ def set_default(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 def default_limit(profile: ModelProfile, *, streams: bool) -> int | None:
     """The limit for a client that sets none; None if none is set."""
-    return profile.default_output if streams else profile.default_whole_output
+    return profile.default_output if streams else profile.default_unstreamed_output
 
 
-def raise_to_least(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def raise_to_minimum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Raises the limit to the least that is taken."""
-    limit, least, name = outgoing.limit, profile.least_output, outgoing.limit_field
+    limit, least, name = outgoing.limit, profile.min_output, outgoing.limit_field
     if name is not None and limit is not None and least is not None and limit < least:
         outgoing.body[name] = least
         notes.append(f"changed {name}: {limit} to {least}, the least there is")
 
 
-def lower_to_most(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def lower_to_maximum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Lowers the limit to the highest that the model takes."""
-    limit, most, name = outgoing.limit, profile.most_output, outgoing.limit_field
+    limit, most, name = outgoing.limit, profile.max_output, outgoing.limit_field
     if name is not None and limit is not None and most is not None and limit > most:
         outgoing.body[name] = most
         notes.append(f"changed {name}: {limit} to {most}, the model's limit")
 
 
-def stream_long_answers(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def stream_long_responses(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Asks for a stream where only that may be so long; a client that wants none gets its answer
     whole all the same."""
     limit = outgoing.limit
-    if profile.whole_output is not None and limit is not None and limit > profile.whole_output:
+    if profile.max_unstreamed_output is not None and limit is not None and limit > profile.max_unstreamed_output:
         outgoing.body["stream"] = True

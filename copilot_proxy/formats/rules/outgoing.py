@@ -129,7 +129,7 @@ class OutgoingBody(ABC):
     def drop_empty(self, notes: list[str]) -> None:
         """Drops the turns that say nothing."""
 
-    def join_neighbours(self) -> int:
+    def merge_consecutive_assistants(self) -> int:
         """Makes one message of neighbouring ones of the assistant's; how many went."""
         return 0
 
@@ -192,7 +192,7 @@ class OutgoingBody(ABC):
         """Whether the request switches thinking on."""
         return False
 
-    def stop_thinking(self, reason: str, notes: list[str]) -> None:  # noqa: B027
+    def disable_thinking(self, reason: str, notes: list[str]) -> None:  # noqa: B027
         """Takes away what switches thinking on."""
 
     @property
@@ -213,7 +213,7 @@ class OutgoingBody(ABC):
         """Whether the model has to call a tool."""
 
     @abstractmethod
-    def let_choose(self) -> None:
+    def set_tool_choice_auto(self) -> None:
         """Leaves it to the model whether it calls a tool."""
 
     @abstractmethod

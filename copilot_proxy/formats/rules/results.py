@@ -83,7 +83,7 @@ class _Pairs:
             if piece.kind == "assistant" and piece.ids:
                 found = self._results_after(position, used)
                 if self._outgoing.results_share_a_message:
-                    places = {self._pieces[found[id]].place for id in piece.ids if id in found}
+                    places = {self._pieces[found[id]].message_index for id in piece.ids if id in found}
                     self.is_scattered = self.is_scattered or len(places) > 1
                 for id in self._order(piece, found):
                     at = found.pop(id, None)
@@ -116,14 +116,14 @@ class _Pairs:
 
     def _invent(self, piece: Piece, id: str) -> None:
         raw = self._outgoing.result(id, NO_RESULT)
-        self._out.append(Piece("result", (id,), raw, piece.place))
+        self._out.append(Piece("result", (id,), raw, piece.message_index))
         self._notes.append(
-            f"added a result for {self._where}[{piece.place}]: a tool call without one"
+            f"added a result for {self._where}[{piece.message_index}]: a tool call without one"
         )
 
     def _orphan(self, piece: Piece) -> None:
         raw = self._outgoing.orphan(piece.raw, _ORPHAN)
-        self._out.append(Piece("other", (), raw, piece.place))
+        self._out.append(Piece("other", (), raw, piece.message_index))
         self._notes.append(
-            f"changed {self._where}[{piece.place}]: a tool result that nothing called for"
+            f"changed {self._where}[{piece.message_index}]: a tool result that nothing called for"
         )

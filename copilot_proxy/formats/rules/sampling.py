@@ -15,7 +15,7 @@ def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     for name in [name for name in profile.fixed_sampling if name in body]:
         if body[name] != 1 or name == "top_k":
             _drop(body, name, "the model takes only its default", notes)
-        elif not profile.says_default_sampling:
+        elif not profile.accepts_explicit_defaults:
             del body[name]
 
 
@@ -40,7 +40,7 @@ def drop_top_p(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 def lower_temperature(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Lowers a temperature of OpenAI's scale to the highest that Claude has."""
-    most, asked = profile.most_temperature, outgoing.body.get("temperature")
+    most, asked = profile.max_temperature, outgoing.body.get("temperature")
     if most is not None and isinstance(asked, int | float) and asked > most:
         outgoing.body["temperature"] = most
         notes.append(f"changed temperature: {asked} to {most}, the most that Claude takes")

@@ -7,7 +7,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drops those of nothing but blanks."""
     stops = outgoing.stops
-    if profile.blank_stops or not stops:
+    if profile.accepts_blank_stops or not stops:
         return
     kept = [stop for stop in stops if stop.strip()]
     if len(kept) < len(stops):
@@ -19,7 +19,7 @@ def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 def drop_surplus(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drops those beyond the number that is taken."""
-    stops, most = outgoing.stops, profile.most_stops
+    stops, most = outgoing.stops, profile.max_stops
     if most is not None and len(stops) > most:
         outgoing.body[outgoing.stop_field] = stops[:most]
         notes.append(f"dropped {outgoing.stop_field} beyond {most}: the model takes no more")

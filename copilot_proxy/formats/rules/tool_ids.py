@@ -21,7 +21,7 @@ _ROOM: Final = 64
 
 def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Changes the ids of calls and results that the model refuses."""
-    pattern, longest = profile.tool_id, profile.longest_tool_id
+    pattern, longest = profile.tool_id, profile.max_tool_id_length
     if pattern is None and longest is None:
         return
 

@@ -17,7 +17,7 @@ _TEXT: Final = "arguments"
 _JSON: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
-def fit_broken(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def fit_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Puts arguments that are no JSON at all into an object."""
     if outgoing.input_key != _TEXT:
         return
@@ -31,9 +31,9 @@ def fit_broken(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
         notes.append("changed the arguments of an earlier tool call: they are no JSON")
 
 
-def fit_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def fit_objects(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Puts arguments that are JSON but no object into one, for models that take objects alone."""
-    if not profile.object_inputs:
+    if not profile.object_arguments:
         return
     changed = False
     key = outgoing.input_key

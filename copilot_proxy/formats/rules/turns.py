@@ -11,15 +11,15 @@ CONTINUE: Final = "Please continue."
 """Said for the user; Copilot's own client says the same."""
 
 
-def join_neighbours(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def merge_consecutive_assistants(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Makes one message of neighbouring ones of the assistant's."""
-    if not profile.neighbours:
-        notes += ["merged neighbouring assistant messages"] * outgoing.join_neighbours()
+    if not profile.consecutive_assistants:
+        notes += ["merged neighbouring assistant messages"] * outgoing.merge_consecutive_assistants()
 
 
-def begin_with_user(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Begins a conversation with words of the user's."""
-    if profile.begins_with_assistant:
+    if profile.may_begin_with_assistant:
         return
     turns = outgoing.turns
     first = next((i for i, turn in enumerate(turns) if outgoing.role(turn) != "system"), None)
@@ -28,9 +28,9 @@ def begin_with_user(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
         notes.append(f"added a user message ({BEGIN}): Claude's conversations begin with one")
 
 
-def end_with_user(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Ends a conversation with words of the user's, also one of nothing but instructions."""
-    if profile.ends_with_assistant:
+    if profile.may_end_with_assistant:
         return
     roles = (outgoing.role(turn) for turn in reversed(outgoing.turns))
     last = next((role for role in roles if role != "system"), None)

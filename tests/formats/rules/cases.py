@@ -125,13 +125,13 @@ CASES: Final[dict[str, Case]] = {
         broken=_dumped(LONG_ID),
         note="changed ids of tool calls",
     ),
-    "tools.broken_inputs": Case(
+    "tools.invalid_arguments": Case(
         models=ALL,
         steps=(user(), called(arguments='{"a": 1'), result()),
         broken=lambda body: not all(is_json(a) for who, a in said(body) if who == "call"),
         bites=_on("chat_completions", "responses"),
     ),
-    "tools.object_inputs": Case(
+    "tools.object_arguments": Case(
         models=(*CLAUDE, "gemini-2.5-pro"),
         steps=(user(), called(arguments="42"), result()),
         broken=lambda body: not all(is_object(a) for who, a in said(body) if who == "call"),
@@ -142,7 +142,7 @@ CASES: Final[dict[str, Case]] = {
         steps=(user(), assistant(" \n"), user("x")),
         broken=lambda body: any(not text.strip() for _, text in said(body)),
     ),
-    "turns.neighbours": Case(
+    "turns.consecutive": Case(
         models=("gemini-3-flash-preview",),
         # The items of Responses are put together when they become messages.
         clients=STOPPING,
@@ -175,14 +175,14 @@ CASES: Final[dict[str, Case]] = {
         broken=lambda body: " " in stops(body),
         note="nothing but blanks",
     ),
-    "stops.most": Case(
+    "stops.maximum": Case(
         models=("gpt-4o", "gemini-2.5-pro"),
         clients=STOPPING,
         wish={"stops": list("vwxyz")},
         broken=lambda body: len(stops(body)) > 4,
         note="dropped stop beyond 4",
     ),
-    "limits.none": Case(
+    "limits.invalid": Case(
         models=ALL,
         clients=OPENAIS,
         wish={"limit": -1},
@@ -196,19 +196,19 @@ CASES: Final[dict[str, Case]] = {
         bites=lambda client, route: route == "chat_completions",
     ),
     "limits.default": Case(models=CLAUDE, clients=OPENAIS, broken=lambda body: limit(body) is None),
-    "limits.least": Case(
+    "limits.minimum": Case(
         models=("gpt-5.4",),
         wish={"limit": 5},
         broken=lambda body: limit(body) < 16,
         note="5 to 16",
     ),
-    "limits.most": Case(
+    "limits.maximum": Case(
         models=CLAUDE,
         wish={"limit": 10**6},
         broken=lambda body: limit(body) == 10**6,
         note="the model's limit",
     ),
-    "limits.whole": Case(
+    "limits.stream": Case(
         models=CLAUDE,
         wish={"limit": 20_000},
         broken=lambda body: body.get("stream") is not True,

@@ -17,7 +17,7 @@ def test_an_unknown_model_is_refused_nothing() -> None:
     """Without the catalogue a model is asked as the client says, but for what its API demands."""
     profile = profile_of(None, "chat_completions")
 
-    assert ModelProfile(most_stops=4) == profile
+    assert ModelProfile(max_stops=4) == profile
 
 
 def test_an_unknown_vendor_is_treated_leniently() -> None:
@@ -25,7 +25,7 @@ def test_an_unknown_vendor_is_treated_leniently() -> None:
     profile = profile_of(a_model("new-1", "Somebody"), "chat_completions")
 
     assert (True, True, None, (), None) == (
-        profile.blank_texts,
+        profile.accepts_blank_texts,
         profile.forced_tools,
         profile.tool_id,
         profile.fixed_sampling,
@@ -141,10 +141,10 @@ def test_limits_of_claude() -> None:
     silent = profile_of(a_model("claude-x", "Anthropic"), "messages")
 
     assert (64000, 16000, 64000, 16000) == (
-        native.most_output,
-        native.whole_output,
+        native.max_output,
+        native.max_unstreamed_output,
         native.default_output,
-        native.default_whole_output,
+        native.default_unstreamed_output,
     )
-    assert (64000, 64000) == (chat.default_output, chat.default_whole_output)
-    assert (None, 8192) == (silent.most_output, silent.default_output)
+    assert (64000, 64000) == (chat.default_output, chat.default_unstreamed_output)
+    assert (None, 8192) == (silent.max_output, silent.default_output)

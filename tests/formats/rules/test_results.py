@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.formats.chat_completions.cache_marks import mark_stable, reduce_marks
-from copilot_proxy.formats.chat_completions.content_parts import show_images
+from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.profiles import profile_of
@@ -27,11 +27,11 @@ def model(vendor: str) -> Model:
     return found
 
 
-def mend_history(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
+def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
     """The messages after the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
-    for rule in (turns.join_neighbours, pair_results, turns.begin_with_user, turns.end_with_user):
+    for rule in (turns.merge_consecutive_assistants, pair_results, turns.add_first_user_turn, turns.add_last_user_turn):
         rule(body, profile, notes)
     return body.turns
 
@@ -75,7 +75,7 @@ def test_sound_history_is_left_alone(messages: list[Json]) -> None:
     """Nothing is changed where nothing is wrong."""
     notes: list[str] = []
 
-    assert messages == mend_history(messages, None, notes)
+    assert messages == fit_history(messages, None, notes)
     assert [] == notes
 
 
@@ -122,7 +122,7 @@ def test_orphans_are_mended_and_noted(messages: list[Json], expected: list[Json]
     """Calls and results that lost each other are brought together, and the client is told."""
     before = repr(messages)
     notes: list[str] = []
-    mended = mend_history(messages, None, notes)
+    mended = fit_history(messages, None, notes)
 
     assert expected == mended
     assert before == repr(messages)
@@ -144,10 +144,10 @@ def test_neighbouring_assistant_messages_are_one(vendor: str) -> None:
         user(),
     ]
     notes: list[str] = []
-    mended = mend_history(messages[:2] + messages[2:3] + messages[4:5] + [user()], None, [])
+    mended = fit_history(messages[:2] + messages[2:3] + messages[4:5] + [user()], None, [])
     assert 5 == len(mended)
 
-    merged = mend_history([user(), *messages[1:3], result("c"), user()], model(vendor), notes)
+    merged = fit_history([user(), *messages[1:3], result("c"), user()], model(vendor), notes)
 
     assert ["user", "assistant", "tool", "user"] == [message["role"] for message in merged]
     assert [{"type": "text", "text": "a"}, *parts] == merged[1]["content"]
@@ -159,15 +159,15 @@ def test_neighbours_of_other_vendors_stay() -> None:
     """GPT takes them as they are."""
     messages = [user(), said("a"), said("b"), user()]
 
-    assert messages == mend_history(messages, model("OpenAI"), [])
-    joined = mend_history(messages, model("Google"), [])
+    assert messages == fit_history(messages, model("OpenAI"), [])
+    joined = fit_history(messages, model("Google"), [])
     assert "a\n\nb" == joined[1]["content"]
 
 
 def test_calls_of_neighbours_are_joined() -> None:
     """No call is lost when messages become one, and each keeps its result."""
     messages = [user(), called("a"), called("b", content="t")]
-    merged = mend_history(messages, model("Google"), [])
+    merged = fit_history(messages, model("Google"), [])
 
     assert ["a", "b"] == [
         call["id"] for message in merged for call in message.get("tool_calls", ())
@@ -179,7 +179,7 @@ def test_calls_of_neighbours_are_joined() -> None:
 )
 def test_prefill(vendor: str, expected: list[str]) -> None:
     """Claude does not go on from an assistant's message, so it is asked to."""
-    mended = mend_history([user(), said("The answer is")], model(vendor), [])
+    mended = fit_history([user(), said("The answer is")], model(vendor), [])
 
     assert expected == [message["content"] for message in mended[2:]]
 
@@ -200,7 +200,7 @@ _MESSAGES = st.lists(
 @given(_MESSAGES, st.sampled_from(["OpenAI", "Anthropic", "Google"]))
 def test_any_history_is_sound_afterwards(messages: list[Json], vendor: str) -> None:
     """Every call is answered at once and in order, every result was called for, nothing is lost."""
-    mended = mend_history(messages, model(vendor), [])
+    mended = fit_history(messages, model(vendor), [])
 
     open_calls: list[str] = []
     for message in mended:
@@ -253,7 +253,7 @@ def test_images_of_tool_results_are_shown() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
     text = {"type": "text", "text": "t"}
     notes: list[str] = []
-    shown = show_images(
+    shown = move_images(
         [user(), called("a", "b"), result("a", [text, image]), result("b", [image]), said()], notes
     )
 
