@@ -15,7 +15,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import BrokenResponse, RequestError
 from copilot_proxy.formats.api import RequestMetrics
 from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json, UpstreamBody
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 PATH: Final = "/embeddings"
@@ -62,14 +62,14 @@ class EmbeddingList(Struct):
     usage: EmbeddingsUsage
 
 
-def metrics(request: Json) -> RequestMetrics:
+def metrics(request: ClientRequest) -> RequestMetrics:
     """Return the number of inputs of a valid request; a list of token ids is one input."""
     value = request["input"]
     is_single = not isinstance(value, list) or (value and isinstance(value[0], int))
     return RequestMetrics(items=1 if is_single else len(value))
 
 
-def parse_request(body: bytes) -> Json:
+def parse_request(body: bytes) -> ClientRequest:
     """Decode and validate a request; raises `RequestError`."""
     request = parse_object(body)
     check_shape(request, EmbeddingsRequest)
@@ -96,13 +96,13 @@ def parse_request(body: bytes) -> Json:
     return request
 
 
-def has_tokens(request: Json) -> bool:
+def has_tokens(request: ClientRequest) -> bool:
     """Return whether the input is token ids rather than text."""
     value = request["input"]
     return isinstance(value, list) and not isinstance(value[0], str)
 
 
-def texts(request: Json, decode: Callable[[list[int]], str]) -> list[str]:
+def texts(request: ClientRequest, decode: Callable[[list[int]], str]) -> list[str]:
     """Return the inputs as texts; `decode` turns token ids into text."""
     value = request["input"]
     if isinstance(value, str):
@@ -118,9 +118,9 @@ def batches(inputs: Sequence[str], model: Model | None) -> list[list[str]]:
     return [list(inputs[i : i + size]) for i in range(0, len(inputs), size)]
 
 
-def upstream_body(request: Json, inputs: list[str], model: Model | None) -> Json:
+def upstream_body(request: ClientRequest, inputs: list[str], model: Model | None) -> UpstreamBody:
     """Return the body of a request to Copilot for one batch of `inputs`."""
-    body: Json = {"model": model.id if model else request["model"], "input": inputs}
+    body: UpstreamBody = {"model": model.id if model else request["model"], "input": inputs}
     if request.get("dimensions") is not None:
         body["dimensions"] = request["dimensions"]
     return body
@@ -152,7 +152,9 @@ def usage(responses: Sequence[Any]) -> Json:
     return {"prompt_tokens": total, "total_tokens": total}
 
 
-def embedding_list(request: Json, embeddings: Sequence[list[float]], counts: Json) -> Json:
+def embedding_list(
+    request: ClientRequest, embeddings: Sequence[list[float]], counts: Json
+) -> ClientResponse:
     """Return the response to the client, in the encoding that it requested."""
     encode = _base64 if request.get("encoding_format") == "base64" else list
     return {

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from copilot_proxy.catalogue import ENABLE_URL, Model
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ClientResponse, Json
 
 _CREATED: Final = 1_700_000_000
 """A Unix time. The field is required, but Copilot's list has no dates."""
@@ -75,7 +75,7 @@ def model_object(model: Model, *, name: str | None = None) -> Json:
     return body
 
 
-def model_list(models: Iterable[Model]) -> Json:
+def model_list(models: Iterable[Model]) -> ClientResponse:
     """Return the list object of `models`."""
     return {"object": "list", "data": [model_object(model) for model in models]}
 

@@ -6,9 +6,11 @@ The decoder only returns the data of events: their JSON contains the type of the
 
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+
+from copilot_proxy.formats.types import ClientEvent
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -104,12 +106,12 @@ def _event_line(event: str) -> bytes:
     return b"event: %b\n" % event.encode() if _NAME.fullmatch(event) else b""
 
 
-def unnamed_json(event: dict[str, Any]) -> bytes:
+def unnamed_json(event: ClientEvent) -> bytes:
     """Encode an event of chat completions, which only has data."""
     return b"data: %b\n\n" % _encode_json(event)
 
 
-def named_json(event: dict[str, Any]) -> bytes:
+def named_json(event: ClientEvent) -> bytes:
     """Encode an event of Responses or Messages; its type is its name as well."""
     return encode(_encode_json(event), str(event["type"]))
 

@@ -16,8 +16,10 @@ _JSON_BLANKS: Final = " \t\r\n"
 _IN_STRING: Final = re.compile(r'["\\]')
 _ELSEWHERE: Final = re.compile(r'["{}\[\]]')
 INVALID_JSON: Final = "INVALID_JSON"
-"""The key for a tool input that is not a JSON object (Anthropic API reference:
-fine-grained tool streaming)."""
+"""The key for arguments that are not a JSON object.
+
+Source: Anthropic API reference, fine-grained tool streaming.
+"""
 
 
 def is_json(text: str) -> bool:

@@ -21,6 +21,7 @@ from copilot_proxy.formats.error_table import (
     default_hint,
     find_mapping,
 )
+from copilot_proxy.formats.types import Json
 from copilot_proxy.masking import mask
 
 _MAX_MESSAGE: Final = 2000
@@ -142,11 +143,11 @@ def _number(error: Mapping[str, Any], name: str) -> str | None:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _error_object(text: str) -> dict[str, Any] | None:
+def _error_object(text: str) -> Json | None:
     if not text.startswith("{"):
         return None
     try:
-        data: dict[str, Any] = msgspec.json.decode(text)
+        data: Json = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
     error = data.get("error", data)

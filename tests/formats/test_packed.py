@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from copilot_proxy.formats.packed import MAX_MEMBERS, CHUNK_SIZE, Unpacker
+from copilot_proxy.formats.packed import CHUNK_SIZE, MAX_MEMBERS, Unpacker
 
 
 @given(

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions: the hub that every other format is translated to and from.
+"""OpenAI Chat Completions: the format that every other one is translated to and from.
 
-Source of the shapes: https://platform.openai.com/docs/api-reference/chat
+Source: https://platform.openai.com/docs/api-reference/chat
 """

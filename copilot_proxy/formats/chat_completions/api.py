@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions: clients send it, models serve it, and translations go through it."""
+"""The Chat Completions API, for clients and for models."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -14,15 +14,15 @@ from copilot_proxy.formats.chat_completions.request import (
     parse_request,
 )
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
 from copilot_proxy.headers import Initiator
 
 
 class ChatCompletionsApi:
-    """See `formats.api` for what each method is."""
+    """Implements `ClientApi` and `UpstreamApi`; see `formats.api`."""
 
     name = "chat_completions"
     path = "/chat/completions"
@@ -33,10 +33,10 @@ class ChatCompletionsApi:
     frame = staticmethod(sse.unnamed_json)
     error_body = staticmethod(error_body)
 
-    def parse(self, body: bytes) -> Json:
+    def parse(self, body: bytes) -> ChatRequest:
         return parse_request(body)
 
-    def metrics(self, request: Json) -> RequestMetrics:
+    def metrics(self, request: ChatRequest) -> RequestMetrics:
         return RequestMetrics(
             items=len(request["messages"]),
             tools=len(request.get("tools") or ()),
@@ -44,33 +44,37 @@ class ChatCompletionsApi:
             effort=request.get("reasoning_effort"),
         )
 
-    def initiator(self, request: Json) -> Initiator:
+    def initiator(self, request: ChatRequest) -> Initiator:
         return initiator(request["messages"])
 
-    def with_parameters(self, request: Json, parameters: Mapping[str, Any]) -> Json:
+    def with_parameters(self, request: ChatRequest, parameters: Mapping[str, Any]) -> ChatRequest:
         changed = {**request, **parameters}
         if "max_tokens" in parameters:
             changed.pop("max_completion_tokens", None)
         return changed
 
-    def to_chat(self, request: Json, notes: list[str]) -> Json:
+    def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
         return request
 
-    def wants_usage(self, request: Json) -> bool:
+    def wants_usage(self, request: ChatRequest) -> bool:
         options = request.get("stream_options")
-        asked = bool(options and options.get("include_usage"))
-        return asked or request.get("stream") is not True
+        include_usage = bool(options and options.get("include_usage"))
+        return include_usage or request.get("stream") is not True
 
-    def writer(self, request: Json) -> ChatWriter | None:
+    def writer(self, request: ChatRequest) -> ChatWriter | None:
         return None
 
-    def fail(self, request: Json, error: CopilotProxyError, request_id: str) -> list[Json]:
+    def fail(
+        self, request: ChatRequest, error: CopilotProxyError, request_id: str
+    ) -> list[ErrorBody]:
         return [error_body(error, request_id)]
 
-    def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
         return chat_for_model(chat, model, notes)
 
-    def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
+    def headers(
+        self, body: UpstreamBody, betas: Collection[str], notes: list[str]
+    ) -> dict[str, str]:
         return {}
 
     def reader(

@@ -1,24 +1,24 @@
-"""What all translators whose events are chunks of chat completions have in common."""
+"""The base class of all translators that return Chat Completions chunks."""
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ErrorBody
 
 
 class ChunkTranslator:
-    """The base of each `formats.api.StreamTranslator` that returns chunks."""
+    """Implements the part of `formats.api.StreamTranslator` that is the same for all of them."""
 
     failure: CopilotProxyError | None = None
-    """Always None: an error that comes as an event is raised."""
+    """Always None: an error event is raised as an exception."""
     has_ended = False
     is_complete = False
-    """Always False: the finish is among what `close` returns."""
+    """Always False: `close` returns the finish reason."""
 
-    def whole(self, events: list[Json]) -> Json:
-        """The completion that the chunks `events` add up to."""
+    def whole(self, events: list[ChatChunk]) -> ChatCompletion:
+        """Return the completion that the chunks `events` add up to."""
         return fold(events)
 
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """An error in place of a chunk, on which OpenAI's SDKs raise."""
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[ErrorBody]:
+        """Return an error in place of a chunk; OpenAI's SDKs raise it as an exception."""
         return [error_body(error, request_id)]

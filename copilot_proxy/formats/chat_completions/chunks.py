@@ -1,4 +1,4 @@
-"""Makes the chunks of one stream: they have one head, one beginning and one end.
+"""Builds the chunks of one stream, all with the same id, time and model.
 
 Source: https://platform.openai.com/docs/api-reference/chat/streaming
 """
@@ -7,13 +7,17 @@ import time
 import uuid
 
 from copilot_proxy.errors import BrokenResponse
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json
 
 
 class Chunks:
-    """The chunks of one answer of `model`; `now` is when it was made, if nobody says."""
+    """Builds the chunks of one response.
+
+    `model` is the name that the client sent. `now` is the creation time, in seconds since 1970, if
+    Copilot does not send one.
+    """
 
     def __init__(
         self,
@@ -31,11 +35,13 @@ class Chunks:
         self.has_begun = False
         """Whether `begin` has been called."""
 
-    def begin(self, answer_id: str = "", created: int = 0, fingerprint: str | None = None) -> Json:
-        """The first chunk, with what all others say as well."""
+    def begin(
+        self, response_id: str = "", created: int = 0, fingerprint: str | None = None
+    ) -> ChatChunk:
+        """Return the first chunk, and set the fields that all chunks share."""
         self.has_begun = True
         self._head = {
-            "id": answer_id or f"chatcmpl-{uuid.uuid4().hex}",
+            "id": response_id or f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion.chunk",
             "created": created or self._now,
             "model": self._model,
@@ -49,9 +55,9 @@ class Chunks:
 
     def chunk(
         self, delta: Json, *, finish_reason: str | None = None, logprobs: Json | None = None
-    ) -> Json:
-        """A chunk with one choice."""
-        # Most chunks are text alone, which is nothing to record.
+    ) -> ChatChunk:
+        """Return a chunk with one choice."""
+        # Most chunks contain only text, which need not be recorded.
         if self._recorder is not None and (
             finish_reason or len(delta) != 1 or "content" not in delta
         ):
@@ -60,30 +66,34 @@ class Chunks:
         return {**self._head, "choices": [choice]}
 
     def end(
-        self, reason: str | None, calls: ToolCalls, usage: Json | None, copilot_usage: Json | None
-    ) -> list[Json]:
-        """The last chunks: what is left of the calls, the finish, and the usage if it is wanted.
+        self,
+        reason: str | None,
+        calls: ToolCalls,
+        usage: ChatUsage | None,
+        copilot_usage: CopilotUsage | None,
+    ) -> list[ChatChunk]:
+        """Return the last chunks: the end of the tool calls, the finish reason, and the usage.
 
-        `reason` is why the model stopped, in OpenAI's words or ``error``. Raises `BrokenResponse`
-        if it did not say, or failed.
+        `reason` is an OpenAI finish reason, ``error`` if the model failed, or None if the stream
+        ended without one. Raises `BrokenResponse` for the latter two.
         """
         if reason is None and not self.has_begun:
             raise BrokenResponse(
-                "Copilot sent an empty answer.", hint="Try again, or try another model."
+                "Copilot sent an empty response.", hint="Try again, or try another model."
             )
         if reason is None:
             raise BrokenResponse(
-                "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
+                "Copilot's response ended before it was complete.",
+                hint="The text so far may be incomplete. Try again.",
             )
         if reason == "error":
             raise BrokenResponse(
-                "Copilot's model failed while it was answering.",
+                "The model failed while it was generating the response.",
                 hint="Try again, or try another model.",
             )
         reason = _final_reason(reason, calls)
-        rest = calls.close(cut=reason != "tool_calls")
-        chunks = [self.chunk({"tool_calls": [delta]}) for delta in rest]
+        deltas = calls.close(cut=reason != "tool_calls")
+        chunks = [self.chunk({"tool_calls": [delta]}) for delta in deltas]
         chunks.append(self.chunk({}, finish_reason=reason))
         if self._include_usage and usage is not None:
             last = {**self._head, "usage": usage}
@@ -96,6 +106,6 @@ class Chunks:
 def _final_reason(reason: str, calls: ToolCalls) -> str:
     if not calls:
         return "stop" if reason == "tool_calls" else reason
-    # An answer that was cut in the middle of a call says so: the call cannot be carried out.
+    # If the response was cut in the middle of a call, keep the reason: the call cannot be executed.
     cut = reason in ("length", "content_filter") and not calls.are_complete
     return reason if cut else "tool_calls"

@@ -1,36 +1,45 @@
-"""Moves parts of messages that Copilot's chat API does not take where they stand."""
+"""Moves content parts to where Copilot's chat API accepts them."""
 
 from typing import Final
 
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import Json
 
-_SHOWN: Final = "The images of the tool results:"
-_SEE_BELOW: Final = "(an image, shown in the next message)"
+_CAPTION: Final = "The images of the tool results:"
+_PLACEHOLDER: Final = "(an image, shown in the next message)"
 
 
 def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
-    """The messages with the images of tool results in a user message after the results.
+    """Return the messages with images of tool results moved to a user message after the results.
 
-    Chat completions have images in user messages only.
+    Chat Completions accepts images only in user messages. If there is nothing to move, `messages`
+    itself is returned.
     """
-    out: list[Json] = []
+    if not any(_has_images(message) for message in messages):
+        return messages
+    moved: list[Json] = []
     images: list[Json] = []
     for message in messages:
         if message["role"] != "tool":
-            _show(images, out)
-        elif isinstance(message["content"], list):
-            found = [part for part in message["content"] if part["type"] == "image_url"]
-            if found:
-                texts = [part for part in message["content"] if part["type"] != "image_url"]
-                message = {**message, "content": texts or _SEE_BELOW}
-                images += found
-                notes.append("moved images of a tool result to a user message")
-        out.append(message)
-    _show(images, out)
-    return out
+            _add_images(images, moved)
+        elif _has_images(message):
+            content = message["content"]
+            images += [part for part in content if part["type"] == "image_url"]
+            others = [part for part in content if part["type"] != "image_url"]
+            message = {**message, "content": others or _PLACEHOLDER}
+            notes.append("moved images of a tool result to a user message")
+        moved.append(message)
+    _add_images(images, moved)
+    return moved
 
 
-def _show(images: list[Json], out: list[Json]) -> None:
+def _has_images(message: Json) -> bool:
+    if message["role"] != "tool" or not isinstance(message["content"], list):
+        return False
+    return any(part["type"] == "image_url" for part in message["content"])
+
+
+def _add_images(images: list[Json], messages: list[Json]) -> None:
     if images:
-        out.append({"role": "user", "content": [{"type": "text", "text": _SHOWN}, *images]})
+        content = [{"type": "text", "text": _CAPTION}, *images]
+        messages.append({"role": "user", "content": content})
         images.clear()

@@ -1,23 +1,24 @@
-"""Failures as OpenAI's error object."""
+"""Errors in OpenAI's format."""
 
 from copilot_proxy.errors import CopilotProxyError, join_sentences
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ErrorBody, Json
 from copilot_proxy.masking import mask
 
 
-def error_body(error: CopilotProxyError, request_id: str) -> Json:
-    """``{"error": {...}}`` with the four keys that OpenAI's schema requires, and what helps.
+def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
+    """Return ``{"error": {"message", "type", "param", "code", "hint", "request_id", ...}}``.
 
-    The hint stands in the message as well: that is all that most clients show.
+    OpenAI's schema requires the first four keys. The hint is also part of the message, since most
+    clients show only that. Tokens are masked.
     """
-    body: Json = {
+    fields: Json = {
         "message": mask(join_sentences(error.message, error.hint)),
         "type": error.type,
         "param": error.param,
         "code": error.code,
     }
     if error.hint:
-        body["hint"] = mask(error.hint)
-    body["request_id"] = request_id
-    body.update(error.extra)
-    return {"error": body}
+        fields["hint"] = mask(error.hint)
+    fields["request_id"] = request_id
+    fields.update(error.extra)
+    return {"error": fields}

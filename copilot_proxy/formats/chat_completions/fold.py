@@ -1,18 +1,18 @@
-"""Adds the chunks of a stream up to one chat completion."""
+"""Combines the chunks of a stream into one chat completion."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ChatChunk, ChatCompletion, Json
 
 
-def fold(chunks: Iterable[Json]) -> Json:
-    """The completion that a repaired stream, ended properly, adds up to."""
+def fold(chunks: Iterable[ChatChunk]) -> ChatCompletion:
+    """Return the completion that the chunks of a repaired, finished stream add up to."""
     message: Json = {"role": "assistant", "content": None, "refusal": None}
     texts: dict[str, list[str]] = {}
     calls: list[Json] = []
     logprobs: dict[str, list[Any]] = {}
-    completion: Json = {}
+    completion: ChatCompletion = {}
     finish_reason: str | None = None
     for chunk in chunks:
         if not completion:

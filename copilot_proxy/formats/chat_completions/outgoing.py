@@ -1,15 +1,15 @@
-"""A chat completions body on its way to the model, as the rules see it."""
+"""The view through which rules read and change a Chat Completions body."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_marks
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.types import Json
 
 
 class ChatBody(OutgoingBody):
-    """The view of a body whose messages, calls and tools are copies."""
+    """The view of a Chat Completions body; see `OutgoingBody`."""
 
     api = "chat_completions"
     turns_key = conversation_field = "messages"
@@ -34,19 +34,19 @@ class ChatBody(OutgoingBody):
         return function
 
     def is_paired(self) -> bool:
-        wanted: list[str] = []
+        pending: list[str] = []
         for message in self.turns:
             if message["role"] == "tool":
-                if not wanted or wanted.pop() != message["tool_call_id"]:
+                if not pending or pending.pop() != message["tool_call_id"]:
                     return False
-            elif wanted:
+            elif pending:
                 return False
             elif message.get("tool_calls"):
-                wanted = [call["id"] for call in reversed(message["tool_calls"])]
-        return not wanted
+                pending = [call["id"] for call in reversed(message["tool_calls"])]
+        return not pending
 
     def pieces(self) -> list[Piece]:
-        return [_piece(message, place) for place, message in enumerate(self.turns)]
+        return [_piece(message, index) for index, message in enumerate(self.turns)]
 
     def rebuild(self, pieces: Sequence[Piece]) -> None:
         self.turns = [piece.raw for piece in pieces]
@@ -64,7 +64,7 @@ class ChatBody(OutgoingBody):
         return {"role": "user", "content": text}
 
     def contents(self) -> Iterable[Json]:
-        # The text of a result may be blank: it is what a command has printed.
+        # A tool result may be a blank text: a command may have printed nothing.
         return [
             message
             for message in self.turns
@@ -72,7 +72,7 @@ class ChatBody(OutgoingBody):
         ]
 
     def drop_empty(self, notes: list[str]) -> None:
-        kept = []
+        remaining = []
         for message in self.turns:
             if not message.get("content"):
                 if message["role"] == "tool":
@@ -83,20 +83,20 @@ class ChatBody(OutgoingBody):
                     kind = {"assistant": "an assistant"}.get(message["role"])
                     notes.append(f"dropped {kind or 'a ' + message['role']} message: it is empty")
                     continue
-            kept.append(message)
-        if len(kept) < len(self.turns):
-            self.turns = kept
+            remaining.append(message)
+        if len(remaining) < len(self.turns):
+            self.turns = remaining
 
     def merge_consecutive_assistants(self) -> int:
-        joined: list[Json] = []
+        merged: list[Json] = []
         for message in self.turns:
-            if joined and message["role"] == joined[-1]["role"] == "assistant":
-                joined[-1] = _joined(joined[-1], message)
+            if merged and message["role"] == merged[-1]["role"] == "assistant":
+                merged[-1] = _merged(merged[-1], message)
             else:
-                joined.append(message)
-        count = len(self.turns) - len(joined)
+                merged.append(message)
+        count = len(self.turns) - len(merged)
         if count:
-            self.turns = joined
+            self.turns = merged
         return count
 
     @property
@@ -166,13 +166,13 @@ class ChatBody(OutgoingBody):
         cache_marks.reduce_marks(self.turns, most, notes)
 
 
-def _piece(message: Json, place: int) -> Piece:
+def _piece(message: Json, index: int) -> Piece:
     if message["role"] == "tool":
-        return Piece("result", (message["tool_call_id"],), message, place)
+        return Piece("result", (message["tool_call_id"],), message, index)
     if message["role"] == "assistant":
         ids = tuple(call["id"] for call in message.get("tool_calls") or ())
-        return Piece("assistant", ids, message, place)
-    return Piece("other", (), message, place)
+        return Piece("assistant", ids, message, index)
+    return Piece("other", (), message, index)
 
 
 def _renamed(tool: Any, names: dict[str, str]) -> Any:
@@ -183,18 +183,18 @@ def _renamed(tool: Any, names: dict[str, str]) -> Any:
     return {**tool, "function": {**tool["function"], "name": names[name]}}
 
 
-def _joined(one: Json, other: Json) -> Json:
-    joined = {**one, **{name: value for name, value in other.items() if value is not None}}
-    joined["content"] = _both(one.get("content"), other.get("content"))
+def _merged(one: Json, other: Json) -> Json:
+    merged = {**one, **{name: value for name, value in other.items() if value is not None}}
+    merged["content"] = _merged_content(one.get("content"), other.get("content"))
     if one.get("tool_calls") and other.get("tool_calls"):
-        joined["tool_calls"] = [*one["tool_calls"], *other["tool_calls"]]
+        merged["tool_calls"] = [*one["tool_calls"], *other["tool_calls"]]
     for name in ("reasoning_content", "reasoning_text"):
         if one.get(name) and other.get(name):
-            joined[name] = f"{one[name]}\n{other[name]}"
-    return joined
+            merged[name] = f"{one[name]}\n{other[name]}"
+    return merged
 
 
-def _both(one: Any, other: Any) -> Any:
+def _merged_content(one: Any, other: Any) -> Any:
     if not one or not other:
         return one or other
     if isinstance(one, str) and isinstance(other, str):

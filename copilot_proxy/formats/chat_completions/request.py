@@ -1,6 +1,6 @@
-"""Reads a client's request: is it one, who speaks last in it, and does it hold an image.
+"""Parses and validates a client's request; finds its initiator and counts its images.
 
-Refusals are `RequestError` and name the field as OpenAI does: ``messages[0].content``.
+A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``.
 """
 
 import re
@@ -11,17 +11,18 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, Json
+from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.headers import Initiator, Turn
 
 MAX_TOOLS: Final = 128
-"""More tools than these Copilot refuses."""
+"""The most tools that Copilot accepts."""
 
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*?)`)?$", re.DOTALL)
 _TYPE_NAMES: Final = (
-    # What JSON calls them.
+    # Python types in messages of msgspec, and their JSON names.
     (re.compile(r"\bstr\b"), "string"),
     (re.compile(r"\bint\b"), "integer"),
     (re.compile(r"\bfloat\b"), "number"),
@@ -31,9 +32,9 @@ _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
 def parse_json(body: bytes) -> Any:
-    """The JSON of a body; raises `RequestError` for anything else."""
+    """Decode a JSON body; raises `RequestError` if it is not JSON."""
     if not body.strip():
-        raise RequestError("The request has no body; JSON is expected.")
+        raise RequestError("The request has no body; a JSON object is required.")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -46,8 +47,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_object(body: bytes) -> Json:
-    """The JSON object of a body, in which `model` has a bearable length if it is a text; raises
-    `RequestError` for anything else."""
+    """Decode a body that must be a JSON object.
+
+    Raises `RequestError` if it is not, or if ``model`` is longer than `MAX_NAME_LENGTH`.
+    """
     request = parse_json(body)
     if not isinstance(request, dict):
         raise RequestError("The body must be a JSON object.")
@@ -56,35 +59,35 @@ def parse_object(body: bytes) -> Json:
 
 
 def _check_model_name(name: object) -> None:
-    """Refuses what is no name before it is looked for, compared or logged."""
+    """Raise `RequestError` for a name that is too long to be compared or logged."""
     if isinstance(name, str) and len(name) > MAX_NAME_LENGTH:
         raise _wrong(
             "model",
-            f"The model's name has {len(name)} characters; {MAX_NAME_LENGTH} are the most.",
+            f"The model name has {len(name)} characters; the maximum is {MAX_NAME_LENGTH}.",
             code="string_above_max_length",
-            hint="Send one of the names that GET /v1/models lists.",
+            hint="Use one of the names that GET /v1/models lists.",
         )
 
 
-def parse_request(body: bytes) -> Json:
-    """The decoded request, checked against the schema, with all the fields it came with."""
+def parse_request(body: bytes) -> ChatRequest:
+    """Return the decoded and validated request, with all fields; raises `RequestError`."""
     request = parse_object(body)
     check_request(request)
     return request
 
 
-def check_request(request: Json) -> None:
-    """Raises `RequestError` for what no upstream could answer."""
+def check_request(request: ChatRequest) -> None:
+    """Raise `RequestError` if the request is invalid, or if no model could answer it."""
     check_shape(request, ChatCompletionRequest)
     if not request["model"]:
-        raise _wrong("model", "The model's name is empty.")
+        raise _wrong("model", "The model name is empty.")
     if not request["messages"]:
-        raise _wrong("messages", "At least one message is needed.")
+        raise _wrong("messages", "At least one message is required.")
     n = request.get("n")
     if n is not None and n != 1:
         raise _wrong(
             "n",
-            "Copilot answers once per request: only `n` = 1 is supported.",
+            "Copilot returns one choice per request: only `n` = 1 is supported.",
             code="unsupported_value",
             hint="Send the request several times.",
         )
@@ -92,7 +95,7 @@ def check_request(request: Json) -> None:
         if request.get(name) is not None:
             raise _wrong(
                 name,
-                f"`{name}` is not supported any more.",
+                f"`{name}` is no longer supported.",
                 code="unsupported_parameter",
                 hint=f"Use `{instead}`.",
             )
@@ -102,14 +105,14 @@ def check_request(request: Json) -> None:
 
 
 def check_shape(request: object, schema: type[msgspec.Struct]) -> None:
-    """Raises a `RequestError` that names the first field of the wrong type, or the missing one."""
+    """Raise a `RequestError` that names the first field that is missing or of the wrong type."""
     try:
         msgspec.convert(request, schema)
     except msgspec.ValidationError as error:
-        raise _of_validation(str(error)) from None
+        raise _validation_error(str(error)) from None
 
 
-def _of_validation(text: str) -> RequestError:
+def _validation_error(text: str) -> RequestError:
     match = _PATH.match(text)
     what, path = (match["what"], match["path"] or "") if match else (text, "")
     for name, json_name in _TYPE_NAMES:
@@ -127,14 +130,14 @@ def _of_validation(text: str) -> RequestError:
     return _wrong(path, f"Invalid '{path}': {what[:1].lower()}{what[1:]}.", code=code)
 
 
-def _check_tools(request: Json) -> None:
+def _check_tools(request: ChatRequest) -> None:
     tools = request.get("tools") or ()
     if len(tools) > MAX_TOOLS:
         raise _wrong(
             "tools",
-            f"Copilot takes at most {MAX_TOOLS} tools, and the request has {len(tools)}.",
+            f"The request has {len(tools)} tools; Copilot accepts at most {MAX_TOOLS}.",
             code="array_above_max_length",
-            hint="Turn some of the client's tools or MCP servers off.",
+            hint="Turn off some of the client's tools or MCP servers.",
         )
 
 
@@ -148,7 +151,7 @@ def _check_parts(content: object, path: str) -> None:
             case "input_audio" | "file":
                 raise _wrong(
                     f"{path}[{i}]",
-                    "Copilot's chat takes text and images; this is neither.",
+                    "Copilot's chat API accepts only text and images.",
                     code="unsupported_value",
                     hint="Send the file's text instead.",
                 )
@@ -159,9 +162,9 @@ def _check_image(image: Any, path: str) -> None:
     if not url.startswith("data:"):
         raise _wrong(
             path,
-            "Copilot does not fetch images from an address.",
+            "Copilot does not fetch images from URLs.",
             code="unsupported_value",
-            hint=image_hint("Send the image itself, as a data: URL with base64", url),
+            hint=image_hint("Send the image itself as a base64 data: URL", url),
         )
 
 
@@ -172,7 +175,7 @@ def _wrong(
 
 
 def initiator(messages: list[Json]) -> Initiator:
-    """Who asked, by the rule of `headers.initiator`."""
+    """Return who caused the request; see `headers.initiator`."""
     return headers.initiator(map(_turn, reversed(messages)))
 
 
@@ -188,7 +191,7 @@ def _turn(message: Json) -> Turn | None:
 
 
 def count_images(value: object) -> int:
-    """How many images the messages hold, however old or nested."""
+    """Return the number of images in the messages, including old and nested ones."""
     count = 0
     pending = [value]
     while pending:

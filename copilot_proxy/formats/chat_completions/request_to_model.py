@@ -1,36 +1,40 @@
-"""A hub request for a model that Copilot serves on chat completions."""
+"""Prepares a Chat Completions request for a model that Copilot serves on the same API."""
 
 from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.rules import Fitted, fit
+from copilot_proxy.formats.types import ChatRequest, Json
 
-_SEALED_ELSEWHERE: Final = ("responses:", "messages:")
+_OTHER_APIS: Final = ("responses:", "messages:")
+"""Prefixes of ``reasoning_opaque`` that was encrypted for a model on another API."""
 
 
-def chat_for_model(chat: Json, model: Model | None, notes: list[str]) -> Fitted:
-    """The body for Copilot's chat API, and a note for each change that a client may care about.
+def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    """Return the body for Copilot's chat API; add a note for each change that may matter.
 
-    `model` is None when the catalogue could not be read: then only what every model needs is done.
-    Raises `RequestError` when nothing is left to answer.
+    `model` is None if the catalogue could not be read; then only the changes that every model
+    needs are made. Raises `RequestError` if the conversation is empty afterwards.
     """
     body = normalize_request(chat, notes)
     if model is not None:
         body["model"] = model.id
     fitted = fit(ChatBody(body), profile_of(model, "chat_completions"), notes)
     if body["stream"]:
-        # Asked for always: without it some models never say what an answer cost.
+        # Always requested: otherwise some models never report the cost of the response.
         body["stream_options"] = {"include_usage": True}
     return fitted
 
 
-def normalize_request(chat: Json, notes: list[str]) -> Json:
-    """A copy of the request in the one form that Copilot's chat API knows, as deep as rules change
-    it: without nulls, with the roles and fields of today, and images where it has them."""
+def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
+    """Return a copy of the request in the form that Copilot's chat API accepts.
+
+    Nulls are removed, old roles and fields are replaced, and images of tool results are moved. The
+    copy is as deep as the rules change it.
+    """
     body = {name: value for name, value in chat.items() if value is not None}
     body.pop("n", None)
     body.pop("stream_options", None)
@@ -51,46 +55,56 @@ def _tool(tool: Json) -> Json:
 
 
 def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
-    adapted = []
+    normalized = []
     for message in messages:
-        # Clients send an answer's message back with every field, most of them null.
-        clean = {name: v for name, v in message.items() if v is not None or name == "content"}
-        if clean["role"] == "developer":
-            clean["role"] = "system"
-        elif clean["role"] == "assistant":
-            clean = _assistant(clean)
-            if not clean.get("content") and not clean.get("tool_calls"):
+        copy = message.copy()
+        role = copy["role"]
+        if role == "assistant":
+            _normalize_assistant(copy)
+            if not copy["content"] and "tool_calls" not in copy:
                 notes.append("dropped an assistant message: it is empty")
                 continue
-        if isinstance(clean.get("content"), list):
-            clean["content"] = [_part(part) for part in clean["content"]]
-        adapted.append(clean)
-    return move_images(adapted, notes)
+        else:
+            _drop_nulls(copy)
+            if role == "developer":
+                copy["role"] = "system"
+        content = copy.get("content")
+        if isinstance(content, list):
+            copy["content"] = [_part(part) for part in content]
+        normalized.append(copy)
+    return move_images(normalized, notes)
 
 
-def _assistant(message: Json) -> Json:
-    """An earlier answer as Copilot's models take it back."""
+def _drop_nulls(message: Json) -> None:
+    # Clients send a response's message back with every field, most of them null.
+    if None in message.values():
+        for name in [name for name, value in message.items() if value is None]:
+            if name != "content":
+                del message[name]
+
+
+def _normalize_assistant(message: Json) -> None:
+    """Change an assistant message into the form that Copilot's models accept."""
     refusal = message.pop("refusal", None)
     message.pop("annotations", None)
     message.pop("audio", None)
     reasoning = message.pop("reasoning_content", None)
-    if str(message.get("reasoning_opaque", "")).startswith(_SEALED_ELSEWHERE):
-        # Sealed by another API, and so by another vendor: neither the seal nor its text is for
-        # this model.
-        del message["reasoning_opaque"]
-        message.pop("reasoning_text", None)
-        reasoning = None
-    if reasoning:
-        message.setdefault("reasoning_text", reasoning)
     content = message.get("content")
     if isinstance(content, list):
-        content = [p for p in content if p.get("type") != "text" or p.get("text")]
+        content = [part for part in content if part.get("type") != "text" or part.get("text")]
     message["content"] = content or refusal or None
     if calls := message.get("tool_calls"):
         message["tool_calls"] = [_call(call) for call in calls]
     else:
         message.pop("tool_calls", None)
-    return message
+    _drop_nulls(message)
+    if str(message.get("reasoning_opaque", "")).startswith(_OTHER_APIS):
+        # It was encrypted by another vendor, so neither it nor its text is for this model.
+        del message["reasoning_opaque"]
+        message.pop("reasoning_text", None)
+        reasoning = None
+    if reasoning:
+        message.setdefault("reasoning_text", reasoning)
 
 
 def _part(part: Json) -> Json:
@@ -102,9 +116,7 @@ def _part(part: Json) -> Json:
 
 
 def _call(call: Json) -> Json:
-    function = call["function"]
-    return {
-        "type": "function",
-        **call,
-        "function": {**function, "arguments": function.get("arguments") or "{}"},
-    }
+    function = call["function"].copy()
+    if not function.get("arguments"):
+        function["arguments"] = "{}"
+    return {"type": "function", **call, "function": function}

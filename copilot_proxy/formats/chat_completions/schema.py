@@ -1,24 +1,24 @@
-"""The shapes of chat completions, for checking requests and for the OpenAPI page.
+"""The types of Chat Completions, for validating requests and for the OpenAPI page.
 
-A request is checked against these types but travels as the decoded JSON it came as, so that
-fields nobody here knows survive. Unset optional fields may be null, as OpenAI's own SDKs send.
+Requests are validated against these types but passed on as decoded JSON, so that unknown fields are
+preserved. Unset optional fields may be null, as OpenAI's SDKs send them.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-Json = dict[str, Any]
+from copilot_proxy.formats.types import Json
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
-    """A piece of text."""
+    """A text."""
 
     text: str
 
 
 class ImageUrl(Struct):
-    """`url` is a ``data:`` URL with base64; Copilot does not fetch addresses."""
+    """`url` is a base64 ``data:`` URL; Copilot does not fetch other URLs."""
 
     url: str
     detail: str | None = None
@@ -31,19 +31,19 @@ class ImagePart(Struct, tag_field="type", tag="image_url"):
 
 
 class AudioPart(Struct, tag_field="type", tag="input_audio"):
-    """Audio; no model of Copilot takes it."""
+    """Audio, which no Copilot model accepts."""
 
     input_audio: Json
 
 
 class FilePart(Struct, tag_field="type", tag="file"):
-    """A file; Copilot's chat takes none."""
+    """A file, which Copilot's chat API does not accept."""
 
     file: Json
 
 
 class RefusalPart(Struct, tag_field="type", tag="refusal"):
-    """A refusal that the assistant gave earlier."""
+    """An earlier refusal of the assistant."""
 
     refusal: str
 
@@ -53,14 +53,14 @@ Content = str | list[ContentPart]
 
 
 class CalledFunction(Struct):
-    """`arguments` is JSON as a text, as the model wrote it."""
+    """`arguments` is the JSON text that the model wrote."""
 
     name: str
     arguments: str | None = None
 
 
 class ToolCall(Struct):
-    """A call that the assistant made."""
+    """A tool call of the assistant."""
 
     id: str
     function: CalledFunction
@@ -82,14 +82,14 @@ class DeveloperMessage(Struct, tag_field="role", tag="developer"):
 
 
 class UserMessage(Struct, tag_field="role", tag="user"):
-    """What the person says."""
+    """A message of the user."""
 
     content: Content
     name: str | None = None
 
 
 class AssistantMessage(Struct, tag_field="role", tag="assistant"):
-    """What the model said; `reasoning_content` and `reasoning_opaque` go back as they came."""
+    """An earlier message of the model; `reasoning_content` and `reasoning_opaque` are unchanged."""
 
     content: Content | None = None
     tool_calls: list[ToolCall] | None = None
@@ -100,7 +100,7 @@ class AssistantMessage(Struct, tag_field="role", tag="assistant"):
 
 
 class ToolMessage(Struct, tag_field="role", tag="tool"):
-    """The result of a call."""
+    """The result of a tool call."""
 
     content: Content
     tool_call_id: str
@@ -110,7 +110,7 @@ Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | To
 
 
 class FunctionDefinition(Struct):
-    """`parameters` is a JSON schema of an object."""
+    """`parameters` is a JSON schema of type ``object``."""
 
     name: str
     description: str | None = None
@@ -126,7 +126,7 @@ class Tool(Struct):
 
 
 class StreamOptions(Struct):
-    """With `include_usage` a last chunk without choices brings the usage."""
+    """With `include_usage`, a last chunk without choices contains the usage."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
@@ -140,7 +140,7 @@ class ResponseFormat(Struct):
 
 
 class ChatCompletionRequest(Struct):
-    """The body of ``POST /v1/chat/completions``; other fields of OpenAI's schema pass on."""
+    """The body of ``POST /v1/chat/completions``; other fields of OpenAI's schema are passed on."""
 
     model: str
     messages: list[Message]
@@ -167,14 +167,14 @@ class ChatCompletionRequest(Struct):
 
 
 class PromptTokensDetails(Struct):
-    """Of the prompt's tokens."""
+    """Details of the prompt tokens."""
 
     cached_tokens: int
     audio_tokens: int = 0
 
 
 class CompletionTokensDetails(Struct):
-    """Of the answer's tokens."""
+    """Details of the completion tokens."""
 
     reasoning_tokens: int
     audio_tokens: int = 0
@@ -183,7 +183,7 @@ class CompletionTokensDetails(Struct):
 
 
 class Usage(Struct):
-    """Tokens of one request."""
+    """The token counts of one request."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -196,7 +196,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "functi
 
 
 class AnswerMessage(Struct):
-    """The assistant's message; `reasoning_content` when the model showed its reasoning."""
+    """The assistant's message, with `reasoning_content` if the model shows its reasoning."""
 
     role: Literal["assistant"]
     content: str | None
@@ -207,7 +207,7 @@ class AnswerMessage(Struct):
 
 
 class Choice(Struct):
-    """The one answer."""
+    """The only choice of a response."""
 
     index: int
     message: AnswerMessage
@@ -216,7 +216,7 @@ class Choice(Struct):
 
 
 class ChatCompletion(Struct):
-    """The answer to a request without `stream`; `created` in seconds since 1970."""
+    """The response to a request without `stream`; `created` is in seconds since 1970."""
 
     id: str
     object: Literal["chat.completion"]
@@ -228,14 +228,14 @@ class ChatCompletion(Struct):
 
 
 class CalledFunctionDelta(Struct):
-    """`name` comes once; the `arguments` of one index join to one JSON text."""
+    """`name` is sent once; the `arguments` of one index are joined to one JSON text."""
 
     name: str | None = None
     arguments: str | None = None
 
 
 class ToolCallDelta(Struct):
-    """`id`, `type` and the name come with the first piece of a call only."""
+    """`id`, `type` and the name are sent only with the first delta of a call."""
 
     index: int
     function: CalledFunctionDelta
@@ -244,7 +244,7 @@ class ToolCallDelta(Struct):
 
 
 class Delta(Struct):
-    """What this chunk adds to the message."""
+    """The part of the message that a chunk adds."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
@@ -255,7 +255,7 @@ class Delta(Struct):
 
 
 class ChunkChoice(Struct):
-    """`finish_reason` is null in every chunk but the last that has a choice."""
+    """`finish_reason` is null except in the last chunk that has a choice."""
 
     index: int
     delta: Delta
@@ -264,7 +264,7 @@ class ChunkChoice(Struct):
 
 
 class ChatCompletionChunk(Struct):
-    """One event of a stream; all of one stream share `id`, `created` and `model`."""
+    """An event of a stream; all chunks of a stream have the same `id`, `created` and `model`."""
 
     id: str
     object: Literal["chat.completion.chunk"]
@@ -276,7 +276,7 @@ class ChatCompletionChunk(Struct):
 
 
 class ErrorObject(Struct):
-    """`hint` says what to do next; `request_id` finds the request in the server's log."""
+    """`hint` says what to do next; `request_id` identifies the request in the server's log."""
 
     message: str
     type: str
@@ -287,6 +287,6 @@ class ErrorObject(Struct):
 
 
 class ErrorBody(Struct):
-    """Every failure, also as an event of a stream."""
+    """The body of every error response, or an error event of a stream."""
 
     error: ErrorObject

@@ -1,7 +1,7 @@
-"""Repairs Copilot's answers: whatever a model sent becomes one valid completion, or one stream.
+"""Repairs Copilot's Chat Completions responses, so that they match OpenAI's schema.
 
-`ChatRepair` takes the JSON of Copilot's events and returns OpenAI's chunks. A whole answer goes
-through it as one event, and `fold` makes one completion of chunks: there is one set of rules.
+`ChatRepair` takes Copilot's events and returns OpenAI's chunks. A whole response is handled as a
+single event, and `fold` combines its chunks, so that the same code repairs both.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,17 @@ import msgspec
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.types import (
+    ChatChunk,
+    ChatCompletion,
+    ChatUsage,
+    CopilotUsage,
+    Json,
+    Message,
+)
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 FINISH_REASONS: Final[Mapping[str, str]] = {
@@ -24,7 +31,7 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
     "tool_calls": "tool_calls",
     "content_filter": "content_filter",
     "function_call": "stop",
-    # Claude's own words, which Copilot lets through now and then.
+    # Claude's reasons, which Copilot sometimes passes on.
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
@@ -46,11 +53,11 @@ _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
 
 
 class ChatRepair(ChunkTranslator):
-    """One answer of Copilot's chat API, repaired event by event.
+    """Repairs one response of Copilot's chat API, event by event.
 
-    `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
-    stream and returns the last ones, the finish among them. Both raise `UpstreamError` when the
-    answer is not one. `usage` and `copilot_usage` hold upstream's counts as far as they have come.
+    `feed` takes the decoded JSON of an event and returns the resulting chunks. `close` ends the
+    stream and returns the last chunks, with the finish reason. Both raise `UpstreamError` if the
+    response is an error or invalid. `usage` and `copilot_usage` are Copilot's counts so far.
     """
 
     def __init__(
@@ -69,11 +76,11 @@ class ChatRepair(ChunkTranslator):
         self._finish: str | None = None
         self.is_finished = False
         self._calls = ToolCalls(tool_names)
-        self.usage: Json | None = None
-        self.copilot_usage: Json | None = None
+        self.usage: ChatUsage | None = None
+        self.copilot_usage: CopilotUsage | None = None
 
-    def feed(self, data: object) -> list[Json]:
-        """The chunks of one event, or of a whole answer."""
+    def feed(self, data: object) -> list[ChatChunk]:
+        """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
         if "choices" not in data and isinstance(data.get("content"), list):
@@ -84,19 +91,19 @@ class ChatRepair(ChunkTranslator):
             self._note_head(data)
         if data.get("usage") is not None or "copilot_usage" in data:
             self._note_counts(data)
-        chunks: list[Json] = []
+        chunks: list[ChatChunk] = []
         choices = data.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
                 self._take(choice, chunks)
         return chunks
 
-    def close(self) -> list[Json]:
-        """The chunks that end the stream; to be called once, when upstream has ended."""
+    def close(self) -> list[ChatChunk]:
+        """Return the chunks that end the stream; to be called once, after Copilot's last event."""
         return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
 
     def _note_head(self, data: Json) -> None:
-        """Keeps what every chunk says of the answer, from whichever event has it first."""
+        """Keep the fields that all chunks share; events before the first choice may send them."""
         if isinstance(data.get("id"), str) and data["id"]:
             self._id = data["id"]
         created = data.get("created")
@@ -107,13 +114,13 @@ class ChatRepair(ChunkTranslator):
 
     def _note_counts(self, data: Json) -> None:
         usage = repair_usage(data["usage"]) if "usage" in data else None
-        # Gemini says zeros until the end, others only tell in the end: the last real one counts.
+        # Gemini sends zeros until the end, so zeros do not replace earlier counts.
         if usage is not None and (self.usage is None or usage["total_tokens"]):
             self.usage = usage
         if isinstance(data.get("copilot_usage"), dict):
             self.copilot_usage = data["copilot_usage"]
 
-    def _take(self, choice: Json, chunks: list[Json]) -> None:
+    def _take(self, choice: Json, chunks: list[ChatChunk]) -> None:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             delta = choice.get("message")
@@ -122,7 +129,7 @@ class ChatRepair(ChunkTranslator):
             chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
 
         out: Json = {}
-        # Most deltas have one field, and most of an answer's time goes into asking for the others.
+        # Most deltas have one field, so checking for the others takes most of the time.
         for field in _REASONING_FIELDS:
             if field in delta and (text := _text(delta[field])):
                 out["reasoning_content"] = text
@@ -143,8 +150,8 @@ class ChatRepair(ChunkTranslator):
             self.is_finished = True
 
 
-def _from_anthropic(body: Json) -> Json:
-    """Claude's native body, with which the newest models answer this API now and then."""
+def _from_anthropic(body: Message) -> ChatCompletion:
+    """Convert a Messages response, which the newest Claude models sometimes send on this API."""
     message: Json = {"content": "", "reasoning_text": "", "tool_calls": []}
     for block in body["content"]:
         if not isinstance(block, dict):
@@ -178,7 +185,7 @@ def _from_anthropic(body: Json) -> Json:
 
 
 def _text(value: object) -> str:
-    """A text, or the text of a list of parts; anything else is none."""
+    """Return a text, or the joined text of a list of parts; empty for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -188,7 +195,10 @@ def _text(value: object) -> str:
 
 
 def _logprobs(value: object) -> Json | None:
-    """Both lists that OpenAI's schema demands, null where there is none."""
+    """Return ``{"content": [...] or None, "refusal": [...] or None}``, as OpenAI's schema requires.
+
+    None if both are empty.
+    """
     if not isinstance(value, dict):
         return None
     lists = {

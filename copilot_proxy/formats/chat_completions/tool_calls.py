@@ -1,8 +1,8 @@
-"""Tells the tool calls of one answer apart and numbers them 0 to n-1.
+"""Separates the tool calls of one response, and numbers them from 0.
 
-Copilot's models begin at 1, say 0 for every call, or say no index at all, so an index alone
-proves nothing: a new id is a new call; a piece without an id belongs to the call that last used
-its index, else to the last call, unless that is complete and the piece begins another.
+The index that Copilot's models send is unreliable: some begin at 1, send 0 for every call, or send
+none. So a new id begins a new call. A fragment without an id belongs to the call that last used its
+index, or else to the last call, unless that is complete and the fragment begins another one.
 """
 
 import uuid
@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.tool_arguments import Arguments
+from copilot_proxy.formats.types import Json
 
 
 class _Call:
@@ -23,14 +23,14 @@ class _Call:
         self.id = id
         self.name = ""
         self.arguments = Arguments()
-        self.held = True  # the client has not been told of the call yet
+        self.held = True  # the call has not been sent to the client yet
 
 
 class ToolCalls:
-    """The calls of one answer; `feed` takes Copilot's fragments and returns OpenAI's deltas."""
+    """The tool calls of one response: turns Copilot's fragments into OpenAI's deltas."""
 
     def __init__(self, tool_names: Mapping[str, str] | None = None) -> None:
-        """`tool_names` are the client's names of tools that Copilot knows by other names."""
+        """`tool_names` are the client's names of renamed tools, by the names that Copilot uses."""
         self._tool_names = tool_names or {}
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
@@ -42,12 +42,12 @@ class ToolCalls:
 
     @property
     def are_complete(self) -> bool:
-        """Whether the arguments of every call are JSON; only the last may yet wait for them."""
-        given = [call.arguments for call in self._calls]
-        return all(one.is_json for one in given if one) and all(given[-1:])
+        """Whether the arguments of every call are valid JSON, and the last call has some."""
+        arguments = [call.arguments for call in self._calls]
+        return all(one.is_json for one in arguments if one) and all(arguments[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
-        """The deltas of the fragments of one event."""
+        """Return the deltas for the fragments of one event."""
         deltas = []
         for fragment in fragments:
             if isinstance(fragment, dict):
@@ -57,9 +57,9 @@ class ToolCalls:
         return deltas
 
     def close(self, *, cut: bool = False) -> list[Json]:
-        """What is still missing at the end: ``{}`` for calls without arguments.
+        """Return the last deltas: ``{}`` for calls without arguments.
 
-        The last call of an answer that was `cut` gets none: it must not look complete.
+        The last call of a response that was `cut` gets no arguments: it must not look complete.
         """
         deltas = []
         for call in self._calls:
@@ -81,7 +81,7 @@ class ToolCalls:
         if text:
             call.arguments.add(text)
         if call.held:
-            # A call is announced with its name; one that comes without is held until it has one.
+            # A call is sent with its name, so a call without a name is held until it has one.
             call.name = call.name or name
             return self._announce(call) if call.name else None
         return {"index": call.index, "function": {"arguments": text}} if text else None
@@ -91,7 +91,7 @@ class ToolCalls:
         if isinstance(id, str) and id:
             call = self._by_id.get(id) or self._open(id)
         elif known:
-            call = self._by_index[index]  # type: ignore[index]  # `known` says that it is an int
+            call = self._by_index[index]  # type: ignore[index]  # `known` implies an int
             call = self._next() if _begins_another(name, text, call) else call
         elif self._calls and not (name and isinstance(index, int)):
             call = self._calls[-1]
@@ -112,7 +112,7 @@ class ToolCalls:
         return call
 
     def _announce(self, call: _Call) -> Json:
-        # Numbered only now, so that the numbers come in order however long a call was held.
+        # Calls are numbered when they are sent, so that the numbers are in order.
         call.held = False
         call.index = self._announced
         self._announced += 1
@@ -122,9 +122,10 @@ class ToolCalls:
 
 
 def _begins_another(name: str, text: str, call: _Call) -> bool:
-    """Whether a piece with `name`, `text` and no id cannot belong to `call`.
+    """Whether a fragment with `name`, arguments `text` and no id must belong to a new call.
 
-    Some models repeat the name, so it must be another name, or more arguments than fit.
+    Some models repeat the name in each fragment, so the same name alone does not begin a new call:
+    the name must differ, or the arguments of `call` must be complete.
     """
     if not name or call.held:
         return False

@@ -1,13 +1,13 @@
-"""Token counts in OpenAI's shape, from whichever shape a model of Copilot's gave them."""
+"""Converts the token counts of all Copilot models to OpenAI's format."""
 
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ChatUsage, Json
 
 
-def repair_usage(usage: object) -> Json | None:
-    """All fields of OpenAI's usage, or None when there is none.
+def repair_usage(usage: object) -> ChatUsage | None:
+    """Return all fields of OpenAI's usage, or None if `usage` is not an object.
 
-    Gemini's reasoning tokens stand beside the details, and its total counts them while its
-    completion tokens do not; they are added, so that prompt and completion make the total.
+    Gemini sends reasoning tokens outside the details, and includes them in the total but not in
+    the completion tokens. They are added there, so that prompt and completion sum to the total.
     """
     if not isinstance(usage, dict):
         return None
@@ -15,10 +15,10 @@ def repair_usage(usage: object) -> Json | None:
     completion = count(usage, "completion_tokens")
     prompt_details = _details(usage, "prompt_tokens_details")
     completion_details = _details(usage, "completion_tokens_details")
-    apart = count(usage, "reasoning_tokens")
+    separate = count(usage, "reasoning_tokens")
     total = count(usage, "total_tokens")
-    if apart and total == prompt + completion + apart:
-        completion += apart
+    if separate and total == prompt + completion + separate:
+        completion += separate
     details: Json = {
         "cached_tokens": count(prompt_details, "cached_tokens"),
         "audio_tokens": count(prompt_details, "audio_tokens"),
@@ -31,7 +31,7 @@ def repair_usage(usage: object) -> Json | None:
         "total_tokens": total or prompt + completion,
         "prompt_tokens_details": details,
         "completion_tokens_details": {
-            "reasoning_tokens": count(completion_details, "reasoning_tokens") or apart,
+            "reasoning_tokens": count(completion_details, "reasoning_tokens") or separate,
             "audio_tokens": count(completion_details, "audio_tokens"),
             "accepted_prediction_tokens": count(completion_details, "accepted_prediction_tokens"),
             "rejected_prediction_tokens": count(completion_details, "rejected_prediction_tokens"),
@@ -39,12 +39,12 @@ def repair_usage(usage: object) -> Json | None:
     }
 
 
-def _details(usage: Json, name: str) -> Json:
+def _details(usage: ChatUsage, name: str) -> Json:
     value = usage.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def count(usage: Json, name: str) -> int:
-    """The number under `name`; 0 when there is none."""
+def count(usage: ChatUsage, name: str) -> int:
+    """Return the number under `name`; 0 if there is none."""
     value = usage.get(name)
     return int(value) if isinstance(value, int | float) and value > 0 else 0

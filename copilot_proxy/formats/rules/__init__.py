@@ -1,4 +1,4 @@
-"""What models refuse, put right on the way to them: the book, and one module for each subject."""
+"""The rules that adapt requests to what a model accepts: the book, and one module per subject."""
 
 from copilot_proxy.formats.rules.book import Fitted, fit, fit_conversation
 

@@ -1,8 +1,8 @@
-"""The rule book: everything that is changed in a request because its model would refuse it.
+"""The rule book: every change to a request that its model would otherwise refuse.
 
-`fit` is called once for each request, on its way to the model, whatever API the client speaks and
-whatever API the model is asked on. A rule reads the model's profile, and sees the body through
-`OutgoingBody`; no translator knows what a model refuses.
+`fit` is called once per request, whatever API the client speaks and whatever API the model is
+called on. A rule reads the model's profile and accesses the body through `OutgoingBody`; the
+translators do not know what a model refuses.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,78 +26,88 @@ from copilot_proxy.formats.rules import (
     tool_names,
     turns,
 )
-from copilot_proxy.formats.rules.outgoing import Json, OutgoingBody
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import UpstreamBody
 
 Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 
 
 class Rule(NamedTuple):
-    """One thing that some models refuse, and what is done about it."""
+    """Something that some models refuse, and the function that fixes it."""
 
     name: str
     source: str
-    """Where it is known from: a section of wire.md, or a report of faults.md."""
+    """Where the restriction is documented or was observed."""
     apply: Apply
-    """Changes the body so that the profile's model takes it, and notes what a client may care
-    about; does nothing for models that take it as it is."""
+    """Changes the body so that the model accepts it, and adds a note for each change that may
+    matter to the client. Does nothing if the model accepts the body as it is."""
     conversation: bool = False
-    """Whether it is about messages and tools, which pi-ai is told like any other API."""
+    """Whether the rule concerns messages and tools, and thus also applies to pi-ai."""
 
+
+_OBSERVED: Final = "Copilot API, observed 2026-11"
+_CATALOGUE: Final = "Copilot's list of models"
+_THINKING: Final = "Anthropic API reference: extended thinking"
 
 RULES: Final = (
-    Rule("fields.refused", "wire.md 6.4, 7.2, 8.2", fields.drop_refused),
-    Rule("fields.prediction", "wire.md 6.4", fields.drop_empty_prediction),
-    Rule("fields.parallel_calls", "wire.md 6.4", fields.drop_parallel_calls),
-    Rule("fields.stream", "wire.md 6.4", fields.disable_unsupported_stream),
-    # The conversation. Names, ids and inputs first: what follows looks at whole messages.
-    Rule("tools.names", "wire.md 6.4", tool_names.fit_names, conversation=True),
-    Rule("tools.schemas", "wire.md 6.4", schemas.fit_tools, conversation=True),
-    Rule("tools.ids", "wire.md 16.2; F05-F10", tool_ids.fit_ids, conversation=True),
-    Rule("tools.invalid_arguments", "F17-F19", tool_inputs.fit_invalid_json, conversation=True),
-    Rule("tools.object_arguments", "F15, W16", tool_inputs.fit_objects, conversation=True),
-    Rule("texts.blank", "wire.md 8.2; F11", blanks.drop_blanks, conversation=True),
-    Rule("turns.consecutive", "wire.md 8.2", turns.merge_consecutive_assistants, conversation=True),
-    Rule("tools.results", "wire.md 6.4, 8.2; W07, W08", results.pair_results, conversation=True),
-    Rule("turns.first", "W11", turns.add_first_user_turn, conversation=True),
-    Rule("turns.last", "wire.md 8.2", turns.add_last_user_turn, conversation=True),
-    Rule("stops.blank", "Anthropic's refusal of such", stops.drop_blank),
-    Rule("stops.maximum", "OpenAI's reference of chat completions", stops.drop_surplus),
-    # Limits before thinking, which has to stay below them.
-    Rule("limits.invalid", "F22, F23", limits.drop_invalid_limit),
-    Rule("limits.name", "wire.md 6.4", limits.rename_limit),
-    Rule("limits.default", "wire.md 6.4", limits.set_default),
-    Rule("limits.minimum", "wire.md 7.2", limits.raise_to_minimum),
-    Rule("limits.maximum", "the catalogue", limits.lower_to_maximum),
-    Rule("limits.stream", "wire.md 6.4", limits.stream_long_responses),
-    Rule("answer.schema", "wire.md 6.4, 8.2", schemas.fit_answer),
-    Rule("tools.forced", "wire.md 16.2", thinking.unforce_tool),
-    Rule("thinking.forced_tool", "wire.md 6.4", thinking.disable_for_forced_tool),
-    Rule("thinking.mid_turn", "Anthropic's page on extended thinking", thinking.disable_in_mid_turn),
-    Rule("thinking.none", "the catalogue", thinking.drop_unsupported),
-    Rule("thinking.form", "wire.md 8.2, 16.2", thinking.fit_form),
-    Rule("thinking.budget", "wire.md 8.2", thinking.fit_budget),
-    Rule("effort", "wire.md 6.4, 8.2", effort.fit_effort),
-    Rule("sampling.fixed", "wire.md 6.4, 7.2, 16.2", sampling.drop_fixed),
-    Rule("sampling.thinking", "wire.md 8.2", sampling.drop_while_thinking),
-    Rule("sampling.one", "wire.md 6.4", sampling.drop_top_p),
-    Rule("sampling.range", "Anthropic's reference of Messages", sampling.lower_temperature),
-    Rule("cache.mark", "wire.md 6.5", cache_marks.mark_stable),
-    Rule("cache.reduce", "wire.md 6.5, 8.2", cache_marks.reduce_marks),
+    Rule("fields.refused", _OBSERVED, fields.drop_refused),
+    Rule("fields.prediction", _OBSERVED, fields.drop_empty_prediction),
+    Rule("fields.parallel_calls", _CATALOGUE, fields.drop_parallel_calls),
+    Rule("fields.stream", _CATALOGUE, fields.disable_unsupported_stream),
+    # The conversation. Names, ids and arguments come first: the later rules move whole messages.
+    Rule("tools.names", _OBSERVED, tool_names.fit_names, conversation=True),
+    Rule("tools.schemas", _OBSERVED, schemas.fit_tools, conversation=True),
+    Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, conversation=True),
+    Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, conversation=True),
+    Rule("tools.object_arguments", _OBSERVED, tool_inputs.fit_objects, conversation=True),
+    Rule("texts.blank", "Anthropic API reference: Messages", blanks.drop_blanks, conversation=True),
+    Rule("turns.consecutive", _OBSERVED, turns.merge_consecutive_assistants, conversation=True),
+    Rule(
+        "tools.results",
+        "Anthropic and OpenAI API references: tool use",
+        results.pair_results,
+        conversation=True,
+    ),
+    Rule("turns.first", _OBSERVED, turns.add_first_user_turn, conversation=True),
+    Rule("turns.last", _OBSERVED, turns.add_last_user_turn, conversation=True),
+    Rule("stops.blank", "Anthropic API reference: Messages", stops.drop_blank),
+    Rule("stops.maximum", "OpenAI API reference: Chat Completions", stops.drop_surplus),
+    # Limits come before thinking budgets, which must stay below them.
+    Rule("limits.invalid", "public bug reports", limits.drop_invalid_limit),
+    Rule("limits.name", "OpenAI API reference: Chat Completions", limits.rename_limit),
+    Rule("limits.default", "GitHub's Copilot client", limits.set_default),
+    Rule("limits.minimum", "OpenAI API reference: Responses", limits.raise_to_minimum),
+    Rule("limits.maximum", _CATALOGUE, limits.lower_to_maximum),
+    Rule("limits.stream", _CATALOGUE, limits.stream_long_responses),
+    Rule("output.schema", _OBSERVED, schemas.fit_output),
+    Rule("tools.forced", _THINKING, thinking.unforce_tool),
+    Rule("thinking.forced_tool", _THINKING, thinking.disable_for_forced_tool),
+    Rule("thinking.mid_turn", _THINKING, thinking.disable_in_mid_turn),
+    Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported),
+    Rule("thinking.form", _THINKING, thinking.fit_form),
+    Rule("thinking.budget", _THINKING, thinking.fit_budget),
+    Rule("effort", _CATALOGUE, effort.fit_effort),
+    Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed),
+    Rule("sampling.thinking", _THINKING, sampling.drop_while_thinking),
+    Rule("sampling.one", "Anthropic API reference: Messages", sampling.drop_top_p),
+    Rule("sampling.range", "Anthropic API reference: Messages", sampling.lower_temperature),
+    Rule("cache.mark", "Anthropic API reference: prompt caching", cache_marks.mark_stable),
+    Rule("cache.reduce", _OBSERVED, cache_marks.reduce_marks),
 )
-"""In the order in which they are applied."""
+"""All rules, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A request that the model takes."""
+    """A request body that the model accepts."""
 
-    body: Json
+    body: UpstreamBody
     tool_names: Mapping[str, str] = field(default_factory=dict)
-    """The client's names of tools by those that the model knows, where they differ."""
+    """The client's names of renamed tools, by the names that the model gets."""
 
 
 def fit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitted:
-    """Applies every rule of the book; raises `RequestError` when nothing is left to answer."""
+    """Apply all rules; raises `RequestError` if the conversation is empty afterwards."""
     for rule in RULES:
         rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
@@ -105,7 +115,10 @@ def fit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitt
 
 
 def fit_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitted:
-    """Applies the rules about messages and tools alone, for pi-ai: it writes the fields itself."""
+    """Apply only the rules for messages and tools, since pi-ai sets the other fields itself.
+
+    Raises `RequestError` if the conversation is empty afterwards.
+    """
     for rule in RULES:
         if rule.conversation:
             rule.apply(outgoing, profile, notes)

@@ -1,6 +1,6 @@
-"""Marks for Claude's prompt cache: set for clients that cannot, and no more than are taken.
+"""Prompt cache marks for Claude: set for clients that set none, and limited to what is accepted.
 
-GPT and Gemini keep such a cache by themselves.
+GPT and Gemini cache prompts without marks.
 """
 
 from copilot_proxy.formats.profiles import ModelProfile
@@ -8,12 +8,12 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def mark_stable(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Marks what the next request is likely to begin with: reading it back costs a tenth."""
+    """Mark the prefix that the next request is likely to repeat: cached input costs a tenth."""
     if profile.cache_marks is not None:
         outgoing.mark_stable()
 
 
 def reduce_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Keeps marks in the one form, and the number, that Copilot takes."""
+    """Keep only marks of the form and number that Copilot accepts."""
     if profile.cache_marks is not None:
         outgoing.reduce_marks(profile.cache_marks, notes)

@@ -1,4 +1,4 @@
-"""How hard a model is to think, in the levels that it has."""
+"""The reasoning effort, limited to what the model offers."""
 
 from copilot_proxy.formats.efforts import nearest_effort
 from copilot_proxy.formats.profiles import ModelProfile
@@ -6,8 +6,10 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def fit_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Changes an effort to the nearest that the model offers; drops it where there are none. One
-    that nobody knows is left to upstream, which names those that it takes."""
+    """Change an effort to the nearest one that the model offers; drop it if it offers none.
+
+    An unknown effort is left for Copilot to refuse: its error lists the supported values.
+    """
     effort = outgoing.effort
     if effort is None or profile.efforts is None:
         return
@@ -16,6 +18,6 @@ def fit_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
         return
     outgoing.set_effort(nearest)
     if nearest is None:
-        notes.append(f"dropped {outgoing.effort_field}: the model has no levels of it")
+        notes.append(f"dropped {outgoing.effort_field}: the model does not support it")
     else:
         notes.append(f"changed {outgoing.effort_field}: {effort} to {nearest}")

@@ -81,7 +81,9 @@ def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         notes.append("dropped parallel_tool_calls: the model does not have it")
 
 
-def disable_unsupported_stream(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def disable_unsupported_stream(
+    outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
+) -> None:
     """Asks for a whole answer where the model does not stream; the client gets events all the
     same."""
     if not profile.streams and outgoing.body.get("stream") is True:

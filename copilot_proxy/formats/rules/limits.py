@@ -1,33 +1,33 @@
-"""The limit of the answer: under the name, and between the bounds, that a model takes."""
+"""The output limit, under the name and within the bounds that the model accepts."""
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
-def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Puts the limit under the one name of two that the model takes."""
-    wanted, given, body = profile.limit_field, outgoing.limit_field, outgoing.body
-    if wanted is None or given is None:
-        return
-    # Of two limits the newer name's counts; `limit_fields` begins with it.
-    value = body[given]
-    others = [name for name in outgoing.limit_fields if name != wanted and name in body]
-    for name in others:
-        del body[name]
-        notes.append(f"renamed {name}: {wanted}")
-    body[wanted] = value
-
-
 def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Leaves out a limit of 0 or less, with which many clients ask for none."""
+    """Drop a limit of 0 or less, which many clients send to ask for no limit."""
     limit, name = outgoing.limit, outgoing.limit_field
     if name is not None and limit is not None and limit < 1:
         del outgoing.body[name]
-        notes.append(f"dropped {name}: {limit} is no limit")
+        notes.append(f"dropped {name}: {limit} is not a valid limit")
+
+
+def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Rename the limit to the one of two names that the model accepts."""
+    name, current, body = profile.limit_field, outgoing.limit_field, outgoing.body
+    if name is None or current is None:
+        return
+    # If there are two limits, the newer name wins: `limit_fields` begins with it.
+    limit = body[current]
+    others = [other for other in outgoing.limit_fields if other != name and other in body]
+    for other in others:
+        del body[other]
+        notes.append(f"renamed {other}: {name}")
+    body[name] = limit
 
 
 def set_default(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Sets a limit for Claude, whose answers may end early without one."""
+    """Set a limit for Claude, whose output may otherwise be cut short."""
     if profile.default_output is None or outgoing.limit_field is not None:
         return
     limit = default_limit(profile, streams=outgoing.body.get("stream") is True)
@@ -35,29 +35,31 @@ def set_default(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 
 def default_limit(profile: ModelProfile, *, streams: bool) -> int | None:
-    """The limit for a client that sets none; None if none is set."""
+    """Return the limit for a client that sets none; None to set none."""
     return profile.default_output if streams else profile.default_unstreamed_output
 
 
 def raise_to_minimum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Raises the limit to the least that is taken."""
-    limit, least, name = outgoing.limit, profile.min_output, outgoing.limit_field
-    if name is not None and limit is not None and least is not None and limit < least:
-        outgoing.body[name] = least
-        notes.append(f"changed {name}: {limit} to {least}, the least there is")
+    """Raise the limit to the lowest that is accepted."""
+    limit, lowest, name = outgoing.limit, profile.min_output, outgoing.limit_field
+    if name is not None and limit is not None and lowest is not None and limit < lowest:
+        outgoing.body[name] = lowest
+        notes.append(f"changed {name}: {limit} to {lowest}, the minimum")
 
 
 def lower_to_maximum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Lowers the limit to the highest that the model takes."""
-    limit, most, name = outgoing.limit, profile.max_output, outgoing.limit_field
-    if name is not None and limit is not None and most is not None and limit > most:
-        outgoing.body[name] = most
-        notes.append(f"changed {name}: {limit} to {most}, the model's limit")
+    """Lower the limit to the highest that the model accepts."""
+    limit, highest, name = outgoing.limit, profile.max_output, outgoing.limit_field
+    if name is not None and limit is not None and highest is not None and limit > highest:
+        outgoing.body[name] = highest
+        notes.append(f"changed {name}: {limit} to {highest}, the model's limit")
 
 
 def stream_long_responses(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Asks for a stream where only that may be so long; a client that wants none gets its answer
-    whole all the same."""
-    limit = outgoing.limit
-    if profile.max_unstreamed_output is not None and limit is not None and limit > profile.max_unstreamed_output:
+    """Request a stream if the limit is too high for a whole response.
+
+    A client that does not stream still gets a whole response.
+    """
+    limit, highest = outgoing.limit, profile.max_unstreamed_output
+    if highest is not None and limit is not None and limit > highest:
         outgoing.body["stream"] = True

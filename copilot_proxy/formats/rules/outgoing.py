@@ -1,67 +1,69 @@
-"""A request body on its way to the model, as the rules see it: one view for the three APIs.
+"""The view through which rules read and change a request body: one interface for three APIs.
 
-A rule asks and changes through this view alone, so that it is written once. Each API has its own
-`OutgoingBody`, in ``formats/API/outgoing.py``. The body belongs to the view: its messages, blocks,
-calls and tools are copies that may be changed; a part of a message is replaced, never changed.
+Each API implements `OutgoingBody` in ``formats/API/outgoing.py``, so that a rule is written only
+once. The view owns the body: its messages, blocks, calls and tools are copies that may be changed
+in place. Parts of a message are shared with the client's request: they are replaced, not changed.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from copilot_proxy.formats.profiles import Api
-
-Json = dict[str, Any]
+from copilot_proxy.formats.types import Json, UpstreamBody
 
 
 class OfferedTool(NamedTuple):
-    """A tool that the model may call: `function` has its ``name``, and a schema."""
+    """A tool that the model may call.
+
+    `function` is ``{"name", schema_key: {...}, ...}``.
+    """
 
     function: Json
     schema_key: str
 
 
 class Piece(NamedTuple):
-    """A part of the conversation that is kept whole when results are put behind their calls."""
+    """A part of the conversation that stays together when results are moved to their calls."""
 
     kind: Literal["assistant", "result", "other"]
     ids: tuple[str, ...]
-    """Of the calls that the assistant makes, or of the one call that a result answers."""
+    """The ids of the assistant's calls, or the id of the call to which a result belongs."""
     raw: Json
-    place: int
-    """Of the message that it comes from, as the client counts them."""
+    """The message or item, in the API's format."""
+    message_index: int
+    """The index of the message in the client's request."""
 
 
 class OutgoingBody(ABC):
-    """The view of one request; `body` is what goes to Copilot.
+    """The view of one request; `body` is what is sent to Copilot.
 
-    What an API has nothing like is empty here, and does nothing.
+    For features that an API lacks, the properties are empty and the methods do nothing.
     """
 
     api: ClassVar[Api]
     turns_key: ClassVar[str]
-    """Where the body has its messages."""
+    """The field of the body that holds the messages or items."""
     limit_fields: ClassVar[tuple[str, ...]]
-    """What the limit of the answer may be called; the first that is there counts."""
+    """The names of the output limit; the first one present counts."""
     stop_field: ClassVar[str]
     conversation_field: ClassVar[str]
-    """What the conversation is called where the client is told about it."""
+    """The name of the conversation in notes and errors."""
     call_id_key: ClassVar[str]
     input_key: ClassVar[str]
-    """Under which a call's function has its arguments: ``arguments``, a text, or ``input``, an
-    object."""
+    """The key of a call's arguments: ``arguments`` for JSON text, ``input`` for an object."""
     result_id_key: ClassVar[str]
     results_follow: ClassVar[bool] = True
-    """Whether results stand right behind the calls they answer; else anywhere behind them."""
+    """Whether results must directly follow their calls; otherwise they may come anywhere later."""
     results_share_a_message: ClassVar[bool] = False
-    """Whether the results of one message's calls stand in one message, too."""
+    """Whether the results of one message's calls must be in one message as well."""
     effort_field: str
-    """What the effort is called where the client is told about it."""
+    """The name of the effort in notes."""
 
-    def __init__(self, body: Json) -> None:
+    def __init__(self, body: UpstreamBody) -> None:
         self.body = body
         self.tool_names: dict[str, str] = {}
-        """The client's names of tools by those that Copilot gets in their stead."""
+        """The client's names of renamed tools, by the names that Copilot gets."""
         self._calls: list[Json] | None = None
         self._results: list[Json] = []
 
@@ -69,7 +71,7 @@ class OutgoingBody(ABC):
 
     @property
     def turns(self) -> list[Json]:
-        """The messages, or items; empty where the input is a text."""
+        """The messages or items; empty if the input is a plain string."""
         turns = self.body[self.turns_key]
         return turns if isinstance(turns, list) else []
 
@@ -80,57 +82,60 @@ class OutgoingBody(ABC):
 
     @property
     def calls(self) -> list[Json]:
-        """The calls in the conversation; collected once for all rules."""
+        """The tool calls in the conversation, collected once for all rules."""
         if self._calls is None:
             self._calls, self._results = self._collect()
         return self._calls
 
     @property
     def results(self) -> list[Json]:
-        """The results in the conversation."""
+        """The tool results in the conversation."""
         return self._results if self.calls or self._results else []
 
     @abstractmethod
     def _collect(self) -> tuple[list[Json], list[Json]]: ...
 
     def function(self, call: Json) -> Json:
-        """What has the ``name`` and the arguments of a call."""
+        """Return the part of a call that holds its ``name`` and arguments."""
         return call
 
     @abstractmethod
     def is_paired(self) -> bool:
-        """Whether calls and results stand as the API wants them; quick, and false if in doubt."""
+        """Whether calls and results are in the order that the API requires.
+
+        This is a fast check that returns false if in doubt.
+        """
 
     @abstractmethod
     def pieces(self) -> list[Piece]:
-        """The conversation in pieces, in its order."""
+        """Return the conversation in pieces, in order."""
 
     @abstractmethod
     def rebuild(self, pieces: Sequence[Piece]) -> None:
-        """Makes the conversation of these pieces."""
+        """Replace the conversation by `pieces`."""
 
     @abstractmethod
     def result(self, id: str, text: str) -> Json:
-        """A result, as the `raw` of a piece."""
+        """Return a tool result with `text` for the call `id`, as the `raw` of a piece."""
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """A result as something that the user says: the `raw` of a piece."""
+        """Return a result as a user message that begins with `label`, as the `raw` of a piece."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
-        """A turn of the user's."""
+        """Return a user message."""
 
     @abstractmethod
     def contents(self) -> Iterable[Json]:
-        """What may have a text, or a list of parts, as its ``content``."""
+        """Return the objects whose ``content`` may be a text or a list of parts."""
 
     @abstractmethod
     def drop_empty(self, notes: list[str]) -> None:
-        """Drops the turns that say nothing."""
+        """Drop turns without content."""
 
     def merge_consecutive_assistants(self) -> int:
-        """Makes one message of neighbouring ones of the assistant's; how many went."""
+        """Merge consecutive assistant messages; return how many were removed."""
         return 0
 
     @property
@@ -139,7 +144,7 @@ class OutgoingBody(ABC):
         """Whether there is a system prompt."""
 
     def role(self, turn: Json) -> str:
-        """``system``, ``user``, ``assistant``, or ``tool``."""
+        """Return ``system`` (also for ``developer``), ``user``, ``assistant`` or ``tool``."""
         role = turn.get("role")
         return "system" if role == "developer" else str(role)
 
@@ -147,14 +152,14 @@ class OutgoingBody(ABC):
 
     @property
     def limit(self) -> int | None:
-        """The limit of the answer, in tokens."""
+        """The output limit in tokens; None if there is none."""
         name = self.limit_field
         value = self.body.get(name) if name else None
         return value if type(value) is int else None
 
     @property
     def limit_field(self) -> str | None:
-        """What the limit is called in this body; None if it has none."""
+        """The name of the limit in this body; None if it has none."""
         return next((name for name in self.limit_fields if name in self.body), None)
 
     @property
@@ -166,13 +171,13 @@ class OutgoingBody(ABC):
     @property
     @abstractmethod
     def effort(self) -> str | None:
-        """How hard the model is to think."""
+        """The reasoning effort; None if there is none."""
 
     @abstractmethod
     def set_effort(self, effort: str | None) -> None:
-        """Changes the effort; None takes it away."""
+        """Set the effort; None removes it."""
 
-    # Thinking: only Claude's models are told about it beside the effort.
+    # Thinking, which only Claude has in addition to the effort.
 
     thinking_field: ClassVar[str] = ""
     budget_field: ClassVar[str] = ""
@@ -181,23 +186,23 @@ class OutgoingBody(ABC):
 
     @property
     def thinking(self) -> Json | None:
-        """In the form of Messages."""
+        """The thinking configuration, in the format of Messages."""
         return None
 
     def set_thinking(self, thinking: Json | None) -> None:  # noqa: B027
-        """Changes it; None takes it away."""
+        """Set the thinking configuration, in the format of Messages; None removes it."""
 
     @property
     def thinks(self) -> bool:
-        """Whether the request switches thinking on."""
+        """Whether the request enables thinking."""
         return False
 
     def disable_thinking(self, reason: str, notes: list[str]) -> None:  # noqa: B027
-        """Takes away what switches thinking on."""
+        """Remove the fields that enable thinking, with a note for each."""
 
     @property
     def began_without_thinking(self) -> bool:
-        """Whether results go back to an answer that has no thinking at its beginning."""
+        """Whether the current turn, which ends with tool results, began without thinking."""
         return False
 
     # Tools
@@ -210,25 +215,28 @@ class OutgoingBody(ABC):
     @property
     @abstractmethod
     def forces_tool(self) -> bool:
-        """Whether the model has to call a tool."""
+        """Whether the model is forced to call a tool."""
 
     @abstractmethod
     def set_tool_choice_auto(self) -> None:
-        """Leaves it to the model whether it calls a tool."""
+        """Let the model choose whether it calls a tool."""
 
     @abstractmethod
     def rename_choice(self, names: dict[str, str]) -> None:
-        """Renames the tools that the choice among them names."""
+        """Rename the tools in the tool choice; `names` maps old names to new ones."""
 
     # The prompt cache
 
     def mark_stable(self) -> None:  # noqa: B027
-        """Marks what the next request is likely to begin with, where nobody has marked anything."""
+        """Mark the prefix that the next request is likely to repeat.
+
+        Marks that the client has set are kept instead.
+        """
 
     def reduce_marks(self, most: int, notes: list[str]) -> None:  # noqa: B027
-        """Takes from the marks what Copilot refuses, and those beyond `most`."""
+        """Remove the attributes of marks that Copilot refuses, and the marks beyond `most`."""
 
     # Structured output
 
     def instruct_schema(self, notes: list[str]) -> None:  # noqa: B027
-        """Turns the schema of the answer into an instruction."""
+        """Turn the output schema into an instruction."""

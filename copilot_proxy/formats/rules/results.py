@@ -1,7 +1,7 @@
-"""Calls and results that lost each other, brought together again.
+"""Pairs tool calls with their results.
 
-Interrupted agents leave calls without results and results without calls behind; Copilot refuses
-such a conversation, and every later one that carries it along.
+Interrupted agents leave calls without results, and results without calls. Copilot refuses such a
+conversation, and thus every later request that includes it.
 """
 
 from collections import Counter
@@ -16,27 +16,27 @@ _ORPHAN: Final = "(Result of an earlier tool call)"
 
 
 def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Sees to it that every call has one result, where the API wants it, and every result a call.
+    """Give every call exactly one result, in the position that the API requires.
 
-    A result that nothing called for becomes the user's words, so that the model still knows it.
+    A result without a call becomes a user message, so that the model can still see it.
     """
     if outgoing.is_paired():
         return
-    given, told = outgoing.pieces(), len(notes)
-    pairs = _Pairs(outgoing, given, notes)
-    paired = pairs.behind() if outgoing.results_follow else pairs.anywhere()
+    pieces, note_count = outgoing.pieces(), len(notes)
+    pairs = _Pairs(outgoing, pieces, notes)
+    paired = pairs.directly_after() if outgoing.results_follow else pairs.anywhere_after()
     if (
         pairs.is_scattered
-        or len(paired) != len(given)
-        or any(one is not other for one, other in zip(paired, given, strict=True))
+        or len(paired) != len(pieces)
+        or any(one is not other for one, other in zip(paired, pieces, strict=True))
     ):
         outgoing.rebuild(paired)
-        if len(notes) == told:
-            notes.append("moved results of tools behind their calls")
+        if len(notes) == note_count:
+            notes.append("moved tool results to their calls")
 
 
 class _Pairs:
-    """The pieces of one conversation, and their new order."""
+    """The pieces of a conversation and their new order."""
 
     def __init__(self, outgoing: OutgoingBody, pieces: Sequence[Piece], notes: list[str]) -> None:
         self._outgoing = outgoing
@@ -45,10 +45,10 @@ class _Pairs:
         self._where = outgoing.conversation_field
         self._out: list[Piece] = []
         self.is_scattered = False
-        """Whether results that belong in one message come from several."""
+        """Whether results that must be in one message come from several."""
 
-    def anywhere(self) -> list[Piece]:
-        """For APIs that let results stand anywhere behind their calls."""
+    def anywhere_after(self) -> list[Piece]:
+        """Return the order for APIs that accept results anywhere after their calls."""
         left = Counter(id for piece in self._pieces if piece.kind == "result" for id in piece.ids)
         open_calls: Counter[str] = Counter()
         for piece in self._pieces:
@@ -67,10 +67,11 @@ class _Pairs:
                     self._invent(piece, id)
         return self._out
 
-    def behind(self) -> list[Piece]:
-        """For APIs that want the results of a message right behind it, and in its order.
+    def directly_after(self) -> list[Piece]:
+        """Return the order for APIs that require results directly after the message with the calls.
 
-        They are looked for up to the next answer; messages of the assistant's in a row are one.
+        Results are searched up to the next assistant message; consecutive assistant messages
+        count as one.
         """
         used: set[int] = set()
         for position, piece in enumerate(self._pieces):
@@ -83,8 +84,10 @@ class _Pairs:
             if piece.kind == "assistant" and piece.ids:
                 found = self._results_after(position, used)
                 if self._outgoing.results_share_a_message:
-                    places = {self._pieces[found[id]].message_index for id in piece.ids if id in found}
-                    self.is_scattered = self.is_scattered or len(places) > 1
+                    sources = {
+                        self._pieces[found[id]].message_index for id in piece.ids if id in found
+                    }
+                    self.is_scattered = self.is_scattered or len(sources) > 1
                 for id in self._order(piece, found):
                     at = found.pop(id, None)
                     if at is None:
@@ -95,8 +98,11 @@ class _Pairs:
         return self._out
 
     def _order(self, piece: Piece, found: dict[str, int]) -> Sequence[str]:
-        """The ids of the calls in the order of their results: the calls' own, but where one message
-        has all results, and may have them in any."""
+        """Return the ids of a piece's calls in the order in which their results follow.
+
+        This is the order of the calls, unless the results share a message: then they stay in
+        their own order.
+        """
         if not self._outgoing.results_share_a_message:
             return piece.ids
         return sorted(piece.ids, key=lambda id: found.get(id, len(self._pieces)))
@@ -118,12 +124,12 @@ class _Pairs:
         raw = self._outgoing.result(id, NO_RESULT)
         self._out.append(Piece("result", (id,), raw, piece.message_index))
         self._notes.append(
-            f"added a result for {self._where}[{piece.message_index}]: a tool call without one"
+            f"added a result for {self._where}[{piece.message_index}]: the tool call had none"
         )
 
     def _orphan(self, piece: Piece) -> None:
         raw = self._outgoing.orphan(piece.raw, _ORPHAN)
         self._out.append(Piece("other", (), raw, piece.message_index))
         self._notes.append(
-            f"changed {self._where}[{piece.message_index}]: a tool result that nothing called for"
+            f"changed {self._where}[{piece.message_index}]: a tool result without a call"
         )

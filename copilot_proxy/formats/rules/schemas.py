@@ -1,30 +1,34 @@
-"""Schemas of tools and answers, in the form that a model takes."""
+"""Schemas of tools and of structured output, in the form that the model accepts."""
 
 from copilot_proxy.formats.profiles import ModelProfile
-from copilot_proxy.formats.rules.outgoing import Json, OutgoingBody
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import Json
 
 
 def fit_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Gives every tool a schema of an object, which Copilot insists on."""
+    """Give every tool an object schema, which Copilot requires."""
     for tool in outgoing.tools:
-        given = tool.function.get(tool.schema_key)
+        current = tool.function.get(tool.schema_key)
         schema = object_schema(
-            given if isinstance(given, dict) else None, properties=profile.schema_properties
+            current if isinstance(current, dict) else None, properties=profile.schema_properties
         )
-        if schema is not given:
+        if schema is not current:
             tool.function[tool.schema_key] = schema
 
 
-def fit_answer(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Asks in words for an answer by a schema where the model cannot be given one."""
+def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Turn an output schema into an instruction if the model does not support schemas."""
     if not profile.structured_output:
         outgoing.instruct_schema(notes)
 
 
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
-    """A schema of an object, with its `properties` if they are needed; one that is already is given
-    back itself."""
-    given = schema or {}
-    if given.get("type") == "object" and ("properties" in given or not properties):
-        return given
-    return {"properties": {}, **given, "type": given.get("type") or "object"}
+    """Return `schema` as ``{"type": "object", "properties": {...}, ...}``.
+
+    The properties are added only if `properties` is set. A schema that is already of this form is
+    returned as the same object.
+    """
+    current = schema or {}
+    if current.get("type") == "object" and ("properties" in current or not properties):
+        return current
+    return {"properties": {}, **current, "type": current.get("type") or "object"}

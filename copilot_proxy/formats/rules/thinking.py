@@ -1,4 +1,4 @@
-"""Thinking in the form that a model takes, or not at all where it cannot think."""
+"""Thinking, in the form that the model accepts; dropped if the model cannot think."""
 
 from typing import Any
 
@@ -8,61 +8,62 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Forces no tool on a model that always thinks: it refuses that."""
+    """Change a forced tool choice to ``auto``, if the model cannot be forced to call a tool.
+
+    Models that always think refuse a forced tool.
+    """
     if not profile.forced_tools and outgoing.forces_tool:
         outgoing.set_tool_choice_auto()
-        notes.append("changed tool_choice: the model cannot be made to call a tool")
+        notes.append("changed tool_choice: the model cannot be forced to call a tool")
 
 
 def disable_for_forced_tool(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
-    """Switches thinking off where a tool has to be called: Claude refuses both together."""
+    """Disable thinking if a tool is forced: Claude refuses the combination."""
     if not profile.thinks_with_forced_tool and outgoing.forces_tool and outgoing.thinks:
         outgoing.disable_thinking("Claude does not think when tool_choice forces a tool", notes)
 
 
 def disable_in_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Switches thinking off in a turn that began without it: Claude cannot begin to think there."""
+    """Disable thinking if the current turn began without it: Claude cannot start it there."""
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
-        _drop(outgoing, "the turn under way began without it", notes)
+        _drop(outgoing, "the current turn began without it", notes)
 
 
-def drop_unsupported(
-    outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
-) -> None:
-    """Drops thinking for a model that does not have it."""
+def drop_unsupported(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Drop thinking if the model does not support it."""
     if profile.thinking == "none" and _kind(outgoing) in ("enabled", "adaptive"):
-        _drop(outgoing, "the model does not have it", notes)
+        _drop(outgoing, "the model does not support it", notes)
 
 
 def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """A budget, or the model's own choice, whichever it takes."""
+    """Change between a budget and adaptive thinking, as the model requires."""
     kind = _kind(outgoing)
     if not outgoing.has_thinking_forms or kind == "":
         return
     if kind == "adaptive" and profile.adaptive is False:
-        _give_budget(outgoing, profile, notes)
+        _use_budget(outgoing, profile, notes)
     elif kind == "enabled" and profile.thinking in ("required_form", "adaptive_only"):
-        _let_decide(outgoing, profile, notes)
+        _use_adaptive(outgoing, profile, notes)
     elif kind == "disabled" and profile.thinking == "adaptive_only":
         outgoing.set_thinking({"type": "adaptive"})
-        notes.append("changed thinking: the model cannot do without")
+        notes.append("changed thinking: it cannot be disabled for the model")
 
 
-def _give_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     limit = outgoing.limit
     if limit is not None and limit <= MIN_BUDGET:
-        return  # `fit_budget` says that there is no room for any
+        return  # `fit_budget` adds the note that there is no room for a budget
     budget = BUDGETS.get(outgoing.effort or "high", BUDGETS["high"])
     if limit is not None:
-        # The client did not choose the number, so at least half is left for the answer.
+        # The client did not choose the budget, so leave at least half of the limit for the output.
         budget = max(min(budget, limit // 2), MIN_BUDGET)
     outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
-    notes.append("changed thinking: the model takes a budget, not adaptive")
+    notes.append("changed thinking: the model requires a budget, not adaptive")
 
 
-def _let_decide(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     limit = outgoing.limit
     if limit is not None and limit <= MIN_BUDGET:
         return
@@ -70,29 +71,30 @@ def _let_decide(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     outgoing.set_thinking({"type": "adaptive"})
     if profile.efforts and isinstance(budget, int) and outgoing.effort is None:
         outgoing.set_effort(effort_of(budget))
-    notes.append("changed thinking: the model takes adaptive, not a budget")
+    notes.append("changed thinking: the model requires adaptive, not a budget")
 
 
 def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Keeps a budget within what the model takes, and below the limit of the answer."""
-    thinking, limit = outgoing.thinking, outgoing.limit
+    """Keep a budget within the model's bounds, and below the output limit."""
+    thinking = outgoing.thinking
+    # Elsewhere, the limit does not include the thinking budget.
+    limit = outgoing.limit if outgoing.has_thinking_forms else None
     kind = _kind(outgoing)
-    budgeted = kind == "enabled" or (kind == "adaptive" and profile.adaptive is False)
-    if thinking is None or not budgeted:
+    has_budget = kind == "enabled" or (kind == "adaptive" and profile.adaptive is False)
+    if thinking is None or not has_budget:
         return
-    inside = outgoing.has_thinking_forms and limit is not None
-    if inside and limit is not None and limit <= MIN_BUDGET:
-        _drop(outgoing, f"{outgoing.limit_field} of {limit} leaves no room for it", notes)
+    if limit is not None and limit <= MIN_BUDGET:
+        _drop(outgoing, f"{outgoing.limit_field} of {limit} leaves no room for thinking", notes)
         return
-    asked = thinking.get("budget_tokens")
-    asked = asked if isinstance(asked, int) else BUDGETS["medium"]
-    most = profile.max_budget or asked
-    if inside and limit is not None:
+    requested = thinking.get("budget_tokens")
+    requested = requested if isinstance(requested, int) else BUDGETS["medium"]
+    most = profile.max_budget or requested
+    if limit is not None:
         most = min(most, limit - 1)
-    budget = min(max(asked, profile.min_budget), most)
+    budget = min(max(requested, profile.min_budget), most)
     if budget != thinking.get("budget_tokens"):
         outgoing.set_thinking({**thinking, "budget_tokens": budget})
-        notes.append(f"changed {outgoing.budget_field}: {asked} to {budget}")
+        notes.append(f"changed {outgoing.budget_field}: {requested} to {budget}")
 
 
 def _kind(outgoing: OutgoingBody) -> str:

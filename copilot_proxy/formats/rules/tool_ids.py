@@ -1,8 +1,8 @@
-"""Ids of calls that came from other models, put into the form that this one takes.
+"""Ids of tool calls from other models, changed to the form that this model accepts.
 
-They need no way back: an answer brings ids of its own. An id that fits is left alone; for any
-other the new one depends on nothing but the old, so that a call and its result, and the same call
-in the next turn, keep the same.
+The ids need not be restored, since each response brings ids of its own. A valid id is left alone.
+The replacement for an invalid one depends only on the old id, so that a call and its result still
+match, also in later requests.
 """
 
 import re
@@ -10,38 +10,40 @@ from hashlib import sha256
 from typing import Final
 
 from copilot_proxy.formats.profiles import ModelProfile
-from copilot_proxy.formats.rules.outgoing import Json, OutgoingBody
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import Json
 
-_STRANGE: Final = re.compile(r"[^a-zA-Z0-9_-]")
-_TAIL: Final = 8
-"""Characters that keep two ids apart which were cut, or had other characters, in one place."""
-_ROOM: Final = 64
-"""Characters of an id where no limit is known."""
+_INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_HASH_LENGTH: Final = 8
+"""Characters of a hash that keep two ids different after they were shortened or cleaned."""
+_DEFAULT_LENGTH: Final = 64
+"""The most characters of a new id if the model has no limit."""
 
 
 def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Changes the ids of calls and results that the model refuses."""
+    """Change the ids of calls and results that the model refuses."""
     pattern, longest = profile.tool_id, profile.max_tool_id_length
     if pattern is None and longest is None:
         return
+    length = longest or _DEFAULT_LENGTH
 
-    def fitted(holders: list[Json], key: str) -> bool:
+    def fit(holders: list[Json], key: str) -> bool:
         changed = False
         for holder in holders:
             id = str(holder[key])
             if (longest is not None and len(id) > longest) or (
-                pattern and not pattern.fullmatch(id)
+                pattern is not None and not pattern.fullmatch(id)
             ):
-                holder[key] = shortened(id, _STRANGE, longest or _ROOM)
+                holder[key] = shortened(id, _INVALID, length)
                 changed = True
         return changed
 
-    changed = fitted(outgoing.calls, outgoing.call_id_key)
-    if fitted(outgoing.results, outgoing.result_id_key) or changed:
-        notes.append("changed ids of tool calls: the model does not take them as they are")
+    changed = fit(outgoing.calls, outgoing.call_id_key)
+    if fit(outgoing.results, outgoing.result_id_key) or changed:
+        notes.append("changed ids of tool calls: the model does not accept them")
 
 
-def shortened(text: str, strange: re.Pattern[str], longest: int) -> str:
-    """`text` in at most `longest` characters, none of them `strange`, and told apart by a hash."""
-    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_TAIL]
-    return f"{strange.sub('_', text)[: longest - _TAIL - 1]}_{digest}"
+def shortened(text: str, invalid: re.Pattern[str], longest: int) -> str:
+    """Return `text` cut to `longest` characters, without `invalid` ones, and with a hash added."""
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    return f"{invalid.sub('_', text)[: longest - _HASH_LENGTH - 1]}_{digest}"

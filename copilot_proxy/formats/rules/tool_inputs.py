@@ -1,7 +1,7 @@
-"""Arguments of earlier calls that a model would refuse to see again.
+"""Invalid arguments of earlier tool calls, wrapped in an object.
 
-A model that wrote broken arguments once must not stop every later turn of the conversation: they
-go up as an object that shows the text.
+If a model once wrote invalid arguments, every later request of the conversation would otherwise be
+refused. The object shows the original text: ``{"INVALID_JSON": text}``.
 """
 
 from typing import Any, Final
@@ -11,58 +11,58 @@ import msgspec
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.tool_arguments import INVALID_JSON, parsed_input
+from copilot_proxy.formats.types import Json
 
-_TEXT: Final = "arguments"
-"""The key of arguments that are a text; elsewhere they are an object."""
-_JSON: Final = msgspec.json.Decoder(msgspec.Raw)
+_TEXT_KEY: Final = "arguments"
+"""The key of arguments that are JSON text; under any other key they are an object."""
+_validate: Final = msgspec.json.Decoder(msgspec.Raw).decode
+"""Parses JSON without building Python objects."""
 
 
 def fit_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Puts arguments that are no JSON at all into an object."""
-    if outgoing.input_key != _TEXT:
+    """Wrap arguments that are not JSON in an object."""
+    if outgoing.input_key != _TEXT_KEY:
         return
     changed = False
-    for function in map(outgoing.function, outgoing.calls):
-        text = function.get(_TEXT)
-        if isinstance(text, str) and not _is_json(text):
-            function[_TEXT] = _written({INVALID_JSON: text} if text.strip() else {})
+    for call in outgoing.calls:
+        function = outgoing.function(call)
+        text = function.get(_TEXT_KEY)
+        if not isinstance(text, str):
+            continue
+        try:
+            _validate(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            function[_TEXT_KEY] = _encode({INVALID_JSON: text} if text.strip() else {})
             changed = True
     if changed:
-        notes.append("changed the arguments of an earlier tool call: they are no JSON")
+        notes.append("changed the arguments of an earlier tool call: they are not valid JSON")
 
 
 def fit_objects(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Puts arguments that are JSON but no object into one, for models that take objects alone."""
+    """Wrap arguments that are JSON but not an object, for models that accept only objects."""
     if not profile.object_arguments:
         return
     changed = False
     key = outgoing.input_key
-    is_text = key == _TEXT
-    for function in map(outgoing.function, outgoing.calls):
-        given = function.get(key)
-        if isinstance(given, str) and is_text and given.lstrip()[:1] == "{":
+    is_text = key == _TEXT_KEY
+    for call in outgoing.calls:
+        function = outgoing.function(call)
+        current = function.get(key)
+        if isinstance(current, str) and is_text and current.lstrip()[:1] == "{":
             continue
-        if not isinstance(given, dict):
-            value = _as_object(given)
-            function[key] = _written(value) if is_text else value
+        if not isinstance(current, dict):
+            value = _as_object(current)
+            function[key] = _encode(value) if is_text else value
             changed = changed or INVALID_JSON in value
     if changed:
-        notes.append("changed the arguments of an earlier tool call: they are no object")
+        notes.append("changed the arguments of an earlier tool call: they are not an object")
 
 
-def _as_object(given: Any) -> dict[str, Any]:
-    if given is None:
+def _as_object(value: Any) -> Json:
+    if value is None:
         return {}
-    return parsed_input(given) if isinstance(given, str) else {INVALID_JSON: _written(given)}
+    return parsed_input(value) if isinstance(value, str) else {INVALID_JSON: _encode(value)}
 
 
-def _is_json(text: str) -> bool:
-    try:
-        _JSON.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
-    return True
-
-
-def _written(value: object) -> str:
+def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()

@@ -1,4 +1,4 @@
-"""Whose words a conversation begins and ends with, and whose stand beside each other."""
+"""The order of a conversation: who begins it, who ends it, and consecutive messages."""
 
 from typing import Final
 
@@ -8,40 +8,47 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 BEGIN: Final = "Please begin."
 CONTINUE: Final = "Please continue."
-"""Said for the user; Copilot's own client says the same."""
+"""Added as a user message, with the same text as in GitHub's Copilot client."""
 
 
-def merge_consecutive_assistants(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Makes one message of neighbouring ones of the assistant's."""
+def merge_consecutive_assistants(
+    outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
+) -> None:
+    """Merge consecutive assistant messages."""
     if not profile.consecutive_assistants:
-        notes += ["merged neighbouring assistant messages"] * outgoing.merge_consecutive_assistants()
+        count = outgoing.merge_consecutive_assistants()
+        notes += ["merged consecutive assistant messages"] * count
 
 
 def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Begins a conversation with words of the user's."""
+    """Add a user message at the beginning if the conversation begins with an assistant message."""
     if profile.may_begin_with_assistant:
         return
     turns = outgoing.turns
     first = next((i for i, turn in enumerate(turns) if outgoing.role(turn) != "system"), None)
     if first is not None and outgoing.role(turns[first]) == "assistant":
         outgoing.turns = [*turns[:first], outgoing.user(BEGIN), *turns[first:]]
-        notes.append(f"added a user message ({BEGIN}): Claude's conversations begin with one")
+        notes.append(
+            f"added a user message ({BEGIN}): Claude requires the conversation to begin with one"
+        )
 
 
 def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Ends a conversation with words of the user's, also one of nothing but instructions."""
+    """Add a user message if the last one is the assistant's, or if there are only instructions."""
     if profile.may_end_with_assistant:
         return
     roles = (outgoing.role(turn) for turn in reversed(outgoing.turns))
     last = next((role for role in roles if role != "system"), None)
     if last == "assistant" or (last is None and outgoing.has_instructions):
         outgoing.turns = [*outgoing.turns, outgoing.user(CONTINUE)]
-        notes.append(f"added a user message ({CONTINUE}): Copilot takes no beginning of an answer")
+        notes.append(
+            f"added a user message ({CONTINUE}): Copilot does not continue assistant messages"
+        )
 
 
 def check(outgoing: OutgoingBody) -> None:
-    """Raises `RequestError` when nothing is left to answer."""
+    """Raise `RequestError` if the conversation is empty."""
     if not outgoing.body[outgoing.turns_key]:
         field = outgoing.conversation_field
-        holds = "hold" if field.endswith("s") else "holds"
-        raise RequestError(f"The {field} {holds} nothing to answer.", param=field)
+        verb = "contain" if field.endswith("s") else "contains"
+        raise RequestError(f"The {field} {verb} nothing to answer.", param=field)

@@ -31,7 +31,12 @@ def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> lis
     """The messages after the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
-    for rule in (turns.merge_consecutive_assistants, pair_results, turns.add_first_user_turn, turns.add_last_user_turn):
+    for rule in (
+        turns.merge_consecutive_assistants,
+        pair_results,
+        turns.add_first_user_turn,
+        turns.add_last_user_turn,
+    ):
         rule(body, profile, notes)
     return body.turns
 
