@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_proxy.cli.console import someone_watches, talk
+from copilot_proxy.cli.console import laid_out, someone_watches
 from copilot_proxy.cli.default_model import not_the_wanted
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.settings import Settings
@@ -87,13 +86,10 @@ class Announcer:
         self._say("Stopped.", event="stopped")
 
     def _say(self, text: str, **fields: object) -> None:
-        is_json = self._settings.log_format == "json"
-        if not is_json:
-            with suppress(OSError, ValueError):  # the terminal was closed; the server ends in order
-                talk(text)
-        # The log file gets the first line of what a person has just read in full.
+        # Through the log, which waits for no terminal. On stderr, text is shown in full; the file
+        # gets its first line, and JSON the fields as well.
         line = text.strip().partition("\n")[0]
-        log.info("%s", line, extra={"fields": fields, "said": not is_json})
+        log.info("%s", line, extra={"fields": fields, "announcement": laid_out(text)})
 
 
 def _offline(trouble: UpstreamError | None) -> str:

@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ import typer
 from copilot_proxy.cli.console import problem, talk
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
+from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
@@ -38,14 +38,14 @@ def guard(command: Callable[[], object], *, debug: bool, called: str = "copilot-
         code = command()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has all it wants.
-        _give_up_stdout()
+        # The reader, such as `head`, has all it wants; Python would complain once more at its end.
+        discard(sys.stdout)
         return 0
     except SystemExit as left:
         # Typer's own way out when the reader has gone.
         if not isinstance(left.__context__, BrokenPipeError):
             raise
-        _give_up_stdout()
+        discard(sys.stdout)
         return 0
     except (KeyboardInterrupt, typer.Abort):
         talk()
@@ -79,8 +79,7 @@ def give_up_stderr() -> None:
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        discard(sys.stderr)
 
 
 def _system(error: OSError, debug: bool) -> int:
@@ -88,18 +87,12 @@ def _system(error: OSError, debug: bool) -> int:
     what = str(error.filename) if error.filename else "The system says"
     if error.errno in _UNWRITABLE and not error.filename:
         what = "The output cannot be written"
-        _give_up_stdout()
+        discard(sys.stdout)
     if not error.strerror:
         return _other(error, debug, "")
     _show_traceback(error, debug)
     talk(mask(f"Error: {what}: {error.strerror}."))
     return 1
-
-
-def _give_up_stdout() -> None:
-    """Python would complain once more at its end about what could not be written."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _other(error: Exception, debug: bool, called: str) -> int:

@@ -35,13 +35,18 @@ def result(text: str) -> None:
 
 
 def talk(text: str = "") -> None:
-    """Lines for the person at the terminal: long ones are broken between words, and commands in
+    """Lines for the person at the terminal, `laid_out`."""
+    typer.echo(laid_out(text), err=True)
+
+
+def laid_out(text: str) -> str:
+    """Lines for the terminal that stderr is: long ones are broken between words, and commands in
     them are those that work here."""
     text = _COMMAND.sub(_as_typed_here, text)
     width = _width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
-    typer.echo(text.replace(_GLUE, " "), err=True)
+    return text.replace(_GLUE, " ")
 
 
 def problem(error: CopilotProxyError) -> None:

@@ -9,8 +9,9 @@ from copilot_proxy.cli.boundary import INTERRUPTED
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.errors import NotSignedIn, UpstreamError
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import LogFile, log_file_for
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.server import signals
 from copilot_proxy.server.gc_tuning import collect_rarely_while_serving
 from copilot_proxy.settings import Settings
@@ -158,7 +159,7 @@ class ServeRun:
         )
 
     def _cut(self, count: int) -> None:
-        self._reporter.stopped = True
+        self._reporter.is_cutting = True
         self._announcer.cut(count)
 
 

@@ -16,8 +16,9 @@ from copilot_proxy.cli.serve_run import first, new_loop
 from copilot_proxy.cli.startup import hasten
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import log_file_for
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.server.gc_tuning import collect_rarely_while_serving
 from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.server.worker_channel import Start, receive
@@ -104,7 +105,7 @@ class _Work:
             await connection.aclose()
 
     def _cut(self, count: int) -> None:
-        self._reporter.stopped = True
+        self._reporter.is_cutting = True
         self._tell("cut", count)
 
     def _tell(self, event: str, count: int) -> None:

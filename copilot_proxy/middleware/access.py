@@ -55,7 +55,7 @@ _ALWAYS: Final = (
 
 
 class AccessMiddleware:
-    """Wraps the application; everything it refuses is told in OpenAI's error shape."""
+    """Wraps the application; everything that it refuses gets an error in OpenAI's shape."""
 
     def __init__(
         self,
@@ -81,11 +81,11 @@ class AccessMiddleware:
         headers = dict(scope["headers"])
         path = scope["path"] = normal_path(scope["path"])
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
-        visit = RequestContext(new_request_id(), scope["method"], path, headers)
-        scope["state"]["visit"] = visit
-        request_id = visit.request_id.encode()
+        context = RequestContext(new_request_id(), scope["method"], path, headers)
+        scope["state"]["context"] = context
+        request_id = context.request_id.encode()
         extra = [(b"x-request-id", request_id), *_ALWAYS]
-        if speaks_anthropic(visit):
+        if speaks_anthropic(context):
             extra.append((b"request-id", request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/").lower()
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
@@ -99,15 +99,15 @@ class AccessMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                visit.status = message["status"]
-                if _is_news(visit):
-                    log.info("visit", extra={"visit": visit})
+                context.status = message["status"]
+                if _is_news(context):
+                    log.info("http", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
             await send(message)
 
         is_open = is_preflight or path in _OPEN_PATHS
-        if (refusal := self._refusal(visit, scope, headers, origin, is_open)) is not None:
+        if (refusal := self._refusal(context, scope, headers, origin, is_open)) is not None:
             await send_error(scope, send_with_headers, refusal)
         elif is_preflight:
             await _send_empty(send_with_headers, 204)
@@ -116,22 +116,22 @@ class AccessMiddleware:
 
     def _refusal(
         self,
-        visit: RequestContext,
+        context: RequestContext,
         scope: Scope,
         headers: dict[bytes, bytes],
         origin: str,
         is_open: bool,
     ) -> CopilotProxyError | None:
-        """Why the request may not come in; else `visit` gets the key that it shows, unless what it
-        asks for `is_open` to anyone."""
+        """Why the request may not come in; else `context` gets the key that it shows, unless what
+        it asks for `is_open` to anyone."""
         try:
             _check_single(scope)
             self._check_host(headers, scope["server"])
             self._check_origin(origin, headers)
             if not origin:
-                _check_site(visit.method, headers)
+                _check_site(context.method, headers)
             if not is_open:
-                visit.key = self._key(headers)
+                context.key = self._key(headers)
         except CopilotProxyError as error:
             return error
         return None
@@ -237,12 +237,12 @@ def host_name(host: str) -> str:
     return (found[1] or found[2] or "") if found else ""
 
 
-def _is_news(visit: RequestContext) -> bool:
+def _is_news(context: RequestContext) -> bool:
     """Whether the log has a line for it. What asks Copilot has one of its own, and what goes well
     is worth one only where it may be asked for."""
-    is_failure = visit.status is not None and visit.status >= 400
-    is_question = visit.method == "GET" and visit.path not in _QUIET_PATHS
-    return not visit.has_record and (is_failure or is_question)
+    is_failure = context.status is not None and context.status >= 400
+    is_question = context.method == "GET" and context.path not in _QUIET_PATHS
+    return not context.has_record and (is_failure or is_question)
 
 
 async def _send_empty(send: Send, status: int) -> None:

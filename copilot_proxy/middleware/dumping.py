@@ -19,7 +19,7 @@ class DumpMiddleware:
             and scope["method"] == "POST"
             and scope["path"].startswith("/v1/")
         ):
-            with self._dumps.request(scope["state"]["visit"].request_id) as dump:
+            with self._dumps.request(scope["state"]["context"].request_id) as dump:
                 await self._dumped(dump, scope, receive, send)
         else:
             await self._app(scope, receive, send)

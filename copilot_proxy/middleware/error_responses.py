@@ -35,17 +35,17 @@ def as_ours(error: Exception) -> CopilotProxyError:
     )
 
 
-def speaks_anthropic(visit: RequestContext) -> bool:
+def speaks_anthropic(context: RequestContext) -> bool:
     """Whether the client is one of Anthropic's API: by the path, or by the header it sends."""
-    return visit.path.startswith(_MESSAGES) or b"anthropic-version" in visit.headers
+    return context.path.startswith(_MESSAGES) or b"anthropic-version" in context.headers
 
 
 def failure(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
     """The body and the headers that tell `error` to the client of `scope`."""
-    visit: RequestContext = scope["state"]["visit"]
-    visit.error = code_of(error)
-    shape: ErrorBody = anthropic.error_body if speaks_anthropic(visit) else openai.error_body
-    body = msgspec.json.encode(shape(error, visit.request_id))
+    context: RequestContext = scope["state"]["context"]
+    context.error = code_of(error)
+    shape: ErrorBody = anthropic.error_body if speaks_anthropic(context) else openai.error_body
+    body = msgspec.json.encode(shape(error, context.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -31,7 +31,7 @@ class ShutdownMiddleware:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if scope["state"]["visit"].status is None:
+            if scope["state"]["context"].status is None:
                 await in_passing(send_error(scope, send, stopped()))
             raise
 

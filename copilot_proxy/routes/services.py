@@ -49,8 +49,8 @@ def services_of(request: AnyRequest) -> Services:
 
 def context_of(request: AnyRequest) -> RequestContext:
     """What the door noted of the request."""
-    visit: RequestContext = request.scope["state"]["visit"]
-    return visit
+    context: RequestContext = request.scope["state"]["context"]
+    return context
 
 
 def caller(request: AnyRequest) -> TokenSource | None:
@@ -75,12 +75,12 @@ def record_of(
     request: AnyRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
 ) -> RequestRecord:
     """A record for the log, of a request of `api` that begins now."""
-    visit = context_of(request)
-    visit.has_record = True
+    context = context_of(request)
+    context.has_record = True
     return RequestRecord(
-        visit.request_id,
+        context.request_id,
         api,
-        key=visit.key.name if visit.key else None,
+        key=context.key.name if context.key else None,
         body_bytes=body_bytes,
         notes=list(notes),
     )
