@@ -44,7 +44,7 @@ Message = dict[str, Any]
 """A whole response of Messages: `messages.schema.Message`."""
 
 PiAiRequest = dict[str, Any]
-"""A request to pi-ai's process: `pi_ai.request_from_chat.to_pi`."""
+"""A request to pi-ai's process: `pi_ai.request_from_chat.from_chat`."""
 PiAiEvent = dict[str, Any]
 """An event of pi-ai's stream, as the sidecar sends it."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
+from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
 from copilot_proxy.upstreams.pi_ai.failures import request_error
@@ -110,7 +110,7 @@ class Asked:
 
     def request(self, model: Any = GPT_4, **more: Any) -> Json:
         hello = {"model": model.id, "messages": [{"role": "user", "content": "Hi"}]}
-        body = pi_for_model(hello, model, []).body
+        body = pi_ai_from_chat(hello, model, []).body
         parts = {name: body[name] for name in ("pi", "context", "options", "payload")}
         return {"url": self.url, "token": "t", "headers": {}, "request": parts, **more}
 

@@ -18,7 +18,7 @@ import pytest
 from copilot_proxy.composition import make_backend
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
+from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
@@ -271,7 +271,7 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
 
 def request_to(server: asyncio.Server) -> dict[str, Any]:
     """What the process is told, to ask a server of the test's."""
-    body = pi_for_model(HI, GPT_4, []).body
+    body = pi_ai_from_chat(HI, GPT_4, []).body
     return {
         "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
         "token": "t",
@@ -387,7 +387,7 @@ async def test_what_the_process_is_told(
     call = Call(
         api="pi_ai",
         path=None,
-        body=pi_for_model(HI, GPT_4, []).body,
+        body=pi_ai_from_chat(HI, GPT_4, []).body,
         request_id="r",
         initiator="agent",
         vision=True,

@@ -1,32 +1,37 @@
-"""The API of the pi-ai package: what it is asked, and the events that it answers with."""
+"""The API of the pi-ai package, as an upstream API."""
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.api import NativePassage
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.types import ChatRequest, PiAiRequest
 
 if TYPE_CHECKING:
     from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 
 
 class PiAiApi:
-    """See `formats.api` for what each method is. What does the work is imported late: a server
-    that asks Copilot itself does without it."""
+    """See `formats.api` for what each method does.
+
+    The translators are imported only when they are used, since by default the server calls Copilot
+    directly.
+    """
 
     name = "pi_ai"
     path: str | None = None
     native: NativePassage | None = None
 
-    def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
-        from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+        from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 
-        return pi_for_model(chat, model, notes)
+        return pi_ai_from_chat(chat, model, notes)
 
-    def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
+    def headers(
+        self, body: PiAiRequest, betas: Collection[str], notes: list[str]
+    ) -> dict[str, str]:
         return {}
 
     def reader(

@@ -1,8 +1,8 @@
-"""How an answer of pi-ai's ended: its finish, its counts, or one of our errors.
+"""Reads how a response of pi-ai ended: its finish reason, its usage, or its error.
 
-pi-ai has a reason of its own or a text. Copilot's event that said why (``last``) is asked first,
-whichever API it belongs to: pi-ai takes Claude's refusals for failures, and does not know that a
-response may be incomplete.
+pi-ai reports its own reason, or an error message. Copilot's event with the actual reason (``last``,
+of any of its APIs) takes precedence: pi-ai treats Claude's refusals as failures, and does not know
+that a response may be incomplete.
 """
 
 import re
@@ -12,31 +12,31 @@ from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats.chat_completions.stream_repair import FINISH_REASONS
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.types import ChatUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 from copilot_proxy.masking import mask
-
-Json = dict[str, Any]
 
 _FINISH: Final = re.compile(
     r"Provider finish_reason: (?P<reason>\w+)|Unhandled stop reason: \w+|An unknown error occurred"
     r"|\w+ stream ended before \w+"
 )
-"""How pi-ai puts an end that it takes for a failure."""
+"""pi-ai's messages for an end that it treats as a failure."""
 _INCOMPLETE: Final = "response.incomplete"
-_NO_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
-_LONGEST: Final = 500
+_INVALID_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
+_MAX_REASON: Final = 500
+"""Characters of pi-ai's message that an error quotes."""
 
 
-def finish_of(event: Json) -> str | None:
-    """The chat API's finish reason, or ``error``, as Copilot has told it; None if it has not."""
+def finish_reason(event: PiAiEvent) -> str | None:
+    """Return the chat API's finish reason that Copilot gave, or ``error``; None if it gave none."""
     last = _last(event)
     if event.get("type") == "error":
-        # The words of others: pi-ai may have given up before the event that came last.
-        told = _FINISH.fullmatch(_text(event))
-        if not told:
+        # With any other message, pi-ai may have given up before it read the last event.
+        match = _FINISH.fullmatch(_text(event))
+        if not match:
             return None
-        if not last and told["reason"]:
-            last = {"choices": [{"finish_reason": told["reason"]}]}
+        if not last and match["reason"]:
+            last = {"choices": [{"finish_reason": match["reason"]}]}
     if last.get("type") == _INCOMPLETE:
         details = _object(_object(last.get("response")).get("incomplete_details"))
         return "content_filter" if details.get("reason") == "content_filter" else "length"
@@ -47,8 +47,11 @@ def finish_of(event: Json) -> str | None:
     return FINISH_REASONS.get(reason.lower(), "stop") if isinstance(reason, str) else None
 
 
-def counts_of(event: Json) -> Json | None:
-    """The hub's usage; Copilot's own of a response that is incomplete: pi-ai has none of it."""
+def usage_of(event: PiAiEvent) -> ChatUsage | None:
+    """Return the hub's usage, or None if there is none.
+
+    For an incomplete response it is taken from Copilot's event, since pi-ai has none.
+    """
     last = _last(event)
     if last.get("type") == _INCOMPLETE:
         return chat_usage(_object(last.get("response")).get("usage"))
@@ -70,8 +73,11 @@ def counts_of(event: Json) -> Json | None:
     )
 
 
-def failure_of(event: Json) -> UpstreamError:
-    """The error of an ``error`` event; ``broke`` of it says that the connection did, and how."""
+def error_of(event: PiAiEvent) -> UpstreamError:
+    """Return the error of an ``error`` event.
+
+    Its ``broke`` is ``silent``, ``cut`` or ``garbled`` if the connection to Copilot failed.
+    """
     last = _last(event)
     if last.get("type") == "response.failed":
         return parse_error_event({"error": _object(_object(last.get("response")).get("error"))})
@@ -82,7 +88,7 @@ def failure_of(event: Json) -> UpstreamError:
     if event.get("broke") == "silent":
         return BrokenResponse(
             "Copilot fell silent in the middle of its answer.",
-            hint="Try again; COPILOT_PROXY_READ_TIMEOUT sets how long is waited.",
+            hint="Try again. COPILOT_PROXY_READ_TIMEOUT sets how long to wait.",
         )
     if event.get("broke") == "cut":
         return BrokenResponse(
@@ -90,18 +96,18 @@ def failure_of(event: Json) -> UpstreamError:
             hint="What came so far may be incomplete. Try again.",
         )
     text = _text(event)
-    if event.get("broke") == "garbled" or _NO_JSON.search(text):
+    if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
         return BrokenResponse("Copilot sent an event that is not a JSON object.")
     if "stream ended before" in text:
         return BrokenResponse(
             "Copilot's answer broke off before it was complete.",
             hint="What came so far may be incomplete. Try again.",
         )
-    reason = mask(text)[:_LONGEST].rstrip(".") or "it does not say why"
+    reason = mask(text)[:_MAX_REASON].rstrip(".") or "it gave no reason"
     return BrokenResponse(f"pi-ai could not read Copilot's answer: {reason}.")
 
 
-def _last(event: Json) -> Json:
+def _last(event: PiAiEvent) -> Json:
     return _object(event.get("last"))
 
 
@@ -109,7 +115,7 @@ def _object(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _text(event: Json) -> str:
-    """pi-ai's own words for a failure."""
+def _text(event: PiAiEvent) -> str:
+    """Return pi-ai's message for a failure."""
     text = _object(event.get("error")).get("errorMessage")
     return text.strip() if isinstance(text, str) else ""

@@ -1,20 +1,20 @@
-"""A model of Copilot's catalogue as pi-ai describes one, and which API pi-ai asks it on.
+"""Describes the models of Copilot's catalogue to pi-ai, and chooses their APIs.
 
-pi-ai has a list of models of its own; it is not asked, so that the catalogue decides here as well.
+pi-ai's own list of models is not used, so that the catalogue decides here as well.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.profiles import Api, ModelProfile
+from copilot_proxy.formats.types import Json
 
-Json = dict[str, Any]
 PiApi = Literal["anthropic-messages", "openai-responses", "openai-completions"]
 
 PROVIDER: Final = "github-copilot"
 _ENDPOINTS: Final[Mapping[PiApi, str]] = {
-    # In pi-ai's own order: the vendor's API first.
+    # In pi-ai's order: the vendor's API first.
     "anthropic-messages": "/v1/messages",
     "openai-responses": "/responses",
     "openai-completions": "/chat/completions",
@@ -24,21 +24,21 @@ APIS: Final[Mapping[PiApi, Api]] = {
     "openai-responses": "responses",
     "openai-completions": "chat_completions",
 }
-"""What we call them."""
-_FREE: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
-_CONTEXT: Final = 128_000
-_OUTPUT: Final = 8192
-"""Tokens, where the catalogue says none; pi-ai cannot do without."""
+"""The names of these APIs in this program."""
+_NO_COST: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
+_DEFAULT_CONTEXT: Final = 128_000
+_DEFAULT_OUTPUT: Final = 8192
+"""Limits in tokens, for models whose limits are not in the catalogue; pi-ai requires them."""
 
 
 def api_of(model: Model) -> PiApi:
-    """The API on which pi-ai asks `model`: the first in pi-ai's order that the catalogue lists."""
+    """Return the API that pi-ai uses for `model`: the first in its order that the model lists."""
     listed = (api for api, path in _ENDPOINTS.items() if path in model.endpoints)
     return next(listed, "openai-completions")
 
 
 def can_think(profile: ModelProfile, api: PiApi) -> bool:
-    """Whether pi-ai can make a model think as hard as it is told on `api`."""
+    """Return whether pi-ai can control how much a model thinks on `api`."""
     if api != "anthropic-messages":
         return bool(profile.efforts)
     if profile.adaptive:
@@ -54,29 +54,32 @@ def pi_model(
     reasoning: bool,
     levels: Mapping[str, str],
 ) -> Json:
-    """pi-ai's `Model`, but for its address; `levels` are Copilot's names of pi-ai's levels."""
-    described: Json = {
+    """Return pi-ai's `Model` without ``baseUrl``.
+
+    `levels` are Copilot's reasoning efforts, by pi-ai's thinking levels.
+    """
+    description: Json = {
         "id": model.id,
         "name": model.name,
         "api": api,
         "provider": PROVIDER,
         "reasoning": reasoning,
-        # Always both: pi-ai would leave an image out in silence, where Copilot says that the model
-        # takes none.
+        # Always both: pi-ai would silently omit images, whereas Copilot reports that the model does
+        # not accept them.
         "input": ["text", "image"],
-        "cost": dict(_FREE),
-        "contextWindow": model.limit("max_context_window_tokens") or _CONTEXT,
-        "maxTokens": model.limit("max_output_tokens") or _OUTPUT,
+        "cost": dict(_NO_COST),
+        "contextWindow": model.limit("max_context_window_tokens") or _DEFAULT_CONTEXT,
+        "maxTokens": model.limit("max_output_tokens") or _DEFAULT_OUTPUT,
     }
     if levels:
-        described["thinkingLevelMap"] = dict(levels)
+        description["thinkingLevelMap"] = dict(levels)
     if api == "anthropic-messages":
-        described["compat"] = {"supportsEagerToolInputStreaming": False}
+        description["compat"] = {"supportsEagerToolInputStreaming": False}
     elif api == "openai-completions":
-        described["compat"] = {
+        description["compat"] = {
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": bool(profile.efforts),
             "maxTokensField": profile.limit_field,
         }
-    return described
+    return description

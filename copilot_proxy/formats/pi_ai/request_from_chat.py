@@ -1,6 +1,6 @@
-"""A chat completions request as one that pi-ai streams.
+"""Translates a hub request into a request to pi-ai.
 
-What is carried over, what is refused and what is lost stands in the tables at the top.
+The tables at the top say which fields are passed on, refused or dropped.
 """
 
 import time
@@ -10,17 +10,17 @@ from typing import Any, Final, NamedTuple
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.efforts import effort_of, nearest_effort
-from copilot_proxy.formats.pi_ai.messages_from_chat import Translation
+from copilot_proxy.formats.pi_ai.messages_from_chat import MessagesTranslator
 from copilot_proxy.formats.pi_ai.models import (
-    Json,
     PiApi,
     api_of,
     can_think,
     pi_model,
 )
 from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.types import ChatRequest, Json, PiAiRequest
 
-CARRIED: Final = (
+PASSED_ON: Final = (
     "model",
     "messages",
     "tools",
@@ -31,26 +31,26 @@ CARRIED: Final = (
     "reasoning_effort",
     "thinking_budget",
 )
-"""The fields that pi-ai's context and options have a place for."""
+"""The fields that pi-ai's context and options support."""
 
-SILENT: Final = ("stream", "stream_options", "n", "store", "parallel_tool_calls")
-"""The fields without a place whose wish is mostly fulfilled all the same: pi-ai always streams and
-counts, stores nothing, and lets models call several tools at once."""
+IGNORED: Final = ("stream", "stream_options", "n", "store", "parallel_tool_calls")
+"""Fields that pi-ai does not support, but whose usual values are how it always works: it streams,
+counts tokens, stores nothing, and lets models call several tools at once."""
 
 
-class Refusal(NamedTuple):
-    """A field without which the answer would be another one than was asked for."""
+class RefusedField(NamedTuple):
+    """A field without which the response would be wrong, so that it cannot be dropped."""
 
     field: str
-    asks: str
-    """What it asks for."""
+    feature: str
+    """What it requests, for the error message."""
 
 
 REFUSED: Final = (
-    Refusal("logprobs", "log probabilities"),
-    Refusal("top_logprobs", "log probabilities"),
-    Refusal("response_format", "JSON"),
-    Refusal("audio", "speech"),
+    RefusedField("logprobs", "log probabilities"),
+    RefusedField("top_logprobs", "log probabilities"),
+    RefusedField("response_format", "JSON"),
+    RefusedField("audio", "speech"),
 )
 
 DROPPED: Final = (
@@ -73,58 +73,62 @@ DROPPED: Final = (
     "thinking",
     "top_k",
 )
-"""The fields that are known to be lost, as docs/pi-ai.md lists them; so is every other one."""
+"""The known fields that are dropped, as listed in docs/pi-ai.md; unknown ones are dropped, too."""
 
 _LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh")
-"""How hard pi-ai can be told to think."""
+"""pi-ai's thinking levels."""
 _BUDGET_LEVELS: Final = _LEVELS[:-1]
-"""Those for which it takes a number of tokens."""
+"""The levels for which it takes a number of tokens."""
 _BETA: Final = "interleaved-thinking-2025-05-14"
-"""The one beta of pi-ai's that Copilot takes; it is for models that do not decide by themselves."""
+"""The only one of pi-ai's betas that Copilot accepts; for models without adaptive thinking."""
 
 
-def to_pi(
-    chat: Json, model: Model, profile: ModelProfile, notes: list[str], now: int | None = None
-) -> Json:
-    """The request for pi-ai, with a note for each change that may matter.
+def from_chat(
+    chat: ChatRequest,
+    model: Model,
+    profile: ModelProfile,
+    notes: list[str],
+    now: int | None = None,
+) -> PiAiRequest:
+    """Return the request to pi-ai, with a note for each change that may matter.
 
-    What the model refuses of the conversation is left to the rule book.
+    The rules for what the model accepts must have been applied before. `now` is in ms since 1970.
 
-    ``pi`` is pi-ai's `Model` but for its address, ``context`` its `Context`, ``options`` what
-    `streamSimple` takes, ``payload`` what it has no option for and goes into the request as it is,
-    ``headers`` those of the API. `now` is in ms since 1970. Raises `RequestError` for what pi-ai
-    cannot ask for.
+    The request is ``{"model", "pi", "context", "options", "payload", "headers"}``: ``pi`` is
+    pi-ai's `Model` without ``baseUrl``, ``context`` its `Context`, ``options`` those of
+    `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to Copilot,
+    and ``headers`` those of the API. Raises `RequestError` for what pi-ai does not support.
     """
     given = {name: value for name, value in chat.items() if value is not None}
     _refuse(given)
     if model.supports.get("streaming") is False:
         raise RequestError(
-            f"The model {model.id} does not stream, and pi-ai reads nothing but streams.",
+            f"The model {model.id} does not stream, and pi-ai reads only streams.",
             param="model",
             code="unsupported_value",
-            hint="Take another model, or start the server without --upstream pi-ai.",
+            hint="Use another model, or start the server without --upstream pi-ai.",
         )
-    tools, choice = _chosen(given, notes)
+    tools, choice = _tools(given, notes)
     api = api_of(model)
-    messages = Translation(model.id, api, int(time.time() * 1000) if now is None else now, notes)
-    context = messages.context(given["messages"])
+    now = int(time.time() * 1000) if now is None else now
+    context = MessagesTranslator(model.id, api, now, notes).context(given["messages"])
     options: Json = {"cacheRetention": "short"}
     payload: Json = {}
     if tools:
         context["tools"] = [_tool(tool["function"]) for tool in tools]
         if any(tool["function"].get("strict") for tool in tools):
-            notes.append("dropped strict of tools: pi-ai has nothing like it")
+            notes.append("dropped strict of tools: pi-ai does not support it")
         if api == "anthropic-messages":
             payload["tools"] = _claude_tools(context["tools"])
         if choice is not None:
-            _choose(choice, api, options, payload)
+            _set_choice(choice, api, options, payload)
     levels = _reasoning(given, profile, api, choice, options, notes)
     _sampling(given, profile, options, notes)
     _limit(given, profile, options, notes)
-    _note_losses(given, notes)
+    _note_dropped(given, notes)
     thinks = bool(options.get("reasoning")) or api != "anthropic-messages"
     reasoning = thinks and can_think(profile, api)
-    body: Json = {
+    body: PiAiRequest = {
         "model": model.id,
         "pi": pi_model(model, profile, api, reasoning=reasoning, levels=levels),
         "context": context,
@@ -133,27 +137,27 @@ def to_pi(
         "headers": {},
     }
     if api == "anthropic-messages":
-        # pi-ai's own list holds names that Copilot refuses.
+        # pi-ai's own list has names that Copilot refuses.
         beta = _BETA if reasoning and not profile.adaptive else None
         body["headers"]["anthropic-beta"] = beta
     return body
 
 
-def _refuse(given: Json) -> None:
-    for field, asks in REFUSED:
+def _refuse(given: ChatRequest) -> None:
+    for field, feature in REFUSED:
         value = given.get(field)
         if not value or (field == "response_format" and value.get("type") == "text"):
             continue
         raise RequestError(
-            f"The server asks Copilot through pi-ai, which cannot ask for {asks}.",
+            f"The server calls Copilot through pi-ai, which does not support {feature}.",
             param=field,
             code="unsupported_parameter",
-            hint=f"Leave `{field}` out, or start the server without --upstream pi-ai.",
+            hint=f"Omit `{field}`, or start the server without --upstream pi-ai.",
         )
 
 
-def _chosen(given: Json, notes: list[str]) -> tuple[list[Json], Any]:
-    """The tools and the choice among them; a choice of several becomes fewer tools."""
+def _tools(given: ChatRequest, notes: list[str]) -> tuple[list[Json], Any]:
+    """Return the tools and the `tool_choice`; a choice of several tools reduces the tools."""
     tools, choice = given.get("tools") or [], given.get("tool_choice")
     match choice:
         case None | "auto" | "none" | "required" | {"type": "function"}:
@@ -161,7 +165,7 @@ def _chosen(given: Json, notes: list[str]) -> tuple[list[Json], Any]:
         case {"type": "allowed_tools", "allowed_tools": {"tools": list(allowed), **rest}}:
             names = {(one.get("function") or {}).get("name") for one in allowed}
             return [t for t in tools if t["function"]["name"] in names], rest.get("mode", "auto")
-    notes.append("dropped tool_choice: pi-ai has nothing like it")
+    notes.append("dropped tool_choice: pi-ai does not support it")
     return tools, None
 
 
@@ -174,9 +178,11 @@ def _tool(function: Json) -> Json:
 
 
 def _claude_tools(tools: list[Json]) -> list[Json]:
-    """The tools as pi-ai would write them, but with all of their schemas: it keeps of each no more
-    than its properties, so that references in them would lead nowhere."""
-    made = [
+    """Return the tools as pi-ai would write them, but with their whole schemas.
+
+    pi-ai keeps only the properties of a schema, which would break references in them.
+    """
+    claude_tools = [
         {
             "name": tool["name"],
             "description": tool["description"],
@@ -184,12 +190,12 @@ def _claude_tools(tools: list[Json]) -> list[Json]:
         }
         for tool in tools
     ]
-    made[-1]["cache_control"] = {"type": "ephemeral"}
-    return made
+    claude_tools[-1]["cache_control"] = {"type": "ephemeral"}
+    return claude_tools
 
 
-def _choose(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
-    """The choice where pi-ai has an option for it, else in the words of the API."""
+def _set_choice(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
+    """Set the tool choice as an option of pi-ai if there is one, else as a field of the API."""
     name = choice["function"]["name"] if isinstance(choice, dict) else None
     if api == "openai-completions":
         options["toolChoice"] = choice
@@ -202,19 +208,26 @@ def _choose(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
 
 
 def _reasoning(
-    given: Json, profile: ModelProfile, api: PiApi, choice: Any, options: Json, notes: list[str]
+    given: ChatRequest,
+    profile: ModelProfile,
+    api: PiApi,
+    choice: Any,
+    options: Json,
+    notes: list[str],
 ) -> Mapping[str, str]:
-    """Sets how hard to think; gives Copilot's names of pi-ai's levels."""
+    """Set how much to think; return Copilot's reasoning efforts, by pi-ai's levels."""
     budget, effort = given.get("thinking_budget"), given.get("reasoning_effort")
     if type(budget) is int:
         effort = effort or effort_of(budget)
         if api != "anthropic-messages":
-            notes.append(f"changed thinking_budget: reasoning_effort {effort}, as pi-ai has it")
+            notes.append(
+                f"changed thinking_budget: to reasoning_effort {effort}, which pi-ai supports"
+            )
     if effort is None:
         return {}
     if not can_think(profile, api):
         if effort != "none":
-            notes.append("dropped reasoning_effort: pi-ai has no levels of it for the model")
+            notes.append("dropped reasoning_effort: pi-ai does not support it for the model")
         return {}
     if effort == "none":
         return _without_reasoning(profile, api, notes)
@@ -242,39 +255,39 @@ def _without_reasoning(profile: ModelProfile, api: PiApi, notes: list[str]) -> M
     if api == "openai-completions" and "none" in (profile.efforts or ()):
         return {"off": "none"}
     if api != "anthropic-messages":
-        notes.append("dropped reasoning_effort: pi-ai cannot switch it off for the model")
+        notes.append("dropped reasoning_effort: pi-ai cannot turn reasoning off for the model")
     return {}
 
 
-def _sampling(given: Json, profile: ModelProfile, options: Json, notes: list[str]) -> None:
+def _sampling(given: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
     if "temperature" not in given:
         return
     if "temperature" in profile.fixed_sampling:
         if given["temperature"] != 1:
             notes.append("dropped temperature: the model takes only its default")
     elif not profile.samples_while_thinking and options.get("reasoning"):
-        notes.append("dropped temperature: Claude takes none while it thinks")
+        notes.append("dropped temperature: Claude does not take it while it thinks")
     else:
         options["temperature"] = given["temperature"]
 
 
-def _limit(given: Json, profile: ModelProfile, options: Json, notes: list[str]) -> None:
-    asked = given.get("max_completion_tokens", given.get("max_tokens"))
-    if not isinstance(asked, int):
+def _limit(given: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
+    requested = given.get("max_completion_tokens", given.get("max_tokens"))
+    if not isinstance(requested, int):
         return
-    if asked < 1:
-        # Without a limit pi-ai would ask for the model's.
-        raise RequestError("The limit of tokens must be at least 1.", param="max_tokens")
-    limit = max(min(asked, profile.max_output or asked), profile.min_output or 1)
-    if limit != asked:
-        notes.append(f"changed max_tokens: {asked} to {limit}, the model's limit")
+    if requested < 1:
+        # pi-ai would treat it as no limit, and send the model's limit.
+        raise RequestError("The token limit must be at least 1.", param="max_tokens")
+    limit = max(min(requested, profile.max_output or requested), profile.min_output or 1)
+    if limit != requested:
+        notes.append(f"changed max_tokens: {requested} to {limit}, the model's limit")
     options["maxTokens"] = limit
 
 
-def _note_losses(given: Json, notes: list[str]) -> None:
+def _note_dropped(given: ChatRequest, notes: list[str]) -> None:
     if given.get("parallel_tool_calls") is False and given.get("tools"):
-        notes.append("dropped parallel_tool_calls: pi-ai has nothing like it")
+        notes.append("dropped parallel_tool_calls: pi-ai does not support it")
     refused = {one.field for one in REFUSED}
     for name, value in given.items():
-        if name not in (*CARRIED, *SILENT, *refused) and value not in (False, 0, [], {}):
-            notes.append(f"dropped {name}: pi-ai has nothing like it")
+        if name not in (*PASSED_ON, *IGNORED, *refused) and value not in (False, 0, [], {}):
+            notes.append(f"dropped {name}: pi-ai does not support it")

@@ -1,36 +1,40 @@
-"""A hub request for a model that is asked through pi-ai."""
+"""Makes the request to pi-ai from a hub request."""
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
-from copilot_proxy.formats.pi_ai.models import APIS, Json, api_of
-from copilot_proxy.formats.pi_ai.request_from_chat import to_pi
+from copilot_proxy.formats.pi_ai.models import APIS, api_of
+from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.rules import Fitted, fit_conversation
+from copilot_proxy.formats.types import ChatRequest, Json
 
 
-def pi_for_model(
-    chat: Json, model: Model | None, notes: list[str], now: int | None = None
+def pi_ai_from_chat(
+    chat: ChatRequest, model: Model | None, notes: list[str], now: int | None = None
 ) -> Fitted:
-    """The request for pi-ai, with a note for each change that may matter; `now` is in ms since
-    1970. Raises `RequestError`, and `UpstreamError` without a model."""
+    """Return the request to pi-ai, with a note for each change that may matter.
+
+    `now` is in ms since 1970. Raises `RequestError` for what pi-ai does not support, and
+    `UpstreamError` if `model` is None.
+    """
     if model is None:
         raise UpstreamError(
-            "Copilot's list of models cannot be read, and pi-ai cannot do without it.",
+            "Copilot's list of models could not be read, and pi-ai requires it.",
             code="upstream_unreachable",
             hint="Try again in a moment.",
         )
     profile = profile_of(model, APIS[api_of(model)])
-    fitted = fit_conversation(ChatBody(_copied(chat)), profile, notes)
-    return Fitted(to_pi(fitted.body, model, profile, notes, now), fitted.tool_names)
+    fitted = fit_conversation(ChatBody(_copy(chat)), profile, notes)
+    return Fitted(from_chat(fitted.body, model, profile, notes, now), fitted.tool_names)
 
 
-def _copied(chat: Json) -> Json:
-    """A copy of the request as deep as rules change it."""
-    copied = {**chat, "messages": [_message(message) for message in chat["messages"]]}
+def _copy(chat: ChatRequest) -> ChatRequest:
+    """Copy the parts of the request that rules may change."""
+    copy = {**chat, "messages": [_message(message) for message in chat["messages"]]}
     if chat.get("tools"):
-        copied["tools"] = [{**t, "function": {**t["function"]}} for t in chat["tools"]]
-    return copied
+        copy["tools"] = [{**t, "function": {**t["function"]}} for t in chat["tools"]]
+    return copy
 
 
 def _message(message: Json) -> Json:

@@ -1,12 +1,15 @@
-"""The events of pi-ai's answer, put into OpenAI's chunks.
+"""Translates the events of a pi-ai response into the hub's chunks.
 
-The events are pi-ai's `AssistantMessageEvent`, but for `partial`: in its place the sidecar gives
-``block``, what is known of the piece of content that an event is about, and ``api`` with ``start``;
-``content`` stands at an end only if there was no delta of it.
-pi-ai takes every end of a stream for a good one, and tells only half of the reasons for it, so
-``done`` and ``error`` have ``finished``, whether Copilot has said that the answer is complete, and
-``last``, the event of Copilot's that says why. A whole `AssistantMessage` is taken as well, and an
-answer of Copilot's in one piece, which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
+The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds
+``block``, the content block that an event is about, as far as it is known, and ``api`` to
+``start``. The end events of blocks have ``content`` only if there was no delta of it.
+
+pi-ai treats every end of a stream as success, and reports only some of the finish reasons. The
+sidecar therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said
+that the response is complete, and ``last``, Copilot's event with the reason.
+
+Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
+which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
 """
 
 import json
@@ -22,13 +25,12 @@ from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.sealed_reasoning import Sealer
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
-from copilot_proxy.formats.pi_ai.finish import counts_of, failure_of, finish_of
+from copilot_proxy.formats.pi_ai.finish import error_of, finish_reason, usage_of
 from copilot_proxy.formats.pi_ai.models import PiApi
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.responses.sealed_reasoning import seal
+from copilot_proxy.formats.responses.encrypted_reasoning import opaque_piece
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
-
-Json = dict[str, Any]
+from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json, PiAiEvent
 
 _REASONS: Final[Mapping[str, str]] = {
     "stop": "stop",
@@ -40,20 +42,20 @@ _READERS: Final[Mapping[PiApi, Callable[..., ChatRepair | ResponsesToChat | Mess
     "openai-responses": ResponsesToChat,
     "openai-completions": ChatRepair,
 }
-"""Who reads an answer in one piece."""
+"""The translators of responses that Copilot did not stream."""
 _DECODER: Final = json.JSONDecoder()
 
 
 class PiAiToChat(ChunkTranslator):
-    """One answer of pi-ai's, event by event.
+    """One response of pi-ai as chunks.
 
-    `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
-    stream and returns the last ones, the finish among them. Both raise `UpstreamError` when the
-    answer is not one. `usage` holds the counts once they have come.
+    `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
+    that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
+    counts once they are known. `now` is in seconds since 1970.
     """
 
-    copilot_usage: Json | None = None
-    """What GitHub charges; pi-ai does not tell."""
+    copilot_usage: CopilotUsage | None = None
+    """What GitHub charges; pi-ai does not report it."""
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class PiAiToChat(ChunkTranslator):
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
     ) -> None:
-        self._read_by: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "include_usage": include_usage,
             "now": now,
             "recorder": recorder,
@@ -74,28 +76,29 @@ class PiAiToChat(ChunkTranslator):
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._finish: str | None = None
         self._calls = ToolCalls(tool_names)
-        self._arguments: dict[int, list[str]] = {}  # of each call, as far as they have come
+        self._arguments: dict[int, list[str]] = {}
+        """The pieces of each call's arguments so far, by content index."""
         self._sealer = Sealer()
-        self._sealed = False
+        self._has_encrypted = False
         self._api = ""
         self._whole: ChatRepair | ResponsesToChat | MessagesToChat | None = None
-        self.usage: Json | None = None
+        self.usage: ChatUsage | None = None
 
-    def feed(self, data: object) -> list[Json]:
-        """The chunks of one event, or of a whole message or answer."""
+    def feed(self, data: object) -> list[ChatChunk]:
+        """Return the chunks for one event, or for a whole message or response."""
         if not isinstance(data, dict):
             raise BrokenResponse("pi-ai sent an event that is not a JSON object.")
         if data.get("role") == "assistant":
             return [chunk for event in events_of(data) for chunk in self.feed(event)]
         if data.get("type") == "whole":
-            return self._take_whole(data)
+            return self._feed_whole(data)
         block = data.get("block")
         block = block if isinstance(block, dict) else {}
         delta = _text(data, "delta")
-        chunks: list[Json] = []
+        chunks: list[ChatChunk] = []
         match data.get("type"):
             case "start":
-                # No chunk yet: what fails before the model says anything is an error of its own.
+                # No chunk yet, so that an early failure can still have its own status code.
                 self._api = str(data.get("api") or "")
             case "text_delta":
                 self._add("content", delta, chunks)
@@ -109,11 +112,11 @@ class PiAiToChat(ChunkTranslator):
                 if block.get("redacted") is not True:
                     text = self._sealer.text(_text(data, "content"))
                     self._add("reasoning_content", text, chunks)
-                self._add("reasoning_opaque", self._seal(block), chunks)
+                self._add("reasoning_opaque", self._opaque(block), chunks)
             case "toolcall_start":
-                self._call(_index(data), block, "", chunks)
+                self._add_call(_index(data), block, "", chunks)
             case "toolcall_delta":
-                self._call(_index(data), {}, delta, chunks)
+                self._add_call(_index(data), {}, delta, chunks)
             case "toolcall_end":
                 self._end_call(data, chunks)
             case "done":
@@ -122,47 +125,49 @@ class PiAiToChat(ChunkTranslator):
                 self._fail(data, chunks)
         return chunks
 
-    def close(self) -> list[Json]:
-        """The chunks that end the stream; to be called once, when pi-ai has ended."""
+    def close(self) -> list[ChatChunk]:
+        """Return the chunks that end the stream; call it once, when pi-ai has ended."""
         if self._whole is not None:
             return self._whole.close()
         return self._chunks.end(self._finish, self._calls, self.usage, None)
 
     @property
     def is_finished(self) -> bool:
-        """Whether pi-ai has said that it is done."""
+        """Whether the response has ended."""
         return self._finish is not None
 
-    def _start(self, chunks: list[Json]) -> None:
+    def _start(self, chunks: list[ChatChunk]) -> None:
         if not self._chunks.has_begun:
             chunks.append(self._chunks.begin())
 
-    def _add(self, name: str, text: str, chunks: list[Json]) -> None:
+    def _add(self, name: str, text: str, chunks: list[ChatChunk]) -> None:
         if text:
             self._start(chunks)
             chunks.append(self._chunks.chunk({name: text}))
 
-    def _seal(self, block: Json) -> str:
-        """The piece of the opaque value that carries a thought's signature."""
+    def _opaque(self, block: Json) -> str:
+        """Return the piece of `reasoning_opaque` for a thinking block's signature."""
         signature = block.get("thinkingSignature")
         if not isinstance(signature, str) or not signature:
             return ""
         if self._api == "anthropic-messages":
             return self._sealer.seal(signature, redacted=block.get("redacted") is True)
         if self._api != "openai-responses":
-            return ""  # the name of a field, no seal
+            return ""  # Here the signature is only the name of a field.
         try:
             encrypted = msgspec.json.decode(signature)["encrypted_content"]
         except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
             return ""
-        piece = seal(encrypted, first=not self._sealed) if isinstance(encrypted, str) else ""
-        self._sealed = self._sealed or bool(piece)
+        if not isinstance(encrypted, str):
+            return ""
+        piece = opaque_piece(encrypted, first=not self._has_encrypted)
+        self._has_encrypted = self._has_encrypted or bool(piece)
         return piece
 
-    def _call(self, index: int, block: Json, text: str, chunks: list[Json]) -> None:
+    def _add_call(self, index: int, block: Json, text: str, chunks: list[ChatChunk]) -> None:
         fragment: Json = {"index": index, "function": {"name": block.get("name")}}
         if isinstance(block.get("id"), str):
-            # After the bar stands the id of an item, which means nothing outside its connection.
+            # After the bar is an item id, which is only valid on its own connection.
             fragment["id"] = block["id"].partition("|")[0]
         if text:
             self._arguments.setdefault(index, []).append(text)
@@ -171,63 +176,66 @@ class PiAiToChat(ChunkTranslator):
         if (block or text) and (deltas := self._calls.feed([fragment])):
             chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
-    def _end_call(self, event: Json, chunks: list[Json]) -> None:
-        """Gives the arguments as a whole, if none came before."""
+    def _end_call(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
+        """Add the whole arguments, if there were no pieces of them."""
         call = event.get("toolCall")
         arguments = call.get("arguments") if isinstance(call, dict) else None
         index = _index(event)
         if index not in self._arguments and isinstance(arguments, dict) and arguments:
-            self._call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
+            self._add_call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
 
-    def _end(self, event: Json, chunks: list[Json]) -> None:
-        self.usage = counts_of(event)
+    def _end(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
+        self.usage = usage_of(event)
         if event.get("finished") is False:
-            return  # which `close` finds to be an error
-        if any(_are_several("".join(pieces)) for pieces in self._arguments.values()):
+            return  # `close` then raises an error, since there is no finish reason.
+        if any(_is_several_objects("".join(pieces)) for pieces in self._arguments.values()):
             raise BrokenResponse(
-                "pi-ai has joined several tool calls of the model's into one.",
+                "pi-ai joined several of the model's tool calls into one.",
                 hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
         self._start(chunks)
         reason = _REASONS.get(str(event.get("reason")), "stop")
-        self._finish = finish_of(event) or reason
+        self._finish = finish_reason(event) or reason
 
-    def _fail(self, event: Json, chunks: list[Json]) -> None:
-        """What is a failure for pi-ai need be none: the model may have been done before."""
-        self.usage = counts_of(event)
-        finish = finish_of(event)
+    def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
+        """End the stream, or raise the error if Copilot gave no finish reason.
+
+        pi-ai reports some ends as failures that are none.
+        """
+        self.usage = usage_of(event)
+        finish = finish_reason(event)
         if finish is None:
-            raise failure_of(event)
+            raise error_of(event)
         self._start(chunks)
         self._finish = finish
 
-    def _take_whole(self, data: Json) -> list[Json]:
-        """The chunks of an answer that is whole though a stream was asked for."""
-        read = _READERS[data["api"]]
-        self._whole = read(self._model, **self._read_by)
+    def _feed_whole(self, data: PiAiEvent) -> list[ChatChunk]:
+        """Return the chunks for a response that Copilot did not stream."""
+        reader = _READERS[data["api"]]
+        self._whole = reader(self._model, **self._options)
         chunks = self._whole.feed(data.get("body"))
         self.usage, self.copilot_usage = self._whole.usage, self._whole.copilot_usage
         return chunks
 
 
-def events_of(message: Json) -> Iterator[Json]:
-    """The events of a whole `AssistantMessage`, one delta for each piece of its content."""
+def events_of(message: Json) -> Iterator[PiAiEvent]:
+    """Yield the events of a whole `AssistantMessage`, with one delta for each content block."""
     yield {"type": "start", "api": message.get("api")}
     content = message.get("content")
     blocks = content if isinstance(content, list) else []
     for index, block in enumerate(one for one in blocks if isinstance(one, dict)):
-        about = {"contentIndex": index, "block": block}
+        fields = {"contentIndex": index, "block": block}
         match block.get("type"):
             case "text":
-                yield {"type": "text_delta", "delta": block.get("text"), **about}
+                yield {"type": "text_delta", "delta": block.get("text"), **fields}
             case "thinking":
-                yield {"type": "thinking_start", **about}
+                yield {"type": "thinking_start", **fields}
                 if block.get("redacted") is not True:
-                    yield {"type": "thinking_delta", "delta": block.get("thinking"), **about}
-                yield {"type": "thinking_end", **about}
+                    yield {"type": "thinking_delta", "delta": block.get("thinking"), **fields}
+                yield {"type": "thinking_end", **fields}
             case "toolCall":
-                yield {"type": "toolcall_start", **about}
-                yield {"type": "toolcall_end", "toolCall": block, **about}
+                yield {"type": "toolcall_start", **fields}
+                yield {"type": "toolcall_end", "toolCall": block, **fields}
     reason = message.get("stopReason")
     if reason in ("error", "aborted"):
         yield {"type": "error", "reason": reason, "error": message}
@@ -235,8 +243,8 @@ def events_of(message: Json) -> Iterator[Json]:
         yield {"type": "done", "reason": reason, "message": message}
 
 
-def _are_several(arguments: str) -> bool:
-    """Whether it is more than one JSON object."""
+def _is_several_objects(arguments: str) -> bool:
+    """Return whether `arguments` are more than one JSON object."""
     try:
         value, end = _DECODER.raw_decode(arguments.lstrip())
     except (ValueError, RecursionError):
@@ -244,11 +252,11 @@ def _are_several(arguments: str) -> bool:
     return isinstance(value, dict) and arguments.lstrip()[end:].lstrip().startswith("{")
 
 
-def _text(event: Json, name: str) -> str:
+def _text(event: PiAiEvent, name: str) -> str:
     text = event.get(name)
     return text if isinstance(text, str) else ""
 
 
-def _index(event: Json) -> int:
+def _index(event: PiAiEvent) -> int:
     index = event.get("contentIndex")
     return index if type(index) is int else 0

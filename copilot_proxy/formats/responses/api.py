@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: what clients send, and what models serve."""
+"""The Responses API, as clients use it and as Copilot serves it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -15,28 +15,32 @@ from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
     responses_from_chat,
 )
-from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.types import (
+    ChatRequest,
+    ResponsesEvent,
+    ResponsesRequest,
+)
 from copilot_proxy.headers import Initiator
 
 
 class _Native:
-    """The passage of a Responses request to a model that serves Responses."""
+    """Passes Responses requests on to models that support the Responses API."""
 
-    def body(self, request: Json, model: Model | None, notes: list[str]) -> Fitted:
+    def body(self, request: ResponsesRequest, model: Model | None, notes: list[str]) -> Fitted:
         return responses_for_model(request, model, notes)
 
     def translator(
-        self, request: Json, tool_names: Mapping[str, str], request_id: str
+        self, request: ResponsesRequest, tool_names: Mapping[str, str], request_id: str
     ) -> ResponsesRepair:
         return ResponsesRepair(request, tool_names)
 
 
 class ResponsesApi:
-    """See `formats.api` for what each method is."""
+    """See `formats.api` for what each method does."""
 
     name = "responses"
     path = "/responses"
@@ -47,23 +51,25 @@ class ResponsesApi:
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
 
-    def parse(self, body: bytes) -> Json:
+    def parse(self, body: bytes) -> ResponsesRequest:
         return parse_request(body)
 
-    def metrics(self, request: Json) -> RequestMetrics:
-        given = request["input"]
+    def metrics(self, request: ResponsesRequest) -> RequestMetrics:
+        items = request["input"]
         reasoning = request.get("reasoning")
         return RequestMetrics(
-            items=len(given) if isinstance(given, list) else 1,
+            items=len(items) if isinstance(items, list) else 1,
             tools=len(request.get("tools") or ()),
             images=count_images(request),
             effort=reasoning.get("effort") if isinstance(reasoning, dict) else None,
         )
 
-    def initiator(self, request: Json) -> Initiator:
+    def initiator(self, request: ResponsesRequest) -> Initiator:
         return initiator(request)
 
-    def with_parameters(self, request: Json, parameters: Mapping[str, Any]) -> Json:
+    def with_parameters(
+        self, request: ResponsesRequest, parameters: Mapping[str, Any]
+    ) -> ResponsesRequest:
         changed = dict(request)
         for name, value in parameters.items():
             if name == "reasoning_effort":
@@ -72,22 +78,26 @@ class ResponsesApi:
                 changed["max_output_tokens" if name == "max_tokens" else name] = value
         return changed
 
-    def to_chat(self, request: Json, notes: list[str]) -> Json:
+    def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)
 
-    def wants_usage(self, request: Json) -> bool:
+    def wants_usage(self, request: ResponsesRequest) -> bool:
         return True
 
-    def writer(self, request: Json) -> ChatToResponses:
+    def writer(self, request: ResponsesRequest) -> ChatToResponses:
         return ChatToResponses(request, request["model"])
 
-    def fail(self, request: Json, error: CopilotProxyError, request_id: str) -> list[Json]:
+    def fail(
+        self, request: ResponsesRequest, error: CopilotProxyError, request_id: str
+    ) -> list[ResponsesEvent]:
         return self.writer(request).fail(error, request_id)
 
-    def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
         return responses_from_chat(chat, model, notes)
 
-    def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
+    def headers(
+        self, body: ResponsesRequest, betas: Collection[str], notes: list[str]
+    ) -> dict[str, str]:
         return {}
 
     def reader(

@@ -1,7 +1,7 @@
-"""Makes the ids that clients see: short, and with the prefixes of OpenAI's own.
+"""Makes the ids that clients see: short, and with OpenAI's prefixes.
 
-Copilot's are hundreds of characters long, change with every event, and are refused by other
-providers.
+Copilot's ids are hundreds of characters long and change with every event, and other providers
+refuse them.
 """
 
 import uuid
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
-LONGEST: Final = 64
+MAX_LENGTH: Final = 64
 
 _PREFIXES: Final[Mapping[str, str]] = {
     "message": "msg",
@@ -23,23 +23,23 @@ _PREFIXES: Final[Mapping[str, str]] = {
 
 
 def prefix_of(kind: object) -> str:
-    """The prefix of the ids of items of this `type`."""
+    """Return the prefix of the ids of items whose `type` is `kind`."""
     return _PREFIXES.get(kind, "item") if isinstance(kind, str) else "item"
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id."""
+    """Return a random id."""
     return f"{prefix}_{uuid.uuid4().hex}"
 
 
-def short_id(prefix: str, given: object, salt: object = "") -> str:
-    """The id to show for `given`: itself if it is as OpenAI's are, else one made of it.
+def short_id(prefix: str, original: object, salt: object = "") -> str:
+    """Return the id to show for `original`: the same if it looks like OpenAI's, else a hash of it.
 
-    The same `given` makes the same id; `salt` keeps apart things that have the same one.
+    The same `original` and `salt` give the same id; `salt` separates things that share an id.
     """
-    if not isinstance(given, str) or not given:
+    if not isinstance(original, str) or not original:
         return new_id(prefix)
-    if given.startswith(f"{prefix}_") and len(given) <= LONGEST:
-        return given
-    digest = sha256(f"{salt}:{given}".encode("utf-8", "surrogatepass")).hexdigest()
+    if original.startswith(f"{prefix}_") and len(original) <= MAX_LENGTH:
+        return original
+    digest = sha256(f"{salt}:{original}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"{prefix}_{digest[:32]}"

@@ -1,15 +1,15 @@
-"""A Responses body on its way to the model, as the rules see it."""
+"""Gives the rules access to the body of a Responses request."""
 
 from collections.abc import Iterable, Sequence
 
-from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.types import Json, ResponsesRequest
 
 
 class ResponsesBody(OutgoingBody):
-    """The view of a body whose items and tools are copies; its input may be a text.
+    """A body whose items and tools are copies; its input may be a text.
 
-    `translated` tells that it was made of a chat request, whose client knows other names.
+    `translated` says that it was made from a chat request, whose fields have other names.
     """
 
     api = "responses"
@@ -19,7 +19,7 @@ class ResponsesBody(OutgoingBody):
     call_id_key, input_key, result_id_key = "call_id", "arguments", "call_id"
     results_follow = False
 
-    def __init__(self, body: Json, *, translated: bool = False) -> None:
+    def __init__(self, body: ResponsesRequest, *, translated: bool = False) -> None:
         super().__init__(body)
         self.effort_field = "reasoning_effort" if translated else "reasoning.effort"
 
@@ -44,7 +44,7 @@ class ResponsesBody(OutgoingBody):
         return not unanswered
 
     def pieces(self) -> list[Piece]:
-        return [_piece(item, place) for place, item in enumerate(self.turns)]
+        return [_piece(item, index) for index, item in enumerate(self.turns)]
 
     def rebuild(self, pieces: Sequence[Piece]) -> None:
         self.turns = [piece.raw for piece in pieces]
@@ -111,10 +111,10 @@ class ResponsesBody(OutgoingBody):
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
 
-def _piece(item: Json, place: int) -> Piece:
+def _piece(item: Json, index: int) -> Piece:
     kind = item.get("type")
     if kind == "function_call":
-        return Piece("assistant", (item["call_id"],), item, place)
+        return Piece("assistant", (item["call_id"],), item, index)
     if kind == "function_call_output":
-        return Piece("result", (item["call_id"],), item, place)
-    return Piece("other", (), item, place)
+        return Piece("result", (item["call_id"],), item, index)
+    return Piece("other", (), item, index)

@@ -1,16 +1,21 @@
 """Makes the events of output items that are written piece by piece.
 
-Each kind has `open`, `add` for a piece, and `close`; `item` is the item as it is now.
+Each type of item has `open`, `add` for a piece, and `close`; `item` is the item so far.
 """
 
-from copilot_proxy.formats.responses import sealed_reasoning
+from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id, prefix_of
-from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import CALLS, Tool, custom_input, search_arguments
+from copilot_proxy.formats.responses.tools import (
+    CALL_TYPES,
+    Tool,
+    custom_input,
+    parse_search_arguments,
+)
+from copilot_proxy.formats.types import Json, ResponsesEvent
 
 
 class OutputItem:
-    """One item of a response; `index` is its place in the output."""
+    """One item of a response; `index` is its position in the output."""
 
     kind = ""
 
@@ -20,25 +25,25 @@ class OutputItem:
         self.item: Json = {"id": self.id, "type": self.kind}
         self.is_done = False
 
-    def open(self) -> list[Json]:
-        """The event that announces the item."""
-        return [self._whole("response.output_item.added")]
+    def open(self) -> list[ResponsesEvent]:
+        """Return the event that announces the item."""
+        return [self._item_event("response.output_item.added")]
 
-    def _whole(self, kind: str) -> Json:
+    def _item_event(self, kind: str) -> ResponsesEvent:
         return {"type": kind, "output_index": self.index, "item": dict(self.item)}
 
-    def _done(self, events: list[Json]) -> list[Json]:
+    def _done(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         self.is_done = True
-        return [*events, self._whole("response.output_item.done")]
+        return [*events, self._item_event("response.output_item.done")]
 
-    def _event(self, kind: str, **more: object) -> Json:
+    def _event(self, kind: str, **more: object) -> ResponsesEvent:
         return {"type": kind, "item_id": self.id, "output_index": self.index, **more}
 
 
 class ReasoningItem(OutputItem):
-    """What the model thought: a summary of one part, and what seals it.
+    """Reasoning: a summary of one part, and its encrypted content.
 
-    `opaque` is the hub's sealed reasoning, and `tag` its label if it comes in later pieces.
+    `opaque` is the hub's `reasoning_opaque`; `tag` is its label, for later pieces that have none.
     """
 
     kind = "reasoning"
@@ -50,8 +55,8 @@ class ReasoningItem(OutputItem):
         self.tag = ""
         self._texts: list[str] = []
 
-    def add(self, text: str) -> list[Json]:
-        """The events of a piece of the summary."""
+    def add(self, text: str) -> list[ResponsesEvent]:
+        """Return the events for a piece of the summary."""
         base = "response.reasoning_summary"
         events = []
         if not self._texts:
@@ -61,8 +66,8 @@ class ReasoningItem(OutputItem):
         events.append(self._event(f"{base}_text.delta", summary_index=0, delta=text))
         return events
 
-    def close(self, status: str) -> list[Json]:
-        """The events that end the item."""
+    def close(self, status: str) -> list[ResponsesEvent]:
+        """Return the events that end the item."""
         events = []
         if self._texts:
             base, text = "response.reasoning_summary", "".join(self._texts)
@@ -71,12 +76,12 @@ class ReasoningItem(OutputItem):
             events.append(self._event(f"{base}_text.done", summary_index=0, text=text))
             events.append(self._event(f"{base}_part.done", summary_index=0, part=part))
         if self.opaque.strip():
-            self.item["encrypted_content"] = sealed_reasoning.to_client(self.opaque, self.tag)
+            self.item["encrypted_content"] = encrypted_reasoning.to_client(self.opaque, self.tag)
         return self._done(events)
 
 
 class MessageItem(OutputItem):
-    """What the model said: parts of text or refusal, one after the other."""
+    """A message: parts of text or refusal, one after the other."""
 
     kind = "message"
 
@@ -87,8 +92,8 @@ class MessageItem(OutputItem):
         self._kind = ""
         self._texts: list[str] = []
 
-    def add(self, text: str, *, kind: str = "output_text") -> list[Json]:
-        """The events of a piece of text, or of another kind of part."""
+    def add(self, text: str, *, kind: str = "output_text") -> list[ResponsesEvent]:
+        """Return the events for a piece of text, or of a part of another `kind`."""
         events = []
         if kind != self._kind:
             events += self._close_part()
@@ -96,12 +101,12 @@ class MessageItem(OutputItem):
             events.append(self._part_event("response.content_part.added", self._part("")))
         self._texts.append(text)
         more: Json = {"logprobs": []} if kind == "output_text" else {}
-        at = len(self._parts)
-        delta = self._event(f"response.{kind}.delta", content_index=at, delta=text, **more)
+        index = len(self._parts)
+        delta = self._event(f"response.{kind}.delta", content_index=index, delta=text, **more)
         return [*events, delta]
 
-    def close(self, status: str) -> list[Json]:
-        """The events that end the item with `status`."""
+    def close(self, status: str) -> list[ResponsesEvent]:
+        """Return the events that end the item with `status`."""
         events = self._close_part()
         self.item["content"] = self._parts
         self.item["status"] = status
@@ -112,10 +117,10 @@ class MessageItem(OutputItem):
             return {"type": "refusal", "refusal": text}
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
-    def _part_event(self, kind: str, part: Json) -> Json:
+    def _part_event(self, kind: str, part: Json) -> ResponsesEvent:
         return self._event(kind, content_index=len(self._parts), part=part)
 
-    def _close_part(self) -> list[Json]:
+    def _close_part(self) -> list[ResponsesEvent]:
         if not self._kind:
             return []
         text = "".join(self._texts)
@@ -123,9 +128,9 @@ class MessageItem(OutputItem):
         whole: Json = {"refusal": text} if self._kind == "refusal" else {"text": text}
         if self._kind == "output_text":
             whole["logprobs"] = []
-        at = len(self._parts)
+        index = len(self._parts)
         events = [
-            self._event(f"response.{self._kind}.done", content_index=at, **whole),
+            self._event(f"response.{self._kind}.done", content_index=index, **whole),
             self._part_event("response.content_part.done", part),
         ]
         self._parts.append(part)
@@ -134,37 +139,40 @@ class MessageItem(OutputItem):
 
 
 class CallItem(OutputItem):
-    """A call, in the words of the client's `tool`: of a function, of a custom tool, or a search."""
+    """A call of the client's `tool`: a function, a custom tool or a tool search."""
 
     def __init__(self, index: int, call_id: str, tool: Tool) -> None:
-        self.kind = CALLS[tool.kind]
+        self.kind = CALL_TYPES[tool.kind]
         super().__init__(index)
-        self._kind = tool.kind
+        self._tool_kind = tool.kind
         self._texts: list[str] = []
         self.item |= {"call_id": call_id, "status": "in_progress"}
-        if self._kind == "search":
+        if self._tool_kind == "search":
             self.item |= {"execution": "client", "arguments": {}}
             return
         self.item["name"] = tool.name
-        self.item["input" if self._kind == "custom" else "arguments"] = ""
+        self.item["input" if self._tool_kind == "custom" else "arguments"] = ""
         if tool.namespace is not None:
             self.item["namespace"] = tool.namespace
 
-    def add(self, text: str) -> list[Json]:
-        """The events of a piece of the arguments; those of other tools come when they are whole."""
+    def add(self, text: str) -> list[ResponsesEvent]:
+        """Return the events for a piece of a function's arguments.
+
+        The input of other tools is sent when it is complete, by `close`.
+        """
         self._texts.append(text)
-        if self._kind != "function":
+        if self._tool_kind != "function":
             return []
         return [self._event("response.function_call_arguments.delta", delta=text)]
 
-    def close(self, status: str) -> list[Json]:
-        """The events that end the item with `status`."""
+    def close(self, status: str) -> list[ResponsesEvent]:
+        """Return the events that end the item with `status`."""
         text = "".join(self._texts)
         self.item["status"] = status
-        if self._kind == "search":
-            self.item["arguments"] = search_arguments(text)
+        if self._tool_kind == "search":
+            self.item["arguments"] = parse_search_arguments(text)
             return self._done([])
-        if self._kind == "custom":
+        if self._tool_kind == "custom":
             base = "response.custom_tool_call_input"
             self.item["input"] = text = custom_input(text)
             events = [

@@ -1,6 +1,6 @@
-"""Reads a client's Responses request: is it one, who speaks last in it, does it hold an image.
+"""Checks a client's Responses request, and reads its initiator and its images.
 
-Refusals are `RequestError` and name the field as OpenAI does: ``input[0].content``.
+A `RequestError` names the field as OpenAI does: ``input[0].content``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,89 +10,90 @@ from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
 from copilot_proxy.formats.images import image_hint
-from copilot_proxy.formats.responses.schema import Json, ResponsesRequest
-from copilot_proxy.formats.responses.tools import HANDLING, Toolbox, offered
+from copilot_proxy.formats.responses import schema
+from copilot_proxy.formats.responses.tools import HANDLING, ToolMapping, available_tools
+from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.headers import Initiator, Turn
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
-_WHOLE_INPUT: Final = "Nothing is stored here: send the whole conversation in `input` each time."
-_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+_SEND_ALL: Final = "Send the whole conversation in `input` each time: nothing is stored."
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "function_call": ("call_id", "name", "arguments"),
     "function_call_output": ("call_id", "output"),
     "custom_tool_call": ("call_id", "name", "input"),
     "custom_tool_call_output": ("call_id", "output"),
 }
-"""The fields without which an item says nothing."""
+"""The required fields of an item, by its type."""
 _TOOL_LISTS: Final = ("additional_tools", "mcp_list_tools")
-"""Items that say which tools there are."""
+"""The types of items that list tools."""
 
 
-def parse_request(body: bytes) -> Json:
-    """The decoded request, checked against the schema, with all the fields it came with."""
+def parse_request(body: bytes) -> ResponsesRequest:
+    """Return the decoded request with all its fields; raises `RequestError` if it is invalid."""
     request = parse_object(body)
     check_request(request)
     return request
 
 
-def check_request(request: Json) -> None:
-    """Raises `RequestError` for what no upstream could answer."""
+def check_request(request: ResponsesRequest) -> None:
+    """Raise `RequestError` for a request that no upstream could answer."""
     _check_stored(request)
-    check_shape(request, ResponsesRequest)
+    check_shape(request, schema.ResponsesRequest)
     if not request["model"]:
-        raise _wrong("model", "The model's name is empty.")
+        raise _invalid("model", "The model name is empty.")
     if not request["input"]:
-        raise _wrong("input", "At least one input item is needed.")
+        raise _invalid("input", "At least one input item is needed.")
     _check_tools(request)
     if isinstance(request["input"], list):
         for i, item in enumerate(request["input"]):
             _check_item(item, f"input[{i}]")
 
 
-def _check_stored(request: Json) -> None:
-    """Refuses what leans on earlier answers being stored."""
+def _check_stored(request: ResponsesRequest) -> None:
+    """Refuse fields that depend on earlier responses being stored."""
     previous = request.get("previous_response_id")
     if previous is not None:
-        raise _wrong(
+        raise _invalid(
             "previous_response_id",
             f"Previous response with id '{str(previous)[:100]}' not found.",
             code="previous_response_not_found",
-            hint=_WHOLE_INPUT,
+            hint=_SEND_ALL,
         )
     if request.get("conversation") is not None:
-        raise _wrong(
+        raise _invalid(
             "conversation",
             "The conversation was not found.",
             code="conversation_not_found",
-            hint=_WHOLE_INPUT,
+            hint=_SEND_ALL,
             status=404,
         )
     if request.get("background"):
-        raise _wrong(
+        raise _invalid(
             "background",
-            "Copilot does not answer in the background.",
+            "Copilot does not support background responses.",
             code="unsupported_value",
-            hint="Leave `background` out, and stream the answer if it takes long.",
+            hint="Omit `background`; stream the response if it takes long.",
         )
     if request.get("prompt") is not None:
-        raise _wrong(
+        raise _invalid(
             "prompt",
-            "There are no stored prompts.",
+            "Stored prompts are not supported.",
             code="unsupported_parameter",
             hint="Send the prompt's text in `instructions`.",
         )
 
 
-def _check_tools(request: Json) -> None:
+def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         if HANDLING.get(tool["type"], "drop") != "drop" and not tool.get("name"):
             raise _missing(f"tools[{i}].name")
-    count = len(Toolbox(offered(request)).functions)
+    count = len(ToolMapping(available_tools(request)).functions)
     if count > MAX_TOOLS:
-        raise _wrong(
+        raise _invalid(
             "tools",
-            f"Copilot takes at most {MAX_TOOLS} tools, and the request has {count}.",
+            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {count}.",
             code="array_above_max_length",
-            hint="Turn some of the client's tools or MCP servers off.",
+            hint="Turn off some of the client's tools or MCP servers.",
         )
 
 
@@ -103,19 +104,19 @@ def _check_item(item: Json, path: str) -> None:
         if role is None:
             raise _missing(f"{path}.role" if "type" in item else f"{path}.type")
         if role not in _ROLES:
-            raise _wrong(
+            raise _invalid(
                 f"{path}.role",
-                f"Invalid '{path}.role': one of {', '.join(_ROLES)} is expected.",
+                f"Invalid '{path}.role': expected one of {', '.join(_ROLES)}.",
                 code="invalid_value",
             )
         if item.get("content") is None:
             raise _missing(f"{path}.content")
-    for name in _NEEDED.get(kind, ()):
+    for name in _REQUIRED.get(kind, ()):
         if item.get(name) is None:
             raise _missing(f"{path}.{name}")
     if kind == "function_call" and not isinstance(item["arguments"], str):
-        # Of other kinds of calls they may be an object.
-        raise _wrong(
+        # The arguments of other types of calls may be an object.
+        raise _invalid(
             f"{path}.arguments",
             f"Invalid type for '{path}.arguments': expected a text.",
             code="invalid_type",
@@ -135,28 +136,28 @@ def _check_parts(parts: object, path: str) -> None:
 
 def _check_image(url: object, path: str) -> None:
     if not isinstance(url, str):
-        raise _wrong(
+        raise _invalid(
             path,
-            "Copilot takes an image as a data: URL only, not as the id of a file.",
+            "Copilot accepts images only as data: URLs, not as file ids.",
             code="missing_required_parameter",
             hint="Send the image itself, as a data: URL with base64.",
         )
     if not url.startswith("data:"):
-        raise _wrong(
+        raise _invalid(
             path,
-            "Copilot does not fetch images from an address.",
+            "Copilot does not download images from URLs.",
             code="unsupported_value",
             hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )
 
 
 def _missing(param: str) -> RequestError:
-    return _wrong(
+    return _invalid(
         param, f"Missing required parameter: '{param}'.", code="missing_required_parameter"
     )
 
 
-def _wrong(
+def _invalid(
     param: str,
     message: str,
     *,
@@ -167,17 +168,17 @@ def _wrong(
     return RequestError(message, param=param, code=code, hint=hint, status=status)
 
 
-def items(request: Json) -> list[Json]:
-    """The input as a list of items; a text is one message of the user's."""
-    given = request["input"]
-    if isinstance(given, str):
-        return [{"type": "message", "role": "user", "content": given}]
-    return list(given)
+def input_items(request: ResponsesRequest) -> list[Json]:
+    """Return the input as a list of items; a text becomes one message of the user."""
+    value = request["input"]
+    if isinstance(value, str):
+        return [{"type": "message", "role": "user", "content": value}]
+    return list(value)
 
 
-def initiator(request: Json) -> Initiator:
-    """Who asked, by the rule of `headers.initiator`."""
-    return headers.initiator(map(_turn, reversed(items(request))))
+def initiator(request: ResponsesRequest) -> Initiator:
+    """Return who started the request, by the rule of `headers.initiator`."""
+    return headers.initiator(map(_turn, reversed(input_items(request))))
 
 
 def _turn(item: Json) -> Turn | None:
@@ -190,12 +191,13 @@ def _turn(item: Json) -> Turn | None:
     return headers.user_turn(item.get("content")) if is_user else "agent"
 
 
-def count_images(request: Json) -> int:
-    """How many images the items hold, however old or nested; outputs of calls, too."""
+def count_images(request: ResponsesRequest) -> int:
+    """Return the number of images in all items, including the outputs of calls."""
     return sum(part.get("type") == "input_image" for part in _objects(request["input"]))
 
 
 def _objects(value: Any) -> Iterator[Json]:
+    """Yield the objects in `value`, at any depth of lists, `content` and `output`."""
     pending = [value]
     while pending:
         one = pending.pop()

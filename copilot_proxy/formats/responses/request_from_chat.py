@@ -1,15 +1,15 @@
 """Translates a hub request into one for Copilot's Responses API.
 
-For models that answer there alone. What that API does not have is dropped, by the tables at the
-top, with a note for each.
+For models that Copilot serves only there. Fields that the API does not support are dropped, as the
+tables at the top say, with a note for each.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.profiles import ModelProfile
-from copilot_proxy.formats.responses import sealed_reasoning
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.responses import encrypted_reasoning
+from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 
@@ -35,9 +35,9 @@ _TRANSLATED: Final = frozenset(
         "verbosity",
         "tools",
         "tool_choice",
-        # The Responses API tells its usage always.
+        # The Responses API always returns usage.
         "stream_options",
-        # Only 1 gets this far.
+        # Only a value of 1 gets this far.
         "n",
     }
 )
@@ -46,27 +46,28 @@ _REASONS: Final[Mapping[str, str]] = {
     "service_tier": "Copilot refuses it",
     "safety_identifier": "Copilot refuses it",
     "store": "Copilot stores nothing",
-    "metadata": "it belongs to stored answers, and Copilot stores nothing",
-    "thinking_budget": "the model takes reasoning_effort instead",
+    "metadata": "Copilot stores nothing",
+    "thinking_budget": "the model uses reasoning_effort instead",
 }
-"""Why a field is dropped, where it is not that the Responses API lacks it.
+"""Why a field is dropped, if not because the Responses API does not support it.
 
-It lacks stop, seed, logprobs, logit_bias, both penalties, prediction, modalities and audio.
+That is the reason for stop, seed, logprobs, logit_bias, both penalties, prediction, modalities and
+audio.
 """
 
 
-def from_chat(chat: Json, profile: ModelProfile, notes: list[str]) -> Json:
-    """The upstream request for the hub request `chat`, one that `check_request` let through.
+def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> ResponsesRequest:
+    """Return the Responses request for `chat`, a hub request that `check_request` has accepted.
 
-    What the model refuses of it is left to the rule book; `profile` only tells whether the model
-    reasons, and so has a summary to ask for.
+    The rules for what the model itself accepts are applied later. `profile` only says whether the
+    model reasons; if so, a summary is requested.
     """
     given = {name: value for name, value in chat.items() if value is not None}
     for name in given:
         if name not in _TRANSLATED and not (name == "store" and given[name] is False):
-            reason = _REASONS.get(name, "the model's API, Responses, does not have it")
+            reason = _REASONS.get(name, "the Responses API does not support it")
             notes.append(f"dropped {name}: {reason}")
-    body: Json = {
+    body: ResponsesRequest = {
         "model": profile.id or given["model"],
         "input": _input(given["messages"], notes),
         "store": False,
@@ -81,7 +82,7 @@ def from_chat(chat: Json, profile: ModelProfile, notes: list[str]) -> Json:
     if effort is not None:
         body["reasoning"] = {"effort": effort}
     if profile.efforts or (profile.efforts is None and effort is not None):
-        # Without asking, no summary would come.
+        # Without this, the model sends no summary.
         body.setdefault("reasoning", {})["summary"] = "auto"
     if text := _text_config(given):
         body["text"] = text
@@ -89,11 +90,11 @@ def from_chat(chat: Json, profile: ModelProfile, notes: list[str]) -> Json:
     return body
 
 
-def _text_config(given: Json) -> Json:
+def _text_config(given: ChatRequest) -> Json:
     config: Json = {}
     form = given.get("response_format") or {}
     if form.get("type") == "json_schema":
-        # The Responses API has these side by side, not in a box of their own.
+        # The Responses API has these fields beside the type, not in an object.
         inner = {name: v for name, v in (form.get("json_schema") or {}).items() if v is not None}
         config["format"] = {"type": "json_schema", **inner}
     elif form and form.get("type") != "text":
@@ -103,7 +104,7 @@ def _text_config(given: Json) -> Json:
     return config
 
 
-def _tools(given: Json, body: Json, notes: list[str]) -> None:
+def _tools(given: ChatRequest, body: ResponsesRequest, notes: list[str]) -> None:
     tools = [_tool(tool["function"]) for tool in given.get("tools", ())]
     choice = given.get("tool_choice")
     if isinstance(choice, dict):
@@ -117,7 +118,7 @@ def _tools(given: Json, body: Json, notes: list[str]) -> None:
 
 
 def _tool(function: Json) -> Json:
-    """A function in the flat form; `strict` is said always, as its default is another there."""
+    """Return a function in the flat form, with `strict`, whose default is different there."""
     tool = {name: v for name, v in function.items() if v is not None}
     return {"type": "function", **tool, "strict": tool.get("strict", False)}
 
@@ -125,7 +126,7 @@ def _tool(function: Json) -> Json:
 def _choice(
     choice: Json, tools: list[Json], notes: list[str]
 ) -> tuple[list[Json], str | Json | None]:
-    """The tools and the choice among them; a choice of several becomes fewer tools."""
+    """Return the tools and the `tool_choice`; a choice of several tools reduces the tools."""
     match choice.get("type"):
         case "function":
             return tools, {"type": "function", "name": _name(choice)}
@@ -133,7 +134,7 @@ def _choice(
             allowed = choice.get("allowed_tools") or {}
             names = {_name(tool) for tool in allowed.get("tools", ())}
             return [t for t in tools if t["name"] in names], allowed.get("mode", "auto")
-    notes.append(f"dropped tool_choice: Copilot has no tool {choice.get('type')}")
+    notes.append(f"dropped tool_choice: Copilot does not support {choice.get('type')}")
     return tools, None
 
 
@@ -149,15 +150,15 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
         if message["role"] == "tool":
             items.append(_output(message, images))
             continue
-        _show(images, items)
+        _add_images(images, items)
         if message["role"] == "assistant":
-            said = _assistant(message)
-            if not said:
+            assistant_items = _assistant(message)
+            if not assistant_items:
                 notes.append("dropped an assistant message: it is empty")
-            items += said
+            items += assistant_items
         else:
             items.append(_message(message["role"], _parts(message["content"])))
-    _show(images, items)
+    _add_images(images, items)
     return items
 
 
@@ -166,12 +167,12 @@ def _message(role: str, content: list[Json]) -> Json:
 
 
 def _output(message: Json, images: list[Json]) -> Json:
-    """The result of a call as a text; its images are put by, to be shown after the last result."""
+    """Return the result of a call with its text; its images are added to `images`."""
     parts = _parts(message["content"])
-    shown = [part for part in parts if part["type"] == "input_image"]
-    if shown:
-        said = f"Shown by the result of {message['tool_call_id']}:"
-        images += [{"type": "input_text", "text": said}, *shown]
+    result_images = [part for part in parts if part["type"] == "input_image"]
+    if result_images:
+        label = f"Images in the result of {message['tool_call_id']}:"
+        images += [{"type": "input_text", "text": label}, *result_images]
     return {
         "type": "function_call_output",
         "call_id": message["tool_call_id"],
@@ -179,8 +180,8 @@ def _output(message: Json, images: list[Json]) -> Json:
     }
 
 
-def _show(images: list[Json], items: list[Json]) -> None:
-    """Shows the images of tools' results as the person's, as Copilot's own client does."""
+def _add_images(images: list[Json], items: list[Json]) -> None:
+    """Add the images of tool results as a user message, as Copilot's own client does."""
     if images:
         items.append(_message("user", list(images)))
         images.clear()
@@ -203,12 +204,12 @@ def _part(part: Json) -> Json:
 
 
 def _assistant(message: Json) -> list[Json]:
-    """An earlier answer, with the reasoning that was sealed for this API before it."""
-    content = _said(message.get("content"))
+    """Return the items of an assistant message, after its reasoning if this API encrypted it."""
+    content = _content(message.get("content"))
     if refusal := message.get("refusal"):
         content.append({"type": "refusal", "refusal": refusal})
-    answer = [_message("assistant", content)] if content else []
-    answer += [
+    items = [_message("assistant", content)] if content else []
+    items += [
         {
             "type": "function_call",
             "call_id": call["id"],
@@ -217,18 +218,18 @@ def _assistant(message: Json) -> list[Json]:
         }
         for call in message.get("tool_calls") or ()
     ]
-    if not answer:
+    if not items:
         return []
     return [
         *(
             {"type": "reasoning", "summary": [], "encrypted_content": encrypted}
-            for encrypted in sealed_reasoning.unseal(message.get("reasoning_opaque"))
+            for encrypted in encrypted_reasoning.encrypted_contents(message.get("reasoning_opaque"))
         ),
-        *answer,
+        *items,
     ]
 
 
-def _said(content: Any) -> list[Json]:
+def _content(content: Any) -> list[Json]:
     if not isinstance(content, list):
         content = [{"type": "text", "text": content or ""}]
     return [

@@ -1,18 +1,18 @@
 """Translates a client's Responses request into a hub request.
 
-For models that do not speak the Responses API. What the hub does not have is dropped, by the
-tables at the top, with a note for each.
+For models that do not support the Responses API. Fields that the hub does not support are dropped,
+as the tables at the top say, with a note for each.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.responses.items_to_messages import Messages
-from copilot_proxy.formats.responses.request import items
+from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
+from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
-from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Toolbox, offered
+from copilot_proxy.formats.responses.tools import ToolMapping, available_tools
+from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = (
     "model",
@@ -39,46 +39,49 @@ _TRANSLATED: Final = frozenset(
         "tools",
         "tool_choice",
         "include",
-        # Its options are about padding; there is none.
+        # Its options only concern padding, which is never sent.
         "stream_options",
     }
 )
 
 _FUNCTION: Final = ("name", "description", "parameters", "strict")
-"""What the hub knows of a function."""
+"""The fields of a function in the hub."""
 
-_SILENT: Final[Mapping[str, tuple[Any, ...]]] = {
+_DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "store": (False,),
     "background": (False,),
     "truncation": ("disabled",),
 }
-"""Values that ask for what happens anyway."""
+"""Values that request what happens anyway, and so need no note."""
 
 _REASONS: Final[Mapping[str, str]] = {
     "store": "Copilot stores nothing",
-    "truncation": "nothing is cut from the input",
+    "truncation": "the input is never truncated",
     "max_tool_calls": "it counts tools that Copilot does not run",
 }
 
 
-def to_chat(request: Json, notes: list[str]) -> Json:
-    """The hub request for a Responses request, one that `parse_request` let through."""
+def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
+    """Return the hub request for `request`, which `parse_request` has accepted.
+
+    Raises `RequestError` if no message is left, or for a part that no model accepts.
+    """
     given = {name: value for name, value in request.items() if value is not None}
     for name in given:
-        if name not in _TRANSLATED and given[name] not in _SILENT.get(name, ()):
-            reason = _REASONS.get(name, "the model's API does not have it")
+        if name not in _TRANSLATED and given[name] not in _DEFAULTS.get(name, ()):
+            reason = _REASONS.get(name, "the model's API does not support it")
             notes.append(f"dropped {name}: {reason}")
     for name in given.get("include", ()):
         if name != ENCRYPTED:
-            notes.append(f"dropped include {name}: Copilot does not have it")
+            notes.append(f"dropped include {name}: Copilot does not support it")
 
-    chat: Json = {name: given[name] for name in _SAME if name in given}
-    messages = Messages(notes)
+    chat: ChatRequest = {name: given[name] for name in _SAME if name in given}
+    builder = MessagesBuilder(notes)
     if given.get("instructions"):
-        messages.add({"role": "system", "content": given["instructions"]})
-    for i, item in enumerate(items(given)):
-        messages.take(item, f"input[{i}]")
-    chat["messages"] = messages.all()
+        builder.add_message({"role": "system", "content": given["instructions"]})
+    for i, item in enumerate(input_items(given)):
+        builder.add_item(item, f"input[{i}]")
+    chat["messages"] = builder.build()
     if "max_output_tokens" in given:
         chat["max_completion_tokens"] = given["max_output_tokens"]
     if effort := (given.get("reasoning") or {}).get("effort"):
@@ -86,14 +89,14 @@ def to_chat(request: Json, notes: list[str]) -> Json:
     _text_config(given.get("text") or {}, chat)
     _tools(given, chat, notes)
     if not chat["messages"]:
-        raise RequestError("Nothing in `input` is a message that the model takes.", param="input")
+        raise RequestError("`input` has no message that the model accepts.", param="input")
     return chat
 
 
-def _text_config(config: Json, chat: Json) -> None:
+def _text_config(config: Json, chat: ChatRequest) -> None:
     form = {name: v for name, v in (config.get("format") or {}).items() if v is not None}
     if form.get("type") == "json_schema":
-        # The chat API has the rest in a box of its own.
+        # Chat Completions has the other fields in an object.
         inner = {name: v for name, v in form.items() if name != "type"}
         chat["response_format"] = {"type": "json_schema", "json_schema": inner}
     elif form and form.get("type") != "text":
@@ -102,11 +105,11 @@ def _text_config(config: Json, chat: Json) -> None:
         chat["verbosity"] = config["verbosity"]
 
 
-def _tools(given: Json, chat: Json, notes: list[str]) -> None:
-    toolbox = Toolbox(offered(given))
-    for kind in toolbox.dropped:
+def _tools(given: ResponsesRequest, chat: ChatRequest, notes: list[str]) -> None:
+    mapping = ToolMapping(available_tools(given))
+    for kind in mapping.dropped:
         notes.append(f"dropped tool {kind}: Copilot does not run it")
-    functions, choice = toolbox.choose(given.get("tool_choice"), notes)
+    functions, choice = mapping.apply_choice(given.get("tool_choice"), notes)
     if not functions:
         chat.pop("parallel_tool_calls", None)
         return

@@ -1,27 +1,27 @@
-"""A request for a model that Copilot serves on Responses: a client's own, or one of the hub."""
+"""Makes the requests for Copilot's Responses API, from a client's request or a hub request."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.responses import sealed_reasoning
+from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
-from copilot_proxy.formats.responses.request import items
+from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
-from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import (
     HANDLING,
-    Toolbox,
+    ToolMapping,
+    available_tools,
     call_name,
     custom_arguments,
-    is_own_search,
-    offered,
-    search_as_function,
+    is_client_search,
+    search_to_function_item,
 )
 from copilot_proxy.formats.rules import Fitted, fit
+from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
-ITEMS: Final[Mapping[str, str]] = {
+ITEM_TOOLS: Final[Mapping[str, str]] = {
     "custom_tool_call": "custom",
     "custom_tool_call_output": "custom",
     "web_search_call": "web_search",
@@ -45,24 +45,17 @@ ITEMS: Final[Mapping[str, str]] = {
     "additional_tools": "tool_search",
     "program": "programmatic_tool_calling",
     "program_output": "programmatic_tool_calling",
-    # It points to something stored.
+    # It refers to a stored item.
     "item_reference": "",
 }
-"""The kind of tool that an input item belongs to, whose fate it shares; others pass."""
+"""The type of tool that an input item belongs to, and is handled like; others are passed on."""
 
 
-def responses_for_model(
-    request: Json,
-    model: Model | None,
-    notes: list[str],
-    *,
-    hosted: Collection[str] = (),
-) -> Fitted:
-    """The body for Copilot's Responses API, from a request that `parse_request` let through.
+def responses_for_model(request: ResponsesRequest, model: Model | None, notes: list[str]) -> Fitted:
+    """Return the body for Copilot's Responses API, for a request from `parse_request`.
 
-    `model` is None when the catalogue could not be read: then only what every model needs is done.
-    `hosted` are kinds of tools, such as ``web_search``, that are passed on as they are: whether
-    Copilot runs them depends on the day and the model.
+    `model` is None if the catalogue could not be read: then only the changes that every model
+    needs are made.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
@@ -72,28 +65,27 @@ def responses_for_model(
     body["store"] = False
     _include(body, notes)
     _reasoning(body)
-    _tools(body, hosted, notes)
+    _tools(body, notes)
     if not isinstance(body["input"], str):
-        body["input"] = _items(items(body), hosted, notes)
+        body["input"] = _items(input_items(body), notes)
     return fit(ResponsesBody(body), profile_of(model, "responses"), notes)
 
 
-def responses_from_chat(chat: Json, model: Model | None, notes: list[str]) -> Fitted:
-    """The same for a chat completions request."""
+def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    """Return the body for Copilot's Responses API, for a hub request."""
     profile = profile_of(model, "responses")
     return fit(ResponsesBody(from_chat(chat, profile, notes), translated=True), profile, notes)
 
 
-def _include(body: Json, notes: list[str]) -> None:
-    """Asks for encrypted reasoning, always: it is how the next turn keeps it, as nothing is
-    stored."""
+def _include(body: ResponsesRequest, notes: list[str]) -> None:
+    """Always request encrypted reasoning: nothing is stored, so the next turn needs it back."""
     for name in body.get("include", ()):
         if name != ENCRYPTED:
-            notes.append(f"dropped include {name}: Copilot does not have it")
+            notes.append(f"dropped include {name}: Copilot does not support it")
     body["include"] = [ENCRYPTED]
 
 
-def _reasoning(body: Json) -> None:
+def _reasoning(body: ResponsesRequest) -> None:
     reasoning = {name: v for name, v in (body.get("reasoning") or {}).items() if v is not None}
     if reasoning:
         body["reasoning"] = reasoning
@@ -101,11 +93,11 @@ def _reasoning(body: Json) -> None:
         body.pop("reasoning", None)
 
 
-def _tools(body: Json, hosted: Collection[str], notes: list[str]) -> None:
-    toolbox = Toolbox(offered(body, hosted), hosted)
-    for kind in toolbox.dropped:
+def _tools(body: ResponsesRequest, notes: list[str]) -> None:
+    mapping = ToolMapping(available_tools(body))
+    for kind in mapping.dropped:
         notes.append(f"dropped tool {kind}: Copilot does not run it")
-    functions, choice = toolbox.choose(body.pop("tool_choice", None), notes)
+    functions, choice = mapping.apply_choice(body.pop("tool_choice", None), notes)
     if functions:
         body["tools"] = functions
         if choice is not None:
@@ -115,38 +107,37 @@ def _tools(body: Json, hosted: Collection[str], notes: list[str]) -> None:
         body.pop("parallel_tool_calls", None)
 
 
-def _items(given: list[Json], hosted: Collection[str], notes: list[str]) -> list[Json]:
+def _items(items: list[Json], notes: list[str]) -> list[Json]:
     out: list[Json] = []
-    for item in given:
+    for item in items:
         kind = item.get("type") or "message"
-        clean = {name: v for name, v in item.items() if v is not None and name != "id"}
-        tool = ITEMS.get(kind)
-        if tool is None or tool in hosted:
-            out += _item(clean, hosted, notes)
-        elif is_own_search(clean):
-            out.append(search_as_function(clean))
+        # Copilot refuses an item's id on any connection but the one that it was sent on.
+        copy = {name: v for name, v in item.items() if v is not None and name != "id"}
+        tool = ITEM_TOOLS.get(kind)
+        if tool is None:
+            out += _item(copy, notes)
+        elif is_client_search(copy):
+            out.append(search_to_function_item(copy))
         elif HANDLING.get(tool, "drop") != "drop":
-            out.append(_as_function(clean))
+            out.append(_custom_to_function_item(copy))
         else:
-            notes.append(f"dropped an input item: Copilot does not take {kind}")
+            notes.append(f"dropped an input item: Copilot does not support {kind}")
     return out
 
 
-def _item(item: Json, hosted: Collection[str], notes: list[str]) -> list[Json]:
-    """An item without its id, which Copilot refuses to see again on another connection."""
+def _item(item: Json, notes: list[str]) -> list[Json]:
     match item.get("type"):
         case "reasoning":
-            return _sealed(item, notes)
+            return _reasoning_items(item, notes)
         case "function_call":
-            if "namespace" not in hosted:
-                item["name"] = call_name(item)
-                item.pop("namespace", None)
+            item["name"] = call_name(item)
+            item.pop("namespace", None)
             return [{**item, "arguments": item["arguments"] or "{}"}]
     return [item]
 
 
-def _as_function(item: Json) -> Json:
-    """A custom tool's call or output in the words of the function that stands for the tool."""
+def _custom_to_function_item(item: Json) -> Json:
+    """Return a custom tool's call or output as one of the function that stands for the tool."""
     if item["type"] == "custom_tool_call":
         return {
             "type": "function_call",
@@ -161,12 +152,14 @@ def _as_function(item: Json) -> Json:
     }
 
 
-def _sealed(item: Json, notes: list[str]) -> list[Json]:
-    """Reasoning that this API sealed, an item for each seal; the model can read no other."""
+def _reasoning_items(item: Json, notes: list[str]) -> list[Json]:
+    """Return an item for each encrypted content that this API made; models cannot read others."""
     encrypted = item.get("encrypted_content")
-    contents = sealed_reasoning.native(encrypted) if isinstance(encrypted, str) else []
+    contents = (
+        encrypted_reasoning.responses_contents(encrypted) if isinstance(encrypted, str) else []
+    )
     if not contents:
-        notes.append("dropped a reasoning item: it has no encrypted content of this API")
+        notes.append("dropped a reasoning item: it has no encrypted content from the Responses API")
         return []
     if contents == [encrypted]:
         return [{"summary": [], **item}]

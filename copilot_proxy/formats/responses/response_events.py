@@ -1,33 +1,34 @@
-"""Takes a whole response apart into the events that would have streamed it.
+"""Splits a whole response into the events that would have streamed it.
 
-For models that cannot stream, and for upstreams that answer whole where a stream was asked for.
+For models that cannot stream, and for upstreams that return a whole response to a request for a
+stream.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json, Response, ResponsesEvent
 
 TERMINAL: Final[Mapping[str, str]] = {
     "completed": "response.completed",
     "incomplete": "response.incomplete",
     "failed": "response.failed",
 }
-"""The event that ends a stream, by the response's status."""
+"""The type of the event that ends a stream, by the status of the response."""
 
 
-def whole_events(response: Json) -> Iterator[Json]:
-    """The events of `response`, without numbers; its items as they are.
+def whole_events(response: Response) -> Iterator[ResponsesEvent]:
+    """Yield the events of `response`, without ``sequence_number`` and with its items unchanged.
 
-    A response that has not ended has no last event.
+    A response that is still in progress has no final event.
     """
-    given = response.get("status") or "completed"
-    status = given if isinstance(given, str) else ""
-    begun = {**response, "status": "in_progress", "output": [], "usage": None}
-    begun.update(error=None, incomplete_details=None)
-    begun.pop("copilot_usage", None)
-    yield {"type": "response.created", "response": begun}
-    yield {"type": "response.in_progress", "response": begun}
+    value = response.get("status") or "completed"
+    status = value if isinstance(value, str) else ""
+    initial = {**response, "status": "in_progress", "output": [], "usage": None}
+    initial.update(error=None, incomplete_details=None)
+    initial.pop("copilot_usage", None)
+    yield {"type": "response.created", "response": initial}
+    yield {"type": "response.in_progress", "response": initial}
     output = response.get("output")
     for index, item in enumerate(output if isinstance(output, list) else ()):
         if isinstance(item, dict):
@@ -36,53 +37,52 @@ def whole_events(response: Json) -> Iterator[Json]:
         yield {"type": TERMINAL[status], "response": {**response, "status": status}}
 
 
-def item_events(index: int, item: Json) -> Iterator[Json]:
-    """The events of one output item; those between its first and last by what it holds."""
-    begun = {**item, "status": "in_progress"} if "status" in item else dict(item)
-    between: list[Json] = []
-    at: Json = {"item_id": item.get("id"), "output_index": index}
+def item_events(index: int, item: Json) -> Iterator[ResponsesEvent]:
+    """Yield the events of one output item: added, those of its content, and done."""
+    initial = {**item, "status": "in_progress"} if "status" in item else dict(item)
+    contents: list[ResponsesEvent] = []
+    position: Json = {"item_id": item.get("id"), "output_index": index}
     match item.get("type"):
         case "message":
-            begun["content"] = []
+            initial["content"] = []
             for number, part in enumerate(_objects(item.get("content"))):
-                between += _part_events({**at, "content_index": number}, part)
+                contents += _part_events({**position, "content_index": number}, part)
         case "reasoning":
-            begun["summary"] = []
+            initial["summary"] = []
             for number, part in enumerate(_objects(item.get("summary"))):
-                between += summary_events({**at, "summary_index": number}, part)
+                contents += _summary_events({**position, "summary_index": number}, part)
         case "function_call":
-            begun["arguments"] = ""
-            arguments = item.get("arguments")
+            initial["arguments"] = ""
+            arguments, name = item.get("arguments"), item.get("name")
             kind = "response.function_call_arguments"
-            between = [
-                {"type": f"{kind}.delta", **at, "delta": arguments},
-                {"type": f"{kind}.done", **at, "arguments": arguments, "name": item.get("name")},
+            contents = [
+                {"type": f"{kind}.delta", **position, "delta": arguments},
+                {"type": f"{kind}.done", **position, "arguments": arguments, "name": name},
             ]
-    yield {"type": "response.output_item.added", "output_index": index, "item": begun}
-    yield from between
+    yield {"type": "response.output_item.added", "output_index": index, "item": initial}
+    yield from contents
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _part_events(at: Json, part: Json) -> list[Json]:
+def _part_events(position: Json, part: Json) -> list[ResponsesEvent]:
     kind, field = ("output_text", "text") if "text" in part else ("refusal", "refusal")
     text = part.get(field)
     more = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
     return [
-        {"type": "response.content_part.added", **at, "part": {**part, field: ""}},
-        {"type": f"response.{kind}.delta", **at, "delta": text, **more},
-        {"type": f"response.{kind}.done", **at, field: text, **more},
-        {"type": "response.content_part.done", **at, "part": part},
+        {"type": "response.content_part.added", **position, "part": {**part, field: ""}},
+        {"type": f"response.{kind}.delta", **position, "delta": text, **more},
+        {"type": f"response.{kind}.done", **position, field: text, **more},
+        {"type": "response.content_part.done", **position, "part": part},
     ]
 
 
-def summary_events(at: Json, part: Json) -> list[Json]:
-    """The events of one part of a reasoning summary; `at` says which."""
+def _summary_events(position: Json, part: Json) -> list[ResponsesEvent]:
     base, text = "response.reasoning_summary", part.get("text")
     return [
-        {"type": f"{base}_part.added", **at, "part": {**part, "text": ""}},
-        {"type": f"{base}_text.delta", **at, "delta": text},
-        {"type": f"{base}_text.done", **at, "text": text},
-        {"type": f"{base}_part.done", **at, "part": part},
+        {"type": f"{base}_part.added", **position, "part": {**part, "text": ""}},
+        {"type": f"{base}_text.delta", **position, "delta": text},
+        {"type": f"{base}_text.done", **position, "text": text},
+        {"type": f"{base}_part.done", **position, "part": part},
     ]
 
 

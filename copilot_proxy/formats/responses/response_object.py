@@ -1,13 +1,13 @@
-"""Fills in what a response object must say besides its output."""
+"""Fills in the fields that a response object needs besides its output."""
 
 from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.chat_completions.errors import error_body
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 from copilot_proxy.masking import mask
 
 
-def echo(request: Json, model: str, created: int) -> Json:
-    """Every field that OpenAI's schema requires of a response, but `id`, `status` and `usage`.
+def base_response(request: ResponsesRequest, model: str, created: int) -> Response:
+    """Return all fields that OpenAI's schema requires of a response, but `id`, `status`, `usage`.
 
     `created` is in seconds since 1970.
     """
@@ -27,7 +27,7 @@ def echo(request: Json, model: str, created: int) -> Json:
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
         "store": False,
         "temperature": _number(request.get("temperature")),
-        "text": {"format": {"type": "text"}, **_set(request.get("text"))},
+        "text": {"format": {"type": "text"}, **_without_nulls(request.get("text"))},
         "tool_choice": request.get("tool_choice") or "auto",
         "tools": request.get("tools") or [],
         "top_p": _number(request.get("top_p")),
@@ -35,8 +35,8 @@ def echo(request: Json, model: str, created: int) -> Json:
     }
 
 
-def failed(response: Json, error: CopilotProxyError, request_id: str) -> Json:
-    """`response` as it ends with `error`; OpenAI's schema knows no failure without a code."""
+def failed_response(response: Response, error: CopilotProxyError, request_id: str) -> Response:
+    """Return `response` as failed with `error`; OpenAI's schema requires an error code."""
     body = error_body(error, request_id)["error"]
     return {
         **response,
@@ -45,8 +45,11 @@ def failed(response: Json, error: CopilotProxyError, request_id: str) -> Json:
     }
 
 
-def told(failure: CopilotProxyError) -> Json:
-    """What an error of upstream's says, with the hint: most clients show the message alone."""
+def error_fields(failure: CopilotProxyError) -> Json:
+    """Return ``{"message", "hint"}`` for an error from upstream.
+
+    The message contains the hint, too, since most clients show only the message.
+    """
     return {"message": mask(join_sentences(failure.message, failure.hint)), "hint": failure.hint}
 
 
@@ -54,6 +57,6 @@ def _number(value: object) -> object:
     return 1.0 if value is None else value
 
 
-def _set(value: object) -> Json:
+def _without_nulls(value: object) -> Json:
     pairs = value.items() if isinstance(value, dict) else ()
     return {name: v for name, v in pairs if v is not None}

@@ -1,18 +1,18 @@
 """The shapes of OpenAI's Responses API, for checking requests and for the OpenAPI page.
 
-A request is checked against these types but travels as the decoded JSON it came as. Kinds of
-items and tools that nobody here knows pass; only what is known must be of the right type.
+Requests are checked against these types but passed on as decoded JSON. Unknown fields, and items
+and tools of unknown types, are allowed; known fields must have the right type.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-Json = dict[str, Any]
+from copilot_proxy.formats.types import Json
 
 
 class InputItem(Struct):
-    """A message, a call, its output, or reasoning: `type` says which; without it, a message.
+    """A message, a call, its output, or reasoning, depending on `type`; without it, a message.
 
     The parts of a `content` or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL),
     ``output_text`` and ``refusal``.
@@ -31,7 +31,7 @@ class InputItem(Struct):
 
 
 class Tool(Struct):
-    """A ``function``, a ``custom`` tool or a ``namespace`` of them; Copilot runs no others."""
+    """A ``function``, a ``custom`` tool or a ``namespace`` of them; no others are supported."""
 
     type: str
     name: str | None = None
@@ -43,7 +43,7 @@ class Tool(Struct):
 
 
 class Reasoning(Struct):
-    """How much the model thinks, and whether it tells of it in a summary."""
+    """How much the model reasons, and whether it returns a summary of its reasoning."""
 
     effort: str | None = None
     summary: str | None = None
@@ -60,7 +60,7 @@ class TextFormat(Struct):
 
 
 class TextConfig(Struct):
-    """The form of the answer's text."""
+    """The format of the response's text."""
 
     format: TextFormat | None = None
     verbosity: str | None = None
@@ -69,7 +69,7 @@ class TextConfig(Struct):
 class ResponsesRequest(Struct):
     """The body of ``POST /v1/responses``; nothing is stored, so `input` is the whole conversation.
 
-    `max_output_tokens` counts reasoning, too.
+    `max_output_tokens` includes reasoning.
     """
 
     model: str
@@ -93,7 +93,7 @@ class ResponsesRequest(Struct):
 
 
 class OutputItem(Struct):
-    """A message, reasoning, or a call of a function or custom tool: `type` says which."""
+    """A message, reasoning, or a call of a function or custom tool, depending on `type`."""
 
     type: str
     id: str | None = None
@@ -109,19 +109,19 @@ class OutputItem(Struct):
 
 
 class InputTokensDetails(Struct):
-    """Of the prompt's tokens."""
+    """Details of the prompt's tokens."""
 
     cached_tokens: int
 
 
 class OutputTokensDetails(Struct):
-    """Of the answer's tokens."""
+    """Details of the response's tokens."""
 
     reasoning_tokens: int
 
 
 class Usage(Struct):
-    """Tokens of one request; the output counts reasoning, too."""
+    """Token counts of one request; output tokens include reasoning."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails
@@ -144,7 +144,7 @@ class IncompleteDetails(Struct):
 
 
 class Response(Struct):
-    """The answer to a request without `stream`, and the last event's `response` of one with it.
+    """The response to a request without `stream`, and the `response` of a stream's final event.
 
     `created_at` is in seconds since 1970.
     """

@@ -1,13 +1,13 @@
-"""Writes the hub's chunks as a Responses stream: items, their parts, and all their events.
+"""Writes the hub's chunks as a Responses stream.
 
-The same object gives the whole response in the end, for clients that do not stream.
+The same object returns the whole response, for clients that do not stream.
 """
 
 import time
 from typing import Any
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError
-from copilot_proxy.formats.responses import sealed_reasoning
+from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id
 from copilot_proxy.formats.responses.output_items import (
     CallItem,
@@ -15,65 +15,75 @@ from copilot_proxy.formats.responses.output_items import (
     OutputItem,
     ReasoningItem,
 )
-from copilot_proxy.formats.responses.response_object import echo, failed
-from copilot_proxy.formats.responses.schema import Json
-from copilot_proxy.formats.responses.tools import Toolbox, offered
+from copilot_proxy.formats.responses.response_object import base_response, failed_response
+from copilot_proxy.formats.responses.tools import ToolMapping, available_tools
 from copilot_proxy.formats.responses.usage import responses_usage
+from copilot_proxy.formats.types import (
+    ChatChunk,
+    CopilotUsage,
+    Json,
+    Response,
+    ResponsesEvent,
+    ResponsesRequest,
+)
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class ChatToResponses:
-    """The answer to one Responses request, from the chunks of the hub.
+    """The response to one Responses request, from the hub's chunks.
 
-    `feed` takes a chunk and returns the events that it makes, `close` those that end the stream,
-    and `fail` those that end it in the middle. `request` is the client's, as it came; `model` what
-    it is told answered; `now` is in seconds since 1970.
+    `feed` takes a chunk and returns its events, `close` returns those that end the stream, and
+    `fail` those that end it with an error. `request` is the client's, unchanged; `model` is the
+    response's `model`; `now` is in seconds since 1970.
     """
 
-    def __init__(self, request: Json, model: str, *, now: int | None = None) -> None:
+    def __init__(self, request: ResponsesRequest, model: str, *, now: int | None = None) -> None:
         created = int(time.time()) if now is None else now
-        self._response: Json = {
+        self._response: Response = {
             "id": new_id("resp"),
-            **echo(request, model, created),
+            **base_response(request, model, created),
             "status": "in_progress",
             "usage": None,
         }
-        self._tools = Toolbox(offered(request))
+        self._tools = ToolMapping(available_tools(request))
         self._now = now
         self._number = 0
         self._items: list[OutputItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
-        """Open until the answer ends, since pieces of several calls may come mixed."""
+        """Open until the response ends, since the pieces of several calls may be interleaved."""
         self._tag = ""
-        self._late = ""
-        """Sealed reasoning that came when its item was closed: it gets one of its own."""
+        self._pending_opaque = ""
+        """Encrypted reasoning that arrived after its item was closed: it gets another item."""
         self._finish: str | None = None
-        self._copilot_usage: Json | None = None
+        self._copilot_usage: CopilotUsage | None = None
 
     @property
-    def response(self) -> Json:
-        """The response with the items that are complete; whole after `close`."""
+    def response(self) -> Response:
+        """The response with its completed items; complete after `close`."""
         done = [dict(item.item) for item in self._items if item.is_done]
         return {**self._response, "output": done}
 
-    def feed(self, chunk: Json) -> list[Json]:
-        """The events of one chunk."""
+    def feed(self, chunk: ChatChunk) -> list[ResponsesEvent]:
+        """Return the events for one chunk."""
         events = self._begin()
         if chunk.get("usage"):
             self._response["usage"] = responses_usage(chunk["usage"])
         if chunk.get("copilot_usage"):
             self._copilot_usage = chunk["copilot_usage"]
         for choice in chunk["choices"]:
-            self._take(choice["delta"], events)
+            self._delta(choice["delta"], events)
             if choice.get("finish_reason"):
                 self._finish = choice["finish_reason"]
                 self._close_items(events)
         return self._numbered(events)
 
-    def close(self) -> list[Json]:
-        """The events that end the stream; to be called once, after the last chunk."""
+    def close(self) -> list[ResponsesEvent]:
+        """Return the events that end the stream; call it once, after the last chunk.
+
+        Raises `BrokenResponse` if there was no finish reason.
+        """
         if self._finish is None:
             raise BrokenResponse(
                 "The answer broke off before it was complete.",
@@ -86,94 +96,95 @@ class ChatToResponses:
         else:
             self._response["status"] = "incomplete"
             self._response["incomplete_details"] = {"reason": reason}
-        return self._numbered([self._last()])
+        return self._numbered([self._final()])
 
-    def whole(self, events: list[Json]) -> Json:
-        """The whole response; to be called after `close`."""
+    def whole(self, events: list[ResponsesEvent]) -> Response:
+        """Return the whole response; call it after `close`."""
         return self.response
 
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """The events that end the stream with `error`; what came so far stays as it is."""
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
+        """Return the events that end the stream with `error`, and keep the items so far."""
         events = self._begin()
-        self._response = failed(self._response, error, request_id)
-        return self._numbered([*events, self._last()])
+        self._response = failed_response(self._response, error, request_id)
+        return self._numbered([*events, self._final()])
 
-    def _begin(self) -> list[Json]:
+    def _begin(self) -> list[ResponsesEvent]:
         if self._number:
             return []
         kinds = ("response.created", "response.in_progress")
         return [{"type": kind, "response": self.response} for kind in kinds]
 
-    def _last(self) -> Json:
-        event: Json = {"type": f"response.{self._response['status']}", "response": self.response}
+    def _final(self) -> ResponsesEvent:
+        kind = f"response.{self._response['status']}"
+        event: ResponsesEvent = {"type": kind, "response": self.response}
         if self._copilot_usage is not None:
             event["copilot_usage"] = self._copilot_usage
         return event
 
-    def _numbered(self, events: list[Json]) -> list[Json]:
+    def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         for event in events:
             event["sequence_number"] = self._number
             self._number += 1
         return events
 
-    def _take(self, delta: Json, events: list[Json]) -> None:
+    def _delta(self, delta: Json, events: list[ResponsesEvent]) -> None:
         if text := delta.get("reasoning_content"):
-            events += self._talk(ReasoningItem, events).add(text)
+            events += self._open_item(ReasoningItem, events).add(text)
         if opaque := delta.get("reasoning_opaque"):
-            self._tag = self._tag or sealed_reasoning.tag_of(opaque)
+            self._tag = self._tag or encrypted_reasoning.tag_of(opaque)
             if isinstance(self._current, ReasoningItem):
                 self._current.opaque += opaque
                 self._current.tag = self._tag
             else:
-                self._late += opaque
+                self._pending_opaque += opaque
         if text := delta.get("content"):
-            events += self._talk(MessageItem, events).add(text)
+            events += self._open_item(MessageItem, events).add(text)
         if text := delta.get("refusal"):
-            events += self._talk(MessageItem, events).add(text, kind="refusal")
+            events += self._open_item(MessageItem, events).add(text, kind="refusal")
         for fragment in delta.get("tool_calls") or ():
             self._call(fragment, events)
 
-    def _talk(self, kind: Any, events: list[Json]) -> Any:
-        """The open item of this kind; another one that is open is closed before."""
+    def _open_item(self, kind: Any, events: list[ResponsesEvent]) -> Any:
+        """Return the open item of the class `kind`; opens one, and closes another, if needed."""
         if not isinstance(self._current, kind):
             self._close_current(events)
             self._current = self._add(kind(len(self._items)), events)
         return self._current
 
-    def _call(self, fragment: Json, events: list[Json]) -> None:
+    def _call(self, fragment: Json, events: list[ResponsesEvent]) -> None:
         function = fragment["function"]
         call = self._calls.get(fragment["index"])
         if call is None:
             self._close_current(events)
-            self._unseal_late(events)
-            tool = self._tools.tool(function["name"])
+            self._add_pending_reasoning(events)
+            tool = self._tools.client_tool(function["name"])
             call = CallItem(len(self._items), fragment["id"], tool)
             self._calls[fragment["index"]] = self._add(call, events)
         if arguments := function.get("arguments"):
             events += call.add(arguments)
 
-    def _add(self, item: Any, events: list[Json]) -> Any:
+    def _add(self, item: Any, events: list[ResponsesEvent]) -> Any:
         self._items.append(item)
         events += item.open()
         return item
 
-    def _close_current(self, events: list[Json], status: str = "completed") -> None:
+    def _close_current(self, events: list[ResponsesEvent], status: str = "completed") -> None:
         if self._current is not None:
             events += self._current.close(status)
             self._current = None
 
-    def _unseal_late(self, events: list[Json]) -> None:
-        if self._late:
+    def _add_pending_reasoning(self, events: list[ResponsesEvent]) -> None:
+        if self._pending_opaque:
             item = self._add(ReasoningItem(len(self._items)), events)
-            item.opaque, item.tag, self._late = self._late, self._tag, ""
+            item.opaque, item.tag, self._pending_opaque = self._pending_opaque, self._tag, ""
             events += item.close("completed")
 
-    def _close_items(self, events: list[Json]) -> None:
-        """Closes all; of an answer that was cut, the last one is incomplete."""
+    def _close_items(self, events: list[ResponsesEvent]) -> None:
+        """Close all items; if the response was cut off, the last one is incomplete."""
         last = "incomplete" if self._finish in _INCOMPLETE else "completed"
         self._close_current(events, "completed" if self._calls else last)
         calls = list(self._calls.values())
         for call in calls:
             events += call.close(last if call is calls[-1] else "completed")
         self._calls = {}
-        self._unseal_late(events)
+        self._add_pending_reasoning(events)

@@ -1,7 +1,7 @@
-"""Translates the answers of Copilot's Responses API into the hub's chunks.
+"""Translates the responses of Copilot's Responses API into the hub's chunks.
 
-Each event becomes one of the chat API's, which `ChatRepair` takes: numbering of calls, the finish
-and the usage follow the same rules as for every other model.
+Each event becomes a chunk that is passed to `ChatRepair`, so that the numbering of calls, the
+finish reason and the usage follow the same rules as for all other models.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,22 @@ from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.responses import sealed_reasoning
+from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.response_events import TERMINAL
-from copilot_proxy.formats.responses.schema import Json
 from copilot_proxy.formats.responses.tools import custom_arguments
 from copilot_proxy.formats.responses.usage import chat_usage
+from copilot_proxy.formats.types import (
+    ChatChunk,
+    ChatUsage,
+    CopilotUsage,
+    Json,
+    Response,
+    ResponsesEvent,
+)
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _TEXTS: Final = {
-    # The event's field with the whole text, the field of the chat API's delta, the index of a part.
+    # The event's field with the whole text, the chunk's field, and the event's index of the part.
     "response.output_text": ("text", "content", "content_index"),
     "response.refusal": ("refusal", "refusal", "content_index"),
     "response.reasoning_summary_text": ("text", "reasoning_text", "summary_index"),
@@ -32,10 +39,10 @@ _Key = tuple[str, int, int]
 
 
 class ResponsesToChat(ChunkTranslator):
-    """One answer of Copilot's Responses API as chunks; used like `ChatRepair`.
+    """One response of Copilot's Responses API as chunks; used like `ChatRepair`.
 
-    `feed` takes the decoded JSON of an event, or of a whole response. Both methods raise
-    `UpstreamError` when the answer is not one. `now` is in seconds since 1970.
+    `feed` takes the decoded JSON of an event, or of a whole response. `feed` and `close` raise
+    `UpstreamError` if the response is broken. `now` is in seconds since 1970.
     """
 
     def __init__(
@@ -55,30 +62,30 @@ class ResponsesToChat(ChunkTranslator):
             tool_names=tool_names,
         )
         self._sent: dict[_Key, list[str]] = {}
-        """What the client has of each text, so that the whole one at its end adds what is new."""
+        """The pieces sent of each text: the whole text at its end adds only what is missing."""
         self._calls: dict[int, list[str]] = {}
-        """The arguments sent so far, by output index: ids change with every event."""
+        """The pieces sent of each call's arguments, by output index, since ids change."""
         self._call_ids: set[str] = set()
-        self._sealed = False
-        self._thought: _Key | None = None
+        self._has_encrypted = False
+        self._last_summary: _Key | None = None
 
     @property
-    def usage(self) -> Json | None:
-        """Upstream's counts in the hub's shape, as far as they have come."""
+    def usage(self) -> ChatUsage | None:
+        """Upstream's token counts so far, in the hub's shape."""
         return self._chat.usage
 
     @property
-    def copilot_usage(self) -> Json | None:
-        """What the answer cost, as far as it has come."""
+    def copilot_usage(self) -> CopilotUsage | None:
+        """What GitHub charges for the response, if it is known yet."""
         return self._chat.copilot_usage
 
     @property
     def is_finished(self) -> bool:
-        """Whether the answer has come to its end."""
+        """Whether the response has ended."""
         return self._chat.is_finished
 
-    def feed(self, data: object) -> list[Json]:
-        """The chunks of one event, or of a whole response."""
+    def feed(self, data: object) -> list[ChatChunk]:
+        """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
         if self.is_finished:
@@ -89,59 +96,59 @@ class ResponsesToChat(ChunkTranslator):
                 raise parse_error_event(data)
             is_whole = isinstance(data.get("output"), list)
             status = _text(data.get("status")) or "completed"
-            return self._ended(status, data, data) if is_whole else []
+            return self._end(status, data, data) if is_whole else []
         if kind == "error":
             raise parse_error_event(data if data.get("error") else {"error": data})
         response = data.get("response")
         if isinstance(response, dict):
             if kind in _STATUSES:
                 self.has_ended = True
-                return self._ended(_STATUSES[kind], response, data)
+                return self._end(_STATUSES[kind], response, data)
             return self._chat.feed({"created": response.get("created_at")})
         return self._event(kind, data)
 
-    def close(self) -> list[Json]:
-        """The chunks that end the stream; to be called once, when upstream has ended."""
+    def close(self) -> list[ChatChunk]:
+        """Return the chunks that end the stream; call it once, when upstream has ended."""
         return self._chat.close()
 
-    def _event(self, kind: str, data: Json) -> list[Json]:
+    def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:
         index = data.get("output_index")
         index = index if type(index) is int else 0
         item = data.get("item")
         if kind == "response.output_item.added" and isinstance(item, dict):
-            return self._announce(index, item)
+            return self._open_call(index, item)
         if kind == "response.output_item.done" and isinstance(item, dict):
             return self._item(index, item)
         base, _, stage = kind.rpartition(".")
         if base == _ARGUMENTS and index in self._calls:
             if stage == "delta":
-                return self._call(index, _text(data.get("delta")))
-            return self._rest_of_call(index, _text(data.get("arguments")))
+                return self._add_arguments(index, _text(data.get("delta")))
+            return self._add_missing_arguments(index, _text(data.get("arguments")))
         if base in _TEXTS:
             whole, field, part = _TEXTS[base]
             number = data.get(part)
             key = (field, index, number if type(number) is int else 0)
             if stage == "delta":
-                return self._say(key, _text(data.get("delta")))
-            return self._rest(key, _text(data.get(whole)))
+                return self._add_text(key, _text(data.get("delta")))
+            return self._add_missing_text(key, _text(data.get(whole)))
         return []
 
-    def _say(self, key: _Key, text: str) -> list[Json]:
+    def _add_text(self, key: _Key, text: str) -> list[ChatChunk]:
         if not text:
             return []
         self._sent.setdefault(key, []).append(text)
         if key[0] == "reasoning_text":
             # The parts of a summary are paragraphs.
-            if self._thought not in (None, key):
+            if self._last_summary not in (None, key):
                 text = f"\n\n{text}"
-            self._thought = key
+            self._last_summary = key
         return self._delta({key[0]: text})
 
-    def _rest(self, key: _Key, whole: str) -> list[Json]:
-        """What of a whole text has not been sent; some models tell it in the end only."""
-        return self._say(key, _rest(self._sent.get(key, []), whole))
+    def _add_missing_text(self, key: _Key, whole: str) -> list[ChatChunk]:
+        """Add what has not been sent of a whole text; some models send it only at the end."""
+        return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
-    def _announce(self, index: int, item: Json) -> list[Json]:
+    def _open_call(self, index: int, item: Json) -> list[ChatChunk]:
         if item.get("type") not in ("function_call", "custom_tool_call") or index in self._calls:
             return []
         self._calls[index] = []
@@ -151,46 +158,46 @@ class ResponsesToChat(ChunkTranslator):
         fragment = {"index": index, "id": call_id, "function": function}
         return self._delta({"tool_calls": [fragment]})
 
-    def _call(self, index: int, text: str) -> list[Json]:
+    def _add_arguments(self, index: int, text: str) -> list[ChatChunk]:
         if not text:
             return []
         self._calls[index].append(text)
         return self._delta({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
 
-    def _rest_of_call(self, index: int, whole: str) -> list[Json]:
-        return self._call(index, _rest(self._calls[index], whole))
+    def _add_missing_arguments(self, index: int, whole: str) -> list[ChatChunk]:
+        return self._add_arguments(index, _missing(self._calls[index], whole))
 
-    def _item(self, index: int, item: Json) -> list[Json]:
-        """What a whole item adds to what was streamed of it."""
-        chunks: list[Json] = []
+    def _item(self, index: int, item: Json) -> list[ChatChunk]:
+        """Add what has not been streamed of a whole item."""
+        chunks: list[ChatChunk] = []
         match item.get("type"):
             case "message":
                 for number, part in enumerate(_objects(item.get("content"))):
                     field = "refusal" if "refusal" in part else "text"
                     to = "refusal" if field == "refusal" else "content"
-                    chunks += self._rest((to, index, number), _text(part.get(field)))
+                    chunks += self._add_missing_text((to, index, number), _text(part.get(field)))
             case "reasoning":
                 for number, part in enumerate(_objects(item.get("summary"))):
                     key = ("reasoning_text", index, number)
-                    chunks += self._rest(key, _text(part.get("text")))
-                chunks += self._seal(_text(item.get("encrypted_content")))
+                    chunks += self._add_missing_text(key, _text(part.get("text")))
+                chunks += self._add_encrypted(_text(item.get("encrypted_content")))
             case "function_call":
-                chunks += self._announce(index, item)
-                chunks += self._rest_of_call(index, _text(item.get("arguments")))
+                chunks += self._open_call(index, item)
+                chunks += self._add_missing_arguments(index, _text(item.get("arguments")))
             case "custom_tool_call":
-                chunks += self._announce(index, item)
+                chunks += self._open_call(index, item)
                 arguments = custom_arguments(_text(item.get("input")))
-                chunks += self._rest_of_call(index, arguments)
+                chunks += self._add_missing_arguments(index, arguments)
         return chunks
 
-    def _seal(self, encrypted: str) -> list[Json]:
-        piece = sealed_reasoning.seal(encrypted, first=not self._sealed)
+    def _add_encrypted(self, encrypted: str) -> list[ChatChunk]:
+        piece = encrypted_reasoning.opaque_piece(encrypted, first=not self._has_encrypted)
         if not piece:
             return []
-        self._sealed = True
+        self._has_encrypted = True
         return self._delta({"reasoning_opaque": piece})
 
-    def _ended(self, status: str, response: Json, event: Json) -> list[Json]:
+    def _end(self, status: str, response: Response, event: ResponsesEvent) -> list[ChatChunk]:
         self._chat.feed(
             {
                 "created": response.get("created_at"),
@@ -201,9 +208,9 @@ class ResponsesToChat(ChunkTranslator):
         if status == "failed":
             error = response.get("error")
             raise parse_error_event({"error": error if isinstance(error, dict) else {}})
-        chunks: list[Json] = []
+        chunks: list[ChatChunk] = []
         new = [item for item in _objects(response.get("output")) if self._is_new(item)]
-        # Not where a call was streamed: items need not stand where they did.
+        # Other indexes than the streamed calls had: the positions of items may have changed.
         first = max(self._calls, default=-1) + 1
         for index, item in enumerate(new, first):
             chunks += self._item(index, item)
@@ -212,21 +219,21 @@ class ResponsesToChat(ChunkTranslator):
         return chunks + self._chat.feed({"choices": choices})
 
     def _is_new(self, item: Json) -> bool:
-        """Whether an item of the last event was not streamed."""
+        """Return whether an item of the final event was not streamed."""
         match item.get("type"):
             case "function_call" | "custom_tool_call":
                 return _text(item.get("call_id")) not in self._call_ids
             case "reasoning":
-                return self._thought is None and not self._sealed
+                return self._last_summary is None and not self._has_encrypted
             case _:
                 return not any(key[0] in ("content", "refusal") for key in self._sent)
 
-    def _delta(self, delta: Json) -> list[Json]:
+    def _delta(self, delta: Json) -> list[ChatChunk]:
         return self._chat.feed({"choices": [{"delta": delta}]})
 
 
 def _finish(status: str, details: object) -> str | None:
-    """The chat API's finish reason; None when the response has not come to an end."""
+    """Return the chat API's finish reason; None if the response has not ended."""
     if status == "completed":
         return "stop"
     if status != "incomplete":
@@ -235,7 +242,8 @@ def _finish(status: str, details: object) -> str | None:
     return "content_filter" if reason == "content_filter" else "length"
 
 
-def _rest(pieces: list[str], whole: str) -> str:
+def _missing(pieces: list[str], whole: str) -> str:
+    """Return what `whole` has after the pieces; empty if it does not begin with them."""
     sent = "".join(pieces)
     return whole[len(sent) :] if whole.startswith(sent) else ""
 

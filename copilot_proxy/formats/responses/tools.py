@@ -1,21 +1,20 @@
-"""Knows a request's tools: which of them Copilot takes, and under which names.
+"""Maps the tools of a request to the functions that Copilot's models take, and calls back.
 
-Copilot's models take functions. Custom tools, whose input is one text, become functions with one
-text; namespaces become their tools, one by one; a search for tools that the client runs itself
-becomes a function, and what it has found so far is offered with the rest. Calls are given back in
-the client's own words.
+Copilot's models take functions. A custom tool, whose input is one text, becomes a function with
+one text argument. A namespace becomes the functions in it. A tool search that the client runs
+itself becomes a function, and the tools that it has found so far become functions, too.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json, ResponsesRequest
 
-HANDLING: Final[Mapping[str, Literal["take", "function", "flatten", "drop"]]] = {
-    "function": "take",
-    # apply_patch of the Codex CLI is one.
+HANDLING: Final[Mapping[str, Literal["pass", "function", "flatten", "drop"]]] = {
+    "function": "pass",
+    # Such as apply_patch of the Codex CLI.
     "custom": "function",
     # How newer clients group the tools of an MCP server.
     "namespace": "flatten",
@@ -34,19 +33,20 @@ HANDLING: Final[Mapping[str, Literal["take", "function", "flatten", "drop"]]] = 
     "tool_search": "drop",
     "programmatic_tool_calling": "drop",
 }
-"""What becomes of each kind of tool; one that is not listed is dropped."""
+"""What is done with each type of tool; a type that is not listed is dropped."""
 
-_INPUT: Final = "The whole input of this tool as one text, exactly as the tool expects it."
+_INPUT_DESCRIPTION: Final = (
+    "The whole input of this tool as one text, exactly as the tool expects it."
+)
 
+_TOOL_SEARCH: Final = "tool_search"
 
-_SEARCH: Final = "tool_search"
-
-CALLS: Final[Mapping[str, str]] = {
+CALL_TYPES: Final[Mapping[str, str]] = {
     "function": "function_call",
     "custom": "custom_tool_call",
     "search": "tool_search_call",
 }
-"""The kind of item that a call is, by the kind of `Tool`."""
+"""The item type of a call, by the `kind` of the tool."""
 
 
 class Tool(NamedTuple):
@@ -58,41 +58,42 @@ class Tool(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether a call of it needs no other words for the client."""
+        """Whether calls of it reach the client as Copilot sends them."""
         return self.kind == "function" and self.namespace is None
 
 
-class Toolbox:
-    """The tools of one request.
+class ToolMapping:
+    """The tools of one request, by the names of the functions that stand for them.
 
-    `functions` are those that Copilot gets, in OpenAI's flat form; `dropped` the kinds it does
-    not get. Tools of the kinds in `hosted` stay as they are: for an account whose models run them.
+    `functions` are sent to Copilot: ``{"type": "function", "name", "parameters", …}``. `dropped`
+    are the types of the tools that are not.
     """
 
-    def __init__(self, tools: object, hosted: Collection[str] = ()) -> None:
+    def __init__(self, tools: object) -> None:
         self.functions: list[Json] = []
         self.dropped: list[str] = []
-        self._hosted = hosted
         self._tools: dict[str, Tool] = {}
         for tool in tools if isinstance(tools, list) else ():
             if isinstance(tool, dict):
-                self._take(tool)
+                self._add_tool(tool)
 
     @property
     def is_changed(self) -> bool:
-        """Whether Copilot sees other tools than the client's."""
+        """Whether Copilot gets other tools than the client sent."""
         return bool(self.dropped) or any(
             not tool.is_plain or tool.name != name for name, tool in self._tools.items()
         )
 
-    def tool(self, name: str) -> Tool:
-        """The client's tool that Copilot knows as `name`; one unheard of is a plain function."""
+    def client_tool(self, name: str) -> Tool:
+        """Return the client's tool for the function `name`; an unknown one is a plain function."""
         return self._tools.get(name) or Tool("function", name)
 
-    def choose(self, choice: object, notes: list[str]) -> tuple[list[Json], str | Json | None]:
-        """The functions that may be called, and the choice among them, None for the default.
+    def apply_choice(
+        self, choice: object, notes: list[str]
+    ) -> tuple[list[Json], str | Json | None]:
+        """Return the functions that may be called and the `tool_choice`, None for the default.
 
-        A choice of several tools becomes fewer functions: Copilot does not have that form.
+        A choice of several tools reduces the functions, since Copilot does not support that form.
         """
         if choice is None or isinstance(choice, str):
             return self.functions, choice
@@ -105,78 +106,73 @@ class Toolbox:
             return [f for f in self.functions if f.get("name") in allowed], (
                 mode if isinstance(mode, str) else "auto"
             )
-        if choice.get("type") in self._hosted:
-            return self.functions, choice
         if choice.get("type") in ("function", "custom"):
             return self.functions, {"type": "function", "name": call_name(choice)}
-        notes.append(f"dropped tool_choice: Copilot has no tool {choice.get('type')}")
+        notes.append(f"dropped tool_choice: Copilot does not support {choice.get('type')}")
         return self.functions, None
 
-    def _take(self, tool: Json, namespace: str | None = None) -> None:
+    def _add_tool(self, tool: Json, namespace: str | None = None) -> None:
         kind = tool.get("type")
         kind = kind if isinstance(kind, str) else ""
-        if kind in self._hosted:
-            self.functions.append(tool)
-            return
         handling = HANDLING.get(kind, "drop")
         if handling == "flatten" and namespace is None:
             inner = tool.get("tools")
             for one in inner if isinstance(inner, list) else ():
                 if isinstance(one, dict):
-                    self._take(one, _text(tool.get("name")))
+                    self._add_tool(one, _text(tool.get("name")))
             return
-        if kind == _SEARCH and tool.get("execution") == "client":
-            self._add(Tool("search", _SEARCH), _search(tool))
+        if kind == _TOOL_SEARCH and tool.get("execution") == "client":
+            self._add_function(Tool("search", _TOOL_SEARCH), _search_function(tool))
             return
-        name = flat_name(namespace, _text(tool.get("name")))
-        if handling == "take":
-            known = Tool("function", _text(tool.get("name")), namespace)
-            self._add(known, _function(tool, name))
+        name = _text(tool.get("name"))
+        function_name = flat_name(namespace, name)
+        if handling == "pass":
+            self._add_function(Tool("function", name, namespace), _function(tool, function_name))
         elif handling == "function":
-            self._add(Tool("custom", _text(tool.get("name")), namespace), _custom(tool, name))
+            function = _custom_function(tool, function_name)
+            self._add_function(Tool("custom", name, namespace), function)
         elif kind not in self.dropped:
             self.dropped.append(kind)
 
-    def _add(self, tool: Tool, function: Json) -> None:
-        """Adds a function, once: what a search found may be found again."""
+    def _add_function(self, tool: Tool, function: Json) -> None:
+        """Add a function unless its name is known: two searches may find the same tool."""
         name = function["name"]
         if name not in self._tools:
             self._tools[name] = tool
             self.functions.append(function)
 
 
-def offered(request: Json, hosted: Collection[str] = ()) -> list[Json]:
-    """The tools of a request, and those that the client's own searches have found on the way."""
+def available_tools(request: ResponsesRequest) -> list[Json]:
+    """Return the tools of a request, and those that the client's own searches have found so far."""
     tools = list(request.get("tools") or ())
-    given = request.get("input")
-    if _SEARCH not in hosted:
-        for item in given if isinstance(given, list) else ():
-            if item.get("type") == "tool_search_output" and is_own_search(item):
-                tools += _found(item)
+    items = request.get("input")
+    for item in items if isinstance(items, list) else ():
+        if item.get("type") == "tool_search_output" and is_client_search(item):
+            tools += _found_tools(item)
     return tools
 
 
-def is_own_search(item: Json) -> bool:
-    """Whether an item is the call or the output of a search for tools that the client runs."""
+def is_client_search(item: Json) -> bool:
+    """Return whether an item is the call or the output of a tool search that the client runs."""
     kinds = ("tool_search_call", "tool_search_output")
     return item.get("type") in kinds and isinstance(item.get("call_id"), str)
 
 
-def search_as_function(item: Json) -> Json:
-    """A call of such a search, or its output, in the words of the function that stands for it."""
+def search_to_function_item(item: Json) -> Json:
+    """Return the call or output of a client's tool search as a function's call or output."""
     if item["type"] == "tool_search_call":
         arguments = item.get("arguments")
         text = arguments if isinstance(arguments, str) else _json(arguments or {})
-        kind: Json = {"type": "function_call", "name": _SEARCH, "arguments": text}
+        fields: Json = {"type": "function_call", "name": _TOOL_SEARCH, "arguments": text}
     else:
-        functions = Toolbox(_found(item)).functions
-        told = [{"name": f["name"], "description": f.get("description")} for f in functions]
-        kind = {"type": "function_call_output", "output": _json({"tools": told})}
-    return {"call_id": item["call_id"], **kind}
+        functions = ToolMapping(_found_tools(item)).functions
+        tools = [{"name": f["name"], "description": f.get("description")} for f in functions]
+        fields = {"type": "function_call_output", "output": _json({"tools": tools})}
+    return {"call_id": item["call_id"], **fields}
 
 
-def search_arguments(arguments: object) -> Json:
-    """What a call of that function searches for, as the client has it: decoded."""
+def parse_search_arguments(arguments: object) -> Json:
+    """Return the decoded arguments of a call of that function; ``{}`` if they are not an object."""
     try:
         decoded: Any = msgspec.json.decode(arguments) if isinstance(arguments, str) else None
     except (msgspec.DecodeError, RecursionError):
@@ -185,25 +181,25 @@ def search_arguments(arguments: object) -> Json:
 
 
 def flat_name(namespace: str | None, name: str) -> str:
-    """The name of a function for Copilot, which knows no namespaces."""
+    """Return the name of a function for Copilot, which does not support namespaces."""
     return f"{namespace.removesuffix('__')}__{name}" if namespace else name
 
 
 def call_name(call: Json) -> str:
-    """The name for Copilot of the function that a call of the client's words means."""
+    """Return Copilot's name of the function for a client's call or choice of a tool."""
     namespace = call.get("namespace")
     return flat_name(namespace if isinstance(namespace, str) else None, _text(call.get("name")))
 
 
 def custom_arguments(text: str) -> str:
-    """The arguments of the function that stands for a custom tool with the input `text`."""
+    """Return the arguments, as JSON, of the function for a custom tool with the input `text`."""
     return _json({"input": text})
 
 
 def custom_input(arguments: str) -> str:
-    """The input of a custom tool, from the arguments of the function that stands for it.
+    """Return the input of a custom tool, from the arguments of the function that stands for it.
 
-    A model that did not keep to the form has its words passed on as they are.
+    Arguments that do not have the function's form are returned unchanged.
     """
     try:
         decoded: Any = msgspec.json.decode(arguments)
@@ -214,33 +210,32 @@ def custom_input(arguments: str) -> str:
 
 
 def _function(tool: Json, name: str) -> Json:
-    """A function in OpenAI's flat form, which may be changed."""
+    """Return a function in OpenAI's flat form, as a copy."""
     function = {key: v for key, v in tool.items() if v is not None and key != "defer_loading"}
     return {**function, "name": name}
 
 
-def _search(tool: Json) -> Json:
-    """The function that stands for a search for tools."""
+def _search_function(tool: Json) -> Json:
     function = {name: v for name, v in tool.items() if name in ("description", "parameters")}
-    return _function({"type": "function", **function, "strict": False}, _SEARCH)
+    return _function({"type": "function", **function, "strict": False}, _TOOL_SEARCH)
 
 
-def _found(output: Json) -> list[Json]:
+def _found_tools(output: Json) -> list[Json]:
     tools = output.get("tools")
     return [one for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []
 
 
-def _custom(tool: Json, name: str) -> Json:
-    described = _INPUT
+def _custom_function(tool: Json, name: str) -> Json:
+    input_description = _INPUT_DESCRIPTION
     form = tool.get("format")
     if isinstance(form, dict) and isinstance(form.get("definition"), str):
-        described += f" It follows this {form.get('syntax')} grammar:\n{form['definition']}"
+        input_description += f" It follows this {form.get('syntax')} grammar:\n{form['definition']}"
     function: Json = {
         "type": "function",
         "name": name,
         "parameters": {
             "type": "object",
-            "properties": {"input": {"type": "string", "description": described}},
+            "properties": {"input": {"type": "string", "description": input_description}},
             "required": ["input"],
             "additionalProperties": False,
         },

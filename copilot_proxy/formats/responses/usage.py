@@ -1,11 +1,11 @@
-"""Token counts, from the words of the Responses API to those of chat completions and back."""
+"""Translates token counts between the Responses API and Chat Completions."""
 
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.types import ChatUsage, Json
 
 
-def chat_usage(usage: object) -> Json | None:
-    """The hub's usage, or None when there is none."""
+def chat_usage(usage: object) -> ChatUsage | None:
+    """Return the `usage` of the Responses API in the hub's shape, or None if there is none."""
     if not isinstance(usage, dict):
         return None
     return repair_usage(
@@ -20,18 +20,18 @@ def chat_usage(usage: object) -> Json | None:
 
 
 def complete_usage(usage: Json) -> Json:
-    """Upstream's usage with the details that OpenAI's schema requires."""
-    given = usage.get("input_tokens_details"), usage.get("output_tokens_details")
-    inside, outside = (details if isinstance(details, dict) else {} for details in given)
+    """Return the `usage` of the Responses API with the details that OpenAI's schema requires."""
+    details = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    input_details, output_details = (one if isinstance(one, dict) else {} for one in details)
     return {
         **usage,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **inside},
-        "output_tokens_details": {"reasoning_tokens": 0, **outside},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **input_details},
+        "output_tokens_details": {"reasoning_tokens": 0, **output_details},
     }
 
 
-def responses_usage(usage: Json) -> Json:
-    """The Responses API's usage, from the hub's."""
+def responses_usage(usage: ChatUsage) -> Json:
+    """Return the hub's usage in the shape of the Responses API."""
     prompt_details = usage["prompt_tokens_details"]
     return {
         "input_tokens": usage["prompt_tokens"],

@@ -1,4 +1,4 @@
-"""Models of the catalogue as pi-ai is told of them."""
+"""Models of the catalogue, for the tests of pi-ai's formats."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ MESSAGES = "/v1/messages"
 def model(
     id: str, *endpoints: str, vendor: str = "OpenAI", output: int | None = None, **supports: Any
 ) -> Model:
-    """A chat model that lists these endpoints and supports these."""
+    """Return a chat model with these endpoints and capabilities."""
     return Model(
         id=id,
         name=id.title(),
@@ -44,6 +44,6 @@ ADAPTIVE = model(
 STRANGE = model(
     "claude-opus-9", MESSAGES, vendor="Anthropic", adaptive_thinking=True, reasoning_effort=["low"]
 )
-"""One of which pi-ai does not know how it thinks."""
+"""A model whose kind of thinking pi-ai does not know."""
 GEMINI = model("gemini-3-pro", CHAT, vendor="Google", reasoning_effort=["none", "low", "high"])
 ALL = (GPT_4, GPT_5, CLAUDE, ADAPTIVE, STRANGE, GEMINI, model("silent"))

@@ -1,4 +1,4 @@
-"""What holds for every conversation and every answer, however broken: found by trying very many."""
+"""Properties that hold for all conversations and responses, tested with random data."""
 
 import json
 from itertools import chain
@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.formats.pi_ai.test_from_pi import called, done, start, text, thought
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError, UpstreamError
@@ -22,7 +23,6 @@ from tests.formats.chat_completions.test_stream_properties import (
 )
 from tests.formats.openai_schemas import check_completion
 from tests.formats.pi_ai import models
-from tests.formats.pi_ai.test_from_pi import called, done, start, text, thought
 from tests.formats.requests import PNG, image
 
 SAID = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -40,8 +40,8 @@ ASKING = st.one_of(
 
 
 @st.composite
-def answering(draw: st.DrawFn) -> list[Json]:
-    """An answer of the assistant's, with the results of its calls."""
+def assistant_turns(draw: st.DrawFn) -> list[Json]:
+    """Return an assistant message and the results of its calls."""
     count = draw(st.integers(0, 3))
     message: Json = {"role": "assistant", "content": draw(SAID if not count else st.none() | SAID)}
     ids = [f"call_{draw(st.integers(0, 99))}_{i}" for i in range(count)]
@@ -58,12 +58,14 @@ def answering(draw: st.DrawFn) -> list[Json]:
 
 
 @given(
-    st.lists(ASKING | answering(), min_size=1, max_size=5).map(lambda turns: list(chain(*turns))),
+    st.lists(ASKING | assistant_turns(), min_size=1, max_size=5).map(
+        lambda turns: list(chain(*turns))
+    ),
     st.sampled_from(models.ALL),
 )
 @example([{"role": "system", "content": "\x85"}], models.GPT_4)
-def test_nothing_that_was_said_is_lost(messages: list[Json], model: Model) -> None:
-    """Every text, image, call and result arrives, in the order in which it stood."""
+def test_no_content_is_lost(messages: list[Json], model: Model) -> None:
+    """Every text, image, call and result reaches pi-ai, in order."""
     try:
         body = pi_for_model({"model": "m", "messages": messages}, model, [], NOW).body
     except RequestError:
@@ -78,7 +80,7 @@ def test_nothing_that_was_said_is_lost(messages: list[Json], model: Model) -> No
     expected = [_given(m) for m in messages if m["role"] not in ("system", "developer")]
     if "anthropic-messages" == body["pi"]["api"]:
         pieces = [one for one in pieces if one not in (["Please begin."], ["Please continue."])]
-        # Claude takes no blanks.
+        # Claude refuses blank texts.
         pieces, expected = ([_filled(one) for one in side] for side in (pieces, expected))
     assert [one for one in expected if one] == [one for one in pieces if one]
 
@@ -137,8 +139,8 @@ CUT = st.lists(SAID, min_size=1, max_size=4)
         max_size=5,
     )
 )
-def test_an_answer_arrives_however_it_was_cut(blocks: list[tuple[str, list[str]]]) -> None:
-    """The completion has all that the pieces had."""
+def test_pieces_make_the_same_completion(blocks: list[tuple[str, list[str]]]) -> None:
+    """The completion has everything that was in the pieces, wherever they were cut."""
     events: list[Json] = []
     for index, (kind, pieces) in enumerate(blocks):
         if kind == "text":
@@ -206,10 +208,10 @@ EVENTS = an_object(
 
 @settings(max_examples=300)
 @given(st.lists(maybe_broken(EVENTS | MESSAGES), max_size=8), st.booleans(), JSON)
-def test_whatever_comes_is_a_stream_or_an_error(
+def test_any_events_make_a_valid_stream_or_an_upstream_error(
     events: list[Any], include_usage: bool, last: Any
 ) -> None:
-    """However broken the events, a client gets a valid stream or one of our errors."""
+    """Any events, however broken, make a valid stream or an `UpstreamError`."""
     reader = PiAiToChat(MODEL, include_usage=include_usage, now=NOW)
     try:
         chunks = [chunk for event in [*events, last] for chunk in reader.feed(event)]

@@ -1,4 +1,4 @@
-"""Short ways to write Copilot's Responses events, and readers that are as strict as clients are."""
+"""Helpers that write Copilot's Responses events, and that read events as strictly as clients do."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, get_args
@@ -10,10 +10,10 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import Field, TypeAdapter
 
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, check_stream
 
 USAGE = {
@@ -29,16 +29,16 @@ PICTURE = "data:image/png;base64,AAAA"
 _EVENT: TypeAdapter[Any] = TypeAdapter(
     Annotated[get_args(ResponseStreamEvent)[0], Field(discriminator="type")]
 )
-"""Strict, where the SDK itself takes whatever comes."""
+"""Validates strictly, whereas the SDK itself accepts anything."""
 
 
 def request(given: Any = "Hi", **fields: Any) -> Json:
-    """A client's request."""
+    """Return a client's request."""
     return {"model": MODEL, "input": given, **fields}
 
 
 class Upstream:
-    """Writes one answer as Copilot does: everything has another id each time it is named."""
+    """Writes one response as Copilot does, with another id for the same thing in every event."""
 
     def __init__(self) -> None:
         self._ids = 0
@@ -48,7 +48,7 @@ class Upstream:
         return f"{self._ids:03}" + "x" * 200 + "=="
 
     def begin(self) -> list[Json]:
-        """The two events that begin an answer."""
+        """Return the two events that begin a response."""
         response = {"object": "response", "status": "in_progress", "model": "theirs", "output": []}
         return [
             {"type": kind, "response": {"id": self.id(), **response}}
@@ -56,7 +56,7 @@ class Upstream:
         ]
 
     def text(self, index: int, *pieces: str, kind: str = "output_text", **more: Any) -> list[Json]:
-        """A message with one part."""
+        """Return the events of a message with one part."""
         field = "text" if kind == "output_text" else "refusal"
         extra: Json = {"annotations": []} if kind == "output_text" else {}
         at: Json = {"output_index": index, "content_index": 0}
@@ -73,7 +73,7 @@ class Upstream:
         ]
 
     def reasoning(self, index: int, *parts: str, encrypted: str | None = None) -> list[Json]:
-        """A reasoning item whose summary has these parts."""
+        """Return the events of a reasoning item whose summary has these parts."""
         events = [self.added(index, {"type": "reasoning", "summary": []})]
         base = "response.reasoning_summary"
         for number, text in enumerate(parts):
@@ -88,7 +88,7 @@ class Upstream:
         return [*events, self.thought(index, *parts, encrypted=encrypted)]
 
     def thought(self, index: int, *parts: str, encrypted: str | None = None) -> Json:
-        """The last event of a reasoning item."""
+        """Return the last event of a reasoning item."""
         item: Json = {"type": "reasoning"}
         item["summary"] = [{"type": "summary_text", "text": text} for text in parts]
         if encrypted is not None:
@@ -98,7 +98,7 @@ class Upstream:
     def call(
         self, index: int, name: str, *pieces: str, call_id: str = "call_1", end: str | None = None
     ) -> list[Json]:
-        """A function call; `end` is what its last events say of the arguments, if not the same."""
+        """Return the events of a function call; `end` are its final arguments, if they differ."""
         whole = "".join(pieces) if end is None else end
         item: Json = {"type": "function_call", "call_id": call_id, "name": name}
         kind, at = "response.function_call_arguments", {"output_index": index}
@@ -116,7 +116,7 @@ class Upstream:
         return self._item("response.output_item.done", index, item)
 
     def end(self, events: Iterable[Json], kind: str = "completed", **fields: Any) -> Json:
-        """The last event, which repeats the items of `events`."""
+        """Return the final event, which repeats the items of `events`."""
         output = [
             {**event["item"], "id": self.id()}
             for event in events
@@ -127,7 +127,7 @@ class Upstream:
         return {"type": f"response.{kind}", "response": whole, "copilot_usage": COSTS}
 
     def whole(self, events: list[Json]) -> list[Json]:
-        """These items as a complete stream, numbered as upstream does."""
+        """Return a complete stream of these items, with sequence numbers."""
         stream = [*self.begin(), *events, self.end(events)]
         return [{**event, "sequence_number": i} for i, event in enumerate(stream)]
 
@@ -144,7 +144,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def read_strictly(events: list[Json], tools: Any = omit) -> Response:
-    """The response that OpenAI's own SDK makes of a finished stream, after checking every event."""
+    """Check all events of a finished stream; return the response that OpenAI's SDK makes of it."""
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
     state: Any = ResponseStreamState(input_tools=tools, text_format=omit)
     last: Any = None
@@ -158,12 +158,12 @@ def read_strictly(events: list[Json], tools: Any = omit) -> Response:
 
 
 def check_event(event: Json) -> None:
-    """Raises unless the SDK's own type takes the event as it is."""
+    """Raise unless the event is valid for the SDK's own type."""
     _EVENT.validate_python(event)
 
 
 def _check_ids(events: list[Json]) -> None:
-    """Every item has one id in all its events, short and unlike any other's."""
+    """Check that every item has one short, unique id in all its events."""
     ids: dict[int, set[str]] = {}
     responses = set()
     for event in events:
@@ -182,16 +182,16 @@ def _check_ids(events: list[Json]) -> None:
         assert [id for _, seen in sorted(ids.items()) for id in seen] == final
 
 
-def repair(events: Iterable[Any], asked: Json | None = None) -> list[Json]:
-    """Upstream's events as a client of the Responses API gets them."""
-    stream = ResponsesRepair(asked or request(), now=NOW)
+def repair(events: Iterable[Any], client_request: Json | None = None) -> list[Json]:
+    """Return the client's events for upstream's events."""
+    stream = ResponsesRepair(client_request or request(), now=NOW)
     out = [event for data in events for event in stream.feed(data)]
     return out + stream.close()
 
 
-def repair_whole(body: object, asked: Json) -> Json:
-    """A response that was not streamed, repaired."""
-    stream = ResponsesRepair(asked)
+def repair_whole(body: object, client_request: Json) -> Json:
+    """Return the repaired response for one that was not streamed."""
+    stream = ResponsesRepair(client_request)
     stream.feed(body)
     stream.close()
     if stream.response is None:
@@ -200,7 +200,7 @@ def repair_whole(body: object, asked: Json) -> Json:
 
 
 def chunks_of(events: Iterable[Any]) -> list[Json]:
-    """Upstream's events as the hub's chunks, checked against the rules for streams."""
+    """Return the hub's chunks for upstream's events, after checking them."""
     stream = ResponsesToChat(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
@@ -209,14 +209,14 @@ def chunks_of(events: Iterable[Any]) -> list[Json]:
 
 
 def message_of(events: Iterable[Any]) -> Json:
-    """The hub's message of upstream's events, without its fields that are null."""
+    """Return the hub's message for upstream's events, without its null fields."""
     message = fold(chunks_of(events))["choices"][0]["message"]
     return {name: value for name, value in message.items() if value is not None}
 
 
-def write(chunks: Iterable[Json], asked: Json | None = None) -> tuple[list[Json], Json]:
-    """The hub's chunks as Responses events, and the whole response."""
-    writer = ChatToResponses(asked or request(), MODEL, now=NOW)
+def write(chunks: Iterable[Json], client_request: Json | None = None) -> tuple[list[Json], Json]:
+    """Return the Responses events for the hub's chunks, and the whole response."""
+    writer = ChatToResponses(client_request or request(), MODEL, now=NOW)
     events = [event for chunk in chunks for event in writer.feed(chunk)]
     events += writer.close()
     return events, writer.response

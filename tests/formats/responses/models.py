@@ -1,4 +1,4 @@
-"""Models of the catalogue, as data."""
+"""Models of the catalogue."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from copilot_proxy.catalogue import Model
 
 
 def model(id: str, vendor: str = "OpenAI", **supports: Any) -> Model:
-    """A chat model that supports these."""
+    """Return a chat model with these capabilities."""
     return Model(
         id=id,
         name=id,
@@ -23,5 +23,5 @@ def model(id: str, vendor: str = "OpenAI", **supports: Any) -> Model:
 GPT = model(
     "gpt-5.4", streaming=True, parallel_tool_calls=True, reasoning_effort=["low", "medium", "high"]
 )
-PLAIN = model("somebody-1", vendor="Somebody")
-"""A model that reasons not, streams not, and calls one tool at a time."""
+PLAIN = model("other-1", vendor="Other")
+"""A model that does not reason or stream, and calls one tool at a time."""

@@ -1,4 +1,4 @@
-"""What holds for every conversation and every answer, however broken: found by trying very many."""
+"""Properties that hold for all conversations and responses, tested with random data."""
 
 import json
 from typing import Any
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from copilot_proxy.errors import RequestError, UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
@@ -21,6 +20,7 @@ from copilot_proxy.formats.responses.request_to_model import (
 )
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
 from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import (
@@ -38,16 +38,16 @@ PROFILE = profile_of(GPT, "responses")
 
 WORDS = st.text(max_size=8)
 SAID = st.text(min_size=1, max_size=8)
-SEALS = st.none() | st.lists(
+OPAQUE = st.none() | st.lists(
     st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1), min_size=1, max_size=2
-).map(lambda seals: "responses:" + " ".join(seals))
+).map(lambda contents: "responses:" + " ".join(contents))
 PARTS = st.lists(
     st.builds(lambda text: {"type": "text", "text": text}, SAID)
     | st.just({"type": "image_url", "image_url": {"url": PICTURE}}),
     min_size=2,
     max_size=3,
 )
-ASKING = st.builds(
+PROMPTS = st.builds(
     lambda role, content: [{"role": role, "content": content}],
     st.sampled_from(["user", "system", "developer"]),
     WORDS | PARTS,
@@ -55,13 +55,13 @@ ASKING = st.builds(
 
 
 @st.composite
-def answering(draw: st.DrawFn) -> list[Json]:
-    """An answer of the assistant's, with the results of its calls."""
+def assistant_turns(draw: st.DrawFn) -> list[Json]:
+    """Return an assistant message and the results of its calls."""
     count = draw(st.integers(0, 3))
     content = draw(SAID if not count else st.none() | SAID)
     message: Json = {"role": "assistant", "content": content}
-    if seal := draw(SEALS):
-        message["reasoning_opaque"] = seal
+    if opaque := draw(OPAQUE):
+        message["reasoning_opaque"] = opaque
     ids = [f"call_{draw(st.integers(0, 99))}_{i}" for i in range(count)]
     if ids:
         message["tool_calls"] = [
@@ -73,8 +73,8 @@ def answering(draw: st.DrawFn) -> list[Json]:
 
 
 TURNS = st.lists(
-    st.tuples(ASKING, st.lists(answering(), max_size=2).filter(
-        # Neighbouring answers without a result between become one message.
+    st.tuples(PROMPTS, st.lists(assistant_turns(), max_size=2).filter(
+        # Consecutive assistant messages without a result between become one.
         lambda answers: all(len(answer) > 1 for answer in answers[:-1])
     )),
     min_size=1,
@@ -84,8 +84,8 @@ TURNS = st.lists(
 
 @settings(deadline=None, max_examples=120)
 @given(TURNS)
-def test_a_conversation_comes_back_as_it_went(turns: list[Any]) -> None:
-    """Roles, texts, images, ids, arguments, seals and their order survive both translations."""
+def test_conversations_survive_a_round_trip(turns: list[Any]) -> None:
+    """Messages, ids, encrypted reasoning and their order survive both translations."""
     messages = [m for asking, answers in turns for part in (asking, *answers) for m in part]
     notes: list[str] = []
 
@@ -104,13 +104,13 @@ def test_a_conversation_comes_back_as_it_went(turns: list[Any]) -> None:
         max_size=5,
     )
 )
-def test_an_answer_comes_back_as_it_went(said: list[tuple[str, Any]]) -> None:
-    """What the hub says is the same after it was written as Responses events and read again."""
+def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
+    """Hub chunks are the same after they are written as Responses events and read again."""
     events: list[Json] = []
     for i, (name, what) in enumerate(said):
         if name in ("f", "apply_patch"):
             pieces = json.dumps({"input": "".join(what)}, separators=(",", ":"), ensure_ascii=False)
-            # What JSON escapes is written in more than one way, and a runaway is no answer.
+            # JSON escapes can be written in several ways, and endless blanks are an error.
             if "\\" in pieces or not pieces.isprintable():
                 continue
             events.append(calling(call(f"c{i}", name, index=i)))
@@ -127,7 +127,7 @@ def test_an_answer_comes_back_as_it_went(said: list[tuple[str, Any]]) -> None:
     before = fold(chunks)["choices"][0]
     for again in (sent, [whole]):
         after = fold(chunks_of(again))["choices"][0]
-        # Reasoning that is interrupted becomes paragraphs.
+        # Interrupted reasoning becomes paragraphs.
         for choice in (before, after):
             for field in ("reasoning_content", "content"):
                 choice["message"][field] = (choice["message"].get(field) or "").replace("\n\n", "")
@@ -144,7 +144,7 @@ JSON = st.recursive(
 def an_object(
     always: dict[str, st.SearchStrategy[Any]] | None = None, **fields: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Json]:
-    """An object with some of the fields, each of which may now and then hold anything."""
+    """Return objects with some of the fields, which may occasionally have any value."""
     mixed = {name: st.one_of(*[value] * 9, JSON) for name, value in fields.items()}
     return st.fixed_dictionaries(always or {}, optional=mixed)
 
@@ -162,7 +162,7 @@ IDS = st.sampled_from(["", "x", "y", "msg_1"])
 CALLS = st.sampled_from(["", "a", "b"])
 NAMES = st.sampled_from(["f", "apply_patch", "n__f"])
 OUTPUTS = TEXTS | st.lists(PART, max_size=2)
-SEALED = st.sampled_from(["", "A", "messages:S", "chat:C", "responses:A B", "a b"])
+ENCRYPTED = st.sampled_from(["", "A", "messages:S", "chat:C", "responses:A B", "a b"])
 ITEM = st.one_of(
     an_object(
         {"type": st.just("message"), "role": st.sampled_from(["assistant", "user", "system"])},
@@ -173,7 +173,7 @@ ITEM = st.one_of(
         {"type": st.just("reasoning")},
         id=IDS,
         summary=st.lists(PART, max_size=2),
-        encrypted_content=SEALED,
+        encrypted_content=ENCRYPTED,
     ),
     an_object(
         {"type": st.just("function_call"), "call_id": CALLS, "name": NAMES},
@@ -254,10 +254,10 @@ LAST = st.builds(lambda: Upstream().end([]))
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(EVENT, max_size=6), st.lists(LAST, max_size=1))
-def test_whatever_comes_is_a_valid_answer_or_an_upstream_error(
+def test_any_events_make_a_valid_stream_or_an_upstream_error(
     events: list[Any], last: list[Any]
 ) -> None:
-    """No event, however broken, makes anything but a valid stream or an `UpstreamError`."""
+    """Any events, however broken, make a valid stream or an `UpstreamError`."""
     stream = ResponsesToChat(MODEL, include_usage=True)
     chunks = []
     try:
@@ -274,10 +274,10 @@ def test_whatever_comes_is_a_valid_answer_or_an_upstream_error(
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(EVENT, max_size=6), st.lists(LAST, max_size=1), st.lists(TOOL, max_size=2))
-def test_whatever_comes_is_passed_on_in_order_or_an_upstream_error(
+def test_any_native_events_stay_in_order_or_make_an_upstream_error(
     events: list[Any], last: list[Any], tools: list[Any]
 ) -> None:
-    """No event, however broken, makes a native stream anything but numbered, ended and named."""
+    """Any events make a native stream with numbers, an end and one id, or an error."""
     stream = ResponsesRepair(request(tools=tools))
     out = []
     try:
@@ -298,10 +298,10 @@ def test_whatever_comes_is_passed_on_in_order_or_an_upstream_error(
     st.lists(st.tuples(st.booleans(), st.lists(SAID, max_size=3)), max_size=4),
     st.randoms(use_true_random=False),
 )
-def test_mixed_native_items_keep_their_ids(
+def test_interleaved_native_items_keep_their_ids(
     items: list[tuple[bool, list[str]]], random: Any
 ) -> None:
-    """Items whose events come mixed keep everything, each under one id."""
+    """Items whose events are interleaved lose nothing, and each has one id."""
     up = Upstream()
     queues = [
         up.call(i, "f", *(p.replace("\n", "") for p in pieces), call_id=f"c{i}")
@@ -309,7 +309,7 @@ def test_mixed_native_items_keep_their_ids(
         else up.text(i, *pieces)
         for i, (calls, pieces) in enumerate(items)
     ]
-    # Items open in order; after that their events may come in any order.
+    # Items begin in order; after that, their events may come in any order.
     mixed = [queue.pop(0) for queue in queues]
     while left := [queue for queue in queues if queue]:
         mixed.append(random.choice(left).pop(0))
@@ -337,8 +337,8 @@ FIELDS = an_object(
 
 @settings(deadline=None, max_examples=300)
 @given(FIELDS)
-def test_whatever_is_asked_is_translated_or_refused(fields: Json) -> None:
-    """No request makes anything but valid requests for other APIs, or a `RequestError`."""
+def test_any_request_is_translated_or_refused(fields: Json) -> None:
+    """Any request makes valid requests for the other APIs, or a `RequestError`."""
     try:
         asked = parse_request(json.dumps(fields).encode())
     except RequestError:

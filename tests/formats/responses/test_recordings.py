@@ -1,4 +1,4 @@
-"""What was recorded of the real Copilot API, read in both directions."""
+"""Recorded requests and responses of the real Copilot API."""
 
 import json
 from pathlib import Path
@@ -19,8 +19,8 @@ def recorded(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_recorded_requests_pass(name: str) -> None:
-    """What the real API answered is what a client may send, and it arrives unchanged."""
+def test_recorded_requests_are_unchanged(name: str) -> None:
+    """Requests that the real API answered are accepted and passed on unchanged."""
     path = RECORDINGS / f"{name}-request.json"
     asked = parse_request(path.read_bytes())
 
@@ -34,8 +34,8 @@ def test_recorded_requests_pass(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_recorded_answers_are_repaired(name: str) -> None:
-    """A real answer becomes one that OpenAI's own types take."""
+def test_recorded_responses_are_repaired(name: str) -> None:
+    """A repaired real response is valid for OpenAI's own types."""
     asked = recorded(f"{name}-request")
     answer = recorded(f"{name}-response")
 
@@ -64,6 +64,6 @@ def test_recorded_answers_are_repaired(name: str) -> None:
         ),
     ],
 )
-def test_recorded_answers_are_understood(name: str, field: str, said: Any) -> None:
-    """The hub gets what a real answer said."""
+def test_recorded_responses_are_translated(name: str, field: str, said: Any) -> None:
+    """The hub gets the content of a real response."""
     assert said == message_of([recorded(f"{name}-response")])[field]

@@ -1,4 +1,4 @@
-"""What a Responses request must be, who speaks last in it, and whether it holds an image."""
+"""Checks of Responses requests, their initiators and their images."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from copilot_proxy.formats.responses.request import (
     items,
     parse_request,
 )
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.responses.answers import PICTURE, request
 
 USER = {"role": "user", "content": "Hi"}
@@ -23,8 +23,8 @@ IMAGE = {"type": "input_image", "image_url": PICTURE}
 REMOTE = {"type": "input_image", "image_url": "https://example.com/a.png"}
 
 
-def test_a_request_travels_as_it_came() -> None:
-    """Fields, items and tools that nobody here knows survive."""
+def test_unknown_fields_are_kept() -> None:
+    """Unknown fields, items and tools survive parsing."""
     asked = request(
         [USER, {"type": "later_invention", "x": 1}],
         tools=[{"type": "later_invention", "y": 2}],
@@ -91,10 +91,8 @@ def test_a_request_travels_as_it_came() -> None:
         ({"max_output_tokens": "9"}, "max_output_tokens", "invalid_type"),
     ],
 )
-def test_what_no_upstream_could_answer_is_refused(
-    fields: Json, param: str, code: str | None
-) -> None:
-    """A refusal says which field is wrong."""
+def test_invalid_requests_are_refused(fields: Json, param: str, code: str | None) -> None:
+    """The error names the field that is wrong."""
     with pytest.raises(RequestError) as caught:
         check_request({**request(), **fields})
 
@@ -102,7 +100,7 @@ def test_what_no_upstream_could_answer_is_refused(
 
 
 def test_a_stored_conversation_is_not_found() -> None:
-    """What would be stored is not there, and the refusal says what to do instead."""
+    """A stored conversation does not exist, and the hint says what to do instead."""
     with pytest.raises(RequestError) as caught:
         check_request(request(conversation="conv_1"))
 
@@ -111,15 +109,15 @@ def test_a_stored_conversation_is_not_found() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"'])
-def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+def test_a_body_must_be_an_object(body: bytes) -> None:
     """Only a JSON object is a request."""
     with pytest.raises(RequestError):
         parse_request(body)
 
 
 @pytest.mark.parametrize("name", ["input", "model"])
-def test_what_is_required_is_asked_for(name: str) -> None:
-    """A request without input or model is refused by that name."""
+def test_required_fields(name: str) -> None:
+    """A request without input or model is refused, and the error names the field."""
     asked = request()
     del asked[name]
 
@@ -130,7 +128,7 @@ def test_what_is_required_is_asked_for(name: str) -> None:
 
 
 def test_a_text_is_one_message() -> None:
-    """A plain text stands for one message of the user's."""
+    """A plain text is treated as one message of the user."""
     assert [{"type": "message", **USER}] == items(request("Hi"))
 
 
@@ -148,8 +146,8 @@ def test_a_text_is_one_message() -> None:
         ([USER, {"type": "custom_tool_call_output", "role": "user"}], "agent"),
     ],
 )
-def test_the_last_item_says_who_asked(given: Any, who: str) -> None:
-    """The person is charged for their own messages and for nothing else."""
+def test_the_last_item_determines_the_initiator(given: Any, who: str) -> None:
+    """Only a user's own message counts as started by the user."""
     assert who == initiator(request(given))
 
 
@@ -165,5 +163,5 @@ def test_the_last_item_says_who_asked(given: Any, who: str) -> None:
     ],
 )
 def test_images_are_found_at_any_depth(given: Any, found: bool) -> None:
-    """An image counts wherever it is, in the outputs of calls, too."""
+    """Images are counted anywhere, including in the outputs of calls."""
     assert found == (count_images(request(given)) > 0)

@@ -1,4 +1,4 @@
-"""The translators against the simulator, which models what Copilot's Responses API takes."""
+"""The Responses translators against the simulator of Copilot's Responses API."""
 
 import ssl
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ import pytest
 from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.request import count_images, initiator
 from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
@@ -20,6 +19,7 @@ from copilot_proxy.formats.responses.request_to_model import (
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.sse import EventDecoder
+from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.formats.answers import MODEL, check_stream
 from tests.formats.responses.answers import read_strictly, repair_whole, request
@@ -35,7 +35,7 @@ PATCH = {
 
 
 class Copilot:
-    """Sends requests to a simulator, and reads what comes."""
+    """Sends requests to a simulator, and reads its responses."""
 
     def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
         self.simulator = simulator
@@ -53,12 +53,12 @@ class Copilot:
         self.models: Catalogue = parse_models(models)
 
     def quirk(self, name: str) -> None:
-        """Has every answer from now on go wrong in this way."""
+        """Make every later response fail in this way."""
         if name != "none":
             self.simulator.state.faults.on(name)
 
     def send(self, body: Json, *, vision: bool = False) -> list[Any]:
-        """The decoded events of the answer, or the whole answer as the only one."""
+        """Return the decoded events of the response, or the whole response as the only one."""
         headers = {**self._headers, **({"copilot-vision-request": "true"} if vision else {})}
         answer = self._http.post("/responses", json=body, headers=headers)
         assert 200 == answer.status_code, answer.text
@@ -68,7 +68,7 @@ class Copilot:
         return [msgspec.json.decode(event) for event in decoder.feed(answer.content)]
 
     def native(self, model: str, given: Any, **fields: Any) -> list[Json]:
-        """What a client of the Responses API sees, checked."""
+        """Return the events that a client of the Responses API gets, after checking them."""
         asked = {**request(given, **fields), "model": model, "stream": True}
         body = responses_for_model(asked, self.models.get(model), []).body
         stream = ResponsesRepair(asked)
@@ -84,7 +84,7 @@ class Copilot:
     def chat(
         self, model: str, messages: list[Json], *, vision: bool = False, **fields: Any
     ) -> Json:
-        """The hub's whole answer, checked."""
+        """Return the hub's completion, after checking it."""
         chat = {"model": model, "messages": messages, "stream": True, **fields}
         stream = ResponsesToChat(MODEL, include_usage=True)
         body = responses_from_chat(chat, self.models.get(model), []).body
@@ -105,7 +105,7 @@ def copilot(simulator: Simulator) -> Iterator[Copilot]:
 
 TOOLS = [WEATHER, PATCH, {"type": "web_search"}]
 ASKED: Json = {
-    # What Codex and others ask for, and more than Copilot takes.
+    # Codex and others request it; Copilot does not support it.
     "tools": TOOLS,
     "reasoning": {"effort": "minimal", "summary": "auto"},
     "include": ["reasoning.encrypted_content"],
@@ -122,8 +122,8 @@ QUIRKS = ["none", "no_reasoning_deltas", "no_sequence_numbers", "compaction", "w
 
 @pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.4"])
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_native_conversation_goes_on(copilot: Copilot, model: str, quirk: str) -> None:
-    """Whatever an answer holds can be sent back as it is, calls of both kinds included."""
+def test_a_native_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
+    """A response can be sent back unchanged, with function and custom calls."""
     copilot.quirk(quirk)
     conversation: list[Json] = [{"role": "user", "content": "What is the weather in Paris?"}]
     for forced in ("get_weather", "apply_patch"):
@@ -143,8 +143,8 @@ def test_a_native_conversation_goes_on(copilot: Copilot, model: str, quirk: str)
     assert (quirk == "wordless") == (not any(i["type"] == "message" for i in answer["output"]))
 
 
-def test_a_native_answer_can_be_whole(copilot: Copilot) -> None:
-    """Without a stream the answer is the same, and an odd one is an error."""
+def test_a_native_response_can_be_whole(copilot: Copilot) -> None:
+    """Without a stream, the response is the same, and a broken one is an error."""
     asked = {**request("Hi"), "model": "gpt-5.4"}
     body = responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body
 
@@ -157,8 +157,8 @@ def test_a_native_answer_can_be_whole(copilot: Copilot) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.4"])
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_hub_conversation_goes_on(copilot: Copilot, model: str, quirk: str) -> None:
-    """A chat client's conversation with tools goes on over turns, sealed reasoning included."""
+def test_a_hub_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
+    """A chat client's conversation continues over turns, with tools and encrypted reasoning."""
     copilot.quirk(quirk)
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
     fields: Json = {
@@ -202,8 +202,8 @@ def test_a_hub_conversation_goes_on(copilot: Copilot, model: str, quirk: str) ->
         "runaway_arguments",
     ],
 )
-def test_a_broken_answer_is_an_error(copilot: Copilot, fault: str) -> None:
-    """Every way in which an accepted answer breaks is an error, in both directions."""
+def test_a_broken_response_is_an_error(copilot: Copilot, fault: str) -> None:
+    """Every way in which a response can break is an error, in both directions."""
     asked = {**request("Weather?", tools=[WEATHER], tool_choice="required"), "model": "gpt-5.4"}
     body = {**responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body, "stream": True}
     copilot.quirk(fault)
@@ -221,8 +221,8 @@ def test_a_broken_answer_is_an_error(copilot: Copilot, fault: str) -> None:
         hub.close()
 
 
-def test_json_instead_of_a_stream_is_an_answer(copilot: Copilot) -> None:
-    """A whole answer where a stream was asked for becomes one."""
+def test_json_instead_of_a_stream_is_streamed(copilot: Copilot) -> None:
+    """A whole response to a request for a stream becomes a stream."""
     copilot.quirk("json_instead_of_sse")
 
     events = copilot.native("gpt-5.4", "Hi")

@@ -1,4 +1,4 @@
-"""A search for tools that the client runs itself, as the Codex CLI does for MCP servers' tools."""
+"""Tool searches that the client runs, as the Codex CLI does for the tools of MCP servers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks
 from tests.formats.responses.answers import Upstream, read_strictly, repair, request, write
@@ -56,13 +56,12 @@ FUNCTIONS = [
 
 
 def searched(*more: Json) -> Json:
-    """A request of a client that has searched before, and may search again."""
+    """Return the request of a client that has searched, and may search again."""
     return request([USER, CALL, OUTPUT, *more], tools=[SEARCH])
 
 
 def test_copilot_gets_functions() -> None:
-    """The search is a function, its call and output are a function's, and what was found is
-    offered, once."""
+    """The search and the tools that it found become functions, each of them once."""
     notes: list[str] = []
     again = [{**CALL, "call_id": "c2"}, {**OUTPUT, "call_id": "c2"}]
 
@@ -80,7 +79,7 @@ def test_copilot_gets_functions() -> None:
 
 
 def test_the_hub_gets_functions() -> None:
-    """So it is for models of other APIs."""
+    """The same is true for models of other APIs."""
     chat = to_chat(searched(), [])
 
     functions = [tool["function"] for tool in chat["tools"]]
@@ -106,7 +105,7 @@ def check(output: list[Any]) -> None:
 
 
 def test_calls_of_a_native_model() -> None:
-    """The client gets its search back as one, in every event, and calls of what it found."""
+    """The client gets calls of its search and of the found tools in its own form."""
     up = Upstream()
     sent = up.whole(
         [
@@ -124,7 +123,7 @@ def test_calls_of_a_native_model() -> None:
 
 @pytest.mark.parametrize(("arguments", "query"), [('{"query":"moon"}', "moon"), ('{"que', None)])
 def test_calls_through_the_hub(arguments: str, query: str | None) -> None:
-    """So it does from models of other APIs; arguments that were cut search for nothing."""
+    """Calls from models of other APIs have that form, too; cut arguments search for nothing."""
     calls = calling(
         call("c1", "tool_search", arguments, index=0),
         call("c2", "mcp__moon__phase", "{}", index=1),
@@ -139,8 +138,8 @@ def test_calls_through_the_hub(arguments: str, query: str | None) -> None:
     assert ("c1", "completed") == (search["call_id"], search["status"])
 
 
-def test_a_search_that_somebody_else_runs_is_dropped() -> None:
-    """Copilot does not search for tools, and neither does this server."""
+def test_a_server_side_search_is_dropped() -> None:
+    """Neither Copilot nor this server searches for tools."""
     notes: list[str] = []
     server = {"type": "tool_search", "execution": "server"}
     item = {**CALL, "call_id": None, "execution": "server"}
@@ -150,13 +149,3 @@ def test_a_search_that_somebody_else_runs_is_dropped() -> None:
     assert "tools" not in body
     assert [USER] == body["input"]
     assert 2 == len(notes)
-
-
-def test_a_model_that_searches_keeps_the_search() -> None:
-    """Where the person says that Copilot takes it, it goes as it came."""
-    body = responses_for_model(searched(), GPT, [], hosted=["tool_search"]).body
-
-    assert [SEARCH] == body["tools"]
-    assert ["message", "tool_search_call", "tool_search_output"] == [
-        item["type"] for item in body["input"]
-    ]

@@ -1,4 +1,4 @@
-"""What Copilot's Responses API gets of a hub request."""
+"""Hub requests become requests for Copilot's Responses API."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
 from copilot_proxy.formats.responses.request_to_model import responses_from_chat
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL
 from tests.formats.responses.answers import PICTURE
 from tests.formats.responses.models import GPT, PLAIN
 
 USER: Json = {"role": "user", "content": "Hi"}
-ASKED: Json = {
+ITEM: Json = {
     "type": "message",
     "role": "user",
     "content": [{"type": "input_text", "text": "Hi"}],
@@ -47,22 +47,22 @@ def output(id: str, text: str = "ok") -> Json:
     return {"type": "function_call_output", "call_id": id, "output": text}
 
 
-def said(*parts: Json) -> Json:
+def reply(*parts: Json) -> Json:
     return {"type": "message", "role": "assistant", "content": list(parts)}
 
 
-def text(words: str) -> Json:
-    return {"type": "output_text", "text": words}
+def text(value: str) -> Json:
+    return {"type": "output_text", "text": value}
 
 
-def sealed(encrypted: str) -> Json:
+def encrypted(encrypted: str) -> Json:
     return {"type": "reasoning", "summary": [], "encrypted_content": encrypted}
 
 
 def translated(
     model: Model | None = PLAIN, messages: list[Json] | None = None, **fields: Any
 ) -> tuple[Json, list[str]]:
-    """The upstream request without what it always has, and the notes."""
+    """Return the upstream request without its constant fields, and the notes."""
     notes: list[str] = []
     chat = {"model": MODEL, "messages": messages or [USER], **fields}
     before = repr(chat)
@@ -80,15 +80,15 @@ def translated(
 @pytest.mark.parametrize(
     ("message", "items"),
     [
-        (USER, [ASKED]),
+        (USER, [ITEM]),
         (
             {"role": "system", "content": "Be brief.", "name": "x"},
-            [{**ASKED, "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]}],
+            [{**ITEM, "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]}],
         ),
-        ({**USER, "role": "developer"}, [{**ASKED, "role": "developer"}]),
+        ({**USER, "role": "developer"}, [{**ITEM, "role": "developer"}]),
         (
             {"role": "user", "content": []},
-            [{**ASKED, "content": [{"type": "input_text", "text": ""}]}],
+            [{**ITEM, "content": [{"type": "input_text", "text": ""}]}],
         ),
         (
             {"role": "user", "content": [
@@ -98,7 +98,7 @@ def translated(
                 {"type": "image_url", "image_url": PICTURE},
                 {"type": "refusal", "refusal": "No."},
             ]},
-            [{**ASKED, "content": [
+            [{**ITEM, "content": [
                 {"type": "input_text", "text": "See"},
                 {"type": "input_image", "image_url": PICTURE, "detail": "low"},
                 {"type": "input_image", "image_url": PICTURE, "detail": "auto"},
@@ -106,27 +106,27 @@ def translated(
                 {"type": "input_text", "text": "No."},
             ]}],
         ),
-        ({"role": "assistant", "content": "Hello"}, [said(text("Hello"))]),
+        ({"role": "assistant", "content": "Hello"}, [reply(text("Hello"))]),
         (
             {"role": "assistant", "content": [
                 {"type": "text", "text": "a"}, {"type": "text", "text": ""},
                 {"type": "refusal", "refusal": "b"}]},
-            [said(text("a"), {"type": "refusal", "refusal": "b"})],
+            [reply(text("a"), {"type": "refusal", "refusal": "b"})],
         ),
         (
             {"role": "assistant", "content": None, "refusal": "No."},
-            [said({"type": "refusal", "refusal": "No."})],
+            [reply({"type": "refusal", "refusal": "No."})],
         ),
         (
             {"role": "assistant", "content": "Look", "tool_calls": [call("a"), call("b", None)],
              "reasoning_opaque": "responses:A B", "reasoning_content": "thoughts"},
-            [sealed("A"), sealed("B"), said(text("Look")), called("a"), called("b")],
+            [encrypted("A"), encrypted("B"), reply(text("Look")), called("a"), called("b")],
         ),
         (
             {"role": "assistant", "content": "x", "reasoning_opaque": "messages:SIG"},
-            [said(text("x"))],
+            [reply(text("x"))],
         ),
-        ({"role": "assistant", "content": "x", "reasoning_opaque": "OPAQUE"}, [said(text("x"))]),
+        ({"role": "assistant", "content": "x", "reasoning_opaque": "OPAQUE"}, [reply(text("x"))]),
         (result("a"), [output("a")]),
         (
             result("a", [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]),
@@ -135,7 +135,7 @@ def translated(
     ],
 )  # fmt: skip
 def test_messages_become_items(message: Json, items: list[Json]) -> None:
-    """Every message is said in the words of this API, with nothing lost or made up."""
+    """Every message becomes an item, and nothing is lost or added."""
     notes: list[str] = []
     chat = {"model": MODEL, "messages": [message]}
 
@@ -152,16 +152,16 @@ def test_messages_become_items(message: Json, items: list[Json]) -> None:
         {"role": "assistant", "content": [], "reasoning_opaque": "responses:A"},
     ],
 )
-def test_an_empty_answer_is_left_out(message: Json) -> None:
-    """Reasoning without an answer behind it would be refused, and an empty message says nothing."""
+def test_an_empty_assistant_message_is_dropped(message: Json) -> None:
+    """An empty assistant message is dropped with its reasoning, which the API refuses alone."""
     body, notes = translated(messages=[USER, message, USER])
 
-    assert [ASKED, ASKED] == body["input"]
+    assert [ITEM, ITEM] == body["input"]
     assert ["dropped an assistant message: it is empty"] == notes
 
 
 def test_a_conversation_with_tools_keeps_its_order() -> None:
-    """Several rounds of parallel calls come in the order in which they were."""
+    """Several rounds of parallel calls keep their order."""
     first = {"role": "assistant", "content": None, "tool_calls": [call("a"), call("b")]}
     second = {"role": "assistant", "content": "Once more", "tool_calls": [call("c")]}
     messages = [USER, first, result("b"), result("a"), second, result("c"), USER]
@@ -169,21 +169,21 @@ def test_a_conversation_with_tools_keeps_its_order() -> None:
     body, _ = translated(messages=messages)
 
     assert [
-        ASKED,
+        ITEM,
         called("a"),
         called("b"),
         output("b"),
         output("a"),
-        said(text("Once more")),
+        reply(text("Once more")),
         called("c"),
         output("c"),
-        ASKED,
+        ITEM,
     ] == body["input"]
 
 
 @pytest.mark.parametrize("after", [[], [USER]])
-def test_images_of_results_are_shown_after_the_last_of_them(after: list[Json]) -> None:
-    """Results are texts: their images follow as the person's, when all results are told."""
+def test_images_of_results_follow_the_last_result(after: list[Json]) -> None:
+    """Results have only text; their images follow in a user message after the last result."""
     image = {"type": "image_url", "image_url": {"url": PICTURE}}
     calls = {"role": "assistant", "content": None, "tool_calls": [call("a"), call("b")]}
     seen = result("a", [image, {"type": "text", "text": "x"}])
@@ -195,15 +195,15 @@ def test_images_of_results_are_shown_after_the_last_of_them(after: list[Json]) -
         output("a", "x"),
         output("b", ""),
         {
-            **ASKED,
+            **ITEM,
             "content": [
-                {"type": "input_text", "text": "Shown by the result of a:"},
+                {"type": "input_text", "text": "Images in the result of a:"},
                 shown,
-                {"type": "input_text", "text": "Shown by the result of b:"},
+                {"type": "input_text", "text": "Images in the result of b:"},
                 shown,
             ],
         },
-        *([ASKED] if after else []),
+        *([ITEM] if after else []),
     ] == body["input"][3:]
 
 
@@ -231,7 +231,7 @@ def test_images_of_results_are_shown_after_the_last_of_them(after: list[Json]) -
                               "strict": True}}, "stream": False}, []),
         ({"verbosity": "low"}, {"text": {"verbosity": "low"}, "stream": False}, []),
         ({"stop": ["x"], "seed": 1, "made_up": 2}, {"stream": False},
-         [f"dropped {name}: the model's API, Responses, does not have it"
+         [f"dropped {name}: the Responses API does not support it"
           for name in ("stop", "seed", "made_up")]),
         ({"store": True}, {"stream": False}, ["dropped store: Copilot stores nothing"]),
         ({"parallel_tool_calls": True}, {"stream": False}, []),
@@ -240,9 +240,9 @@ def test_images_of_results_are_shown_after_the_last_of_them(after: list[Json]) -
          ["dropped parallel_tool_calls: the model does not have it"]),
     ],
 )  # fmt: skip
-def test_fields_are_translated_or_named(fields: Json, left: Json, notes: list[str]) -> None:
-    """Each field reaches the model under its name there, or the client hears that it did not."""
-    assert ({"input": [ASKED], **left}, notes) == translated(**fields)
+def test_fields_are_translated_or_noted(fields: Json, left: Json, notes: list[str]) -> None:
+    """Each field reaches the model under its name there, or a note says that it was dropped."""
+    assert ({"input": [ITEM], **left}, notes) == translated(**fields)
 
 
 @pytest.mark.parametrize(
@@ -264,11 +264,11 @@ def test_fields_are_translated_or_named(fields: Json, left: Json, notes: list[st
          {"reasoning": {"effort": "max", "summary": "auto"}}, []),
     ],
 )  # fmt: skip
-def test_a_model_gets_what_it_has(
+def test_fields_fit_the_model(
     model: Model | None, fields: Json, left: Json, notes: list[str]
 ) -> None:
-    """Sampling, reasoning and streams are as the catalogue says that the model has them."""
-    assert ({"input": [ASKED], "stream": False, **left}, notes) == translated(model, **fields)
+    """Sampling, reasoning and streaming are limited to what the catalogue says of the model."""
+    assert ({"input": [ITEM], "stream": False, **left}, notes) == translated(model, **fields)
 
 
 @pytest.mark.parametrize(
@@ -291,14 +291,14 @@ def test_a_model_gets_what_it_has(
             {"type": "custom", "custom": {"name": "x"}},
             [FLAT, FLAT_OTHER],
             None,
-            ["dropped tool_choice: Copilot has no tool custom"],
+            ["dropped tool_choice: Copilot does not support custom"],
         ),
     ],
 )
-def test_tools_and_the_choice_among_them_are_flat(
+def test_tools_and_the_tool_choice_are_flat(
     choice: Any, tools: list[Json], left: Any, notes: list[str]
 ) -> None:
-    """Functions have no box of their own here, and are strict only where the client says so."""
+    """Functions are flat objects, and strict only if the client says so."""
     body, said = translated(tools=[TOOL, OTHER], tool_choice=choice)
 
     assert (tools, left, notes) == (body["tools"], body.get("tool_choice"), said)

@@ -1,4 +1,4 @@
-"""What a client gets of pi-ai's answer."""
+"""pi-ai's events become hub chunks."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.pi_ai.models import Json
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, check_stream
 from tests.formats.openai_schemas import check_completion
 
@@ -56,32 +56,31 @@ def read(*events: Json) -> list[Json]:
 
 
 def stream(*events: Json) -> list[Json]:
-    """The chunks, checked against OpenAI's rules for streams."""
+    """Return the chunks, after checking them against OpenAI's rules for streams."""
     chunks = read(*events)
     check_stream(chunks, include_usage=True)
     return chunks
 
 
 def complete(*events: Json) -> Json:
-    """The completion, checked against OpenAI's schema."""
+    """Return the completion, after checking it against OpenAI's schema."""
     completion = fold(stream(*events))
     check_completion(completion)
     return completion
 
 
 def message(*events: Json) -> Json:
-    told: Json = complete(*events)["choices"][0]["message"]
-    return told
+    result: Json = complete(*events)["choices"][0]["message"]
+    return result
 
 
 def deltas(*events: Json) -> list[Json]:
     return [choice["delta"] for chunk in stream(*events) for choice in chunk["choices"]]
 
 
-def test_a_stream_with_everything() -> None:
-    """Thinking, text and calls come as they were cut: calls are counted among calls, and have name
-    and id on their first piece."""
-    told = deltas(
+def test_a_stream_with_all_kinds_of_content() -> None:
+    """Pieces are passed on as they come; calls have their own index, and an id and name once."""
+    result = deltas(
         start("anthropic-messages"),
         *thought(0, "Hm", thinkingSignature="SIG"),
         {"type": "text_start", "contentIndex": 1},
@@ -109,11 +108,11 @@ def test_a_stream_with_everything() -> None:
         piece(1, "", id="b", type="function", name="g"),
         piece(1, "{}"),
         {},
-    ] == told
+    ] == result
 
 
-def test_counts_are_openais() -> None:
-    """What came from the cache and went to it is part of the prompt."""
+def test_usage_has_openais_shape() -> None:
+    """Tokens that were read from or written to the cache are part of the prompt."""
     usage = complete(start(), text("Hi"), done())["usage"]
 
     assert (8, 7, 15) == (
@@ -126,37 +125,37 @@ def test_counts_are_openais() -> None:
 
 
 @pytest.mark.parametrize("usage", [None, {"input": 0, "output": 0}])
-def test_an_answer_without_counts(usage: Any) -> None:
-    """Counts that never came are none, not zeros."""
-    told = fold(read(start(), text("Hi"), done(usage=usage)))
+def test_missing_usage(usage: Any) -> None:
+    """Without token counts there is no usage, rather than zeros."""
+    result = fold(read(start(), text("Hi"), done(usage=usage)))
 
-    assert "usage" not in told
+    assert "usage" not in result
 
 
 @pytest.mark.parametrize(
     ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("toolUse", "stop")]
 )
-def test_reasons_to_stop(reason: str, finish: str) -> None:
-    """pi-ai's reasons are OpenAI's; there are no calls where none were made."""
+def test_finish_reasons(reason: str, finish: str) -> None:
+    """pi-ai's reasons become OpenAI's; it is not `tool_calls` without calls."""
     assert finish == complete(start(), text("Hi"), done(reason))["choices"][0]["finish_reason"]
 
 
-def test_a_call_finishes_as_one() -> None:
-    """An answer with calls says so, whatever pi-ai says."""
+def test_calls_set_the_finish_reason() -> None:
+    """A response with calls has `tool_calls`, whatever pi-ai reports."""
     completion = complete(start(), *called(0, "a", "f", "{}"), done("stop"))
 
     assert "tool_calls" == completion["choices"][0]["finish_reason"]
 
 
-def test_arguments_that_come_at_once() -> None:
-    """A call without pieces has its arguments all the same, as a text."""
+def test_arguments_without_pieces() -> None:
+    """A call without pieces has its whole arguments, as JSON."""
     (call,) = message(start(), *called(0, "a", "f", arguments={"x": [1]}), done())["tool_calls"]
 
     assert '{"x":[1]}' == call["function"]["arguments"]
 
 
-def test_arguments_that_came_in_pieces_do_not_come_again() -> None:
-    """The whole at the end is the same once more."""
+def test_arguments_are_not_repeated() -> None:
+    """The whole arguments at the end are not added to the pieces."""
     events = called(0, "a", "f", '{"x": ', "1}", arguments={"x": 1})
 
     (call,) = message(start(), *events, done())["tool_calls"]
@@ -165,7 +164,7 @@ def test_arguments_that_came_in_pieces_do_not_come_again() -> None:
 
 
 def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
-    """One call with the arguments of two could be carried out by nobody."""
+    """One call with the arguments of two calls could not be run by any client."""
     events = called(0, "a", "f", '{"x": 1}', ' {"x": 2}')
 
     with pytest.raises(BrokenResponse, match="joined several"):
@@ -173,8 +172,8 @@ def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
     assert message(start(), *called(0, "a", "f", '{"x": "} {"}'), done())["tool_calls"]
 
 
-def test_ids_of_items_stay_behind() -> None:
-    """The id of a call is the part that means something to others."""
+def test_item_ids_are_removed() -> None:
+    """A call's id is only the part before the bar; the rest is an item id."""
     events = called(0, "call_1|fc_2", "f", "{}")
 
     (call,) = message(start("openai-responses"), *events, done())["tool_calls"]
@@ -204,21 +203,21 @@ def test_ids_of_items_stay_behind() -> None:
         ("openai-completions", [{}], None),
     ],
 )
-def test_seals_are_those_of_the_other_formats(
+def test_encrypted_reasoning_has_the_same_labels(
     api: str, blocks: list[Json], opaque: str | None
 ) -> None:
-    """Sealed reasoning is tagged as the native upstream tags it, so that both read it."""
+    """Encrypted reasoning is labelled as in the other formats, so that both can read it."""
     events = [event for i, block in enumerate(blocks) for event in thought(i, "Hm", **block)]
 
-    told = message(start(api), *events, text("A", 9), done())
+    result = message(start(api), *events, text("A", 9), done())
 
-    assert opaque == told.get("reasoning_opaque")
-    assert "\n\n".join(["Hm"] * len(blocks)) == told["reasoning_content"]
+    assert opaque == result.get("reasoning_opaque")
+    assert "\n\n".join(["Hm"] * len(blocks)) == result["reasoning_content"]
 
 
-def test_what_is_said_in_the_end_only() -> None:
-    """Some models stream no thoughts, and tell them as a whole."""
-    told = message(
+def test_content_only_at_the_end_of_a_block() -> None:
+    """Some models do not stream their thinking, and send it as a whole."""
+    result = message(
         start("openai-responses"),
         {"type": "thinking_start", "contentIndex": 0},
         {"type": "thinking_end", "contentIndex": 0, "content": "Hm", "block": {}},
@@ -227,11 +226,11 @@ def test_what_is_said_in_the_end_only() -> None:
         done(),
     )
 
-    assert ("Hm", "Hello") == (told["reasoning_content"], told["content"])
+    assert ("Hm", "Hello") == (result["reasoning_content"], result["content"])
 
 
-def test_redacted_thinking_says_nothing() -> None:
-    """Its seal is kept, and pi-ai's words for it are not the model's."""
+def test_redacted_thinking_has_no_text() -> None:
+    """The encrypted data is kept, and pi-ai's placeholder is not the model's text."""
     events = [
         {"type": "thinking_start", "contentIndex": 0},
         {
@@ -241,10 +240,10 @@ def test_redacted_thinking_says_nothing() -> None:
         },
     ]
 
-    told = message(start("anthropic-messages"), *events, text("A", 1), done())
+    result = message(start("anthropic-messages"), *events, text("A", 1), done())
 
-    assert "messages:!D" == told["reasoning_opaque"]
-    assert "reasoning_content" not in told
+    assert "messages:!D" == result["reasoning_opaque"]
+    assert "reasoning_content" not in result
 
 
 def test_a_whole_message() -> None:
@@ -261,14 +260,14 @@ def test_a_whole_message() -> None:
         "stopReason": "toolUse",
     }
 
-    told = message(whole)
+    result = message(whole)
 
     assert ("Hello", "Hm", "messages:S") == (
-        told["content"],
-        told["reasoning_content"],
-        told["reasoning_opaque"],
+        result["content"],
+        result["reasoning_content"],
+        result["reasoning_opaque"],
     )
-    assert {"name": "f", "arguments": '{"x":1}'} == told["tool_calls"][0]["function"]
+    assert {"name": "f", "arguments": '{"x":1}'} == result["tool_calls"][0]["function"]
     with pytest.raises(BrokenResponse):
         message({**whole, "stopReason": "error", "errorMessage": "terminated"})
 
@@ -304,28 +303,28 @@ def stopped(reason: str) -> Json:
         ({**done(), "last": {"choices": [{"finish_reason": "SAFETY"}]}}, "content_filter"),
     ],
 )
-def test_copilots_reason_counts(event: Json, finish: str) -> None:
-    """pi-ai takes some ends for failures, and others for good ones."""
+def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> None:
+    """pi-ai treats some ends as failures, and some failures as ends."""
     completion = complete(start(), text("Hi"), event)
 
     assert finish == completion["choices"][0]["finish_reason"]
 
 
-def test_counts_of_a_response_that_is_incomplete() -> None:
-    """They are Copilot's own: pi-ai has none."""
+def test_usage_of_an_incomplete_response() -> None:
+    """It is taken from Copilot's event, since pi-ai has none."""
     usage = complete(start(), text("Hi"), {**done(usage=None), "last": incomplete("x")})["usage"]
 
     assert (9, 6) == (usage["prompt_tokens"], usage["completion_tokens"])
 
 
-def test_what_came_after_a_failure_does_not_heal_it() -> None:
-    """pi-ai gives up at an event while the finish has long arrived: the rest is lost."""
+def test_a_finish_after_a_failure_is_ignored() -> None:
+    """If pi-ai gave up at a broken event, the later ones are lost, even with a finish reason."""
     with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
 
-def test_nothing_is_told_before_the_model_says_something() -> None:
-    """So a failure until then is an error of its own, with a status."""
+def test_start_makes_no_chunk() -> None:
+    """A failure before the first content can still have its own status code."""
     reader = PiAiToChat(MODEL)
 
     assert [] == reader.feed(start())
@@ -365,8 +364,8 @@ def test_nothing_is_told_before_the_model_says_something() -> None:
         ),
     ],
 )
-def test_an_answer_in_one_piece(api: str, body: Json) -> None:
-    """Copilot sends one now and then though a stream was asked for; it is read as it is."""
+def test_a_whole_response(api: str, body: Json) -> None:
+    """Copilot sometimes sends a whole response to a request for a stream; it is read, too."""
     completion = complete({"type": "whole", "api": api, "body": body})
 
     assert "Hello" == completion["choices"][0]["message"]["content"]
@@ -402,12 +401,12 @@ def test_an_answer_in_one_piece(api: str, body: Json) -> None:
          "upstream_broken", "not a JSON object"),
         (failed("Anthropic stream ended before message_stop"), "upstream_broken", "broke off"),
         (failed("Bearer tid=secretsecret"), "upstream_broken", "Bearer ***."),
-        ({"type": "error"}, "upstream_broken", "does not say why"),
+        ({"type": "error"}, "upstream_broken", "gave no reason"),
         ({**done(), "finished": False}, "upstream_broken", "broke off"),
     ],
 )  # fmt: skip
-def test_failures_in_the_middle(event: Json, code: str | None, words: str) -> None:
-    """What pi-ai says of a failure is told in our words, and no client repeats it by itself."""
+def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> None:
+    """pi-ai's messages become this program's errors, which clients do not retry."""
     with pytest.raises(UpstreamError) as caught:
         stream(start(), text("Hi"), event)
 
@@ -419,12 +418,12 @@ def test_failures_in_the_middle(event: Json, code: str | None, words: str) -> No
 
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
-    """An answer that just stops is not complete."""
+    """A response that just stops is not complete."""
     with pytest.raises(BrokenResponse, match=r"broke off|empty answer"):
         stream(*events)
 
 
-def test_what_is_no_event() -> None:
-    """Something else in the place of an event is an error."""
+def test_an_event_must_be_an_object() -> None:
+    """Anything but an object in place of an event is an error."""
     with pytest.raises(BrokenResponse):
         PiAiToChat(MODEL).feed([])

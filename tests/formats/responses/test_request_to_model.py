@@ -1,4 +1,4 @@
-"""What Copilot gets of a client's request for a model that speaks Responses itself."""
+"""Responses requests are fitted to Copilot's Responses API."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.responses.answers import request
 from tests.formats.responses.models import GPT, PLAIN
 
@@ -18,22 +18,20 @@ NAMED = {"type": "function", "name": "g"}
 USER = {"type": "message", "role": "user", "content": "Hi"}
 
 
-def prepared(
-    model: Model | None = GPT, given: Any = "Hi", hosted: Any = (), **fields: Any
-) -> tuple[Json, list[str]]:
-    """What is left of the request, without the fields that are always there; and the notes."""
+def prepared(model: Model | None = GPT, given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
+    """Return the upstream request without its constant fields, and the notes."""
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
-    body = responses_for_model(asked, model, notes, hosted=hosted).body
+    body = responses_for_model(asked, model, notes).body
     assert before == repr(asked), "the client's request was changed"
     assert BASE == {name: body.pop(name) for name in BASE}
     assert (model.id if model else asked["model"]) == body.pop("model")
     return body, notes
 
 
-def test_what_copilot_takes_passes_untouched() -> None:
-    """A request that Copilot would take is the request that it gets."""
+def test_a_supported_request_is_unchanged() -> None:
+    """A request that Copilot supports is passed on unchanged."""
     fields: Json = {
         "instructions": "Be brief.",
         "stream": True,
@@ -52,8 +50,8 @@ def test_what_copilot_takes_passes_untouched() -> None:
     assert ({"input": "Hi", **fields}, []) == prepared(**fields)
 
 
-def test_items_that_copilot_takes_pass_untouched() -> None:
-    """So are the items of a conversation, not by a byte."""
+def test_supported_items_are_unchanged() -> None:
+    """Items that Copilot supports are passed on unchanged."""
     items: list[Json] = [
         {"role": "user", "content": [{"type": "input_text", "text": " "}]},
         {"type": "function_call", "call_id": "x" * 64, "name": "f", "arguments": "42"},
@@ -92,7 +90,7 @@ def test_items_that_copilot_takes_pass_untouched() -> None:
         (
             {"include": [ENCRYPTED, "message.output_text.logprobs"]},
             {},
-            ["dropped include message.output_text.logprobs: Copilot does not have it"],
+            ["dropped include message.output_text.logprobs: Copilot does not support it"],
         ),
         (
             {"temperature": 0.5, "top_p": 1},
@@ -110,10 +108,8 @@ def test_items_that_copilot_takes_pass_untouched() -> None:
         ({"tools": [], "tool_choice": "auto"}, {}, []),
     ],
 )
-def test_fields_that_would_be_refused_are_dropped(
-    fields: Json, left: Json, notes: list[str]
-) -> None:
-    """What Copilot refuses does not reach it, and the client is told what it lost."""
+def test_unsupported_fields_are_dropped(fields: Json, left: Json, notes: list[str]) -> None:
+    """Fields that Copilot would refuse are dropped, with a note for each that matters."""
     assert ({"input": "Hi", **left}, notes) == prepared(**fields)
 
 
@@ -134,13 +130,13 @@ def test_fields_that_would_be_refused_are_dropped(
         ),
     ],
 )
-def test_a_model_gets_what_it_has(fields: Json, left: Json, notes: list[str]) -> None:
-    """What depends on the model is read from the catalogue."""
+def test_fields_fit_the_model(fields: Json, left: Json, notes: list[str]) -> None:
+    """Fields are limited to what the catalogue says of the model."""
     assert ({"input": "Hi", **left}, notes) == prepared(PLAIN, **fields)
 
 
-def test_an_unknown_model_gets_everything() -> None:
-    """Without the catalogue only what every model needs is done."""
+def test_an_unknown_model_gets_all_fields() -> None:
+    """Without the catalogue, only the changes that every model needs are made."""
     fields: Json = {
         "temperature": 0.5,
         "stream": True,
@@ -199,8 +195,8 @@ def test_an_unknown_model_gets_everything() -> None:
         ({"type": "later_invention", "x": 1}, [{"type": "later_invention", "x": 1}]),
     ],
 )  # fmt: skip
-def test_items_lose_their_ids_and_keep_the_rest(item: Json, out: list[Json]) -> None:
-    """Ids are refused on another connection; all that means something goes back as it came."""
+def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
+    """Ids are removed, since other connections refuse them; all other fields are kept."""
     before: list[Json] = []
     after: list[Json] = []
     if out[0].get("type") == "function_call":
@@ -217,28 +213,28 @@ def test_items_lose_their_ids_and_keep_the_rest(item: Json, out: list[Json]) -> 
     [
         (
             {"type": "item_reference", "id": "msg_1"},
-            "dropped an input item: Copilot does not take item_reference",
+            "dropped an input item: Copilot does not support item_reference",
         ),
         (
             {"type": "web_search_call", "id": "ws_1", "status": "completed"},
-            "dropped an input item: Copilot does not take web_search_call",
+            "dropped an input item: Copilot does not support web_search_call",
         ),
         *(
             (
                 {"type": "reasoning", "summary": [], "encrypted_content": encrypted},
-                "dropped a reasoning item: it has no encrypted content of this API",
+                "dropped a reasoning item: it has no encrypted content from the Responses API",
             )
             for encrypted in (None, "", "messages:SIG", "chat:OPAQUE")
         ),
     ],
 )
-def test_items_that_mean_nothing_to_copilot_are_dropped(item: Json, note: str) -> None:
-    """What Copilot would refuse, and what another model sealed, does not reach it."""
+def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
+    """Items that Copilot would refuse, and reasoning of other APIs, are dropped with a note."""
     assert ({"input": [USER]}, [note]) == prepared(given=[USER, item])
 
 
 def test_tools_become_functions() -> None:
-    """Every tool that Copilot can be given reaches it, under a name that it takes."""
+    """Every tool that can become a function is sent, under a name that Copilot accepts."""
     long = "x" * 70
     tools = [
         {"type": "function", "name": "f", "parameters": None, "defer_loading": True},
@@ -308,15 +304,15 @@ def test_tools_become_functions() -> None:
             {"type": "web_search"},
             ["f", "g"],
             None,
-            ["dropped tool_choice: Copilot has no tool web_search"],
+            ["dropped tool_choice: Copilot does not support web_search"],
         ),
         (5, ["f", "g"], None, []),
     ],
 )  # fmt: skip
-def test_a_choice_of_tools_is_kept(
+def test_the_tool_choice_is_kept(
     choice: Any, names: list[str], left: Any, notes: list[str]
 ) -> None:
-    """The model may call what the client allows, also where Copilot lacks the form."""
+    """The model may call what the client allows, even if Copilot lacks that form of choice."""
     tools = [FUNCTION, {**FUNCTION, "name": "g"}]
 
     body, said = prepared(tools=tools, tool_choice=choice)
@@ -325,8 +321,8 @@ def test_a_choice_of_tools_is_kept(
     assert (left, notes) == (body.get("tool_choice"), said)
 
 
-def test_tools_that_all_fall_away_leave_nothing() -> None:
-    """Without a tool there is no choice of one either."""
+def test_dropping_all_tools_drops_the_choice() -> None:
+    """Without tools, there is no tool choice either."""
     body, notes = prepared(
         tools=[{"type": "image_generation"}, "odd"],
         tool_choice={"type": "image_generation"},
@@ -335,34 +331,3 @@ def test_tools_that_all_fall_away_leave_nothing() -> None:
 
     assert {"input": "Hi"} == body
     assert 2 == len(notes)
-
-
-def test_hosted_tools_can_pass() -> None:
-    """Where Copilot runs a kind of tool, its tools, calls and the choice of it are left alone."""
-    tools = [
-        {"type": "web_search", "search_context_size": "low"},
-        {"type": "custom", "name": "apply_patch"},
-        {"type": "namespace", "name": "n", "description": "N.", "tools": [FUNCTION]},
-        FUNCTION,
-    ]
-    items = [
-        USER,
-        {"type": "web_search_call", "status": "completed"},
-        {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "x"},
-        {"type": "function_call", "call_id": "b", "namespace": "n", "name": "f", "arguments": "{}"},
-        {"type": "function_call_output", "call_id": "b", "output": "ok"},
-    ]
-    hosted = {"web_search", "custom", "namespace"}
-    choice = {"type": "web_search"}
-
-    body, notes = prepared(given=items, tools=tools, tool_choice=choice, hosted=hosted)
-
-    assert {"input": items, "tools": tools, "tool_choice": choice} == body
-    assert [] == notes
-    allowed = {
-        "type": "allowed_tools",
-        "mode": "auto",
-        "tools": [{"type": "function", "name": "f"}],
-    }
-    few, _ = prepared(tools=tools, tool_choice=allowed, hosted=hosted)
-    assert [FUNCTION] == few["tools"]

@@ -1,4 +1,4 @@
-"""What the hub gets of a client's Responses request."""
+"""Responses requests become hub requests."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
 from copilot_proxy.formats.responses.request_to_chat import to_chat
-from copilot_proxy.formats.responses.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL
 from tests.formats.responses.answers import PICTURE, request
 
@@ -49,7 +49,7 @@ def thought(encrypted: str | None, *texts: str) -> Json:
 
 
 def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
-    """The hub request, which is a valid one, and the notes."""
+    """Return the hub request, which must be valid, and the notes."""
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
@@ -87,31 +87,31 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
                 {"type": "refusal", "refusal": "c"}]}],
             [answer("ab", refusal="c")],
         ),
-        # Several items of one answer are one message.
+        # Consecutive assistant items become one message.
         (
             [thought("gAAAA", "x"), said("a"), thought("gBBBB"), said("b"), called("1"),
              called("2"), output("1"), output("2")],
             [answer("a\n\nb", call("1"), call("2"), reasoning_opaque="responses:gAAAA gBBBB"),
              result("1"), result("2")],
         ),
-        # Rounds stay apart.
+        # Rounds of calls remain separate.
         (
             [called("1"), output("1"), called("2"), output("2"), said("x")],
             [answer(None, call("1")), result("1"), answer(None, call("2")), result("2"),
              answer("x")],
         ),
-        # Results follow their calls, wherever they stood.
+        # Results follow their calls, wherever they were.
         (
             [called("1"), called("2"), output("2"), USER, said("x"), output("1")],
             [answer(None, call("1"), call("2")), result("2"), result("1"), USER, answer("x")],
         ),
-        # Ids may come again in a later turn.
+        # A later turn may use an id again.
         (
             [called("1"), output("1", "a"), USER, called("1"), output("1", "b")],
             [answer(None, call("1")), result("1", "a"), USER, answer(None, call("1")),
              result("1", "b")],
         ),
-        # Calls and results that lost each other stay where they are.
+        # Calls and results without a counterpart keep their positions.
         (
             [USER, output("1"), called("2"), USER],
             [USER, result("1"), answer(None, call("2")), USER],
@@ -136,7 +136,7 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
     ],
 )  # fmt: skip
 def test_items_become_messages(items: Any, messages: list[Json]) -> None:
-    """Every item is in the messages, in an order that models take."""
+    """Every item is in the messages, in an order that models accept."""
     assert ({"messages": messages}, []) == translated(items)
 
 
@@ -159,8 +159,8 @@ def test_items_become_messages(items: Any, messages: list[Json]) -> None:
         ([{"type": "reasoning"}], {}),
     ],
 )
-def test_sealed_reasoning_goes_with_its_answer(thoughts: list[Json], fields: Json) -> None:
-    """Reasoning goes back to whom it came from, in the form that they sealed."""
+def test_encrypted_reasoning_stays_with_its_message(thoughts: list[Json], fields: Json) -> None:
+    """Reasoning goes back to the API that encrypted it, in that API's form."""
     assert {"messages": [USER, answer("a", **fields)]} == translated([USER, *thoughts, said("a")])[
         0
     ]
@@ -174,14 +174,14 @@ def test_sealed_reasoning_goes_with_its_answer(thoughts: list[Json], fields: Jso
         *(
             (
                 {"type": kind, "id": "x"},
-                f"dropped an input item: the model's API does not take {kind}",
+                f"dropped an input item: the model's API does not support {kind}",
             )
             for kind in ("item_reference", "web_search_call", "compaction", "later_invention")
         ),
     ],
 )  # fmt: skip
-def test_items_that_mean_nothing_elsewhere_are_dropped(item: Json, note: str) -> None:
-    """What no other API has is left out, and the client is told."""
+def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
+    """Items that other APIs do not support are dropped with a note."""
     assert ({"messages": [USER, USER]}, [note]) == translated([USER, item, USER])
 
 
@@ -202,19 +202,19 @@ def test_items_that_mean_nothing_elsewhere_are_dropped(item: Json, note: str) ->
         ({"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": None}}},
          {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}},
          []),
-        ({"include": [ENCRYPTED, "x"]}, {}, ["dropped include x: Copilot does not have it"]),
+        ({"include": [ENCRYPTED, "x"]}, {}, ["dropped include x: Copilot does not support it"]),
         ({"store": False, "truncation": "disabled", "background": False, "stream_options": {},
           "top_logprobs": None}, {}, []),
         ({"store": True, "truncation": "auto", "context_management": []}, {},
          ["dropped store: Copilot stores nothing",
-          "dropped truncation: nothing is cut from the input",
-          "dropped context_management: the model's API does not have it"]),
+          "dropped truncation: the input is never truncated",
+          "dropped context_management: the model's API does not support it"]),
         ({"parallel_tool_calls": True, "tools": [{"type": "web_search"}], "tool_choice": "auto"},
          {}, ["dropped tool web_search: Copilot does not run it"]),
     ],
 )  # fmt: skip
-def test_fields_are_translated_or_named(fields: Json, chat: Json, notes: list[str]) -> None:
-    """Each field reaches the model under its name there, or the client hears that it did not."""
+def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[str]) -> None:
+    """Each field reaches the model under its name there, or a note says that it was dropped."""
     messages = [USER]
     if text := fields.get("instructions"):
         messages = [{"role": "system", "content": text}, USER]
@@ -236,10 +236,10 @@ def test_fields_are_translated_or_named(fields: Json, chat: Json, notes: list[st
         ),
     ],
 )
-def test_tools_and_the_choice_among_them_are_boxed(
+def test_tools_and_the_tool_choice_become_functions(
     choice: Any, names: list[str], left: str | None
 ) -> None:
-    """Functions and custom tools are functions of the hub."""
+    """Functions and custom tools become functions of the hub."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)
@@ -267,8 +267,8 @@ def test_tools_and_the_choice_among_them_are_boxed(
         ([{"type": "item_reference", "id": "x"}], "input"),
     ],
 )  # fmt: skip
-def test_what_no_model_takes_is_refused(given: list[Json], param: str) -> None:
-    """A part that would be lost silently is refused by its place."""
+def test_unsupported_parts_are_refused(given: list[Json], param: str) -> None:
+    """A part that would be lost silently is refused, and the error names its path."""
     with pytest.raises(RequestError) as caught:
         to_chat(request(given), [])
 

@@ -1,4 +1,4 @@
-"""What clients see of models that speak Responses themselves: Copilot's events, with steady ids."""
+"""Repaired Responses streams have steady ids and are otherwise Copilot's events."""
 
 import json
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamRefusal, UpstreamUnreachable
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW
 from tests.formats.responses.answers import (
     COSTS,
@@ -33,7 +33,7 @@ NAMESPACE = [
 
 
 def without_ids(value: Any) -> Any:
-    """`value` without what the repair is there to change."""
+    """Return `value` without the fields that the repair changes."""
     if isinstance(value, list):
         return [without_ids(one) for one in value]
     if not isinstance(value, dict):
@@ -41,8 +41,8 @@ def without_ids(value: Any) -> Any:
     return {k: without_ids(v) for k, v in value.items() if k not in ("id", "item_id", "logprobs")}
 
 
-def everything() -> list[Json]:
-    """A stream with one item of each kind."""
+def full_stream() -> list[Json]:
+    """Return a stream with one item of each type."""
     up = Upstream()
     return up.whole(
         [
@@ -54,9 +54,9 @@ def everything() -> list[Json]:
     )
 
 
-def test_ids_are_steady_and_all_else_is_untouched() -> None:
-    """Clients that go by ids follow the stream, and nothing but the ids differs from upstream."""
-    sent = everything()
+def test_only_ids_change() -> None:
+    """Each item has one id in all its events, and only the ids differ from upstream."""
+    sent = full_stream()
 
     events = repair(sent)
 
@@ -74,12 +74,12 @@ def test_ids_are_steady_and_all_else_is_untouched() -> None:
 
 
 def test_the_same_stream_gets_the_same_ids() -> None:
-    """Ids are made of upstream's, so nothing about them is left to chance."""
-    assert repair(everything()) == repair(everything())
+    """Ids are derived from upstream's ids, so they are reproducible."""
+    assert repair(full_stream()) == repair(full_stream())
 
 
-def test_good_ids_are_kept() -> None:
-    """An id that is short and has OpenAI's prefix stays."""
+def test_short_ids_are_kept() -> None:
+    """A short id with OpenAI's prefix is not changed."""
     up = Upstream()
     events = up.text(0, "Hi")
     events[0]["item"]["id"] = "msg_1"
@@ -89,8 +89,8 @@ def test_good_ids_are_kept() -> None:
     assert {"msg_1"} == {e["item_id"] for e in repaired if "item_id" in e}
 
 
-def test_two_items_with_one_id_get_two() -> None:
-    """What upstream calls by one name twice is told apart by its place."""
+def test_items_that_share_an_id_get_two() -> None:
+    """If upstream uses an id for two items, the client gets two ids."""
     up = Upstream()
     events = [*up.text(0, "a"), *up.text(1, "b")]
     for event in events:
@@ -102,9 +102,9 @@ def test_two_items_with_one_id_get_two() -> None:
 
 
 @pytest.mark.parametrize("numbers", [[], [5, None, 3, 9, "x"]])
-def test_events_are_numbered_in_a_row(numbers: list[object]) -> None:
-    """Numbers that upstream leaves out or garbles are made good."""
-    events = everything()
+def test_events_are_numbered_consecutively(numbers: list[object]) -> None:
+    """Missing or invalid sequence numbers are replaced."""
+    events = full_stream()
     for event in events:
         del event["sequence_number"]
     for event, number in zip(events, numbers, strict=False):
@@ -113,11 +113,13 @@ def test_events_are_numbered_in_a_row(numbers: list[object]) -> None:
     assert [*range(len(events))] == [event["sequence_number"] for event in repair(events)]
 
 
-def test_the_response_has_what_the_schema_demands() -> None:
-    """What upstream leaves out of its response objects is repeated from the request."""
+def test_the_response_has_all_required_fields() -> None:
+    """Required fields that upstream omits are taken from the request."""
     asked = request(metadata={"a": "b"}, max_output_tokens=99, instructions="Be brief.")
 
-    first, last = (event["response"] for event in (repair(everything(), asked)[i] for i in (0, -1)))
+    first, last = (
+        event["response"] for event in (repair(full_stream(), asked)[i] for i in (0, -1))
+    )
 
     for response in (first, last):
         assert {"a": "b"} == response["metadata"]
@@ -148,7 +150,7 @@ def test_the_response_has_what_the_schema_demands() -> None:
     ],
 )
 def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
-    """Counts that OpenAI's schema requires are there, and those that came are kept."""
+    """Required counts are added, and upstream's counts are kept."""
     up = Upstream()
     stream = ResponsesRepair(request())
 
@@ -160,15 +162,15 @@ def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
     assert COSTS == stream.copilot_usage
 
 
-def test_an_output_text_that_says_something_is_kept() -> None:
-    """Only the null that keeps SDKs from making their own is taken away."""
+def test_a_given_output_text_is_kept() -> None:
+    """Only a null is removed, since it keeps SDKs from filling in the field."""
     events = repair([Upstream().end([], output_text="Hi")])
 
     assert "Hi" == events[0]["response"]["output_text"]
 
 
-def test_a_last_event_without_items_gets_them() -> None:
-    """A response that names no items has those that were streamed."""
+def test_a_final_event_without_items_gets_them() -> None:
+    """A response without items gets those that were streamed."""
     up = Upstream()
     items = [*up.reasoning(0, encrypted="gAAAA"), *up.text(1, "Hi")]
 
@@ -177,8 +179,8 @@ def test_a_last_event_without_items_gets_them() -> None:
     assert "Hi" == read_strictly(events).output_text
 
 
-def test_items_of_the_last_event_are_found_wherever_they_stand() -> None:
-    """Ids stay with their items when the last event leaves some out, or lists new ones."""
+def test_items_of_the_final_event_are_matched_at_any_position() -> None:
+    """Items keep their ids if the final event omits, reorders or adds items."""
     up = Upstream()
     first, second = up.call(0, "f", "{}", call_id="a"), up.call(1, "g", "{}", call_id="b")
     last = up.end([first[-1], second[-1]])
@@ -197,7 +199,7 @@ def test_items_of_the_last_event_are_found_wherever_they_stand() -> None:
 
 
 def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
-    """An id is kept from whichever event names the item first."""
+    """An item's id is the one from its first event, of whatever type."""
     up = Upstream()
     events = [*up.text(0, "a")[1:], *up.call(1, "f", "{}")[1:], *up.reasoning(2, "x")[1:]]
 
@@ -207,8 +209,8 @@ def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
     assert ["msg", "fc", "rs"] == [id.partition("_")[0] for id in dict.fromkeys(ids)]
 
 
-def test_unknown_events_pass() -> None:
-    """What is new in the API reaches the client, with a number and a steady id."""
+def test_unknown_events_are_passed_on() -> None:
+    """Events of unknown types reach the client, with a number and a steady id."""
     up = Upstream()
     odd = {"type": "response.web_search_call.searching", "output_index": 0, "item_id": up.id()}
     note = {"type": "response.output_text.annotation.added", "output_index": 0, "item_id": up.id()}
@@ -224,8 +226,8 @@ def test_unknown_events_pass() -> None:
 
 
 @pytest.mark.parametrize("pieces", [(json.dumps({"input": PATCH}),), ('{"input": "*', '"}')])
-def test_a_custom_tool_is_called_in_its_own_words(pieces: tuple[str, ...]) -> None:
-    """The function that stands for a custom tool comes back as a call of that tool."""
+def test_a_function_call_becomes_a_custom_tool_call(pieces: tuple[str, ...]) -> None:
+    """A call of the function for a custom tool becomes a call of that tool."""
     up = Upstream()
     items = up.call(0, "apply_patch", *pieces)
 
@@ -243,8 +245,8 @@ def test_a_custom_tool_is_called_in_its_own_words(pieces: tuple[str, ...]) -> No
     assert not any("function_call" in e["type"] for e in events)
 
 
-def test_a_custom_tool_whose_arguments_come_at_the_end_is_told_once() -> None:
-    """Without events of its arguments a custom call's input comes with its last event."""
+def test_custom_input_is_sent_once() -> None:
+    """Without events for its arguments, a custom call's input is sent with its last event."""
     up = Upstream()
     added, *_, done = up.call(0, "apply_patch", '{"input":"x"}')
 
@@ -266,8 +268,8 @@ def test_a_custom_tool_whose_arguments_come_at_the_end_is_told_once() -> None:
         ('"x"', '"x"'),
     ],
 )
-def test_a_custom_call_in_another_form_is_passed_as_it_is(arguments: str, text: str) -> None:
-    """What the model wrote reaches the client even if it did not keep to the form."""
+def test_malformed_custom_arguments_become_the_input(arguments: str, text: str) -> None:
+    """Arguments without the function's form are passed on as the input, unchanged."""
     up = Upstream()
 
     events = repair(up.whole(up.call(0, "apply_patch", arguments)), request(tools=CUSTOM))
@@ -276,7 +278,7 @@ def test_a_custom_call_in_another_form_is_passed_as_it_is(arguments: str, text: 
 
 
 def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
-    """The function that stands for a tool of a namespace comes back under both names."""
+    """A call of the function for a namespaced tool gets the tool's name and namespace back."""
     up = Upstream()
     items = up.call(0, "mcp__files__read", '{"p":', "1}")
     del items[-2]["name"]
@@ -295,8 +297,8 @@ def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
 
 
 def test_a_whole_response_becomes_a_stream() -> None:
-    """A model that cannot stream still answers a client that asked for a stream."""
-    whole = everything()[-1]["response"]
+    """A client that asked for a stream gets one from a model that cannot stream."""
+    whole = full_stream()[-1]["response"]
     up = Upstream()
     found = {"type": "compaction", "id": up.id(), "encrypted_content": "gBBBB"}
     whole["output"] += [found, "odd"]
@@ -318,7 +320,7 @@ def test_a_whole_response_becomes_a_stream() -> None:
 
 
 def test_a_whole_response_is_repaired_like_a_stream() -> None:
-    """An answer without a stream has short ids, the client's tools and what the schema demands."""
+    """A whole response has short ids, the client's tools and all required fields."""
     up = Upstream()
     body = up.end(up.call(0, "apply_patch", '{"input":"x"}'))["response"]
 
@@ -341,21 +343,21 @@ def test_a_whole_response_is_repaired_like_a_stream() -> None:
         (["odd"], "Copilot sent an event"),
     ],
 )
-def test_a_whole_answer_that_is_none_is_an_error(body: Any, message: str) -> None:
-    """What is no finished response never looks like one."""
+def test_an_invalid_whole_response_is_an_error(body: Any, message: str) -> None:
+    """An error or an unfinished response never looks like a finished response."""
     with pytest.raises(UpstreamError, match=message):
         repair_whole(body, request())
 
 
-def test_an_end_without_response_is_no_answer() -> None:
-    """A last event without its response is not taken for an answer."""
+def test_a_final_event_without_a_response_is_an_error() -> None:
+    """A final event without its response does not count as an end."""
     up = Upstream()
     with pytest.raises(BrokenResponse, match="broke off"):
         repair([*up.begin(), {"type": "response.completed"}])
 
 
 def test_a_failed_response_is_passed_on_and_reported() -> None:
-    """A failure is a valid event for the client and a refusal for the log."""
+    """A failure is a valid event for the client, and is kept for the log."""
     up = Upstream()
     error = {"code": "server_error", "message": "It broke."}
     stream = ResponsesRepair(request(), now=NOW)
@@ -366,9 +368,9 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
 
     assert [] == stream.close()
     assert [] == stream.feed(up.begin()[0])
-    told = events[-1]["response"]["error"]
-    assert {"code": "server_error", "message": f"It broke. {told['hint']}"} == {
-        name: told[name] for name in error
+    reported = events[-1]["response"]["error"]
+    assert {"code": "server_error", "message": f"It broke. {reported['hint']}"} == {
+        name: reported[name] for name in error
     }
     assert stream.failure is not None
     assert ("It broke.", "server_error") == (stream.failure.message, stream.failure.code)
@@ -392,7 +394,7 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
     ],
 )
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
-    """Errors reach the client in the flat form of this API, whatever form they came in."""
+    """Errors reach the client in this API's flat form, whatever form upstream used."""
     stream = ResponsesRepair(request())
     stream.feed({"type": "response.created", "response": {"id": "x", "output": []}})
 
@@ -408,7 +410,7 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
 
 
 def test_an_error_as_the_first_event_is_raised() -> None:
-    """Then it can still be told with a status of its own, like any other refusal."""
+    """An early error can still be sent with its own status code."""
     with pytest.raises(UpstreamRefusal) as raised:
         ResponsesRepair(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
 
@@ -416,7 +418,7 @@ def test_an_error_as_the_first_event_is_raised() -> None:
 
 
 def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
-    """A failure that says nothing is reported all the same."""
+    """A failure without an error is reported, too."""
     stream = ResponsesRepair(request())
 
     stream.feed(Upstream().end([], "failed", error=None))
@@ -425,10 +427,10 @@ def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 2, 12, 30])
-def test_a_failure_of_ours_ends_the_stream(before: int) -> None:
-    """What broke on the way is told in the stream's own words, under its own id."""
+def test_a_failure_of_the_proxy_ends_the_stream(before: int) -> None:
+    """An error of the proxy is sent as `response.failed`, under the response's id."""
     stream = ResponsesRepair(request(), now=NOW)
-    events = [e for one in everything()[:before] for e in stream.feed(one)]
+    events = [e for one in full_stream()[:before] for e in stream.feed(one)]
 
     events += stream.fail(UpstreamUnreachable("Gone.", sent=True), "req-1")
 
@@ -448,38 +450,23 @@ def test_a_failure_of_ours_ends_the_stream(before: int) -> None:
     assert [] == stream.close()
 
 
-def test_hosted_tools_that_pass_are_not_renamed() -> None:
-    """A custom tool that went out as it is comes back as it is."""
-    up = Upstream()
-    item = {"type": "custom_tool_call", "call_id": "a", "name": "apply_patch", "input": "x"}
-    events = up.whole([up.added(0, {**item, "input": ""}), up.done(0, item)])
-    stream = ResponsesRepair(request(tools=CUSTOM), hosted={"custom"}, now=NOW)
-
-    out = [e for one in events for e in stream.feed(one)]
-
-    assert without_ids(events[-1]["response"]["output"]) == without_ids(
-        out[-1]["response"]["output"]
-    )
-    assert out[-1]["response"]["output"][0]["id"].startswith("ctc_")
-
-
-@pytest.mark.parametrize("cut", range(len(everything())))
+@pytest.mark.parametrize("cut", range(len(full_stream())))
 def test_a_cut_stream_is_an_error(cut: int) -> None:
-    """An answer without its last event is never taken for whole, wherever it was cut."""
-    events = everything()[:cut]
+    """A response without its final event never counts as complete, wherever it was cut."""
+    events = full_stream()[:cut]
 
     with pytest.raises(BrokenResponse):
         repair(events)
 
 
-def test_an_error_object_is_a_refusal() -> None:
-    """Copilot's own error envelope in place of an event is raised, as in chats."""
+def test_an_error_object_is_raised() -> None:
+    """Copilot's error object in place of an event is raised, as in chats."""
     with pytest.raises(UpstreamError, match="Slow down"):
         repair([{"error": {"message": "Slow down", "code": "rate_limited"}}])
 
 
 def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
-    """Endless white space in arguments ends the answer before it costs more."""
+    """Endless white space in arguments ends the response before it costs more."""
     up = Upstream()
     events = [*up.begin(), *up.call(0, "f", *["\n\t"] * 11)]
 
@@ -492,8 +479,8 @@ def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
     assert repair(up.whole(fine))
 
 
-def test_a_call_without_a_name_passes_as_it_is() -> None:
-    """Nothing is made up for a call that upstream did not name."""
+def test_a_call_without_a_name_is_unchanged() -> None:
+    """Upstream's missing name is not made up."""
     up = Upstream()
     item = {"type": "function_call", "call_id": "a", "arguments": None}
 

@@ -1,4 +1,4 @@
-"""What pi-ai gets of a hub request."""
+"""Hub requests become requests to pi-ai."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.pi_ai.models import Json
 from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
-from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
+from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
+from copilot_proxy.formats.types import Json
 from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
 from tests.formats.requests import PNG, asked, image, user
 
@@ -26,7 +26,7 @@ NAMED: Json = {"type": "function", "function": {"name": "look"}}
 
 def translated(model: Model, *messages: Json, **fields: Any) -> tuple[Json, list[str]]:
     notes: list[str] = []
-    return pi_for_model(asked(*messages, **fields), model, notes, NOW).body, notes
+    return pi_ai_from_chat(asked(*messages, **fields), model, notes, NOW).body, notes
 
 
 def call(id: str, arguments: str = "{}") -> Json:
@@ -46,9 +46,8 @@ def assistant(api: str, id: str, *content: Json, stop: str = "stop") -> Json:
     }
 
 
-def test_a_conversation_with_everything() -> None:
-    """System and developer texts are joined and none is lost; texts, images, calls with parsed
-    arguments and results with the name of their tool stand where they stood."""
+def test_a_conversation_with_all_kinds_of_content() -> None:
+    """System texts are joined, and all other content is translated in order."""
     body, notes = translated(
         GPT_4,
         {"role": "system", "content": "Be brief."},
@@ -100,7 +99,7 @@ def test_a_conversation_with_everything() -> None:
 
 
 def test_a_model_is_described_from_the_catalogue() -> None:
-    """pi-ai is told the limits and what Copilot takes, and always shows images."""
+    """pi-ai gets the model's limits and capabilities, and always sends images."""
     body, _ = translated(GPT_4)
 
     assert {
@@ -132,15 +131,15 @@ def test_a_model_is_described_from_the_catalogue() -> None:
         (model("silent"), "openai-completions"),
     ],
 )
-def test_the_catalogue_names_the_api(model: Model, api: str) -> None:
-    """The vendor's own API is asked where the model lists it."""
+def test_the_catalogue_determines_the_api(model: Model, api: str) -> None:
+    """The vendor's own API is used if the model lists it."""
     body, _ = translated(model)
 
     assert api == body["pi"]["api"]
 
 
-def test_claude_gets_all_of_a_schema() -> None:
-    """pi-ai would leave references out of tools for Claude: they are put into the request."""
+def test_claude_gets_whole_schemas() -> None:
+    """pi-ai would drop references in Claude's tools, so they are added to its request."""
     function = {"name": "look", "parameters": {**SCHEMA, "$defs": {"x": {}}}}
     other = {"name": "hear"}
     tools = [{"type": "function", "function": one} for one in (function, other)]
@@ -174,8 +173,8 @@ def test_claude_gets_all_of_a_schema() -> None:
         (GPT_4, {"type": "allowed_tools", "allowed_tools": {"tools": [NAMED]}}, "auto", None),
     ],
 )
-def test_the_choice_of_tools_arrives(model: Model, choice: Any, option: Any, payload: Any) -> None:
-    """A choice goes where pi-ai has an option for it, else into the request as the API says it."""
+def test_the_tool_choice_is_passed_on(model: Model, choice: Any, option: Any, payload: Any) -> None:
+    """The tool choice is an option of pi-ai if there is one, else a field of the API."""
     body, notes = translated(model, tools=[TOOL], tool_choice=choice)
 
     assert option == body["options"].get("toolChoice")
@@ -190,7 +189,7 @@ def test_the_choice_of_tools_arrives(model: Model, choice: Any, option: Any, pay
         (GPT_5, {"reasoning_effort": "xhigh"}, "xhigh", {"xhigh": "xhigh"}, None),
         (GPT_5, {"reasoning_effort": "max"}, "xhigh", {"xhigh": "xhigh"}, "max to xhigh"),
         (GPT_5, {"reasoning_effort": "minimal"}, "minimal", {"minimal": "low"}, "minimal to low"),
-        (GPT_5, {"reasoning_effort": "none"}, None, None, "cannot switch it off"),
+        (GPT_5, {"reasoning_effort": "none"}, None, None, "cannot turn reasoning off"),
         (GPT_5, {"reasoning_effort": "odd"}, "medium", {"medium": "medium"}, "odd to medium"),
         (GPT_5, {"thinking_budget": 4000}, "low", {"low": "low"}, "changed thinking_budget"),
         (ADAPTIVE, {"reasoning_effort": "max"}, "xhigh", {"xhigh": "max"}, None),
@@ -198,8 +197,8 @@ def test_the_choice_of_tools_arrives(model: Model, choice: Any, option: Any, pay
         (CLAUDE, {"reasoning_effort": "none"}, None, None, None),
         (CLAUDE, {"thinking_budget": 9000}, "medium", None, None),
         (GEMINI, {"reasoning_effort": "none"}, None, {"off": "none"}, None),
-        (GPT_4, {"reasoning_effort": "low"}, None, None, "no levels"),
-        (STRANGE, {"reasoning_effort": "low"}, None, None, "no levels"),
+        (GPT_4, {"reasoning_effort": "low"}, None, None, "does not support it for the model"),
+        (STRANGE, {"reasoning_effort": "low"}, None, None, "does not support it for the model"),
         (
             CLAUDE,
             {"reasoning_effort": "low", "tools": [TOOL], "tool_choice": "required"},
@@ -212,7 +211,7 @@ def test_the_choice_of_tools_arrives(model: Model, choice: Any, option: Any, pay
 def test_efforts_become_levels(
     model: Model, fields: Json, reasoning: str | None, levels: Any, note: str | None
 ) -> None:
-    """pi-ai is told one of its five levels, and Copilot's name for it; what changes is noted."""
+    """pi-ai gets one of its five levels and Copilot's name for it; changes are noted."""
     body, notes = translated(model, **fields)
 
     assert reasoning == body["options"].get("reasoning")
@@ -232,10 +231,8 @@ def test_efforts_become_levels(
         (ADAPTIVE, "high", None),
     ],
 )
-def test_only_a_beta_that_copilot_takes_is_sent(
-    model: Model, effort: str | None, beta: str | None
-) -> None:
-    """pi-ai's own list of betas would be refused, so there is ours in its place, or none."""
+def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: str | None) -> None:
+    """Copilot would refuse pi-ai's own list of betas, so it is replaced or removed."""
     body, _ = translated(model, reasoning_effort=effort)
 
     assert {"anthropic-beta": beta} == body["headers"]
@@ -256,7 +253,7 @@ def test_only_a_beta_that_copilot_takes_is_sent(
 def test_limits_and_temperatures(
     model: Model, fields: Json, options: Json, note: str | None
 ) -> None:
-    """They go on as far as the model takes them."""
+    """They are passed on as far as the model supports them."""
     body, notes = translated(model, **fields)
 
     assert {"cacheRetention": "short", **options} == body["options"]
@@ -274,8 +271,8 @@ def test_limits_and_temperatures(
         ("audio", {"voice": "alloy"}),
     ],
 )
-def test_what_would_be_another_answer_is_refused(field: str, value: Any) -> None:
-    """A client that asks for JSON or probabilities must not get something else in silence."""
+def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> None:
+    """A client that requests JSON or probabilities must not silently get something else."""
     with pytest.raises(RequestError) as caught:
         translated(GPT_4, **{field: value})
 
@@ -289,7 +286,7 @@ def test_what_would_be_another_answer_is_refused(field: str, value: Any) -> None
 
 
 def test_a_model_that_does_not_stream_is_refused() -> None:
-    """pi-ai would ask for a stream all the same."""
+    """pi-ai would request a stream anyway."""
     with pytest.raises(RequestError, match="does not stream") as caught:
         translated(model("mai-code-1", CHAT, streaming=False))
 
@@ -297,42 +294,42 @@ def test_a_model_that_does_not_stream_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [{"type": "text"}, None])
-def test_plain_text_is_no_format(value: Any) -> None:
-    """What asks for nothing special is not refused."""
+def test_default_values_are_not_refused(value: Any) -> None:
+    """A field with its default value is not refused."""
     assert [] == translated(GPT_4, response_format=value, logprobs=False)[1]
 
 
 @pytest.mark.parametrize("field", DROPPED)
-def test_what_is_lost_is_noted(field: str) -> None:
-    """A field that pi-ai has no place for is dropped, and the note names it."""
+def test_dropped_fields_are_noted(field: str) -> None:
+    """A field that pi-ai does not support is dropped, and a note names it."""
     values: Json = {"stop": ["END"], "logit_bias": {"1": 2}, "user": "me"}
 
     _, notes = translated(GPT_4, **{field: values.get(field, 1)})
 
-    assert [f"dropped {field}: pi-ai has nothing like it"] == notes
+    assert [f"dropped {field}: pi-ai does not support it"] == notes
 
 
-def test_fields_of_tomorrow_are_noted() -> None:
-    """So is a field that nobody knows; one that says no is none."""
-    assert ["dropped tomorrow: pi-ai has nothing like it"] == translated(GPT_4, tomorrow=1)[1]
+def test_unknown_fields_are_noted() -> None:
+    """An unknown field is dropped with a note, unless its value is false."""
+    assert ["dropped tomorrow: pi-ai does not support it"] == translated(GPT_4, tomorrow=1)[1]
     assert [] == translated(GPT_4, tomorrow=False, store=False)[1]
 
 
-def test_calls_one_at_a_time_cannot_be_asked_for() -> None:
-    """Models may call several tools at once; who does not want that is told."""
+def test_parallel_tool_calls_cannot_be_disabled() -> None:
+    """Models may call several tools at once; a note says so if the request disables it."""
     _, notes = translated(GPT_4, tools=[TOOL], parallel_tool_calls=False)
 
-    assert ["dropped parallel_tool_calls: pi-ai has nothing like it"] == notes
+    assert ["dropped parallel_tool_calls: pi-ai does not support it"] == notes
     assert [] == translated(GPT_4, tools=[TOOL], parallel_tool_calls=True)[1]
 
 
 def test_strict_tools_are_noted() -> None:
-    """pi-ai never asks for strict arguments."""
+    """pi-ai never requests strict arguments."""
     function = {**TOOL["function"], "strict": True}
 
     _, notes = translated(GPT_4, tools=[{"type": "function", "function": function}])
 
-    assert ["dropped strict of tools: pi-ai has nothing like it"] == notes
+    assert ["dropped strict of tools: pi-ai does not support it"] == notes
 
 
 @pytest.mark.parametrize(
@@ -376,18 +373,18 @@ def test_strict_tools_are_noted() -> None:
         (GPT_4, "messages:SIG", []),
     ],
 )
-def test_reasoning_goes_back_where_it_was_sealed(
+def test_encrypted_reasoning_goes_back_to_its_api(
     model: Model, opaque: str | None, thinking: list[Json]
 ) -> None:
-    """Sealed reasoning goes to the API that sealed it, whichever upstream it came through."""
+    """Encrypted reasoning goes to the API that made it, through either upstream."""
     said = {"role": "assistant", "content": "A", "reasoning_content": "Hm"}
     body, _ = translated(model, user(), {**said, "reasoning_opaque": opaque}, user())
 
     assert [*thinking, {"type": "text", "text": "A"}] == body["context"]["messages"][1]["content"]
 
 
-def test_a_seal_that_pi_ai_cannot_carry_is_noted() -> None:
-    """The chat API's own seal has no place in pi-ai."""
+def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
+    """pi-ai cannot send the chat API's encrypted reasoning back."""
     said = {"role": "assistant", "content": "A", "reasoning_opaque": "abc"}
 
     _, notes = translated(GEMINI, user(), said, user())
@@ -395,8 +392,8 @@ def test_a_seal_that_pi_ai_cannot_carry_is_noted() -> None:
     assert ["dropped reasoning_opaque: pi-ai does not send it back"] == notes
 
 
-def test_ids_of_calls_are_those_that_the_api_takes() -> None:
-    """Calls and results keep belonging together when their ids have to change."""
+def test_call_ids_fit_the_api() -> None:
+    """Calls and results still match if their ids must be changed."""
     history = (
         user(),
         {"role": "assistant", "content": None, "tool_calls": [call("a|b.c")]},
@@ -417,19 +414,19 @@ def test_ids_of_calls_are_those_that_the_api_takes() -> None:
         ("(The call was interrupted: there is no result.)", None, True),
     ],
 )
-def test_odd_results_of_tools(content: Any, text: str | None, is_error: bool) -> None:
-    """An empty result says so, as pi-ai would speak of an image; a failed one is marked."""
+def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) -> None:
+    """An empty result says so, since pi-ai would mention an image; a failed one is marked."""
     called = {"role": "assistant", "content": None, "tool_calls": [call("c")]}
     result = {"role": "tool", "tool_call_id": "c", "content": content}
 
-    *_, told = translated(GPT_4, user(), called, result)[0]["context"]["messages"]
+    *_, result_message = translated(GPT_4, user(), called, result)[0]["context"]["messages"]
 
-    assert [{"type": "text", "text": text or content}] == told["content"]
-    assert is_error is told["isError"]
+    assert [{"type": "text", "text": text or content}] == result_message["content"]
+    assert is_error is result_message["isError"]
 
 
-def test_claudes_conversations_begin_and_end_with_the_person() -> None:
-    """Whatever else they are, something is said for the person, and a note tells it."""
+def test_claudes_conversations_begin_and_end_with_the_user() -> None:
+    """A user message is added where it is missing, and a note says so."""
     body, notes = translated(CLAUDE, {"role": "assistant", "content": "A"})
     assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert 2 == len(notes)
@@ -438,8 +435,8 @@ def test_claudes_conversations_begin_and_end_with_the_person() -> None:
     assert ["user"] == [m["role"] for m in body["context"]["messages"]]
 
 
-def test_what_stands_nowhere_in_pi_ai_is_noted() -> None:
-    """Names, a late system message and the detail of an image."""
+def test_unsupported_parts_of_messages_are_noted() -> None:
+    """Names, late system messages and the detail of images are noted."""
     picture = {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}}
     body, notes = translated(
         GPT_4,
@@ -452,22 +449,22 @@ def test_what_stands_nowhere_in_pi_ai_is_noted() -> None:
     assert "Late" == body["context"]["systemPrompt"]
     assert [
         "dropped an assistant message: it is empty",
-        "dropped detail of images: pi-ai has nothing like it",
-        "dropped name of messages: pi-ai has nothing like it",
-        "moved a later system message to the front: pi-ai has it there",
+        "dropped detail of images: pi-ai does not support it",
+        "dropped name of messages: pi-ai does not support it",
+        "moved a later system message to the front: pi-ai requires it there",
     ] == notes
 
 
-def test_an_image_that_is_no_base64_is_refused() -> None:
-    """pi-ai has no other way to show one."""
+def test_an_image_must_be_base64() -> None:
+    """pi-ai cannot send an image in any other form."""
     with pytest.raises(RequestError, match="base64") as caught:
         translated(GPT_4, user([image("data:image/svg+xml,<svg/>")]))
 
     assert "messages[0].content[0].image_url" == caught.value.param
 
 
-def test_blank_words_never_reach_claude() -> None:
-    """pi-ai would leave them out in silence, and the conversation would end with the assistant."""
+def test_blank_messages_are_dropped_for_claude() -> None:
+    """pi-ai would omit them silently, and the assistant's message would be the last."""
     body, notes = translated(
         CLAUDE, user("Hi"), {"role": "assistant", "content": "Well"}, user(" "), user([])
     )
@@ -478,20 +475,20 @@ def test_blank_words_never_reach_claude() -> None:
 
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_4])
-def test_a_request_that_says_nothing_is_refused(model: Model) -> None:
-    """Nobody is asked for an answer to nothing."""
+def test_a_request_without_content_is_refused(model: Model) -> None:
+    """Without any content there is nothing to send."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated(model, {"role": "assistant", "content": ""})
 
 
-def test_words_that_are_no_parts_at_all() -> None:
-    """An empty list is an empty text: pi-ai would drop the message."""
+def test_an_empty_list_of_parts() -> None:
+    """An empty list becomes an empty text, since pi-ai would drop the message."""
     body, _ = translated(GPT_5, user([]))
 
     assert "" == body["context"]["messages"][0]["content"]
 
 
-def test_no_tokens_at_all_are_refused() -> None:
-    """pi-ai takes a limit of none for no limit."""
+def test_a_token_limit_of_zero_is_refused() -> None:
+    """pi-ai would treat a limit of zero as no limit."""
     with pytest.raises(RequestError, match="at least 1"):
         translated(GPT_4, max_tokens=0)

@@ -1,13 +1,13 @@
-"""What clients of the Responses API see of models that do not speak it."""
+"""Hub chunks become Responses streams."""
 
 from typing import Any
 
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, call, calling, event
 from tests.formats.responses.answers import COSTS, check_event, read_strictly, request, write
 
@@ -23,14 +23,14 @@ TOOLS = [
 
 
 def chunks(*events: Any) -> list[Json]:
-    """The hub's chunks of what a model of the chat API sent."""
+    """Return the hub's chunks for a chat model's text."""
     stream = ChatRepair(MODEL, include_usage=True, now=NOW)
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()
 
 
 def output_of(*events: Any, **fields: Any) -> list[Json]:
-    """The output of the response, checked as a stream and as a whole, without its ids."""
+    """Return the response's output without ids, checked as a stream and as a whole."""
     sent, whole = write(chunks(*events), request(**fields))
     assert sent[-1]["response"] == whole
     read_strictly(sent)
@@ -65,7 +65,7 @@ def called(id: str, name: str = "f", arguments: str = "{}", **more: str) -> Json
 
 
 def test_a_text_is_a_complete_stream() -> None:
-    """All events are there, in OpenAI's order, and each holds what its kind demands."""
+    """All events are there, in OpenAI's order, with all fields of their types."""
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
     sent, whole = write(chunks(event(content="Hel"), event("stop", content="lo", usage=usage)))
@@ -119,7 +119,7 @@ def test_a_text_is_a_complete_stream() -> None:
             [thought("a", encrypted_content="messages:S"), message(text("Hi")),
              thought("b", encrypted_content="messages:2:T")],
         ),
-        # Gemini seals its reasoning when it calls.
+        # Gemini sends its encrypted reasoning with its calls.
         (
             [event(reasoning_text="think"), event(content="Hi"),
              event("stop", tool_calls=[call("c", "f", "{}")], reasoning_opaque="OPAQUE")],
@@ -150,8 +150,8 @@ def test_a_text_is_a_complete_stream() -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_the_model_said_is_items(events: list[Json], output: list[Json]) -> None:
-    """Reasoning, text, refusals and calls are items in the order in which they began."""
+def test_deltas_become_items(events: list[Json], output: list[Json]) -> None:
+    """Reasoning, text, refusals and calls become items in the order in which they began."""
     assert output == output_of(*events, tools=TOOLS)
 
 
@@ -176,10 +176,10 @@ def test_what_the_model_said_is_items(events: list[Json], output: list[Json]) ->
         ),
     ],
 )  # fmt: skip
-def test_an_answer_that_was_cut_is_incomplete(
+def test_a_cut_off_response_is_incomplete(
     events: list[Json], reason: str, output: list[Json]
 ) -> None:
-    """An answer that was cut short says why, and which of its items is not whole."""
+    """A response that was cut off says why, and which of its items is incomplete."""
     sent, whole = write(chunks(*events))
 
     assert "response.incomplete" == sent[-1]["type"]
@@ -228,16 +228,16 @@ def test_the_response_repeats_its_request() -> None:
     } == {name: bare[name] for name in asked}
 
 
-def test_costs_stand_beside_the_response() -> None:
-    """What the answer cost is where Copilot itself puts it."""
+def test_copilot_usage_is_beside_the_response() -> None:
+    """`copilot_usage` is in the final event, where Copilot itself puts it."""
     usage = {"prompt_tokens": 1}
     last = {**event("stop", content="x", usage=usage), "copilot_usage": COSTS}
 
     assert COSTS == write(chunks(last))[0][-1]["copilot_usage"]
 
 
-def test_an_answer_without_an_end_is_an_error() -> None:
-    """Chunks that stop before a finish never make a completed response."""
+def test_chunks_without_a_finish_are_an_error() -> None:
+    """Chunks without a finish reason never make a completed response."""
     writer = ChatToResponses(request(), MODEL)
     for chunk in chunks(event("stop", content="x"))[:-1]:
         writer.feed(chunk)
@@ -248,7 +248,7 @@ def test_an_answer_without_an_end_is_an_error() -> None:
 
 @pytest.mark.parametrize("before", [0, 3])
 def test_a_failure_ends_the_stream(before: int) -> None:
-    """A failed stream is a valid one that says what went wrong, however far it had come."""
+    """A failed stream is valid and says what went wrong, at whatever point it failed."""
     writer = ChatToResponses(request(), MODEL, now=NOW)
     sent = [
         one
@@ -276,8 +276,8 @@ def test_a_failure_ends_the_stream(before: int) -> None:
         check_event(one)
 
 
-def test_a_failure_without_a_code_has_one() -> None:
-    """OpenAI's schema knows no failure without a code."""
+def test_a_failure_without_a_code_gets_one() -> None:
+    """OpenAI's schema requires an error code."""
     error = BrokenResponse("No.")
     error.code = None
 

@@ -1,4 +1,4 @@
-"""What the hub gets of answers of Copilot's Responses API."""
+"""Copilot's Responses streams become hub chunks."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, deltas_of
 from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import COSTS, USAGE, Upstream, chunks_of, message_of
@@ -21,7 +21,7 @@ def calls_of(message: Json) -> list[tuple[str, str, str]]:
 
 
 def items(up: Upstream) -> list[Json]:
-    """One item of each kind."""
+    """Return the events of one item of each type."""
     return [
         *up.reasoning(0, "**Plan**", "Then act.", encrypted="gAAAA"),
         *up.text(1, "Hel", "lo"),
@@ -31,8 +31,8 @@ def items(up: Upstream) -> list[Json]:
     ]
 
 
-def test_a_stream_becomes_chunks_as_it_comes() -> None:
-    """Each piece is passed on when it comes, in its order, and the end is the hub's own."""
+def test_events_become_chunks_at_once() -> None:
+    """Each event's chunk is returned at once and in order, followed by the hub's own end."""
     up = Upstream()
 
     chunks = chunks_of(up.whole([*up.text(0, "Hel", "lo"), *up.call(1, "f", '{"a"', ":1}")]))
@@ -63,8 +63,8 @@ def test_a_stream_becomes_chunks_as_it_comes() -> None:
     } == chunks[-1]["usage"]
 
 
-def test_everything_is_told() -> None:
-    """Text, reasoning with its seals, and calls by their own ids all reach the hub."""
+def test_all_items_reach_the_hub() -> None:
+    """Text, encrypted reasoning, and calls with their ids all reach the hub."""
     up = Upstream()
 
     message = message_of(up.whole(items(up)))
@@ -75,8 +75,8 @@ def test_everything_is_told() -> None:
     assert [("a", "f", '{"a":1}'), ("b", "g", "{}")] == calls_of(message)
 
 
-def test_a_whole_response_says_the_same() -> None:
-    """An answer that was not streamed makes the same message."""
+def test_a_whole_response_becomes_the_same_message() -> None:
+    """A response that was not streamed becomes the same message."""
     up = Upstream()
     events = up.whole(items(up))
     last = events[-1]
@@ -94,8 +94,8 @@ def test_a_whole_response_says_the_same() -> None:
 
 
 @pytest.mark.parametrize("kept", ["done", "end", "all"])
-def test_what_is_told_in_the_end_only_is_not_lost(kept: str) -> None:
-    """Models that do not stream a thing tell it with its item, or with the whole response."""
+def test_content_that_comes_only_at_the_end_is_kept(kept: str) -> None:
+    """Content that is only in a whole item or in the final response is not lost."""
     up = Upstream()
     events = up.whole(items(up))
     endings = ("response.output_item.done",) if kept == "done" else ()
@@ -109,8 +109,8 @@ def test_what_is_told_in_the_end_only_is_not_lost(kept: str) -> None:
     assert message_of(events) == message_of(thinned)
 
 
-def test_text_that_is_longer_in_the_end_is_completed_and_other_text_is_not_repeated() -> None:
-    """The whole text at the end adds what is missing, and never says anything twice."""
+def test_whole_texts_add_only_what_is_missing() -> None:
+    """The whole text at the end adds what is missing, and repeats nothing."""
     up = Upstream()
     events = up.text(0, "Hel")
     events[-1]["item"]["content"][0]["text"] = "Hello"
@@ -131,7 +131,7 @@ def test_text_that_is_longer_in_the_end_is_completed_and_other_text_is_not_repea
     ],
 )
 def test_arguments_are_whole(pieces: list[str], end: str | None, arguments: str) -> None:
-    """Arguments come in pieces, in the end, or not at all, which means none."""
+    """Arguments may come in pieces, at the end, or not at all, which means an empty object."""
     up = Upstream()
 
     message = message_of(up.whole(up.call(0, "f", *pieces, end=end)))
@@ -139,8 +139,8 @@ def test_arguments_are_whole(pieces: list[str], end: str | None, arguments: str)
     assert [("call_1", "f", arguments)] == calls_of(message)
 
 
-def test_mixed_calls_go_by_their_place() -> None:
-    """Pieces of several calls that come mixed are told apart by the index of their items."""
+def test_interleaved_calls_are_separated() -> None:
+    """Interleaved pieces of several calls are told apart by the index of their items."""
     up = Upstream()
     one = up.call(0, "f", '{"a":', "1}", call_id="a")
     two = up.call(3, "g", '{"b":', "2}", call_id="b")
@@ -151,8 +151,8 @@ def test_mixed_calls_go_by_their_place() -> None:
     assert [("a", "f", '{"a":1}'), ("b", "g", '{"b":2}')] == calls_of(message)
 
 
-def test_calls_that_only_the_end_knows_are_new() -> None:
-    """A call of the last event that was not streamed is added, wherever it stands there."""
+def test_calls_only_in_the_final_event_are_added() -> None:
+    """A call of the final event that was not streamed is added, whatever its position."""
     up = Upstream()
     one = up.call(0, "f", "{}", call_id="a")
     two = up.call(1, "g", '{"b":2}', call_id="b")
@@ -161,8 +161,8 @@ def test_calls_that_only_the_end_knows_are_new() -> None:
     assert [("a", "f", "{}"), ("b", "g", '{"b":2}')] == calls_of(message_of(stream))
 
 
-def test_a_custom_call_is_a_call() -> None:
-    """A call of a custom tool reaches the hub as one with its input as the argument."""
+def test_a_custom_call_becomes_a_function_call() -> None:
+    """A custom tool's call becomes a function call with its input as the argument."""
     up = Upstream()
     item = {"type": "custom_tool_call", "call_id": "a", "name": "p", "input": 'x"'}
 
@@ -172,7 +172,7 @@ def test_a_custom_call_is_a_call() -> None:
 
 
 def test_refusals_are_refusals() -> None:
-    """What the model declines is told as a refusal, streamed or not."""
+    """A refusal remains a refusal, streamed or not."""
     up = Upstream()
     events = up.whole(up.text(0, "I ", "won't", kind="refusal"))
 
@@ -180,15 +180,15 @@ def test_refusals_are_refusals() -> None:
     assert "I won't" == message_of([events[-1]])["refusal"]
 
 
-def test_raw_reasoning_is_reasoning() -> None:
-    """Models that tell their thoughts themselves are heard, too."""
+def test_raw_reasoning_becomes_reasoning() -> None:
+    """Reasoning text is used like a reasoning summary."""
     delta = {"type": "response.reasoning_text.delta", "output_index": 0, "delta": "Hm."}
 
     assert "Hm." == message_of([delta, Upstream().end([])])["reasoning_content"]
 
 
-def test_a_seal_that_could_be_taken_apart_is_left_out() -> None:
-    """Blanks keep seals apart, so one with blanks is none."""
+def test_encrypted_content_with_spaces_is_dropped() -> None:
+    """Spaces separate encrypted contents, so a content must not have any."""
     up = Upstream()
 
     message = message_of(up.whole([*up.reasoning(0, "x", encrypted="A B"), *up.text(1, "y")]))
@@ -205,8 +205,8 @@ def test_a_seal_that_could_be_taken_apart_is_left_out() -> None:
         ("incomplete", None, "length"),
     ],
 )
-def test_the_end_says_why(kind: str, details: Json | None, finish: str) -> None:
-    """An answer that was cut short says so, in the hub's words."""
+def test_finish_reasons(kind: str, details: Json | None, finish: str) -> None:
+    """A response that was cut off has the hub's finish reason for it."""
     up = Upstream()
     text = up.text(0, "Hi")
 
@@ -218,7 +218,7 @@ def test_the_end_says_why(kind: str, details: Json | None, finish: str) -> None:
 
 
 def test_an_unfinished_call_is_not_completed() -> None:
-    """A call that was cut off says length and keeps the arguments that came."""
+    """A call that was cut off has finish reason length and keeps its partial arguments."""
     up = Upstream()
     call = up.call(0, "f", '{"a"')[:-2]
 
@@ -240,7 +240,7 @@ def test_an_unfinished_call_is_not_completed() -> None:
     ],
 )
 def test_errors_are_raised(event: Any, message: str) -> None:
-    """An answer that failed never looks like one, and what it cost is known."""
+    """A failed response never looks like a complete one, and its cost is known."""
     up = Upstream()
     stream = ResponsesToChat(MODEL, now=NOW)
     for begun in [*up.begin(), *up.text(0, "Hi")]:
@@ -255,14 +255,14 @@ def test_errors_are_raised(event: Any, message: str) -> None:
 
 @pytest.mark.parametrize("status", ["in_progress", "queued", "cancelled"])
 def test_a_whole_response_that_has_not_ended_is_an_error(status: str) -> None:
-    """A response without an end is no answer."""
+    """A whole response that is unfinished is an error."""
     with pytest.raises(BrokenResponse):
         chunks_of([{"object": "response", "status": status, "output": [], "usage": USAGE}])
 
 
 @pytest.mark.parametrize("cut", range(30))
 def test_a_cut_stream_is_an_error(cut: int) -> None:
-    """An answer without its last event is never taken for whole, wherever it was cut."""
+    """A response without its final event never counts as complete, wherever it was cut."""
     up = Upstream()
     events = up.whole(items(up))
 
@@ -271,7 +271,7 @@ def test_a_cut_stream_is_an_error(cut: int) -> None:
 
 
 def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
-    """Endless white space in arguments ends the answer before it costs more."""
+    """Endless white space in arguments ends the response before it costs more."""
     up = Upstream()
 
     with pytest.raises(BrokenResponse) as caught:
@@ -280,8 +280,8 @@ def test_a_model_stuck_in_blank_lines_is_stopped() -> None:
     assert "runaway_whitespace" == caught.value.code
 
 
-def test_nothing_follows_the_end() -> None:
-    """Whatever comes after the last event changes nothing."""
+def test_events_after_the_end_are_ignored() -> None:
+    """Events after the final event change nothing."""
     up = Upstream()
     events = up.whole(up.text(0, "Hi"))
     stream = ResponsesToChat(MODEL, now=NOW)
@@ -293,8 +293,8 @@ def test_nothing_follows_the_end() -> None:
     assert 1 == len(stream.close())
 
 
-def test_the_recorded_odd_stream_is_read() -> None:
-    """Text whose item was never announced is text all the same, and unknown events are none."""
+def test_an_odd_recorded_stream_is_read() -> None:
+    """Text of an item that was not announced is kept, and unknown events are ignored."""
     events: list[Json] = [
         {"type": "response.created", "response": {"created_at": 7, "output": []}},
         {"type": "response.output_text.delta", "output_index": None, "delta": "Hi"},

@@ -1,0 +1,64 @@
+"""Labels encrypted reasoning with its origin, so that it only goes back to the API that made it.
+
+The hub has it in `reasoning_opaque`: ``responses:A B`` for the encrypted contents of two items of
+the Responses API, ``messages:A`` for Anthropic's signatures, and no label for what the chat API
+itself returned. Clients of the Responses API have it in `encrypted_content`: there, the Responses
+API's own has no label, and the chat API's has ``chat:``.
+"""
+
+from typing import Final
+
+RESPONSES: Final = "responses:"
+MESSAGES: Final = "messages:"
+_CHAT: Final = "chat:"
+
+
+def tag_of(opaque: str) -> str:
+    """Return the label that a hub value begins with, or an empty string."""
+    return next((tag for tag in (RESPONSES, MESSAGES) if opaque.startswith(tag)), "")
+
+
+def opaque_piece(encrypted: str, *, first: bool) -> str:
+    """Return the piece of a hub value for one encrypted content; the first one has the label.
+
+    Empty for a content with white space in it: spaces separate contents, and real contents have
+    none.
+    """
+    if encrypted.split() != [encrypted]:
+        return ""
+    return f"{RESPONSES if first else ' '}{encrypted}"
+
+
+def encrypted_contents(opaque: object) -> list[str]:
+    """Return the encrypted contents in a hub value; an empty list if another API made it."""
+    if not isinstance(opaque, str) or not opaque.startswith(RESPONSES):
+        return []
+    return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES))]
+
+
+def to_client(opaque: str, tag: str) -> str:
+    """Return a hub value, or a later piece of one with the label `tag`, as `encrypted_content`."""
+    text = opaque.strip()
+    if tag_of(text):
+        return text
+    return f"{tag or _CHAT}{text}"
+
+
+def from_client(encrypted: str) -> str:
+    """Return the hub value for a client's `encrypted_content`."""
+    if encrypted.startswith(_CHAT):
+        return encrypted.removeprefix(_CHAT)
+    return encrypted if tag_of(encrypted) else f"{RESPONSES}{encrypted}"
+
+
+def join_opaque(first: str, second: str) -> str:
+    """Join two hub values of one message; if different APIs made them, return the second."""
+    if not first or tag_of(first) != tag_of(second):
+        return second
+    tag = tag_of(second)
+    return f"{first} {second.removeprefix(tag)}" if tag else first + second
+
+
+def responses_contents(encrypted: str) -> list[str]:
+    """Return the contents in a client's `encrypted_content` that the Responses API made."""
+    return encrypted_contents(from_client(encrypted))

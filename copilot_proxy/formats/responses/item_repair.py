@@ -1,0 +1,183 @@
+"""Repairs the output items of a Responses stream: their ids, and calls of the client's tools."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from copilot_proxy.formats.responses.ids import prefix_of, short_id
+from copilot_proxy.formats.responses.tools import (
+    CALL_TYPES,
+    Tool,
+    ToolMapping,
+    custom_input,
+    parse_search_arguments,
+)
+from copilot_proxy.formats.tool_arguments import RunawayGuard
+from copilot_proxy.formats.types import Json, ResponsesEvent
+
+_ARGUMENTS: Final = "response.function_call_arguments"
+_PREFIXES: Final = (
+    # The id prefixes of items that were not announced, by the types of their events.
+    (_ARGUMENTS, "fc"),
+    ("response.reasoning", "rs"),
+    ("response.custom_tool_call", "ctc"),
+)
+
+
+class _Item:
+    """An output item: the id it keeps, the tool it calls, and `done`, the item when complete."""
+
+    def __init__(
+        self, id: str, kind: object = None, call_id: object = None, tool: Tool | None = None
+    ) -> None:
+        self.id = id
+        self.kind = kind
+        self.call_id = call_id
+        self.tool = tool
+        self.is_input_sent = False
+        """Whether the client has got the input of a custom tool's call."""
+        self.done: Json | None = None
+
+    def matches(self, item: Json) -> bool:
+        """Return whether an item of the final event is this one; calls are compared by call id."""
+        if item.get("type") == "function_call" and self.tool is not None:
+            return item.get("call_id") == self.call_id
+        return item.get("type") == self.kind
+
+
+class ItemRepair:
+    """The output items of one stream.
+
+    `tool_names` are the client's names of tools, by the names that the model was given.
+    """
+
+    def __init__(self, tools: ToolMapping, tool_names: Mapping[str, str]) -> None:
+        self._tools = tools
+        self._tool_names = tool_names
+        self._items: dict[int, _Item] = {}
+        self._guards: dict[int, RunawayGuard] = {}
+
+    def repair(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
+        """Return the client's events for an event of type `kind` about the item at `index`.
+
+        `event` may be changed. Raises `BrokenResponse` if a call's arguments are endless white
+        space.
+        """
+        if isinstance(event.get("item"), dict):
+            return self._item_event(kind, index, event)
+        item = self._item(kind, index, event.get("item_id"))
+        if "item_id" in event:
+            event["item_id"] = item.id
+        if kind.startswith(_ARGUMENTS):
+            return self._arguments(index, item, event)
+        if kind.startswith("response.output_text.") and not kind.endswith("annotation.added"):
+            # OpenAI's own SDK requires it.
+            event.setdefault("logprobs", [])
+        return [event]
+
+    def output(self, items: object) -> list[Json]:
+        """Return the items of a response with the ids that their events had.
+
+        If the response has no items, return those that were streamed.
+        """
+        if not isinstance(items, list) or not items:
+            return [item.done for _, item in sorted(self._items.items()) if item.done is not None]
+        unused = dict(self._items)
+        out = []
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                continue
+            item = self._with_client_name(item)
+            candidates = (i for i in (index, *unused) if i in unused)
+            known = next((i for i in candidates if unused[i].matches(item)), None)
+            state = unused.pop(known) if known is not None else self._new_item(item, index)
+            out.append(_for_client(item, state))
+        return out
+
+    def _item(self, kind: str, index: int, original_id: object) -> _Item:
+        if index not in self._items:
+            prefix = next((p for start, p in _PREFIXES if kind.startswith(start)), "msg")
+            self._items[index] = _Item(short_id(prefix, original_id, index))
+        return self._items[index]
+
+    def _new_item(self, item: Json, index: int) -> _Item:
+        kind, name = item.get("type"), item.get("name")
+        tool = None
+        if kind == "function_call" and isinstance(name, str):
+            tool = self._tools.client_tool(name)
+            kind = CALL_TYPES[tool.kind]
+        id = short_id(prefix_of(kind), item.get("id"), index)
+        return _Item(id, kind, item.get("call_id"), tool)
+
+    def _item_event(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
+        item = self._with_client_name(event["item"])
+        state = self._items.get(index)
+        if state is None:
+            state = self._items[index] = self._new_item(item, index)
+        event["item"] = _for_client(item, state)
+        if kind != "response.output_item.done":
+            return [event]
+        state.done = event["item"]
+        if state.tool is None or state.tool.kind != "custom" or state.is_input_sent:
+            return [event]
+        # An item whose type has changed since it was announced has no input.
+        return [*_custom_input_events(index, state, event["item"].get("input", "")), event]
+
+    def _with_client_name(self, value: Json) -> Json:
+        """Return an item or event with the client's name of the tool."""
+        name = value.get("name")
+        if not isinstance(name, str) or name not in self._tool_names:
+            return value
+        return {**value, "name": self._tool_names[name]}
+
+    def _arguments(self, index: int, item: _Item, event: ResponsesEvent) -> list[ResponsesEvent]:
+        """Return the events for a piece of a call's arguments.
+
+        The input of a custom tool is sent in one piece, when it is complete.
+        """
+        delta = event.get("delta")
+        if isinstance(delta, str):
+            # Stops a model that writes endless blank lines, by the same rule as in chats.
+            self._guards.setdefault(index, RunawayGuard()).watch(delta)
+        tool = item.tool
+        if tool is None or tool.is_plain:
+            return [self._with_client_name(event)]
+        if tool.kind == "search":
+            return []
+        if tool.kind == "custom":
+            arguments = event.get("arguments")
+            if isinstance(arguments, str) and not item.is_input_sent:
+                return _custom_input_events(index, item, custom_input(arguments))
+            return []
+        if "name" in event:
+            event["name"] = tool.name
+        return [event]
+
+
+def _for_client(item: Json, state: _Item) -> Json:
+    """Return the item with the id it keeps, and a call as a call of the client's tool."""
+    out = {**item, "id": state.id}
+    tool = state.tool
+    if tool is None or tool.is_plain or item.get("type") != "function_call":
+        return out
+    if tool.kind == "search":
+        arguments: Any = parse_search_arguments(out.get("arguments"))
+        del out["name"]
+        return {**out, "type": CALL_TYPES["search"], "execution": "client", "arguments": arguments}
+    out["name"] = tool.name
+    if tool.namespace is not None:
+        out["namespace"] = tool.namespace
+    if tool.kind == "custom":
+        arguments = out.pop("arguments", None)
+        out["type"] = CALL_TYPES["custom"]
+        out["input"] = custom_input(arguments) if isinstance(arguments, str) else ""
+    return out
+
+
+def _custom_input_events(index: int, item: _Item, text: str) -> list[ResponsesEvent]:
+    item.is_input_sent = True
+    position = {"item_id": item.id, "output_index": index}
+    base = "response.custom_tool_call_input"
+    return [
+        {"type": f"{base}.delta", **position, "delta": text},
+        {"type": f"{base}.done", **position, "input": text},
+    ]
