@@ -20,7 +20,7 @@ from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTransla
 from copilot_proxy.formats.chat_completions.chunks import Chunks
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.messages.sealed_reasoning import Sealer
+from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.pi_ai.finish import counts_of, failure_of, finish_of
 from copilot_proxy.formats.pi_ai.models import PiApi
@@ -75,7 +75,7 @@ class PiAiToChat(ChunkTranslator):
         self._finish: str | None = None
         self._calls = ToolCalls(tool_names)
         self._arguments: dict[int, list[str]] = {}  # of each call, as far as they have come
-        self._sealer = Sealer()
+        self._sealer = ReasoningWriter()
         self._sealed = False
         self._api = ""
         self._whole: ChatRepair | ResponsesToChat | MessagesToChat | None = None
@@ -148,7 +148,7 @@ class PiAiToChat(ChunkTranslator):
         if not isinstance(signature, str) or not signature:
             return ""
         if self._api == "anthropic-messages":
-            return self._sealer.seal(signature, redacted=block.get("redacted") is True)
+            return self._sealer.sign(signature, redacted=block.get("redacted") is True)
         if self._api != "openai-responses":
             return ""  # the name of a field, no seal
         try:
