@@ -12,7 +12,7 @@ import anthropic
 import httpx2
 
 from copilot_proxy.catalogue import Model, parse_models
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import Json, Message, MessagesEvent, MessagesRequest
 from copilot_proxy.simulator import catalogue, messages_rules
 
 CATALOGUE = parse_models(catalogue.load())
@@ -64,13 +64,13 @@ def result(id: str = "toolu_1", content: Any = "done", **more: Any) -> Json:
     return {"type": "tool_result", "tool_use_id": id, "content": content, **more}
 
 
-def request(*messages: Json, **more: Any) -> Json:
+def request(*messages: Json, **more: Any) -> MessagesRequest:
     """Return a request with these messages, or with "Hi" if there are none."""
     head = {"model": "claude-sonnet-4.5", "max_tokens": 4096}
     return {**head, "messages": list(messages) or [user("Hi")], **more}
 
 
-def judge(body: Json, *, betas: Iterable[str] = (), counting: bool = False) -> None:
+def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = False) -> None:
     """Raise the simulator's error if the body breaks a rule of Copilot's Messages API."""
     call: Any = SimpleNamespace(
         headers={"anthropic-beta": ",".join(betas)},
@@ -92,7 +92,7 @@ def _with_many_images(model: Json) -> Json:
     return model
 
 
-def read_stream(events: Iterable[Json]) -> anthropic.types.Message:
+def read_stream(events: Iterable[MessagesEvent]) -> anthropic.types.Message:
     """Return the message that the official SDK's stream helper makes of the events."""
     lines = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
     with _client(lines.encode(), "text/event-stream") as client:
@@ -103,7 +103,7 @@ def read_stream(events: Iterable[Json]) -> anthropic.types.Message:
             return stream.get_final_message()
 
 
-def read_whole(message: Json) -> anthropic.types.Message:
+def read_whole(message: Message) -> anthropic.types.Message:
     """Return the message as the official SDK reads it from a response that is not a stream."""
     with _client(json.dumps(message).encode(), "application/json") as client:
         arguments: Any = request()
@@ -122,7 +122,7 @@ def _client(body: bytes, content_type: str) -> anthropic.Anthropic:
     )
 
 
-def check_order(events: list[Json]) -> None:
+def check_order(events: list[MessagesEvent]) -> None:
     """Fail unless the events come in the order of Anthropic's own streams, one block at a time."""
     assert "message_start" == events[0]["type"]
     assert ["message_delta", "message_stop"] == [event["type"] for event in events[-2:]]

@@ -60,7 +60,7 @@ def test_hints_are_sent_and_secrets_masked() -> None:
     } == error_event(error, "req_7")
 
 
-def test_sign_in_errors_read_as_authentication() -> None:
+def test_a_user_who_is_not_signed_in() -> None:
     """A user who is not signed in gets an authentication error that says how to sign in."""
     body = error_body(NotSignedIn(), "x")["error"]
 
@@ -86,7 +86,7 @@ TOO_LONG = "prompt is too long: 138898 tokens > 128000 maximum"
     ],
 )
 def test_a_prompt_that_is_too_long(body: Any, expected: str) -> None:
-    """Whatever Copilot's message is, the client gets the one on which it compacts the chat."""
+    """Whatever Copilot's message is, the client gets one that makes it compact the chat."""
     error = parse_error_response(400, {}, msgspec.json.encode(body))
     details = error_body(error, "x")["error"]
 

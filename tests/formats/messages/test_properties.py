@@ -72,7 +72,7 @@ def chats(draw: st.DrawFn) -> list[Json]:
     return messages
 
 
-def gist(messages: list[Json]) -> tuple[str, list[Any]]:
+def summarize(messages: list[Json]) -> tuple[str, list[Any]]:
     """Return the instructions, and the texts, calls, images and results in order.
 
     Consecutive messages with the same role are merged and blank texts are left out, as Claude
@@ -138,7 +138,7 @@ def test_every_chat_becomes_a_request_that_copilot_accepts(
     try:
         body = messages_from_chat(chat, model, []).body
     except RequestError:
-        assert ("", []) == gist(messages)
+        assert ("", []) == summarize(messages)
         return
 
     judge(body)
@@ -154,15 +154,15 @@ def test_a_chat_survives_the_translation_to_messages_and_back(
     try:
         body = messages_from_chat({"model": "m", "messages": messages}, model, []).body
     except RequestError:
-        assert ("", []) == gist(messages)
+        assert ("", []) == summarize(messages)
         return
     back = to_chat(body, [])
     check_request(back)
 
-    system, said = gist(back["messages"])
+    system, said = summarize(back["messages"])
     added = [("user", "Pleasecontinue."), ("user", "Pleasebegin.")]
     said = [one for one in said if one not in added]
-    assert gist(messages) == (system, said)
+    assert summarize(messages) == (system, said)
 
 
 BLOCKS = st.recursive(

@@ -126,7 +126,7 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
     ],
 )
 def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected: str) -> None:
-    """The user is the initiator if the last message has words of the user's."""
+    """The user is the initiator if the last message contains the user's own words."""
     assert expected == initiator(request(*messages))
 
 
@@ -151,7 +151,7 @@ def test_all_images_are_counted(messages: list[Any], expected: bool) -> None:
 
 @pytest.mark.parametrize("input", ["{", [1], 4, None])
 def test_an_invalid_input_of_an_earlier_call_is_accepted(input: Any) -> None:
-    """An invalid input of a model's does not end the conversation, since it is repaired later."""
+    """An invalid input from a model does not end the conversation, since it is repaired later."""
     sent = request(user("Hi"), assistant({**use(), "input": input}), user(result()))
 
     assert sent == parse_request(json.dumps(sent).encode())

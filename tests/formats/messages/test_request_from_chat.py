@@ -9,7 +9,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.messages.request_to_model import messages_from_chat
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import Json, MessagesRequest
 from tests.formats.messages.samples import (
     EPHEMERAL,
     IMAGE,
@@ -53,7 +53,7 @@ def tool(id: str = "call_1", content: Any = "done") -> Json:
 
 def translated(
     messages: list[Json], model: Model | None = SONNET, *, judged: bool = True, **fields: Any
-) -> tuple[Json, list[str]]:
+) -> tuple[MessagesRequest, list[str]]:
     """Return the body and the notes.
 
     The chat request is valid and not modified, and the body keeps Copilot's rules.
@@ -517,7 +517,7 @@ def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) 
 
 
 def test_an_empty_chat_is_rejected() -> None:
-    """If there is nothing to answer, the client gets an error, and Copilot no request."""
+    """If there is nothing to answer, the client gets an error, and Copilot is not called."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated([{"role": "user", "content": " "}])
 
@@ -584,7 +584,7 @@ def test_images_that_are_not_base64_are_rejected(url: str) -> None:
     assert "messages[1].content[1].image_url" == caught.value.param
 
 
-def marks(body: Json) -> list[str]:
+def marks(body: MessagesRequest) -> list[str]:
     """Return the names or texts of the marked tools and blocks."""
     blocks = [*body.get("tools", []), *body.get("system", [])]
     blocks += [block for message in body["messages"] for block in message["content"]]

@@ -8,7 +8,7 @@ import pytest
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 from tests.formats.messages.samples import (
     IMAGE,
     PIXEL,
@@ -50,7 +50,7 @@ def part(text: str) -> Json:
     return {"type": "text", "text": text}
 
 
-def translated(sent: Json) -> tuple[Json, list[str]]:
+def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
     """Return the chat request, which is valid, and the notes; `sent` is not modified."""
     before = copy.deepcopy(sent)
     notes: list[str] = []

@@ -10,7 +10,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.request_to_model import messages_for_model
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import Json, MessagesRequest
 from tests.formats.messages.samples import (
     EPHEMERAL,
     IMAGE,
@@ -40,8 +40,8 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
 
 
 def prepared(
-    sent: Json, model: Model | None = SONNET, *, judged: bool = True
-) -> tuple[Json, list[str]]:
+    sent: MessagesRequest, model: Model | None = SONNET, *, judged: bool = True
+) -> tuple[MessagesRequest, list[str]]:
     """Return the body and the notes; the body keeps Copilot's rules, and `sent` is not modified."""
     before = copy.deepcopy(sent)
     notes: list[str] = []
@@ -74,7 +74,7 @@ def prepared(
         request(user("Hi"), temperature=0.2, top_k=5, stream=True),
     ],
 )
-def test_a_supported_request_is_not_changed(sent: Json) -> None:
+def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
     """A request that Copilot accepts is passed on byte for byte."""
     body, notes = prepared(sent, simulated(sent["model"]))
 
@@ -394,7 +394,7 @@ def test_media_that_copilot_would_have_to_fetch_is_rejected(block: Json) -> None
 
 @pytest.mark.parametrize("messages", [[user(" ")], [SYSTEM], [assistant(text(""))]])
 def test_an_empty_conversation_is_rejected(messages: list[Json]) -> None:
-    """If there is nothing to answer, the client gets an error, and Copilot no request."""
+    """If there is nothing to answer, the client gets an error, and Copilot is not called."""
     with pytest.raises(RequestError) as caught:
         messages_for_model(request(*messages), SONNET, [])
 
@@ -435,7 +435,7 @@ def test_context_management(fields: Json, edits: list[Json] | None, notes: list[
 
 
 def test_counting_drops_fields_of_the_response() -> None:
-    """A request to count tokens has no fields that are only about the response; no note says so."""
+    """To count tokens, fields that are only about the response are dropped, without a note."""
     sent = request(system="Be brief.", stream=True, temperature=1, mystery=1, **THINKING)
     notes: list[str] = []
 

@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import ChatChunk, Json, Message, MessagesEvent, MessagesRequest
 from tests.conftest import recorded_events, recorded_json
 from tests.formats.answers import call, event
 from tests.formats.messages.samples import check_order, read_stream, read_whole, request, text, use
@@ -28,12 +28,12 @@ COUNTED = {
 ZERO = dict.fromkeys(COUNTED, 0)
 
 
-def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> Json:
-    """Return a chunk with the fields of those that `ChatRepair` returns."""
+def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> ChatChunk:
+    """Return a chunk in the format of those of `ChatRepair`."""
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], "usage": None}
 
 
-def called(index: int, arguments: str, id: str | None = None, name: str = "f") -> Json:
+def called(index: int, arguments: str, id: str | None = None, name: str = "f") -> ChatChunk:
     """Return a chunk with a piece of a call; the first piece has an id."""
     piece: Json = {"index": index, "function": {"arguments": arguments}}
     if id is not None:
@@ -47,8 +47,8 @@ LAST: Json = {"choices": [], "usage": USAGE, "copilot_usage": {"total_nano_aiu":
 
 
 def written(
-    chunks: list[Json], sent: Json | None = None, *, exact: bool = True
-) -> tuple[list[Json], Json]:
+    chunks: list[ChatChunk], sent: MessagesRequest | None = None, *, exact: bool = True
+) -> tuple[list[MessagesEvent], Message]:
     """Return the events and the message.
 
     The SDK can read both; with `exact`, it reads the same blocks from both.
@@ -350,7 +350,7 @@ def test_an_error_is_an_event() -> None:
     ] == writer.fail(BrokenResponse("Cut.", hint="Wait."), "1")
 
 
-def repaired(events: list[Any]) -> list[Json]:
+def repaired(events: list[Any]) -> list[ChatChunk]:
     stream = ChatRepair(MODEL, include_usage=True, now=1)
     return [one for data in events for one in stream.feed(data)] + stream.close()
 

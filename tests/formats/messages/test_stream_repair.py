@@ -12,7 +12,7 @@ from copilot_proxy.formats.messages.stream_repair import (
     message_from_events,
     repair_message,
 )
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import Json, MessagesEvent
 from tests.formats.messages.samples import (
     SIGNATURE,
     THOUGHT,
@@ -41,7 +41,7 @@ STOP: Json = {"type": "message_stop"}
 ERROR: Json = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 
 
-def repaired(events: list[Any]) -> tuple[list[Json], MessagesRepair]:
+def repaired(events: list[Any]) -> tuple[list[MessagesEvent], MessagesRepair]:
     stream = MessagesRepair("r")
     repaired = [event for data in events for event in stream.feed(data)]
     return repaired + stream.close(), stream

@@ -10,7 +10,7 @@ import pytest
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import ChatChunk, ChatCompletion, Json, MessagesEvent
 from tests.formats.answers import MODEL, NOW, check_stream, deltas_of
 from tests.formats.messages.samples import SIGNATURE, recorded, text, use
 from tests.formats.openai_schemas import check_completion
@@ -25,39 +25,39 @@ START: Json = {"type": "message_start", "message": {"id": "msg_1", "usage": {"in
 STOP: Json = {"type": "message_stop"}
 
 
-def begin(index: int, block: Json) -> Json:
+def begin(index: int, block: Json) -> MessagesEvent:
     return {"type": "content_block_start", "index": index, "content_block": block}
 
 
-def add(index: int, **delta: Any) -> Json:
+def add(index: int, **delta: Any) -> MessagesEvent:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-def says(index: int, words: str) -> Json:
+def says(index: int, words: str) -> MessagesEvent:
     return add(index, type="text_delta", text=words)
 
 
-def thinks(index: int, words: str) -> Json:
+def thinks(index: int, words: str) -> MessagesEvent:
     return add(index, type="thinking_delta", thinking=words)
 
 
-def signs(index: int, signature: str = SIGNATURE) -> Json:
+def signs(index: int, signature: str = SIGNATURE) -> MessagesEvent:
     return add(index, type="signature_delta", signature=signature)
 
 
-def puts(index: int, json_text: str) -> Json:
+def puts(index: int, json_text: str) -> MessagesEvent:
     return add(index, type="input_json_delta", partial_json=json_text)
 
 
-def end(index: int) -> Json:
+def end(index: int) -> MessagesEvent:
     return {"type": "content_block_stop", "index": index}
 
 
-def finish(reason: str | None = "end_turn", **more: Any) -> Json:
+def finish(reason: str | None = "end_turn", **more: Any) -> MessagesEvent:
     return {"type": "message_delta", "delta": {"stop_reason": reason}, **more}
 
 
-def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Json]:
+def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[ChatChunk]:
     """Return the chunks, which keep OpenAI's rules for streams."""
     stream = MessagesToChat(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
@@ -66,7 +66,7 @@ def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Jso
     return chunks
 
 
-def completed(events: Iterable[Any]) -> Json:
+def completed(events: Iterable[Any]) -> ChatCompletion:
     """Return the completion that the events make, which is valid against OpenAI's schema."""
     completion = fold(translated(events))
     check_completion(completion)
@@ -201,7 +201,7 @@ CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(
     ],
 )
 @pytest.mark.parametrize("stop", ["tool_use", "end_turn", "max_tokens"])
-def test_calls(events: list[Json], calls: list[Any], reason: str, stop: str) -> None:
+def test_calls(events: list[MessagesEvent], calls: list[Any], reason: str, stop: str) -> None:
     """Calls are complete and numbered; the finish reason is tool_calls unless one is cut off."""
     if stop == "max_tokens" and "{}" == calls[-1][2]:
         reason, calls = "length", [*calls[:-1], (*calls[-1][:2], "")]
@@ -262,7 +262,7 @@ def test_a_call_that_was_cut_off_finishes_with_length() -> None:
         ),
     ],
 )
-def test_thinking(events: list[Json], expected: Json) -> None:
+def test_thinking(events: list[MessagesEvent], expected: Json) -> None:
     """Thinking becomes reasoning, and its signatures become the opaque value."""
     end_events = [begin(9, text("")), says(9, "a"), end(9), finish(), STOP]
 
@@ -311,7 +311,7 @@ def test_counts_are_known_before_the_end() -> None:
         [START, begin(0, text("a")), says(0, 3), thinks(0, None), puts(0, None), finish()],  # type: ignore[arg-type]
     ],
 )
-def test_unusual_streams_keep_their_text(events: list[Json]) -> None:
+def test_unusual_streams_keep_their_text(events: list[MessagesEvent]) -> None:
     """No text is lost if events are missing, repeated, unknown or have fields of a wrong type."""
     assert {"content": "a", "finish": "stop"} == summary(events)
 
@@ -351,7 +351,7 @@ def test_an_incomplete_stream_is_broken(events: list[Any], message: str) -> None
         {"error": {"message": "Overloaded", "code": "model_overloaded"}},
     ],
 )
-def test_an_error_in_the_stream_is_raised(error: Json) -> None:
+def test_an_error_in_the_stream_is_raised(error: MessagesEvent) -> None:
     """An error event in either format raises an error."""
     with pytest.raises(UpstreamRefusal) as caught:
         translated([START, error])
