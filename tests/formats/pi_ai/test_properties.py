@@ -6,14 +6,13 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.formats.pi_ai.test_from_pi import called, done, start, text, thought
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError, UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.pi_ai.models import Json
-from copilot_proxy.formats.pi_ai.request_to_model import pi_for_model
+from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, NOW, check_stream
 from tests.formats.chat_completions.test_stream_properties import (
     JSON,
@@ -23,6 +22,7 @@ from tests.formats.chat_completions.test_stream_properties import (
 )
 from tests.formats.openai_schemas import check_completion
 from tests.formats.pi_ai import models
+from tests.formats.pi_ai.test_stream_to_chat import called, done, start, text, thought
 from tests.formats.requests import PNG, image
 
 SAID = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -67,7 +67,7 @@ def assistant_turns(draw: st.DrawFn) -> list[Json]:
 def test_no_content_is_lost(messages: list[Json], model: Model) -> None:
     """Every text, image, call and result reaches pi-ai, in order."""
     try:
-        body = pi_for_model({"model": "m", "messages": messages}, model, [], NOW).body
+        body = pi_ai_from_chat({"model": "m", "messages": messages}, model, [], NOW).body
     except RequestError:
         assert not any(_filled(_given(message)) for message in messages)
         return
