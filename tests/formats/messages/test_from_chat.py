@@ -36,7 +36,7 @@ PNG_PART = {"type": "image_url", "image_url": {"url": PNG}}
 FUNCTION: Json = {"type": "function", "function": {"name": "f"}}
 TOOL: Json = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 NUDGE = user(text("Please continue."))
-NUDGED = "added a user message (Please continue.): Copilot takes no beginning of an answer"
+NUDGED = "added a user message (Please continue.): Copilot does not continue assistant messages"
 
 
 def call(id: str = "call_1", arguments: str | None = "{}") -> Json:
@@ -100,13 +100,13 @@ def translated(
         pytest.param(
             {"stop": ["END", "\n\n"]},
             {"stop_sequences": ["END"]},
-            ["dropped a stop of nothing but blanks: Claude refuses such"],
+            ["dropped a blank stop sequence: Claude does not accept it"],
             id="a blank stop",
         ),
         pytest.param(
             {"stop": " "},
             {},
-            ["dropped a stop of nothing but blanks: Claude refuses such"],
+            ["dropped a blank stop sequence: Claude does not accept it"],
             id="only a blank stop",
         ),
         pytest.param(
@@ -235,7 +235,7 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
             SONNET,
             {"reasoning_effort": "high", "max_tokens": 1000},
             {},
-            ["dropped thinking: max_tokens of 1000 leaves no room for it"],
+            ["dropped thinking: max_tokens of 1000 leaves no room for thinking"],
         ),
         (
             SONNET,
@@ -247,7 +247,7 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
             OPUS,
             {"thinking": {"type": "enabled", "budget_tokens": 3000}},
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
-            ["changed thinking: the model takes adaptive, not a budget"],
+            ["changed thinking: the model requires adaptive, not a budget"],
         ),
         (
             ADAPTIVE,
@@ -261,7 +261,7 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
             [
                 "changed output_config.effort: minimal to low",
-                "dropped temperature: Claude does not take it while it thinks",
+                "dropped temperature: Claude does not accept it with thinking",
             ],
         ),
         (
@@ -447,7 +447,7 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 ),
                 user(result("a"), result("b"), result("c")),
             ],
-            ["changed the arguments of an earlier tool call: they are no object"],
+            ["changed the arguments of an earlier tool call: they are not an object"],
             id="arguments that are no object",
         ),
         pytest.param(
@@ -457,7 +457,7 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 assistant(use("functions_f_0_d6bdd4de"), use("_e3b0c442")),
                 user(result("functions_f_0_d6bdd4de"), result("_e3b0c442")),
             ],
-            ["changed ids of tool calls: the model does not take them as they are"],
+            ["changed ids of tool calls: the model does not accept them"],
             id="ids of other vendors",
         ),
         pytest.param(
@@ -482,7 +482,9 @@ NAMED = "dropped name of messages: Claude has nothing like it"
         pytest.param(
             [{"role": "assistant", "content": "Hello!"}, HI],
             [user(text("Please begin.")), assistant(text("Hello!")), SAID_HI],
-            ["added a user message (Please begin.): Claude's conversations begin with one"],
+            [
+                "added a user message (Please begin.): Claude requires the conversation to begin with one"
+            ],
             id="a greeting",
         ),
         pytest.param(
