@@ -7,33 +7,33 @@ from copilot_proxy.formats.profiles import Api, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
-class Reasons(NamedTuple):
+class FieldReasons(NamedTuple):
     """The reasons for dropping fields on one API."""
 
     refused: Mapping[str, str]
     """Fields that every model refuses, with reasons."""
-    others: str
+    default: str
     """The reason for all other fields that are not among a model's `fields`."""
-    reasons: Mapping[str, str] = {}
+    specific: Mapping[str, str] = {}
     """More specific reasons for some of these fields."""
     silent: Mapping[str, tuple[Any, ...]] = {}
     """Values that change nothing: dropping them is not noted."""
 
 
-REASONS: Final[Mapping[Api, Reasons]] = {
-    "chat_completions": Reasons(
+REASONS: Final[Mapping[Api, FieldReasons]] = {
+    "chat_completions": FieldReasons(
         refused={
             "service_tier": "Copilot refuses it",
             "store": "Copilot stores nothing",
-            "metadata": "Copilot stores nothing",
+            "metadata": "it is for stored responses, and Copilot stores nothing",
             "safety_identifier": "Copilot refuses it",
         },
-        others="the model does not accept it",
+        default="the model does not accept it",
     ),
-    "responses": Reasons(
+    "responses": FieldReasons(
         refused={},
-        others="Copilot does not accept it",
-        reasons={
+        default="Copilot does not accept it",
+        specific={
             "service_tier": "Copilot refuses it",
             "safety_identifier": "Copilot refuses it",
             "background": "Copilot does not support it",
@@ -49,7 +49,7 @@ REASONS: Final[Mapping[Api, Reasons]] = {
             "stream_options": ({}, {"include_obfuscation": False}),
         },
     ),
-    "messages": Reasons(refused={}, others="Copilot does not accept it"),
+    "messages": FieldReasons(refused={}, default="Copilot does not accept it"),
 }
 
 
@@ -62,7 +62,7 @@ def drop_refused(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     if profile.fields is not None:
         for name in [name for name in body if name not in profile.fields]:
             if body.pop(name) not in reasons.silent.get(name, ()):
-                notes.append(f"dropped {name}: {reasons.reasons.get(name, reasons.others)}")
+                notes.append(f"dropped {name}: {reasons.specific.get(name, reasons.default)}")
 
 
 def drop_empty_prediction(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -482,9 +482,7 @@ NAMED = "dropped name of messages: Claude has nothing like it"
         pytest.param(
             [{"role": "assistant", "content": "Hello!"}, HI],
             [user(text("Please begin.")), assistant(text("Hello!")), SAID_HI],
-            [
-                "added a user message (Please begin.): Claude requires the conversation to begin with one"
-            ],
+            ["added a user message (Please begin.): Claude requires one at the start"],
             id="a greeting",
         ),
         pytest.param(
