@@ -298,7 +298,7 @@ def test_a_very_long_model_name(proxy: Proxy, path: str, more: dict[str, object]
             answer = client.post(f"/v1/{path}", json={"model": "x" * length, **more})
             error = answer.json()["error"]
             assert (400, "string_above_max_length") == (answer.status_code, error["code"])
-            assert f"has {length} characters; 256 are the most" in error["message"]
+            assert f"has {length} characters; the maximum is 256" in error["message"]
             assert "GET /v1/models" in error["hint"]
             assert len(answer.content) < 1000
         answer = client.post(f"/v1/{path}", json={"model": "x" * 256, **more})

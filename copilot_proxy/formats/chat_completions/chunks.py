@@ -79,16 +79,16 @@ class Chunks:
         """
         if reason is None and not self.has_begun:
             raise BrokenResponse(
-                "Copilot sent an empty response.", hint="Try again, or try another model."
+                "Copilot sent an empty answer.", hint="Try again, or try another model."
             )
         if reason is None:
             raise BrokenResponse(
-                "Copilot's response ended before it was complete.",
-                hint="The text so far may be incomplete. Try again.",
+                "Copilot's answer broke off before it was complete.",
+                hint="What came so far may be incomplete. Try again.",
             )
         if reason == "error":
             raise BrokenResponse(
-                "The model failed while it was generating the response.",
+                "Copilot's model failed while it was answering.",
                 hint="Try again, or try another model.",
             )
         reason = _final_reason(reason, calls)

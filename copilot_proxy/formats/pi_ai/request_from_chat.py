@@ -264,9 +264,9 @@ def _sampling(fields: ChatRequest, profile: ModelProfile, options: Json, notes: 
         return
     if "temperature" in profile.fixed_sampling:
         if fields["temperature"] != 1:
-            notes.append("dropped temperature: the model takes only its default")
+            notes.append("dropped temperature: the model accepts only its default")
     elif not profile.samples_while_thinking and options.get("reasoning"):
-        notes.append("dropped temperature: Claude does not take it while it thinks")
+        notes.append("dropped temperature: Claude does not accept it with thinking")
     else:
         options["temperature"] = fields["temperature"]
 

@@ -1,4 +1,4 @@
-"""Fields of the request that Copilot or the model refuses, dropped with a word about why."""
+"""Drops request fields that Copilot or the model refuses, with a note of the reason."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -7,40 +7,40 @@ from copilot_proxy.formats.profiles import Api, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
-class Reasons(NamedTuple):
-    """Why fields are dropped on one API."""
+class FieldReasons(NamedTuple):
+    """The reasons for dropping fields on one API."""
 
     refused: Mapping[str, str]
-    """Those that every model refuses there, and why."""
-    others: str
-    """What is said of the rest."""
-    reasons: Mapping[str, str] = {}
-    """More to say of some fields that are not among a model's `fields`."""
+    """Fields that every model refuses, with reasons."""
+    default: str
+    """The reason for all other fields that are not among a model's `fields`."""
+    specific: Mapping[str, str] = {}
+    """More specific reasons for some of these fields."""
     silent: Mapping[str, tuple[Any, ...]] = {}
-    """Values that ask for what happens anyway: nobody needs to know that they are dropped."""
+    """Values that change nothing: dropping them is not noted."""
 
 
-REASONS: Final[Mapping[Api, Reasons]] = {
-    "chat_completions": Reasons(
+REASONS: Final[Mapping[Api, FieldReasons]] = {
+    "chat_completions": FieldReasons(
         refused={
             "service_tier": "Copilot refuses it",
             "store": "Copilot stores nothing",
-            "metadata": "it belongs to stored answers, and Copilot stores nothing",
+            "metadata": "it is for stored responses, and Copilot stores nothing",
             "safety_identifier": "Copilot refuses it",
         },
-        others="the model does not take it",
+        default="the model does not accept it",
     ),
-    "responses": Reasons(
+    "responses": FieldReasons(
         refused={},
-        others="Copilot does not take it",
-        reasons={
+        default="Copilot does not accept it",
+        specific={
             "service_tier": "Copilot refuses it",
             "safety_identifier": "Copilot refuses it",
-            "background": "Copilot does not have it",
+            "background": "Copilot does not support it",
             "store": "Copilot stores nothing",
-            "metadata": "Copilot stores nothing; the answer repeats it",
-            "top_logprobs": "Copilot gives no logprobs",
-            "max_tool_calls": "it counts tools that Copilot does not run",
+            "metadata": "Copilot stores nothing; the response repeats it",
+            "top_logprobs": "Copilot does not return logprobs",
+            "max_tool_calls": "it limits built-in tools, which Copilot does not run",
         },
         silent={
             "background": (False,),
@@ -49,24 +49,24 @@ REASONS: Final[Mapping[Api, Reasons]] = {
             "stream_options": ({}, {"include_obfuscation": False}),
         },
     ),
-    "messages": Reasons(refused={}, others="Copilot does not take it"),
+    "messages": FieldReasons(refused={}, default="Copilot does not accept it"),
 }
 
 
 def drop_refused(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drops the fields that no model takes, and those that this one does not."""
-    body, told = outgoing.body, REASONS[outgoing.api]
-    for name in [name for name in told.refused if name in body]:
+    """Drop the fields that no model accepts, and those that this model does not accept."""
+    body, reasons = outgoing.body, REASONS[outgoing.api]
+    for name in [name for name in reasons.refused if name in body]:
         del body[name]
-        notes.append(f"dropped {name}: {told.refused[name]}")
+        notes.append(f"dropped {name}: {reasons.refused[name]}")
     if profile.fields is not None:
         for name in [name for name in body if name not in profile.fields]:
-            if body.pop(name) not in told.silent.get(name, ()):
-                notes.append(f"dropped {name}: {told.reasons.get(name, told.others)}")
+            if body.pop(name) not in reasons.silent.get(name, ()):
+                notes.append(f"dropped {name}: {reasons.specific.get(name, reasons.default)}")
 
 
 def drop_empty_prediction(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drops a prediction without content."""
+    """Drop a prediction without content."""
     prediction = outgoing.body.get("prediction")
     if prediction is None or (isinstance(prediction, dict) and prediction.get("content")):
         return
@@ -75,16 +75,15 @@ def drop_empty_prediction(outgoing: OutgoingBody, profile: ModelProfile, notes: 
 
 
 def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drops the switch for several calls at once where the model does not have it."""
+    """Drop ``parallel_tool_calls`` if the model does not support it."""
     if profile.parallel_calls is False and "parallel_tool_calls" in outgoing.body:
         del outgoing.body["parallel_tool_calls"]
-        notes.append("dropped parallel_tool_calls: the model does not have it")
+        notes.append("dropped parallel_tool_calls: the model does not support it")
 
 
 def disable_unsupported_stream(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
-    """Asks for a whole answer where the model does not stream; the client gets events all the
-    same."""
+    """Request a whole response if the model does not stream; the client still gets a stream."""
     if not profile.streams and outgoing.body.get("stream") is True:
         outgoing.body["stream"] = False

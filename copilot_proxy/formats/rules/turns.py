@@ -28,9 +28,7 @@ def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: li
     first = next((i for i, turn in enumerate(turns) if outgoing.role(turn) != "system"), None)
     if first is not None and outgoing.role(turns[first]) == "assistant":
         outgoing.turns = [*turns[:first], outgoing.user(BEGIN), *turns[first:]]
-        notes.append(
-            f"added a user message ({BEGIN}): Claude requires the conversation to begin with one"
-        )
+        notes.append(f"added a user message ({BEGIN}): Claude requires one at the start")
 
 
 def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

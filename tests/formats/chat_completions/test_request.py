@@ -54,8 +54,8 @@ def test_fields_that_nobody_here_knows_survive() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "The request has no body; JSON is expected."),
-        (b" \n", "The request has no body; JSON is expected."),
+        (b"", "The request has no body; a JSON object is required."),
+        (b" \n", "The request has no body; a JSON object is required."),
         (b"[]", "The body must be a JSON object."),
         (b"null", "The body must be a JSON object."),
         (b"[" * 100_000, "The body is nested too deeply."),

@@ -36,7 +36,7 @@ PNG_PART = {"type": "image_url", "image_url": {"url": PNG}}
 FUNCTION: Json = {"type": "function", "function": {"name": "f"}}
 TOOL: Json = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 NUDGE = user(text("Please continue."))
-NUDGED = "added a user message (Please continue.): Copilot takes no beginning of an answer"
+NUDGED = "added a user message (Please continue.): Copilot does not continue assistant messages"
 
 
 def call(id: str = "call_1", arguments: str | None = "{}") -> Json:
@@ -103,13 +103,13 @@ def translated(
         pytest.param(
             {"stop": ["END", "\n\n"]},
             {"stop_sequences": ["END"]},
-            ["dropped a stop of nothing but blanks: Claude refuses such"],
+            ["dropped a blank stop sequence: Claude does not accept it"],
             id="a blank stop",
         ),
         pytest.param(
             {"stop": " "},
             {},
-            ["dropped a stop of nothing but blanks: Claude refuses such"],
+            ["dropped a blank stop sequence: Claude does not accept it"],
             id="only a blank stop",
         ),
         pytest.param(
@@ -238,7 +238,7 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
             SONNET,
             {"reasoning_effort": "high", "max_tokens": 1000},
             {},
-            ["dropped thinking: max_tokens of 1000 leaves no room for it"],
+            ["dropped thinking: max_tokens of 1000 leaves no room for thinking"],
         ),
         (
             SONNET,
@@ -250,7 +250,7 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
             OPUS,
             {"thinking": {"type": "enabled", "budget_tokens": 3000}},
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
-            ["changed thinking: the model takes adaptive, not a budget"],
+            ["changed thinking: the model requires adaptive, not a budget"],
         ),
         (
             ADAPTIVE,
@@ -264,7 +264,7 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
             [
                 "changed output_config.effort: minimal to low",
-                "dropped temperature: Claude does not take it while it thinks",
+                "dropped temperature: Claude does not accept it with thinking",
             ],
         ),
         (
@@ -463,7 +463,7 @@ NAMED = "dropped name of messages: Claude has no equivalent"
                 ),
                 user(result("a"), result("b"), result("c")),
             ],
-            ["changed the arguments of an earlier tool call: they are no object"],
+            ["changed the arguments of an earlier tool call: they are not an object"],
             id="arguments that are not an object",
         ),
         pytest.param(
@@ -473,7 +473,7 @@ NAMED = "dropped name of messages: Claude has no equivalent"
                 assistant(use("functions_f_0_d6bdd4de"), use("_e3b0c442")),
                 user(result("functions_f_0_d6bdd4de"), result("_e3b0c442")),
             ],
-            ["changed ids of tool calls: the model does not take them as they are"],
+            ["changed ids of tool calls: the model does not accept them"],
             id="ids that Claude rejects",
         ),
         pytest.param(
@@ -498,7 +498,7 @@ NAMED = "dropped name of messages: Claude has no equivalent"
         pytest.param(
             [{"role": "assistant", "content": "Hello!"}, HI],
             [user(text("Please begin.")), assistant(text("Hello!")), HI_MESSAGE],
-            ["added a user message (Please begin.): Claude's conversations begin with one"],
+            ["added a user message (Please begin.): Claude requires one at the start"],
             id="an assistant message at the start",
         ),
         pytest.param(

@@ -35,7 +35,7 @@ ADAPTIVE = simulated("claude-sonnet-4.6")
 OPUS = simulated("claude-opus-4.7")
 HAIKU = simulated("claude-haiku-4.5")
 CONTINUE = user("Please continue.")
-NUDGED = "added a user message (Please continue.): Copilot takes no beginning of an answer"
+NUDGED = "added a user message (Please continue.): Copilot does not continue assistant messages"
 SYSTEM = {"role": "system", "content": "Now be brief."}
 
 
@@ -89,8 +89,8 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
             {"service_tier": "auto", "speed": "fast", "stop_sequences": None},
             {},
             [
-                "dropped service_tier: Copilot does not take it",
-                "dropped speed: Copilot does not take it",
+                "dropped service_tier: Copilot does not accept it",
+                "dropped speed: Copilot does not accept it",
             ],
             id="unknown fields",
         ),
@@ -122,19 +122,19 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
         pytest.param(
             {"temperature": 0.5, "top_p": 0.5},
             {"temperature": 0.5},
-            ["dropped top_p: the model does not take it beside temperature"],
+            ["dropped top_p: the model does not accept it with temperature"],
             id="temperature and top_p",
         ),
         pytest.param(
             {"temperature": 1.5},
             {"temperature": 1},
-            ["changed temperature: 1.5 to 1, the most that Claude takes"],
+            ["changed temperature: 1.5 to 1, the maximum for Claude"],
             id="a temperature on OpenAI's scale",
         ),
         pytest.param(
             {"output_config": {"effort": "high"}},
             {},
-            ["dropped output_config.effort: the model has no levels of it"],
+            ["dropped output_config.effort: the model does not support it"],
             id="an effort for a model without efforts",
         ),
         pytest.param(
@@ -448,7 +448,7 @@ def test_counting_drops_fields_of_the_response() -> None:
         "system": "Be brief.",
         **THINKING,
     } == body
-    assert ["dropped mystery: Copilot does not take it"] == notes
+    assert ["dropped mystery: Copilot does not accept it"] == notes
 
 
 def test_a_request_to_an_unknown_model_is_not_changed() -> None:

@@ -25,8 +25,8 @@ BUDGETED = simulated("claude-sonnet-4.5")
 BOTH = simulated("claude-sonnet-4.6")
 ADAPTIVE = simulated("claude-opus-4.7")
 NONE = a_model("claude-sonnet-4.5", "Anthropic")
-TO_BUDGET = "changed thinking: the model takes a budget, not adaptive"
-TO_ADAPTIVE = "changed thinking: the model takes adaptive, not a budget"
+TO_BUDGET = "changed thinking: the model requires a budget, not adaptive"
+TO_ADAPTIVE = "changed thinking: the model requires adaptive, not a budget"
 
 
 def enabled(budget: int | None) -> Json:
@@ -85,14 +85,14 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             BUDGETED,
             {"thinking": enabled(1024), "max_tokens": 1024},
             {},
-            ["dropped thinking: max_tokens of 1024 leaves no room for it"],
+            ["dropped thinking: max_tokens of 1024 leaves no room for thinking"],
             id="no room",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": {"type": "adaptive"}, "max_tokens": 1000},
             {},
-            ["dropped thinking: max_tokens of 1000 leaves no room for it"],
+            ["dropped thinking: max_tokens of 1000 leaves no room for thinking"],
             id="no room for a budget instead of adaptive",
         ),
         pytest.param(
@@ -117,7 +117,7 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
                 "max_tokens": 16000,
             },
             {"thinking": enabled(4096)},
-            [TO_BUDGET, "dropped output_config.effort: the model has no levels of it"],
+            [TO_BUDGET, "dropped output_config.effort: the model does not support it"],
             id="adaptive with an effort for a model with budgets",
         ),
         pytest.param(
@@ -152,7 +152,7 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             NONE,
             {"thinking": enabled(2000)},
             {},
-            ["dropped thinking: the model does not have it"],
+            ["dropped thinking: the model does not support it"],
             id="a model without thinking",
         ),
         pytest.param(
@@ -190,9 +190,9 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             {"thinking": enabled(2000), "temperature": 0.5, "top_k": 4, "top_p": 0.5},
             {"thinking": enabled(2000)},
             [
-                "dropped temperature: Claude does not take it while it thinks",
-                "dropped top_k: Claude does not take it while it thinks",
-                "dropped top_p: Claude does not take less than 0.95 while it thinks",
+                "dropped temperature: Claude does not accept it with thinking",
+                "dropped top_k: Claude does not accept it with thinking",
+                "dropped top_p: Claude does not accept less than 0.95 with thinking",
             ],
             id="sampling while it thinks",
         ),
@@ -201,9 +201,9 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
             {"temperature": 0.5, "top_k": 4, "top_p": 0.99},
             {},
             [
-                "dropped temperature: the model takes only its default",
-                "dropped top_p: the model takes only its default",
-                "dropped top_k: the model takes only its default",
+                "dropped temperature: the model accepts only its default",
+                "dropped top_p: the model accepts only its default",
+                "dropped top_k: the model accepts only its default",
             ],
             id="a model with fixed sampling",
         ),

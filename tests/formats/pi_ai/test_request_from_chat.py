@@ -241,7 +241,7 @@ def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: s
 @pytest.mark.parametrize(
     ("model", "fields", "options", "note"),
     [
-        (GPT_5, {"temperature": 0.5}, {}, "takes only its default"),
+        (GPT_5, {"temperature": 0.5}, {}, "accepts only its default"),
         (GPT_5, {"temperature": 1}, {}, None),
         (CLAUDE, {"temperature": 0.5}, {"temperature": 0.5}, None),
         (CLAUDE, {"temperature": 0.5, "reasoning_effort": "low"}, {"reasoning": "low"}, "thinks"),

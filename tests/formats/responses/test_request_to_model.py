@@ -75,17 +75,17 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"metadata": {"a": "b"}},
             {},
-            ["dropped metadata: Copilot stores nothing; the answer repeats it"],
+            ["dropped metadata: Copilot stores nothing; the response repeats it"],
         ),
         ({"safety_identifier": "x"}, {}, ["dropped safety_identifier: Copilot refuses it"]),
-        ({"client_metadata": {}}, {}, ["dropped client_metadata: Copilot does not take it"]),
+        ({"client_metadata": {}}, {}, ["dropped client_metadata: Copilot does not accept it"]),
         ({"temperature": None, "made_up": None}, {}, []),
         ({"stream_options": {"include_obfuscation": False}}, {}, []),
         ({"stream": False}, {"stream": False}, []),
         (
             {"max_output_tokens": 5},
             {"max_output_tokens": 16},
-            ["changed max_output_tokens: 5 to 16, the least there is"],
+            ["changed max_output_tokens: 5 to 16, the minimum"],
         ),
         (
             {"include": [ENCRYPTED, "message.output_text.logprobs"]},
@@ -95,7 +95,7 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"temperature": 0.5, "top_p": 1},
             {},
-            ["dropped temperature: the model takes only its default"],
+            ["dropped temperature: the model accepts only its default"],
         ),
         (
             {"reasoning": {"effort": "max", "summary": None}},
@@ -121,12 +121,12 @@ def test_unsupported_fields_are_dropped(fields: Json, left: Json, notes: list[st
         (
             {"reasoning": {"effort": "low"}},
             {},
-            ["dropped reasoning.effort: the model has no levels of it"],
+            ["dropped reasoning.effort: the model does not support it"],
         ),
         (
             {"tools": [FUNCTION], "parallel_tool_calls": True},
             {"tools": [FUNCTION]},
-            ["dropped parallel_tool_calls: the model does not have it"],
+            ["dropped parallel_tool_calls: the model does not support it"],
         ),
     ],
 )

@@ -135,7 +135,7 @@ CASES: Final[dict[str, Case]] = {
         models=(*CLAUDE, "gemini-2.5-pro"),
         steps=(user(), called(arguments="42"), result()),
         broken=lambda body: not all(is_object(a) for who, a in said(body) if who == "call"),
-        note="they are no object",
+        note="they are not an object",
     ),
     "texts.blank": Case(
         models=CLAUDE,
@@ -148,13 +148,13 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         steps=(user(), assistant("a"), assistant("b"), user()),
         broken=lambda body: ["assistant"] * 2 == [who for who, _ in said(body)[1:3]],
-        note="merged neighbouring",
+        note="merged consecutive",
     ),
     "tools.results": Case(
         models=ALL,
         steps=(user(), called(), user("wait")),
         broken=lambda body: "result" not in [who for who, _ in said(body)],
-        note="a tool call without one",
+        note="the tool call had none",
     ),
     "turns.first": Case(
         models=CLAUDE,
@@ -173,7 +173,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         wish={"stops": [" ", "END"]},
         broken=lambda body: " " in stops(body),
-        note="nothing but blanks",
+        note="dropped a blank stop sequence",
     ),
     "stops.maximum": Case(
         models=("gpt-4o", "gemini-2.5-pro"),
@@ -187,7 +187,7 @@ CASES: Final[dict[str, Case]] = {
         clients=OPENAIS,
         wish={"limit": -1},
         broken=lambda body: limit(body) is not None and limit(body) < 1000,
-        note="-1 is no limit",
+        note="-1 is not a valid limit",
     ),
     "limits.name": Case(
         models=("gpt-5-mini",),
@@ -213,7 +213,7 @@ CASES: Final[dict[str, Case]] = {
         wish={"limit": 20_000},
         broken=lambda body: body.get("stream") is not True,
     ),
-    "answer.schema": Case(
+    "output.schema": Case(
         models=("claude-sonnet-4.5",),
         clients=("messages",),
         own={"messages": {"output_config": {"format": SCHEMA}}},
@@ -252,7 +252,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         wish={"budget": 2000},
         broken=lambda body: budget(body) is not None,
-        note="takes adaptive",
+        note="requires adaptive",
     ),
     "thinking.budget": Case(
         models=("claude-sonnet-4.5",),
@@ -271,19 +271,19 @@ CASES: Final[dict[str, Case]] = {
         models=SAMPLED,
         wish={"temperature": 0.5},
         broken=lambda body: "temperature" in body,
-        note="takes only its default",
+        note="accepts only its default",
     ),
     "sampling.thinking": Case(
         models=("claude-sonnet-4.6",),
         wish={"temperature": 0.5, "effort": "high"},
         broken=lambda body: "temperature" in body,
-        note="while it thinks",
+        note="with thinking",
     ),
     "sampling.one": Case(
         models=("claude-sonnet-4.5",),
         wish={"temperature": 0.5, "top_p": 0.5},
         broken=lambda body: {"temperature", "top_p"} <= set(body),
-        note="beside temperature",
+        note="with temperature",
     ),
     "sampling.range": Case(
         models=("claude-sonnet-4",),
@@ -302,7 +302,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         own={client: {"messages": _marked(client)} for client in STOPPING},
         broken=_dumped('"ttl"'),
-        note="Copilot takes 4",
+        note="Copilot accepts 4",
     ),
 }
 

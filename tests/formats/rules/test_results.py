@@ -157,7 +157,7 @@ def test_neighbouring_assistant_messages_are_one(vendor: str) -> None:
     assert ["user", "assistant", "tool", "user"] == [message["role"] for message in merged]
     assert [{"type": "text", "text": "a"}, *parts] == merged[1]["content"]
     assert ("1\n2", "o") == (merged[1]["reasoning_content"], merged[1]["reasoning_opaque"])
-    assert ["merged neighbouring assistant messages"] == notes
+    assert ["merged consecutive assistant messages"] == notes
 
 
 def test_neighbours_of_other_vendors_stay() -> None:

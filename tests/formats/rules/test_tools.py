@@ -206,8 +206,8 @@ def test_ids_that_differ_stay_different() -> None:
     assert first == again
 
 
-BROKEN = "changed the arguments of an earlier tool call: they are no JSON"
-ODD = "changed the arguments of an earlier tool call: they are no object"
+BROKEN = "changed the arguments of an earlier tool call: they are not valid JSON"
+ODD = "changed the arguments of an earlier tool call: they are not an object"
 
 
 @pytest.mark.parametrize(
