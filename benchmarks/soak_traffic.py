@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from benchmarks.soak_client import POLITE, Got, Manners
-from copilot_proxy.simulator.embeddings import USUAL_SIZE, vector
+from copilot_proxy.simulator.embeddings import DEFAULT_SIZE, vector
 from tests.grammars import named_events
 from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json
 
@@ -157,7 +157,7 @@ class Traffic:
 
     def _embeddings(self) -> Request:
         texts = [self._text() for _ in range(self.choice.randrange(1, 6))]
-        size = self.choice.choice((64, 256, USUAL_SIZE))
+        size = self.choice.choice((64, 256, DEFAULT_SIZE))
         body = {"model": "text-embedding-3-small", "input": texts, "dimensions": size}
 
         def is_right(got: Got) -> str | None:

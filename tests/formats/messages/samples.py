@@ -75,7 +75,9 @@ def judge(body: Json, *, betas: Iterable[str] = (), counting: bool = False) -> N
         headers={"anthropic-beta": ",".join(betas)},
         record=SimpleNamespace(vision=True),
         state=SimpleNamespace(
-            seals=SimpleNamespace(made=lambda kind, seal: isinstance(seal, str) and bool(seal))
+            opaque_strings=SimpleNamespace(
+                is_valid=lambda kind, text: isinstance(text, str) and bool(text)
+            )
         ),
     )
     json.dumps(body)
