@@ -67,11 +67,6 @@ class Model:
         return self.type == "chat"
 
     @property
-    def speaks_chat_completions(self) -> bool:
-        """Whether ``/chat/completions`` serves it; assumed if a chat model lists no endpoints."""
-        return self.is_chat and (not self.endpoints or "/chat/completions" in self.endpoints)
-
-    @property
     def needs_enabling(self) -> bool:
         """Whether the user or the organisation must first enable it, at `ENABLE_URL`."""
         policy = self.raw.get("policy")

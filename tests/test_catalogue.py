@@ -55,25 +55,6 @@ def test_kinds_of_recorded_models() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model_id", "expected"),
-    [
-        ("gpt-4o", True),  # lists no endpoints
-        ("gpt-5-mini", True),
-        ("claude-sonnet-4.6", True),
-        ("gpt-5.4", False),  # responses only
-        ("gpt-41-copilot", False),
-        ("text-embedding-3-small", False),
-    ],
-)
-def test_who_speaks_chat_completions(model_id: str, expected: bool) -> None:
-    """A chat model that lists the endpoint, or lists none at all."""
-    model = RECORDED.get(model_id)
-
-    assert model is not None
-    assert expected is model.speaks_chat_completions
-
-
-@pytest.mark.parametrize(
     ("entry", "expected"),
     [
         ({}, False),

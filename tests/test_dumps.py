@@ -184,7 +184,7 @@ def test_what_cannot_be_unpacked_or_is_too_long(
     folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes, told: str
 ) -> None:
     """It is left out, and a small packed body does not fill the disk."""
-    monkeypatch.setattr(module, "_LARGEST", 1000)
+    monkeypatch.setattr(module, "_MAX_BODY", 1000)
     dumps = Dumps(folder, 24)
     with dumps.request("0" * 8 + "-0000" * 3 + "-" + "0" * 12) as dump:
         part = dump.add_file("client-request", "POST /", [(b"Content-Encoding", encoding.encode())])
@@ -222,7 +222,7 @@ def test_files_expire_while_the_server_runs(
     simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when nobody asks for anything."""
-    monkeypatch.setattr(module, "_EXPIRY", 0.01)
+    monkeypatch.setattr(module, "_EXPIRY_INTERVAL", 0.01)
     with Proxy(settings_at(simulator, dump_dir=folder, dump_hours="0.00001")) as server:
         with server.client() as client:
             client.post("/v1/chat/completions", json=question("Hi"))

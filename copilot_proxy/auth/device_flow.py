@@ -27,7 +27,6 @@ class Waiting:
     """The progress of the wait, in seconds; `last_error` is why the last poll failed."""
 
     left: float
-    next_in: float
     last_error: str | None = None
 
 
@@ -61,9 +60,7 @@ async def wait_for_approval(
         if last_error and asked >= left:
             raise last_error
         pause = max(min(interval + _MARGIN, left), asked)
-        report(
-            Waiting(left=left, next_in=pause, last_error=last_error.message if last_error else None)
-        )
+        report(Waiting(left=left, last_error=last_error.message if last_error else None))
         await sleep(pause)
         try:
             answer = await github.poll(code.device_code)

@@ -18,7 +18,7 @@ from copilot_proxy import headers
 from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
 from copilot_proxy.auth.network_errors import map_http_error
-from copilot_proxy.errors import BrokenResponse, LoginFailed, allow_client_retry
+from copilot_proxy.errors import BrokenResponse, allow_client_retry
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings
 
@@ -255,6 +255,3 @@ def _seconds(value: object, default: float) -> float:
     except (TypeError, ValueError):
         return default
     return seconds if 0 < seconds < 86_400 else default
-
-
-__all__ = ["Account", "DeviceCode", "GitHub", "LoginFailed", "Pending", "TokenExchange"]

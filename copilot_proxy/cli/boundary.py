@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ import typer
 from copilot_proxy.cli.console import print_error, print_message
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
+from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
@@ -43,13 +43,13 @@ def run_command(
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe.
-        _discard_stdout()
+        discard(sys.stdout)
         return 0
     except SystemExit as error:
         # Typer itself exits like this when the pipe is closed.
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        _discard_stdout()
+        discard(sys.stdout)
         return 0
     except (KeyboardInterrupt, typer.Abort):
         print_message()
@@ -86,8 +86,7 @@ def flush_stderr() -> None:
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        discard(sys.stderr)
 
 
 def _report_os_error(error: OSError, debug: bool) -> int:
@@ -95,18 +94,12 @@ def _report_os_error(error: OSError, debug: bool) -> int:
     what = str(error.filename) if error.filename else "The operating system reports"
     if error.errno in _UNWRITABLE and not error.filename:
         what = "The output cannot be written"
-        _discard_stdout()
+        discard(sys.stdout)
     if not error.strerror:
         return _report_unexpected(error, debug, "")
     _show_traceback(error, debug)
     print_message(mask(f"Error: {what}: {error.strerror}."))
     return 1
-
-
-def _discard_stdout() -> None:
-    """Redirect stdout to nowhere, or Python would report the failed write again at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:

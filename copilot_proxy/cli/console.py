@@ -35,7 +35,12 @@ def print_result(text: str) -> None:
 
 
 def print_message(text: str = "") -> None:
-    """Print text for the user to stderr.
+    """Print text for the user to stderr, formatted by `format_message`."""
+    typer.echo(format_message(text), err=True)
+
+
+def format_message(text: str) -> str:
+    """Return `text` as stderr shows it.
 
     On a terminal, long lines are wrapped between words. Where ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
@@ -44,7 +49,7 @@ def print_message(text: str = "") -> None:
     width = _width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
-    typer.echo(text.replace(_GLUE, " "), err=True)
+    return text.replace(_GLUE, " ")
 
 
 def print_error(error: CopilotProxyError) -> None:

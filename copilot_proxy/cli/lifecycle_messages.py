@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from copilot_proxy.cli.console import print_message, stderr_is_tty
+from copilot_proxy.cli.console import format_message, stderr_is_tty
 from copilot_proxy.cli.default_model import default_model_warning
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.settings import Settings
@@ -87,13 +86,10 @@ class LifecycleMessages:
         self._say("Stopped.", event="stopped")
 
     def _say(self, text: str, **fields: object) -> None:
-        is_json = self._settings.log_format == "json"
-        if not is_json:
-            with suppress(OSError, ValueError):  # the terminal is closed; stop cleanly all the same
-                print_message(text)
-        # The log file gets only the first line of a text that was printed in full.
+        # Sent through the log, which never waits for a terminal. Stderr shows the whole text, the
+        # log file only its first line, and JSON the fields as well.
         line = text.strip().partition("\n")[0]
-        log.info("%s", line, extra={"fields": fields, "said": not is_json})
+        log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 
 
 def _offline(error: UpstreamError | None) -> str:

@@ -9,8 +9,9 @@ from copilot_proxy.cli.lifecycle_messages import LifecycleMessages
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
 from copilot_proxy.errors import NotSignedIn, UpstreamError
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import LogFile, log_file_for
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.server import signals
 from copilot_proxy.server.gc_tuning import tune_gc_for_serving
 from copilot_proxy.settings import Settings
@@ -163,7 +164,7 @@ class ServerRunner:
         )
 
     def _cut(self, count: int) -> None:
-        self._reporter.stopped = True
+        self._reporter.is_cutting = True
         self._messages.cut(count)
 
 

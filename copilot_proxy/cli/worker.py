@@ -18,8 +18,9 @@ from copilot_proxy.cli.server_runner import known_credential_first, new_event_lo
 from copilot_proxy.cli.startup import speed_up_startup
 from copilot_proxy.composition import make_backend, make_server
 from copilot_proxy.dumps import dumps_for
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import log_file_for
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.server.gc_tuning import tune_gc_for_serving
 from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
@@ -108,7 +109,7 @@ class _Worker:
             await backend.aclose()
 
     def _cut(self, count: int) -> None:
-        self._reporter.stopped = True
+        self._reporter.is_cutting = True
         self._send("cut", count)
 
     def _send(self, event: str, count: int) -> None:

@@ -24,7 +24,6 @@ class ErrorMapping(NamedTuple):
     code: str | None = None
     param: str | None = None
     hint: str | None = None
-    message: str | None = None
     retry: bool | None = None
 
 

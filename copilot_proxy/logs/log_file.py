@@ -3,7 +3,9 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
@@ -15,106 +17,87 @@ log = logging.getLogger(__name__)
 
 _LONGEST: Final = 64 * 1024
 """Bytes of a line; with more of them the size of a file would be no bound."""
-_SAME: Final = (FileNotFoundError, NotADirectoryError)
 
 
-class LogFile(logging.Handler):
+class LogFile(RotatingFileHandler):
     """Appends each line to `path` in one write, so that none is ever split.
 
-    Before a line would make it larger than `most_bytes`, the file becomes ``path.1``, that
-    ``path.2`` and so on up to `count`. A file that somebody else has moved away is begun anew. What
-    cannot be written is told once on stderr, and again only after it went well in between.
-    Raises `OSError` when the file cannot be opened.
+    A file that somebody else has moved away is replaced by a new one. What cannot be written is
+    reported once on stderr, and again only after it went well in between. Raises `OSError` when the
+    file cannot be opened.
     """
 
     def __init__(self, path: Path, *, most_bytes: int, count: int) -> None:
-        super().__init__()
-        self._path = path
-        self._most_bytes = most_bytes
-        self._count = count
-        self._troubles: set[str] = set()
-        """What has been told to fail, and has not gone well since."""
-        self._descriptor = -1
-        self._open()
+        """Rotates before a line would make the file larger than `most_bytes`, and keeps `count` old
+        files."""
+        super().__init__(path, maxBytes=most_bytes, backupCount=count, encoding="utf-8")
+        self._failing: set[str] = set()
+        """What has failed, and has not gone well since."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes the line of `record`; never raises."""
+        """Writes the line of `record`, whatever the disk does."""
         if record.name == __name__:
             return  # the news that this file cannot be written
+        line = self.format(record).encode(errors="backslashreplace")
+        if len(line) > _LONGEST:
+            line = line[:_LONGEST].decode(errors="ignore").encode() + b" (cut)"
         try:
-            line = self.format(record).encode(errors="backslashreplace")
-            if len(line) > _LONGEST:
-                line = line[:_LONGEST].decode(errors="ignore").encode() + b" (cut)"
-            self._write(line + b"\n")
+            self._append(line + b"\n")
         except OSError as error:
-            self._trouble("written", error)
+            self._report("written", error)
         else:
-            self._troubles.discard("written")
+            self._failing.discard("written")
 
-    def close(self) -> None:
-        """Lets go of the file; safe to call twice."""
-        self.acquire()
+    def doRollover(self) -> None:
+        """Moves every file on by one; where that fails, the one at hand grows on."""
         try:
-            self._let_go()
-        finally:
-            self.release()
-        super().close()
+            super().doRollover()
+        except OSError as error:
+            self._report("rotated", error)
+        else:
+            self._failing.discard("rotated")
 
-    def _write(self, line: bytes) -> None:
-        status = self._status()
-        size = status.st_size
-        if size and size + len(line) > self._most_bytes:
-            self._rotate()
-            size = os.fstat(self._descriptor).st_size
-        written = os.write(self._descriptor, line)
+    def _append(self, line: bytes) -> None:
+        # Past the stream, which would keep what a full disk did not take, and write it later.
+        descriptor = self._descriptor()
+        size = os.fstat(descriptor).st_size
+        if size and size + len(line) > self.maxBytes:
+            self.doRollover()
+            descriptor = self._descriptor()
+            size = os.fstat(descriptor).st_size
+        written = os.write(descriptor, line)
         if written < len(line):
             # The disk is full. Half a line would spoil the next one, too.
-            os.ftruncate(self._descriptor, size)
-            os.write(self._descriptor, line)  # raises, and says why
+            os.ftruncate(descriptor, size)
+            os.write(descriptor, line)  # raises, and says why
 
-    def _status(self) -> os.stat_result:
+    def _descriptor(self) -> int:
         """Of the file that is at the path now, which is opened if it is another one."""
-        if self._descriptor >= 0:
-            ours = os.fstat(self._descriptor)
-            with suppress(*_SAME):
-                theirs = self._path.lstat()
-                if (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino):
-                    return ours
-        self._open()
-        return os.fstat(self._descriptor)
+        if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
+            self.stream.close()
+            self.stream = None
+        if self.stream is None:
+            self.stream = self._open()
+        return self.stream.fileno()
 
-    def _rotate(self) -> None:
-        """Moves every file on by one; where that fails, the one at hand grows on."""
-        self._let_go()  # Windows moves no file that is open
-        try:
-            for number in range(self._count - 1, 0, -1):
-                with suppress(FileNotFoundError):
-                    os.replace(self._numbered(number), self._numbered(number + 1))
-            os.replace(self._path, self._numbered(1))
-        except OSError as error:
-            self._trouble("rotated", error)
-        else:
-            self._troubles.discard("rotated")
-        self._open()
+    def _open(self) -> TextIOWrapper:
+        path = Path(self.baseFilename)
+        private_files.make_folder(path.parent)
+        descriptor = private_files.open_private(path, private_files.APPEND)
+        return open(descriptor, "a", encoding=self.encoding)
 
-    def _numbered(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
-
-    def _open(self) -> None:
-        self._let_go()
-        private_files.make_folder(self._path.parent)
-        self._descriptor = private_files.open_private(self._path, private_files.APPEND)
-
-    def _let_go(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def _trouble(self, what: str, error: OSError) -> None:
-        if what not in self._troubles:
-            self._troubles.add(what)
+    def _report(self, what: str, error: OSError) -> None:
+        if what not in self._failing:
+            self._failing.add(what)
             reason = private_files.failure_reason(error)
-            log.warning("The log file %s cannot be %s: %s.", self._path, what, reason)
+            log.warning("The log file %s cannot be %s: %s.", self.baseFilename, what, reason)
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def log_file_of(path: Path, worker: int) -> Path:

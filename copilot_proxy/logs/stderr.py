@@ -1,53 +1,51 @@
-"""Writes the log to stderr, and does not wait for a reader who stands still."""
+"""Writes the log to stderr."""
 
 import logging
 import select
 import sys
 from contextlib import suppress
-from typing import Final, TextIO
+from typing import TextIO
 
-_PATIENCE: Final = 100
-"""Milliseconds that a reader has, once, when many lines come together."""
+from copilot_proxy.terminal import discard
 
 
 class StderrHandler(logging.Handler):
-    """Writes to whatever stderr is now; colours go to terminals only.
+    """Writes to whatever stderr is now; one thread alone may use it.
 
-    Where nobody reads it, lines are left out: waiting for a reader would hold up every request.
+    Where nobody reads stderr, a write may never end. The end of the program would then wait for the
+    locks that the thread holds, so it takes none: neither the handler's own, nor that of stderr's
+    buffer.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._left_out = 0
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Writes `record` in a line, without a lock."""
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes `record` in a line."""
+        line = f"{self.format(record)}\n"
         with suppress(OSError, ValueError):  # stderr is closed: there is nobody to tell
-            if not _has_room(sys.stderr, 0 if self._left_out else _PATIENCE):
-                self._left_out += 1
-                return
-            if self._left_out:
-                self._write(_gap(self._left_out))
-                self._left_out = 0
-            self._write(record)
+            _write(sys.stderr, line)
 
-    def _write(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"{self.format(record)}\n")
-        sys.stderr.flush()
+    def abandon(self) -> None:
+        """Lets everything else that is written to stderr go nowhere, so that the program can end
+        though nobody reads."""
+        discard(sys.stderr)
 
 
-def _has_room(stream: TextIO, patience: int) -> bool:
-    """Whether `stream` takes a line within `patience` milliseconds: a pipe has room for 4 KiB."""
-    try:
-        poll = select.poll()
-        poll.register(stream, select.POLLOUT)
-    except (AttributeError, OSError, ValueError):
-        return True  # Windows has no poll, and what is no file makes nobody wait
-    return bool(poll.poll(patience))
-
-
-def _gap(lines: int) -> logging.LogRecord:
-    told = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
-    return logging.makeLogRecord(
-        {**told, "msg": f"{lines} lines are left out here: nobody was reading"}
-    )
+def _write(stream: TextIO, line: str) -> None:
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:
+        stream.write(line)
+        stream.flush()
+        return
+    raw = getattr(buffer, "raw", buffer)
+    left = memoryview(line.encode(stream.encoding, stream.errors or "replace"))
+    while left:
+        written = raw.write(left)
+        if written is None:
+            # Another program has made it non-blocking, and it is full.
+            select.select([], [raw], [])
+        else:
+            left = left[written:]

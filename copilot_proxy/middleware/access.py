@@ -100,7 +100,7 @@ class AccessMiddleware:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
                 if _is_logged(context):
-                    log.info("request", extra={"context": context})
+                    log.info("http", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
             await send(message)

@@ -205,7 +205,7 @@ async def test_a_store_that_waits_for_its_owner_delays_nobody(
     async def never() -> Credential | None:
         return await asyncio.Future()
 
-    monkeypatch.setattr(copilot_auth, "_HOST_WAIT", 0.0)
+    monkeypatch.setattr(copilot_auth, "_HOST_TIMEOUT", 0.0)
     auth = CopilotAuth(GitHub(client, Settings()), never, Settings())
 
     assert "github.com" == await auth.host()

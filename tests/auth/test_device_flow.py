@@ -162,7 +162,7 @@ async def test_the_time_left_is_reported() -> None:
     script = Script(Pending(), TOKEN)
     await script.wait(expires_in=100)
 
-    assert [Waiting(100.0, 6.0), Waiting(94.0, 6.0)] == script.reports
+    assert [Waiting(100.0), Waiting(94.0)] == script.reports
 
 
 async def test_the_wait_can_be_cancelled() -> None:

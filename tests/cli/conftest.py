@@ -51,7 +51,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A simulator of GitHub that the settings point to, without waits between polls."""
-    monkeypatch.setattr(device_flow, "_POLITE", 0.0)
+    monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
     monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
     with Simulator(pace=0, device_flow=["pending", "ok"]) as running:
         running.state.interval = 0.01  # type: ignore[assignment]  # GitHub's are whole seconds

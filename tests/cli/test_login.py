@@ -388,13 +388,13 @@ def test_the_countdown_shows_time_left_and_trouble() -> None:
     line = login_screen._Line()
     assert "Waiting for your approval" == line.__rich__()
 
-    line(Waiting(left=125.0, next_in=6.0))
+    line(Waiting(left=125.0))
     assert "Waiting for your approval, [bold]2:05[/] left" == line.__rich__()
 
-    line(Waiting(left=125.0, next_in=6.0, last_error="[odd] is down."))
+    line(Waiting(left=125.0, last_error="[odd] is down."))
     assert line.__rich__().endswith("\n[yellow]\\[odd] is down. Still trying.[/]")
 
-    line(Waiting(left=-3.0, next_in=0.0))
+    line(Waiting(left=-3.0))
     assert "0:00" in line.__rich__()
 
 

@@ -64,15 +64,16 @@ def test_a_model_that_is_stuck_in_brackets_ran_into_its_limit() -> None:
     chunks = repair(events)
     messages = ChatToMessages({"model": "m"}, "m")
     responses = ChatToResponses({"model": "m", "input": "Hi"}, "m")
+    written = []
     for chunk in chunks:
-        messages.feed(chunk)
+        written += messages.feed(chunk)
         responses.feed(chunk)
-    messages.close()
+    written += messages.close()
     responses.close()
 
     assert "length" == finish_of(events)
     assert [("a", "f", DEEP)] == calls_of(events)
-    assert "max_tokens" == messages.message["stop_reason"]
+    assert "max_tokens" == messages.whole(written)["stop_reason"]
     assert {"reason": "max_output_tokens"} == responses.response["incomplete_details"]
 
 

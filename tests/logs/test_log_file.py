@@ -12,12 +12,18 @@ import httpx
 import pytest
 
 from copilot_proxy.cli.main import run
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import LogFile, log_file_of
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import question, serve_while, sign_in
 
-log = logging.getLogger("a.library")
+
+def warn(message: str, *args: object) -> None:
+    """Logs it, and waits until it is written."""
+    logging.getLogger("a.library").warning(message, *args)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_the_file_is_its_owners(path: Path, umask: int) -> None:
 def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
     """Each line stands in one of the files, whole and once; none is larger than it may be."""
     for number in range(70):
-        log.warning("line %d é", number)
+        warn("line %d é", number)
     files = [path.with_name(f"proxy.log.{n}") for n in (2, 1)] + [path]
     assert all(one.stat().st_size <= 1000 for one in files)
     text = "".join(one.read_text(encoding="utf-8") for one in files)
@@ -105,9 +111,9 @@ def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
 def test_old_files_are_forgotten(file: LogFile, path: Path) -> None:
     """There are never more than were asked for; a line larger than a file has one to itself."""
     for number in range(300):
-        log.warning("line %d", number)
-    log.warning("x" * 3000)
-    log.warning("after")
+        warn("line %d", number)
+    warn("x" * 3000)
+    warn("after")
     assert sorted(os.listdir(path.parent)) == [
         "proxy.log",
         "proxy.log.1",
@@ -129,9 +135,9 @@ def test_what_was_there_is_kept(path: Path) -> None:
 
 def test_a_file_that_was_moved_away_is_begun_anew(file: LogFile, path: Path) -> None:
     """As programs that rotate logs do it, without a signal."""
-    log.warning("one")
+    warn("one")
     path.rename(path.with_name("archive"))
-    log.warning("two")
+    warn("two")
     assert path.with_name("archive").read_text().endswith("warning one\n")
     assert path.read_text().endswith("warning two\n")
     assert "one" not in path.read_text()
@@ -166,13 +172,13 @@ def test_trouble_is_told_once_and_the_server_goes_on(
     file: LogFile, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A folder that has vanished and cannot be made again, until it can."""
-    log.warning("one")
+    warn("one")
     path.parent.rename(tmp_path / "moved")
     (tmp_path / "logs").write_text("in the way")
-    log.warning("two")
-    log.warning("three")
+    warn("two")
+    warn("three")
     (tmp_path / "logs").unlink()
-    log.warning("four")
+    warn("four")
     err = capsys.readouterr().err
     assert err.count(f"The log file {path} cannot be written: ") == 1
     for word in ("one", "two", "three", "four"):
@@ -185,7 +191,7 @@ def test_a_full_disk_is_told_once(
     file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Half a line is taken back, so that the next one begins where a line begins."""
-    log.warning("one")
+    warn("one")
     size = path.stat().st_size
     real = os.write
     room = [10]
@@ -197,10 +203,10 @@ def test_a_full_disk_is_told_once(
 
     with monkeypatch.context() as patch:
         patch.setattr("copilot_proxy.logs.log_file.os.write", full)
-        log.warning("two")
-        log.warning("three")
+        warn("two")
+        warn("three")
     assert path.stat().st_size == size
-    log.warning("four")
+    warn("four")
     assert [line.split()[-1] for line in path.read_text().splitlines()] == ["one", "four"]
     err = capsys.readouterr().err
     assert err.count("cannot be written: No space left on device.") == 1
@@ -214,7 +220,7 @@ def test_a_rotation_that_fails_loses_nothing(
     path.with_name("proxy.log.2").touch()
     path.with_name("proxy.log.3").mkdir()
     for number in range(60):
-        log.warning("line %d", number)
+        warn("line %d", number)
     assert len(path.read_text().splitlines()) == 60
     assert capsys.readouterr().err.count("cannot be rotated: ") == 1
 
@@ -233,14 +239,14 @@ def test_each_worker_has_a_file_of_its_own() -> None:
 def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stderr is."""
     monkeypatch.setenv("FORCE_COLOR", "1")
-    log.warning("one")
+    warn("one")
     assert "\x1b" not in path.read_text()
 
 
 def test_a_line_has_an_end(file: LogFile, path: Path) -> None:
     """However much somebody wants to be logged, a file stays bounded."""
-    log.warning("ä" * 1_000_000)
-    log.warning("the next one")
+    warn("ä" * 1_000_000)
+    warn("the next one")
     lines = path.with_name("proxy.log.1").read_text().splitlines()
     assert lines[-1].endswith("ä (cut)")
     assert len(lines[-1].encode()) <= 64 * 1024 + len(" (cut)")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.middleware.access import host_name, normalize_path
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at

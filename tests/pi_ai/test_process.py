@@ -386,6 +386,7 @@ async def test_what_the_process_is_told(
     connection.upstream.sidecar = spy  # type: ignore[assignment]  # it is enough of one
     call = Call(
         api="pi_ai",
+        path=None,
         body=pi_for_model(HI, GPT_4, []).body,
         request_id="r",
         initiator="agent",

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from copilot_proxy.errors import UsageError
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.server.listen_socket import bind
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from copilot_proxy.logs.formatters import Reporter, logging_to_stderr
 from copilot_proxy.logs.log_file import LogFile
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator

@@ -59,8 +59,8 @@ def marks() -> Marks:
 def home(own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The folder of everything that the program writes; HOME is empty, too."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(device_flow, "_POLITE", 0.0)
-    monkeypatch.setattr(verification, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
+    monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
     return own_home
 
 

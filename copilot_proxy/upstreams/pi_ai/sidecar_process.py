@@ -41,7 +41,6 @@ class Message(msgspec.Struct, omit_defaults=True):
     id: int = 0
     ready: bool = False
     damaged: bool = False
-    pong: int = 0
     head: Json | None = None
     refused: Json | None = None
     whole: Json | None = None

@@ -23,7 +23,7 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.http import connection_pool
 from copilot_proxy.upstreams.http.client_transport import make_transport
 from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
-from copilot_proxy.upstreams.http.response import CopilotResponse, unpacking
+from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
 SETTINGS = Settings(connect_timeout=5, read_timeout=5)
@@ -172,7 +172,7 @@ async def test_bytes_in_headers(transport: Transport) -> None:
     ).encode()
     async with peer(answer) as other:
         response = await ask(transport, other.url)
-        read = unpacking(response)
+        read = body_reader(response)
 
         assert "Zürich".encode() == response.headers["x-where"].encode("latin-1")
         assert b"ok" == await read()

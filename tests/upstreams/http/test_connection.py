@@ -263,8 +263,8 @@ async def test_who_stood_still_itself_blames_nobody(talk: Talk) -> None:
     exchange = talk.connection.send(b"", b"", 5)
     waiting = asyncio.create_task(body(exchange))
     await asyncio.sleep(0)
-    exchange._due = 0
-    exchange._look()  # the timer is due, and so is what lies in the socket
+    exchange._deadline = 0
+    exchange._check_timeout()  # the timer is due, and so is what lies in the socket
     talk.hear(OK)
 
     assert b"ok" == await waiting

@@ -313,7 +313,7 @@ async def test_an_error_without_an_end(simulator: Simulator) -> None:
     port = server.sockets[0].getsockname()[1]
     async with server, services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
         with pytest.MonkeyPatch.context() as patch, pytest.raises(UpstreamRefusal) as raised:
-            patch.setattr("copilot_proxy.upstreams.http.copilot._ERROR_PATIENCE", 0.05)
+            patch.setattr("copilot_proxy.upstreams.http.copilot._ERROR_BODY_TIMEOUT", 0.05)
             await ask(made.relay)
         answered.set()
 

@@ -1,0 +1,77 @@
+"""Log lines for a program: an object each."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from copilot_proxy.formats.copilot_usage import credits_of
+from copilot_proxy.logs.fields import http_fields, printable, token_counts
+from copilot_proxy.masking import mask
+
+if TYPE_CHECKING:
+    from copilot_proxy.relay.records import RequestRecord
+
+_LONGEST_MODEL: Final = 256
+_LONGEST_VALUE: Final = 16 * 1024
+"""Characters of one value, such as a traceback."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line; `event` says which keys it has, and those are always all there."""
+
+    def format(self, entry: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(entry.created, UTC).isoformat(timespec="milliseconds"),
+            "level": entry.levelname.lower(),
+        }
+        record: RequestRecord | None = getattr(entry, "record", None)
+        if record is not None:
+            line |= {"event": "request", **_request_fields(record)}
+        elif (http := http_fields(entry)) is not None:
+            line |= {"event": "http", **http}
+        else:
+            line |= {"event": "log", "logger": entry.name, "message": mask(entry.getMessage())}
+            line |= getattr(entry, "fields", {})
+            if entry.exc_info and not entry.exc_text:
+                entry.exc_text = self.formatException(entry.exc_info)
+            if entry.exc_text:
+                line["traceback"] = entry.exc_text
+        # Each value by itself: what is masked must not take the syntax along.
+        return json.dumps({key: _masked(value) for key, value in line.items()})
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    return mask(value)[:_LONGEST_VALUE] if isinstance(value, str) else value
+
+
+def _request_fields(record: "RequestRecord") -> dict[str, Any]:
+    return {
+        "request_id": record.request_id,
+        "key": record.key,
+        "api": record.api,
+        "route": record.route,
+        "model": printable(record.model, _LONGEST_MODEL) if record.model else record.model,
+        "stream": record.stream,
+        "items": record.items,
+        "tools": record.tools,
+        "images": record.images,
+        "body_bytes": record.body_bytes,
+        "effort": printable(record.effort, 10) if record.effort else None,
+        "initiator": record.initiator,
+        "status": record.status,
+        "error": record.error,
+        "local": record.local,
+        "client_left": record.client_gone,
+        "first_token": _rounded(record.first_token),
+        "duration": _rounded(record.duration),
+        **token_counts(record),
+        "credits": credits_of(record.copilot_usage),
+        "notes": record.notes,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)

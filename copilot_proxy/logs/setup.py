@@ -1,0 +1,68 @@
+"""What is logged, and where: on stderr, and in a file if there is one."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from copilot_proxy.logs.background import BackgroundHandler
+from copilot_proxy.logs.json_format import JsonFormatter
+from copilot_proxy.logs.log_file import LogFile
+from copilot_proxy.logs.reporter import REQUESTS, Reporter
+from copilot_proxy.logs.stderr import StderrHandler
+from copilot_proxy.logs.text_format import TextFormatter
+from copilot_proxy.terminal import can_style
+
+_LEVELS: Final = {
+    "": logging.WARNING,
+    REQUESTS: logging.INFO,
+    "copilot_proxy.cli": logging.INFO,
+    "copilot_proxy.server": logging.INFO,
+    "copilot_proxy.middleware.access": logging.INFO,
+}
+_SERVER: Final = "uvicorn.error"
+_LEFT_OUT: Final = (
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+    "Invalid HTTP request",
+)
+"""How uvicorn's lines begin where ours, or the answer, say more."""
+
+
+@contextmanager
+def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None) -> Iterator[None]:
+    """Sends everything that is logged while the block runs to stderr, as `form` text or json, and
+    to `file`. Both are written in the background; leaving the block waits for them, for a second
+    each at most."""
+    screen = StderrHandler()
+    screen.setFormatter(
+        JsonFormatter() if form == "json" else TextFormatter(colour=can_style(), announce=True)
+    )
+    handlers = [BackgroundHandler(screen, if_slow="stderr was not being read")]
+    if file is not None:
+        file.setFormatter(JsonFormatter() if form == "json" else TextFormatter(dated=True))
+        handlers.append(BackgroundHandler(file, if_slow="the log file could not keep up"))
+    root = logging.getLogger()
+    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in _LEVELS]
+    for handler in handlers:
+        handler.addFilter(lambda entry: _is_wanted(entry, reporter))
+        root.addHandler(handler)
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+        for logger, level in before:
+            logger.setLevel(level)
+        for handler in handlers:
+            handler.close()
+
+
+def _is_wanted(entry: logging.LogRecord, reporter: Reporter) -> bool:
+    if entry.name == _SERVER and entry.getMessage().startswith(_LEFT_OUT):
+        return False
+    # The line of a request says that it was cut off; what asyncio says of its end adds nothing.
+    cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
+    return not (reporter.is_cutting and (cancelled == "CancelledError" or entry.name == "asyncio"))

@@ -1,0 +1,120 @@
+"""Log lines for a person: one a request, in columns."""
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from copilot_proxy.formats.copilot_usage import credits_of
+from copilot_proxy.logs.fields import http_fields, printable, token_counts
+from copilot_proxy.logs.reporter import STOPPED
+from copilot_proxy.masking import mask
+
+if TYPE_CHECKING:
+    from copilot_proxy.relay.records import RequestRecord
+
+_ITEMS: Final = {"responses": "item", "embeddings": "input"}
+"""What is counted, where it is not messages."""
+_COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
+_RESET: Final = "\x1b[0m"
+_LONGEST_NAME: Final = 24
+
+
+class TextFormatter(logging.Formatter):
+    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  3 msgs 2 tools``.
+
+    `dated` lines have the day as well. With `announce`, what is meant for the eyes of whoever
+    started the server (`announcement`) is shown as it is.
+    """
+
+    def __init__(
+        self, *, colour: bool = False, dated: bool = False, announce: bool = False
+    ) -> None:
+        super().__init__()
+        self._colour = colour
+        self._announce = announce
+        self._clock = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
+
+    def format(self, entry: logging.LogRecord) -> str:
+        announcement: str | None = getattr(entry, "announcement", None)
+        if self._announce and announcement is not None:
+            return announcement
+        clock = datetime.fromtimestamp(entry.created).strftime(self._clock)
+        record: RequestRecord | None = getattr(entry, "record", None)
+        if record is not None:
+            status, rest = record.status, _request_columns(record)
+        elif (http := http_fields(entry)) is not None:
+            status, rest = http["status"], _http_columns(http)
+        else:
+            return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
+        return mask(f"{clock} {self._status(status)} {rest}".rstrip())
+
+    def _level(self, entry: logging.LogRecord) -> str:
+        text = entry.levelname.lower()
+        return f"{_COLOURS['yellow']}{text}{_RESET}" if self._colour else text
+
+    def _status(self, status: int) -> str:
+        if not self._colour:
+            return str(status)
+        colour = "green" if status < 400 else "yellow" if status < 500 else "red"
+        return f"{_COLOURS[colour]}{status}{_RESET}"
+
+
+def _request_columns(record: "RequestRecord") -> str:
+    name = printable(record.model or "-", _LONGEST_NAME)
+    first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
+    # The route goes without saying where it is the API that the client asked on.
+    route = record.route if record.route != record.api else None
+    key = f"key {record.key}" if record.key else None
+    remarks = [key, _shape(record), route, _failure(record)]
+    if record.local:
+        remarks.append("not asked")
+    if record.client_gone:
+        remarks.append("client left")
+    if record.notes:
+        remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
+    if (credits := credits_of(record.copilot_usage)) is not None:
+        remarks.append(f"{credits:.3g} credits")
+    if record.error:
+        # The client has it as well, so that its report leads to this line.
+        remarks.append(record.request_id)
+    last = ", ".join(remark for remark in remarks if remark)
+    times = f"{record.duration:>6.2f}s {first:>12}"
+    return f"{name:<{_LONGEST_NAME}} {times}  {_tokens(record):<26} {last}"
+
+
+def _shape(record: "RequestRecord") -> str:
+    """``3 msgs 2 tools 1 image 12 kB stream high``; without what there is none of."""
+    name = _ITEMS.get(record.api, "msg")
+    counts = ((record.items, name), (record.tools, "tool"), (record.images, "image"))
+    words = [f"{count} {one}{'s' if count > 1 else ''}" for count, one in counts if count]
+    if record.body_bytes:
+        words.append(_size(record.body_bytes))
+    words += ["stream"] if record.stream else []
+    words += [printable(record.effort, 10)] if record.effort else []
+    return " ".join(words)
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count = round(count / 1000)
+    return f"{count} MB"
+
+
+def _failure(record: "RequestRecord") -> str | None:
+    return f"cut: {STOPPED}" if record.error == STOPPED else record.error
+
+
+def _tokens(record: "RequestRecord") -> str:
+    if record.usage is None:
+        return ""
+    count = token_counts(record)
+    cached = f" ({count['tokens_cached']} cached)" if count["tokens_cached"] else ""
+    return f"in {count['tokens_in']}{cached} out {count['tokens_out']}"
+
+
+def _http_columns(http: dict[str, Any]) -> str:
+    key = ("key", http["key"]) if http["key"] else ()
+    failure = (http["error"], http["request_id"]) if "error" in http else ()
+    return " ".join((http["method"], http["path"], *key, *failure))

@@ -1,0 +1,236 @@
+"""The thread that writes the log: nothing else waits for a reader or a disk."""
+
+import io
+import json
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.logs import background
+from copilot_proxy.logs.background import BackgroundHandler
+from copilot_proxy.logs.log_file import LogFile
+from copilot_proxy.logs.reporter import Reporter
+from copilot_proxy.logs.setup import logging_to_stderr
+from copilot_proxy.relay.records import RequestContext
+from copilot_proxy.simulator import Simulator
+from tests.cli.terminals import Terminal, free_port, is_listening, question, sign_in, wait_until
+
+log = logging.getLogger("a.library")
+
+
+class Blocked(logging.Handler):
+    """Writes what `log` gets, but nothing until it is let go; `lines` are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = logging.Logger("by itself")
+        self.lines: list[str] = []
+        self._began, self._may_go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._began.release()
+        assert self._may_go.acquire(timeout=20)
+        self.lines.append(self.format(record))
+
+    def wait(self) -> None:
+        """Until it is stuck with a line."""
+        assert self._began.acquire(timeout=20)
+
+    def go(self, lines: int = 1000) -> None:
+        """Lets it write so many."""
+        self._may_go.release(lines)
+
+    def flush(self) -> None:
+        """Waits until it has written all."""
+        self.log.handlers[0].flush()
+
+
+@pytest.fixture
+def blocked() -> Iterator[Blocked]:
+    """It is stuck with a first line."""
+    target = Blocked()
+    handler = BackgroundHandler(target, if_slow="why")
+    target.log.addHandler(handler)
+    target.log.warning("first")
+    target.wait()
+    yield target
+    target.go()
+    handler.close()
+
+
+@contextmanager
+def pipe() -> Iterator[io.TextIOWrapper]:
+    """The end to read of a pipe that is stderr while the block runs."""
+    reading, writing = os.pipe()
+    with (
+        open(reading, encoding="utf-8") as reader,
+        open(writing, "w", encoding="utf-8") as writer,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "stderr", writer)
+        yield reader
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_log_that_nobody_reads_holds_nothing_up(form: str) -> None:
+    """As behind a pager: lines are dropped while it is full, and then one line says how many."""
+    with pipe() as reader, logging_to_stderr(form, Reporter()):
+        for number in range(5000):
+            log.warning("line %d", number)
+        lines: list[str] = []
+        while "dropped" not in (line := reader.readline()):
+            lines.append(line)
+        log.warning("read again")
+        last = reader.readline()
+
+    assert [f"line {number}" in line for number, line in enumerate(lines)] == [True] * len(lines)
+    assert f"{5000 - len(lines)} log lines dropped: stderr was not being read" in line
+    assert "read again" in last
+    if form == "json":
+        assert "warning" == json.loads(line)["level"]
+
+
+def test_one_line_is_one(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of what was dropped stands in a sentence."""
+    monkeypatch.setattr(background, "_MOST", 1)
+    for word in ("waits", "dropped"):
+        blocked.log.warning(word)
+    blocked.go()
+    blocked.flush()
+    assert ["first", "waits", "1 log line dropped: why"] == blocked.lines
+
+
+def test_a_slow_reader_gets_one_gap(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are dropped until the reader has caught up, rather than one here and one there."""
+    monkeypatch.setattr(background, "_MOST", 2)
+    for word in ("a", "b", "dropped"):
+        blocked.log.warning(word)
+    blocked.go(1)
+    blocked.wait()
+    blocked.log.warning("dropped as well")
+    blocked.go()
+    blocked.flush()
+    blocked.log.warning("c")
+    blocked.flush()
+    assert ["first", "a", "b", "2 log lines dropped: why", "c"] == blocked.lines
+
+
+@pytest.mark.timeout(20)
+def test_a_log_file_that_is_slow_holds_up_no_other_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file and stderr have a thread each."""
+    file = LogFile(tmp_path / "x.log", most_bytes=1000, count=1)
+    go = threading.Event()
+    monkeypatch.setattr(file, "emit", lambda _: go.wait(20))
+    with pipe() as reader, logging_to_stderr("text", Reporter(), file):
+        log.warning("first")
+        log.warning("second")
+        assert reader.readline().endswith("warning first\n")
+        assert reader.readline().endswith("warning second\n")
+        go.set()
+    file.close()
+
+
+def test_everything_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines that wait when the server ends are not lost."""
+    with logging_to_stderr("text", Reporter()):
+        for number in range(900):
+            log.warning("line %d", number)
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"line {number}" for number in range(900)] == [line[17:] for line in lines]
+
+
+@pytest.mark.timeout(20)
+def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader who has stopped is given up, and what else is written to stderr goes nowhere."""
+    monkeypatch.setattr(background, "_PATIENCE", 0.05)
+    with pipe() as reader:
+        with logging_to_stderr("text", Reporter()):
+            for _ in range(5000):
+                log.warning("line")
+        print("x" * 100_000, file=sys.stderr, flush=True)
+        assert "x" not in reader.read()
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_that_does_not_block_loses_nothing() -> None:
+    """Programs that share stderr, such as Node, may have made it so."""
+    with pipe() as reader, logging_to_stderr("text", Reporter()):
+        os.set_blocking(sys.stderr.fileno(), False)
+        for number in range(500):
+            log.warning("%d %s", number, "x" * 1000)
+        lines = [reader.readline() for _ in range(500)]
+    assert [str(number) for number in range(500)] == [line.split()[2] for line in lines]
+    assert {1000} == {len(line.split()[3]) for line in lines}
+
+
+class Big:
+    """Somebody's request."""
+
+
+def test_a_line_that_waits_keeps_nothing_alive(blocked: Blocked) -> None:
+    """Neither what it names, nor what stood where an exception came from."""
+
+    def fail() -> list[weakref.ref[Any]]:
+        named, local = Big(), Big()
+        try:
+            raise ValueError("x")
+        except ValueError:
+            blocked.log.exception("failed with %s", named)
+        headers = {b"a": b"b" * 100_000}
+        context = RequestContext("an-id", "GET", "/", headers, status=404)  # type: ignore[arg-type]
+        blocked.log.warning("http", extra={"context": context})
+        return [weakref.ref(one) for one in (named, local, context)]
+
+    assert [None, None, None] == [ref() for ref in fail()]
+    blocked.go()
+    blocked.flush()
+    assert "failed with <tests.logs.test_background.Big" in blocked.lines[1]
+    assert blocked.lines[1].endswith("ValueError: x")
+
+
+def test_a_line_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """That there was one is said, and the next ones are written."""
+    with logging_to_stderr("text", Reporter()):
+        log.warning("a", extra={"record": "none"})
+        log.warning("b")
+    lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
+    assert ["error a log line could not be written: AttributeError", "warning b"] == lines
+
+
+def test_no_half_token_stands_at_the_end_of_a_long_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is cut is masked before."""
+    with logging_to_stderr("text", Reporter()):
+        log.warning("%s Bearer %s", "x" * (64 * 1024 - 13), "secret" * 10)
+    assert "secret"[:5] not in capsys.readouterr().err
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_that_nobody_reads(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    """After Ctrl+S the server starts, answers, and ends when it is asked to, with exit code 0."""
+    sign_in(monkeypatch, simulator)
+    port = free_port()
+    with Terminal("serve", "--port", str(port), "--workers", workers) as terminal:
+        terminal.press("s")
+        wait_until(lambda: is_listening(port))
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            for _ in range(2):
+                assert 200 == client.post("/v1/chat/completions", json=question("x")).status_code
+        os.kill(terminal.id, 15)
+        assert 0 == terminal.wait()
