@@ -33,7 +33,7 @@ class Results:
         return statistics.median(values) if values else None
 
     def table(self) -> str:
-        """Return the table: a line per row, a column per target, each compared with the first one."""
+        """Return the table: a line per row, a column per target, compared with the first."""
         head = ["measure", *self.targets]
         lines = [head, ["---"] * len(head), *self._lines()]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -14,9 +14,8 @@ import threading
 import time
 from typing import Any
 
-from copilot_proxy.cli.serve_run import ServeRun, new_loop
-
 from benchmarks.processes import memory
+from copilot_proxy.cli.server_runner import ServerRunner, new_event_loop
 from copilot_proxy.server.listen_socket import bound
 from copilot_proxy.settings import load_settings
 
@@ -58,14 +57,14 @@ async def _serve() -> int:
         port = socket.getsockname()[1]
         watching = asyncio.create_task(_watch(port, float(sys.argv[1])))
         try:
-            return await ServeRun(settings, socket, None).run()
+            return await ServerRunner(settings, socket, None).run()
         finally:
             watching.cancel()
 
 
 def main() -> int:
     """Serve until SIGTERM or Ctrl+C; return the exit code."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_serve())
 
 
