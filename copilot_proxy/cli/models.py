@@ -82,12 +82,9 @@ def _print_table(
     if not shown:
         what = f"No model matches {words!r}." if words else "There is no model for chat."
         raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
-    terminal = sys.stdout.isatty()
-    bold = can_style(sys.stdout)
-    heading, *rows = draw(shown, width=shutil.get_terminal_size().columns if terminal else None)
-    result(typer.style(heading, bold=True) if bold else heading)
-    for row in rows:
-        result(row)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in draw(shown, width=width, bold=can_style(sys.stdout)):
+        result(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
 
