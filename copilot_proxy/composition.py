@@ -151,7 +151,7 @@ def make_services(
         relay=connection.relay,
         aclose=connection.aclose,
         callers=CallerTokens(connection.github, settings, connection.auth.host),
-        places=ConcurrencyLimiter(
+        limiter=ConcurrencyLimiter(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout
         ),
         images=ImageFetcher() if settings.fetch_images else None,

@@ -10,7 +10,7 @@
     ├── RequestError              the client's mistake                           4xx
     └── UpstreamError             what came, or did not come, from upstream
         ├── UpstreamRefusal               an answer with an error in it
-        │   └── CooldownRefusal           the same once more, without asking
+        │   └── CooldownRefusal           the same again, during a cooldown
         ├── UpstreamUnreachable           no answer: connection, TLS, time               502, 504
         └── BrokenResponse                an answer that began well and did not end so   502
 
@@ -159,7 +159,7 @@ class UpstreamRefusal(UpstreamError):
 
 
 class CooldownRefusal(UpstreamRefusal):
-    """A refusal that still stands, told once more without asking upstream."""
+    """An earlier refusal, given again during a cooldown, without asking upstream."""
 
 
 class UpstreamUnreachable(UpstreamError):

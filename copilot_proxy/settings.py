@@ -141,13 +141,13 @@ class Settings:
         "second more for each 64 KiB.",
     )
     max_concurrency: int = _setting(
-        1000, read.positive, "Requests that are answered at once; more wait for a place."
+        1000, read.positive, "Requests that are answered at once; more wait for a slot."
     )
     max_queue: int = _setting(
-        100, read.not_negative, "Requests that may wait for a place; more are answered with 503."
+        100, read.not_negative, "Requests that may wait for a slot; more are answered with 503."
     )
     queue_timeout: float = _setting(
-        30.0, read.seconds, "Seconds that a request waits for a place before it gets 503."
+        30.0, read.seconds, "Seconds that a request waits for a slot before it gets 503."
     )
     fetch_images: bool = _setting(
         False, read.switch, "Fetch images that a request names by a public https address."

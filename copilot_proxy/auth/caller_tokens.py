@@ -39,7 +39,7 @@ class CallerTokens:
     """A `TokenSource` for each caller's token.
 
     `host` says where a token that comes without a host is from. Any program on the machine can
-    send made-up tokens, so all callers share one pace of exchanges.
+    send made-up tokens, so all callers share one limit of exchanges.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CallerTokens:
         self._settings = settings
         self._host = host
         self._clock = clock or Clock()
-        self._pace = RateLimiter(_BURST, _EVERY, self._clock.monotonic)
+        self._exchange_limiter = RateLimiter(_BURST, _EVERY, self._clock.monotonic)
         self._limit = limit
         self._sources: OrderedDict[bytes, TokenSource] = OrderedDict()
 
@@ -108,7 +108,7 @@ class CallerTokens:
 
     def _permit(self) -> None:
         """Raises `RequestError` (429) if the callers have asked GitHub too often."""
-        if wait := ceil(self._pace.take()):
+        if wait := ceil(self._exchange_limiter.acquire()):
             raise RequestError(
                 "The requests bring too many different GitHub tokens.",
                 hint=f"Try again in {wait} seconds, or send any other key to use the account that "

@@ -1,7 +1,7 @@
-"""How many requests are answered at once, who waits for a place, and who is sent away.
+"""How many requests are answered at once, how many wait for a slot, and which get 503.
 
-A request holds its place from before its body is read until its answer has ended, for whatever
-reason. Only what may cost something upstream takes one: ``POST``.
+A request holds its slot from before its body is read until its answer has ended, for whatever
+reason. Only what may cost something upstream needs one: ``POST``.
 """
 
 import asyncio
@@ -15,38 +15,38 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.middleware.error_responses import send_error
 
 _RETRY_AFTER: Final = 5
-"""Seconds after which a client that was sent away may come again."""
+"""Seconds after which a client that got 503 may try again."""
 _MOST_KEPT: Final = 64 * 1024
 """Bytes of a waiting request's body that are kept; beyond that its client has to wait, too."""
 
 
 class ConcurrencyLimiter:
-    """A number of places, and a queue for them in the order of coming.
+    """A semaphore with a bounded queue, first come, first served.
 
-    `most` requests have a place at once, `most_waiting` wait for one, at most `patience` seconds.
+    `limit` requests have a slot at once, `max_queue` wait for one, for `timeout` seconds at most.
     """
 
-    def __init__(self, most: int, most_waiting: int, patience: float) -> None:
-        self.most = most
-        self.free = most
-        self._most_waiting = most_waiting
-        self._patience = patience
+    def __init__(self, limit: int, max_queue: int, timeout: float) -> None:
+        self.limit = limit
+        self.free = limit
+        self._max_queue = max_queue
+        self._timeout = timeout
         self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
     def waiting(self) -> int:
-        """How many stand in the queue."""
+        """How many requests are in the queue."""
         return len(self._queue)
 
-    def take(self) -> bool:
-        """Takes a place, if there is one at once."""
+    def try_acquire(self) -> bool:
+        """Takes a slot if one is free; whether it was."""
         if self.free == 0:
             return False
         self.free -= 1
         return True
 
-    def leave(self) -> None:
-        """Gives a place back, to whoever has waited longest."""
+    def release(self) -> None:
+        """Gives a slot back, to the request that has waited longest."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -54,19 +54,18 @@ class ConcurrencyLimiter:
                 return
         self.free += 1
 
-    async def wait(self, gone: "asyncio.Future[None]") -> bool:
-        """Waits for a place; whether there was one before the patience had ended or the client
-        was `gone`.
+    async def acquire(self, gone: "asyncio.Future[None]") -> bool:
+        """Waits for a slot and takes it; false if the client was `gone` before.
 
-        Raises `CopilotProxyError` if the queue is full or its time is over.
+        Raises `CopilotProxyError` if the queue is full or the wait too long.
         """
-        if len(self._queue) >= self._most_waiting:
+        if len(self._queue) >= self._max_queue:
             raise self._busy("and no more may wait")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
             await asyncio.wait(
-                {turn, gone}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+                {turn, gone}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
             )
         except BaseException:
             self._withdraw(turn)
@@ -76,19 +75,19 @@ class ConcurrencyLimiter:
             return False
         if not turn.done():
             self._withdraw(turn)
-            raise self._busy(f"and none of them ended in {self._patience:g} seconds")
+            raise self._busy(f"and none of them ended in {self._timeout:g} seconds")
         return True
 
     def _withdraw(self, turn: "asyncio.Future[None]") -> None:
         if turn.done():
-            self.leave()
+            self.release()
         else:
             self._queue.remove(turn)
 
     def _busy(self, why: str) -> CopilotProxyError:
-        requests = "request is" if self.most == 1 else "requests are"
+        requests = "request is" if self.limit == 1 else "requests are"
         return CopilotProxyError(
-            f"The server is busy: {self.most} {requests} being answered, {why}.",
+            f"The server is busy: {self.limit} {requests} being answered, {why}.",
             status=503,
             code="server_busy",
             hint="Try again in a moment. COPILOT_PROXY_MAX_CONCURRENCY, COPILOT_PROXY_MAX_QUEUE "
@@ -98,45 +97,45 @@ class ConcurrencyLimiter:
 
 
 class ConcurrencyMiddleware:
-    """An ASGI application that lets requests into another when they have a place."""
+    """Lets requests into the application when they have a slot."""
 
-    def __init__(self, app: ASGIApp, places: ConcurrencyLimiter) -> None:
+    def __init__(self, app: ASGIApp, limiter: ConcurrencyLimiter) -> None:
         self._app = app
-        self._places = places
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        if not self._places.take():
-            waiting = _Waiting(receive)
+        if not self._limiter.try_acquire():
+            queued = _QueuedRequest(receive)
             try:
-                if not await waiting.until_turn(self._places):
+                if not await queued.acquire(self._limiter):
                     return
             except CopilotProxyError as error:
                 await send_error(scope, send, error)
                 return
-            receive = waiting.receive
+            receive = queued.receive
         try:
             await self._app(scope, receive, send)
         finally:
-            self._places.leave()
+            self._limiter.release()
 
 
-class _Waiting:
+class _QueuedRequest:
     """A request in the queue: notices when its client leaves, and keeps what it sends."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._kept: deque[ReceiveMessage] = deque()
 
-    async def until_turn(self, places: ConcurrencyLimiter) -> bool:
-        """Whether the request has a place now, and a client that still wants it."""
+    async def acquire(self, limiter: ConcurrencyLimiter) -> bool:
+        """Whether the request has a slot now, and a client that still wants it."""
         gone = asyncio.ensure_future(self._until_gone())
         try:
-            return await places.wait(gone)
+            return await limiter.acquire(gone)
         finally:
-            # Not waited for: an end in the middle of that would lose the place.
+            # Not waited for: an end in the middle of that would lose the slot.
             gone.cancel()
 
     async def receive(self) -> ReceiveMessage:

@@ -10,12 +10,12 @@ from copilot_proxy.routes.services import AnyRequest, services_of
 
 
 @dataclass(frozen=True)
-class Rest:
-    """What Copilot has refused, and is not asked for a while."""
+class Cooldown:
+    """What Copilot has refused, and is not asked for until `retry_in` seconds have passed."""
 
     scope: Literal["model", "account"]
     model: str | None
-    """None where the account rests, or a model that no list has named: a client's word for it is
+    """None where it is the account, or a model that no list has named: a client's word for it is
     not for everybody."""
     code: str
     retry_in: int
@@ -35,8 +35,8 @@ class Health:
     token_expires_in: int | None
     """Seconds; the token is renewed long before."""
     last_error: str | None
-    rests: list[Rest]
-    """Refusals of Copilot's that are told again without asking it."""
+    cooldowns: list[Cooldown]
+    """What Copilot has refused, and is not asked for meanwhile."""
 
 
 @route("/health", http_method=["GET", "HEAD"], summary="Is the server up and signed in")
@@ -56,9 +56,9 @@ async def health(request: AnyRequest) -> Health:
         signed_in=state.signed_in,
         token_expires_in=None if state.expires_in is None else int(state.expires_in),
         last_error=state.last_error,
-        rests=[
-            Rest(one.scope, known(one.model), one.code, one.retry_in)
-            for one in services.upstream.standing()
+        cooldowns=[
+            Cooldown(one.scope, known(one.model), one.code, one.retry_in)
+            for one in services.upstream.cooldowns()
         ],
     )
 

@@ -31,7 +31,7 @@ class Services:
     upstream: Upstream
     relay: Relay
     callers: CallerTokens
-    places: ConcurrencyLimiter
+    limiter: ConcurrencyLimiter
     aclose: Callable[[], Awaitable[None]]
     """Lets go of everything that the server holds."""
     images: ImageFetcher | None = None

@@ -81,8 +81,8 @@ class Upstream(Protocol):
         """What ``/health`` may tell anyone."""
         ...
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused to the server's own sign-in without asking."""
+    def cooldowns(self) -> list[Cooldown]:
+        """Those of the server's own sign-in that are not over."""
         ...
 
     async def aclose(self) -> None:

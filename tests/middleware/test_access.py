@@ -201,7 +201,7 @@ def test_only_health_needs_no_key(simulator: Simulator) -> None:
         "upstream",
         "signed_in",
         "token_expires_in",
-        "rests",
+        "cooldowns",
         "last_error",
     } == set(health)
 

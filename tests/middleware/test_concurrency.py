@@ -1,4 +1,4 @@
-"""How many requests are answered at once: the queue, its order, its limits, and no lost place."""
+"""How many requests are answered at once: the queue, its order, its limits, and no lost slot."""
 
 import json
 import socket
@@ -27,35 +27,37 @@ def chat(text: str = "Hi", **more: Any) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
 
 
-class WatchedPlaces(ConcurrencyLimiter):
-    """Tells when somebody begins to wait, and when a place is left."""
+class WatchedLimiter(ConcurrencyLimiter):
+    """Shows when a request is queued, and when one leaves the queue or its slot."""
 
     def __init__(self, *limits: Any) -> None:
         super().__init__(*limits)
-        self.came = threading.Semaphore(0)
-        self.left = threading.Semaphore(0)
+        self.queued = threading.Semaphore(0)
+        self.released = threading.Semaphore(0)
 
-    async def wait(self, gone: Any) -> bool:
-        self.came.release()
+    async def acquire(self, gone: Any) -> bool:
+        self.queued.release()
         try:
-            return await super().wait(gone)
+            return await super().acquire(gone)
         finally:
-            self.left.release()
+            self.released.release()
 
-    def leave(self) -> None:
-        super().leave()
-        self.left.release()
+    def release(self) -> None:
+        super().release()
+        self.released.release()
 
 
 class SmallProxy(Proxy):
-    """A server whose places can be watched."""
+    """A server whose slots can be watched."""
 
-    places: WatchedPlaces
+    limiter: WatchedLimiter
 
     def services(self) -> Services:
         made, limits = super().services(), self.settings
-        self.places = WatchedPlaces(limits.max_concurrency, limits.max_queue, limits.queue_timeout)
-        return replace(made, places=self.places)
+        self.limiter = WatchedLimiter(
+            limits.max_concurrency, limits.max_queue, limits.queue_timeout
+        )
+        return replace(made, limiter=self.limiter)
 
     def cut(self) -> None:
         """Cancels what is open, as a server does that has to end now."""
@@ -67,9 +69,9 @@ class SmallProxy(Proxy):
         self._loop.call_soon_threadsafe(cancel)
 
     def wait_until_free(self) -> None:
-        """Until nobody has a place, nor waits for one."""
-        while (self.places.most, 0) != (self.places.free, self.places.waiting):
-            assert self.places.left.acquire(timeout=10), "a place was lost"
+        """Until no request has a slot, nor waits for one."""
+        while (self.limiter.limit, 0) != (self.limiter.free, self.limiter.waiting):
+            assert self.limiter.released.acquire(timeout=10), "a slot was lost"
 
 
 def small(simulator: Simulator, **limits: object) -> SmallProxy:
@@ -78,7 +80,7 @@ def small(simulator: Simulator, **limits: object) -> SmallProxy:
 
 @contextmanager
 def occupied(proxy: SmallProxy, simulator: Simulator) -> Iterator[None]:
-    """While the block runs, one place is taken by a stream that does not end."""
+    """While the block runs, the only slot is taken by a stream that does not end."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     with (
         proxy.client() as client,
@@ -93,7 +95,7 @@ def waits(proxy: SmallProxy, ask: Callable[[], httpx.Response]) -> "Future[httpx
     """A request that has begun to wait."""
     pool = ThreadPoolExecutor(1)
     asked = pool.submit(ask)
-    assert proxy.places.came.acquire(timeout=10)
+    assert proxy.limiter.queued.acquire(timeout=10)
     pool.shutdown(wait=False)
     return asked
 
@@ -136,7 +138,7 @@ def test_a_large_body_waits_unharmed(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/v1/responses", "/v1/messages", "/v1/embeddings"])
 def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
-    """Who finds the queue full is told to come back, in its own format, before a body is read."""
+    """A client that finds the queue full gets an error in its own format; no body is read."""
     with (
         small(simulator, max_queue=0) as proxy,
         occupied(proxy, simulator),
@@ -158,7 +160,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
 
 
 def test_the_queue_has_an_end(simulator: Simulator) -> None:
-    """The queue takes as many as it is told to, and one more is sent away."""
+    """The queue takes as many as it is told to, and one more gets 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))
@@ -167,10 +169,10 @@ def test_the_queue_has_an_end(simulator: Simulator) -> None:
 
 
 def test_nobody_waits_for_ever(simulator: Simulator) -> None:
-    """Who has waited for its time is told so, and its place in the queue is free again."""
+    """A request that waited too long gets 503, and leaves the queue."""
     with small(simulator, queue_timeout=0.05) as proxy, occupied(proxy, simulator):
         refused = post(proxy, chat())
-        assert 0 == proxy.places.waiting
+        assert 0 == proxy.limiter.waiting
 
     assert (503, "server_busy") == (refused.status_code, refused.json()["error"]["code"])
     assert "0.05 seconds" in refused.json()["error"]["message"]
@@ -184,8 +186,8 @@ def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
         with occupied(proxy, simulator):
             with connected(proxy) as leaver:
                 leaver.sendall(head.encode() + body)
-                assert proxy.places.came.acquire(timeout=10)
-            assert proxy.places.left.acquire(timeout=10)
+                assert proxy.limiter.queued.acquire(timeout=10)
+            assert proxy.limiter.released.acquire(timeout=10)
             asked = waits(proxy, lambda: post(proxy, chat("stayed")))
         assert 200 == asked.result(10).status_code
         proxy.wait_until_free()
@@ -237,20 +239,20 @@ ENDS: dict[str, tuple[str | None, Callable[[Proxy], Any]]] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_no_place_is_lost(simulator: Simulator, end: str) -> None:
-    """However a request ends, its place is free again."""
+def test_no_slot_is_lost(simulator: Simulator, end: str) -> None:
+    """However a request ends, its slot is free again."""
     fault, ask = ENDS[end]
     with small(simulator) as proxy:
         for _ in range(3):
             if fault is not None:
                 simulator.state.faults.on(fault, times=1)
             ask(proxy)
-            assert proxy.places.left.acquire(timeout=10)
+            assert proxy.limiter.released.acquire(timeout=10)
             proxy.wait_until_free()
 
 
-def test_no_place_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
-    """What is cut off in the end, in a place or in the queue, leaves it."""
+def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
+    """What is cut off in the end, in a slot or in the queue, leaves it."""
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()

@@ -24,9 +24,10 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats.upstream_errors import refusal
 from copilot_proxy.headers import Identity
+from copilot_proxy.upstreams.account_cooldowns import AccountCooldowns
 from copilot_proxy.upstreams.base import Api, Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
-from copilot_proxy.upstreams.cooldowns import AccountCooldowns, Cooldown
+from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.response import CopilotResponse, unpacking
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
@@ -64,7 +65,7 @@ class CopilotUpstream:
         self._auth = auth
         self._identity = identity
         self._catalogues = CatalogueCache(self._fetch_models)
-        self.restraints = AccountCooldowns(clock or Clock())
+        self.account_cooldowns = AccountCooldowns(clock or Clock())
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
         """The account's models."""
@@ -82,16 +83,16 @@ class CopilotUpstream:
         headers |= {**call.headers, "content-type": "application/json"}
         if call.stream:
             headers["accept"] = "text/event-stream"
-        response = await self._permitted(call, headers)
+        response = await self._guarded(call, headers)
         return CopilotResponse(response, asked_for_stream=call.stream)
 
     def state(self) -> AuthState:
         """What ``/health`` may tell anyone."""
         return self._auth.state()
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused to the server's own sign-in without asking."""
-        return self.restraints.standing(self._auth)
+    def cooldowns(self) -> list[Cooldown]:
+        """Those of the server's own sign-in that are not over."""
+        return self.account_cooldowns.active(self._auth)
 
     async def aclose(self) -> None:
         """Lets go of all connections."""
@@ -113,12 +114,12 @@ class CopilotUpstream:
             finally:
                 await response.aclose()
 
-    async def _permitted(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
+    async def _guarded(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
         """The accepted answer to `call`; raises `CooldownRefusal` during a cooldown."""
         auth = call.auth or self._auth
         token = await auth.token()
         path, content = _PATHS[call.api], _encoded(call.body)
-        return await self.restraints.permitted(
+        return await self.account_cooldowns.call(
             auth,
             token,
             call.api,

@@ -109,7 +109,7 @@ class PiAiUpstream:
             return await self._native.send(call)
         auth = call.auth or self._auth
         token = await auth.token()
-        return await self._native.restraints.permitted(
+        return await self._native.account_cooldowns.call(
             auth,
             token,
             call.api,
@@ -121,9 +121,9 @@ class PiAiUpstream:
         """What ``/health`` may tell anyone."""
         return self._native.state()
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused to the server's own sign-in without asking."""
-        return self._native.standing()
+    def cooldowns(self) -> list[Cooldown]:
+        """Those of the server's own sign-in that are not over."""
+        return self._native.cooldowns()
 
     async def aclose(self) -> None:
         """Ends the process, and lets go of all connections."""

@@ -1,4 +1,4 @@
-"""What the tests of restraint have in common: refusals by a word, and requests that meet them."""
+"""What the tests of cooldowns have in common: refusals by a word, and requests that meet them."""
 
 from copilot_proxy.errors import (
     BrokenResponse,
@@ -60,21 +60,22 @@ def made(word: str) -> CopilotProxyError:
 
 
 def ask(
-    restraint: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
+    cooldowns: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
 ) -> CooldownRefusal | None:
-    """One request that upstream, if it is asked, answers with `outcome`; what is told instead."""
+    """One request that upstream, if it is asked, answers with `outcome`; the refusal if it is
+    not asked."""
     try:
-        with restraint.asking(api, model):
+        with cooldowns.guard(api, model):
             if outcome != "ok":
                 raise made(outcome)
-    except CooldownRefusal as resting:
-        return resting
+    except CooldownRefusal as refused:
+        return refused
     except CopilotProxyError:
         pass
     return None
 
 
-def left(restraint: Cooldowns, now: Time, events: str) -> int:
+def left(cooldowns: Cooldowns, now: Time, events: str) -> int:
     """Seconds to wait after all `events`: outcomes, and pauses in seconds such as ``+10``.
 
     An outcome that is never asked for is written with a dash in front. 0 is for: may be asked.
@@ -83,6 +84,6 @@ def left(restraint: Cooldowns, now: Time, events: str) -> int:
         if event.startswith("+"):
             now.passes(float(event))
         else:
-            resting = ask(restraint, event.lstrip("-"))
-            assert event.startswith("-") == (resting is not None), event
-    return max((one.retry_in for one in restraint.standing()), default=0)
+            refused = ask(cooldowns, event.lstrip("-"))
+            assert event.startswith("-") == (refused is not None), event
+    return max((one.retry_in for one in cooldowns.active()), default=0)
