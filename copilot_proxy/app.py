@@ -50,7 +50,7 @@ def create_app(services: Services) -> ASGIApp:
     inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
     settings = services.settings
     return AccessMiddleware(
-        ShutdownMiddleware(ConcurrencyMiddleware(inside, services.places)),
+        ShutdownMiddleware(ConcurrencyMiddleware(inside, services.limiter)),
         # For a Unix socket, the host setting does not apply.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,

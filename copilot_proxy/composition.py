@@ -152,7 +152,7 @@ def make_services(
         relay=backend.relay,
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
-        places=ConcurrencyLimiter(
+        limiter=ConcurrencyLimiter(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout
         ),
         images=ImageFetcher() if settings.fetch_images else None,

@@ -55,7 +55,7 @@ class CallerTokens:
         self._settings = settings
         self._host = host
         self._clock = clock or Clock()
-        self._rate_limiter = RateLimiter(_BURST, _EXCHANGE_INTERVAL, self._clock.monotonic)
+        self._exchange_limiter = RateLimiter(_BURST, _EXCHANGE_INTERVAL, self._clock.monotonic)
         self._limit = limit
         self._sources: OrderedDict[bytes, TokenSource] = OrderedDict()
 
@@ -108,7 +108,7 @@ class CallerTokens:
 
     def _permit(self) -> None:
         """Raise `RequestError` (429) if there were too many exchanges for callers."""
-        if wait := ceil(self._rate_limiter.take()):
+        if wait := ceil(self._exchange_limiter.acquire()):
             raise RequestError(
                 "Clients have sent too many different GitHub tokens.",
                 hint=f"Try again in {wait} seconds, or send any other key to use the account that "

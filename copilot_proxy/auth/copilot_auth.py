@@ -60,8 +60,8 @@ class CopilotAuth:
         self._clock = clock or Clock()
         self._refused_hint = refused_hint
         self._permit = permit
-        self._held = TokenState(self._clock)
-        self._forced = RateLimiter(_FORCED, _FORCED_EVERY, self._clock.monotonic)
+        self._token_state = TokenState(self._clock)
+        self._forced_renewals = RateLimiter(_FORCED, _FORCED_EVERY, self._clock.monotonic)
         self._host: str | None = None
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
@@ -71,16 +71,16 @@ class CopilotAuth:
         A token that is due for a refresh is returned while a new one is fetched in the background.
         Only without a valid token does this wait for an exchange, and raise its error.
         """
-        token = self._held.usable()
+        token = self._token_state.valid_token()
         if token is None:
             return await self._exchanged()
-        if self._held.is_due():
+        if self._token_state.is_refresh_due():
             self._exchange_once()
         return token
 
     def accepted(self, token: CopilotToken) -> None:
         """Report that upstream accepted `token`."""
-        self._held.accepted(token)
+        self._token_state.accepted(token)
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
         """Return a token other than `stale`, with which upstream rejected a request (401 or 421).
@@ -89,12 +89,12 @@ class CopilotAuth:
         the token. Raises the error of a failed exchange; other requests keep using `stale` until
         there is a new token.
         """
-        held = self._held
-        if held.token is not None and held.token.value != stale.value:
-            return held.token
-        held.refused()
-        asks_github = self._task is None and held.standing() is None
-        if held.usable() is not None and asks_github and self._forced.take() > 0:
+        state = self._token_state
+        if state.token is not None and state.token.value != stale.value:
+            return state.token
+        state.refused()
+        asks_github = self._task is None and state.recent_failure() is None
+        if state.valid_token() is not None and asks_github and self._forced_renewals.acquire() > 0:
             return None
         return await self._exchanged()
 
@@ -104,12 +104,12 @@ class CopilotAuth:
         Meant for a `token` that cannot be used at the moment. The store is read at most once every
         few seconds.
         """
-        held = self._held
-        if held.token is not None and held.token.github_token != token.github_token:
-            return held.token
-        if not held.may_look():
+        state = self._token_state
+        if state.token is not None and state.token.github_token != token.github_token:
+            return state.token
+        if not state.may_read_store():
             return None
-        held.looked()
+        state.store_read()
         try:
             credential = await self._load_credential()
         except CopilotProxyError:
@@ -134,7 +134,7 @@ class CopilotAuth:
 
     def state(self) -> AuthState:
         """Return the sign-in state without any request."""
-        token, failure = self._held.token, self._held.failure
+        token, failure = self._token_state.token, self._token_state.failure
         left = max(token.lifetime - token.age(self._clock), 0.0) if token else None
         error = failure.error if failure else None
         if isinstance(error, NotSignedIn):
@@ -153,7 +153,7 @@ class CopilotAuth:
 
     async def _exchanged(self) -> CopilotToken:
         """Return the token of the exchange in progress, or of a new one."""
-        if self._task is None and (error := self._held.standing()) is not None:
+        if self._task is None and (error := self._token_state.recent_failure()) is not None:
             raise error.copy()
         # Shielded, because other callers may still wait for the exchange if this one is cancelled.
         outcome = await asyncio.shield(self._exchange_once())
@@ -176,12 +176,12 @@ class CopilotAuth:
         """Exchange the token. An error is returned, not raised, as no caller may be waiting."""
         credential: Credential | None = None
         try:
-            self._held.looked()
+            self._token_state.store_read()
             credential = await self._load_credential()
             if credential is None:
                 raise NotSignedIn()
             self._set_host(credential)
-            if (refusal := self._held.remembered(credential)) is not None:
+            if (refusal := self._token_state.recent_failure_of(credential)) is not None:
                 return refusal
             self._permit()
             github = self._github.at(credential.host)
@@ -189,10 +189,10 @@ class CopilotAuth:
         except CopilotProxyError as error:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
-            self._held.failed(error, credential)
+            self._token_state.failed(error, credential)
             log.warning("no new Copilot token: %s", _public(error))
             return error
-        self._held.succeeded(token)
+        self._token_state.succeeded(token)
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:

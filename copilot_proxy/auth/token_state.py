@@ -1,4 +1,4 @@
-"""The token at hand, and what speaks against it: decisions only, so that tables can test them."""
+"""The current token, and whether it may be used: decisions only, so that tables can test them."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from copilot_proxy.auth.copilot_token import Clock, CopilotToken
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn, SignInError
 
-_STORE_PAUSE: Final = 3.0
-"""Seconds between two looks into the store while there is no usable token."""
-_LOOK_PAUSE: Final = 10.0
+_STORE_INTERVAL: Final = 3.0
+"""Seconds between two reads of the store while there is no valid token."""
+_STORE_INTERVAL_VALID: Final = 10.0
 """The same while there is one that Copilot refuses for a time."""
-_BACK_OFF: Final = 2.0
-_BACK_OFF_NEEDED: Final = 30.0
-"""Longest pause while requests fail for want of a token."""
-_BACK_OFF_SPARE: Final = 300.0
-"""Longest pause while the old token still works."""
-_REFUSED_PAUSE: Final = 900.0
+_BACKOFF: Final = 2.0
+_MAX_BACKOFF: Final = 30.0
+"""Longest backoff while requests fail for want of a token."""
+_MAX_BACKOFF_VALID: Final = 300.0
+"""Longest backoff while the old token still works."""
+_REFUSED_BACKOFF: Final = 900.0
 """Seconds that a refused sign-in is not tried again; GitHub may have been wrong about it."""
-_NO_ACCESS_PAUSE: Final = 60.0
+_NO_ACCESS_BACKOFF: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Failure:
         """Seconds since then, by whichever clock says more: a laptop that slept has waited."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
-    def pause(self, spare: bool) -> float:
-        """Seconds until the next try; `spare` while the old token still works."""
+    def backoff(self, *, has_token: bool) -> float:
+        """Seconds until the next try; `has_token` while the old token still works."""
         if isinstance(self.error, NotSignedIn):
-            return _REFUSED_PAUSE if self.credential else _STORE_PAUSE
-        base = _NO_ACCESS_PAUSE if isinstance(self.error, NoCopilotAccess) else _BACK_OFF
-        longest = _BACK_OFF_SPARE if spare or base > _BACK_OFF else _BACK_OFF_NEEDED
+            return _REFUSED_BACKOFF if self.credential else _STORE_INTERVAL
+        base = _NO_ACCESS_BACKOFF if isinstance(self.error, NoCopilotAccess) else _BACKOFF
+        longest = _MAX_BACKOFF_VALID if has_token or base > _BACKOFF else _MAX_BACKOFF
         waits: float = min(base * 2 ** min(self.count - 1, 10), longest) * self.jitter
         asked = self.error.headers.get("retry-after", "")
         return max(waits, float(asked)) if asked.isdigit() else waits
@@ -58,12 +58,12 @@ class TokenState:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._looked_at = float("-inf")
+        self._store_read_at = float("-inf")
         self._refusals = 0  # of this token, since upstream last took it
         self.token: CopilotToken | None = None
         self.failure: Failure | None = None
 
-    def usable(self) -> CopilotToken | None:
+    def valid_token(self) -> CopilotToken | None:
         """The token, if a request may be sent with it."""
         token = self.token
         doubted = self._refusals > 1 and self.failure is not None
@@ -71,36 +71,39 @@ class TokenState:
             return None
         return token
 
-    def is_due(self) -> bool:
-        """Whether a successor of the usable token should be fetched now."""
+    def is_refresh_due(self) -> bool:
+        """Whether a successor of the valid token should be fetched now."""
         token = self.token
         if token is None or token.age(self._clock) < token.refresh_after:
             return False
-        return not self._pausing(spare=True)
+        return not self._is_backing_off(has_token=True)
 
-    def standing(self) -> CopilotProxyError | None:
-        """The last failure, while it is too early even to look into the store for another
-        sign-in."""
-        if self.failure is None or not self._pausing(spare=False):
+    def recent_failure(self) -> CopilotProxyError | None:
+        """The last failure, while it is too early even to read the store for another sign-in."""
+        if self.failure is None or not self._is_backing_off(has_token=False):
             return None
-        looks_help = isinstance(self.failure.error, SignInError)
-        early = self._clock.monotonic() - self._looked_at < _STORE_PAUSE
-        return self.failure.error if early or not looks_help else None
+        is_sign_in = isinstance(self.failure.error, SignInError)
+        early = self._clock.monotonic() - self._store_read_at < _STORE_INTERVAL
+        return self.failure.error if early or not is_sign_in else None
 
-    def remembered(self, credential: Credential) -> CopilotProxyError | None:
+    def recent_failure_of(self, credential: Credential) -> CopilotProxyError | None:
         """Why this very GitHub token is not tried again yet."""
         failure = self.failure
-        if failure is None or failure.credential is None or not self._pausing(spare=False):
+        if (
+            failure is None
+            or failure.credential is None
+            or not self._is_backing_off(has_token=False)
+        ):
             return None
         return failure.error if failure.credential.token == credential.token else None
 
-    def may_look(self) -> bool:
-        """Whether the store may be asked for another sign-in, though there is a token."""
-        return self._clock.monotonic() - self._looked_at >= _LOOK_PAUSE
+    def may_read_store(self) -> bool:
+        """Whether the store may be read for another sign-in, though there is a token."""
+        return self._clock.monotonic() - self._store_read_at >= _STORE_INTERVAL_VALID
 
-    def looked(self) -> None:
-        """The store is being asked."""
-        self._looked_at = self._clock.monotonic()
+    def store_read(self) -> None:
+        """The store is being read."""
+        self._store_read_at = self._clock.monotonic()
 
     def accepted(self, token: CopilotToken) -> None:
         """Upstream took `token`: what was refused with it was refused for another reason."""
@@ -132,8 +135,8 @@ class TokenState:
             jitter=0.75 + secrets.randbelow(501) / 1000,
         )
 
-    def _pausing(self, *, spare: bool) -> bool:
+    def _is_backing_off(self, *, has_token: bool) -> bool:
         failure = self.failure
         if failure is None:
             return False
-        return failure.age(self._clock) < failure.pause(spare)
+        return failure.age(self._clock) < failure.backoff(has_token=has_token)

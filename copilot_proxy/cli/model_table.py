@@ -1,12 +1,17 @@
 """The table of models, with as many columns as fit the terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cli.prices import price_text
 
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
 _GAP: Final = 2
+_UNBOUNDED: Final = 100_000
+"""Characters: no name is cut, whatever becomes of the line."""
 _APIS: Final = {
     "/chat/completions": "chat",
     "/responses": "responses",
@@ -22,6 +27,10 @@ class Column(NamedTuple):
     spare: int
     cell: Callable[[Model], str]
     right: bool = False
+
+    def text(self, model: Model) -> str:
+        """What GitHub sends is shown, never obeyed: no control characters."""
+        return "".join(char if char.isprintable() else "?" for char in self.cell(model))
 
 
 def _reasoning(model: Model) -> bool:
@@ -63,29 +72,46 @@ def state(model: Model) -> str:
     return "preview" if model.raw.get("preview") is True else "enabled"
 
 
-def draw(models: Sequence[Model], *, width: int | None) -> list[str]:
-    """Return the lines of the table, the heading first; if `width` is None, with all columns."""
+def draw(models: Sequence[Model], *, width: int | None, bold: bool = False) -> list[str]:
+    """The lines of the table, the heading first and, if wanted, `bold`; None for `width` keeps all
+    columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold")
+    columns = _fitting(models, width)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.right else "left"
+        table.add_column(column.title, justify=justify, no_wrap=True)
+    for model in models:
+        table.add_row(*(column.text(model) for column in columns))
+    # Nothing that GitHub sends is markup.
+    console = Console(
+        color_system="standard" if bold else None,
+        width=_UNBOUNDED,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )
+    with console.capture() as drawn:
+        console.print(table)
+    return [line.rstrip() for line in drawn.get().splitlines()]
+
+
+def _fitting(models: Sequence[Model], width: int | None) -> list[Column]:
+    """The columns for which there is room; a table has no say in that, it only cuts them."""
+    from rich.cells import cell_len
+
     columns = list(COLUMNS)
-    while True:
-        cells = [[_line(column.cell(model)) for column in columns] for model in models]
-        widths = [
-            max(_cells(text) for text in (column.title, *(row[i] for row in cells)))
-            for i, column in enumerate(columns)
-        ]
-        total = sum(widths) + _GAP * (len(widths) - 1)
-        if width is None or total <= width or len(columns) == 1:
-            break
-        columns.remove(max(columns, key=lambda column: column.spare))
-    rows = [[column.title for column in columns], *cells]
-    return [
-        (" " * _GAP)
-        .join(
-            _padded(text, size, right=column.right)
-            for text, size, column in zip(row, widths, columns, strict=True)
-        )
-        .rstrip()
-        for row in rows
-    ]
+    if width is not None:
+        room = {
+            column: _GAP + max(cell_len(text) for text in (column.title, *map(column.text, models)))
+            for column in columns
+        }
+        while len(columns) > 1 and sum(map(room.__getitem__, columns)) - _GAP > width:
+            columns.remove(max(columns, key=lambda column: column.spare))
+    return columns
 
 
 def matching(models: Iterable[Model], words: str) -> list[Model]:
@@ -109,22 +135,3 @@ def _size(tokens: int | None) -> str:
 
 def _mark(yes: bool) -> str:
     return "yes" if yes else "-"
-
-
-def _line(text: str) -> str:
-    """Replace control characters in GitHub's text, which could control the terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
-def _cells(text: str) -> int:
-    """Return the width of `text` on a terminal."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _padded(text: str, width: int, *, right: bool) -> str:
-    space = " " * (width - _cells(text))
-    return space + text if right else text + space

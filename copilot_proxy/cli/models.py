@@ -82,12 +82,9 @@ def _print_table(
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."
         raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
-    terminal = sys.stdout.isatty()
-    bold = can_style(sys.stdout)
-    heading, *rows = draw(shown, width=shutil.get_terminal_size().columns if terminal else None)
-    print_result(typer.style(heading, bold=True) if bold else heading)
-    for row in rows:
-        print_result(row)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in draw(shown, width=width, bold=can_style(sys.stdout)):
+        print_result(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
 

@@ -23,14 +23,14 @@ _MOST_KEPT: Final = 64 * 1024
 class ConcurrencyLimiter:
     """A fixed number of slots, and a first-in, first-out queue for them.
 
-    `most` requests have a slot at once; `most_waiting` may wait for one, for `patience` seconds.
+    `limit` requests have a slot at once; `max_queue` may wait for one, for `timeout` seconds.
     """
 
-    def __init__(self, most: int, most_waiting: int, patience: float) -> None:
-        self.most = most
-        self.free = most
-        self._most_waiting = most_waiting
-        self._patience = patience
+    def __init__(self, limit: int, max_queue: int, timeout: float) -> None:
+        self.limit = limit
+        self.free = limit
+        self._max_queue = max_queue
+        self._timeout = timeout
         self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -38,14 +38,14 @@ class ConcurrencyLimiter:
         """The number of requests in the queue."""
         return len(self._queue)
 
-    def take(self) -> bool:
+    def try_acquire(self) -> bool:
         """Take a slot without waiting; return whether there was one."""
         if self.free == 0:
             return False
         self.free -= 1
         return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Release a slot; the request that has waited longest gets it."""
         while self._queue:
             turn = self._queue.popleft()
@@ -54,18 +54,18 @@ class ConcurrencyLimiter:
                 return
         self.free += 1
 
-    async def wait(self, gone: "asyncio.Future[None]") -> bool:
+    async def acquire(self, gone: "asyncio.Future[None]") -> bool:
         """Wait for a slot. Return True once the request has one, False if the client is `gone`.
 
         Raises `CopilotProxyError` (503) if the queue is full, or no slot became free in time.
         """
-        if len(self._queue) >= self._most_waiting:
+        if len(self._queue) >= self._max_queue:
             raise self._busy("and the queue is full")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
             await asyncio.wait(
-                {turn, gone}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+                {turn, gone}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
             )
         except BaseException:
             self._withdraw(turn)
@@ -75,19 +75,19 @@ class ConcurrencyLimiter:
             return False
         if not turn.done():
             self._withdraw(turn)
-            raise self._busy(f"and none of them ended within {self._patience:g} seconds")
+            raise self._busy(f"and none of them ended within {self._timeout:g} seconds")
         return True
 
     def _withdraw(self, turn: "asyncio.Future[None]") -> None:
         if turn.done():
-            self.leave()
+            self.release()
         else:
             self._queue.remove(turn)
 
     def _busy(self, why: str) -> CopilotProxyError:
-        requests = "request is" if self.most == 1 else "requests are"
+        requests = "request is" if self.limit == 1 else "requests are"
         return CopilotProxyError(
-            f"The server is busy: {self.most} {requests} being answered, {why}.",
+            f"The server is busy: {self.limit} {requests} being answered, {why}.",
             status=503,
             code="server_busy",
             hint="Try again in a moment, or raise the limits with COPILOT_PROXY_MAX_CONCURRENCY, "
@@ -99,41 +99,41 @@ class ConcurrencyLimiter:
 class ConcurrencyMiddleware:
     """ASGI middleware that passes requests on once they have a slot."""
 
-    def __init__(self, app: ASGIApp, places: ConcurrencyLimiter) -> None:
+    def __init__(self, app: ASGIApp, limiter: ConcurrencyLimiter) -> None:
         self._app = app
-        self._places = places
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        if not self._places.take():
-            waiting = _Waiting(receive)
+        if not self._limiter.try_acquire():
+            queued = _QueuedRequest(receive)
             try:
-                if not await waiting.until_turn(self._places):
+                if not await queued.acquire(self._limiter):
                     return
             except CopilotProxyError as error:
                 await send_error(scope, send, error)
                 return
-            receive = waiting.receive
+            receive = queued.receive
         try:
             await self._app(scope, receive, send)
         finally:
-            self._places.leave()
+            self._limiter.release()
 
 
-class _Waiting:
+class _QueuedRequest:
     """A request in the queue: notices when its client disconnects, and buffers what it sends."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._kept: deque[ReceiveMessage] = deque()
 
-    async def until_turn(self, places: ConcurrencyLimiter) -> bool:
+    async def acquire(self, limiter: ConcurrencyLimiter) -> bool:
         """Wait for a slot; return False if the client disconnected instead."""
         gone = asyncio.ensure_future(self._until_gone())
         try:
-            return await places.wait(gone)
+            return await limiter.acquire(gone)
         finally:
             # Not awaited: being cancelled while awaiting it would lose the slot.
             gone.cancel()

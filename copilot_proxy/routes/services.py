@@ -30,7 +30,7 @@ class Services:
     upstream: Upstream
     relay: Relay
     callers: CallerTokens
-    places: ConcurrencyLimiter
+    limiter: ConcurrencyLimiter
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None

@@ -1,31 +1,30 @@
-"""When Copilot, having refused, is not asked again for a while: decisions only, for tables to test.
+"""Circuit breakers: what Copilot has refused is not asked for again until a cooldown is over.
 
-A refusal that names a time lets its model rest for so long, or the whole account where its code
-says so. One that names none counts, and the third in a row within a minute starts a rest of its
-own: short, and longer each time that a single request asks again and is refused. Either way the
-refusal is told anew meanwhile, with the time that is left.
+A refusal that names a time starts a cooldown of that length, for its model or, where its code says
+so, for the whole account. A refusal without a time counts as a failure, and the third in a row
+within a minute starts a short cooldown. After it the breaker is half-open: a single request, the
+probe, is let through. If Copilot accepts it, the breaker closes; if it is refused, the next
+cooldown is longer. During a cooldown requests get the same refusal, with the time that is left.
+
+Nothing here waits or sends, so that tables can test it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any, Final, Literal, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Literal, NamedTuple
 
-from copilot_proxy.auth.copilot_auth import Clock, CopilotToken, TokenSource
 from copilot_proxy.errors import (
-    CooldownRefusal,
     CopilotProxyError,
     UpstreamRefusal,
     code_of,
 )
 from copilot_proxy.formats.upstream_errors import repeat_refusal
-from copilot_proxy.masking import Secret, mask
+from copilot_proxy.masking import mask
 
 log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 _ACCOUNT_WIDE: Final = frozenset(
     {
@@ -38,49 +37,51 @@ _ACCOUNT_WIDE: Final = frozenset(
 )
 """Codes that say that another model would be refused as well."""
 
-_STRIKES: Final = 3
-_STRIKES_WITHIN: Final = 60.0
-_SHORTEST: Final = 10.0
-_LONGEST: Final = 300.0
-_ASKS_AFTER: Final = 3600.0
-"""Seconds after which one request asks again, however long the wait that was named: limits of days
-have been lifted after minutes."""
-_PROBE: Final = 30.0
-"""Seconds in which that request must be answered; after that another one may ask."""
-_MOST: Final = 256
-"""Rests that are remembered at most: model names may be anything while there is no list."""
-_MOST_NAME: Final = 100
+_FAILURE_THRESHOLD: Final = 3
+_FAILURE_WINDOW: Final = 60.0
+_MIN_COOLDOWN: Final = 10.0
+_MAX_COOLDOWN: Final = 300.0
+"""Seconds of a cooldown for which Copilot named no time."""
+_PROBE_AFTER: Final = 3600.0
+"""Seconds after which a probe is sent, however long the time that was named: limits of days have
+been lifted after minutes."""
+_PROBE_TIMEOUT: Final = 30.0
+"""Seconds in which a probe must be answered; after that another one may be sent."""
+_MAX_ENTRIES: Final = 256
+"""Breakers that are remembered: model names may be anything while there is no list."""
+_LONGEST_NAME: Final = 100
 
 
-class _Key(NamedTuple):
-    """What rests: an API of a model, a whole model, or with no model the account."""
+class _Target(NamedTuple):
+    """What a breaker stands before: an API of a model, a whole model, or with no model the
+    account."""
 
     model: str | None = None
     api: str | None = None
 
 
-_ACCOUNT: Final = _Key()
+_ACCOUNT: Final = _Target()
 
 
 @dataclass(eq=False)
-class _Rest:
-    """A refusal that stands. It is replaced, never changed, but for `asks_at`."""
+class _Breaker:
+    """An open or half-open circuit breaker. It is replaced, never changed, but for `probe_at`."""
 
     error: CopilotProxyError
-    asks_at: float
-    """When one request may ask again."""
+    probe_at: float
+    """When one request may be let through."""
     until: float | None = None
-    """When the time that upstream named is over; None if it named none."""
-    failed: int = 0
-    """How many requests have asked again in vain."""
+    """When the time that Copilot named is over; None if it named none."""
+    failed_probes: int = 0
 
     def left(self, now: float) -> float:
-        return (self.asks_at if self.until is None else self.until) - now
+        """Seconds until the cooldown is over."""
+        return (self.probe_at if self.until is None else self.until) - now
 
 
 @dataclass(frozen=True)
 class Cooldown:
-    """A rest, for ``/health`` and the log: no names but the model's."""
+    """A cooldown, for ``/health`` and the log: no names but the model's."""
 
     scope: Literal["model", "account"]
     model: str | None
@@ -91,186 +92,138 @@ class Cooldown:
 
 
 class Cooldowns:
-    """The rests of one account; `now` gives seconds of a clock that never goes back."""
+    """The cooldowns of one account; `now` gives seconds of a clock that never goes back."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._rests: dict[_Key, _Rest] = {}
-        self._strikes: dict[_Key, list[float]] = {}
+        self._breakers: dict[_Target, _Breaker] = {}
+        self._failures: dict[_Target, list[float]] = {}
 
     @contextmanager
-    def asking(self, api: str, model: str) -> Iterator[None]:
-        """Goes around asking upstream, until the answer is accepted or refused.
+    def guard(self, api: str, model: str) -> Iterator[None]:
+        """Goes around a request to Copilot, until its answer is accepted or refused.
 
-        Raises `errors.CooldownRefusal` where that must not be.
+        Raises `errors.CooldownRefusal` during a cooldown.
         """
-        probed = self._admitted(_keys(model, api)) if self._rests else []
+        probed = self._admit(_targets(model, api)) if self._breakers else []
         try:
             yield
         except BaseException as error:
-            key = _scope(error, model, api)
-            for one, rest in probed:
-                if one != key and self._rests.get(one) is rest:
-                    rest.asks_at = self._now()  # nothing was learned about it: the next one asks
-            if key is not None and isinstance(error, CopilotProxyError):
-                self._refused(key, error.copy(), (key, self._rests.get(key)) in probed)
+            target = _target_of(error, model, api)
+            for one, breaker in probed:
+                if one != target and self._breakers.get(one) is breaker:
+                    breaker.probe_at = self._now()  # nothing was learned: the next one probes
+            if target is not None and isinstance(error, CopilotProxyError):
+                was_probe = (target, self._breakers.get(target)) in probed
+                self._refused(target, error.copy(), was_probe)
             raise
-        for key, rest in probed:
-            if self._rests.get(key) is rest:
-                del self._rests[key]
-        if self._strikes:
-            for key in _keys(model, api):
-                self._strikes.pop(key, None)
+        for target, breaker in probed:
+            if self._breakers.get(target) is breaker:
+                del self._breakers[target]
+        if self._failures:
+            for target in _targets(model, api):
+                self._failures.pop(target, None)
 
-    def standing(self) -> list[Cooldown]:
-        """What is refused without asking now."""
+    def active(self) -> list[Cooldown]:
+        """The cooldowns that are not over."""
         now = self._now()
         return [
-            _standing(key, rest, now) for key, rest in self._rests.items() if rest.left(now) > 0
+            _cooldown(target, breaker, now)
+            for target, breaker in self._breakers.items()
+            if breaker.left(now) > 0
         ]
 
-    def _admitted(self, keys: tuple[_Key, ...]) -> list[tuple[_Key, _Rest]]:
-        """The rests that this request puts to the test; raises if one is not due for that."""
+    def _admit(self, targets: tuple[_Target, ...]) -> list[tuple[_Target, _Breaker]]:
+        """The half-open breakers for which this request is the probe; raises where one is open."""
         now = self._now()
-        found = [(key, rest) for key in keys if (rest := self._rests.get(key)) is not None]
-        for key, rest in found:
-            if rest.until is not None and now >= rest.until:
-                del self._rests[key]
-        due = [(key, rest) for key, rest in found if key in self._rests]
-        if closed := [rest for _, rest in due if now < rest.asks_at]:
-            longest = max(closed, key=lambda rest: rest.left(now))
+        found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
+        for target, breaker in found:
+            if breaker.until is not None and now >= breaker.until:
+                del self._breakers[target]
+        found = [(target, breaker) for target, breaker in found if target in self._breakers]
+        if waiting := [breaker for _, breaker in found if now < breaker.probe_at]:
+            longest = max(waiting, key=lambda breaker: breaker.left(now))
             raise repeat_refusal(longest.error, ceil(longest.left(now)))
-        for _, rest in due:
-            rest.asks_at = now + _PROBE
-        return due
+        for _, breaker in found:
+            breaker.probe_at = now + _PROBE_TIMEOUT
+        return found
 
-    def _refused(self, key: _Key, error: CopilotProxyError, was_probe: bool) -> None:
+    def _refused(self, target: _Target, error: CopilotProxyError, was_probe: bool) -> None:
         now = self._now()
-        before = self._rests.get(key)
+        before = self._breakers.get(target)
         wait = float(error.headers.get("retry-after", 0))
         if wait > 0:
-            self._rest_as_told(key, error, now, wait, None if was_probe else before)
+            self._open_for(target, error, now, wait, None if was_probe else before)
         elif before is None:
-            self._strike(key, error, now)
+            self._count_failure(target, error, now)
         elif was_probe and before.until is not None and before.until > now:
-            asks_at = min(before.until, now + _ASKS_AFTER)
-            self._rest(key, _Rest(error, asks_at, before.until))
+            probe_at = min(before.until, now + _PROBE_AFTER)
+            self._open(target, _Breaker(error, probe_at, before.until))
         elif was_probe:
-            failed = before.failed + 1
-            pause = min(_SHORTEST * 2 ** min(failed, 10), _LONGEST)
-            self._rest(key, _Rest(error, now + pause, failed=failed))
-        # Else it was under way when the rest began, and says nothing new.
+            failed = before.failed_probes + 1
+            pause = min(_MIN_COOLDOWN * 2 ** min(failed, 10), _MAX_COOLDOWN)
+            self._open(target, _Breaker(error, now + pause, failed_probes=failed))
+        # Else it was sent before the cooldown began, and says nothing new.
 
-    def _rest_as_told(
-        self, key: _Key, error: CopilotProxyError, now: float, wait: float, before: _Rest | None
+    def _open_for(
+        self,
+        target: _Target,
+        error: CopilotProxyError,
+        now: float,
+        wait: float,
+        before: _Breaker | None,
     ) -> None:
-        """A rest of the time that upstream named, unless `before` is a longer one."""
+        """A cooldown of `wait` seconds, as Copilot named it, unless `before` has a longer one."""
         known = before.until if before is not None and before.until is not None else None
         until = now + wait
         if known is not None and known >= until:
             return
-        # Many requests that were under way together are refused together: one line tells it.
+        # Many requests that were sent together are refused together: one line is enough.
         is_news = known is None or until - known > 1
-        self._rest(key, _Rest(error, min(until, now + _ASKS_AFTER), until), told=is_news)
+        self._open(target, _Breaker(error, min(until, now + _PROBE_AFTER), until), log_it=is_news)
 
-    def _strike(self, key: _Key, error: CopilotProxyError, now: float) -> None:
-        recent = [at for at in self._strikes.pop(key, ()) if now - at < _STRIKES_WITHIN]
+    def _count_failure(self, target: _Target, error: CopilotProxyError, now: float) -> None:
+        recent = [at for at in self._failures.pop(target, ()) if now - at < _FAILURE_WINDOW]
         recent.append(now)
-        if len(recent) < _STRIKES:
-            _keep(self._strikes, key, recent)
+        if len(recent) < _FAILURE_THRESHOLD:
+            _remember(self._failures, target, recent)
         else:
-            self._rest(key, _Rest(error, now + _SHORTEST))
+            self._open(target, _Breaker(error, now + _MIN_COOLDOWN))
 
-    def _rest(self, key: _Key, rest: _Rest, *, told: bool = True) -> None:
-        self._strikes.pop(key, None)
-        _keep(self._rests, key, rest)
-        if told:
-            one = _standing(key, rest, self._now())
+    def _open(self, target: _Target, breaker: _Breaker, *, log_it: bool = True) -> None:
+        self._failures.pop(target, None)
+        _remember(self._breakers, target, breaker)
+        if log_it:
+            cooldown = _cooldown(target, breaker, self._now())
             log.warning(
                 "Copilot refuses %s (%s): it is not asked for %d s",
-                f"the model {one.model}" if one.model else "the account",
-                one.code,
-                one.retry_in,
-                extra={"fields": {"event": "rest", **asdict(one)}},
+                f"the model {cooldown.model}" if cooldown.model else "the account",
+                cooldown.code,
+                cooldown.retry_in,
+                extra={"fields": {"event": "cooldown", **asdict(cooldown)}},
             )
 
 
-class AccountCooldowns:
-    """One `Cooldowns` for each sign-in, for as long as its tokens come from the same account."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._now = _Elapsed(clock)
-        self._kept: WeakKeyDictionary[TokenSource, tuple[Secret | None, Cooldowns]] = (
-            WeakKeyDictionary()
-        )
-
-    def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
-        """That of `auth`, which has given `token`; a new one if that is of another sign-in."""
-        kept = self._kept.get(auth)
-        if kept is None or kept[0] != token.github_token:
-            kept = self._kept[auth] = (token.github_token, Cooldowns(self._now))
-        return kept[1]
-
-    async def permitted(
-        self,
-        auth: TokenSource,
-        token: CopilotToken,
-        api: str,
-        model: str,
-        ask: Callable[[CopilotToken], Awaitable[_T]],
-    ) -> _T:
-        """What `ask` gives with `token`, or, if that rests, with one of another sign-in."""
-        try:
-            with self.of(auth, token).asking(api, model):
-                return await ask(token)
-        except CooldownRefusal:
-            other = await auth.successor(token)
-            if other is None:
-                raise
-        with self.of(auth, other).asking(api, model):
-            return await ask(other)
-
-    def standing(self, auth: TokenSource) -> list[Cooldown]:
-        """What is refused to `auth` without asking now."""
-        kept = self._kept.get(auth)
-        return kept[1].standing() if kept is not None else []
+def _targets(model: str, api: str) -> tuple[_Target, ...]:
+    """Everything whose breaker a request passes."""
+    return (_ACCOUNT, _Target(model), _Target(model, api))
 
 
-class _Elapsed:
-    """Seconds that have passed by whichever clock says more: one stops while a laptop sleeps."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._monotonic, self._wall = clock.monotonic(), clock.wall()
-        self._passed = 0.0
-
-    def __call__(self) -> float:
-        monotonic, wall = self._clock.monotonic(), self._clock.wall()
-        self._passed += max(monotonic - self._monotonic, wall - self._wall, 0.0)
-        self._monotonic, self._wall = monotonic, wall
-        return self._passed
-
-
-def _keys(model: str, api: str) -> tuple[_Key, ...]:
-    """All that must not rest if the API of the model is to be asked."""
-    return (_ACCOUNT, _Key(model), _Key(model, api))
-
-
-def _scope(error: BaseException, model: str, api: str) -> _Key | None:
-    """What `error` speaks against; None if it is about the request alone, or no refusal."""
+def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
+    """What `error` is a failure of; None if it is about the request alone, or no refusal."""
     if isinstance(error, CopilotProxyError) and error.code == "caller_token_refused":
         return _ACCOUNT
     if not isinstance(error, UpstreamRefusal):
         return None
     if error.code in ("rate_limit_exceeded", "insufficient_quota"):
-        return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Key(model)
+        return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
     if error.upstream_status == 503 and "retry-after" in error.headers:
-        return _Key(model)
+        return _Target(model)
     if error.upstream_status == 401 and error.status == 401:
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
         # It may be meant for this API of the model alone, such as counting tokens.
-        return _Key(model, api)
+        return _Target(model, api)
     return None
 
 
@@ -280,23 +233,23 @@ def _code(error: CopilotProxyError) -> str:
     return (named or code_of(error)).partition(":")[0]
 
 
-def _standing(key: _Key, rest: _Rest, now: float) -> Cooldown:
+def _cooldown(target: _Target, breaker: _Breaker, now: float) -> Cooldown:
     return Cooldown(
-        scope="account" if key.model is None else "model",
-        model=None if key.model is None else _printable(key.model),
-        code=_printable(_code(rest.error)),
-        retry_in=ceil(rest.left(now)),
+        scope="account" if target.model is None else "model",
+        model=None if target.model is None else _printable(target.model),
+        code=_printable(_code(breaker.error)),
+        retry_in=ceil(breaker.left(now)),
     )
 
 
 def _printable(name: str) -> str:
     """One short line: a model's name may be anything that a client sends."""
-    return "".join(c if c.isprintable() else "?" for c in mask(name)[:_MOST_NAME])
+    return "".join(c if c.isprintable() else "?" for c in mask(name)[:_LONGEST_NAME])
 
 
-def _keep(where: dict[_Key, Any], key: _Key, kept: object) -> None:
+def _remember(where: dict[_Target, Any], target: _Target, what: object) -> None:
     """Keeps it as the newest, and forgets the oldest when there are too many."""
-    where.pop(key, None)
-    where[key] = kept
-    if len(where) > _MOST:
+    where.pop(target, None)
+    where[target] = what
+    if len(where) > _MAX_ENTRIES:
         del where[next(iter(where))]

@@ -22,9 +22,9 @@ EVERY = 30.0
 def test_pace(asked_at: list[float], expected: list[float]) -> None:
     """A refused call uses up nothing, and no more than the burst is saved up."""
     now = 0.0
-    pace = RateLimiter(3, EVERY, lambda: now)
+    limiter = RateLimiter(3, EVERY, lambda: now)
     waits = []
-    for now in asked_at:  # noqa: B007  # the pace reads it
-        waits.append(pace.take())
+    for now in asked_at:  # noqa: B007  # the limiter reads it
+        waits.append(limiter.acquire())
 
     assert expected == waits

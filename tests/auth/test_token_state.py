@@ -24,27 +24,27 @@ FAILURES: dict[str, CopilotProxyError] = {
 }
 
 
-def held(now: Time, events: str) -> TokenState:
+def state_after(now: Time, events: str) -> TokenState:
     """A token, and what happened since."""
     token = CopilotToken(Secret("tid=1"), "https://x", 1440.0, 1800.0, now.monotonic, now.wall)
-    holding = TokenState(now.clock)
-    holding.succeeded(token)
+    state = TokenState(now.clock)
+    state.succeeded(token)
     for event in events.split():
         if event == "accepted":
-            holding.accepted(token)
+            state.accepted(token)
         elif event == "refused":
-            holding.refused()
+            state.refused()
         elif event == "renewed":
-            holding.succeeded(token)
+            state.succeeded(token)
         elif event.isdigit():
             now.passes(int(event))
         else:
-            holding.failed(FAILURES[event], MONA)
-    return holding
+            state.failed(FAILURES[event], MONA)
+    return state
 
 
 @pytest.mark.parametrize(
-    ("events", "usable"),
+    ("events", "valid"),
     [
         ("", True),
         ("accepted", True),
@@ -76,10 +76,10 @@ def held(now: Time, events: str) -> TokenState:
         ("refused blocked", False),
     ],
 )
-def test_usable(now: Time, events: str, usable: bool) -> None:
+def test_valid_token(now: Time, events: str, valid: bool) -> None:
     """A token is not withdrawn because of suspicion alone."""
 
-    assert usable == (held(now, events).usable() is not None)
+    assert valid == (state_after(now, events).valid_token() is not None)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_usable(now: Time, events: str, usable: bool) -> None:
         ("refused revoked 9999", False),
     ],
 )
-def test_due(now: Time, events: str, due: bool) -> None:
-    """A successor is fetched ahead of time, with a pause after each failure."""
+def test_is_refresh_due(now: Time, events: str, due: bool) -> None:
+    """A successor is fetched ahead of time, with a backoff after each failure."""
 
-    assert due == held(now, events).is_due()
+    assert due == state_after(now, events).is_refresh_due()
 
 
 @pytest.mark.parametrize(
@@ -118,27 +118,27 @@ def test_due(now: Time, events: str, due: bool) -> None:
         ("revoked 3", None),
     ],
 )
-def test_standing(now: Time, events: str, expected: str | None) -> None:
+def test_recent_failure(now: Time, events: str, expected: str | None) -> None:
     """A failure is reported from memory for a while."""
-    holding = held(now, "")
-    holding.looked()
+    state = state_after(now, "")
+    state.store_read()
     for event in events.split():
         if event.isdigit():
             now.passes(int(event))
         elif event == "slept":
             now.wall += 8 * 3600
         elif event == "renewed":
-            assert holding.token is not None
-            holding.succeeded(holding.token)
+            assert state.token is not None
+            state.succeeded(state.token)
         else:
-            holding.failed(FAILURES[event], MONA)
+            state.failed(FAILURES[event], MONA)
 
-    assert (FAILURES[expected] if expected else None) is holding.standing()
+    assert (FAILURES[expected] if expected else None) is state.recent_failure()
 
 
 def test_a_stranger_is_not_taken_for_the_token(now: Time) -> None:
     """The acceptance of an older token does not clear the current one."""
-    holding = held(now, "refused down refused")
-    holding.accepted(CopilotToken(Secret("tid=0"), "https://x"))
+    state = state_after(now, "refused down refused")
+    state.accepted(CopilotToken(Secret("tid=0"), "https://x"))
 
-    assert holding.usable() is None
+    assert state.valid_token() is None

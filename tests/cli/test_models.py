@@ -134,9 +134,11 @@ def test_strange_entries_hide_nothing(cli: Cli, account: Simulator) -> None:
             "capabilities": {"limits": {"max_output_tokens": 500}},
         },
         {"id": "weit", "name": "日本語", "model_picker_enabled": True},
+        {"id": "[red]m", "name": ":smile:", "model_picker_enabled": True},
     ]
     ran = cli("models")
     assert "odd?[31m" in ran.out
+    assert ":smile:" in row(ran.out, "[red]m")
     assert " 500 " in row(ran.out, "short")
     heading = ran.out.splitlines()[0]
     # The name has three characters, which are six columns wide.
@@ -161,6 +163,15 @@ def test_a_narrow_terminal(columns: int, shown: list[str], dropped: list[str]) -
         assert [name for name in dropped if name in heading] == []
         if columns >= 40:
             assert "claude-sonnet-4.5" in terminal.text
+
+
+def test_the_heading_is_bold() -> None:
+    """On a terminal alone; nothing follows the last word of a line."""
+    with Terminal("models", columns=200) as terminal:
+        assert terminal.end() == 0
+    heading, first, *_ = terminal.written.splitlines()
+    assert heading.startswith(b"\x1b[1mMODEL ")
+    assert first.endswith(b"enabled")
 
 
 def test_light_imports(program: Callable[..., object]) -> None:

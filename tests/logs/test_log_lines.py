@@ -80,7 +80,7 @@ def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert (None, True) == (json.loads(line)["route"], json.loads(line)["local"])
 
 
-def test_a_rest_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cooldown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """A program learns what is not asked for, and for how long, without reading sentences."""
     refused = parse_error_response(
         429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}'
@@ -88,11 +88,11 @@ def test_a_rest_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     with (
         logging_to_stderr("json", Reporter()),
         suppress(UpstreamRefusal),
-        Cooldowns(time.monotonic).asking("messages", "claude-sonnet-4.5"),
+        Cooldowns(time.monotonic).guard("messages", "claude-sonnet-4.5"),
     ):
         raise refused
     line = json.loads(capsys.readouterr().err)
-    assert ("warning", "rest", "account", None, "user_global_rate_limited", 30) == tuple(
+    assert ("warning", "cooldown", "account", None, "user_global_rate_limited", 30) == tuple(
         line[key] for key in ("level", "event", "scope", "model", "code", "retry_in")
     )
 

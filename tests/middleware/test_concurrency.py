@@ -27,35 +27,37 @@ def chat(text: str = "Hi", **more: Any) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
 
 
-class WatchedPlaces(ConcurrencyLimiter):
+class WatchedLimiter(ConcurrencyLimiter):
     """Reports when a request starts to wait, and when a slot is freed."""
 
     def __init__(self, *limits: Any) -> None:
         super().__init__(*limits)
-        self.came = threading.Semaphore(0)
-        self.left = threading.Semaphore(0)
+        self.queued = threading.Semaphore(0)
+        self.released = threading.Semaphore(0)
 
-    async def wait(self, gone: Any) -> bool:
-        self.came.release()
+    async def acquire(self, gone: Any) -> bool:
+        self.queued.release()
         try:
-            return await super().wait(gone)
+            return await super().acquire(gone)
         finally:
-            self.left.release()
+            self.released.release()
 
-    def leave(self) -> None:
-        super().leave()
-        self.left.release()
+    def release(self) -> None:
+        super().release()
+        self.released.release()
 
 
 class SmallProxy(Proxy):
     """A server whose slots can be watched."""
 
-    places: WatchedPlaces
+    limiter: WatchedLimiter
 
     def services(self) -> Services:
         made, limits = super().services(), self.settings
-        self.places = WatchedPlaces(limits.max_concurrency, limits.max_queue, limits.queue_timeout)
-        return replace(made, places=self.places)
+        self.limiter = WatchedLimiter(
+            limits.max_concurrency, limits.max_queue, limits.queue_timeout
+        )
+        return replace(made, limiter=self.limiter)
 
     def cut(self) -> None:
         """Cancel all open requests, as a server does that has to stop now."""
@@ -68,8 +70,8 @@ class SmallProxy(Proxy):
 
     def wait_until_free(self) -> None:
         """Wait until no request has a slot or waits for one."""
-        while (self.places.most, 0) != (self.places.free, self.places.waiting):
-            assert self.places.left.acquire(timeout=10), "a slot was not freed"
+        while (self.limiter.limit, 0) != (self.limiter.free, self.limiter.waiting):
+            assert self.limiter.released.acquire(timeout=10), "a slot was lost"
 
 
 def small(simulator: Simulator, **limits: object) -> SmallProxy:
@@ -93,7 +95,7 @@ def waits(proxy: SmallProxy, ask: Callable[[], httpx.Response]) -> "Future[httpx
     """Start a request, and return once it waits for a slot."""
     pool = ThreadPoolExecutor(1)
     asked = pool.submit(ask)
-    assert proxy.places.came.acquire(timeout=10)
+    assert proxy.limiter.queued.acquire(timeout=10)
     pool.shutdown(wait=False)
     return asked
 
@@ -170,7 +172,7 @@ def test_nobody_waits_for_ever(simulator: Simulator) -> None:
     """A request that has waited for the maximum time gets 503, and leaves the queue."""
     with small(simulator, queue_timeout=0.05) as proxy, occupied(proxy, simulator):
         refused = post(proxy, chat())
-        assert 0 == proxy.places.waiting
+        assert 0 == proxy.limiter.waiting
 
     assert (503, "server_busy") == (refused.status_code, refused.json()["error"]["code"])
     assert "0.05 seconds" in refused.json()["error"]["message"]
@@ -184,8 +186,8 @@ def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
         with occupied(proxy, simulator):
             with connected(proxy) as leaver:
                 leaver.sendall(head.encode() + body)
-                assert proxy.places.came.acquire(timeout=10)
-            assert proxy.places.left.acquire(timeout=10)
+                assert proxy.limiter.queued.acquire(timeout=10)
+            assert proxy.limiter.released.acquire(timeout=10)
             asked = waits(proxy, lambda: post(proxy, chat("stayed")))
         assert 200 == asked.result(10).status_code
         proxy.wait_until_free()
@@ -237,7 +239,7 @@ ENDS: dict[str, tuple[str | None, Callable[[Proxy], Any]]] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_no_place_is_lost(simulator: Simulator, end: str) -> None:
+def test_no_slot_is_lost(simulator: Simulator, end: str) -> None:
     """However a request ends, its slot is freed."""
     fault, ask = ENDS[end]
     with small(simulator) as proxy:
@@ -245,11 +247,11 @@ def test_no_place_is_lost(simulator: Simulator, end: str) -> None:
             if fault is not None:
                 simulator.state.faults.on(fault, times=1)
             ask(proxy)
-            assert proxy.places.left.acquire(timeout=10)
+            assert proxy.limiter.released.acquire(timeout=10)
             proxy.wait_until_free()
 
 
-def test_no_place_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
+def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
     """A shutdown frees the slots of open requests, and ends those that wait."""
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))

@@ -232,9 +232,9 @@ def test_refusals(
     http: httpx.Client, served: Served, fault: str, status: int, code: str | None, stream: bool
 ) -> None:
     """They are told with the same status and code, with a hint, and asked once only."""
-    # A model of its own where a refusal lets it rest.
-    resting = {"rate_limited": ("gpt-4o", "gpt-4o-mini"), "quota_exceeded": ("gpt-4", "gpt-4-0613")}
-    model = resting.get(fault, ("gpt-4.1", "gpt-4.1"))[stream]
+    # A model of its own where a refusal starts a cooldown.
+    cooling = {"rate_limited": ("gpt-4o", "gpt-4o-mini"), "quota_exceeded": ("gpt-4", "gpt-4-0613")}
+    model = cooling.get(fault, ("gpt-4.1", "gpt-4.1"))[stream]
     served.simulator.state.faults.on(fault, path="/chat/completions")
 
     request = {"model": model, "messages": user("Hi"), "stream": stream}
@@ -386,7 +386,7 @@ def test_an_old_token_is_renewed_once(http: httpx.Client, served: Served) -> Non
     assert posts[0].headers["authorization"] != posts[1].headers["authorization"]
 
 
-def test_a_limit_lets_the_model_rest(http: httpx.Client, served: Served) -> None:
+def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
     """After a refusal that names a time Copilot is not asked again before it is over."""
     served.simulator.state.faults.on("user_model_rate_limited", value=30, times=1)
     request = {"model": "gpt-3.5-turbo", "messages": user("Hi")}

@@ -4,7 +4,7 @@ import pytest
 
 from copilot_proxy.upstreams.cooldowns import Cooldowns
 from tests.auth.accounts import Time
-from tests.upstreams.refused import ask, left, made
+from tests.upstreams.refusals import ask, left, made
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def now() -> Time:
 
 
 @pytest.fixture
-def restraint(now: Time) -> Cooldowns:
+def cooldowns(now: Time) -> Cooldowns:
     return Cooldowns(now.clock.monotonic)
 
 
@@ -80,9 +80,9 @@ def restraint(now: Time) -> Cooldowns:
         ("403 bad 403 500 403", 10),
     ],
 )
-def test_waits(restraint: Cooldowns, now: Time, events: str, waits: int) -> None:
+def test_waits(cooldowns: Cooldowns, now: Time, events: str, waits: int) -> None:
     """A sequence of answers leads to this cooldown."""
-    assert waits == left(restraint, now, events)
+    assert waits == left(cooldowns, now, events)
 
 
 @pytest.mark.parametrize(
@@ -106,26 +106,26 @@ def test_waits(restraint: Cooldowns, now: Time, events: str, waits: int) -> None
     ],
 )
 def test_scope(
-    restraint: Cooldowns, now: Time, events: str, same: bool, other_api: bool, other_model: bool
+    cooldowns: Cooldowns, now: Time, events: str, same: bool, other_api: bool, other_model: bool
 ) -> None:
     """A cooldown applies to one API, to all APIs of a model, or to all models."""
-    left(restraint, now, events)
+    left(cooldowns, now, events)
 
     assert (same, other_api, other_model) == (
-        ask(restraint) is None,
-        ask(restraint, api="embeddings") is None,
-        ask(restraint, model="other") is None,
+        ask(cooldowns) is None,
+        ask(cooldowns, api="embeddings") is None,
+        ask(cooldowns, model="other") is None,
     )
-    told = [one.scope for one in restraint.standing()]
+    told = [one.scope for one in cooldowns.active()]
     assert ["model" if other_model else "account"] == told
 
 
-def test_the_refusal_is_told_again(restraint: Cooldowns, now: Time) -> None:
+def test_the_refusal_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
     """A refusal from memory has all facts of the original, and the remaining time."""
     first = made("model=90")
-    ask(restraint, "model=90")
+    ask(cooldowns, "model=90")
     now.passes(29.2)
-    again = ask(restraint)
+    again = ask(cooldowns)
 
     assert again is not None
     for name in ("status", "code", "type", "param", "upstream_status", "upstream_code"):
@@ -137,13 +137,13 @@ def test_the_refusal_is_told_again(restraint: Cooldowns, now: Time) -> None:
     assert str(again.hint).startswith("The request was not sent")
 
 
-def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Cooldowns, now: Time) -> None:
+def test_sdks_wait_by_themselves_only_for_a_minute(cooldowns: Cooldowns, now: Time) -> None:
     """SDKs may retry after a short cooldown, but not after a long or indefinite one."""
-    ask(restraint, "model=90")
+    ask(cooldowns, "model=90")
     now.passes(30)
-    short = ask(restraint)
-    left(restraint, now, "+60 403 403 403")
-    opaque = ask(restraint)
+    short = ask(cooldowns)
+    left(cooldowns, now, "+60 403 403 403")
+    opaque = ask(cooldowns)
 
     assert short is not None
     assert {"retry-after": "60"} == short.headers
@@ -151,10 +151,10 @@ def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Cooldowns, now: Ti
     assert {"retry-after": "10", "x-should-retry": "false"} == opaque.headers
 
 
-def test_a_refused_token_of_a_callers_own_is_told_again(restraint: Cooldowns, now: Time) -> None:
+def test_a_refused_token_of_a_callers_own_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
     """A caller's rejected token keeps its code and status when refused from memory."""
-    left(restraint, now, "given given given")
-    again = ask(restraint)
+    left(cooldowns, now, "given given given")
+    again = ask(cooldowns)
 
     assert again is not None
     assert (401, "caller_token_refused", "No.") == (again.status, again.code, again.message)

@@ -25,9 +25,10 @@ from copilot_proxy.errors import (
 from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
+from copilot_proxy.upstreams.account_cooldowns import AccountCooldowns
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
-from copilot_proxy.upstreams.cooldowns import AccountCooldowns, Cooldown
+from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
 
@@ -58,7 +59,7 @@ class CopilotUpstream:
         self._auth = auth
         self._identity = identity
         self._catalogues = CatalogueCache(self._fetch_models)
-        self.cooldowns = AccountCooldowns(clock or Clock())
+        self.account_cooldowns = AccountCooldowns(clock or Clock())
 
     async def models(self, auth: TokenSource | None = None, *, fresh: bool = False) -> Catalogue:
         """Return the account's models, from the cache unless `fresh`."""
@@ -85,7 +86,7 @@ class CopilotUpstream:
 
     def active_cooldowns(self) -> list[Cooldown]:
         """Return the active cooldowns of the server's own sign-in."""
-        return self.cooldowns.standing(self._auth)
+        return self.account_cooldowns.active(self._auth)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -112,7 +113,7 @@ class CopilotUpstream:
         auth = call.auth or self._auth
         token = await auth.token()
         path, content = call.path or "", _encoded(call.body)
-        return await self.cooldowns.permitted(
+        return await self.account_cooldowns.call(
             auth,
             token,
             call.api,

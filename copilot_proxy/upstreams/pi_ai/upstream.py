@@ -113,7 +113,7 @@ class PiAiUpstream:
             return await self._native.send(call)
         auth = call.auth or self._auth
         token = await auth.token()
-        return await self._native.cooldowns.permitted(
+        return await self._native.account_cooldowns.call(
             auth,
             token,
             call.api,

@@ -65,11 +65,11 @@ def once(simulator: Simulator, name: str, value: object = None, times: int = 1) 
     simulator.state.faults.on(name, value=value, times=times)
 
 
-def rests(client: httpx.Client) -> list[Any]:
-    told = client.get("/health").json()
-    assert "ok" == told["status"]
-    rests: list[Any] = told["cooldowns"]
-    return rests
+def cooldowns(client: httpx.Client) -> list[Any]:
+    health = client.get("/health").json()
+    assert "ok" == health["status"]
+    found: list[Any] = health["cooldowns"]
+    return found
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -120,9 +120,9 @@ def test_a_limit_of_the_account_stops_every_model(
     assert 1 == asked(simulator)
     assert [
         {"scope": "account", "model": None, "code": "user_global_rate_limited", "retry_in": 60}
-    ] == rests(client)
+    ] == cooldowns(client)
     now.passes(60)
-    assert [] == rests(client)
+    assert [] == cooldowns(client)
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
@@ -163,7 +163,7 @@ def test_after_an_hour_one_request_asks(
     now.passes(1)
 
     assert 200 == client.post(PATH, json=CHAT).status_code
-    assert [] == rests(client)
+    assert [] == cooldowns(client)
 
 
 @pytest.mark.parametrize("seconds", [20, 7200])
@@ -262,7 +262,7 @@ def test_a_sign_in_that_copilot_refuses_makes_no_storm(
     assert 6 == asked(simulator)  # three, each a second time with a new token
     assert simulator.state.exchanges <= 4
     assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
-        rests(client)
+        cooldowns(client)
     )
     simulator.state.faults.clear()
     now.passes(10)
@@ -317,7 +317,7 @@ def test_a_name_that_no_list_has_is_not_shown(client: httpx.Client, simulator: S
     simulator.state.faults.on("models_500")
     once(simulator, "rate_limited", 60)
     assert 429 == client.post(PATH, json={**CHAT, "model": "project-x"}).status_code
-    assert [{"scope": "model", "model": None, "code": "rate_limited", "retry_in": 60}] == rests(
+    assert [{"scope": "model", "model": None, "code": "rate_limited", "retry_in": 60}] == cooldowns(
         client
     )
 
@@ -342,7 +342,7 @@ def test_it_is_logged_once(
     assert {"rate_limit_exceeded"} == {record.error for record in records}
     assert [
         {"scope": "model", "model": "gpt-4o", "code": "user_model_rate_limited", "retry_in": 30}
-    ] == rests(client)
+    ] == cooldowns(client)
 
 
 def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Simulator) -> None:
@@ -355,7 +355,7 @@ def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Sim
     assert (429, 429) == (first.status_code, again.status_code)
     assert 200 == client.post(PATH, json=CHAT).status_code
     assert 2 == asked(simulator)
-    assert [] == rests(client)
+    assert [] == cooldowns(client)
 
 
 def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> None:
@@ -373,7 +373,7 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
         now.passes(11)
 
         assert 200 == client.post(PATH, json=CHAT).status_code
-        assert [] == rests(client)
+        assert [] == cooldowns(client)
         assert 200 == client.post(PATH, json=CHAT).status_code
     assert 2 == simulator.state.exchanges
     assert 3 == asked(simulator)
@@ -382,6 +382,6 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
 def test_the_page_describes_it(client: httpx.Client) -> None:
     """The OpenAPI document describes the cooldowns of /health."""
     shapes = client.get("/schema/openapi.json").json()["components"]["schemas"]
-    cooldown = next(shape for name, shape in shapes.items() if name.endswith("HealthCooldown"))
+    cooldown = next(shape for name, shape in shapes.items() if name.endswith("Cooldown"))
 
     assert {"scope", "model", "code", "retry_in"} == set(cooldown["properties"])

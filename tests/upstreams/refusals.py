@@ -68,21 +68,21 @@ def made(word: str) -> CopilotProxyError:
 
 
 def ask(
-    restraint: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
+    cooldowns: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
 ) -> CooldownRefusal | None:
     """Send a request that upstream answers with `outcome`; return a refusal from memory, if any."""
     try:
-        with restraint.asking(api, model):
+        with cooldowns.guard(api, model):
             if outcome != "ok":
                 raise made(outcome)
-    except CooldownRefusal as resting:
-        return resting
+    except CooldownRefusal as refused:
+        return refused
     except CopilotProxyError:
         pass
     return None
 
 
-def left(restraint: Cooldowns, now: Time, events: str) -> int:
+def left(cooldowns: Cooldowns, now: Time, events: str) -> int:
     """Seconds to wait after all `events`: outcomes, and pauses in seconds such as ``+10``.
 
     An outcome that is never asked for is written with a dash in front. 0 is for: may be asked.
@@ -91,6 +91,6 @@ def left(restraint: Cooldowns, now: Time, events: str) -> int:
         if event.startswith("+"):
             now.passes(float(event))
         else:
-            resting = ask(restraint, event.lstrip("-"))
-            assert event.startswith("-") == (resting is not None), event
-    return max((one.retry_in for one in restraint.standing()), default=0)
+            refused = ask(cooldowns, event.lstrip("-"))
+            assert event.startswith("-") == (refused is not None), event
+    return max((one.retry_in for one in cooldowns.active()), default=0)

@@ -1,0 +1,71 @@
+"""The cooldowns of each sign-in, which end when somebody else signs in."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from copilot_proxy.auth.copilot_auth import Clock, CopilotToken, TokenSource
+from copilot_proxy.errors import CooldownRefusal
+from copilot_proxy.masking import Secret
+from copilot_proxy.upstreams.cooldowns import Cooldown, Cooldowns
+
+_T = TypeVar("_T")
+
+
+class AccountCooldowns:
+    """One `Cooldowns` for each sign-in, for as long as its tokens come from the same account."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = _Elapsed(clock)
+        self._accounts: WeakKeyDictionary[TokenSource, tuple[Secret | None, Cooldowns]] = (
+            WeakKeyDictionary()
+        )
+
+    def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
+        """That of `auth`, which has given `token`; a new one if that is of another sign-in."""
+        known = self._accounts.get(auth)
+        if known is None or known[0] != token.github_token:
+            known = self._accounts[auth] = (token.github_token, Cooldowns(self._now))
+        return known[1]
+
+    async def call(
+        self,
+        auth: TokenSource,
+        token: CopilotToken,
+        api: str,
+        model: str,
+        ask: Callable[[CopilotToken], Awaitable[_T]],
+    ) -> _T:
+        """What `ask` gives with `token`, or, during a cooldown, with one of another sign-in.
+
+        Raises `CooldownRefusal` during a cooldown if there is no other.
+        """
+        try:
+            with self.of(auth, token).guard(api, model):
+                return await ask(token)
+        except CooldownRefusal:
+            other = await auth.successor(token)
+            if other is None:
+                raise
+        with self.of(auth, other).guard(api, model):
+            return await ask(other)
+
+    def active(self, auth: TokenSource) -> list[Cooldown]:
+        """The cooldowns of `auth` that are not over."""
+        known = self._accounts.get(auth)
+        return known[1].active() if known is not None else []
+
+
+class _Elapsed:
+    """Seconds that have passed by whichever clock says more: one stops while a laptop sleeps."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._monotonic, self._wall = clock.monotonic(), clock.wall()
+        self._passed = 0.0
+
+    def __call__(self) -> float:
+        monotonic, wall = self._clock.monotonic(), self._clock.wall()
+        self._passed += max(monotonic - self._monotonic, wall - self._wall, 0.0)
+        self._monotonic, self._wall = monotonic, wall
+        return self._passed
