@@ -303,7 +303,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         own={client: {"messages": _marked(client)} for client in STOPPING},
         broken=_dumped('"ttl"'),
-        note="Copilot accepts 4",
+        note="cache_control of some ",
     ),
 }
 
