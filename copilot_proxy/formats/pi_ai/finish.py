@@ -88,12 +88,12 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     if event.get("broke") == "silent":
         return BrokenResponse(
             "Copilot fell silent in the middle of its answer.",
-            hint="Try again. COPILOT_PROXY_READ_TIMEOUT sets how long to wait.",
+            hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
         )
     if event.get("broke") == "cut":
         return BrokenResponse(
             "The connection to Copilot broke in the middle of its answer.",
-            hint="What came so far may be incomplete. Try again.",
+            hint="The answer so far may be incomplete. Try again.",
         )
     text = _text(event)
     if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
@@ -101,7 +101,7 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     if "stream ended before" in text:
         return BrokenResponse(
             "Copilot's answer broke off before it was complete.",
-            hint="What came so far may be incomplete. Try again.",
+            hint="The answer so far may be incomplete. Try again.",
         )
     reason = mask(text)[:_MAX_REASON].rstrip(".") or "it gave no reason"
     return BrokenResponse(f"pi-ai could not read Copilot's answer: {reason}.")

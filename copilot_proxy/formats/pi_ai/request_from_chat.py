@@ -99,8 +99,8 @@ def from_chat(
     `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to Copilot,
     and ``headers`` those of the API. Raises `RequestError` for what pi-ai does not support.
     """
-    given = {name: value for name, value in chat.items() if value is not None}
-    _refuse(given)
+    fields = {name: value for name, value in chat.items() if value is not None}
+    _refuse(fields)
     if model.supports.get("streaming") is False:
         raise RequestError(
             f"The model {model.id} does not stream, and pi-ai reads only streams.",
@@ -108,10 +108,10 @@ def from_chat(
             code="unsupported_value",
             hint="Use another model, or start the server without --upstream pi-ai.",
         )
-    tools, choice = _tools(given, notes)
+    tools, choice = _tools(fields, notes)
     api = api_of(model)
     now = int(time.time() * 1000) if now is None else now
-    context = MessagesTranslator(model.id, api, now, notes).context(given["messages"])
+    context = MessagesTranslator(model.id, api, now, notes).context(fields["messages"])
     options: Json = {"cacheRetention": "short"}
     payload: Json = {}
     if tools:
@@ -122,10 +122,10 @@ def from_chat(
             payload["tools"] = _claude_tools(context["tools"])
         if choice is not None:
             _set_choice(choice, api, options, payload)
-    levels = _reasoning(given, profile, api, choice, options, notes)
-    _sampling(given, profile, options, notes)
-    _limit(given, profile, options, notes)
-    _note_dropped(given, notes)
+    levels = _reasoning(fields, profile, api, choice, options, notes)
+    _sampling(fields, profile, options, notes)
+    _limit(fields, profile, options, notes)
+    _note_dropped(fields, notes)
     thinks = bool(options.get("reasoning")) or api != "anthropic-messages"
     reasoning = thinks and can_think(profile, api)
     body: PiAiRequest = {
@@ -143,9 +143,9 @@ def from_chat(
     return body
 
 
-def _refuse(given: ChatRequest) -> None:
+def _refuse(fields: ChatRequest) -> None:
     for field, feature in REFUSED:
-        value = given.get(field)
+        value = fields.get(field)
         if not value or (field == "response_format" and value.get("type") == "text"):
             continue
         raise RequestError(
@@ -156,9 +156,9 @@ def _refuse(given: ChatRequest) -> None:
         )
 
 
-def _tools(given: ChatRequest, notes: list[str]) -> tuple[list[Json], Any]:
+def _tools(fields: ChatRequest, notes: list[str]) -> tuple[list[Json], Any]:
     """Return the tools and the `tool_choice`; a choice of several tools reduces the tools."""
-    tools, choice = given.get("tools") or [], given.get("tool_choice")
+    tools, choice = fields.get("tools") or [], fields.get("tool_choice")
     match choice:
         case None | "auto" | "none" | "required" | {"type": "function"}:
             return tools, choice
@@ -208,7 +208,7 @@ def _set_choice(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
 
 
 def _reasoning(
-    given: ChatRequest,
+    fields: ChatRequest,
     profile: ModelProfile,
     api: PiApi,
     choice: Any,
@@ -216,7 +216,7 @@ def _reasoning(
     notes: list[str],
 ) -> Mapping[str, str]:
     """Set how much to think; return Copilot's reasoning efforts, by pi-ai's levels."""
-    budget, effort = given.get("thinking_budget"), given.get("reasoning_effort")
+    budget, effort = fields.get("thinking_budget"), fields.get("reasoning_effort")
     if type(budget) is int:
         effort = effort or effort_of(budget)
         if api != "anthropic-messages":
@@ -259,20 +259,20 @@ def _without_reasoning(profile: ModelProfile, api: PiApi, notes: list[str]) -> M
     return {}
 
 
-def _sampling(given: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
-    if "temperature" not in given:
+def _sampling(fields: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
+    if "temperature" not in fields:
         return
     if "temperature" in profile.fixed_sampling:
-        if given["temperature"] != 1:
+        if fields["temperature"] != 1:
             notes.append("dropped temperature: the model accepts only its default")
     elif not profile.samples_while_thinking and options.get("reasoning"):
         notes.append("dropped temperature: Claude does not accept it with thinking")
     else:
-        options["temperature"] = given["temperature"]
+        options["temperature"] = fields["temperature"]
 
 
-def _limit(given: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
-    requested = given.get("max_completion_tokens", given.get("max_tokens"))
+def _limit(fields: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
+    requested = fields.get("max_completion_tokens", fields.get("max_tokens"))
     if not isinstance(requested, int):
         return
     if requested < 1:
@@ -284,10 +284,10 @@ def _limit(given: ChatRequest, profile: ModelProfile, options: Json, notes: list
     options["maxTokens"] = limit
 
 
-def _note_dropped(given: ChatRequest, notes: list[str]) -> None:
-    if given.get("parallel_tool_calls") is False and given.get("tools"):
+def _note_dropped(fields: ChatRequest, notes: list[str]) -> None:
+    if fields.get("parallel_tool_calls") is False and fields.get("tools"):
         notes.append("dropped parallel_tool_calls: pi-ai does not support it")
     refused = {one.field for one in REFUSED}
-    for name, value in given.items():
+    for name, value in fields.items():
         if name not in (*PASSED_ON, *IGNORED, *refused) and value not in (False, 0, [], {}):
             notes.append(f"dropped {name}: pi-ai does not support it")

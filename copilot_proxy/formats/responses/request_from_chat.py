@@ -62,51 +62,51 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     The rules for what the model itself accepts are applied later. `profile` only says whether the
     model reasons; if so, a summary is requested.
     """
-    given = {name: value for name, value in chat.items() if value is not None}
-    for name in given:
-        if name not in _TRANSLATED and not (name == "store" and given[name] is False):
+    fields = {name: value for name, value in chat.items() if value is not None}
+    for name in fields:
+        if name not in _TRANSLATED and not (name == "store" and fields[name] is False):
             reason = _REASONS.get(name, "the Responses API does not support it")
             notes.append(f"dropped {name}: {reason}")
     body: ResponsesRequest = {
-        "model": profile.id or given["model"],
-        "input": _input(given["messages"], notes),
+        "model": profile.id or fields["model"],
+        "input": _input(fields["messages"], notes),
         "store": False,
         "include": [ENCRYPTED],
     }
-    body.update({name: given[name] for name in _SAME if name in given})
-    body["stream"] = given.get("stream") is True
-    limit = given.get("max_completion_tokens", given.get("max_tokens"))
+    body.update({name: fields[name] for name in _SAME if name in fields})
+    body["stream"] = fields.get("stream") is True
+    limit = fields.get("max_completion_tokens", fields.get("max_tokens"))
     if limit is not None:
         body["max_output_tokens"] = limit
-    effort = given.get("reasoning_effort")
+    effort = fields.get("reasoning_effort")
     if effort is not None:
         body["reasoning"] = {"effort": effort}
     if profile.efforts or (profile.efforts is None and effort is not None):
         # Without this, the model sends no summary.
         body.setdefault("reasoning", {})["summary"] = "auto"
-    if text := _text_config(given):
+    if text := _text_config(fields):
         body["text"] = text
-    _tools(given, body, notes)
+    _tools(fields, body, notes)
     return body
 
 
-def _text_config(given: ChatRequest) -> Json:
+def _text_config(fields: ChatRequest) -> Json:
     config: Json = {}
-    form = given.get("response_format") or {}
+    form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
         # The Responses API has these fields beside the type, not in an object.
         inner = {name: v for name, v in (form.get("json_schema") or {}).items() if v is not None}
         config["format"] = {"type": "json_schema", **inner}
     elif form and form.get("type") != "text":
         config["format"] = dict(form)
-    if "verbosity" in given:
-        config["verbosity"] = given["verbosity"]
+    if "verbosity" in fields:
+        config["verbosity"] = fields["verbosity"]
     return config
 
 
-def _tools(given: ChatRequest, body: ResponsesRequest, notes: list[str]) -> None:
-    tools = [_tool(tool["function"]) for tool in given.get("tools", ())]
-    choice = given.get("tool_choice")
+def _tools(fields: ChatRequest, body: ResponsesRequest, notes: list[str]) -> None:
+    tools = [_tool(tool["function"]) for tool in fields.get("tools", ())]
+    choice = fields.get("tool_choice")
     if isinstance(choice, dict):
         tools, choice = _choice(choice, tools, notes)
     if not tools:

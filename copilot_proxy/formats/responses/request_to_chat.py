@@ -66,28 +66,28 @@ def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
 
     Raises `RequestError` if no message is left, or for a part that no model accepts.
     """
-    given = {name: value for name, value in request.items() if value is not None}
-    for name in given:
-        if name not in _TRANSLATED and given[name] not in _DEFAULTS.get(name, ()):
+    fields = {name: value for name, value in request.items() if value is not None}
+    for name in fields:
+        if name not in _TRANSLATED and fields[name] not in _DEFAULTS.get(name, ()):
             reason = _REASONS.get(name, "the model's API does not support it")
             notes.append(f"dropped {name}: {reason}")
-    for name in given.get("include", ()):
+    for name in fields.get("include", ()):
         if name != ENCRYPTED:
             notes.append(f"dropped include {name}: Copilot does not support it")
 
-    chat: ChatRequest = {name: given[name] for name in _SAME if name in given}
+    chat: ChatRequest = {name: fields[name] for name in _SAME if name in fields}
     builder = MessagesBuilder(notes)
-    if given.get("instructions"):
-        builder.add_message({"role": "system", "content": given["instructions"]})
-    for i, item in enumerate(input_items(given)):
+    if fields.get("instructions"):
+        builder.add_message({"role": "system", "content": fields["instructions"]})
+    for i, item in enumerate(input_items(fields)):
         builder.add_item(item, f"input[{i}]")
     chat["messages"] = builder.build()
-    if "max_output_tokens" in given:
-        chat["max_completion_tokens"] = given["max_output_tokens"]
-    if effort := (given.get("reasoning") or {}).get("effort"):
+    if "max_output_tokens" in fields:
+        chat["max_completion_tokens"] = fields["max_output_tokens"]
+    if effort := (fields.get("reasoning") or {}).get("effort"):
         chat["reasoning_effort"] = effort
-    _text_config(given.get("text") or {}, chat)
-    _tools(given, chat, notes)
+    _text_config(fields.get("text") or {}, chat)
+    _tools(fields, chat, notes)
     if not chat["messages"]:
         raise RequestError("`input` has no message that the model accepts.", param="input")
     return chat
@@ -105,11 +105,11 @@ def _text_config(config: Json, chat: ChatRequest) -> None:
         chat["verbosity"] = config["verbosity"]
 
 
-def _tools(given: ResponsesRequest, chat: ChatRequest, notes: list[str]) -> None:
-    mapping = ToolMapping(available_tools(given))
+def _tools(fields: ResponsesRequest, chat: ChatRequest, notes: list[str]) -> None:
+    mapping = ToolMapping(available_tools(fields))
     for kind in mapping.dropped:
         notes.append(f"dropped tool {kind}: Copilot does not run it")
-    functions, choice = mapping.apply_choice(given.get("tool_choice"), notes)
+    functions, choice = mapping.apply_choice(fields.get("tool_choice"), notes)
     if not functions:
         chat.pop("parallel_tool_calls", None)
         return

@@ -87,7 +87,7 @@ class ChatToResponses:
         if self._finish is None:
             raise BrokenResponse(
                 "The answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
+                hint="The answer so far may be incomplete. Try again.",
             )
         reason = _INCOMPLETE.get(self._finish)
         if reason is None:

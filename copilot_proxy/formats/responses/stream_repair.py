@@ -107,7 +107,7 @@ class ResponsesRepair:
             )
         raise BrokenResponse(
             "Copilot's answer broke off before it was complete.",
-            hint="What came so far may be incomplete. Try again.",
+            hint="The answer so far may be incomplete. Try again.",
         )
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:

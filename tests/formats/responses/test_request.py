@@ -10,7 +10,7 @@ from copilot_proxy.formats.responses.request import (
     check_request,
     count_images,
     initiator,
-    items,
+    input_items,
     parse_request,
 )
 from copilot_proxy.formats.types import Json
@@ -129,7 +129,7 @@ def test_required_fields(name: str) -> None:
 
 def test_a_text_is_one_message() -> None:
     """A plain text is treated as one message of the user."""
-    assert [{"type": "message", **USER}] == items(request("Hi"))
+    assert [{"type": "message", **USER}] == input_items(request("Hi"))
 
 
 @pytest.mark.parametrize(
