@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Alias, Catalogue, Model
 from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
-from copilot_proxy.formats.messages.betas import asks_long_context
+from copilot_proxy.formats.messages.betas import wants_long_context
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
@@ -134,7 +134,7 @@ class ModelResolver:
         try:
             async with asyncio.timeout(_LIST_TIMEOUT):
                 model = await self.model(name, caller)
-                if asks_long_context(betas):
+                if wants_long_context(betas):
                     model = (await self.models(caller)).long_context_variant(model)
         except (UpstreamError, TimeoutError) as error:
             target = self._resolve_without_catalogue(name)

@@ -1,8 +1,10 @@
-"""Anthropic's Messages API: what its clients send and get, and Claude's own API at Copilot.
+"""Anthropic's Messages API, for clients that use it and for Claude models on Copilot.
 
-Source of the shapes: https://platform.claude.com/docs/en/api/messages
+Source of the formats: https://platform.claude.com/docs/en/api/messages
 
-A request to a model that speaks this API goes through `native`. Otherwise `to_chat` makes a chat
-completions request of it and `from_chunks` makes events of the answer. `from_chat` and `to_chunks`
-do the same in the other direction, for clients of other APIs that ask a Claude.
+A request to a model that Copilot serves on this API goes through `request_to_model`, and the
+response through `stream_repair`. For other models, `request_to_chat` translates the request to Chat
+Completions, and `stream_from_chat` translates the chunks of the response to events.
+`request_from_chat` and `stream_to_chat` do the reverse, for clients of other APIs that use a Claude
+model.
 """

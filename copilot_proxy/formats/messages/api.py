@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: what clients send, and what models serve."""
+"""Anthropic's Messages API, as clients use it and as Copilot serves it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -7,7 +7,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
-from copilot_proxy.formats.messages import betas as beta_names
+from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.errors import error_body
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
@@ -15,32 +15,32 @@ from copilot_proxy.formats.messages.request_to_model import (
     messages_for_model,
     messages_from_chat,
 )
-from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
 from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"
-"""Of the API, which has had no other since."""
+"""The only version of the API so far."""
 
 
 class _Native:
-    """The passage of a Messages request to a model that serves Messages."""
+    """Passes on a Messages request to a model that Copilot serves on Messages."""
 
-    def body(self, request: Json, model: Model | None, notes: list[str]) -> Fitted:
+    def body(self, request: MessagesRequest, model: Model | None, notes: list[str]) -> Fitted:
         return messages_for_model(request, model, notes)
 
     def translator(
-        self, request: Json, tool_names: Mapping[str, str], request_id: str
+        self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str
     ) -> MessagesRepair:
         return MessagesRepair(request_id, tool_names)
 
 
 class MessagesApi:
-    """See `formats.api` for what each method is."""
+    """Implements `formats.api.ClientApi` and `formats.api.UpstreamApi`."""
 
     name = "messages"
     path = "/v1/messages"
@@ -52,14 +52,17 @@ class MessagesApi:
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
 
-    def parse(self, body: bytes) -> Json:
+    def parse(self, body: bytes) -> MessagesRequest:
         return parse_request(body)
 
-    def parse_count(self, body: bytes) -> Json:
-        """The decoded and checked request for counting tokens; raises `RequestError`."""
+    def parse_count(self, body: bytes) -> MessagesRequest:
+        """Decode and check a request to count tokens, which has no ``max_tokens``.
+
+        Raises `RequestError`.
+        """
         return parse_request(body, counting=True)
 
-    def metrics(self, request: Json) -> RequestMetrics:
+    def metrics(self, request: MessagesRequest) -> RequestMetrics:
         config = request.get("output_config")
         return RequestMetrics(
             items=len(request["messages"]),
@@ -68,10 +71,12 @@ class MessagesApi:
             effort=config.get("effort") if isinstance(config, dict) else None,
         )
 
-    def initiator(self, request: Json) -> Initiator:
+    def initiator(self, request: MessagesRequest) -> Initiator:
         return initiator(request)
 
-    def with_parameters(self, request: Json, parameters: Mapping[str, Any]) -> Json:
+    def with_parameters(
+        self, request: MessagesRequest, parameters: Mapping[str, Any]
+    ) -> MessagesRequest:
         changed = dict(request)
         for name, value in parameters.items():
             if name == "reasoning_effort":
@@ -80,31 +85,35 @@ class MessagesApi:
                 changed[name] = value
         return changed
 
-    def to_chat(self, request: Json, notes: list[str]) -> Json:
+    def to_chat(self, request: MessagesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)
 
-    def wants_usage(self, request: Json) -> bool:
+    def wants_usage(self, request: MessagesRequest) -> bool:
         return True
 
-    def writer(self, request: Json) -> ChatToMessages:
+    def writer(self, request: MessagesRequest) -> ChatToMessages:
         return ChatToMessages(request, request["model"])
 
-    def fail(self, request: Json, error: CopilotProxyError, request_id: str) -> list[Json]:
+    def fail(
+        self, request: MessagesRequest, error: CopilotProxyError, request_id: str
+    ) -> list[MessagesEvent]:
         return self.writer(request).fail(error, request_id)
 
-    def from_chat(self, chat: Json, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
         return messages_from_chat(chat, model, notes)
 
-    def for_counting(self, request: Json, model: Model | None) -> Json:
-        """The body with which Copilot counts the tokens of a request; raises `RequestError`."""
+    def for_counting(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
+        """Return the body to send to Copilot's ``count_tokens``; raises `RequestError`."""
         return messages_for_model(request, model, [], counting=True).body
 
-    def headers(self, body: Json, betas: Collection[str], notes: list[str]) -> dict[str, str]:
-        send, dropped = beta_names.betas(betas, body)
-        notes += [f"dropped beta {name}: Copilot does not take it" for name in dropped]
+    def headers(
+        self, body: MessagesRequest, betas: Collection[str], notes: list[str]
+    ) -> dict[str, str]:
+        selected, dropped = select_betas(betas, body)
+        notes += [f"dropped beta {name}: Copilot does not support it" for name in dropped]
         headers = {"anthropic-version": _VERSION}
-        if send:
-            headers["anthropic-beta"] = ",".join(send)
+        if selected:
+            headers["anthropic-beta"] = ",".join(selected)
         return headers
 
     def reader(

@@ -1,56 +1,61 @@
-"""Which ``anthropic-beta`` names go on to Copilot, which refuses a request for any other."""
+"""Selects the ``anthropic-beta`` names to send to Copilot, which rejects unknown ones."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from copilot_proxy.catalogue import LONG_CONTEXT_SUFFIX
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import MessagesRequest
 
 CONTEXT: Final = "context-management-2025-06-27"
 TOOLS: Final = "advanced-tool-use-2025-11-20"
 SYSTEM: Final = "mid-conversation-system-2026-04-07"
 ALLOWED: Final[tuple[str, ...]] = ("interleaved-thinking-2025-05-14", CONTEXT, TOOLS, SYSTEM)
-"""What the Copilot API is known to take; ``context-1m`` is a model of its own there."""
-
+"""The betas that the Copilot API is known to accept."""
 
 LONG_CONTEXT: Final = "context-1m-2025-08-07"
-"""With it Anthropic's models take a long context; Copilot has editions of their own for that."""
+"""The beta for Anthropic's long context; Copilot has separate models for that."""
 
 
-def _has_context_management(request: Json) -> bool:
+def _has_context_management(request: MessagesRequest) -> bool:
     return "context_management" in request
 
 
-def _defers_tools(request: Json) -> bool:
+def _defers_tools(request: MessagesRequest) -> bool:
     return any(tool.get("defer_loading") for tool in request.get("tools") or ())
 
 
-def _has_system_turns(request: Json) -> bool:
+def _has_system_messages(request: MessagesRequest) -> bool:
     return any(message["role"] == "system" for message in request["messages"])
 
 
-_NEEDED: Final[tuple[tuple[str, Callable[[Json], bool]], ...]] = (
+_REQUIRED: Final[tuple[tuple[str, Callable[[MessagesRequest], bool]], ...]] = (
     (CONTEXT, _has_context_management),
     (TOOLS, _defers_tools),
-    (SYSTEM, _has_system_turns),
+    (SYSTEM, _has_system_messages),
 )
-"""What a request cannot do without, whether the client named it or not."""
+"""The betas that a request needs if the function is true, even if the client did not name them."""
 
 
-def asks_long_context(header_values: Iterable[str]) -> bool:
-    """Whether the client wants the long context: Claude Code does for a name with ``[1m]``."""
+def wants_long_context(header_values: Iterable[str]) -> bool:
+    """Return whether the client wants the long context.
+
+    Claude Code names the beta for a model name with ``[1m]``. `header_values` are the values of all
+    ``anthropic-beta`` headers.
+    """
     return any(LONG_CONTEXT in value for value in header_values)
 
 
-def betas(header_values: Iterable[str], request: Json) -> tuple[list[str], list[str]]:
-    """The names to send with a prepared request, and those of the client's that are dropped.
+def select_betas(
+    header_values: Iterable[str], request: MessagesRequest
+) -> tuple[list[str], list[str]]:
+    """Return the beta names to send with `request`, and the client's names that are dropped.
 
-    `header_values` are those of all the client's ``anthropic-beta`` headers, each a list with
-    commas.
+    `header_values` are the values of all the client's ``anthropic-beta`` headers; each is a
+    comma-separated list. `request` is the body as it is sent to Copilot.
     """
     named = [name.strip() for value in header_values for name in value.split(",")]
     named = list(dict.fromkeys(name for name in named if name))
-    needed = [name for name, applies in _NEEDED if applies(request)]
-    send = [name for name in ALLOWED if name in named or name in needed]
-    met = (LONG_CONTEXT,) if request["model"].endswith(LONG_CONTEXT_SUFFIX) else ()
-    return send, [name for name in named if name not in (*ALLOWED, *met)]
+    required = [name for name, applies in _REQUIRED if applies(request)]
+    selected = [name for name in ALLOWED if name in named or name in required]
+    fulfilled = (LONG_CONTEXT,) if request["model"].endswith(LONG_CONTEXT_SUFFIX) else ()
+    return selected, [name for name in named if name not in (*ALLOWED, *fulfilled)]

@@ -1,11 +1,11 @@
-"""The messages of a request in the form that Copilot's Messages API has: blocks that it knows."""
+"""Removes from a client's messages what Copilot's Messages API does not support."""
 
 from typing import Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import image_hint
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.sealed_reasoning import signature
+from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
+from copilot_proxy.formats.types import Json, MessagesRequest
 
 _SERVER_BLOCKS: Final = (
     "server_tool_use",
@@ -20,33 +20,35 @@ _SERVER_BLOCKS: Final = (
     "container_upload",
     "compaction",
 )
-"""What tools that Anthropic runs leave in a conversation; Copilot runs none and refuses them."""
+"""The blocks of tools that Anthropic's servers run; Copilot runs none and rejects these blocks."""
 
-_NO_THOUGHT: Final = ("", "Thinking...")
-"""What clients show where there was no thinking to show."""
+_EMPTY_THINKING: Final = ("", "Thinking...")
+"""What clients store as thinking if the model showed none."""
 
 
-def clean_messages(body: Json, notes: list[str]) -> int:
-    """Takes from `messages` of `body` what no model of Copilot's knows, on copies of messages and
-    blocks; gives how many that led the conversation are in the system prompt now.
+def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
+    """Remove from `messages` of `body` what Copilot does not support; messages and blocks are
+    copied first.
 
-    Raises `RequestError` for images and documents that Copilot would have to fetch.
+    System messages at the start of the conversation become part of the system prompt; returns how
+    many. Raises `RequestError` for images and documents that Copilot would have to fetch.
     """
-    told: set[str] = set()
+    unique_notes: set[str] = set()
     messages = [
-        {**message, "content": _content(message["content"], f"messages[{i}].content", told)}
+        {**message, "content": _content(message["content"], f"messages[{i}].content", unique_notes)}
         for i, message in enumerate(body["messages"])
     ]
     body["messages"] = messages
-    notes += sorted(told)
-    return _lead_with_system(body, messages)
+    notes += sorted(unique_notes)
+    return _merge_leading_system(body, messages)
 
 
-def _lead_with_system(body: Json, messages: list[Json]) -> int:
-    """Moves system messages that lead the conversation to the system prompt: they mean the same.
+def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
+    """Move system messages at the start of the conversation to the end of the system prompt, where
+    they mean the same; return how many.
 
-    Later ones stay where they are, which takes a beta (`betas`): moved to the front they would
-    lose their place, and with each new one nothing of the prompt could be read from the cache.
+    Later system messages stay in order, which requires a beta (`betas`): at the front they would
+    take effect too early, and each new one would invalidate the whole prompt cache.
     """
     moved = 0
     while messages and messages[0]["role"] == "system":
@@ -59,51 +61,54 @@ def _lead_with_system(body: Json, messages: list[Json]) -> int:
     return moved
 
 
-def _content(content: str | list[Json], path: str, told: set[str]) -> str | list[Json]:
+def _content(content: str | list[Json], path: str, unique_notes: set[str]) -> str | list[Json]:
     if isinstance(content, str):
         return content
-    blocks = [_block(block, f"{path}[{i}]", told) for i, block in enumerate(content)]
+    blocks = [_block(block, f"{path}[{i}]", unique_notes) for i, block in enumerate(content)]
     return [block for block in blocks if block is not None]
 
 
-def _block(block: Json, path: str, told: set[str]) -> Json | None:
-    """The block as Copilot takes it; None if it takes none of it."""
-    # Clients send an answer's blocks back with every field that their SDK has, many of them null.
+def _block(block: Json, path: str, unique_notes: set[str]) -> Json | None:
+    """Return a copy of the block that Copilot accepts, or None if it is to be dropped."""
+    # Clients send the blocks of a response back with all the fields of their SDK, many of them
+    # null.
     block = {name: value for name, value in block.items() if value is not None}
     match block["type"]:
         case "thinking":
-            return _thinking(block, told)
+            return _thinking(block, unique_notes)
         case "redacted_thinking":
-            seal = signature(block.get("data"))
-            return {**block, "data": seal} if seal else None
+            data = claude_signature(block.get("data"))
+            return {**block, "data": data} if data else None
         case "image" | "document":
             _check_source(block, path)
         case "tool_result" if "content" in block:
-            block["content"] = _content(block["content"], f"{path}.content", told)
-        case kind if kind in _SERVER_BLOCKS:
-            told.add(f"dropped {kind} blocks: Copilot does not take them")
+            block["content"] = _content(block["content"], f"{path}.content", unique_notes)
+        case block_type if block_type in _SERVER_BLOCKS:
+            unique_notes.add(f"dropped {block_type} blocks: Copilot does not support them")
             return None
     return block
 
 
-def _thinking(block: Json, told: set[str]) -> Json | None:
-    seal = signature(block.get("signature"))
-    if seal is None:
-        told.add("dropped thinking blocks: they are not signed by Claude")
+def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
+    signature = claude_signature(block.get("signature"))
+    if signature is None:
+        unique_notes.add("dropped thinking blocks: they are not signed by Claude")
         return None
-    return None if block.get("thinking") in (None, *_NO_THOUGHT) else {**block, "signature": seal}
+    if block.get("thinking") in (None, *_EMPTY_THINKING):
+        return None
+    return {**block, "signature": signature}
 
 
 def _check_source(block: Json, path: str) -> None:
     source = block["source"]
-    kind = source.get("type") if isinstance(source, dict) else None
-    if kind in ("url", "file"):
+    source_type = source.get("type") if isinstance(source, dict) else None
+    if source_type in ("url", "file"):
         raise RequestError(
-            f"Copilot does not fetch any {block['type']} from elsewhere.",
+            f"Copilot does not fetch {block['type']}s from URLs or from Anthropic's Files API.",
             param=f"{path}.source",
             code="unsupported_value",
             hint=image_hint(
-                "Send its data itself, in a source of type base64",
+                "Send the data itself, in a source of type base64",
                 source.get("url") if block["type"] == "image" else None,
             ),
         )

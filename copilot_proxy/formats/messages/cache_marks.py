@@ -1,20 +1,20 @@
-"""Marks for Claude's prompt cache: in the one form, and the number, that Copilot takes.
+"""Fits the marks for Claude's prompt cache to the form and the number that Copilot accepts.
 
-A mark (`cache_control`) says: keep the prompt from its beginning up to here. The prompt runs tools,
-system, messages; a later request that begins with the same is read from the cache for a tenth of
-the price.
+A mark (``cache_control``) stores the prompt in the cache from its start to the end of the marked
+block. The order of the prompt is tools, system, messages. A later request with the same start
+reads it from the cache for a tenth of the price.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json, MessagesRequest
 
 EPHEMERAL: Final = {"type": "ephemeral"}
 
 
-def reduce_marks(body: Json, most: int, notes: list[str]) -> None:
-    """Takes from the marks of `body` what Copilot refuses, and the marks beyond `most`.
+def reduce_marks(body: MessagesRequest, most: int, notes: list[str]) -> None:
+    """Reduce the marks of `body` to the fields that Copilot accepts, and to `most` marks.
 
     Changes the blocks in place.
     """
@@ -29,17 +29,18 @@ def reduce_marks(body: Json, most: int, notes: list[str]) -> None:
         block["cache_control"] = dict(EPHEMERAL)
         marked[section].append(block)
     if trimmed:
-        notes.append("reduced cache_control: Copilot takes no ttl and no scope")
+        notes.append("reduced cache_control: Copilot supports neither ttl nor scope")
     if sum(map(len, marked.values())) > most:
         _drop_marks(marked, most)
-        notes.append(f"dropped cache_control of some blocks: Copilot takes {most}")
+        notes.append(f"dropped cache_control of some blocks: Copilot allows at most {most}")
 
 
 def _drop_marks(marked: dict[str, list[Json]], most: int) -> None:
-    """Keeps the most useful marks.
+    """Keep the `most` marks that are most useful.
 
-    Those are the last of the tools and of the system prompt, which every conversation of a client
-    shares, and the last ones of the messages, since a mark covers all that is before it.
+    Those are the last one of the tools and the last one of the system prompt, which all
+    conversations of a client share, and then the last ones of the messages, since a mark covers
+    everything before it.
     """
     tools, system, messages = marked["tools"], marked["system"], marked["messages"]
     by_use = [*tools[-1:], *system[-1:], *reversed(messages), *system[-2::-1], *tools[-2::-1]]
@@ -47,18 +48,19 @@ def _drop_marks(marked: dict[str, list[Json]], most: int) -> None:
         del block["cache_control"]
 
 
-def has_marks(body: Json) -> bool:
-    """Whether any block carries a mark."""
+def has_marks(body: MessagesRequest) -> bool:
+    """Return whether any block has a mark."""
     return any(block.get("cache_control") for _, block in _blocks(body))
 
 
-def mark_stable(body: Json) -> None:
-    """Marks what the next request is likely to begin with, for clients that cannot say it.
+def mark_stable(body: MessagesRequest) -> None:
+    """Mark what the next request is likely to start with, for clients that cannot set marks.
 
-    The last tool and the last system block: they are the same in every conversation of a client.
-    The last two user turns: the last one's mark writes what the next request reads, and the one
-    before it reads what the request before wrote. A first question without tools is often the
-    only one, and writing to the cache costs a quarter more, so its turn is not marked.
+    The last tool and the last system block are marked because they are the same in all
+    conversations of a client. The last two user messages are marked because the mark of the last
+    one writes what the next request will read, and the mark before it reads what the previous
+    request wrote. A first question without tools is often the only one, and writing to the cache
+    costs a quarter more, so its message is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):
@@ -70,7 +72,7 @@ def mark_stable(body: Json) -> None:
 
 
 def mark_end(message: Json) -> None:
-    """Marks the last block of a message."""
+    """Mark the last block of a message."""
     if isinstance(message["content"], str):
         message["content"] = [{"type": "text", "text": message["content"]}]
     _mark(message["content"][-1])
@@ -80,8 +82,8 @@ def _mark(block: Json) -> None:
     block["cache_control"] = dict(EPHEMERAL)
 
 
-def _blocks(body: Json) -> Iterator[tuple[str, Json]]:
-    """Every block that may carry a mark, in the prompt's order, with the section it is in."""
+def _blocks(body: MessagesRequest) -> Iterator[tuple[str, Json]]:
+    """Yield all blocks that may have a mark, in the order of the prompt, with their section."""
     for tool in body.get("tools") or ():
         yield "tools", tool
     if isinstance(body.get("system"), list):
@@ -89,7 +91,7 @@ def _blocks(body: Json) -> Iterator[tuple[str, Json]]:
     for message in body["messages"]:
         if isinstance(message["content"], list):
             for block in message["content"]:
-                # The results of a tool may hold marked blocks, which come before its own mark.
+                # The blocks inside a tool result come before the mark of the result itself.
                 if isinstance(block.get("content"), list):
                     inner = [one for one in block["content"] if isinstance(one, dict)]
                     yield from (("messages", one) for one in inner)

@@ -1,4 +1,4 @@
-"""Failures as Anthropic's error object, in an answer or in a stream.
+"""Errors in Anthropic's format, as a response body or as an event of a stream.
 
 Source: Anthropic's error reference, https://platform.claude.com/docs/en/api/errors
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import ErrorBody, Json, MessagesEvent
 from copilot_proxy.masking import mask
 
 _TYPES: Final[Mapping[int, str]] = {
@@ -26,45 +26,51 @@ _TYPES: Final[Mapping[int, str]] = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_NAMES: Final = frozenset(_TYPES.values())
+_TYPE_NAMES: Final = frozenset(_TYPES.values())
 _TOO_LONG: Final = "prompt is too long"
-_COUNTED: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
+_TOKEN_COUNTS: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 
 
-def error_body(error: CopilotProxyError, request_id: str) -> Json:
-    """``{"type": "error", "error": {...}, "request_id": "req_..."}``."""
-    body: Json = {"type": _type(error), "message": mask(_message(error))}
-    if error.code and error.code not in _NAMES:
-        body["code"] = error.code
+def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
+    """Return the body of an error response.
+
+    ``{"type": "error", "error": {"type", "message", "code", "hint", …}, "request_id": "req_…"}``,
+    where ``code`` and ``hint`` are left out if there is none, and the fields of `error.extra` are
+    added.
+    """
+    details: Json = {"type": _type(error), "message": mask(_message(error))}
+    if error.code and error.code not in _TYPE_NAMES:
+        details["code"] = error.code
     if error.hint:
-        body["hint"] = mask(error.hint)
+        details["hint"] = mask(error.hint)
     for name, value in error.extra.items():
-        body.setdefault(name, value)
-    return {"type": "error", "error": body, "request_id": request_id_of(request_id)}
+        details.setdefault(name, value)
+    return {"type": "error", "error": details, "request_id": prefixed_request_id(request_id)}
 
 
-def error_event(error: CopilotProxyError, request_id: str) -> Json:
-    """The ``error`` event that ends a stream; it has the shape of `error_body`."""
+def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
+    """Return the ``error`` event that ends a stream; its format is that of `error_body`."""
     return error_body(error, request_id)
 
 
-def request_id_of(request_id: str) -> str:
-    """Our id of a request, as Anthropic's clients expect ids to look."""
+def prefixed_request_id(request_id: str) -> str:
+    """Return our id of a request with the prefix ``req_`` that Anthropic's ids have."""
     return request_id if request_id.startswith("req_") else f"req_{request_id}"
 
 
 def _type(error: CopilotProxyError) -> str:
-    # Claude's own word, when the failure came as one of its events, says more than a status.
-    if error.code in _NAMES:
+    # If Claude reported the error in an event, its own type says more than the status.
+    if error.code in _TYPE_NAMES:
         return error.code
     default = "invalid_request_error" if error.status < 500 else "api_error"
     return _TYPES.get(error.status, default)
 
 
 def _message(error: CopilotProxyError) -> str:
-    """The message; that of a prompt beyond the limit in the words on which clients compact it."""
+    """Return the message; for a prompt that is too long, in the words that make clients compact
+    the conversation."""
     if error.code != "context_length_exceeded" or _TOO_LONG in error.message:
         return error.message
-    if found := _COUNTED.search(error.message):
-        return f"{_TOO_LONG}: {found[1]} tokens > {found[2]} maximum"
+    if match := _TOKEN_COUNTS.search(error.message):
+        return f"{_TOO_LONG}: {match[1]} tokens > {match[2]} maximum"
     return f"{_TOO_LONG}: {error.message}"

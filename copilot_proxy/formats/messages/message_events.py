@@ -1,27 +1,32 @@
-"""Events of a Messages stream to one message, and one message to events.
+"""Converts a message to the events of a stream, and events to a message.
 
 Source: Anthropic's page on streaming messages, https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 import msgspec
 
-from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.usage import add_usage
 from copilot_proxy.formats.tool_arguments import parsed_input
+from copilot_proxy.formats.types import Json, Message, MessagesEvent
 
 
-def events_of(message: Json) -> list[Json]:
-    """The stream that a whole message, with all its fields, would have come as."""
+def message_to_events(message: Message) -> list[MessagesEvent]:
+    """Return the events of a stream with the same content as `message`, which has all its fields.
+
+    They are one ``message_start``, then for each block ``content_block_start``, its
+    ``content_block_delta`` events and ``content_block_stop``, then ``message_delta`` with the stop
+    reason and the usage, and ``message_stop``.
+    """
     head = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     copilot_usage = head.pop("copilot_usage", None)
-    events: list[Json] = [{"type": "message_start", "message": head}]
+    events: list[MessagesEvent] = [{"type": "message_start", "message": head}]
     for index, block in enumerate(message["content"]):
-        start, delta = _split(block)
+        start, deltas = _split(block)
         events.append({"type": "content_block_start", "index": index, "content_block": start})
-        for part in delta:
-            events.append({"type": "content_block_delta", "index": index, "delta": part})
+        for delta in deltas:
+            events.append({"type": "content_block_delta", "index": index, "delta": delta})
         events.append({"type": "content_block_stop", "index": index})
-    last: Json = {
+    last: MessagesEvent = {
         "type": "message_delta",
         "delta": {
             "stop_reason": message["stop_reason"],
@@ -35,7 +40,7 @@ def events_of(message: Json) -> list[Json]:
 
 
 def _split(block: Json) -> tuple[Json, list[Json]]:
-    """A block as it begins, and the deltas that complete it."""
+    """Split a block into the block of its start event and the deltas that complete it."""
     match block.get("type"):
         case "text":
             text = block.get("text") or ""
@@ -51,17 +56,17 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
     return block, []
 
 
-class Assembler:
-    """Adds the events of one stream up; `message` is what they make."""
+class MessageAssembler:
+    """Assembles a message from the events of a stream."""
 
     def __init__(self) -> None:
-        self._head: Json = {}
+        self._head: Message = {}
         self._blocks: dict[int, Json] = {}
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._usage: Json = {}
 
-    def feed(self, event: Json) -> None:
-        """Takes one event; those that say nothing of the message are skipped."""
+    def feed(self, event: MessagesEvent) -> None:
+        """Add one event; events that are not about the message are skipped."""
         match event.get("type"):
             case "message_start":
                 self._head = {**event["message"]}
@@ -69,7 +74,7 @@ class Assembler:
             case "content_block_start":
                 self._blocks[event["index"]] = dict(event["content_block"])
             case "content_block_delta":
-                self._take(event["index"], event["delta"])
+                self._add_delta(event["index"], event["delta"])
             case "message_delta":
                 self._head.update(event["delta"])
                 self._usage = add_usage(self._usage, event.get("usage"))
@@ -77,26 +82,26 @@ class Assembler:
                     if name in event:
                         self._head[name] = event[name]
 
-    def _take(self, index: int, delta: Json) -> None:
+    def _add_delta(self, index: int, delta: Json) -> None:
         match delta.get("type"):
             case "text_delta":
-                self._add(index, "text", delta["text"])
+                self._add_text(index, "text", delta["text"])
             case "thinking_delta":
-                self._add(index, "thinking", delta["thinking"])
+                self._add_text(index, "thinking", delta["thinking"])
             case "signature_delta":
-                self._add(index, "signature", delta["signature"])
+                self._add_text(index, "signature", delta["signature"])
             case "input_json_delta":
-                self._add(index, "input", delta["partial_json"])
+                self._add_text(index, "input", delta["partial_json"])
             case "citations_delta":
                 block = self._blocks[index]
                 block["citations"] = [*(block.get("citations") or []), delta["citation"]]
 
-    def _add(self, index: int, name: str, text: str) -> None:
+    def _add_text(self, index: int, name: str, text: str) -> None:
         self._texts.setdefault((index, name), []).append(text)
 
     @property
-    def message(self) -> Json:
-        """The message as far as it has come."""
+    def message(self) -> Message:
+        """The message that the events so far make."""
         blocks = {index: dict(block) for index, block in self._blocks.items()}
         for (index, name), parts in self._texts.items():
             text = "".join(parts)

@@ -1,55 +1,64 @@
-"""The messages of a chat completions request as Claude's system prompt and turns."""
+"""Translates the messages of a Chat Completions request to Claude's system prompt and messages."""
 
 from typing import Any
 
 import msgspec
 
 from copilot_proxy.formats.images import parse_data_url
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.sealed_reasoning import thinking_blocks
+from copilot_proxy.formats.messages.encrypted_reasoning import thinking_blocks
+from copilot_proxy.formats.types import Json
 
 
-def translate_messages(chat: list[Json], notes: list[str]) -> tuple[list[Json], list[Json]]:
-    """The blocks of the system prompt, and the turns; raises `RequestError`."""
-    told: set[str] = set()
+def translate_messages(
+    chat_messages: list[Json], notes: list[str]
+) -> tuple[list[Json], list[Json]]:
+    """Return the blocks of the system prompt, and the messages ``{"role", "content": [block]}``.
+
+    Raises `RequestError` for an image that is not base64.
+    """
+    unique_notes: set[str] = set()
     system: list[Json] = []
-    turns: list[Json] = []
-    for i, message in enumerate(chat):
+    messages: list[Json] = []
+    for i, message in enumerate(chat_messages):
         path = f"messages[{i}]"
         role = message["role"]
         if message.get("name"):
-            told.add("dropped name of messages: Claude has nothing like it")
+            unique_notes.add("dropped name of messages: Claude has no equivalent")
         if role in ("system", "developer"):
-            if turns:
-                told.add("moved a later system message to the front: Claude has it there")
-            system += _parts(message["content"], path, message)
+            if messages:
+                unique_notes.add(
+                    "moved a later system message to the front: Claude's system prompt is there"
+                )
+            system += _blocks(message["content"], path, message)
         elif role == "assistant":
-            _add(turns, "assistant", _assistant(message, path))
+            _append(messages, "assistant", _assistant(message, path))
         elif role == "tool":
-            _add(turns, "user", [_result(message, path)])
+            _append(messages, "user", [_tool_result(message, path)])
         else:
-            _add(turns, "user", _parts(message["content"], path, message))
-    notes += sorted(told)
-    return system, turns
+            _append(messages, "user", _blocks(message["content"], path, message))
+    notes += sorted(unique_notes)
+    return system, messages
 
 
-def _add(turns: list[Json], role: str, blocks: list[Json]) -> None:
-    """Adds to the last turn if it is of the same role, with the results of tools before the rest,
-    as Claude demands; else a new one."""
+def _append(messages: list[Json], role: str, blocks: list[Json]) -> None:
+    """Add `blocks` to the last message if it has the same role, otherwise as a new message.
+
+    Tool results come before the other blocks, as Claude requires.
+    """
     if not blocks:
         return
-    if turns and turns[-1]["role"] == role:
-        blocks = turns.pop()["content"] + blocks
+    if messages and messages[-1]["role"] == role:
+        blocks = messages.pop()["content"] + blocks
     blocks.sort(key=lambda block: block["type"] != "tool_result")
-    turns.append({"role": role, "content": blocks})
+    messages.append({"role": role, "content": blocks})
 
 
 def _assistant(message: Json, path: str) -> list[Json]:
-    blocks = thinking_blocks(message.get("reasoning_content"), message.get("reasoning_opaque"))
-    said = _parts(message.get("content"), path, message)
-    if not said and message.get("refusal"):
-        said = _text(message["refusal"], message)
-    blocks += said
+    thinking = thinking_blocks(message.get("reasoning_content"), message.get("reasoning_opaque"))
+    texts = _blocks(message.get("content"), path, message)
+    if not texts and message.get("refusal"):
+        texts = _text_blocks(message["refusal"], message)
+    blocks = [*thinking, *texts]
     for call in message.get("tool_calls") or ():
         function = call["function"]
         blocks.append(
@@ -63,48 +72,48 @@ def _assistant(message: Json, path: str) -> list[Json]:
     return blocks
 
 
-def _input(text: str) -> Any:
-    """A call's arguments as an object; the text itself if it is none."""
+def _input(arguments: str) -> Any:
+    """Return the arguments of a call as an object, or as the text if they are not one."""
     try:
-        value = msgspec.json.decode(text)
+        value = msgspec.json.decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return text
-    return value if isinstance(value, dict) else text
+        return arguments
+    return value if isinstance(value, dict) else arguments
 
 
-def _result(message: Json, path: str) -> Json:
+def _tool_result(message: Json, path: str) -> Json:
     content = message["content"]
     return {
         "type": "tool_result",
         "tool_use_id": message["tool_call_id"],
-        "content": content if isinstance(content, str) else _parts(content, path, {}),
+        "content": content if isinstance(content, str) else _blocks(content, path, {}),
         **_mark(message),
     }
 
 
-def _parts(content: Any, path: str, message: Json) -> list[Json]:
-    """The blocks of a message's content."""
+def _blocks(content: Any, path: str, message: Json) -> list[Json]:
+    """Translate the content of a message to blocks."""
     if isinstance(content, str):
-        return _text(content, message)
+        return _text_blocks(content, message)
     blocks: list[Json] = []
     for i, part in enumerate(content or ()):
         match part["type"]:
             case "text":
-                blocks += _text(part["text"], part)
+                blocks += _text_blocks(part["text"], part)
             case "refusal":
-                blocks += _text(part["refusal"], part)
-            case _:  # the chat's check lets images through, and nothing else
+                blocks += _text_blocks(part["refusal"], part)
+            case _:  # an image: the check of the chat request rejects all other types
                 blocks.append({**_image(part["image_url"], f"{path}.content[{i}]"), **_mark(part)})
     return blocks
 
 
-def _text(text: str, holder: Json) -> list[Json]:
-    return [{"type": "text", "text": text, **_mark(holder)}] if text else []
+def _text_blocks(text: str, part: Json) -> list[Json]:
+    return [{"type": "text", "text": text, **_mark(part)}] if text else []
 
 
-def _mark(holder: Json) -> Json:
-    """The mark for the cache that some clients put on messages and parts, as Claude has it."""
-    mark = holder.get("cache_control")
+def _mark(part: Json) -> Json:
+    """Return the cache mark that some clients put on chat messages and parts, if there is one."""
+    mark = part.get("cache_control")
     return {"cache_control": mark} if mark else {}
 
 

@@ -1,4 +1,4 @@
-"""The system prompt and turns of a Messages request as the messages of a chat."""
+"""Translates the system prompt and messages of a Messages request to chat messages."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,44 +7,48 @@ import msgspec
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import image_hint
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.sealed_reasoning import from_blocks
+from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
 from copilot_proxy.formats.messages.system import without_billing
+from copilot_proxy.formats.types import Json
 
-_THOUGHT: Final = ("thinking", "redacted_thinking")
+_THINKING_TYPES: Final = ("thinking", "redacted_thinking")
 FAILED: Final = "The tool failed:"
+"""What the text of a tool result starts with if its ``is_error`` is true."""
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """The system prompt as one message; none if there is none."""
+    """Return the system prompt, a text or blocks, as one message; an empty list if it is empty."""
     if isinstance(system, list):
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))
     return [{"role": "system", "content": system}] if system else []
 
 
-def translate_messages(turns: list[Json], notes: list[str]) -> list[Json]:
-    """The messages of the chat; raises `RequestError`."""
-    told: set[str] = set()
-    chat: list[Json] = []
-    for i, turn in enumerate(turns):
-        content = turn["content"]
+def translate_messages(messages: list[Json], notes: list[str]) -> list[Json]:
+    """Return the chat messages; one message may become several.
+
+    Raises `RequestError` for a document that is not text, and for an image that is not base64.
+    """
+    unique_notes: set[str] = set()
+    chat_messages: list[Json] = []
+    for i, message in enumerate(messages):
+        content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         path = f"messages[{i}].content"
-        if turn["role"] == "assistant":
-            made = _assistant(blocks, told)
-        elif turn["role"] == "system":
-            made = system_message(blocks, notes)
+        if message["role"] == "assistant":
+            translated = _assistant(blocks, unique_notes)
+        elif message["role"] == "system":
+            translated = system_message(blocks, notes)
         else:
-            made = _user(blocks, path, told)
-        if not made:
-            told.add(f"dropped messages[{i}]: it is empty")
-        chat += made
-    notes += sorted(told)
-    return chat
+            translated = _user(blocks, path, unique_notes)
+        if not translated:
+            unique_notes.add(f"dropped messages[{i}]: it is empty")
+        chat_messages += translated
+    notes += sorted(unique_notes)
+    return chat_messages
 
 
-def _assistant(blocks: list[Json], told: set[str]) -> list[Json]:
+def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
     texts: list[str] = []
     calls: list[Json] = []
     for block in blocks:
@@ -54,10 +58,12 @@ def _assistant(blocks: list[Json], told: set[str]) -> list[Json]:
             case "tool_use":
                 function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
                 calls.append({"id": block["id"], "type": "function", "function": function})
-            case kind if kind not in _THOUGHT:
-                told.add(f"dropped {kind} blocks: chat completions have nothing like them")
+            case block_type if block_type not in _THINKING_TYPES:
+                unique_notes.add(_no_equivalent(block_type))
     message: Json = {"role": "assistant", "content": "".join(texts) or None}
-    reasoning, opaque = from_blocks(block for block in blocks if block["type"] in _THOUGHT)
+    reasoning, opaque = from_thinking_blocks(
+        block for block in blocks if block["type"] in _THINKING_TYPES
+    )
     if reasoning:
         message["reasoning_content"] = reasoning
     if opaque:
@@ -67,70 +73,76 @@ def _assistant(blocks: list[Json], told: set[str]) -> list[Json]:
     return [message] if texts or calls else []
 
 
-def _arguments(given: Any) -> str:
-    """What a tool was called with, as JSON; a text is what a model has written of it."""
-    if isinstance(given, str):
-        return given
-    return msgspec.json.encode({} if given is None else given).decode()
+def _no_equivalent(block_type: str) -> str:
+    return f"dropped {block_type} blocks: Chat Completions has no equivalent"
 
 
-def _user(blocks: list[Json], path: str, told: set[str]) -> list[Json]:
-    """The results of tools as messages of their own, in their order, then what the person says.
+def _arguments(tool_input: Any) -> str:
+    """Return the input of a call as JSON; a string is what a model wrote instead of an object."""
+    if isinstance(tool_input, str):
+        return tool_input
+    return msgspec.json.encode({} if tool_input is None else tool_input).decode()
 
-    Images in results go to the person's message, since a result is text alone.
+
+def _user(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
+    """Return a message for each tool result, in order, and then the user's message.
+
+    Images in results are moved to the user's message, since a chat result can only be text.
     """
     results: list[Json] = []
     images: list[Json] = []
     parts: list[Json] = []
     for i, block in enumerate(blocks):
-        where = f"{path}[{i}]"
+        block_path = f"{path}[{i}]"
         if block["type"] == "tool_result":
-            message, shown = _result(block, where, told)
+            message, result_images = _tool_result(block, block_path, unique_notes)
             results.append(message)
-            images += shown
+            images += result_images
         else:
-            parts += _parts(block, where, told)
+            parts += _parts(block, block_path, unique_notes)
     if images:
-        told.add("moved images out of tool results: chat completions have none there")
+        unique_notes.add(
+            "moved images out of tool results: Chat Completions does not allow them there"
+        )
     parts = images + parts
     if len(parts) == 1 and parts[0]["type"] == "text":
         return [*results, {"role": "user", "content": parts[0]["text"]}]
     return [*results, {"role": "user", "content": parts}] if parts else results
 
 
-def _result(block: Json, path: str, told: set[str]) -> tuple[Json, list[Json]]:
-    """The message of a tool's result, and the parts that show its images."""
+def _tool_result(block: Json, path: str, unique_notes: set[str]) -> tuple[Json, list[Json]]:
+    """Return the message of a tool result, and the user parts that show its images."""
     content = block.get("content")
     parts: list[Json] = []
     if isinstance(content, str):
         parts = [{"type": "text", "text": content}]
     else:
         for i, inner in enumerate(content or ()):
-            parts += _parts(inner, f"{path}.content[{i}]", told)
+            parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
     if block.get("is_error") is True:
         text = f"{FAILED} {text}".strip()
-    shown = [part for part in parts if part["type"] == "image_url"]
-    if shown:
+    images = [part for part in parts if part["type"] == "image_url"]
+    if images:
         label = f"From the result of {block['tool_use_id']}:"
-        shown.insert(0, {"type": "text", "text": label})
+        images.insert(0, {"type": "text", "text": label})
         text = text or "(an image, which follows)"
-    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, shown
+    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, images
 
 
-def _parts(block: Json, path: str, told: set[str]) -> list[Json]:
-    """The parts of a block that is neither a call nor a result."""
+def _parts(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
+    """Return the chat parts of a block that is neither a call nor a result."""
     match block["type"]:
         case "text":
             return [{"type": "text", "text": block["text"]}] if block["text"] else []
         case "image":
             return [_image(block["source"], path)]
         case "document":
-            return list(_document(block, path, told))
+            return list(_document(block, path, unique_notes))
         case "search_result":
-            return [{"type": "text", "text": _found(block)}]
-        case kind:
-            told.add(f"dropped {kind} blocks: chat completions have nothing like them")
+            return [{"type": "text", "text": _search_result(block)}]
+        case block_type:
+            unique_notes.add(_no_equivalent(block_type))
             return []
 
 
@@ -142,41 +154,41 @@ def _image(source: Any, path: str) -> Json:
             pass
         case _:
             raise RequestError(
-                "Copilot does not fetch images from elsewhere.",
+                "Copilot does not fetch images from URLs or from Anthropic's Files API.",
                 param=f"{path}.source",
                 code="unsupported_value",
                 hint=image_hint(
-                    "Send its data itself, in a source of type base64",
+                    "Send the data itself, in a source of type base64",
                     source.get("url") if isinstance(source, dict) else None,
                 ),
             )
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _document(block: Json, path: str, told: set[str]) -> Iterator[Json]:
-    """The words of a document, named and marked off from the rest."""
-    name = f' title="{block["title"]}"' if isinstance(block.get("title"), str) else ""
+def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
+    """Yield the text and images of a document between ``<document title="…">`` tags."""
+    title = f' title="{block["title"]}"' if isinstance(block.get("title"), str) else ""
     match block["source"]:
         case {"type": "text", "data": str(text)} | {"type": "content", "content": str(text)}:
-            yield {"type": "text", "text": f"<document{name}>\n{text}\n</document>"}
+            yield {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
         case {"type": "content", "content": [*blocks]}:
-            yield {"type": "text", "text": f"<document{name}>"}
+            yield {"type": "text", "text": f"<document{title}>"}
             for i, inner in enumerate(blocks):
                 if isinstance(inner, dict) and inner.get("type") in ("text", "image"):
-                    yield from _parts(inner, f"{path}.source.content[{i}]", told)
+                    yield from _parts(inner, f"{path}.source.content[{i}]", unique_notes)
             yield {"type": "text", "text": "</document>"}
         case _:
             raise RequestError(
-                "This model takes documents as text alone: no PDF, file or address.",
+                "This model only accepts documents as text, not as PDFs, files or URLs.",
                 param=f"{path}.source",
                 code="unsupported_value",
-                hint="Send the document's text, or take a model that copilot-proxy models lists "
-                "with the messages API.",
+                hint="Send the text of the document, or use a model that copilot-proxy models "
+                "lists with the messages API.",
             )
 
 
-def _found(block: Json) -> str:
-    """The words of something that the client's own search has found."""
+def _search_result(block: Json) -> str:
+    """Return the title, source and texts of a search result, one per line."""
     content = block.get("content")
     inner = content if isinstance(content, list) else []
     texts = [part.get("text") for part in inner if isinstance(part, dict)]

@@ -1,4 +1,4 @@
-"""Anthropic's model objects, made of Copilot's models.
+"""Anthropic's model objects, built from the catalogue of Copilot's models.
 
 Source: Anthropic's Models API reference, https://platform.claude.com/docs/en/api/models
 """
@@ -7,31 +7,34 @@ from collections.abc import Iterable
 from typing import Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json
 
-_CREATED: Final = "1970-01-01T00:00:00Z"
-"""What Anthropic itself says for a date that is not known; Copilot tells none."""
+_CREATED_AT: Final = "1970-01-01T00:00:00Z"
+"""Anthropic's value for an unknown date; Copilot does not give one."""
 
 
 def model_info(model: Model, *, name: str | None = None) -> Json:
-    """The object of `model`; under `name` if it was asked for by an alias."""
-    body: Json = {
+    """Return the object of `model`: `schema.ModelInfo`.
+
+    `name` is its id if the client used an alias. Limits that are unknown are left out.
+    """
+    info: Json = {
         "type": "model",
         "id": name or model.id,
         "display_name": model.name,
-        "created_at": _CREATED,
+        "created_at": _CREATED_AT,
         "lifecycle": "active",
     }
     limits = {
         "max_input_tokens": model.limit("max_prompt_tokens"),
         "max_tokens": model.limit("max_output_tokens"),
     }
-    body.update({key: value for key, value in limits.items() if value is not None})
-    return body
+    info.update({key: value for key, value in limits.items() if value is not None})
+    return info
 
 
 def model_list(models: Iterable[Model]) -> Json:
-    """The list of `models`, all on one page."""
+    """Return the list of `models` on one page: `schema.ModelList`."""
     data = [model_info(model) for model in models]
     return {
         "data": data,

@@ -1,21 +1,21 @@
-"""A Messages body on its way to the model, as the rules see it."""
+"""The view of a Messages body through which the rules in `formats.rules` read and change it."""
 
 from collections.abc import Iterable, Sequence
 
 from copilot_proxy.formats.messages import cache_marks
-from copilot_proxy.formats.messages.request import thinks
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import instruct_schema
 from copilot_proxy.formats.rules.blanks import without_blanks
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.types import Json, MessagesRequest
 
 
 class MessagesBody(OutgoingBody):
     """The view of a body whose messages, blocks and tools are copies.
 
-    `translated` tells that it was made of a chat request, whose client cannot mark anything for
-    the cache. `moved` is how many of the client's first messages are in the system prompt now.
-    `marks_end` asks for a mark at the end of the prompt.
+    `translated` is whether the body is made from a chat request, whose client cannot set cache
+    marks. `moved` is how many of the client's first messages were moved to the system prompt.
+    `marks_end` is whether the end of the prompt gets a cache mark.
     """
 
     api = "messages"
@@ -30,7 +30,12 @@ class MessagesBody(OutgoingBody):
     results_share_a_message = True
 
     def __init__(
-        self, body: Json, *, translated: bool = False, moved: int = 0, marks_end: bool = False
+        self,
+        body: MessagesRequest,
+        *,
+        translated: bool = False,
+        moved: int = 0,
+        marks_end: bool = False,
     ) -> None:
         super().__init__(body)
         self._translated = translated
@@ -50,49 +55,49 @@ class MessagesBody(OutgoingBody):
         return calls, results
 
     def is_paired(self) -> bool:
-        wanted: list[str] = []
+        open_ids: list[str] = []  # of the calls in the previous message
         for message in self.turns:
             content = message["content"]
             blocks = content if isinstance(content, list) else ()
-            answered = 0
-            for place, block in enumerate(blocks):
+            results = 0
+            for i, block in enumerate(blocks):
                 if block["type"] == "tool_result":
-                    if place != answered or block["tool_use_id"] not in wanted:
+                    if i != results or block["tool_use_id"] not in open_ids:
                         return False
-                    wanted.remove(block["tool_use_id"])
-                    answered += 1
-            if wanted:
+                    open_ids.remove(block["tool_use_id"])
+                    results += 1
+            if open_ids:
                 return False
-            wanted = [block["id"] for block in blocks if block["type"] == "tool_use"]
-        return not wanted
+            open_ids = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        return not open_ids
 
     def pieces(self) -> list[Piece]:
         pieces: list[Piece] = []
-        for at, message in enumerate(self.turns):
-            place, blocks = at + self._moved, message["content"]
+        for index, message in enumerate(self.turns, self._moved):
+            content = message["content"]
             if message["role"] == "assistant":
-                made = blocks if isinstance(blocks, list) else ()
-                ids = tuple(block["id"] for block in made if block["type"] == "tool_use")
-                pieces.append(Piece("assistant", ids, message, place))
-            elif isinstance(blocks, str) or all(b["type"] != "tool_result" for b in blocks):
-                pieces.append(Piece("other", (), message, place))
+                blocks = content if isinstance(content, list) else ()
+                ids = tuple(block["id"] for block in blocks if block["type"] == "tool_use")
+                pieces.append(Piece("assistant", ids, message, index))
+            elif isinstance(content, str) or all(b["type"] != "tool_result" for b in content):
+                pieces.append(Piece("other", (), message, index))
             else:
-                pieces += _split(message, place)
+                pieces += _split(message, index)
         return pieces
 
     def rebuild(self, pieces: Sequence[Piece]) -> None:
         turns: list[Json] = []
-        answer: list[Json] | None = None  # the blocks of the message that answers calls
+        results: list[Json] | None = None  # the blocks of the message with the results of calls
         for piece in pieces:
             if piece.kind == "result":
-                if answer is None:
-                    answer = []
-                    turns.append({"role": "user", "content": answer})
-                answer.append(piece.raw)
-            elif answer is not None and piece.raw["role"] == "user":
-                answer += _blocks(piece.raw["content"])
+                if results is None:
+                    results = []
+                    turns.append({"role": "user", "content": results})
+                results.append(piece.raw)
+            elif results is not None and piece.raw["role"] == "user":
+                results += _blocks(piece.raw["content"])
             else:
-                answer = None
+                results = None
                 turns.append(piece.raw)
         self.turns = turns
 
@@ -118,18 +123,18 @@ class MessagesBody(OutgoingBody):
                 del self.body["system"]
         for result in self.results:
             if not result.get("content"):
-                result.pop("content", None)  # a command may print nothing but a blank line
+                result.pop("content", None)  # for example, of a command that prints a blank line
         kept = [message for message in self.turns if message["content"]]
         if len(kept) == len(self.turns):
             return
-        for at, message in enumerate(self.turns):
+        for index, message in enumerate(self.turns, self._moved):
             if not message["content"] and not self._translated:
-                notes.append(f"dropped messages[{at + self._moved}]: it is empty")
+                notes.append(f"dropped messages[{index}]: it is empty")
         self.turns = kept
 
     @property
     def has_instructions(self) -> bool:
-        # A client of this very API that sends nothing else is told so.
+        # A Messages client that only sends a system prompt gets an error instead.
         return self._translated and bool(self.body.get("system"))
 
     @property
@@ -156,7 +161,7 @@ class MessagesBody(OutgoingBody):
 
     @property
     def thinks(self) -> bool:
-        return thinks(self.body)
+        return is_thinking_enabled(self.body)
 
     def disable_thinking(self, reason: str, notes: list[str]) -> None:
         self.set_thinking(None)
@@ -169,10 +174,10 @@ class MessagesBody(OutgoingBody):
             return False
         if not any(block["type"] == "tool_result" for block in messages[-1]["content"]):
             return False
-        before = messages[-2]
-        if before["role"] != "assistant" or not isinstance(before["content"], list):
+        previous = messages[-2]
+        if previous["role"] != "assistant" or not isinstance(previous["content"], list):
             return False
-        first = before["content"][0]["type"] if before["content"] else ""
+        first = previous["content"][0]["type"] if previous["content"] else ""
         return first not in ("thinking", "redacted_thinking")
 
     @property
@@ -206,18 +211,18 @@ class MessagesBody(OutgoingBody):
         instruct_schema(self.body, notes)
 
 
-def _split(message: Json, place: int) -> list[Piece]:
-    """Results one by one, and what stands between them."""
+def _split(message: Json, index: int) -> list[Piece]:
+    """Return a piece for each tool result, and for the blocks before, between and after them."""
     pieces: list[Piece] = []
-    rest: list[Json] = []
+    others: list[Json] = []
     for block in message["content"]:
         if block["type"] != "tool_result":
-            if not rest:
-                pieces.append(Piece("other", (), {**message, "content": rest}, place))
-            rest.append(block)
+            if not others:
+                pieces.append(Piece("other", (), {**message, "content": others}, index))
+            others.append(block)
             continue
-        rest = []
-        pieces.append(Piece("result", (str(block["tool_use_id"]),), block, place))
+        others = []
+        pieces.append(Piece("result", (str(block["tool_use_id"]),), block, index))
     return pieces
 
 

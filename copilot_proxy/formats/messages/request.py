@@ -1,7 +1,4 @@
-"""Reads a client's request: is it one, who speaks last in it, and does it hold an image.
-
-Refusals are `RequestError` and name the field: ``messages[0].content[1].text``.
-"""
+"""Parses a client's request, and finds who initiated it and how many images it has."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,61 +8,63 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
-from copilot_proxy.formats.messages.schema import Block, CountTokensRequest, Json, MessagesRequest
+from copilot_proxy.formats.messages import schema
+from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
 
-_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+_REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
     "document": ("source",),
     "tool_use": ("id", "name"),
     "tool_result": ("tool_use_id",),
 }
-"""The fields without which a block of that type cannot be read."""
+"""The fields that a block must have, by its type."""
 
 
-def parse_request(body: bytes, *, counting: bool = False) -> Json:
-    """The decoded request, checked against the schema, with all the fields it came with.
+def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
+    """Decode a request and check it against the schema; unknown fields are kept.
 
-    With `counting` it is one for counting tokens, which has no ``max_tokens``. Raises
-    `RequestError`.
+    With `counting`, it is a request to count tokens, which has no ``max_tokens``. Raises
+    `RequestError`, whose `param` is the path of the field, such as
+    ``messages[0].content[1].text``.
     """
     request = parse_object(body)
-    check_shape(request, CountTokensRequest if counting else MessagesRequest)
+    check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
-        raise _wrong("model", "The model's name is empty.")
+        raise _error("model", "The model name is empty.")
     if not request["messages"]:
-        raise _wrong("messages", "At least one message is needed.")
+        raise _error("messages", "`messages` is empty: at least one message is required.")
     if not counting and request["max_tokens"] < 1:
-        raise _wrong("max_tokens", "`max_tokens` must be at least 1.")
+        raise _error("max_tokens", "`max_tokens` must be at least 1.")
     for i, message in enumerate(request["messages"]):
         _check_blocks(message["content"], f"messages[{i}].content")
     _check_tools(request.get("tools") or [])
     return request
 
 
-def is_own_tool(tool: Json) -> bool:
-    """Whether the client itself describes and runs the tool, as opposed to one of Anthropic's."""
+def is_client_tool(tool: Json) -> bool:
+    """Return whether the client defines and runs the tool, as opposed to a tool of Anthropic's."""
     return tool.get("type") in (None, "custom")
 
 
-def thinks(request: Json) -> bool:
-    """Whether the request switches thinking on."""
+def is_thinking_enabled(request: MessagesRequest) -> bool:
+    """Return whether the request turns on thinking."""
     thinking = request.get("thinking")
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
 
 def _check_tools(tools: list[Json]) -> None:
-    own = [(i, tool) for i, tool in enumerate(tools) if is_own_tool(tool)]
-    for i, tool in own:
+    client_tools = [(i, tool) for i, tool in enumerate(tools) if is_client_tool(tool)]
+    for i, tool in client_tools:
         if not tool.get("name"):
             raise _missing(f"tools[{i}].name")
-    if len(own) > MAX_TOOLS:
-        raise _wrong(
+    if len(client_tools) > MAX_TOOLS:
+        raise _error(
             "tools",
-            f"Copilot takes at most {MAX_TOOLS} tools, and the request has {len(own)}.",
+            f"The request has {len(client_tools)} tools, and Copilot allows at most {MAX_TOOLS}.",
             code="array_above_max_length",
-            hint="Turn some of the client's tools or MCP servers off.",
+            hint="Turn off some of the client's tools or MCP servers.",
         )
 
 
@@ -73,38 +72,38 @@ def _check_blocks(content: Any, path: str) -> None:
     if not isinstance(content, list):
         return
     for i, block in enumerate(content):
-        kind = block["type"]
-        for name in _NEEDED.get(kind, ()):
+        block_type = block["type"]
+        for name in _REQUIRED_FIELDS.get(block_type, ()):
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
-        if kind == "tool_result":
-            _check_result(block.get("content"), f"{path}[{i}].content")
+        if block_type == "tool_result":
+            _check_tool_result(block.get("content"), f"{path}[{i}].content")
 
 
-def _check_result(content: Any, path: str) -> None:
+def _check_tool_result(content: Any, path: str) -> None:
     if content is None or isinstance(content, str):
         return
     try:
-        msgspec.convert(content, list[Block])
+        msgspec.convert(content, list[schema.Block])
     except msgspec.ValidationError:
-        raise _wrong(
-            path, f"Invalid '{path}': expected a text or a list of blocks.", code="invalid_type"
+        raise _error(
+            path, f"Invalid '{path}': expected a string or a list of blocks.", code="invalid_type"
         ) from None
     _check_blocks(content, path)
 
 
 def _missing(path: str) -> RequestError:
-    return _wrong(path, f"Missing required parameter: '{path}'.", code="missing_required_parameter")
+    return _error(path, f"Missing required parameter: '{path}'.", code="missing_required_parameter")
 
 
-def _wrong(
+def _error(
     param: str, message: str, *, code: str | None = None, hint: str | None = None
 ) -> RequestError:
     return RequestError(message, param=param, code=code, hint=hint)
 
 
-def initiator(request: Json) -> Initiator:
-    """Who asked, by the rule of `headers.initiator`."""
+def initiator(request: MessagesRequest) -> Initiator:
+    """Return who initiated the request, by the rule of `headers.initiator`."""
     return headers.initiator(map(_turn, reversed(request["messages"])))
 
 
@@ -119,8 +118,8 @@ def _turn(message: Json) -> Turn | None:
     return "results" if turn == "aside" and len(words) < len(content) else turn
 
 
-def count_images(request: Json) -> int:
-    """How many images the messages hold, however old, also inside results and documents."""
+def count_images(request: MessagesRequest) -> int:
+    """Return the number of images in all messages, including tool results and documents."""
     count = 0
     pending: list[Any] = [request["messages"]]
     while pending:

@@ -1,6 +1,6 @@
-"""A chat completions request as one for Claude's Messages API at Copilot.
+"""Translates a Chat Completions request to a request for Copilot's Messages API.
 
-What is carried over, and what is lost, stands in the tables at the top.
+The tables at the top say which fields are translated, and why the others are dropped.
 """
 
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from typing import Any, Final
 
 from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.structured_output import ANY_JSON, closed, instruct
+from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction, close_schema
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.limits import default_limit
+from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
-_SAME: Final = ("temperature", "top_p", "top_k")
+_SAME_FIELDS: Final = ("temperature", "top_p", "top_k")
 """The fields that mean the same in both APIs."""
 
-_READ: Final = (
+_TRANSLATED_FIELDS: Final = (
     "model",
     "messages",
     "stream",
@@ -32,57 +32,58 @@ _READ: Final = (
     "thinking_budget",
     "user",
 )
-"""The fields that have a counterpart."""
+"""The fields that have an equivalent."""
 
-_SILENT: Final = ("stream_options", "n")
-"""The fields without a counterpart whose wish is fulfilled all the same."""
+_LOCAL_FIELDS: Final = ("stream_options", "n")
+"""The fields that have no equivalent and need no note: copilot-proxy handles them itself."""
 
-_REASONS: Final[Mapping[str, str]] = {
-    "service_tier": "Copilot refuses it",
+_DROP_REASONS: Final[Mapping[str, str]] = {
+    "service_tier": "Copilot does not support it",
     "store": "Copilot stores nothing",
-    "metadata": "it belongs to stored answers, and Copilot stores nothing",
+    "metadata": "it is for stored responses, and Copilot stores nothing",
 }
-"""Why a field is dropped, where it is not for Claude's API having none like it."""
+"""Why a field is dropped, if not because Claude's API has no equivalent."""
 
 
-def from_chat(chat: Json, profile: ModelProfile, notes: list[str]) -> Json:
-    """The body for the Messages API, with a note for each change that may matter.
+def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> MessagesRequest:
+    """Return the body for the Messages API; `notes` gets a line for each change that may matter.
 
-    What the model refuses of it is left to the rule book; `profile` only tells in which form the
-    model thinks. Raises `RequestError` for images that are no base64.
+    `profile` decides which form of thinking is used. Other limits of the model are left to
+    `formats.rules`. Raises `RequestError` for an image that is not base64.
     """
-    given = {name: value for name, value in chat.items() if value is not None}
-    system, messages = translate_messages(given["messages"], notes)
-    body: Json = {
-        "model": profile.id or given["model"],
+    chat = {name: value for name, value in chat.items() if value is not None}
+    system, messages = translate_messages(chat["messages"], notes)
+    body: MessagesRequest = {
+        "model": profile.id or chat["model"],
         "messages": messages,
-        "stream": given.get("stream") is True,
+        "stream": chat.get("stream") is True,
     }
-    limit = given.get("max_completion_tokens", given.get("max_tokens"))
+    limit = chat.get("max_completion_tokens", chat.get("max_tokens"))
     if limit is not None:
         body["max_tokens"] = limit
     if system:
         body["system"] = system
-    body.update({name: given[name] for name in _SAME if name in given})
-    if given.get("user"):
-        body["metadata"] = {"user_id": given["user"]}
-    if stop := given.get("stop"):
+    body.update({name: chat[name] for name in _SAME_FIELDS if name in chat})
+    if chat.get("user"):
+        body["metadata"] = {"user_id": chat["user"]}
+    if stop := chat.get("stop"):
         body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
-    _tools(given, body, notes)
-    _thinking(given, body, profile)
-    _format(given, body, notes)
-    for name in given:
-        if name not in (*_SAME, *_READ, *_SILENT) and given[name] not in (False, 0, [], {}):
-            notes.append(f"dropped {name}: {_REASONS.get(name, 'Claude has nothing like it')}")
+    _set_tools(chat, body, notes)
+    _set_thinking(chat, body, profile)
+    _set_format(chat, body, notes)
+    known = (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_LOCAL_FIELDS)
+    for name in chat:
+        if name not in known and chat[name] not in (False, 0, [], {}):
+            notes.append(f"dropped {name}: {_DROP_REASONS.get(name, 'Claude has no equivalent')}")
     return body
 
 
-def _tools(given: Json, body: Json, notes: list[str]) -> None:
-    if given.get("tools"):
-        body["tools"] = [_tool(tool) for tool in given["tools"]]
-        if choice := _tool_choice(given.get("tool_choice"), notes):
+def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> None:
+    if chat.get("tools"):
+        body["tools"] = [_tool(tool) for tool in chat["tools"]]
+        if choice := _tool_choice(chat.get("tool_choice"), notes):
             body["tool_choice"] = choice
-        if given.get("parallel_tool_calls") is False:
+        if chat.get("parallel_tool_calls") is False:
             choice = body.setdefault("tool_choice", {"type": "auto"})
             if choice["type"] != "none":
                 choice["disable_parallel_tool_use"] = True
@@ -90,13 +91,13 @@ def _tools(given: Json, body: Json, notes: list[str]) -> None:
 
 def _tool(tool: Json) -> Json:
     function = tool["function"]
-    made: Json = {"name": function["name"]}
+    translated: Json = {"name": function["name"]}
     if function.get("description"):
-        made["description"] = function["description"]
+        translated["description"] = function["description"]
     if function.get("parameters") is not None:
-        made["input_schema"] = function["parameters"]
+        translated["input_schema"] = function["parameters"]
     mark = tool.get("cache_control") or function.get("cache_control")
-    return {**made, "cache_control": mark} if mark else made
+    return {**translated, "cache_control": mark} if mark else translated
 
 
 def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
@@ -109,15 +110,15 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
             return {"type": "any"}
         case {"type": "function", "function": {"name": str(name)}}:
             return {"type": "tool", "name": name}
-    notes.append("dropped tool_choice: Claude has nothing like it")
+    notes.append("dropped tool_choice: Claude has no equivalent")
     return None
 
 
-def _thinking(given: Json, body: Json, profile: ModelProfile) -> None:
-    """Thinking as hard as the client asks; none if it does not ask."""
-    effort, budget = given.get("reasoning_effort"), given.get("thinking_budget")
-    if isinstance(given.get("thinking"), dict):
-        body["thinking"] = given["thinking"]
+def _set_thinking(chat: ChatRequest, body: MessagesRequest, profile: ModelProfile) -> None:
+    """Set the thinking that the client requested; without a request there is none."""
+    effort, budget = chat.get("reasoning_effort"), chat.get("thinking_budget")
+    if isinstance(chat.get("thinking"), dict):
+        body["thinking"] = chat["thinking"]
     elif type(budget) is int:
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
     elif effort == "none":
@@ -126,26 +127,28 @@ def _thinking(given: Json, body: Json, profile: ModelProfile) -> None:
         body["thinking"] = {"type": "adaptive"}
         body["output_config"] = {"effort": effort}
     elif isinstance(effort, str):
-        # Half of the limit at most: an answer has to come after the thinking.
+        # At most half of the limit, so that there is room for an answer after the thinking.
         most = max(_expected_limit(body, profile) // 2, BUDGETS["minimal"])
         tokens = min(BUDGETS.get(effort, BUDGETS["medium"]), most)
         body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
 
 
-def _expected_limit(body: Json, profile: ModelProfile) -> int:
-    """The limit that the answer is going to have."""
+def _expected_limit(body: MessagesRequest, profile: ModelProfile) -> int:
+    """Return the limit that the response will have, in tokens."""
     limit: int = body.get("max_tokens", 0)
     if limit < 1:
         limit = default_limit(profile, streams=body["stream"]) or 0
     return min(limit, profile.max_output or limit)
 
 
-def _format(given: Json, body: Json, notes: list[str]) -> None:
-    wanted = given.get("response_format") or {}
-    if wanted.get("type") == "json_object":
-        instruct(body, ANY_JSON)
-        notes.append("changed response_format: an instruction, Claude has no json_object")
-    elif wanted.get("type") == "json_schema":
-        schema = (wanted.get("json_schema") or {}).get("schema")
+def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> None:
+    response_format = chat.get("response_format") or {}
+    if response_format.get("type") == "json_object":
+        add_instruction(body, ANY_JSON)
+        notes.append(
+            "changed response_format: to an instruction, since Claude does not support json_object"
+        )
+    elif response_format.get("type") == "json_schema":
+        schema = (response_format.get("json_schema") or {}).get("schema") or {"type": "object"}
         config = body.setdefault("output_config", {})
-        config["format"] = {"type": "json_schema", "schema": closed(schema or {"type": "object"})}
+        config["format"] = {"type": "json_schema", "schema": close_schema(schema)}

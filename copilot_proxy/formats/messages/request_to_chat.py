@@ -1,6 +1,6 @@
-"""A client's Messages request as a chat completions request, for models that speak no Messages.
+"""Translates a Messages request to Chat Completions, for models that are not on the Messages API.
 
-What is carried over, and what is lost, stands in the tables at the top.
+The tables at the top say which fields are translated; the others are dropped.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any, Final
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.efforts import effort_of
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
-from copilot_proxy.formats.messages.request import is_own_tool
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.request import is_client_tool
+from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
-_SAME: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
+_SAME_FIELDS: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
 """The fields that mean the same in both APIs."""
 
-_READ: Final = (
+_TRANSLATED_FIELDS: Final = (
     "messages",
     "system",
     "stop_sequences",
@@ -26,49 +26,49 @@ _READ: Final = (
     "output_format",
     "metadata",
 )
-"""The fields that have a counterpart."""
+"""The fields that have an equivalent."""
 
-_SILENT: Final = ("cache_control",)
-"""The fields whose wish is fulfilled all the same: other models cache by themselves."""
+_UNNEEDED_FIELDS: Final = ("cache_control",)
+"""The fields that need no note when they are dropped: other models cache prompts by themselves."""
 
 _TOOL_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "any": "required", "none": "none"}
-_LONGEST_USER: Final = 64
+_MAX_USER_LENGTH: Final = 64
 
 
-def to_chat(request: Json, notes: list[str]) -> Json:
-    """The chat completions request, with a note for each change that may matter.
+def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
+    """Return the chat request; `notes` gets a line for each change that may matter.
 
-    Raises `RequestError` for documents that are no text, and images that are no base64.
+    Raises `RequestError` for a document that is not text, and for an image that is not base64.
     """
-    given = {name: value for name, value in request.items() if value is not None}
-    messages = translate_messages(given["messages"], notes)
+    request = {name: value for name, value in request.items() if value is not None}
+    messages = translate_messages(request["messages"], notes)
     if not messages:
-        raise RequestError("The messages hold nothing to answer.", param="messages")
-    chat: Json = {name: given[name] for name in _SAME if name in given}
-    chat["messages"] = [*system_message(given.get("system"), notes), *messages]
-    if given.get("stop_sequences"):
-        chat["stop"] = given["stop_sequences"]
-    _tools(given, chat, notes)
-    _effort(given, chat)
-    _format(given, chat)
-    _user(given, chat, notes)
-    for name in given:
-        if name not in (*_SAME, *_READ, *_SILENT):
-            notes.append(f"dropped {name}: chat completions have nothing like it")
+        raise RequestError("The messages contain nothing to answer.", param="messages")
+    chat: ChatRequest = {name: request[name] for name in _SAME_FIELDS if name in request}
+    chat["messages"] = [*system_message(request.get("system"), notes), *messages]
+    if request.get("stop_sequences"):
+        chat["stop"] = request["stop_sequences"]
+    _set_tools(request, chat, notes)
+    _set_effort(request, chat)
+    _set_format(request, chat)
+    _set_user(request, chat, notes)
+    for name in request:
+        if name not in (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_UNNEEDED_FIELDS):
+            notes.append(f"dropped {name}: Chat Completions has no equivalent")
     return chat
 
 
-def _tools(given: Json, chat: Json, notes: list[str]) -> None:
+def _set_tools(request: MessagesRequest, chat: ChatRequest, notes: list[str]) -> None:
     tools = []
-    for tool in given.get("tools") or ():
-        if is_own_tool(tool):
+    for tool in request.get("tools") or ():
+        if is_client_tool(tool):
             tools.append(_tool(tool))
         else:
             notes.append(f"dropped the tool {tool['type']}: Copilot does not run it")
     if not tools:
         return
     chat["tools"] = tools
-    choice = given.get("tool_choice") or {}
+    choice = request.get("tool_choice") or {}
     if choice.get("disable_parallel_tool_use") is True:
         chat["parallel_tool_calls"] = False
     if choice.get("type") == "tool":
@@ -76,7 +76,7 @@ def _tools(given: Json, chat: Json, notes: list[str]) -> None:
         if any(tool["function"]["name"] == name for tool in tools):
             chat["tool_choice"] = {"type": "function", "function": {"name": name}}
         else:
-            notes.append(f"dropped tool_choice: there is no tool {name!r} any more")
+            notes.append(f"dropped tool_choice: there is no longer a tool named {name!r}")
     elif choice.get("type") in _TOOL_CHOICES:
         chat["tool_choice"] = _TOOL_CHOICES[choice["type"]]
 
@@ -90,10 +90,10 @@ def _tool(tool: Json) -> Json:
     return {"type": "function", "function": function}
 
 
-def _effort(given: Json, chat: Json) -> None:
-    """How hard the model is to think: as said, else what the budget comes nearest to."""
-    effort = (given.get("output_config") or {}).get("effort")
-    thinking = given.get("thinking") or {}
+def _set_effort(request: MessagesRequest, chat: ChatRequest) -> None:
+    """Set the reasoning effort: the client's own, or the one nearest to its thinking budget."""
+    effort = (request.get("output_config") or {}).get("effort")
+    thinking = request.get("thinking") or {}
     budget = thinking.get("budget_tokens")
     if thinking.get("type") == "disabled":
         chat["reasoning_effort"] = "none"
@@ -103,18 +103,19 @@ def _effort(given: Json, chat: Json) -> None:
         chat["reasoning_effort"] = effort_of(budget)
 
 
-def _format(given: Json, chat: Json) -> None:
-    wanted: Any = (given.get("output_config") or {}).get("format") or given.get("output_format")
-    if isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict):
-        schema = {"name": "answer", "schema": wanted["schema"], "strict": True}
+def _set_format(request: MessagesRequest, chat: ChatRequest) -> None:
+    config = request.get("output_config") or {}
+    output_format: Any = config.get("format") or request.get("output_format")
+    if isinstance(output_format, dict) and isinstance(output_format.get("schema"), dict):
+        schema = {"name": "answer", "schema": output_format["schema"], "strict": True}
         chat["response_format"] = {"type": "json_schema", "json_schema": schema}
 
 
-def _user(given: Json, chat: Json, notes: list[str]) -> None:
-    user = (given.get("metadata") or {}).get("user_id")
+def _set_user(request: MessagesRequest, chat: ChatRequest, notes: list[str]) -> None:
+    user = (request.get("metadata") or {}).get("user_id")
     if not isinstance(user, str) or not user:
         return
-    if len(user) <= _LONGEST_USER:
+    if len(user) <= _MAX_USER_LENGTH:
         chat["user"] = user
     else:
-        notes.append(f"dropped metadata.user_id: it has more than {_LONGEST_USER} characters")
+        notes.append(f"dropped metadata.user_id: it is longer than {_MAX_USER_LENGTH} characters")

@@ -1,20 +1,20 @@
-"""The shapes of messages, for checking requests and for the OpenAPI page.
+"""The formats of the Messages API, for checking requests and for the OpenAPI page.
 
 Source: Anthropic's Messages API reference, https://platform.claude.com/docs/en/api/messages
 
-They are lenient: blocks and tools of kinds unknown here pass. A request is checked against these
-types but travels as the decoded JSON it came as, so that fields nobody here knows survive.
+They are lenient: unknown types of blocks and tools are accepted. Requests are checked against these
+structs, but passed on as the decoded JSON, so that unknown fields survive.
 """
 
 from typing import Any, Literal
 
 from msgspec import Struct
 
-Json = dict[str, Any]
+from copilot_proxy.formats.types import Json
 
 
 class CacheControl(Struct):
-    """A mark: the prompt up to and with this block is to be kept in the cache."""
+    """A mark that stores the prompt in the cache, up to and including this block."""
 
     type: str
     ttl: str | None = None
@@ -24,9 +24,10 @@ class Block(Struct):
     """One block of content; `type` decides which of the other fields it has.
 
     ``text`` has `text`; ``image`` and ``document`` have `source`; ``tool_use`` has `id`, `name`
-    and `input`; ``tool_result`` has `tool_use_id` and `content` (a text or blocks); ``thinking``
-    has `thinking` and `signature`; ``redacted_thinking`` has `data`. An `input` that is no object
-    goes up as one: a model has once said it, and the conversation has to go on.
+    and `input`; ``tool_result`` has `tool_use_id` and `content` (a string or blocks); ``thinking``
+    has `thinking` and `signature`; ``redacted_thinking`` has `data`. An `input` that is not an
+    object is accepted and repaired, because a model can produce one and the conversation has to
+    continue.
     """
 
     type: str
@@ -45,14 +46,14 @@ class Block(Struct):
 
 
 class MessageParam(Struct):
-    """One turn; ``system`` turns are instructions that come later in a conversation."""
+    """One message; a ``system`` message is an instruction in the middle of a conversation."""
 
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
 class Tool(Struct):
-    """A tool: the client's own with `input_schema`, or one of Anthropic's with a dated `type`."""
+    """A tool of the client's with `input_schema`, or a tool of Anthropic's with a dated `type`."""
 
     name: str | None = None
     type: str | None = None
@@ -77,7 +78,7 @@ class Thinking(Struct):
 
 
 class OutputConfig(Struct):
-    """How hard the model tries (`effort`), and the schema of its answer (`format`)."""
+    """How much effort the model makes (`effort`), and the schema of its answer (`format`)."""
 
     effort: str | None = None
     format: Json | None = None
@@ -115,7 +116,7 @@ class MessagesRequest(Struct):
 
 
 class Usage(Struct):
-    """Tokens of one request; `input_tokens` are those that no cache had a part in."""
+    """Token counts of one request; `input_tokens` exclude cached tokens, read or written."""
 
     input_tokens: int
     output_tokens: int
@@ -124,7 +125,7 @@ class Usage(Struct):
 
 
 class Message(Struct):
-    """The answer to a request without `stream`."""
+    """The response to a request without `stream`."""
 
     id: str
     type: Literal["message"]
@@ -137,13 +138,13 @@ class Message(Struct):
 
 
 class TokenCount(Struct):
-    """The answer to ``POST /v1/messages/count_tokens``."""
+    """The response to ``POST /v1/messages/count_tokens``."""
 
     input_tokens: int
 
 
 class ErrorObject(Struct):
-    """`type` is one of Anthropic's words for a status; `hint` says what to do next."""
+    """An error; `type` is one of Anthropic's error types, and `hint` says what to do next."""
 
     type: str
     message: str
@@ -151,7 +152,7 @@ class ErrorObject(Struct):
 
 
 class ErrorBody(Struct):
-    """Every failure, also as an event of a stream; `request_id` finds it in the server's log."""
+    """The body of an error response, and an event of a stream; `request_id` is also in the log."""
 
     type: Literal["error"]
     error: ErrorObject
@@ -159,7 +160,7 @@ class ErrorBody(Struct):
 
 
 class ModelInfo(Struct):
-    """One model. Limits in tokens; `created_at` is the epoch, since Copilot tells no date."""
+    """One model. Limits are in tokens; `created_at` is the epoch, since Copilot gives no date."""
 
     type: Literal["model"]
     id: str
@@ -171,7 +172,7 @@ class ModelInfo(Struct):
 
 
 class ModelList(Struct):
-    """The models of the account, always on one page."""
+    """The models of the account, on one page."""
 
     data: list[ModelInfo]
     has_more: bool

@@ -1,4 +1,4 @@
-"""The answer of a model that speaks Messages: passed on, without what Copilot has added to it."""
+"""Passes on Copilot's Messages responses without the fields that Copilot adds."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -6,76 +6,83 @@ from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
 from copilot_proxy.formats.messages.errors import error_event
-from copilot_proxy.formats.messages.message_events import Assembler, events_of
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.usage import add_usage, to_openai
+from copilot_proxy.formats.messages.message_events import MessageAssembler, message_to_events
+from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.tool_arguments import RunawayGuard
+from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, Message, MessagesEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
-_ADDED: Final = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
-"""What Copilot and its backends add to events and blocks; strict clients stumble over it."""
+_ADDITIONS: Final = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
+"""The fields that Copilot and its backends add to events and blocks; strict clients reject them."""
 
-_HOLDERS: Final = ("delta", "content_block", "message")
+_NESTED: Final = ("delta", "content_block", "message")
+"""The fields of an event whose value can have additions, too."""
 
 
 class MessagesRepair:
-    """One answer, event by event.
+    """Repairs one response, event by event.
 
     `feed` takes the decoded JSON of an event, or of a whole message, and returns the events for
-    the client; `close` ends the stream. Both raise `UpstreamError` when the answer is not one. An
-    error that comes when something has been sent already is passed on as an event instead, and
-    is then in `failure`. `usage` is OpenAI's, for keeping count. `tool_names` are the client's
-    names of tools by those that the model was told.
+    the client; `close` returns the last ones. Both raise `UpstreamError` if the response is broken
+    or an error. If the error comes after the start of the message, it is passed on as an event
+    instead, and `failure` is set.
+
+    `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
+    tool names that the model got to the client's names.
     """
 
     def __init__(self, request_id: str = "", tool_names: Mapping[str, str] | None = None) -> None:
         self._request_id = request_id
         self._tool_names = tool_names or {}
-        self._started = False
-        self._finished = False
-        self._stopped = False
+        self._has_started = False
+        self._has_finished = False
+        self._has_stopped = False
         self._counts: Json = {}
         self._guards: dict[Any, RunawayGuard] = {}
-        self._whole: Json | None = None
-        self.usage: Json | None = None
-        self.copilot_usage: Json | None = None
+        self._message: Message | None = None
+        self.usage: ChatUsage | None = None
+        self.copilot_usage: CopilotUsage | None = None
         self.failure: UpstreamError | None = None
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has said that it is done; only counts may still follow."""
-        return self._finished
+        """Whether the model has finished; only token counts can still follow."""
+        return self._has_finished
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last event has come, so that nothing is left to wait for."""
-        return self._stopped
+        """Whether Copilot has sent the last event."""
+        return self._has_stopped
 
     @property
     def is_complete(self) -> bool:
-        """Whether the client has had the last event."""
-        return self._stopped
+        """Whether `feed` has already returned the client's last event."""
+        return self._has_stopped
 
-    def whole(self, events: list[Json]) -> Json:
-        """The message: the one that came whole, or what the events add up to."""
-        return fold(events) if self._whole is None else self._whole
+    def whole(self, events: list[MessagesEvent]) -> Message:
+        """Return the message that came as a whole, or else the one that `events` make.
 
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[Json]:
-        """The event that tells of a failure; nothing may follow it."""
+        `events` are all events that `feed` and `close` returned. Raises `UpstreamError`.
+        """
+        return message_from_events(events) if self._message is None else self._message
+
+    def fail(self, error: CopilotProxyError, request_id: str) -> list[MessagesEvent]:
+        """Return the event that reports an error and ends the stream."""
         return [error_event(error, request_id)]
 
-    def feed(self, data: object) -> list[Json]:
-        """The events that one event, or a whole message, makes."""
+    def feed(self, data: object) -> list[MessagesEvent]:
+        """Return the events for one event or a whole message of Copilot's."""
         if not isinstance(data, dict):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
-        if self.failure is not None or self._stopped:
+        if self.failure is not None or self._has_stopped:
             return []
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
         if is_message(data):
-            self._whole = repair_whole(data, self._tool_names)
-            return [event for part in events_of(self._whole) for event in self.feed(part)]
-        self._note(data)
+            self._message = repair_message(data, self._tool_names)
+            events = message_to_events(self._message)
+            return [event for part in events for event in self.feed(part)]
+        self._track(data)
         if not isinstance(data.get("type"), str):
             return []
         event = without_additions(data)
@@ -86,13 +93,13 @@ class MessagesRepair:
             }
         return [event]
 
-    def close(self) -> list[Json]:
-        """The end of the stream, where upstream has left it out."""
-        if self.failure is not None or self._stopped:
+    def close(self) -> list[MessagesEvent]:
+        """Return the last event if Copilot did not send it."""
+        if self.failure is not None or self._has_stopped:
             return []
-        if self._finished:
+        if self._has_finished:
             return [{"type": "message_stop"}]
-        if not self._started:
+        if not self._has_started:
             raise BrokenResponse(
                 "Copilot sent an empty answer.", hint="Try again, or try another model."
             )
@@ -101,18 +108,18 @@ class MessagesRepair:
             hint="What came so far may be incomplete. Try again.",
         )
 
-    def _fail(self, data: Json) -> list[Json]:
+    def _fail(self, data: MessagesEvent) -> list[MessagesEvent]:
         failure = parse_error_event(data)
-        if not self._started:
+        if not self._has_started:
             raise failure
         self.failure = failure
         return [error_event(failure, self._request_id)]
 
-    def _note(self, data: Json) -> None:
-        """Keeps what the event tells of the answer as a whole."""
+    def _track(self, data: MessagesEvent) -> None:
+        """Update the state and the token counts; raise `BrokenResponse` for a runaway tool call."""
         match data.get("type"):
             case "message_start":
-                self._started = True
+                self._has_started = True
                 message = data.get("message")
                 self._count(message.get("usage") if isinstance(message, dict) else None)
             case "content_block_delta":
@@ -124,61 +131,65 @@ class MessagesRepair:
             case "message_delta":
                 delta = data.get("delta")
                 if isinstance(delta, dict) and delta.get("stop_reason"):
-                    self._finished = True
+                    self._has_finished = True
                 self._count(data.get("usage"))
             case "message_stop":
-                self._finished = self._stopped = True
+                self._has_finished = self._has_stopped = True
         if isinstance(data.get("copilot_usage"), dict):
             self.copilot_usage = data["copilot_usage"]
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict):
             self._counts = add_usage(self._counts, usage)
-            self.usage = to_openai(self._counts)
+            self.usage = usage_to_chat(self._counts)
 
 
 def is_message(data: Json) -> bool:
-    """Whether it is a whole message, as opposed to an event."""
+    """Return whether `data` is a whole message, as opposed to an event."""
     return data.get("type") in (None, "message") and isinstance(data.get("content"), list)
 
 
-def without_additions(event: Json) -> Json:
-    """The event itself, or a copy without what was added to it."""
-    event = _without(event)
-    for name in _HOLDERS:
-        held = event.get(name)
-        if isinstance(held, dict) and (clean := _without(held)) is not held:
+def without_additions(event: MessagesEvent) -> MessagesEvent:
+    """Return the event without Copilot's additions; the same object if there are none."""
+    event = _without_additions(event)
+    for name in _NESTED:
+        value = event.get(name)
+        if isinstance(value, dict) and (clean := _without_additions(value)) is not value:
             event = {**event, name: clean}
     return event
 
 
-def _without(value: Json) -> Json:
-    if not any(name in value for name in _ADDED):
+def _without_additions(value: Json) -> Json:
+    if not any(name in value for name in _ADDITIONS):
         return value
-    return {name: v for name, v in value.items() if name not in _ADDED}
+    return {name: v for name, v in value.items() if name not in _ADDITIONS}
 
 
 def _renamed(block: Any, names: Mapping[str, str]) -> Any:
-    """A block in which a called tool has the client's name."""
+    """Return the block; if it calls a tool, with the client's name of the tool."""
     name = block.get("name") if isinstance(block, dict) else None
     return {**block, "name": names[name]} if isinstance(name, str) and name in names else block
 
 
-def repair_whole(body: object, tool_names: Mapping[str, str] | None = None) -> Json:
-    """A whole answer with all the fields that a message has; raises `UpstreamError`."""
+def repair_message(body: object, tool_names: Mapping[str, str] | None = None) -> Message:
+    """Return a whole response with all the fields of a message.
+
+    `tool_names` maps the tool names that the model got to the client's names. Raises
+    `UpstreamError` if the body is an error, or not a message.
+    """
     if not isinstance(body, dict):
         raise BrokenResponse("Copilot sent an answer that is not a JSON object.")
     if body.get("type") == "error" or body.get("error"):
         raise parse_error_event(body)
     if not isinstance(body.get("content"), list):
         raise BrokenResponse(
-            "Copilot sent an answer that is no message.", hint="Try another model."
+            "Copilot sent an answer that is not a message.", hint="Try another model."
         )
-    body = _without(body)
-    content = [_without(block) for block in body["content"] if isinstance(block, dict)]
+    body = _without_additions(body)
+    content = [_without_additions(block) for block in body["content"] if isinstance(block, dict)]
     if tool_names:
         content = [_renamed(block, tool_names) for block in content]
-    called = any(block.get("type") == "tool_use" for block in content)
+    has_call = any(block.get("type") == "tool_use" for block in content)
     usage = body.get("usage")
     return {
         "model": "",
@@ -188,7 +199,7 @@ def repair_whole(body: object, tool_names: Mapping[str, str] | None = None) -> J
         "type": "message",
         "role": "assistant",
         "content": content,
-        "stop_reason": body.get("stop_reason") or ("tool_use" if called else "end_turn"),
+        "stop_reason": body.get("stop_reason") or ("tool_use" if has_call else "end_turn"),
         "usage": {
             "input_tokens": 0,
             "output_tokens": 0,
@@ -197,12 +208,12 @@ def repair_whole(body: object, tool_names: Mapping[str, str] | None = None) -> J
     }
 
 
-def fold(events: Iterable[Json]) -> Json:
-    """The message that the events of a stream add up to.
+def message_from_events(events: Iterable[MessagesEvent]) -> Message:
+    """Return the message that the events of a stream make.
 
-    Raises `UpstreamError` for a stream that failed half way, or whose events make no message.
+    Raises `UpstreamError` if the stream contains an error, or if the events do not form a message.
     """
-    assembler = Assembler()
+    assembler = MessageAssembler()
     try:
         for event in events:
             if event.get("type") == "error":
@@ -210,5 +221,5 @@ def fold(events: Iterable[Json]) -> Json:
             assembler.feed(event)
         message = assembler.message
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BrokenResponse("Copilot sent events that make no message.") from None
-    return repair_whole(message)
+        raise BrokenResponse("Copilot sent events that do not form a message.") from None
+    return repair_message(message)

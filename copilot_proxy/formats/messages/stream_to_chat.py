@@ -1,8 +1,4 @@
-"""The answer of Copilot's Claude, repaired and put into OpenAI's chunks.
-
-`MessagesToChat` takes the JSON of Messages events, or one whole message, and gives the chunks that
-`formats.chat_completions.stream.ChatRepair` would.
-"""
+"""Translates the response of a model that Copilot serves on Messages to chat chunks."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,12 +9,12 @@ from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.messages.message_events import events_of
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.sealed_reasoning import Sealer
-from copilot_proxy.formats.messages.stream_repair import is_message, repair_whole
-from copilot_proxy.formats.messages.usage import add_usage, to_openai
+from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
+from copilot_proxy.formats.messages.message_events import message_to_events
+from copilot_proxy.formats.messages.stream_repair import is_message, repair_message
+from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json, MessagesEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _FINISH_REASONS: Final[Mapping[str, str]] = {
@@ -33,11 +29,12 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
 
 
 class MessagesToChat(ChunkTranslator):
-    """One answer of Copilot's Messages API, event by event.
+    """Translates one response of Copilot's Messages API, event by event.
 
-    `feed` takes the decoded JSON of an event and returns the chunks it makes; `close` ends the
-    stream and returns the last ones, the finish among them. Both raise `UpstreamError` when the
-    answer is not one. `usage` and `copilot_usage` hold upstream's counts as far as they have come.
+    `feed` takes the decoded JSON of an event, or of a whole message, and returns the chunks that
+    it makes; `close` returns the last ones, including the finish reason. Both raise
+    `UpstreamError` if the response is broken or an error. `usage` and `copilot_usage` have
+    Copilot's counts so far.
     """
 
     def __init__(
@@ -53,30 +50,31 @@ class MessagesToChat(ChunkTranslator):
         self._id = ""
         self._finish: str | None = None
         self._calls = ToolCalls(tool_names)
-        self._sealer = Sealer()
-        self._blocks: dict[int, Json] = {}  # the blocks that have begun and not ended
+        self._reasoning = ReasoningWriter()
+        self._blocks: dict[int, Json] = {}  # the blocks that have started but not ended
         self._counts: Json = {}
-        self.usage: Json | None = None
-        self.copilot_usage: Json | None = None
+        self.usage: ChatUsage | None = None
+        self.copilot_usage: CopilotUsage | None = None
 
-    def feed(self, data: object) -> list[Json]:
-        """The chunks of one event, or of a whole answer."""
+    def feed(self, data: object) -> list[ChatChunk]:
+        """Return the chunks for one event or a whole message of Copilot's."""
         if not isinstance(data, dict):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
         if data.get("type") == "error" or data.get("error"):
             raise parse_error_event(data)
         if is_message(data):
-            return [chunk for part in events_of(repair_whole(data)) for chunk in self.feed(part)]
+            events = message_to_events(repair_message(data))
+            return [chunk for event in events for chunk in self.feed(event)]
         if isinstance(data.get("copilot_usage"), dict):
             self.copilot_usage = data["copilot_usage"]
-        chunks: list[Json] = []
+        chunks: list[ChatChunk] = []
         match data.get("type"):
             case "message_start":
-                self._begin(_object(data.get("message")), chunks)
+                self._start_message(_object(data.get("message")), chunks)
             case "content_block_start":
-                self._begin_block(_index(data), _object(data.get("content_block")), chunks)
+                self._start_block(_index(data), _object(data.get("content_block")), chunks)
             case "content_block_delta":
-                self._take(_index(data), _object(data.get("delta")), chunks)
+                self._add_delta(_index(data), _object(data.get("delta")), chunks)
             case "content_block_stop":
                 self._end_block(_index(data), chunks)
             case "message_delta":
@@ -89,9 +87,9 @@ class MessagesToChat(ChunkTranslator):
                 self.has_ended = True
         return chunks
 
-    def close(self) -> list[Json]:
-        """The chunks that end the stream; to be called once, when upstream has ended."""
-        chunks: list[Json] = []
+    def close(self) -> list[ChatChunk]:
+        """Return the chunks that end the stream; call once, after Copilot's last event."""
+        chunks: list[ChatChunk] = []
         for index in list(self._blocks):
             self._end_block(index, chunks)
         last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
@@ -99,84 +97,87 @@ class MessagesToChat(ChunkTranslator):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has said that it is done; only counts may still follow."""
+        """Whether the model has finished; only token counts can still follow."""
         return self._finish is not None
 
-    def _begin(self, message: Json, chunks: list[Json]) -> None:
+    def _start_message(self, message: Json, chunks: list[ChatChunk]) -> None:
         if not self._chunks.has_begun and isinstance(message.get("id"), str):
             self._id = message["id"]
         self._count(message.get("usage"))
         self._start(chunks)
 
-    def _start(self, chunks: list[Json]) -> None:
+    def _start(self, chunks: list[ChatChunk]) -> None:
+        """Add the first chunk, unless it has been added before."""
         if not self._chunks.has_begun:
             chunks.append(self._chunks.begin(self._id))
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict):
             self._counts = add_usage(self._counts, usage)
-            self.usage = to_openai(self._counts)
+            self.usage = usage_to_chat(self._counts)
 
-    def _begin_block(self, index: int, block: Json, chunks: list[Json]) -> None:
+    def _start_block(self, index: int, block: Json, chunks: list[ChatChunk]) -> None:
         self._start(chunks)
         self._end_block(index, chunks)
         self._blocks[index] = {**block, "signature": ""}
         match block.get("type"):
             case "text":
-                self._add("content", block.get("text"), chunks)
+                self._add_text("content", block.get("text"), chunks)
             case "thinking":
-                self._add("reasoning_content", self._sealer.begin(), chunks)
-                self._think(block.get("thinking"), chunks)
-                self._sign(index, block.get("signature"))
+                self._add_text("reasoning_content", self._reasoning.begin(), chunks)
+                self._add_thinking(block.get("thinking"), chunks)
+                self._add_signature(index, block.get("signature"))
             case "tool_use":
                 function = {"name": block.get("name")}
-                self._call({"index": index, "id": block.get("id"), "function": function}, chunks)
+                call = {"index": index, "id": block.get("id"), "function": function}
+                self._add_call(call, chunks)
 
-    def _take(self, index: int, delta: Json, chunks: list[Json]) -> None:
+    def _add_delta(self, index: int, delta: Json, chunks: list[ChatChunk]) -> None:
         self._start(chunks)
         match delta.get("type"):
             case "text_delta":
-                self._add("content", delta.get("text"), chunks)
+                self._add_text("content", delta.get("text"), chunks)
             case "thinking_delta":
-                self._think(delta.get("thinking"), chunks)
+                self._add_thinking(delta.get("thinking"), chunks)
             case "signature_delta":
-                self._sign(index, delta.get("signature"))
-            case "input_json_delta" if self._is(index, "tool_use"):
+                self._add_signature(index, delta.get("signature"))
+            case "input_json_delta" if self._has_type(index, "tool_use"):
                 text = delta.get("partial_json")
                 if isinstance(text, str) and text:
                     self._blocks[index]["input"] = None
-                    self._call({"index": index, "function": {"arguments": text}}, chunks)
+                    self._add_call({"index": index, "function": {"arguments": text}}, chunks)
 
-    def _end_block(self, index: int, chunks: list[Json]) -> None:
+    def _end_block(self, index: int, chunks: list[ChatChunk]) -> None:
         block = self._blocks.pop(index, {})
         match block.get("type"):
             case "thinking" if block["signature"]:
-                self._add("reasoning_opaque", self._sealer.seal(block["signature"]), chunks)
+                opaque = self._reasoning.sign(block["signature"])
+                self._add_text("reasoning_opaque", opaque, chunks)
             case "redacted_thinking" if isinstance(block.get("data"), str) and block["data"]:
-                self._add("reasoning_content", self._sealer.begin(), chunks)
-                opaque = self._sealer.seal(block["data"], redacted=True)
-                self._add("reasoning_opaque", opaque, chunks)
+                self._add_text("reasoning_content", self._reasoning.begin(), chunks)
+                opaque = self._reasoning.sign(block["data"], redacted=True)
+                self._add_text("reasoning_opaque", opaque, chunks)
             case "tool_use" if isinstance(block.get("input"), dict) and block["input"]:
-                # The whole input came with the beginning of the block.
+                # There were no deltas: the start of the block had the whole input.
                 arguments = msgspec.json.encode(block["input"]).decode()
-                self._call({"index": index, "function": {"arguments": arguments}}, chunks)
+                self._add_call({"index": index, "function": {"arguments": arguments}}, chunks)
 
-    def _is(self, index: int, kind: str) -> bool:
-        return self._blocks.get(index, {}).get("type") == kind
+    def _has_type(self, index: int, block_type: str) -> bool:
+        return self._blocks.get(index, {}).get("type") == block_type
 
-    def _add(self, name: str, text: object, chunks: list[Json]) -> None:
+    def _add_text(self, name: str, text: object, chunks: list[ChatChunk]) -> None:
         if isinstance(text, str) and text:
             chunks.append(self._chunks.chunk({name: text}))
 
-    def _think(self, text: object, chunks: list[Json]) -> None:
+    def _add_thinking(self, text: object, chunks: list[ChatChunk]) -> None:
         if isinstance(text, str):
-            self._add("reasoning_content", self._sealer.text(text), chunks)
+            self._add_text("reasoning_content", self._reasoning.text(text), chunks)
 
-    def _sign(self, index: int, signature: object) -> None:
-        if self._is(index, "thinking") and isinstance(signature, str):
+    def _add_signature(self, index: int, signature: object) -> None:
+        if self._has_type(index, "thinking") and isinstance(signature, str):
             self._blocks[index]["signature"] += signature
 
-    def _call(self, fragment: Json, chunks: list[Json]) -> None:
+    def _add_call(self, fragment: Json, chunks: list[ChatChunk]) -> None:
         if deltas := self._calls.feed([fragment]):
             chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
@@ -185,6 +186,6 @@ def _object(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _index(data: Json) -> int:
+def _index(data: MessagesEvent) -> int:
     index = data.get("index")
     return index if type(index) is int else 0

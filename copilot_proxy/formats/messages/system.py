@@ -1,23 +1,23 @@
-"""The system prompt, as Copilot's Claude takes it."""
+"""Fits the system prompt to what Claude models on Copilot need."""
 
 from typing import Final
 
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json, MessagesRequest
 
 _BILLING: Final = "x-anthropic-billing-header:"
 
 
-def settle_system(body: Json, notes: list[str]) -> None:
-    """Takes from `system` of `body` what Copilot has no use for, on a copy of its blocks."""
+def fit_system(body: MessagesRequest, notes: list[str]) -> None:
+    """Remove Claude Code's billing line from `system` of `body`; the blocks are copied first."""
     system = body.get("system")
     if isinstance(system, list):
         body["system"] = [dict(block) for block in without_billing(system, notes)]
 
 
 def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
-    """The blocks without that in which Claude Code tells Anthropic's billing about itself.
+    """Return the blocks without the one in which Claude Code identifies itself for billing.
 
-    It is no instruction, and since it changes with each request, nothing after it could ever be
+    It is not an instruction, and it changes with each request, so that nothing after it could be
     read from the prompt cache.
     """
     kept = [block for block in blocks if not str(block.get("text")).startswith(_BILLING)]

@@ -1,9 +1,10 @@
-"""What of a request counts as tokens, for an estimate made without asking Copilot.
+"""Collects what counts as tokens in a request, for an estimate without a call to Copilot.
 
-Pure: how texts become tokens is the caller's part. Images count `IMAGE_TOKENS` each: Claude's own
-rule is width times height by 750 and 1600 at the most, and clients send screenshots, which come
-near that. A document that is no text, such as a PDF, counts `DOCUMENT_TOKENS`: a page or two, as
-its length is not known without reading it. The sum is an estimate on the high side for images.
+The caller counts the tokens of the text. Each image counts as `IMAGE_TOKENS`: Claude's own rule is
+width times height divided by 750, and at most 1600, which the screenshots that clients send come
+close to. Each document that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, which is one
+or two pages, since its length is not known without reading it. For images, the estimate is rather
+too high than too low.
 """
 
 from collections.abc import Iterator
@@ -11,29 +12,25 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import MessagesRequest
 
 IMAGE_TOKENS: Final = 1600
 DOCUMENT_TOKENS: Final = 3000
 
-_WORDS: Final = ("text", "thinking", "name", "title", "context", "description")
-_JSON: Final = ("input", "input_schema")
-_NESTED: Final = ("content", "source")
+_TEXT_FIELDS: Final = ("text", "thinking", "name", "title", "context", "description")
+_JSON_FIELDS: Final = ("input", "input_schema")
+_NESTED_FIELDS: Final = ("content", "source")
 
 
-def text_of(request: Json) -> str:
-    """All texts of a request whose tokens count, a line each."""
-    return "\n".join(texts_of(request))
+def text_of(request: MessagesRequest) -> str:
+    """Return all texts of the system prompt, the tools and the messages, in this order, joined by
+    newlines."""
+    sections = ("system", "tools", "messages")
+    return "\n".join(text for section in sections for text in _texts(request.get(section)))
 
 
-def texts_of(request: Json) -> Iterator[str]:
-    """The texts of the system prompt, the tools and the messages, in that order."""
-    for section in ("system", "tools", "messages"):
-        yield from _texts(request.get(section))
-
-
-def media_tokens(request: Json) -> int:
-    """The tokens that images and documents add."""
+def media_tokens(request: MessagesRequest) -> int:
+    """Return the estimated tokens of images and documents."""
     return sum(_media(request.get(section)) for section in ("system", "messages"))
 
 
@@ -44,15 +41,15 @@ def _texts(value: Any) -> Iterator[str]:
         for item in value:
             yield from _texts(item)
     elif isinstance(value, dict):
-        for name in _WORDS:
+        for name in _TEXT_FIELDS:
             if isinstance(value.get(name), str):
                 yield value[name]
         if value.get("type") == "text" and isinstance(value.get("data"), str):
             yield value["data"]  # the source of a document
-        for name in _JSON:
+        for name in _JSON_FIELDS:
             if name in value:
                 yield msgspec.json.encode(value[name]).decode()
-        for name in _NESTED:
+        for name in _NESTED_FIELDS:
             yield from _texts(value.get(name))
 
 
@@ -61,9 +58,9 @@ def _media(value: Any) -> int:
         return sum(map(_media, value))
     if not isinstance(value, dict):
         return 0
-    kind, source = value.get("type"), value.get("source")
-    if kind == "image":
+    block_type, source = value.get("type"), value.get("source")
+    if block_type == "image":
         return IMAGE_TOKENS
-    if kind == "document" and isinstance(source, dict) and source.get("type") == "base64":
+    if block_type == "document" and isinstance(source, dict) and source.get("type") == "base64":
         return DOCUMENT_TOKENS
     return _media(value.get("content")) + _media(source)

@@ -1,46 +1,51 @@
-"""Tools and the choice among them, as Copilot's Claude takes them."""
+"""Fits tools and the tool choice to what Claude models on Copilot accept."""
 
 from typing import Final
 
-from copilot_proxy.formats.messages.request import is_own_tool
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.request import is_client_tool
+from copilot_proxy.formats.types import Json, MessagesRequest
 
-_TAKEN: Final = ("name", "description", "input_schema", "cache_control", "type", "defer_loading")
-"""The fields of a tool that Copilot takes; with any other it may refuse the request."""
+_FIELDS: Final = ("name", "description", "input_schema", "cache_control", "type", "defer_loading")
+"""The fields of a tool that Copilot accepts; with any other, it can reject the request."""
 
-_SEARCH: Final = "tool_search_tool"
+_TOOL_SEARCH: Final = "tool_search_tool"
 
 
-def settle_tools(body: Json, notes: list[str]) -> None:
-    """Takes from `tools` and `tool_choice` of `body` what Copilot refuses, in place."""
+def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
+    """Remove from `tools` and `tool_choice` of `body` what Copilot does not support."""
     tools: list[Json] = body.get("tools") or []
     for tool in tools:
-        if not is_own_tool(tool):
+        if not is_client_tool(tool):
             notes.append(f"dropped the tool {tool['type']}: Copilot does not run it")
-    searched = any(str(tool.get("type")).startswith(_SEARCH) for tool in tools)
-    stripped: set[str] = set()
-    kept = [_tool(tool, stripped, loads=searched) for tool in tools if is_own_tool(tool)]
-    notes += [f"dropped {name} of tools: Copilot does not take it" for name in sorted(stripped)]
+    # Copilot does not run the tool search, so tools that only it could find are loaded at once.
+    loads_all = any(str(tool.get("type")).startswith(_TOOL_SEARCH) for tool in tools)
+    dropped_fields: set[str] = set()
+    kept = [_tool(tool, dropped_fields, loads=loads_all) for tool in tools if is_client_tool(tool)]
+    notes += [
+        f"dropped {name} of tools: Copilot does not support it" for name in sorted(dropped_fields)
+    ]
     if kept:
         body["tools"] = kept
     else:
         body.pop("tools", None)
-    _settle_choice(body, notes)
+    _fit_tool_choice(body, notes)
 
 
-def _tool(tool: Json, stripped: set[str], *, loads: bool) -> Json:
-    """A copy of what Copilot takes of the tool; `loads` tells that nothing is left to find it
-    with."""
-    unknown = {name for name, value in tool.items() if name not in _TAKEN and value is not None}
-    stripped |= unknown
+def _tool(tool: Json, dropped_fields: set[str], *, loads: bool) -> Json:
+    """Return a copy of the tool with the fields that Copilot accepts.
+
+    With `loads`, its loading is not deferred.
+    """
+    unknown = {name for name, value in tool.items() if name not in _FIELDS and value is not None}
+    dropped_fields |= unknown
     kept = {name: v for name, v in tool.items() if name not in unknown and v is not None}
     if loads or not kept.get("defer_loading"):
-        # Copilot takes the field with its beta alone, which goes along where it says true.
+        # Copilot only accepts the field with its beta, which is only sent if the field is true.
         kept.pop("defer_loading", None)
     return kept
 
 
-def _settle_choice(body: Json, notes: list[str]) -> None:
+def _fit_tool_choice(body: MessagesRequest, notes: list[str]) -> None:
     choice = body.get("tool_choice")
     if choice is None:
         return
@@ -49,4 +54,5 @@ def _settle_choice(body: Json, notes: list[str]) -> None:
         del body["tool_choice"]
     elif choice.get("type") == "tool" and choice.get("name") not in names:
         del body["tool_choice"]
-        notes.append(f"dropped tool_choice: there is no tool {choice.get('name')!r} any more")
+        name = choice.get("name")
+        notes.append(f"dropped tool_choice: there is no longer a tool named {name!r}")

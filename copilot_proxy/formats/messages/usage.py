@@ -1,14 +1,14 @@
-"""Token counts: Anthropic's to OpenAI's and back.
+"""Converts token counts between Anthropic's format and that of Chat Completions.
 
-Anthropic's `input_tokens` leave out what was read from the cache or written to it; OpenAI's
-`prompt_tokens` are all of them.
+Anthropic's `input_tokens` exclude the tokens that were read from the cache or written to it;
+the `prompt_tokens` of Chat Completions include them.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import ChatUsage, Json
 
 COUNTS: Final = (
     "input_tokens",
@@ -19,7 +19,10 @@ COUNTS: Final = (
 
 
 def add_usage(known: Json, usage: object) -> Json:
-    """`known` with what an event's usage adds: counts are totals, and a zero is no news."""
+    """Return the counts `known`, updated with the usage of a later event.
+
+    Counts are totals, not increments. A count of zero does not replace a known one.
+    """
     if not isinstance(usage, dict):
         return known
     known = {**known, **{name: usage[name] for name in COUNTS if count(usage, name)}}
@@ -28,12 +31,12 @@ def add_usage(known: Json, usage: object) -> Json:
     return known
 
 
-def to_openai(usage: Mapping[str, Any]) -> Json:
-    """OpenAI's usage, made of Anthropic's."""
+def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
+    """Return the usage of Chat Completions for Anthropic's."""
     counts = {name: count(dict(usage), name) for name in COUNTS}
     cached, created = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
     details = usage.get("output_tokens_details")
-    thought = count(details, "thinking_tokens") if isinstance(details, dict) else 0
+    reasoning = count(details, "thinking_tokens") if isinstance(details, dict) else 0
     repaired = repair_usage(
         {
             "prompt_tokens": counts["input_tokens"] + cached + created,
@@ -42,15 +45,15 @@ def to_openai(usage: Mapping[str, Any]) -> Json:
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,
             },
-            "completion_tokens_details": {"reasoning_tokens": thought},
+            "completion_tokens_details": {"reasoning_tokens": reasoning},
         }
     )
     return repaired or {}
 
 
-def to_anthropic(usage: Mapping[str, Any] | None) -> Json:
-    """Anthropic's usage, made of OpenAI's; zeros when there is none."""
-    usage = dict(usage or {})
+def usage_from_chat(usage: ChatUsage | None) -> Json:
+    """Return Anthropic's usage for that of Chat Completions; zeros if there is none."""
+    usage = usage or {}
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}
     cached = count(details, "cached_tokens")

@@ -10,8 +10,8 @@ import msgspec
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import parse_data_url
+from copilot_proxy.formats.messages.encrypted_reasoning import parse_thoughts
 from copilot_proxy.formats.messages.messages_to_chat import FAILED
-from copilot_proxy.formats.messages.sealed_reasoning import thoughts
 from copilot_proxy.formats.pi_ai.models import PROVIDER, PiApi
 from copilot_proxy.formats.responses.encrypted_reasoning import encrypted_contents
 from copilot_proxy.formats.rules.results import NO_RESULT
@@ -104,9 +104,9 @@ class MessagesTranslator:
         text = message.get("reasoning_content") or message.get("reasoning_text") or ""
         if self._api == "anthropic-messages":
             return [
-                _thinking_block("[Reasoning redacted]" if one.redacted else one.text, one.seal)
+                _thinking_block("[Reasoning redacted]" if one.redacted else one.text, one.signature)
                 | ({"redacted": True} if one.redacted else {})
-                for one in thoughts(text, opaque)
+                for one in parse_thoughts(text, opaque)
                 if one.text or one.redacted
             ]
         if self._api == "openai-responses":

@@ -23,7 +23,7 @@ from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTransla
 from copilot_proxy.formats.chat_completions.chunks import Chunks
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.messages.sealed_reasoning import Sealer
+from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.pi_ai.finish import error_of, finish_reason, usage_of
 from copilot_proxy.formats.pi_ai.models import PiApi
@@ -78,7 +78,7 @@ class PiAiToChat(ChunkTranslator):
         self._calls = ToolCalls(tool_names)
         self._arguments: dict[int, list[str]] = {}
         """The pieces of each call's arguments so far, by content index."""
-        self._sealer = Sealer()
+        self._sealer = ReasoningWriter()
         self._has_encrypted = False
         self._api = ""
         self._whole: ChatRepair | ResponsesToChat | MessagesToChat | None = None
@@ -151,7 +151,7 @@ class PiAiToChat(ChunkTranslator):
         if not isinstance(signature, str) or not signature:
             return ""
         if self._api == "anthropic-messages":
-            return self._sealer.seal(signature, redacted=block.get("redacted") is True)
+            return self._sealer.sign(signature, redacted=block.get("redacted") is True)
         if self._api != "openai-responses":
             return ""  # Here the signature is only the name of a field.
         try:

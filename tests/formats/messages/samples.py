@@ -1,4 +1,5 @@
-"""Short ways to write requests, the official SDK as reader, and Copilot's rules as judge."""
+"""Helpers to build requests, to read responses with the official SDK, and to check bodies against
+Copilot's rules."""
 
 import copy
 import json
@@ -11,7 +12,7 @@ import anthropic
 import httpx2
 
 from copilot_proxy.catalogue import Model, parse_models
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json, Message, MessagesEvent, MessagesRequest
 from copilot_proxy.simulator import catalogue, messages_rules
 
 CATALOGUE = parse_models(catalogue.load())
@@ -28,13 +29,13 @@ EPHEMERAL: Json = {"cache_control": {"type": "ephemeral"}}
 
 
 def recorded(name: str) -> Any:
-    """A recorded request or answer."""
+    """Return a recorded request or response."""
     path = Path(__file__).parent / "recordings" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def simulated(model_id: str) -> Model:
-    """A model of the simulator's list, which has newer ones than the recorded."""
+    """Return a model of the simulator's list, which has newer models than the recordings."""
     model = CATALOGUE.get(model_id)
     assert model is not None
     return model
@@ -45,7 +46,7 @@ def text(words: str, **more: Any) -> Json:
 
 
 def user(*blocks: Any) -> Json:
-    """A user turn; a single text is its content itself."""
+    """Return a user message; the content is a string if the only block is one."""
     if len(blocks) == 1 and isinstance(blocks[0], str):
         return {"role": "user", "content": blocks[0]}
     return {"role": "user", "content": list(blocks)}
@@ -63,14 +64,14 @@ def result(id: str = "toolu_1", content: Any = "done", **more: Any) -> Json:
     return {"type": "tool_result", "tool_use_id": id, "content": content, **more}
 
 
-def request(*messages: Json, **more: Any) -> Json:
-    """A request of these messages."""
+def request(*messages: Json, **more: Any) -> MessagesRequest:
+    """Return a request with these messages, or with "Hi" if there are none."""
     head = {"model": "claude-sonnet-4.5", "max_tokens": 4096}
     return {**head, "messages": list(messages) or [user("Hi")], **more}
 
 
-def judge(body: Json, *, betas: Iterable[str] = (), counting: bool = False) -> None:
-    """Raises the simulator's refusal of a body that breaks a rule of Copilot's Messages API."""
+def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = False) -> None:
+    """Raise the simulator's error if the body breaks a rule of Copilot's Messages API."""
     call: Any = SimpleNamespace(
         headers={"anthropic-beta": ",".join(betas)},
         record=SimpleNamespace(vision=True),
@@ -81,18 +82,18 @@ def judge(body: Json, *, betas: Iterable[str] = (), counting: bool = False) -> N
     json.dumps(body)
     messages_rules.shape(body, call, counting=counting)
     if not counting:
-        messages_rules.check(body, _patient(RAW[body["model"]]), call)
+        messages_rules.check(body, _with_many_images(RAW[body["model"]]), call)
 
 
-def _patient(model: Json) -> Json:
-    """The model with room for any number of images: how many it takes is for Copilot to say."""
+def _with_many_images(model: Json) -> Json:
+    """Return a copy of the model that allows 99 images, since copilot-proxy has no such check."""
     model = copy.deepcopy(model)
     model["capabilities"]["limits"]["vision"]["max_prompt_images"] = 99
     return model
 
 
-def read_stream(events: Iterable[Json]) -> anthropic.types.Message:
-    """The message that the official SDK's stream helper makes of the events."""
+def read_stream(events: Iterable[MessagesEvent]) -> anthropic.types.Message:
+    """Return the message that the official SDK's stream helper makes of the events."""
     lines = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
     with _client(lines.encode(), "text/event-stream") as client:
         arguments: Any = request()
@@ -102,27 +103,27 @@ def read_stream(events: Iterable[Json]) -> anthropic.types.Message:
             return stream.get_final_message()
 
 
-def read_whole(message: Json) -> anthropic.types.Message:
-    """The message as the official SDK reads it from an answer without a stream."""
+def read_whole(message: Message) -> anthropic.types.Message:
+    """Return the message as the official SDK reads it from a response that is not a stream."""
     with _client(json.dumps(message).encode(), "application/json") as client:
         arguments: Any = request()
-        answer = client.messages.create(**arguments)
-        assert isinstance(answer, anthropic.types.Message)
-        return answer
+        response = client.messages.create(**arguments)
+        assert isinstance(response, anthropic.types.Message)
+        return response
 
 
 def _client(body: bytes, content_type: str) -> anthropic.Anthropic:
-    def answer(asked: httpx2.Request) -> httpx2.Response:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=body, headers={"content-type": content_type})
 
-    transport = httpx2.MockTransport(answer)
+    transport = httpx2.MockTransport(respond)
     return anthropic.Anthropic(
         api_key="unused", max_retries=0, http_client=httpx2.Client(transport=transport)
     )
 
 
-def check_order(events: list[Json]) -> None:
-    """Fails unless the events come as in Anthropic's own streams: one block after the other."""
+def check_order(events: list[MessagesEvent]) -> None:
+    """Fail unless the events come in the order of Anthropic's own streams, one block at a time."""
     assert "message_start" == events[0]["type"]
     assert ["message_delta", "message_stop"] == [event["type"] for event in events[-2:]]
     inside: int | None = None

@@ -1,9 +1,9 @@
-"""Beta names: the known ones pass, the needed ones are added."""
+"""Beta names: the supported ones are sent, and the required ones are added."""
 
 import pytest
 
-from copilot_proxy.formats.messages.betas import betas
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.messages.betas import select_betas
+from copilot_proxy.formats.types import Json
 from tests.formats.messages.samples import TOOL, request, user
 
 INTERLEAVED = "interleaved-thinking-2025-05-14"
@@ -13,7 +13,7 @@ SYSTEM = "mid-conversation-system-2026-04-07"
 
 
 @pytest.mark.parametrize(
-    ("headers", "fields", "send", "dropped"),
+    ("headers", "fields", "selected", "dropped"),
     [
         ([], {}, [], []),
         ([""], {}, [], []),
@@ -31,6 +31,6 @@ SYSTEM = "mid-conversation-system-2026-04-07"
         ([], {"messages": [user("a"), {"role": "system", "content": "b"}]}, [SYSTEM], []),
     ],
 )
-def test_betas(headers: list[str], fields: Json, send: list[str], dropped: list[str]) -> None:
-    """A name that Copilot refuses is dropped, and one that the request cannot do without added."""
-    assert (send, dropped) == betas(headers, {**request(), **fields})
+def test_betas(headers: list[str], fields: Json, selected: list[str], dropped: list[str]) -> None:
+    """A name that Copilot rejects is dropped, and a name that the request requires is added."""
+    assert (selected, dropped) == select_betas(headers, {**request(), **fields})

@@ -1,4 +1,4 @@
-"""Failures in Anthropic's shape."""
+"""Errors in Anthropic's format."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ from tests.formats.messages.samples import recorded
         (599, "api_error"),
     ],
 )
-def test_each_status_has_its_word(status: int, expected: str) -> None:
-    """A status reads as the type that Anthropic's reference gives it."""
+def test_each_status_has_its_type(status: int, expected: str) -> None:
+    """Each status has the error type of Anthropic's reference."""
     error = CopilotProxyError("No.", status=status)
 
     assert {
@@ -40,8 +40,8 @@ def test_each_status_has_its_word(status: int, expected: str) -> None:
     } == error_body(error, "1")
 
 
-def test_what_helps_is_told_and_secrets_are_not() -> None:
-    """The hint and upstream's own words go along; tokens are masked in every text."""
+def test_hints_are_sent_and_secrets_masked() -> None:
+    """The error has the hint and the upstream's own fields; tokens are masked in all texts."""
     error = RequestError(
         "Bad ghu_0123456789.",
         hint="Not Bearer abcdefghijkl.",
@@ -60,8 +60,8 @@ def test_what_helps_is_told_and_secrets_are_not() -> None:
     } == error_event(error, "req_7")
 
 
-def test_sign_in_errors_read_as_authentication() -> None:
-    """Who is not signed in gets Anthropic's authentication error, with the way out."""
+def test_a_user_who_is_not_signed_in() -> None:
+    """A user who is not signed in gets an authentication error that says how to sign in."""
     body = error_body(NotSignedIn(), "x")["error"]
 
     assert ("authentication_error", "Sign in with: copilot-proxy login") == (
@@ -70,7 +70,7 @@ def test_sign_in_errors_read_as_authentication() -> None:
     )
 
 
-COPILOTS_COUNT = {"message": "prompt token count of 138898 exceeds the limit of 128000"}
+TOKEN_COUNT = {"message": "prompt token count of 138898 exceeds the limit of 128000"}
 TOO_LONG = "prompt is too long: 138898 tokens > 128000 maximum"
 
 
@@ -78,23 +78,23 @@ TOO_LONG = "prompt is too long: 138898 tokens > 128000 maximum"
     ("body", "expected"),
     [
         (recorded("errors-400-token"), "prompt is too long: 210000 tokens > 200000 maximum"),
-        ({"error": {**COPILOTS_COUNT, "code": "model_max_prompt_tokens_exceeded"}}, TOO_LONG),
+        ({"error": {**TOKEN_COUNT, "code": "model_max_prompt_tokens_exceeded"}}, TOO_LONG),
         (
             {"error": {"message": "Your input exceeds the context window of this model."}},
             "prompt is too long: Your input exceeds the context window of this model.",
         ),
     ],
 )
-def test_a_prompt_too_long_is_said_so(body: Any, expected: str) -> None:
-    """Whatever Copilot calls it, the client reads the words on which it compacts."""
+def test_a_prompt_that_is_too_long(body: Any, expected: str) -> None:
+    """Whatever Copilot's message is, the client gets one that makes it compact the chat."""
     error = parse_error_response(400, {}, msgspec.json.encode(body))
-    made = error_body(error, "x")["error"]
+    details = error_body(error, "x")["error"]
 
-    assert ("invalid_request_error", expected) == (made["type"], made["message"])
+    assert ("invalid_request_error", expected) == (details["type"], details["message"])
 
 
-def test_claudes_own_word_is_kept() -> None:
-    """An overload that came as an event stays an overload, though the status was another."""
+def test_claudes_own_error_type_is_kept() -> None:
+    """An overload that is reported in an event is an overload, although the status is different."""
     error = parse_error_event({"error": {"type": "overloaded_error", "message": "Overloaded"}})
 
     assert "overloaded_error" == error_body(error, "x")["error"]["type"]

@@ -7,9 +7,9 @@ from tests.formats.messages.samples import simulated
 from tests.formats.requests import a_model
 
 
-def test_a_model_has_anthropics_shape() -> None:
-    """A model is told with its limits, and the SDK reads it."""
-    made = model_info(simulated("claude-opus-4.7"))
+def test_a_model_has_anthropics_format() -> None:
+    """A model has its limits, and the SDK can read it."""
+    info = model_info(simulated("claude-opus-4.7"))
 
     assert {
         "type": "model",
@@ -19,12 +19,12 @@ def test_a_model_has_anthropics_shape() -> None:
         "lifecycle": "active",
         "max_input_tokens": 200000,
         "max_tokens": 64000,
-    } == made
-    assert "claude-opus-4.7" == anthropic.types.ModelInfo.model_validate(made).id
+    } == info
+    assert "claude-opus-4.7" == anthropic.types.ModelInfo.model_validate(info).id
 
 
-def test_an_alias_keeps_its_name() -> None:
-    """A model that was asked for by an alias answers to it, and what is unknown is left out."""
+def test_an_alias_is_the_id() -> None:
+    """A model requested by an alias has the alias as its id; unknown limits are left out."""
     assert {
         "type": "model",
         "id": "default",
@@ -35,13 +35,13 @@ def test_an_alias_keeps_its_name() -> None:
 
 
 def test_the_list_is_one_page() -> None:
-    """All models come at once, with the ids that Anthropic's pages name."""
-    made = model_list([a_model("a"), a_model("b")])
+    """All models are on one page, which has the ids of the first and the last one."""
+    page = model_list([a_model("a"), a_model("b")])
 
     assert (["a", "b"], False, "a", "b") == (
-        [model["id"] for model in made["data"]],
-        made["has_more"],
-        made["first_id"],
-        made["last_id"],
+        [model["id"] for model in page["data"]],
+        page["has_more"],
+        page["first_id"],
+        page["last_id"],
     )
     assert {"data": [], "has_more": False, "first_id": None, "last_id": None} == model_list([])

@@ -1,4 +1,4 @@
-"""What holds for every conversation and every answer: found by trying very many."""
+"""Properties that hold for every conversation and every response, tested with Hypothesis."""
 
 from contextlib import suppress
 from typing import Any
@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
-from copilot_proxy.formats.chat_completions.fold import fold as fold_chunks
+from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.request import check_request
-from copilot_proxy.formats.messages.betas import betas
+from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.request_to_model import messages_for_model, messages_from_chat
-from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
-from copilot_proxy.formats.messages.stream_repair import MessagesRepair, fold
+from copilot_proxy.formats.messages.stream_repair import MessagesRepair, message_from_events
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
+from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, check_stream
 from tests.formats.messages.samples import RAW, check_order, judge, request, simulated
 from tests.formats.openai_schemas import check_completion
@@ -32,7 +32,7 @@ JSON = st.recursive(
     max_leaves=4,
 )
 OBJECTS = st.dictionaries(st.text("ab", max_size=2), JSON, max_size=2)
-SEALS = st.sampled_from([None, "messages:aa", "messages:aa 3:bb", "responses:x", "x="])
+OPAQUE_VALUES = st.sampled_from([None, "messages:aa", "messages:aa 3:bb", "responses:x", "x="])
 PARTS = st.lists(
     WORDS.map(lambda t: {"type": "text", "text": t})
     | st.just({"type": "image_url", "image_url": {"url": PNG}}),
@@ -42,7 +42,7 @@ PARTS = st.lists(
 
 @st.composite
 def chats(draw: st.DrawFn) -> list[Json]:
-    """The messages of a conversation in which every call has its result."""
+    """Draw the messages of a conversation in which every call has its result."""
     messages: list[Json] = []
     for turn in range(draw(st.integers(1, 4))):
         role = draw(st.sampled_from(["system", "user", "user", "assistant", "call"]))
@@ -65,18 +65,18 @@ def chats(draw: st.DrawFn) -> list[Json]:
                 "content": draw(WORDS),
                 "tool_calls": calls,
                 "reasoning_content": draw(WORDS),
-                "reasoning_opaque": draw(SEALS),
+                "reasoning_opaque": draw(OPAQUE_VALUES),
             }
         )
         messages += [{"role": "tool", "tool_call_id": id, "content": draw(WORDS)} for id in ids]
     return messages
 
 
-def gist(messages: list[Json]) -> tuple[str, list[Any]]:
-    """The instructions, and what was said, called, shown and answered, in its order.
+def summarize(messages: list[Json]) -> tuple[str, list[Any]]:
+    """Return the instructions, and the texts, calls, images and results in order.
 
-    Neighbours of one role count as one, and blank texts as nothing, as Claude has them; so do the
-    words that are said for the person where Claude demands a turn of theirs.
+    Consecutive messages with the same role are merged and blank texts are left out, as Claude
+    requires.
     """
     systems = [part["text"] for m in messages if m["role"] == "system" for part in _parts(m)]
     system = "".join(systems).split()
@@ -128,17 +128,17 @@ FIELDS = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=150)
 @given(chats(), FIELDS, MODELS)
-def test_every_chat_becomes_a_request_that_copilot_takes(
+def test_every_chat_becomes_a_request_that_copilot_accepts(
     messages: list[Json], fields: Json, model: Any
 ) -> None:
-    """Whatever a client of chat completions sends, no rule of Copilot's Messages API is broken."""
+    """A valid chat request never breaks a rule of Copilot's Messages API."""
     chat = {"model": "m", "messages": messages, **fields}
     check_request(chat)
 
     try:
         body = messages_from_chat(chat, model, []).body
     except RequestError:
-        assert ("", []) == gist(messages)
+        assert ("", []) == summarize(messages)
         return
 
     judge(body)
@@ -147,20 +147,22 @@ def test_every_chat_becomes_a_request_that_copilot_takes(
 
 @settings(deadline=None, max_examples=150)
 @given(chats(), MODELS)
-def test_there_and_back_a_chat_keeps_its_gist(messages: list[Json], model: Any) -> None:
-    """Instructions, words, calls, results and images survive the way to Claude's form and back."""
+def test_a_chat_survives_the_translation_to_messages_and_back(
+    messages: list[Json], model: Any
+) -> None:
+    """Instructions, texts, calls, results and images survive both translations."""
     try:
         body = messages_from_chat({"model": "m", "messages": messages}, model, []).body
     except RequestError:
-        assert ("", []) == gist(messages)
+        assert ("", []) == summarize(messages)
         return
     back = to_chat(body, [])
     check_request(back)
 
-    system, said = gist(back["messages"])
-    made_up = [("user", "Pleasecontinue."), ("user", "Pleasebegin.")]
-    said = [one for one in said if one not in made_up]
-    assert gist(messages) == (system, said)
+    system, said = summarize(back["messages"])
+    added = [("user", "Pleasecontinue."), ("user", "Pleasebegin.")]
+    said = [one for one in said if one not in added]
+    assert summarize(messages) == (system, said)
 
 
 BLOCKS = st.recursive(
@@ -185,7 +187,7 @@ BLOCKS = st.recursive(
     max_leaves=3,
 )
 MARKS = st.sampled_from([None, {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}])
-TURNS = st.builds(
+MESSAGES = st.builds(
     lambda role, content: {"role": role, "content": content},
     st.sampled_from(["user", "user", "assistant", "system"]),
     WORDS | st.lists(st.builds(lambda b, m: {**b, "cache_control": m}, BLOCKS, MARKS), max_size=4),
@@ -223,25 +225,25 @@ REQUEST_FIELDS = st.fixed_dictionaries(
 
 
 @settings(deadline=None, max_examples=250)
-@given(st.lists(TURNS, min_size=1, max_size=4), REQUEST_FIELDS, MODELS)
-def test_every_request_is_prepared_translated_or_refused(
-    turns: list[Json], fields: Json, model: Any
+@given(st.lists(MESSAGES, min_size=1, max_size=4), REQUEST_FIELDS, MODELS)
+def test_every_request_is_translated_or_rejected(
+    messages: list[Json], fields: Json, model: Any
 ) -> None:
-    """Whatever passes the check goes on to either API in a valid form, or is refused by name."""
-    asked = parse_request(msgspec.json.encode({**request(*turns), **fields}))
-    initiator(asked)
-    count_images(asked)
+    """Every accepted request becomes a valid request for both APIs, or is rejected."""
+    sent = parse_request(msgspec.json.encode({**request(*messages), **fields}))
+    initiator(sent)
+    count_images(sent)
     try:
-        body = messages_for_model(asked, model, []).body
+        body = messages_for_model(sent, model, []).body
     except RequestError:
         pass
     else:
-        orphans = any("tool_result" in str(turn["content"]) for turn in body["messages"])
+        orphans = any("tool_result" in str(message["content"]) for message in body["messages"])
         odd = (body.get("output_config") or {}).get("effort") == "odd"
         if not (orphans or odd):
-            judge(body, betas=betas([], body)[0])
+            judge(body, betas=select_betas([], body)[0])
     with suppress(RequestError):
-        check_request(to_chat(asked, []))
+        check_request(to_chat(sent, []))
 
 
 def maybe_broken(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -249,7 +251,7 @@ def maybe_broken(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def an_object(kind: str | None = None, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
-    """An object with some of the fields, each of which may hold anything."""
+    """Draw an object with some of the fields, each of which can have any value."""
     types = {} if kind is None else {"type": st.just(kind)}
     optional = {name: maybe_broken(value) for name, value in fields.items()}
     return st.fixed_dictionaries(types, optional=optional)
@@ -263,7 +265,7 @@ COUNTS = an_object(
 )
 LETTERS = st.text('ab{}\n"', max_size=4)
 INDEXES = st.integers(0, 2)
-ANSWER_BLOCKS = st.one_of(
+RESPONSE_BLOCKS = st.one_of(
     an_object("text", text=LETTERS),
     an_object("thinking", thinking=LETTERS, signature=LETTERS),
     an_object("redacted_thinking", data=LETTERS),
@@ -273,7 +275,7 @@ ANSWER_BLOCKS = st.one_of(
 REASONS = st.sampled_from(["end_turn", "max_tokens", "tool_use", "refusal", "odd", "", None])
 EVENTS = st.one_of(
     an_object("message_start", message=an_object(id=LETTERS, usage=COUNTS)),
-    an_object("content_block_start", index=INDEXES, content_block=ANSWER_BLOCKS),
+    an_object("content_block_start", index=INDEXES, content_block=RESPONSE_BLOCKS),
     an_object(
         "content_block_delta",
         index=INDEXES,
@@ -288,15 +290,15 @@ EVENTS = st.one_of(
     an_object("message_delta", delta=an_object(stop_reason=REASONS), usage=COUNTS),
     an_object("message_stop", copilot_usage=OBJECTS),
     an_object("ping"),
-    an_object("message", content=st.lists(maybe_broken(ANSWER_BLOCKS), max_size=2), usage=COUNTS),
+    an_object("message", content=st.lists(maybe_broken(RESPONSE_BLOCKS), max_size=2), usage=COUNTS),
     an_object("error", error=OBJECTS),
 )
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(maybe_broken(EVENTS), max_size=8))
-def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
-    """However broken the events: valid chunks and messages come out, or a failure is raised."""
+def test_every_stream_is_a_response_or_an_error(events: list[Any]) -> None:
+    """However broken the events are, the chunks and messages are valid, or an error is raised."""
     stream = MessagesToChat(MODEL, include_usage=True)
     try:
         chunks = [chunk for data in events for chunk in stream.feed(data)] + stream.close()
@@ -304,7 +306,7 @@ def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
         pass
     else:
         check_stream(chunks, include_usage=True)
-        check_completion(fold_chunks(chunks))
+        check_completion(fold(chunks))
         writer = ChatToMessages(request(thinking={"type": "adaptive"}), MODEL)
         written = [event for one in chunks for event in writer.feed(one)] + writer.close()
         check_order(written)
@@ -313,7 +315,7 @@ def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
     native = MessagesRepair()
     try:
         passed = [event for data in events for event in native.feed(data)] + native.close()
-        msgspec.json.encode(fold(passed))
+        msgspec.json.encode(message_from_events(passed))
     except UpstreamError:
         pass
 
@@ -321,7 +323,7 @@ def test_every_stream_is_an_answer_or_a_failure(events: list[Any]) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None:
-    """An answer is complete exactly when Claude has said why it stopped."""
+    """A response is only complete once it has a stop reason."""
     words = data.draw(st.lists(LETTERS, min_size=1, max_size=3))
     events: list[Json] = [{"type": "message_start", "message": {"id": "m", "content": []}}]
     for index, text in enumerate(words):
@@ -344,7 +346,9 @@ def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None
             assert cut >= len(events) - 1
             texts = "".join(words)
             if isinstance(stream, MessagesRepair):
-                assert texts == "".join(block["text"] for block in fold(made)["content"])
+                assert texts == "".join(
+                    block["text"] for block in message_from_events(made)["content"]
+                )
             else:
-                answer = fold_chunks(made)["choices"][0]["message"]["content"]
+                answer = fold(made)["choices"][0]["message"]["content"]
                 assert texts == answer

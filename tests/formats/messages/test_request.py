@@ -1,4 +1,4 @@
-"""A client's request: accepted or refused by name, who speaks last, and whether it shows images."""
+"""Requests are checked, and their initiator and images are found."""
 
 import json
 from typing import Any
@@ -24,8 +24,8 @@ RECORDED = ("simple", "streaming", "thinking", "tool-use", "tool-use-followup", 
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_recorded_requests_pass(name: str) -> None:
-    """What clients really sent is a request, and nothing of it is lost."""
+def test_recorded_requests_are_accepted(name: str) -> None:
+    """Recorded requests of real clients are accepted without a change."""
     sent = recorded(f"{name}-request")
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -44,8 +44,8 @@ def test_recorded_requests_pass(name: str) -> None:
         {"mystery": {"a": [1]}, "system": None, "stream": None, "tools": None},
     ],
 )
-def test_the_unknown_passes(fields: dict[str, Any]) -> None:
-    """Blocks, tools and fields that nobody here knows survive as they came."""
+def test_unknown_types_and_fields_are_kept(fields: dict[str, Any]) -> None:
+    """Unknown blocks, tools and fields are kept as they are."""
     sent = request(**fields) if "messages" not in fields else {**request(), **fields}
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -82,8 +82,8 @@ def without(name: str) -> dict[str, Any]:
         (request(tools=[TOOL] * 129), "tools", "array_above_max_length"),
     ],
 )
-def test_mistakes_are_named(sent: Any, param: str, code: str | None) -> None:
-    """A request that no upstream could answer is refused with the field that is wrong."""
+def test_an_invalid_field_is_named(sent: Any, param: str, code: str | None) -> None:
+    """An invalid request is rejected with an error that names the field."""
     with pytest.raises(RequestError) as caught:
         parse_request(json.dumps(sent).encode())
 
@@ -93,14 +93,14 @@ def test_mistakes_are_named(sent: Any, param: str, code: str | None) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'{"a":' + b"[" * 5000])
-def test_what_is_no_object_is_refused(body: bytes) -> None:
-    """Anything but a JSON object is the client's mistake."""
+def test_a_body_that_is_not_an_object_is_rejected(body: bytes) -> None:
+    """Anything but a JSON object is an error of the client."""
     with pytest.raises(RequestError):
         parse_request(body)
 
 
-def test_counting_needs_no_limit() -> None:
-    """A request for counting tokens has no max_tokens."""
+def test_counting_does_not_need_max_tokens() -> None:
+    """A request to count tokens is accepted without max_tokens."""
     sent = without("max_tokens")
 
     assert sent == parse_request(json.dumps(sent).encode(), counting=True)
@@ -125,8 +125,8 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
         ([SYSTEM], "user"),
     ],
 )
-def test_the_initiator_is_who_spoke_last(messages: list[Any], expected: str) -> None:
-    """A person's words last make it the person's request; results of tools or an answer do not."""
+def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected: str) -> None:
+    """The user is the initiator if the last message contains the user's own words."""
     assert expected == initiator(request(*messages))
 
 
@@ -144,14 +144,14 @@ DOCUMENT = {"type": "document", "source": {"type": "content", "content": [IMAGE]
         ([user(DOCUMENT)], True),
     ],
 )
-def test_images_are_found_wherever_they_are(messages: list[Any], expected: bool) -> None:
-    """Any image of the conversation counts, also an old one and one in a tool's result."""
+def test_all_images_are_counted(messages: list[Any], expected: bool) -> None:
+    """All images of the conversation count, including old ones and those in tool results."""
     assert expected is (count_images(request(*messages)) > 0)
 
 
 @pytest.mark.parametrize("input", ["{", [1], 4, None])
-def test_a_strange_input_of_an_earlier_call_is_read(input: Any) -> None:
-    """What a model once said wrongly does not stop the conversation: it is mended on the way up."""
-    asked = request(user("Hi"), assistant({**use(), "input": input}), user(result()))
+def test_an_invalid_input_of_an_earlier_call_is_accepted(input: Any) -> None:
+    """An invalid input from a model does not end the conversation, since it is repaired later."""
+    sent = request(user("Hi"), assistant({**use(), "input": input}), user(result()))
 
-    assert asked == parse_request(json.dumps(asked).encode())
+    assert sent == parse_request(json.dumps(sent).encode())

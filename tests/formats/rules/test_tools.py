@@ -9,7 +9,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.messages.request_to_model import messages_for_model, messages_from_chat
-from copilot_proxy.formats.messages.stream_repair import MessagesRepair, repair_whole
+from copilot_proxy.formats.messages.stream_repair import MessagesRepair, repair_message
 from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
     responses_from_chat,
@@ -135,7 +135,7 @@ def test_messages_restore_the_names() -> None:
 
     assert [LONG] == [event["content_block"]["name"] for event in stream.feed(start)]
     assert "short" == block["name"]
-    assert LONG == repair_whole({"content": [block]}, {"short": LONG})["content"][0]["name"]
+    assert LONG == repair_message({"content": [block]}, {"short": LONG})["content"][0]["name"]
 
 
 def test_responses_restore_the_names() -> None:

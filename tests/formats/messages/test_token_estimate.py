@@ -1,4 +1,4 @@
-"""What counts for an estimate of tokens."""
+"""What counts as tokens in an estimate."""
 
 from copilot_proxy.formats.messages.token_estimate import (
     DOCUMENT_TOKENS,
@@ -20,7 +20,7 @@ from tests.formats.messages.samples import (
 
 PDF = {"type": "document", "title": "Paper", "source": {"type": "base64", "data": PIXEL}}
 PAGE = {"type": "document", "source": {"type": "text", "data": "words of a page"}}
-ASKED = request(
+REQUEST = request(
     user("Hi"),
     assistant(THOUGHT, text("I look."), use(name="look", input={"at": "it"})),
     user(result(content=[text("seen"), IMAGE]), result("b", "plain"), IMAGE, PDF, PAGE),
@@ -30,7 +30,7 @@ ASKED = request(
 
 
 def test_every_text_counts_once() -> None:
-    """The system prompt, tools and messages count, and no ids, signatures or base64."""
+    """The system prompt, tools and messages count; ids, signatures and base64 do not."""
     assert [
         "Be brief.",
         "look",
@@ -45,10 +45,10 @@ def test_every_text_counts_once() -> None:
         "plain",
         "Paper",
         "words of a page",
-    ] == text_of(ASKED).split("\n")
+    ] == text_of(REQUEST).split("\n")
 
 
-def test_images_and_papers_count_by_the_piece() -> None:
-    """Images, also in results, and documents that are no text have a fixed number each."""
-    assert 2 * IMAGE_TOKENS + DOCUMENT_TOKENS == media_tokens(ASKED)
+def test_images_and_pdfs_have_a_fixed_count() -> None:
+    """Each image, also in a tool result, and each document that is not text has a fixed count."""
+    assert 2 * IMAGE_TOKENS + DOCUMENT_TOKENS == media_tokens(REQUEST)
     assert 0 == media_tokens(request(user("Hi"), system="Be brief."))

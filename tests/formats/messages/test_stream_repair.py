@@ -1,4 +1,4 @@
-"""The answer of a model that speaks Messages: passed on, cleaned, counted, and never half."""
+"""Responses of models that Copilot serves on Messages are repaired and passed on."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
-from copilot_proxy.formats.messages.schema import Json
-from copilot_proxy.formats.messages.stream_repair import MessagesRepair, fold, repair_whole
+from copilot_proxy.formats.messages.stream_repair import (
+    MessagesRepair,
+    message_from_events,
+    repair_message,
+)
+from copilot_proxy.formats.types import Json, MessagesEvent
 from tests.formats.messages.samples import (
     SIGNATURE,
     THOUGHT,
@@ -37,27 +41,27 @@ STOP: Json = {"type": "message_stop"}
 ERROR: Json = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 
 
-def passed(events: list[Any]) -> tuple[list[Json], MessagesRepair]:
+def repaired(events: list[Any]) -> tuple[list[MessagesEvent], MessagesRepair]:
     stream = MessagesRepair("r")
-    made = [event for data in events for event in stream.feed(data)]
-    return made + stream.close(), stream
+    repaired = [event for data in events for event in stream.feed(data)]
+    return repaired + stream.close(), stream
 
 
-def test_a_stream_passes_as_it_came() -> None:
-    """Events that need no repair are the very same, and the SDK reads them."""
-    made, stream = passed(RECORDED)
+def test_a_correct_stream_is_not_changed() -> None:
+    """Events that need no repair are passed on unchanged, and the SDK can read them."""
+    events, stream = repaired(RECORDED)
 
-    assert RECORDED == made
+    assert RECORDED == events
     assert stream.is_finished
-    assert "Hello from stream." == read_stream(made).content[0].text  # type: ignore[union-attr]
+    assert "Hello from stream." == read_stream(events).content[0].text  # type: ignore[union-attr]
 
 
-def test_copilots_additions_are_taken_out() -> None:
-    """What Copilot adds to events is gone, and nothing else; its bill is kept and passed on."""
-    bill = {"total_nano_aiu": 8100000}
+def test_copilots_additions_are_removed() -> None:
+    """Only the fields that Copilot adds are removed; its usage is kept and passed on."""
+    copilot_usage = {"total_nano_aiu": 8100000}
     citations = {"copilot_annotations": {"IPCodeCitations": [{"id": 1}]}}
-    finish = {**FINISH, "copilot_usage": bill}
-    made, stream = passed(
+    finish = {**FINISH, "copilot_usage": copilot_usage}
+    events, stream = repaired(
         [
             {**START, **citations},
             {**RECORDED[1], "content_block": {**RECORDED[1]["content_block"], **citations}},
@@ -71,13 +75,13 @@ def test_copilots_additions_are_taken_out() -> None:
         ]
     )
 
-    added = [{"type": "ping"}, {"type": "brand_new", "x": 1}]
-    assert [*RECORDED[:3], *added, finish, STOP] == made
-    assert bill == stream.copilot_usage
+    unknown = [{"type": "ping"}, {"type": "brand_new", "x": 1}]
+    assert [*RECORDED[:3], *unknown, finish, STOP] == events
+    assert copilot_usage == stream.copilot_usage
 
 
-def test_usage_is_counted_as_openai_does() -> None:
-    """Read from the cache, written to it and new tokens make the prompt's tokens together."""
+def test_usage_has_the_chat_format() -> None:
+    """The prompt tokens are the sum of new tokens, those read from the cache and those written."""
     counts = {
         "input_tokens": 12,
         "cache_creation_input_tokens": 900,
@@ -85,12 +89,12 @@ def test_usage_is_counted_as_openai_does() -> None:
         "output_tokens": 1,
     }
     message = {**START["message"], "usage": counts}
-    thought = {
+    usage = {
         "output_tokens": 55,
         "input_tokens": 0,
         "output_tokens_details": {"thinking_tokens": 7},
     }
-    _, stream = passed([{**START, "message": message}, {**FINISH, "usage": thought}, STOP])
+    _, stream = repaired([{**START, "message": message}, {**FINISH, "usage": usage}, STOP])
 
     assert {
         "prompt_tokens": 942,
@@ -119,53 +123,53 @@ def test_usage_is_counted_as_openai_does() -> None:
         ([b"[DONE]"], "Copilot sent an event that is not a JSON object."),
     ],
 )
-def test_a_stream_that_is_no_answer_is_broken(events: list[Any], message: str) -> None:
-    """An answer that is empty or cut never looks like one that is complete."""
+def test_an_incomplete_stream_is_broken(events: list[Any], message: str) -> None:
+    """A response that is empty or cut off never looks complete."""
     with pytest.raises(BrokenResponse) as caught:
-        passed(events)
+        repaired(events)
 
     assert message == caught.value.message
 
 
-def test_a_missing_last_event_is_supplied() -> None:
-    """Nothing is lost when the stream ends after the model has said that it is done."""
-    made, stream = passed([*RECORDED[:4], FINISH])
+def test_a_missing_last_event_is_added() -> None:
+    """A stream that ends after the stop reason is complete."""
+    events, stream = repaired([*RECORDED[:4], FINISH])
 
-    assert [*RECORDED[:4], FINISH, STOP] == made
+    assert [*RECORDED[:4], FINISH, STOP] == events
     assert stream.is_finished
 
 
 @pytest.mark.parametrize("error", [ERROR, {"error": {"message": "No.", "code": "rate_limited"}}])
-def test_an_error_before_anything_is_raised(error: Json) -> None:
-    """An error at the very beginning can still be answered with a status of its own."""
+def test_an_error_at_the_start_is_raised(error: Json) -> None:
+    """An error before the message is raised, so that the response can have its status."""
     with pytest.raises(UpstreamRefusal) as caught:
-        passed([{"type": "ping"}, error])
+        repaired([{"type": "ping"}, error])
 
     assert "false" == caught.value.headers["x-should-retry"]
 
 
 def test_an_error_in_the_middle_is_passed_on() -> None:
-    """An error after the first part goes to the client as an event, and is known to the log."""
-    made, stream = passed([START, ERROR, DELTA])
+    """An error after the start goes to the client as an event, and is kept for the log."""
+    events, stream = repaired([START, ERROR, DELTA])
 
-    assert START == made[0]
-    assert ["message_start", "error"] == [event["type"] for event in made]
+    assert START == events[0]
+    assert ["message_start", "error"] == [event["type"] for event in events]
     assert ("overloaded_error", "Overloaded") == (
-        made[1]["error"]["type"],
-        made[1]["error"]["message"],
+        events[1]["error"]["type"],
+        events[1]["error"]["message"],
     )
-    assert "req_r" == made[1]["request_id"]
+    assert "req_r" == events[1]["request_id"]
     assert isinstance(stream.failure, UpstreamRefusal)
 
 
 def test_a_model_that_is_stuck_is_stopped() -> None:
-    """Endless blank lines in a tool's input end the stream: the person pays for each."""
+    """Endless blank lines in a tool's input end the stream, since the user pays for them."""
     delta = {"type": "input_json_delta", "partial_json": "{\n\n\n\n\n\n\n"}
     blank = {"type": "content_block_delta", "index": 0, "delta": delta}
     more = {**blank, "delta": {**delta, "partial_json": "\n \n \n\n\n\n\n"}}
 
     with pytest.raises(BrokenResponse) as caught:
-        passed([START, blank, more, {**more, "index": 1}, more])
+        repaired([START, blank, more, {**more, "index": 1}, more])
 
     assert "runaway_whitespace" == caught.value.code
 
@@ -173,36 +177,40 @@ def test_a_model_that_is_stuck_is_stopped() -> None:
 @pytest.mark.parametrize(
     "name", ["simple", "thinking", "tool-use", "tool-use-followup", "server-tool"]
 )
-def test_a_whole_answer_passes_as_it_came(name: str) -> None:
-    """A recorded message needs no repair, and is the same after a way through a stream."""
-    answer = recorded(f"{name}-response")
-    made, stream = passed([answer])
+def test_a_correct_message_is_not_changed(name: str) -> None:
+    """A recorded message needs no repair, and is the same after conversion to events and back."""
+    message = recorded(f"{name}-response")
+    events, stream = repaired([message])
 
-    assert answer == repair_whole(answer)
-    check_order(made)
-    assert answer == fold(made)
-    assert answer["content"][0].get("text") == getattr(read_stream(made).content[0], "text", None)
-    assert answer["usage"]["output_tokens"] == (stream.usage or {})["completion_tokens"]
+    assert message == repair_message(message)
+    check_order(events)
+    assert message == message_from_events(events)
+    assert message["content"][0].get("text") == getattr(
+        read_stream(events).content[0], "text", None
+    )
+    assert message["usage"]["output_tokens"] == (stream.usage or {})["completion_tokens"]
 
 
-def test_every_kind_of_block_streams() -> None:
-    """A whole message as a stream keeps its blocks, also those without parts, and its bill."""
-    answer = {
+def test_every_type_of_block_becomes_events() -> None:
+    """A message keeps its usage and all its blocks as events, even those that have no deltas."""
+    message = {
         **recorded("simple-response"),
         "content": [{"type": "thinking", "thinking": "Hm.", "signature": ""}, {"type": "odd"}],
         "copilot_usage": {"total_nano_aiu": 1},
     }
-    made, stream = passed([answer])
+    events, stream = repaired([message])
 
-    check_order(made)
-    assert answer == fold(made)
+    check_order(events)
+    assert message == message_from_events(events)
     assert {"total_nano_aiu": 1} == stream.copilot_usage
 
 
-def test_a_whole_answer_is_completed() -> None:
-    """A message that lacks fields gets them, and what Copilot added is gone."""
-    added = {"copilot_annotations": {}}
-    made = repair_whole({"content": [use(), 3, text("a", **added)], **added, "id": "msg_1"})
+def test_a_message_is_completed() -> None:
+    """Missing fields of a message are added, and Copilot's additions are removed."""
+    additions = {"copilot_annotations": {}}
+    message = repair_message(
+        {"content": [use(), 3, text("a", **additions)], **additions, "id": "msg_1"}
+    )
 
     assert {
         "id": "msg_1",
@@ -213,32 +221,32 @@ def test_a_whole_answer_is_completed() -> None:
         "stop_reason": "tool_use",
         "stop_sequence": None,
         "usage": {"input_tokens": 0, "output_tokens": 0},
-    } == made
-    assert "tool_use" == read_whole(made).stop_reason
+    } == message
+    assert "tool_use" == read_whole(message).stop_reason
 
 
-def test_a_bare_answer_is_one_too() -> None:
-    """An answer without a reason or an id still is a message that ended."""
-    made = repair_whole({"content": [text("a")]})
+def test_a_message_with_only_content_is_completed() -> None:
+    """A response without a stop reason and an id is a message that ended."""
+    message = repair_message({"content": [text("a")]})
 
-    assert ("end_turn", True) == (made["stop_reason"], made["id"].startswith("msg_"))
+    assert ("end_turn", True) == (message["stop_reason"], message["id"].startswith("msg_"))
 
 
 @pytest.mark.parametrize("body", [None, [], b"x", {}, {"content": "text"}, {"choices": []}])
-def test_what_is_no_message_is_broken(body: Any) -> None:
-    """An accepted call must be answered with a message."""
+def test_a_body_that_is_not_a_message_is_broken(body: Any) -> None:
+    """A successful response must be a message."""
     with pytest.raises(BrokenResponse):
-        repair_whole(body)
+        repair_message(body)
 
 
 def test_an_error_with_status_200_is_an_error() -> None:
-    """An error in place of a message is refused as one."""
+    """An error in place of a message is raised."""
     with pytest.raises(UpstreamRefusal):
-        repair_whole(ERROR)
+        repair_message(ERROR)
 
 
-def test_events_add_up_to_the_message_they_came_from() -> None:
-    """A stream that only upstream wanted is one message for the client."""
+def test_events_make_one_message() -> None:
+    """For a client that does not stream, the events of a stream make one message."""
     citation = {"type": "citations_delta", "citation": {"cited_text": "x"}}
     events = [
         START,
@@ -274,7 +282,7 @@ def test_events_add_up_to_the_message_they_came_from() -> None:
         "usage": {"input_tokens": 14, "output_tokens": 5},
         "copilot_usage": {"total_nano_aiu": 1},
         "context_management": {},
-    } == fold(events)
+    } == message_from_events(events)
 
 
 @pytest.mark.parametrize(
@@ -286,15 +294,15 @@ def test_events_add_up_to_the_message_they_came_from() -> None:
         {"type": "message_delta", "delta": "x"},
     ],
 )
-def test_events_that_make_no_message_are_broken(event: Json) -> None:
-    """Events that do not fit together are upstream's failure, not ours."""
+def test_events_that_do_not_form_a_message_are_broken(event: Json) -> None:
+    """Events that do not fit together are an error of the upstream, not an internal one."""
     with pytest.raises(BrokenResponse):
-        fold([START, event])
+        message_from_events([START, event])
 
 
-def test_a_message_without_a_head_or_usage_streams_too() -> None:
-    """Events with nothing in the places where something is expected do no harm."""
-    made, stream = passed(
+def test_empty_events_are_passed_on() -> None:
+    """Events whose fields are null do not cause an error."""
+    events, stream = repaired(
         [
             {"type": "message_start", "message": None},
             {"type": "content_block_delta", "index": 0, "delta": None},
@@ -303,25 +311,25 @@ def test_a_message_without_a_head_or_usage_streams_too() -> None:
         ]
     )
 
-    assert (4, None) == (len(made), stream.usage)
+    assert (4, None) == (len(events), stream.usage)
 
 
-def test_a_stream_that_failed_half_way_is_no_message() -> None:
-    """A client that wants the whole gets the failure, not the half that came before it."""
-    made, _ = passed([START, DELTA, ERROR])
+def test_a_stream_that_failed_is_not_a_message() -> None:
+    """A client that does not stream gets the error, not the part that came before it."""
+    events, _ = repaired([START, DELTA, ERROR])
 
     with pytest.raises(UpstreamRefusal) as caught:
-        fold(made)
+        message_from_events(events)
 
     assert "Overloaded" == caught.value.message
 
 
 def test_a_message_of_events_has_all_its_fields() -> None:
-    """Fields that the events left out are there in the message that they make."""
-    made = fold([{"type": "message_start", "message": {}}, STOP])
+    """Fields that the events do not have are added to the message."""
+    message = message_from_events([{"type": "message_start", "message": {}}, STOP])
 
     assert ("assistant", [], {"input_tokens": 0, "output_tokens": 0}) == (
-        made["role"],
-        made["content"],
-        made["usage"],
+        message["role"],
+        message["content"],
+        message["usage"],
     )

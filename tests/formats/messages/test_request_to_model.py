@@ -1,4 +1,4 @@
-"""A Messages request for a model that speaks Messages: what changes, and what must not."""
+"""A Messages request for a model that Copilot serves on Messages."""
 
 import copy
 import json
@@ -8,9 +8,9 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.messages.betas import betas
+from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.request_to_model import messages_for_model
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json, MessagesRequest
 from tests.formats.messages.samples import (
     EPHEMERAL,
     IMAGE,
@@ -40,20 +40,20 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
 
 
 def prepared(
-    asked: Json, model: Model | None = SONNET, *, judged: bool = True
-) -> tuple[Json, list[str]]:
-    """The body and the notes; Copilot's rules hold for it, and the request is as it was."""
-    before = copy.deepcopy(asked)
+    sent: MessagesRequest, model: Model | None = SONNET, *, judged: bool = True
+) -> tuple[MessagesRequest, list[str]]:
+    """Return the body and the notes; the body keeps Copilot's rules, and `sent` is not modified."""
+    before = copy.deepcopy(sent)
     notes: list[str] = []
-    body = messages_for_model(asked, model, notes).body
-    assert before == asked
+    body = messages_for_model(sent, model, notes).body
+    assert before == sent
     if judged:
-        judge(body, betas=betas([], body)[0])
+        judge(body, betas=select_betas([], body)[0])
     return body, notes
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "sent",
     [
         recorded("simple-request"),
         recorded("streaming-request"),
@@ -74,11 +74,11 @@ def prepared(
         request(user("Hi"), temperature=0.2, top_k=5, stream=True),
     ],
 )
-def test_a_good_request_passes_as_it_came(asked: Json) -> None:
-    """What Copilot takes is not touched, not by a byte."""
-    body, notes = prepared(asked, simulated(asked["model"]))
+def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
+    """A request that Copilot accepts is passed on byte for byte."""
+    body, notes = prepared(sent, simulated(sent["model"]))
 
-    assert json.dumps(asked) == json.dumps(body)
+    assert json.dumps(sent) == json.dumps(body)
     assert [] == notes
 
 
@@ -111,13 +111,13 @@ def test_a_good_request_passes_as_it_came(asked: Json) -> None:
             {"max_tokens": 64000, "stream": True},
             {"max_tokens": 32000, "stream": True},
             ["changed max_tokens: 64000 to 32000, the model's limit"],
-            id="a limit beyond the model's",
+            id="a limit above the model's",
         ),
         pytest.param(
             {"max_tokens": 20000},
             {"max_tokens": 20000, "stream": True},
             [],
-            id="an answer that only a stream can hold",
+            id="a limit that requires a stream",
         ),
         pytest.param(
             {"temperature": 0.5, "top_p": 0.5},
@@ -129,13 +129,13 @@ def test_a_good_request_passes_as_it_came(asked: Json) -> None:
             {"temperature": 1.5},
             {"temperature": 1},
             ["changed temperature: 1.5 to 1, the maximum for Claude"],
-            id="a temperature of OpenAI's scale",
+            id="a temperature on OpenAI's scale",
         ),
         pytest.param(
             {"output_config": {"effort": "high"}},
             {},
             ["dropped output_config.effort: the model does not support it"],
-            id="an effort for a model without",
+            id="an effort for a model without efforts",
         ),
         pytest.param(
             {"output_config": {"format": None, "effort": None}}, {}, [], id="an empty output_config"
@@ -145,13 +145,14 @@ def test_a_good_request_passes_as_it_came(asked: Json) -> None:
             {
                 "system": [
                     text(
-                        "Answer with JSON and nothing else: no other words, no code fence. It has "
-                        'to be valid by this JSON schema:\n{"type":"object"}'
+                        "Answer with JSON and nothing else: no other words, no code fence. It "
+                        'must be valid against this JSON schema:\n{"type":"object"}'
                     )
                 ]
             },
             [
-                "changed output_config.format: an instruction, the model has no structured output",
+                "changed output_config.format: to an instruction, since the model does not support "
+                "structured output",
             ],
             id="a schema for a model without structured output",
         ),
@@ -167,14 +168,15 @@ def test_a_good_request_passes_as_it_came(asked: Json) -> None:
                 ]
             },
             [
-                "changed output_config.format: an instruction, the model has no structured output",
+                "changed output_config.format: to an instruction, since the model does not support "
+                "structured output",
             ],
-            id="an odd format",
+            id="an invalid format",
         ),
     ],
 )
 def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
-    """A field that Copilot or the model refuses is changed or dropped, and that is said."""
+    """A field that Copilot or the model rejects is changed or dropped, with a note."""
     assert (request(**expected), notes) == prepared(request(**fields))
 
 
@@ -189,8 +191,8 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
             {"tools": [{**TOOL, "strict": True, "eager_input_streaming": True, "type": "custom"}]},
             {"tools": [{**TOOL, "type": "custom"}]},
             [
-                "dropped eager_input_streaming of tools: Copilot does not take it",
-                "dropped strict of tools: Copilot does not take it",
+                "dropped eager_input_streaming of tools: Copilot does not support it",
+                "dropped strict of tools: Copilot does not support it",
             ],
             id="fields of tools",
         ),
@@ -203,7 +205,7 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
                 ]
             },
             [],
-            id="schemas that are no object's",
+            id="schemas without type object",
         ),
         pytest.param(
             {"tools": [SEARCH], "tool_choice": {"type": "auto"}},
@@ -216,15 +218,15 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
             {"tools": [TOOL]},
             [
                 "dropped the tool web_search_20250305: Copilot does not run it",
-                "dropped tool_choice: there is no tool 'web_search' any more",
+                "dropped tool_choice: there is no longer a tool named 'web_search'",
             ],
-            id="a server tool that is asked for",
+            id="a server tool that is chosen",
         ),
         pytest.param(
             {"tools": [FINDER, {**TOOL, "defer_loading": True}]},
             {"tools": [TOOL]},
             ["dropped the tool tool_search_tool_regex_20251119: Copilot does not run it"],
-            id="deferred tools that nothing can find",
+            id="deferred tools that Copilot cannot find",
         ),
         pytest.param(
             {"tools": [{**TOOL, "defer_loading": False}]},
@@ -241,7 +243,7 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
     ],
 )
 def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Tools that Copilot cannot run, and what it refuses of others, are dropped with a word."""
+    """Tools that Copilot cannot run, and fields that it rejects, are dropped with a note."""
     assert (request(**expected), notes) == prepared(request(**fields))
 
 
@@ -272,13 +274,13 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             [user("a"), assistant("Hel")],
             [user("a"), assistant("Hel"), CONTINUE],
             [NUDGED],
-            id="the beginning of an answer",
+            id="an unfinished answer at the end",
         ),
         pytest.param(
             [user("a"), assistant(BARE, UNSIGNED, FOREIGN, GPTS, text("b")), user("c")],
             [user("a"), assistant(text("b")), user("c")],
             [NOT_SIGNED],
-            id="thinking of others",
+            id="thinking of other models",
         ),
         pytest.param(
             [
@@ -296,7 +298,7 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             ],
             [user("a"), assistant(THOUGHT, REDACTED, text("b")), user("c")],
             [],
-            id="thinking of its own",
+            id="thinking of Claude's",
         ),
         pytest.param(
             [
@@ -306,11 +308,11 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             ],
             [user("a"), assistant(text("b"), use()), user(result(content=[text("c")]))],
             [
-                "dropped container_upload blocks: Copilot does not take them",
-                "dropped mcp_tool_use blocks: Copilot does not take them",
-                "dropped server_tool_use blocks: Copilot does not take them",
+                "dropped container_upload blocks: Copilot does not support them",
+                "dropped mcp_tool_use blocks: Copilot does not support them",
+                "dropped server_tool_use blocks: Copilot does not support them",
             ],
-            id="what server tools left",
+            id="blocks of server tools",
         ),
         pytest.param(
             [user("a"), assistant(use("b"), use("c")), user(result("b", "\n"), result("c", []))],
@@ -323,13 +325,13 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
                 ),
             ],
             [],
-            id="results of nothing",
+            id="empty results",
         ),
         pytest.param(
             [user("a"), SYSTEM, assistant("b"), user("c")],
             [user("a"), SYSTEM, assistant("b"), user("c")],
             [],
-            id="a system message that came later",
+            id="a later system message",
         ),
         pytest.param(
             [user("a"), assistant("b"), SYSTEM],
@@ -347,28 +349,28 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             [user({"type": "search_result", "content": [text("x")]}, {"type": "new_kind"})],
             [user({"type": "search_result", "content": [text("x")]}, {"type": "new_kind"})],
             [],
-            id="kinds that nobody knows yet",
+            id="unknown types of blocks",
         ),
     ],
 )
 def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) -> None:
-    """What Copilot refuses of a conversation is dropped, and the rest keeps its place."""
+    """Blocks that Copilot rejects are dropped, and the others keep their order."""
     judged = "new_kind" not in str(messages) and "mcp_tool_use" not in str(messages)
 
-    body, said = prepared(request(*messages), judged=judged)
+    body, noted = prepared(request(*messages), judged=judged)
 
-    assert (expected, notes) == (body["messages"], said)
+    assert (expected, notes) == (body["messages"], noted)
 
 
 @pytest.mark.parametrize("system", [None, "Be kind.", [text("Be kind.")]])
 def test_leading_system_messages_join_the_system_prompt(system: Any) -> None:
-    """Instructions at the very beginning are the system prompt, whichever field has them."""
+    """System messages at the start become part of the system prompt."""
     leading = {"role": "system", "content": [text("Be brief.")]}
 
     body, notes = prepared(request(SYSTEM, leading, user("Hi"), system=system))
 
-    kind = [text("Be kind.")] if system else []
-    assert [*kind, text("Now be brief."), text("Be brief.")] == body["system"]
+    first = [text("Be kind.")] if system else []
+    assert [*first, text("Now be brief."), text("Be brief.")] == body["system"]
     assert ([user("Hi")], []) == (body["messages"], notes)
 
 
@@ -380,19 +382,19 @@ def test_leading_system_messages_join_the_system_prompt(system: Any) -> None:
         result(content=[{"type": "image", "source": {"type": "url", "url": "https://x"}}]),
     ],
 )
-def test_what_copilot_would_have_to_fetch_is_refused(block: Json) -> None:
-    """An image or document from elsewhere is refused by name, with what to do instead."""
+def test_media_that_copilot_would_have_to_fetch_is_rejected(block: Json) -> None:
+    """An image or document without its data is rejected, with a hint that says what to do."""
     with pytest.raises(RequestError) as caught:
         messages_for_model(request(user("Hi"), user(block)), SONNET, [])
 
     inner = ".content[0]" if block["type"] == "tool_result" else ""
     assert f"messages[1].content[0]{inner}.source" == caught.value.param
-    assert str(caught.value.hint).startswith("Send its data itself, in a source of type base64")
+    assert str(caught.value.hint).startswith("Send the data itself, in a source of type base64")
 
 
 @pytest.mark.parametrize("messages", [[user(" ")], [SYSTEM], [assistant(text(""))]])
-def test_a_conversation_of_nothing_is_refused(messages: list[Json]) -> None:
-    """When nothing is left to answer, the client is told, and Copilot is not asked."""
+def test_an_empty_conversation_is_rejected(messages: list[Json]) -> None:
+    """If there is nothing to answer, the client gets an error, and Copilot is not called."""
     with pytest.raises(RequestError) as caught:
         messages_for_model(request(*messages), SONNET, [])
 
@@ -418,26 +420,26 @@ THINKING = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
             {"context_management": {"edits": [{"type": "compact_20260112"}, 3]}},
             None,
             [
-                "dropped the context edit compact_20260112: Copilot does not take it",
-                "dropped the context edit None: Copilot does not take it",
+                "dropped the context edit compact_20260112: Copilot does not support it",
+                "dropped the context edit None: Copilot does not support it",
             ],
         ),
         ({"context_management": "odd"}, None, []),
     ],
 )
 def test_context_management(fields: Json, edits: list[Json] | None, notes: list[str]) -> None:
-    """The edits that Copilot knows pass, with their beta; the others are dropped with a word."""
-    body, said = prepared(request(**fields))
+    """The edits that Copilot supports are sent with their beta; others are dropped with a note."""
+    body, noted = prepared(request(**fields))
 
-    assert (edits, notes) == ((body.get("context_management") or {}).get("edits"), said)
+    assert (edits, notes) == ((body.get("context_management") or {}).get("edits"), noted)
 
 
-def test_counting_has_fields_of_its_own() -> None:
-    """A request for counting goes without what is only about the answer, and nothing is said."""
-    asked = request(system="Be brief.", stream=True, temperature=1, mystery=1, **THINKING)
+def test_counting_drops_fields_of_the_response() -> None:
+    """To count tokens, fields that are only about the response are dropped, without a note."""
+    sent = request(system="Be brief.", stream=True, temperature=1, mystery=1, **THINKING)
     notes: list[str] = []
 
-    body = messages_for_model(asked, SONNET, notes, counting=True).body
+    body = messages_for_model(sent, SONNET, notes, counting=True).body
 
     judge(body, counting=True)
     assert {
@@ -449,28 +451,28 @@ def test_counting_has_fields_of_its_own() -> None:
     assert ["dropped mystery: Copilot does not accept it"] == notes
 
 
-def test_an_unknown_model_gets_what_every_claude_needs() -> None:
-    """Without the catalogue the name, the limit and thinking go on as the client said."""
+def test_a_request_to_an_unknown_model_is_not_changed() -> None:
+    """For a model that is not in the catalogue, name, limit and thinking are the client's."""
     thinking = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
-    asked = request(model="claude-new", max_tokens=10**6, **thinking)
+    sent = request(model="claude-new", max_tokens=10**6, **thinking)
 
-    assert (asked, []) == prepared(asked, None, judged=False)
+    assert (sent, []) == prepared(sent, None, judged=False)
 
 
 def test_an_alias_becomes_the_models_id() -> None:
-    """Copilot is asked for the model by its own id."""
+    """The body has the model's own id."""
     assert "m" == prepared(request(), a_model("m"), judged=False)[0]["model"]
 
 
 @pytest.mark.parametrize("source", [{"type": "base64", "data": PIXEL}, "odd"])
-def test_sources_that_are_there_pass(source: Any) -> None:
-    """Documents that come with the request go to Copilot, which decides on them."""
+def test_documents_with_their_data_are_passed_on(source: Any) -> None:
+    """Documents with their data are sent to Copilot, which decides if it supports them."""
     block = {"type": "document", "source": source}
 
     assert [user(block)] == prepared(request(user(block)))[0]["messages"]
 
 
 @pytest.mark.parametrize("model", [OPUS, ADAPTIVE, HAIKU])
-def test_other_models_take_plain_requests_too(model: Model) -> None:
-    """A plain request is right for every Claude."""
+def test_other_models_accept_a_simple_request(model: Model) -> None:
+    """A simple request is sent unchanged to every Claude model."""
     assert request(model=model.id) == prepared(request(), model)[0]

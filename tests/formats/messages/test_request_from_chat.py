@@ -1,4 +1,4 @@
-"""A chat completions request for a model that speaks Messages."""
+"""A Chat Completions request for a model that Copilot serves on Messages."""
 
 import copy
 from typing import Any
@@ -9,7 +9,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.messages.request_to_model import messages_from_chat
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json, MessagesRequest
 from tests.formats.messages.samples import (
     EPHEMERAL,
     IMAGE,
@@ -31,7 +31,7 @@ ADAPTIVE = simulated("claude-sonnet-4.6")
 OPUS = simulated("claude-opus-4.7")
 HEAD: Json = {"model": "claude-sonnet-4.5", "max_tokens": 16000, "stream": False}
 HI: Json = {"role": "user", "content": "Hi"}
-SAID_HI = user(text("Hi"))
+HI_MESSAGE = user(text("Hi"))
 PNG_PART = {"type": "image_url", "image_url": {"url": PNG}}
 FUNCTION: Json = {"type": "function", "function": {"name": "f"}}
 TOOL: Json = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
@@ -53,9 +53,12 @@ def tool(id: str = "call_1", content: Any = "done") -> Json:
 
 def translated(
     messages: list[Json], model: Model | None = SONNET, *, judged: bool = True, **fields: Any
-) -> tuple[Json, list[str]]:
-    """The body and the notes; the chat was a valid one, and Copilot's rules hold for the body."""
-    chat = {"model": "asked-for", "messages": messages, **fields}
+) -> tuple[MessagesRequest, list[str]]:
+    """Return the body and the notes.
+
+    The chat request is valid and not modified, and the body keeps Copilot's rules.
+    """
+    chat = {"model": "requested", "messages": messages, **fields}
     check_request(chat)
     before = copy.deepcopy(chat)
     notes: list[str] = []
@@ -69,7 +72,7 @@ def translated(
 @pytest.mark.parametrize(
     ("fields", "expected", "notes"),
     [
-        pytest.param({}, {}, [], id="nothing more"),
+        pytest.param({}, {}, [], id="no other fields"),
         pytest.param({"stream": True}, {"stream": True, "max_tokens": 32000}, [], id="a stream"),
         pytest.param({"max_tokens": 7}, {"max_tokens": 7}, [], id="max_tokens"),
         pytest.param(
@@ -82,13 +85,13 @@ def translated(
             {"max_tokens": 20000},
             {"max_tokens": 20000, "stream": True},
             [],
-            id="a limit that only a stream reaches",
+            id="a limit that requires a stream",
         ),
         pytest.param(
             {"max_tokens": 50000, "stream": True},
             {"max_tokens": 32000, "stream": True},
             ["changed max_tokens: 50000 to 32000, the model's limit"],
-            id="a limit beyond the model's",
+            id="a limit above the model's",
         ),
         pytest.param(
             {"temperature": 0.3, "top_k": 4, "user": "u", "n": 1},
@@ -121,18 +124,18 @@ def translated(
             },
             {},
             [
-                "dropped seed: Claude has nothing like it",
+                "dropped seed: Claude has no equivalent",
                 "dropped store: Copilot stores nothing",
-                "dropped logprobs: Claude has nothing like it",
-                "dropped frequency_penalty: Claude has nothing like it",
+                "dropped logprobs: Claude has no equivalent",
+                "dropped frequency_penalty: Claude has no equivalent",
             ],
-            id="fields without a counterpart",
+            id="fields without an equivalent",
         ),
     ],
 )
 def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Each field is carried over under Claude's name, or dropped with a word."""
-    assert ({**HEAD, "messages": [SAID_HI], **expected}, notes) == translated([HI], **fields)
+    """Each field is translated to Claude's, or dropped with a note."""
+    assert ({**HEAD, "messages": [HI_MESSAGE], **expected}, notes) == translated([HI], **fields)
 
 
 @pytest.mark.parametrize(
@@ -192,19 +195,19 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
         (
             {"tool_choice": {"type": "allowed_tools", "tools": []}, "parallel_tool_calls": True},
             {"tools": [TOOL]},
-            ["dropped tool_choice: Claude has nothing like it"],
+            ["dropped tool_choice: Claude has no equivalent"],
         ),
         ({"tools": None, "tool_choice": "auto", "parallel_tool_calls": False}, {}, []),
     ],
 )
 def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Tools and the choice among them keep their meaning."""
-    body, said = translated([HI], **{"tools": [FUNCTION], **fields})
+    """Tools and the tool choice keep their meaning."""
+    body, noted = translated([HI], **{"tools": [FUNCTION], **fields})
 
-    found = {name: body[name] for name in ("tools", "tool_choice") if name in body}
-    for one in found.get("tools", []):
-        one.pop("cache_control", None)
-    assert (expected, notes) == (found, said)
+    actual = {name: body[name] for name in ("tools", "tool_choice") if name in body}
+    for tool in actual.get("tools", []):
+        tool.pop("cache_control", None)
+    assert (expected, notes) == (actual, noted)
 
 
 @pytest.mark.parametrize(
@@ -273,11 +276,11 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
     ],
 )
 def test_effort(model: Model, fields: Json, expected: Json, notes: list[str]) -> None:
-    """Claude thinks as hard as the client asks, in the way that the model has, and else not."""
-    body, said = translated([HI], model, **fields)
+    """Claude thinks with the requested effort, in the form that the model supports."""
+    body, noted = translated([HI], model, **fields)
 
     names = ("thinking", "output_config", "temperature")
-    assert (expected, notes) == ({name: body[name] for name in names if name in body}, said)
+    assert (expected, notes) == ({name: body[name] for name in names if name in body}, noted)
 
 
 SCHEMA: Json = {
@@ -301,12 +304,14 @@ CLOSED: Json = {
     "$defs": {"e": {"enum": [{"type": "object", "properties": {}}]}},
     "additionalProperties": False,
 }
-WANTED = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+RESPONSE_FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
 
 
-def test_a_schema_goes_to_models_with_structured_output() -> None:
-    """The answer's schema is handed over with its objects closed, beside the effort."""
-    body, notes = translated([HI], ADAPTIVE, response_format=WANTED, reasoning_effort="low")
+def test_a_schema_is_sent_to_models_with_structured_output() -> None:
+    """The schema is sent with all objects closed, together with the effort."""
+    body, notes = translated(
+        [HI], ADAPTIVE, response_format=RESPONSE_FORMAT, reasoning_effort="low"
+    )
 
     assert {"effort": "low", "format": {"type": "json_schema", "schema": CLOSED}} == body[
         "output_config"
@@ -315,42 +320,53 @@ def test_a_schema_goes_to_models_with_structured_output() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "begins", "notes"),
+    ("response_format", "start", "notes"),
     [
         (
-            WANTED,
+            RESPONSE_FORMAT,
             "Answer with JSON and nothing else",
-            ["changed output_config.format: an instruction, the model has no structured output"],
+            [
+                "changed output_config.format: to an instruction, since the model does not support "
+                "structured output"
+            ],
         ),
         (
             {"type": "json_schema"},
             "Answer with JSON and nothing else",
-            ["changed output_config.format: an instruction, the model has no structured output"],
+            [
+                "changed output_config.format: to an instruction, since the model does not support "
+                "structured output"
+            ],
         ),
         (
             {"type": "json_object"},
             "Answer with one JSON object and nothing else",
-            ["changed response_format: an instruction, Claude has no json_object"],
+            [
+                "changed response_format: to an instruction, since Claude does not support "
+                "json_object"
+            ],
         ),
     ],
 )
-def test_other_models_are_told_in_words(wanted: Json, begins: str, notes: list[str]) -> None:
-    """Where there is no structured output, an instruction asks for it after the client's own."""
+def test_other_models_get_an_instruction(
+    response_format: Json, start: str, notes: list[str]
+) -> None:
+    """Without structured output, an instruction is added after the client's system prompt."""
     system = {"role": "system", "content": "Be brief."}
 
-    body, said = translated([system, HI], response_format=wanted)
+    body, noted = translated([system, HI], response_format=response_format)
 
     assert text("Be brief.") == body["system"][0]
-    assert body["system"][1]["text"].startswith(begins)
-    assert notes == said
+    assert body["system"][1]["text"].startswith(start)
+    assert notes == noted
 
 
-def test_plain_text_is_what_claude_does_anyway() -> None:
-    """The format that asks for nothing changes nothing."""
+def test_the_text_format_changes_nothing() -> None:
+    """A response format of plain text changes nothing, since it is the default."""
     assert translated([HI]) == translated([HI], response_format={"type": "text"})
 
 
-NAMED = "dropped name of messages: Claude has nothing like it"
+NAMED = "dropped name of messages: Claude has no equivalent"
 
 
 @pytest.mark.parametrize(
@@ -380,13 +396,13 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 )
             ],
             [],
-            id="an image of another spelling",
+            id="an image with a different spelling of its type",
         ),
         pytest.param(
             [HI, {"role": "user", "content": "there", "name": "mona"}],
             [user(text("Hi"), text("there"))],
             [NAMED],
-            id="neighbours of the same role",
+            id="consecutive messages with the same role",
         ),
         pytest.param(
             [
@@ -397,33 +413,33 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 {"role": "user", "content": "And?"},
             ],
             [
-                SAID_HI,
+                HI_MESSAGE,
                 assistant(use("a"), use("b")),
                 user(result("a", "1"), result("b", [text("2"), IMAGE]), text("And?")),
             ],
             [],
-            id="results of one turn",
+            id="tool results before the user's words",
         ),
         pytest.param(
             [HI, calling(call("a")), {"role": "user", "content": "Hm"}, tool("a", "1")],
-            [SAID_HI, assistant(use("a")), user(result("a", "1"), text("Hm"))],
+            [HI_MESSAGE, assistant(use("a")), user(result("a", "1"), text("Hm"))],
             [],
-            id="a result that came late",
+            id="a tool result after the user's words",
         ),
         pytest.param(
             [HI, calling(call(arguments="")), tool(content="")],
             [
-                SAID_HI,
+                HI_MESSAGE,
                 assistant(use("call_1")),
                 user({"type": "tool_result", "tool_use_id": "call_1"}),
             ],
             [],
-            id="nothing in and nothing out",
+            id="empty arguments and result",
         ),
         pytest.param(
             [HI, calling(call(arguments='{"a": [1, {"b": "é"}]}')), tool(content=[])],
             [
-                SAID_HI,
+                HI_MESSAGE,
                 assistant(use("call_1", input={"a": [1, {"b": "é"}]})),
                 user({"type": "tool_result", "tool_use_id": "call_1"}),
             ],
@@ -439,7 +455,7 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 tool("c"),
             ],
             [
-                SAID_HI,
+                HI_MESSAGE,
                 assistant(
                     use("a", input={"INVALID_JSON": "{x"}),
                     use("b", input={"INVALID_JSON": "[1]"}),
@@ -448,17 +464,17 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 user(result("a"), result("b"), result("c")),
             ],
             ["changed the arguments of an earlier tool call: they are not an object"],
-            id="arguments that are no object",
+            id="arguments that are not an object",
         ),
         pytest.param(
             [HI, calling(call("functions.f:0"), call("")), tool("functions.f:0"), tool("")],
             [
-                SAID_HI,
+                HI_MESSAGE,
                 assistant(use("functions_f_0_d6bdd4de"), use("_e3b0c442")),
                 user(result("functions_f_0_d6bdd4de"), result("_e3b0c442")),
             ],
             ["changed ids of tool calls: the model does not accept them"],
-            id="ids of other vendors",
+            id="ids that Claude rejects",
         ),
         pytest.param(
             [
@@ -469,21 +485,21 @@ NAMED = "dropped name of messages: Claude has nothing like it"
                 {"role": "assistant", "content": None, "refusal": "Never"},
                 HI,
             ],
-            [SAID_HI, assistant(text("Well"), text("No"), text("Never")), SAID_HI],
+            [HI_MESSAGE, assistant(text("Well"), text("No"), text("Never")), HI_MESSAGE],
             [],
-            id="what the assistant said",
+            id="texts and refusals of the assistant",
         ),
         pytest.param(
             [HI, {"role": "assistant", "content": "Hel"}],
-            [SAID_HI, assistant(text("Hel")), NUDGE],
+            [HI_MESSAGE, assistant(text("Hel")), NUDGE],
             [NUDGED],
-            id="the beginning of an answer",
+            id="an unfinished answer at the end",
         ),
         pytest.param(
             [{"role": "assistant", "content": "Hello!"}, HI],
-            [user(text("Please begin.")), assistant(text("Hello!")), SAID_HI],
+            [user(text("Please begin.")), assistant(text("Hello!")), HI_MESSAGE],
             ["added a user message (Please begin.): Claude requires one at the start"],
-            id="a greeting",
+            id="an assistant message at the start",
         ),
         pytest.param(
             [{"role": "system", "content": "Be brief."}], [NUDGE], [NUDGED], id="only instructions"
@@ -491,23 +507,23 @@ NAMED = "dropped name of messages: Claude has nothing like it"
     ],
 )
 def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) -> None:
-    """The conversation keeps its words, calls and order in Claude's form."""
-    body, said = translated(messages)
+    """The conversation keeps its texts, calls and order in Claude's format."""
+    body, noted = translated(messages)
 
-    for turn in body["messages"]:
-        for block in turn["content"]:
+    for message in body["messages"]:
+        for block in message["content"]:
             block.pop("cache_control", None)
-    assert (expected, notes) == (body["messages"], said)
+    assert (expected, notes) == (body["messages"], noted)
 
 
-def test_a_chat_of_nothing_is_refused() -> None:
-    """When nothing is left to answer, the client is told, and Copilot is not asked."""
+def test_an_empty_chat_is_rejected() -> None:
+    """If there is nothing to answer, the client gets an error, and Copilot is not called."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated([{"role": "user", "content": " "}])
 
 
-def test_instructions_are_the_system_prompt() -> None:
-    """System and developer messages, wherever they stand, become blocks of the system prompt."""
+def test_system_messages_become_the_system_prompt() -> None:
+    """All system and developer messages become blocks of the system prompt."""
     body, notes = translated(
         [
             {"role": "system", "content": "Be brief."},
@@ -519,8 +535,8 @@ def test_instructions_are_the_system_prompt() -> None:
 
     last = text("Be quick.", **EPHEMERAL)
     assert [text("Be brief."), text("Be kind."), last] == body["system"]
-    assert [SAID_HI] == body["messages"]
-    assert ["moved a later system message to the front: Claude has it there"] == notes
+    assert [HI_MESSAGE] == body["messages"]
+    assert ["moved a later system message to the front: Claude's system prompt is there"] == notes
 
 
 @pytest.mark.parametrize(
@@ -546,20 +562,20 @@ def test_instructions_are_the_system_prompt() -> None:
         ("Hm.", "messages:a.a", []),
     ],
 )
-def test_claudes_sealed_thinking_comes_back_first(
+def test_claudes_signed_thinking_comes_first(
     reasoning: str | None, opaque: str | None, expected: list[Json]
 ) -> None:
-    """Thinking that Claude has signed leads the turn it belongs to; all other stays away."""
-    sealed = {"reasoning_content": reasoning, "reasoning_opaque": opaque}
+    """Thinking that Claude signed is the start of its message; other thinking is dropped."""
+    fields = {"reasoning_content": reasoning, "reasoning_opaque": opaque}
 
-    body, _ = translated([HI, calling(call(), **sealed), tool()])
+    body, _ = translated([HI, calling(call(), **fields), tool()])
 
     assert expected == body["messages"][1]["content"][:-1]
 
 
 @pytest.mark.parametrize("url", ["data:,hello", "data:image/png,abc", "data:;base64,abc"])
-def test_images_that_are_no_base64_are_refused(url: str) -> None:
-    """An image in another encoding is refused by name."""
+def test_images_that_are_not_base64_are_rejected(url: str) -> None:
+    """An image in another encoding is rejected with an error that names its field."""
     content = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": url}}]
 
     with pytest.raises(RequestError) as caught:
@@ -568,42 +584,42 @@ def test_images_that_are_no_base64_are_refused(url: str) -> None:
     assert "messages[1].content[1].image_url" == caught.value.param
 
 
-def marks(body: Json) -> list[str]:
-    """The names or texts of what is marked."""
+def marks(body: MessagesRequest) -> list[str]:
+    """Return the names or texts of the marked tools and blocks."""
     blocks = [*body.get("tools", []), *body.get("system", [])]
-    blocks += [block for turn in body["messages"] for block in turn["content"]]
+    blocks += [block for message in body["messages"] for block in message["content"]]
     return [
         b.get("name") or b.get("text") or b["tool_use_id"] for b in blocks if "cache_control" in b
     ]
 
 
-BRIEF = {"role": "system", "content": "brief"}
-ROUND = [HI, {"role": "assistant", "content": "yes"}, {"role": "user", "content": "more"}]
+SYSTEM = {"role": "system", "content": "brief"}
+CHAT = [HI, {"role": "assistant", "content": "yes"}, {"role": "user", "content": "more"}]
 
 
 @pytest.mark.parametrize(
     ("messages", "fields", "expected"),
     [
         ([HI], {}, []),
-        ([BRIEF, HI], {}, ["brief"]),
-        ([BRIEF, HI], {"tools": [FUNCTION]}, ["f", "brief", "Hi"]),
-        ([BRIEF, *ROUND], {"tools": [FUNCTION]}, ["f", "brief", "Hi", "more"]),
-        ([*ROUND, *ROUND[1:]], {}, ["more", "more"]),
+        ([SYSTEM, HI], {}, ["brief"]),
+        ([SYSTEM, HI], {"tools": [FUNCTION]}, ["f", "brief", "Hi"]),
+        ([SYSTEM, *CHAT], {"tools": [FUNCTION]}, ["f", "brief", "Hi", "more"]),
+        ([*CHAT, *CHAT[1:]], {}, ["more", "more"]),
         ([HI, calling(call()), tool()], {"tools": [FUNCTION]}, ["f", "Hi", "call_1"]),
     ],
 )
-def test_what_stays_the_same_is_marked_for_the_cache(
+def test_the_stable_part_is_marked_for_the_cache(
     messages: list[Json], fields: Json, expected: list[str]
 ) -> None:
-    """Tools, system prompt and the last two user turns are marked, a lone question is not."""
+    """Tools, system prompt and the last two user messages are marked; a single question is not."""
     assert expected == marks(translated(messages, **fields)[0])
 
 
 @pytest.mark.parametrize(
     ("messages", "fields", "expected"),
     [
-        ([{**HI, **EPHEMERAL}, *ROUND[1:]], {}, ["Hi"]),
-        ([BRIEF, *ROUND], {"tools": [{**FUNCTION, **EPHEMERAL}]}, ["f"]),
+        ([{**HI, **EPHEMERAL}, *CHAT[1:]], {}, ["Hi"]),
+        ([SYSTEM, *CHAT], {"tools": [{**FUNCTION, **EPHEMERAL}]}, ["f"]),
         (
             [
                 {"role": "user", "content": [{"type": "text", "text": "a", **EPHEMERAL}]},
@@ -615,30 +631,30 @@ def test_what_stays_the_same_is_marked_for_the_cache(
         ),
     ],
 )
-def test_a_clients_own_marks_are_enough(
+def test_no_marks_are_added_to_the_clients_own(
     messages: list[Json], fields: Json, expected: list[str]
 ) -> None:
-    """Clients that mark chat messages in Claude's way know best."""
+    """If the client sets Claude's marks in the chat, no other marks are added."""
     assert expected == marks(translated(messages, **fields)[0])
 
 
 @pytest.mark.parametrize(
-    ("model", "expected"), [(None, ("asked-for", 8192)), (a_model("m"), ("m", 8192))]
+    ("model", "expected"), [(None, ("requested", 8192)), (a_model("m"), ("m", 8192))]
 )
-def test_without_limits_there_is_one_still(model: Model | None, expected: tuple[str, int]) -> None:
-    """Claude demands a limit, also where the catalogue knows none."""
+def test_there_is_always_a_limit(model: Model | None, expected: tuple[str, int]) -> None:
+    """Claude requires max_tokens, so it is also set if the catalogue has no limit."""
     body, _ = translated([HI], model, judged=False)
 
     assert expected == (body["model"], body["max_tokens"])
 
 
-def test_the_whole_of_a_short_model() -> None:
-    """A model with no limit of its own for whole answers gives as much as it has."""
+def test_a_model_without_a_limit_for_whole_responses() -> None:
+    """A model without a separate limit for responses that are not streamed gets its full limit."""
     assert 16000 == translated([HI], simulated("claude-sonnet-4"))[0]["max_tokens"]
 
 
-def test_an_unknown_model_is_given_a_budget() -> None:
-    """Without the catalogue an effort becomes the budget that most Claudes take."""
+def test_an_unknown_model_gets_a_budget() -> None:
+    """For a model that is not in the catalogue, an effort becomes a thinking budget."""
     body, _ = translated([HI], None, judged=False, reasoning_effort="odd")
 
     assert {"type": "enabled", "budget_tokens": 4096} == body["thinking"]

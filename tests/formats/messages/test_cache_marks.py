@@ -1,11 +1,11 @@
-"""Marks for the prompt cache: reduced, counted, and set for clients that cannot."""
+"""Prompt cache marks are fitted to the form and the number that Copilot accepts."""
 
 from typing import Any
 
 import pytest
 
 from copilot_proxy.formats.messages.request_to_model import messages_for_model
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.messages.samples import (
     EPHEMERAL,
     TOOL,
@@ -21,14 +21,14 @@ from tests.formats.messages.samples import (
 
 MODEL = simulated("claude-sonnet-4.5")
 HOUR: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}
-REDUCED = "reduced cache_control: Copilot takes no ttl and no scope"
-TOO_MANY = "dropped cache_control of some blocks: Copilot takes 4"
+REDUCED = "reduced cache_control: Copilot supports neither ttl nor scope"
+TOO_MANY = "dropped cache_control of some blocks: Copilot allows at most 4"
 
 
-def test_marks_are_reduced_to_what_copilot_takes() -> None:
-    """A mark keeps its place, wherever it is, and loses what Copilot refuses of it."""
+def test_marks_are_reduced_to_what_copilot_accepts() -> None:
+    """A mark stays on its block, and loses the fields that Copilot rejects."""
     notes: list[str] = []
-    asked = request(
+    sent = request(
         user("Hi"),
         assistant(use()),
         user(result(content=[text("x", **HOUR)])),
@@ -36,7 +36,7 @@ def test_marks_are_reduced_to_what_copilot_takes() -> None:
         system=[text("Be brief.", cache_control=None), text("Be kind.", **EPHEMERAL)],
     )
 
-    body = messages_for_model(asked, MODEL, notes).body
+    body = messages_for_model(sent, MODEL, notes).body
 
     judge(body)
     assert [{**TOOL, **EPHEMERAL}] == body["tools"]
@@ -62,16 +62,18 @@ def marked(count: int, words: str) -> list[Json]:
         (1, 4, 1, "t0 s2 s3 m0"),
     ],
 )
-def test_the_most_useful_marks_stay(tools: int, system: int, messages: int, expected: str) -> None:
-    """Of more than four, those stay that cover the most and are shared by the most requests."""
+def test_the_most_useful_marks_are_kept(
+    tools: int, system: int, messages: int, expected: str
+) -> None:
+    """Of more than four marks, those that cover the most and that most requests share are kept."""
     notes: list[str] = []
-    asked = request(
+    sent = request(
         user(text("Hi"), *marked(messages, "m")),
         tools=[{**TOOL, "name": f"t{i}", **EPHEMERAL} for i in range(tools)],
         system=marked(system, "s"),
     )
 
-    body = messages_for_model(asked, MODEL, notes).body
+    body = messages_for_model(sent, MODEL, notes).body
 
     judge(body)
     blocks: list[Any] = [*body.get("tools", []), *body.get("system", [])]
@@ -88,8 +90,8 @@ def test_the_most_useful_marks_stay(tools: int, system: int, messages: int, expe
         (user(text("a"), text("b")), user(text("a"), text("b", **EPHEMERAL))),
     ],
 )
-def test_a_mark_of_the_request_itself_goes_to_its_last_block(last: Json, expected: Json) -> None:
-    """The shorthand that marks the whole prompt means the last block."""
+def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Json) -> None:
+    """A mark on the request itself, which stands for the whole prompt, is put on the last block."""
     notes: list[str] = []
 
     body = messages_for_model(request(last, **HOUR), MODEL, notes).body

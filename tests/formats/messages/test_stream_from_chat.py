@@ -1,4 +1,4 @@
-"""The answer of a model of another API, as the events of a Messages stream or one message."""
+"""Chat chunks become the events of a Messages stream, or one message."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
-from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
+from copilot_proxy.formats.types import ChatChunk, Json, Message, MessagesEvent, MessagesRequest
 from tests.conftest import recorded_events, recorded_json
 from tests.formats.answers import call, event
 from tests.formats.messages.samples import check_order, read_stream, read_whole, request, text, use
@@ -28,13 +28,13 @@ COUNTED = {
 ZERO = dict.fromkeys(COUNTED, 0)
 
 
-def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> Json:
-    """A chunk as `ChatRepair` makes them."""
+def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> ChatChunk:
+    """Return a chunk in the format of those of `ChatRepair`."""
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], "usage": None}
 
 
-def called(index: int, arguments: str, id: str | None = None, name: str = "f") -> Json:
-    """A chunk with a piece of a call; with an id it is the first."""
+def called(index: int, arguments: str, id: str | None = None, name: str = "f") -> ChatChunk:
+    """Return a chunk with a piece of a call; the first piece has an id."""
     piece: Json = {"index": index, "function": {"arguments": arguments}}
     if id is not None:
         piece = {**piece, "id": id, "type": "function"}
@@ -47,10 +47,13 @@ LAST: Json = {"choices": [], "usage": USAGE, "copilot_usage": {"total_nano_aiu":
 
 
 def written(
-    chunks: list[Json], asked: Json | None = None, *, exact: bool = True
-) -> tuple[list[Json], Json]:
-    """The events and the message, both read by the SDK; to the same, if they are to be `exact`."""
-    writer = ChatToMessages(asked or THINKING, MODEL)
+    chunks: list[ChatChunk], sent: MessagesRequest | None = None, *, exact: bool = True
+) -> tuple[list[MessagesEvent], Message]:
+    """Return the events and the message.
+
+    The SDK can read both; with `exact`, it reads the same blocks from both.
+    """
+    writer = ChatToMessages(sent or THINKING, MODEL)
     events = [event for one in chunks for event in writer.feed(one)] + writer.close()
     check_order(events)
     message = writer.whole(events)
@@ -64,8 +67,8 @@ def written(
     return events, message
 
 
-def test_the_events_of_an_answer() -> None:
-    """Thinking, words and a call become blocks, one after the other, in Anthropic's events."""
+def test_the_events_of_a_response() -> None:
+    """Thinking, text and a call become blocks, one after the other, in Anthropic's events."""
     events, message = written(
         [
             ROLE,
@@ -153,8 +156,8 @@ def test_the_events_of_an_answer() -> None:
     } == message
 
 
-def test_what_comes_goes_at_once() -> None:
-    """A piece of the answer waits for nothing when nothing stands before it."""
+def test_chunks_are_sent_at_once() -> None:
+    """A piece of the response is sent without delay if no block before it is incomplete."""
     writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 
@@ -178,15 +181,15 @@ def test_what_comes_goes_at_once() -> None:
     ],
 )
 def test_stop_reasons(finish: str, expected: str) -> None:
-    """Each of OpenAI's reasons is one of Claude's; without usage the counts are zero."""
+    """Each finish reason has a stop reason of Claude's; without usage, the counts are zero."""
     _, message = written([ROLE, chunk(finish)])
 
     assert (expected, [], ZERO) == (message["stop_reason"], message["content"], message["usage"])
 
 
 @pytest.mark.parametrize(("finish", "expected"), [("stop", "refusal"), ("length", "max_tokens")])
-def test_a_refusal_is_said(finish: str, expected: str) -> None:
-    """A refusal is text, and the reason says what it is."""
+def test_a_refusal(finish: str, expected: str) -> None:
+    """A refusal becomes text, and the stop reason says that it is one."""
     _, message = written([ROLE, chunk(refusal="I "), chunk(refusal="won't."), chunk(finish)])
 
     assert ([text("I won't.")], expected) == (message["content"], message["stop_reason"])
@@ -216,7 +219,7 @@ def test_a_refusal_is_said(finish: str, expected: str) -> None:
                 text("c"),
                 {"type": "thinking", "thinking": "d", "signature": ""},
             ],
-            id="mixed",
+            id="alternating",
         ),
         pytest.param(
             [called(0, "", "a"), called(1, "", "b"), called(0, "{}"), called(1, "{}")],
@@ -230,12 +233,12 @@ def test_a_refusal_is_said(finish: str, expected: str) -> None:
         pytest.param(
             [called(0, "[1]", "a"), called(1, '{"x', "b")],
             [use("a", input={"INVALID_JSON": "[1]"}), use("b", input={"INVALID_JSON": '{"x'})],
-            id="no object",
+            id="not an object",
         ),
     ],
 )
 def test_calls(chunks: list[Json], expected: list[Json]) -> None:
-    """Calls keep their order, ids and arguments, however their pieces are mixed."""
+    """Calls keep their order, ids and arguments, even if their pieces alternate."""
     objects = all(one.get("input") != {} for one in expected) or "null" not in str(chunks)
     exact = objects and "INVALID_JSON" not in str(expected)
 
@@ -244,14 +247,14 @@ def test_calls(chunks: list[Json], expected: list[Json]) -> None:
     assert expected == message["content"]
 
 
-def thought(words: str, signature: str) -> Json:
-    return {"type": "thinking", "thinking": words, "signature": signature}
+def thought(thinking: str, signature: str) -> Json:
+    return {"type": "thinking", "thinking": thinking, "signature": signature}
 
 
 @pytest.mark.parametrize(
     ("chunks", "shown", "hidden"),
     [
-        pytest.param([chunk(reasoning_content="a")], [thought("a", "")], [], id="not sealed"),
+        pytest.param([chunk(reasoning_content="a")], [thought("a", "")], [], id="not encrypted"),
         pytest.param(
             [chunk(reasoning_content="a", reasoning_opaque="x"), chunk(content="b")],
             [thought("a", "chat:x"), text("b")],
@@ -279,19 +282,19 @@ def thought(words: str, signature: str) -> Json:
             ],
             [thought("", "responses:x"), text("a"), thought("", "responses:y"), use("c")],
             [text("a"), thought("", "responses:x y"), use("c")],
-            id="items apart",
+            id="several items, with text between",
         ),
         pytest.param(
             [chunk(reasoning_content="a"), chunk(content="b"), chunk(reasoning_opaque="x")],
             [thought("a", ""), text("b")],
             [text("b")],
-            id="after the text, of no use",
+            id="after the text, without a call",
         ),
         pytest.param(
             [chunk(content="b"), chunk(reasoning_opaque="x"), called(0, "{}", "c")],
             [text("b"), thought("", "chat:x"), use("c")],
             [text("b"), thought("", "chat:x"), use("c")],
-            id="after the text, for a call",
+            id="after the text, before a call",
         ),
         pytest.param(
             [called(0, "{}", "c"), chunk(reasoning_opaque="x"), called(1, "{}", "d")],
@@ -307,10 +310,10 @@ def thought(words: str, signature: str) -> Json:
         ),
     ],
 )
-def test_thinking_is_shown_to_who_asked(
+def test_thinking_is_only_sent_to_clients_that_turned_it_on(
     chunks: list[Json], shown: list[Json], hidden: list[Json]
 ) -> None:
-    """Clients that did not ask get no thinking, but the seal that a tool's result has to meet."""
+    """Other clients only get the encrypted reasoning that the model needs with tool results."""
     finish = chunk("stop")
 
     assert shown == written([ROLE, *chunks, finish])[1]["content"]
@@ -318,8 +321,8 @@ def test_thinking_is_shown_to_who_asked(
 
 
 @pytest.mark.parametrize("chunks", [[], [ROLE], [ROLE, chunk(content="a"), LAST]])
-def test_an_answer_without_an_end_is_broken(chunks: list[Json]) -> None:
-    """An answer that never finished is not ended as if it had."""
+def test_a_response_without_a_finish_is_broken(chunks: list[Json]) -> None:
+    """A response that did not finish is not ended as if it were complete."""
     writer = ChatToMessages(request(), MODEL)
     for one in chunks:
         writer.feed(one)
@@ -328,8 +331,8 @@ def test_an_answer_without_an_end_is_broken(chunks: list[Json]) -> None:
         writer.close()
 
 
-def test_a_failure_is_an_event() -> None:
-    """A stream that broke ends with Anthropic's error event."""
+def test_an_error_is_an_event() -> None:
+    """A broken stream ends with Anthropic's error event."""
     writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 
@@ -347,34 +350,34 @@ def test_a_failure_is_an_event() -> None:
     ] == writer.fail(BrokenResponse("Cut.", hint="Wait."), "1")
 
 
-def repaired(events: list[Any]) -> list[Json]:
+def repaired(events: list[Any]) -> list[ChatChunk]:
     stream = ChatRepair(MODEL, include_usage=True, now=1)
     return [one for data in events for one in stream.feed(data)] + stream.close()
 
 
 @pytest.mark.parametrize("name", ["plain-text", "tool-call", "gemini-reasoning-tool-call"])
-def test_recorded_streams_are_written(name: str) -> None:
-    """What Copilot's models really sent reaches an Anthropic client complete."""
+def test_recorded_streams_are_translated(name: str) -> None:
+    """Recorded streams of Copilot's models reach an Anthropic client complete."""
     chunks = repaired(recorded_events(f"{name}.sse"))
     _, message = written(chunks)
 
     deltas = [choice["delta"] for one in chunks for choice in one["choices"]]
-    words = "".join(delta.get("content") or "" for delta in deltas)
+    content = "".join(delta.get("content") or "" for delta in deltas)
     names = [c["function"]["name"] for d in deltas for c in d.get("tool_calls", ()) if "id" in c]
-    assert words == "".join(b["text"] for b in message["content"] if b["type"] == "text")
+    assert content == "".join(b["text"] for b in message["content"] if b["type"] == "text")
     assert names == [b["name"] for b in message["content"] if b["type"] == "tool_use"]
 
 
-def test_a_recorded_answer_is_written() -> None:
-    """A whole answer, split over choices by Copilot, is one message."""
-    answer = recorded_json("openai-chat-completions/claude-split-choices-response.json")
-    _, message = written(repaired([answer]))
+def test_a_recorded_response_is_translated() -> None:
+    """A whole response that Copilot split into several choices becomes one message."""
+    response = recorded_json("openai-chat-completions/claude-split-choices-response.json")
+    _, message = written(repaired([response]))
 
     assert ["text", "tool_use"] == [block["type"] for block in message["content"]]
 
 
-def test_calls_repaired_by_the_hub_are_written() -> None:
-    """Calls that Copilot numbered alike stay apart all the way."""
+def test_repaired_calls_are_translated() -> None:
+    """Calls to which Copilot gave the same index stay separate."""
     events = [
         event(content=None, tool_calls=[call("a", "f", '{"x"')]),
         event(content=None, tool_calls=[call("b", "g", "{}")]),

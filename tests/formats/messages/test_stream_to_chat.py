@@ -1,4 +1,4 @@
-"""The answer of a model that speaks Messages, as chunks for clients of chat completions."""
+"""The response of a model that Copilot serves on Messages becomes chat chunks."""
 
 import json
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.messages.schema import Json
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
+from copilot_proxy.formats.types import ChatChunk, ChatCompletion, Json, MessagesEvent
 from tests.formats.answers import MODEL, NOW, check_stream, deltas_of
 from tests.formats.messages.samples import SIGNATURE, recorded, text, use
 from tests.formats.openai_schemas import check_completion
@@ -25,40 +25,40 @@ START: Json = {"type": "message_start", "message": {"id": "msg_1", "usage": {"in
 STOP: Json = {"type": "message_stop"}
 
 
-def begin(index: int, block: Json) -> Json:
+def begin(index: int, block: Json) -> MessagesEvent:
     return {"type": "content_block_start", "index": index, "content_block": block}
 
 
-def add(index: int, **delta: Any) -> Json:
+def add(index: int, **delta: Any) -> MessagesEvent:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-def says(index: int, words: str) -> Json:
+def says(index: int, words: str) -> MessagesEvent:
     return add(index, type="text_delta", text=words)
 
 
-def thinks(index: int, words: str) -> Json:
+def thinks(index: int, words: str) -> MessagesEvent:
     return add(index, type="thinking_delta", thinking=words)
 
 
-def signs(index: int, signature: str = SIGNATURE) -> Json:
+def signs(index: int, signature: str = SIGNATURE) -> MessagesEvent:
     return add(index, type="signature_delta", signature=signature)
 
 
-def puts(index: int, json_text: str) -> Json:
+def puts(index: int, json_text: str) -> MessagesEvent:
     return add(index, type="input_json_delta", partial_json=json_text)
 
 
-def end(index: int) -> Json:
+def end(index: int) -> MessagesEvent:
     return {"type": "content_block_stop", "index": index}
 
 
-def finish(reason: str | None = "end_turn", **more: Any) -> Json:
+def finish(reason: str | None = "end_turn", **more: Any) -> MessagesEvent:
     return {"type": "message_delta", "delta": {"stop_reason": reason}, **more}
 
 
-def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Json]:
-    """The chunks, checked against OpenAI's rules for streams."""
+def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[ChatChunk]:
+    """Return the chunks, which keep OpenAI's rules for streams."""
     stream = MessagesToChat(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
@@ -66,16 +66,16 @@ def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Jso
     return chunks
 
 
-def answer(events: Iterable[Any]) -> Json:
-    """The one completion that the events make, checked against OpenAI's schema."""
+def completed(events: Iterable[Any]) -> ChatCompletion:
+    """Return the completion that the events make, which is valid against OpenAI's schema."""
     completion = fold(translated(events))
     check_completion(completion)
     return completion
 
 
-def said(events: Iterable[Any]) -> Json:
-    """The message of the answer without null fields, calls shortened, and the finish reason."""
-    choice = answer(events)["choices"][0]
+def summary(events: Iterable[Any]) -> Json:
+    """Return the message without null fields, with short calls, and with the finish reason."""
+    choice = completed(events)["choices"][0]
     message = {name: v for name, v in choice["message"].items() if v is not None}
     del message["role"]
     if calls := message.pop("tool_calls", None):
@@ -86,7 +86,7 @@ def said(events: Iterable[Any]) -> Json:
 
 
 def test_the_recorded_stream() -> None:
-    """A stream becomes chunks, one for one, with the id of the message and the model asked for."""
+    """The chunks have the id of the message and the requested model."""
     chunks = translated(RECORDED)
 
     assert [
@@ -127,9 +127,9 @@ def test_the_recorded_stream() -> None:
         ("server-tool", {"content": "Found a result.", "finish": "stop"}),
     ],
 )
-def test_recorded_answers(name: str, expected: Json) -> None:
-    """A whole message is a stream of one event; what only servers use is left out."""
-    assert expected == said([recorded(f"{name}-response")])
+def test_recorded_messages(name: str, expected: Json) -> None:
+    """A whole message becomes chunks; blocks of server tools are left out."""
+    assert expected == summary([recorded(f"{name}-response")])
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_recorded_answers(name: str, expected: Json) -> None:
     ],
 )
 def test_stop_reasons(reason: str, expected: str) -> None:
-    """Each of Claude's reasons is one of OpenAI's; a call that never came is none."""
-    assert {"content": "a", "finish": expected} == said(
+    """Each stop reason has a finish reason of OpenAI's; without a call it is never tool_calls."""
+    assert {"content": "a", "finish": expected} == summary(
         [START, begin(0, text("")), says(0, "a"), end(0), finish(reason), STOP]
     )
 
@@ -172,19 +172,19 @@ CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(
             [START, begin(1, use("t1", input={"a": 1})), end(1)],
             [("t1", "f", '{"a":1}')],
             "tool_calls",
-            id="with the beginning",
+            id="in the start event",
         ),
         pytest.param(
             [START, begin(1, use("t1", input={"a": 1}))],
             [("t1", "f", '{"a":1}')],
             "tool_calls",
-            id="with a beginning that has no end",
+            id="in a start event without an end",
         ),
         pytest.param(
             [START, begin(1, use("t1", input={"a": 1})), puts(1, '{"b":2}'), end(1)],
             [("t1", "f", '{"b":2}')],
             "tool_calls",
-            id="with the beginning and again",
+            id="in the start event and in a delta",
         ),
         pytest.param(
             [*CALLED, begin(2, use("t2", "g")), end(2), begin(3, use("t3")), puts(3, "[]"), end(3)],
@@ -196,24 +196,24 @@ CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(
             [START, begin(1, use("t1")), puts(7, "x"), begin(1, use("t2")), puts(1, "{ }")],
             [("t1", "f", "{}"), ("t2", "f", "{ }")],
             "tool_calls",
-            id="pieces of no call, and an index used twice",
+            id="pieces without a call, and an index used twice",
         ),
     ],
 )
 @pytest.mark.parametrize("stop", ["tool_use", "end_turn", "max_tokens"])
-def test_calls(events: list[Json], calls: list[Any], reason: str, stop: str) -> None:
-    """Calls are numbered and complete, and finish as calls whatever reason Claude gave."""
+def test_calls(events: list[MessagesEvent], calls: list[Any], reason: str, stop: str) -> None:
+    """Calls are complete and numbered; the finish reason is tool_calls unless one is cut off."""
     if stop == "max_tokens" and "{}" == calls[-1][2]:
         reason, calls = "length", [*calls[:-1], (*calls[-1][:2], "")]
 
-    assert {"calls": calls, "finish": reason} == said([*events, finish(stop), STOP])
+    assert {"calls": calls, "finish": reason} == summary([*events, finish(stop), STOP])
 
 
-def test_a_call_that_was_cut_is_no_call_to_carry_out() -> None:
-    """An answer that reached its limit in the middle of a call says so."""
+def test_a_call_that_was_cut_off_finishes_with_length() -> None:
+    """If the limit is reached in the middle of a call, the finish reason is length."""
     events = [START, begin(0, use("t1")), puts(0, '{"a'), end(0), finish("max_tokens"), STOP]
 
-    assert {"calls": [("t1", "f", '{"a')], "finish": "length"} == said(events)
+    assert {"calls": [("t1", "f", '{"a')], "finish": "length"} == summary(events)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_call_that_was_cut_is_no_call_to_carry_out() -> None:
         pytest.param(
             [begin(0, {"type": "thinking", "thinking": "", "signature": "aa"}), signs(0, None)],  # type: ignore[arg-type]
             {"reasoning_opaque": "messages:aa"},
-            id="signed alone",
+            id="only a signature",
         ),
         pytest.param(
             [
@@ -262,20 +262,20 @@ def test_a_call_that_was_cut_is_no_call_to_carry_out() -> None:
         ),
     ],
 )
-def test_thinking(events: list[Json], expected: Json) -> None:
-    """Thinking is shown as reasoning, and its signatures are sealed for the way back."""
-    rest = [begin(9, text("")), says(9, "a"), end(9), finish(), STOP]
+def test_thinking(events: list[MessagesEvent], expected: Json) -> None:
+    """Thinking becomes reasoning, and its signatures become the opaque value."""
+    end_events = [begin(9, text("")), says(9, "a"), end(9), finish(), STOP]
 
-    assert {"content": "a", "finish": "stop", **expected} == said([START, *events, *rest])
+    assert {"content": "a", "finish": "stop", **expected} == summary([START, *events, *end_events])
 
 
-def test_usage_and_the_bill_come_last() -> None:
-    """Counts are OpenAI's, with the cache's part in the prompt, and the bill goes along."""
+def test_the_usage_comes_last() -> None:
+    """The last chunk has OpenAI's counts, including cached tokens, and Copilot's usage."""
     usage = {"cache_read_input_tokens": 400, "cache_creation_input_tokens": 20, "output_tokens": 5}
-    bill = {"total_nano_aiu": 8100000}
-    chunks = translated([START, finish(usage=usage, copilot_usage=bill), STOP])
+    copilot_usage = {"total_nano_aiu": 8100000}
+    chunks = translated([START, finish(usage=usage, copilot_usage=copilot_usage), STOP])
 
-    assert bill == chunks[-1]["copilot_usage"]
+    assert copilot_usage == chunks[-1]["copilot_usage"]
     assert (429, 5, 434, 400, 20) == (
         chunks[-1]["usage"]["prompt_tokens"],
         chunks[-1]["usage"]["completion_tokens"],
@@ -285,15 +285,15 @@ def test_usage_and_the_bill_come_last() -> None:
     )
 
 
-def test_usage_is_told_only_to_who_asks() -> None:
-    """Without include_usage no chunk is without a choice."""
+def test_usage_is_only_sent_if_requested() -> None:
+    """Without include_usage, no chunk has usage, and every chunk has a choice."""
     chunks = translated(RECORDED, include_usage=False)
 
     assert all(chunk["choices"] and "usage" not in chunk for chunk in chunks)
 
 
 def test_counts_are_known_before_the_end() -> None:
-    """Whoever keeps count learns the prompt's size from an answer that breaks off, too."""
+    """The prompt tokens are known even if the response breaks off."""
     stream = MessagesToChat(MODEL)
     stream.feed(START)
 
@@ -311,13 +311,13 @@ def test_counts_are_known_before_the_end() -> None:
         [START, begin(0, text("a")), says(0, 3), thinks(0, None), puts(0, None), finish()],  # type: ignore[arg-type]
     ],
 )
-def test_odd_streams_are_read_all_the_same(events: list[Json]) -> None:
-    """Events that are missing, repeated, unknown or of odd types do not lose the words."""
-    assert {"content": "a", "finish": "stop"} == said(events)
+def test_unusual_streams_keep_their_text(events: list[MessagesEvent]) -> None:
+    """No text is lost if events are missing, repeated, unknown or have fields of a wrong type."""
+    assert {"content": "a", "finish": "stop"} == summary(events)
 
 
-def test_an_end_without_the_last_event_is_an_end() -> None:
-    """Nothing is lost when the stream ends after the model has said that it is done."""
+def test_a_stream_without_its_last_event_is_complete() -> None:
+    """A stream that ends after the stop reason is complete."""
     stream = MessagesToChat(MODEL)
     for event in RECORDED[:-1]:
         stream.feed(event)
@@ -336,8 +336,8 @@ def test_an_end_without_the_last_event_is_an_end() -> None:
         ([b"odd"], "Copilot sent an event that is not a JSON object."),
     ],
 )
-def test_what_is_no_answer_is_broken(events: list[Any], message: str) -> None:
-    """An answer that is empty or cut never looks like one that is complete."""
+def test_an_incomplete_stream_is_broken(events: list[Any], message: str) -> None:
+    """A response that is empty or cut off never looks complete."""
     with pytest.raises(BrokenResponse) as caught:
         translated(events)
 
@@ -351,8 +351,8 @@ def test_what_is_no_answer_is_broken(events: list[Any], message: str) -> None:
         {"error": {"message": "Overloaded", "code": "model_overloaded"}},
     ],
 )
-def test_an_error_in_the_stream_is_raised(error: Json) -> None:
-    """An error of either shape ends the answer as a failure."""
+def test_an_error_in_the_stream_is_raised(error: MessagesEvent) -> None:
+    """An error event in either format raises an error."""
     with pytest.raises(UpstreamRefusal) as caught:
         translated([START, error])
 
@@ -360,7 +360,7 @@ def test_an_error_in_the_stream_is_raised(error: Json) -> None:
 
 
 def test_a_model_that_is_stuck_is_stopped() -> None:
-    """Endless blank lines in a tool's input end the answer: the person pays for each."""
+    """Endless blank lines in a tool's input end the response, since the user pays for them."""
     with pytest.raises(BrokenResponse) as caught:
         translated([START, begin(0, use()), puts(0, "{" + "\n\t\r" * 7)])
 

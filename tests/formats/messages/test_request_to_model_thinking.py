@@ -1,4 +1,4 @@
-"""Thinking, effort and sampling fit the model, whatever the client asks for."""
+"""Thinking, effort and sampling are fitted to what the model supports."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.efforts import nearest_effort
 from copilot_proxy.formats.messages.request_to_model import messages_for_model
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import Json
 from tests.formats.messages.samples import (
     THOUGHT,
     TOOL,
@@ -33,42 +33,46 @@ def enabled(budget: int | None) -> Json:
     return {"type": "enabled", "budget_tokens": budget}
 
 
-def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
-    """What becomes of the fields that these tests are about, and the notes."""
+def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
+    """Return the fields of the body that these tests are about, and the notes."""
     notes: list[str] = []
     messages = fields.pop("messages", [user("Hi")])
     body = messages_for_model(request(*messages, **fields), model, notes).body
     judge(body)
-    about = ("thinking", "output_config", "temperature", "top_p", "top_k")
-    return {name: body[name] for name in about if name in body}, notes
+    names = ("thinking", "output_config", "temperature", "top_p", "top_k")
+    return {name: body[name] for name in names if name in body}, notes
 
 
 @pytest.mark.parametrize(
     ("model", "fields", "expected", "notes"),
     [
         pytest.param(
-            BUDGETED, {"thinking": enabled(2000)}, {"thinking": enabled(2000)}, [], id="fits"
+            BUDGETED,
+            {"thinking": enabled(2000)},
+            {"thinking": enabled(2000)},
+            [],
+            id="a budget in range",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": enabled(100)},
             {"thinking": enabled(1024)},
             ["changed thinking.budget_tokens: 100 to 1024"],
-            id="less than Claude takes",
+            id="less than Claude's minimum",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": enabled(9000)},
             {"thinking": enabled(4095)},
             ["changed thinking.budget_tokens: 9000 to 4095"],
-            id="more than the answer may have",
+            id="more than max_tokens",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": enabled(50000), "max_tokens": 32000, "stream": True},
             {"thinking": enabled(31999)},
             ["changed thinking.budget_tokens: 50000 to 31999"],
-            id="more than the model takes",
+            id="more than the model's limit",
         ),
         pytest.param(
             BUDGETED,
@@ -103,7 +107,7 @@ def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
             {"thinking": {"type": "adaptive"}, "max_tokens": 16000},
             {"thinking": enabled(8000)},
             [TO_BUDGET],
-            id="adaptive for a model that is not",
+            id="adaptive for a model with budgets",
         ),
         pytest.param(
             BUDGETED,
@@ -114,17 +118,21 @@ def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
             },
             {"thinking": enabled(4096)},
             [TO_BUDGET, "dropped output_config.effort: the model does not support it"],
-            id="adaptive with an effort for a model that is not",
+            id="adaptive with an effort for a model with budgets",
         ),
         pytest.param(
-            BOTH, {"thinking": enabled(2000)}, {"thinking": enabled(2000)}, [], id="takes both"
+            BOTH,
+            {"thinking": enabled(2000)},
+            {"thinking": enabled(2000)},
+            [],
+            id="a model with both forms",
         ),
         pytest.param(
             ADAPTIVE,
             {"thinking": enabled(16000)},
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
             [TO_ADAPTIVE],
-            id="a budget for a model that chooses itself",
+            id="a budget for an adaptive model",
         ),
         pytest.param(
             ADAPTIVE,
@@ -138,21 +146,21 @@ def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
             {"thinking": {"type": "enabled"}},
             {"thinking": {"type": "adaptive"}},
             [TO_ADAPTIVE],
-            id="no budget for a model that chooses itself",
+            id="no budget for an adaptive model",
         ),
         pytest.param(
             NONE,
             {"thinking": enabled(2000)},
             {},
             ["dropped thinking: the model does not support it"],
-            id="a model without",
+            id="a model without thinking",
         ),
         pytest.param(
             BUDGETED,
             {"thinking": {"type": "disabled"}, "temperature": 0.1},
             {"thinking": {"type": "disabled"}, "temperature": 0.1},
             [],
-            id="switched off",
+            id="turned off",
         ),
         pytest.param(
             BUDGETED,
@@ -175,7 +183,7 @@ def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
             },
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
             ["changed output_config.effort: max to high"],
-            id="an effort beyond the model's",
+            id="an effort above the model's",
         ),
         pytest.param(
             BUDGETED,
@@ -197,15 +205,15 @@ def settled(model: Model, fields: Json) -> tuple[Json, list[str]]:
                 "dropped top_p: the model accepts only its default",
                 "dropped top_k: the model accepts only its default",
             ],
-            id="sampling of a model that has its own",
+            id="a model with fixed sampling",
         ),
     ],
 )
 def test_thinking_fits_the_model(
     model: Model, fields: Json, expected: Json, notes: list[str]
 ) -> None:
-    """What the model refuses is changed to the nearest that it takes, and that is said."""
-    assert (expected, notes) == settled(model, dict(fields))
+    """A setting that the model rejects is changed to the nearest supported one, with a note."""
+    assert (expected, notes) == fitted(model, dict(fields))
 
 
 DROPPED = ["dropped thinking: the current turn began without it"]
@@ -220,13 +228,11 @@ DROPPED = ["dropped thinking: the current turn began without it"]
         ([user("Hi"), assistant("Hello"), user({"type": "text", "text": "And?"})], []),
     ],
 )
-def test_thinking_does_not_begin_in_the_middle_of_a_turn(
-    messages: list[Json], notes: list[str]
-) -> None:
-    """Results for an answer that had no thinking go on without it, as Claude demands."""
+def test_thinking_does_not_start_with_tool_results(messages: list[Json], notes: list[str]) -> None:
+    """After calls without thinking, there is none with their results, as Claude requires."""
     expected: Any = {} if notes else {"thinking": enabled(2000)}
 
-    assert (expected, notes) == settled(BUDGETED, {"thinking": enabled(2000), "messages": messages})
+    assert (expected, notes) == fitted(BUDGETED, {"thinking": enabled(2000), "messages": messages})
 
 
 @pytest.mark.parametrize(
@@ -234,16 +240,16 @@ def test_thinking_does_not_begin_in_the_middle_of_a_turn(
     [[user(result())], [user("Hi"), user(result())], [assistant("Hi"), user(result())]],
 )
 def test_orphaned_results_do_not_stop_thinking(messages: list[Json]) -> None:
-    """Results that nothing called for are the user's words: they continue no turn."""
+    """A tool result without a call is a user message, after which thinking can start."""
     notes: list[str] = []
 
-    asked = request(*messages, thinking=enabled(2000))
+    sent = request(*messages, thinking=enabled(2000))
 
-    assert "thinking" in messages_for_model(asked, BUDGETED, notes).body
+    assert "thinking" in messages_for_model(sent, BUDGETED, notes).body
 
 
 @pytest.mark.parametrize(
-    ("effort", "offered", "expected"),
+    ("effort", "supported", "expected"),
     [
         ("high", (), None),
         ("high", ("low", "high"), "high"),
@@ -253,6 +259,6 @@ def test_orphaned_results_do_not_stop_thinking(messages: list[Json]) -> None:
         ("high", ("odd",), "high"),
     ],
 )
-def test_the_nearest_effort(effort: str, offered: tuple[str, ...], expected: str | None) -> None:
-    """An effort that is not offered becomes the nearest; an unknown word is left to upstream."""
-    assert expected == nearest_effort(effort, offered)
+def test_the_nearest_effort(effort: str, supported: tuple[str, ...], expected: str | None) -> None:
+    """An unsupported effort becomes the nearest one; an unknown one is left to the upstream."""
+    assert expected == nearest_effort(effort, supported)

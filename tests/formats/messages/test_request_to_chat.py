@@ -1,4 +1,4 @@
-"""A Messages request for a model that does not speak Messages."""
+"""A Messages request for a model that Copilot does not serve on Messages."""
 
 import copy
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
-from copilot_proxy.formats.messages.schema import Json
+from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 from tests.formats.messages.samples import (
     IMAGE,
     PIXEL,
@@ -41,21 +41,21 @@ def tool(id: str = "toolu_1", content: str = "done") -> Json:
     return {"role": "tool", "tool_call_id": id, "content": content}
 
 
-def said(*contents: Any) -> Json:
-    content: Any = list(contents)
+def user_parts(*parts: Any) -> Json:
+    content: Any = list(parts)
     return {"role": "user", "content": content}
 
 
-def part(words: str) -> Json:
-    return {"type": "text", "text": words}
+def part(text: str) -> Json:
+    return {"type": "text", "text": text}
 
 
-def translated(asked: Json) -> tuple[Json, list[str]]:
-    """The chat and the notes; the chat is a valid one."""
-    before = copy.deepcopy(asked)
+def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
+    """Return the chat request, which is valid, and the notes; `sent` is not modified."""
+    before = copy.deepcopy(sent)
     notes: list[str] = []
-    chat = to_chat(asked, notes)
-    assert before == asked
+    chat = to_chat(sent, notes)
+    assert before == sent
     check_request(chat)
     return chat, notes
 
@@ -86,8 +86,8 @@ def translated(asked: Json) -> tuple[Json, list[str]]:
             {"top_k": 3, "service_tier": "auto", "container": None, "cache_control": {}},
             {},
             [
-                "dropped top_k: chat completions have nothing like it",
-                "dropped service_tier: chat completions have nothing like it",
+                "dropped top_k: Chat Completions has no equivalent",
+                "dropped service_tier: Chat Completions has no equivalent",
             ],
         ),
         ({"metadata": {"user_id": "u"}}, {"user": "u"}, []),
@@ -95,7 +95,7 @@ def translated(asked: Json) -> tuple[Json, list[str]]:
         (
             {"metadata": {"user_id": "u" * 65}},
             {},
-            ["dropped metadata.user_id: it has more than 64 characters"],
+            ["dropped metadata.user_id: it is longer than 64 characters"],
         ),
         ({"thinking": {"type": "disabled"}}, {"reasoning_effort": "none"}, []),
         ({"thinking": {"type": "adaptive"}}, {}, []),
@@ -165,35 +165,35 @@ def translated(asked: Json) -> tuple[Json, list[str]]:
         (
             {"tools": [TOOL, SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}},
             {"tools": [FUNCTION]},
-            [SEARCHED, "dropped tool_choice: there is no tool 'web_search' any more"],
+            [SEARCHED, "dropped tool_choice: there is no longer a tool named 'web_search'"],
         ),
         ({"tools": [TOOL], "tool_choice": {"type": "odd"}}, {"tools": [FUNCTION]}, []),
     ],
 )
 def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Each field is carried over under OpenAI's name, or dropped with a word."""
+    """Each field is translated to that of Chat Completions, or dropped with a note."""
     assert ({**HEAD, "messages": [HI], **expected}, notes) == translated(request(**fields))
 
 
-MOVED = "moved images out of tool results: chat completions have none there"
+MOVED = "moved images out of tool results: Chat Completions does not allow them there"
 TEXT_SOURCE = {"type": "text", "media_type": "text/plain", "data": "words"}
 PARTS_SOURCE = {"type": "content", "content": [text("a"), IMAGE, {"type": "odd"}, 3]}
-SHOWN = [part("From the result of a:"), PNG_PART]
+RESULT_IMAGE = [part("From the result of a:"), PNG_PART]
 
 
 @pytest.mark.parametrize(
-    ("turns", "expected", "notes"),
+    ("messages", "expected", "notes"),
     [
         pytest.param([user(text("Hi"))], [HI], [], id="one text"),
         pytest.param(
             [user(text("a"), IMAGE, text(""), text("b"))],
-            [said(part("a"), PNG_PART, part("b"))],
+            [user_parts(part("a"), PNG_PART, part("b"))],
             [],
             id="text and an image",
         ),
         pytest.param(
             [user({"type": "image", "source": {"type": "url", "url": PNG}})],
-            [said(PNG_PART)],
+            [user_parts(PNG_PART)],
             [],
             id="an image as a data URL",
         ),
@@ -225,43 +225,43 @@ SHOWN = [part("From the result of a:"), PNG_PART]
                 {"role": "user", "content": "And?"},
             ],
             [],
-            id="results before the rest of the turn",
+            id="results before the user's words",
         ),
         pytest.param(
             [user(result("a", "No such file", is_error=True), result("b", "", is_error=True))],
             [tool("a", "The tool failed: No such file"), tool("b", "The tool failed:")],
             [],
-            id="results of failure",
+            id="results with errors",
         ),
         pytest.param(
             [user(result("a", [text("seen"), IMAGE]), result("b", "x"), text("And?"))],
-            [tool("a", "seen"), tool("b", "x"), said(*SHOWN, part("And?"))],
+            [tool("a", "seen"), tool("b", "x"), user_parts(*RESULT_IMAGE, part("And?"))],
             [MOVED],
             id="images in results",
         ),
         pytest.param(
             [user(result("a", [IMAGE]))],
-            [tool("a", "(an image, which follows)"), said(*SHOWN)],
+            [tool("a", "(an image, which follows)"), user_parts(*RESULT_IMAGE)],
             [MOVED],
-            id="an image alone in a result",
+            id="a result that is only an image",
         ),
         pytest.param(
             [user({"type": "document", "title": "T", "source": TEXT_SOURCE})],
             [{"role": "user", "content": '<document title="T">\nwords\n</document>'}],
             [],
-            id="a document of text",
+            id="a text document",
         ),
         pytest.param(
             [user({"type": "document", "source": {"type": "content", "content": "words"}})],
             [{"role": "user", "content": "<document>\nwords\n</document>"}],
             [],
-            id="a document of content",
+            id="a document with content",
         ),
         pytest.param(
             [user({"type": "document", "source": PARTS_SOURCE})],
-            [said(part("<document>"), part("a"), PNG_PART, part("</document>"))],
+            [user_parts(part("<document>"), part("a"), PNG_PART, part("</document>"))],
             [],
-            id="a document of blocks",
+            id="a document with blocks",
         ),
         pytest.param(
             [
@@ -275,9 +275,9 @@ SHOWN = [part("From the result of a:"), PNG_PART]
                     {"type": "search_result", "content": None},
                 )
             ],
-            [said(part("T\nhttps://x\na"), part(""))],
+            [user_parts(part("T\nhttps://x\na"), part(""))],
             [],
-            id="what the client has found",
+            id="search results of the client",
         ),
         pytest.param(
             [
@@ -287,11 +287,11 @@ SHOWN = [part("From the result of a:"), PNG_PART]
             ],
             [HI, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}],
             [
-                "dropped brand_new blocks: chat completions have nothing like them",
-                "dropped container_upload blocks: chat completions have nothing like them",
-                "dropped server_tool_use blocks: chat completions have nothing like them",
+                "dropped brand_new blocks: Chat Completions has no equivalent",
+                "dropped container_upload blocks: Chat Completions has no equivalent",
+                "dropped server_tool_use blocks: Chat Completions has no equivalent",
             ],
-            id="kinds without a counterpart",
+            id="types without an equivalent",
         ),
         pytest.param(
             [user("Hi"), assistant(THOUGHT), assistant(), user("")],
@@ -301,24 +301,24 @@ SHOWN = [part("From the result of a:"), PNG_PART]
                 "dropped messages[2]: it is empty",
                 "dropped messages[3]: it is empty",
             ],
-            id="turns of nothing",
+            id="empty messages",
         ),
         pytest.param(
             [user("Hi"), {"role": "system", "content": "Be brief."}],
             [HI, {"role": "system", "content": "Be brief."}],
             [],
-            id="later instructions",
+            id="a later system message",
         ),
     ],
 )
-def test_messages(turns: list[Json], expected: list[Json], notes: list[str]) -> None:
-    """The conversation keeps its words, calls and order in OpenAI's form."""
-    chat, told = translated(request(*turns))
+def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) -> None:
+    """The conversation keeps its texts, calls and order in OpenAI's format."""
+    chat, noted = translated(request(*messages))
 
-    assert (expected, notes) == (chat["messages"], told)
+    assert (expected, notes) == (chat["messages"], noted)
 
 
-def sealed(text: str, signature: str | None = None) -> Json:
+def thinking(text: str, signature: str | None = None) -> Json:
     return {"type": "thinking", "thinking": text, "signature": signature}
 
 
@@ -330,30 +330,36 @@ def redacted(data: str) -> Json:
     ("blocks", "reasoning", "opaque"),
     [
         ([THOUGHT], "Hm.", f"messages:{SIGNATURE}"),
-        ([sealed("Hm.", f"messages:{SIGNATURE}")], "Hm.", f"messages:{SIGNATURE}"),
-        ([sealed("Hm.", "responses:gA gB")], "Hm.", "responses:gA gB"),
-        ([sealed("Hm.", "chat:lgxM/6c==")], "Hm.", "lgxM/6c=="),
-        ([sealed("Hm.", "")], "Hm.", None),
-        ([sealed("Hm.", "what@ever")], "Hm.", None),
-        ([sealed("a", "responses:x"), sealed("b", "responses:y")], "a\n\nb", "responses:x y"),
-        ([sealed("a", "chat:x"), sealed("", "chat:y")], "a", "xy"),
-        ([sealed("a", "aa"), sealed("b", "responses:y")], "a", "messages:aa"),
-        ([sealed("a", "responses:x"), sealed("b", "bb")], "a", "responses:x"),
+        ([thinking("Hm.", f"messages:{SIGNATURE}")], "Hm.", f"messages:{SIGNATURE}"),
+        ([thinking("Hm.", "responses:gA gB")], "Hm.", "responses:gA gB"),
+        ([thinking("Hm.", "chat:lgxM/6c==")], "Hm.", "lgxM/6c=="),
+        ([thinking("Hm.", "")], "Hm.", None),
+        ([thinking("Hm.", "what@ever")], "Hm.", None),
+        ([thinking("a", "responses:x"), thinking("b", "responses:y")], "a\n\nb", "responses:x y"),
+        ([thinking("a", "chat:x"), thinking("", "chat:y")], "a", "xy"),
+        ([thinking("a", "aa"), thinking("b", "responses:y")], "a", "messages:aa"),
+        ([thinking("a", "responses:x"), thinking("b", "bb")], "a", "responses:x"),
         (
-            [sealed("a"), sealed("b", "bb"), redacted("cc"), sealed("", "dd"), sealed("e", "ee")],
+            [
+                thinking("a"),
+                thinking("b", "bb"),
+                redacted("cc"),
+                thinking("", "dd"),
+                thinking("e", "ee"),
+            ],
             "b\n\n\n\n\n\ne",
             "messages:bb 3:!cc 5:dd 7:ee",
         ),
         ([redacted("cc")], None, "messages:!cc"),
         ([redacted("responses:x")], None, "responses:x"),
-        ([sealed("a\n\nb", "messages:aa 3:bb")], "a\n\nb", "messages:aa 3:bb"),
-        ([sealed("a", "messages:aa 9:bb")], None, None),
+        ([thinking("a\n\nb", "messages:aa 3:bb")], "a\n\nb", "messages:aa 3:bb"),
+        ([thinking("a", "messages:aa 9:bb")], None, None),
     ],
 )
-def test_thinking_keeps_its_seal(
+def test_thinking_keeps_its_signature(
     blocks: list[Json], reasoning: str | None, opaque: str | None
 ) -> None:
-    """Reasoning goes back with the seal of the API that made it, and never under another's."""
+    """Reasoning keeps the signature of the API that made it, and never gets the tag of another."""
     chat, notes = translated(request(user("Hi"), assistant(*blocks, text("a")), user("Hi")))
 
     message = chat["messages"][1]
@@ -381,16 +387,16 @@ def test_thinking_keeps_its_seal(
         ),
     ],
 )
-def test_what_cannot_be_sent_is_refused(block: Json, path: str) -> None:
-    """A file or an address that Copilot would have to read is refused by name."""
+def test_media_without_data_is_rejected(block: Json, path: str) -> None:
+    """A file or URL that Copilot would have to fetch is rejected with the name of its field."""
     with pytest.raises(RequestError) as caught:
         to_chat(request(user("Hi"), user(text("See"), block)), [])
 
     assert f"messages[1].content[1]{path}" == caught.value.param
 
 
-def test_nothing_to_answer_is_refused() -> None:
-    """When no message is left, the client is told."""
+def test_an_empty_conversation_is_rejected() -> None:
+    """If no message is left, the client gets an error."""
     with pytest.raises(RequestError) as caught:
         to_chat(request(user("")), [])
 
@@ -401,11 +407,11 @@ def test_nothing_to_answer_is_refused() -> None:
     "name", ["simple", "streaming", "thinking", "tool-use", "tool-use-followup", "server-tool"]
 )
 def test_recorded_requests_are_translated(name: str) -> None:
-    """What clients really sent becomes a valid chat with the words of its last turn."""
-    asked = recorded(f"{name}-request")
-    chat, _ = translated(asked)
+    """Recorded requests of real clients become valid chats with the text of the last message."""
+    sent = recorded(f"{name}-request")
+    chat, _ = translated(sent)
 
-    last = asked["messages"][-1]["content"]
+    last = sent["messages"][-1]["content"]
     assert (last if isinstance(last, str) else last[0]["content"]) == chat["messages"][-1][
         "content"
     ]
