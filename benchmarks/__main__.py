@@ -1,7 +1,7 @@
-"""`python -m benchmarks`: measures this proxy, beside others in the same run.
+"""`python -m benchmarks`: measure this proxy, and compare it with others in the same run.
 
 Prints Markdown to standard output and progress to standard error. The fake upstream and the load
-client share one core, the target has the other.
+client share one core; the target has another one.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks import candidates, measures, runs
 from benchmarks.candidates import Candidate
 from benchmarks.installed import own_build
+from benchmarks.machine_load import MachineLoad, warning
 from benchmarks.measures import Measure
-from benchmarks.noise import Noise, warning
 from benchmarks.processes import HAS_PROC, helper
 from benchmarks.report import LEGEND, Results
 from benchmarks.rivals import RIVALS
@@ -26,18 +26,18 @@ from benchmarks.target import Fake, Target
 
 
 def main() -> int:
-    """The exit code: 1 if an answer was wrong."""
-    given = _options()
+    """Run the benchmarks; return the exit code, which is 1 if an answer was wrong."""
+    options = _options()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        tls = [] if given.plain else ["--tls", str(folder)]
-        told, _ = stack.enter_context(helper("upstream", *tls))
-        bench = _Bench(given, Fake(**told), folder)
-        noise = Noise()
+        tls = [] if options.plain else ["--tls", str(folder)]
+        address, _ = stack.enter_context(helper("upstream", *tls))
+        bench = _Bench(options, Fake(**address), folder)
+        machine = MachineLoad()
         bench.load()
         bench.starts()
         bench.commands()
-        _tell(bench, noise.others())
+        _report(bench, machine.other_cores())
     return 1 if bench.results.problems else 0
 
 
@@ -45,12 +45,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     names = [one.name for one in measures.MEASURES] + ["start", "commands"]
     parser.add_argument("--quick", action="store_true", help="about two minutes, one round")
-    parser.add_argument("--rounds", type=int, help="how often each is measured (3; quick: 1)")
+    parser.add_argument(
+        "--rounds", type=int, help="rounds per measure (default: 3, or 1 with --quick)"
+    )
     parser.add_argument(
         "--only",
         action="append",
         metavar="NAME",
-        help=f"measures of that name, such as 'paced-*'; may be repeated. All: {', '.join(names)}",
+        help=f"measures to run, such as 'paced-*'; may be repeated. All: {', '.join(names)}",
     )
     parser.add_argument(
         "--build",
@@ -63,110 +65,123 @@ def _options() -> argparse.Namespace:
         "--flag", action="append", default=[], help="flag for `serve`, such as --flag=--workers=2"
     )
     parser.add_argument(
-        "--rival", action="append", default=[], choices=RIVALS, help="installed where it is missing"
+        "--rival",
+        action="append",
+        default=[],
+        choices=RIVALS,
+        help="another proxy to compare with; installed if missing",
     )
     parser.add_argument(
-        "--url", action="append", default=[], metavar="NAME=URL", help="a server that runs already"
+        "--url",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="a running server to compare with",
     )
-    parser.add_argument("--direct", action="store_true", help="the upstream without any proxy, too")
-    parser.add_argument("--plain", action="store_true", help="no TLS between proxy and upstream")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--direct", action="store_true", help="also measure the upstream without a proxy"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="do not use TLS between proxy and upstream"
+    )
+    options = parser.parse_args()
     if not HAS_PROC:
-        parser.error("CPU and memory are read from /proc, which is not here: use Linux")
-    given.rounds = given.rounds or (1 if given.quick else 3)
-    if given.direct and not given.plain:
-        parser.error("--direct needs --plain: the load client speaks no TLS")
-    return given
+        parser.error("CPU and memory are read from /proc, which is missing: use Linux")
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    if options.direct and not options.plain:
+        parser.error("--direct requires --plain, since the load client does not support TLS")
+    return options
 
 
 class _Bench:
     """One run of the harness."""
 
-    def __init__(self, given: argparse.Namespace, fake: Fake, folder: Path) -> None:
-        self.given = given
+    def __init__(self, options: argparse.Namespace, fake: Fake, folder: Path) -> None:
+        self.options = options
         self.fake = fake
         self.folder = folder
-        self.candidates = list(_candidates(given, fake, folder))
+        self.candidates = list(_candidates(options, fake, folder))
         self.results = Results([one.name for one in self.candidates])
 
     def load(self) -> None:
-        """What the load client measures, target after target in every round."""
-        chosen = [one for one in measures.MEASURES if self._is_wanted(one.name)]
+        """Run the load client's measures, on one target after the other in every round."""
+        chosen = [one for one in measures.MEASURES if self._is_selected(one.name)]
         if not chosen:
             return
         with ExitStack() as stack:
             running = [(one, stack.enter_context(one.start())) for one in self.candidates]
             for measure in chosen:
-                for _ in range(self.given.rounds):
+                for _ in range(self.options.rounds):
                     for candidate, target in running:
                         if measure.only_ours and candidate.build is None:
                             continue
-                        _say(f"{measure.name}: {candidate.name}")
-                        told = self._told(measure, candidate, target)
-                        self.results.add(measure.rows, candidate.name, told)
+                        _progress(f"{measure.name}: {candidate.name}")
+                        result = self._round(measure, candidate, target)
+                        self.results.add(measure.rows, candidate.name, result)
 
-    def _told(self, measure: Measure, candidate: Candidate, target: Target) -> runs.Json:
-        """One round; of one that was just started where it is about memory, which stays taken."""
+    def _round(self, measure: Measure, candidate: Candidate, target: Target) -> runs.Json:
+        """Run one round; memory is measured on a new process, since used memory is kept."""
         if not (measure.watch_memory and candidate.can_start):
-            return runs.run(measure, target, self.fake, quick=self.given.quick)
+            return runs.run(measure, target, self.fake, quick=self.options.quick)
         with candidate.start() as fresh:
-            return runs.run(measure, fresh, self.fake, quick=self.given.quick)
+            return runs.run(measure, fresh, self.fake, quick=self.options.quick)
 
     def starts(self) -> None:
-        """Cold starts, and memory of what was just started."""
-        if not self._is_wanted("start"):
+        """Measure cold starts, and the memory of new processes."""
+        if not self._is_selected("start"):
             return
-        for _ in range(self.given.rounds):
+        for _ in range(self.options.rounds):
             for one in self.candidates:
                 if one.can_start:
-                    _say(f"start: {one.name}")
+                    _progress(f"start: {one.name}")
                     self.results.add(measures.START, one.name, runs.fresh(one.start, self.fake))
 
     def commands(self) -> None:
-        """Commands that people type."""
-        if not self._is_wanted("commands"):
+        """Measure commands that users type."""
+        if not self._is_selected("commands"):
             return
-        for _ in range(self.given.rounds):
+        for _ in range(self.options.rounds):
             for one in self.candidates:
                 if one.build is not None:
-                    _say(f"commands: {one.name}")
-                    told = runs.commands(one.build, self.fake, self.folder)
-                    self.results.add(measures.COMMANDS, one.name, told)
+                    _progress(f"commands: {one.name}")
+                    result = runs.commands(one.build, self.fake, self.folder)
+                    self.results.add(measures.COMMANDS, one.name, result)
 
-    def _is_wanted(self, name: str) -> bool:
-        return not self.given.only or any(fnmatch(name, one) for one in self.given.only)
+    def _is_selected(self, name: str) -> bool:
+        return not self.options.only or any(fnmatch(name, one) for one in self.options.only)
 
 
-def _candidates(given: argparse.Namespace, fake: Fake, folder: Path) -> Iterator[Candidate]:
-    _say("installing what is here")
-    yield candidates.ours("ours", own_build(), fake, folder, given.flag)
-    for number, text in enumerate(given.build, 1):
+def _candidates(options: argparse.Namespace, fake: Fake, folder: Path) -> Iterator[Candidate]:
+    _progress("installing this checkout")
+    yield candidates.ours("ours", own_build(), fake, folder, options.flag)
+    for number, text in enumerate(options.build, 1):
         name, _, program = text.rpartition("=")
-        yield candidates.ours(name or f"build-{number}", [program], fake, folder, given.flag)
-    for name in given.rival:
+        yield candidates.ours(name or f"build-{number}", [program], fake, folder, options.flag)
+    for name in options.rival:
         yield candidates.rival(name, fake, folder)
-    for text in given.url:
+    for text in options.url:
         name, _, url = text.partition("=")
         yield candidates.known(name, url)
-    if given.direct:
+    if options.direct:
         yield candidates.known("direct", fake.url)
 
 
-def _say(text: str) -> None:
+def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _tell(bench: _Bench, others: float) -> None:
-    """The report."""
-    upstream = "plain HTTP" if bench.given.plain else "TLS"
+def _report(bench: _Bench, other_cores: float) -> None:
+    """Print the report."""
+    upstream = "plain HTTP" if bench.options.plain else "TLS"
     print(
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores; upstream over {upstream}; {bench.given.rounds} round(s)"
-        f"{', quick' if bench.given.quick else ''}. Others used {others:.2f} cores.\n"
+        f"{os.cpu_count()} cores; upstream over {upstream}; {bench.options.rounds} round(s)"
+        f"{', quick' if bench.options.quick else ''}. "
+        f"Other processes used {other_cores:.2f} cores.\n"
     )
     print(bench.results.table())
     print(f"\n{LEGEND}")
-    for text in filter(None, [warning(others), *bench.results.problems]):
+    for text in filter(None, [warning(other_cores), *bench.results.problems]):
         print(f"\n**{text}**")
 
 

@@ -1,4 +1,4 @@
-"""Everything that one run compares: ours first, other builds of ours, rivals, known addresses."""
+"""The candidates that a run compares: this proxy, other builds of it, rivals, running servers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,26 +18,26 @@ class Candidate:
     name: str
     start: Callable[[], AbstractContextManager[Target]]
     build: tuple[str, ...] | None = None
-    """The program, where it is a copilot-proxy."""
+    """The command, if the candidate is a copilot-proxy."""
     can_start: bool = True
-    """Whether a start of it can be measured."""
+    """Whether its start can be measured."""
 
 
 def ours(
     name: str, build: Sequence[str], fake: Fake, folder: Path, flags: Sequence[str]
 ) -> Candidate:
-    """This proxy, or another build of it; `flags` are more flags of `serve`."""
+    """Return this proxy or another build of it; `flags` are added to `serve`."""
     start = partial(target.ours, fake, folder, name=name, build=build, flags=flags)
     return Candidate(name, start, tuple(build))
 
 
 def rival(name: str, fake: Fake, folder: Path) -> Candidate:
-    """One of `RIVALS`."""
+    """Return one of `RIVALS`."""
     return Candidate(name, partial(RIVALS[name].start, fake, folder))
 
 
 def known(name: str, url: str) -> Candidate:
-    """A server that runs already."""
+    """Return a server that is already running."""
 
     @contextmanager
     def running() -> Iterator[Target]:

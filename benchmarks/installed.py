@@ -1,7 +1,7 @@
-"""Installs this proxy as a person does: the package alone, in an environment of its own.
+"""Installs this proxy as a user would: only the package, in a separate environment.
 
-The environment of the tests has packages that nobody else has, and some would be loaded: Litestar
-looks for pydantic, for one.
+The test environment has additional packages, some of which would be loaded: Litestar, for one,
+imports pydantic if it is installed.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ _FOLDER: Final = ROOT / "build" / "installed"
 
 
 def own_build() -> list[str]:
-    """The command of what the checkout holds now; it takes some seconds, the first time more."""
+    """Install this checkout and return its command; this takes longer the first time."""
     python = _FOLDER / "bin" / "python"
     if not python.exists():
         _run(sys.executable, "-m", "venv", str(_FOLDER))

@@ -1,7 +1,7 @@
-"""The load client, a process of its own: reads what to do as JSON, prints what it measured as JSON.
+"""The load client, a separate process: reads its task as JSON and prints its results as JSON.
 
-`{"work": "requests"|"streams"|"leaving", "url": ..., "path": ..., "model": ..., "key": ..., ...}`;
-each of the functions below says what more it takes. Times are milliseconds.
+A task is `{"work": "requests"|"streams"|"leaving", "url": ..., "path": ..., "model": ...,
+"key": ..., ...}`, with more keys as the functions below say. Times are in milliseconds.
 """
 
 import asyncio
@@ -16,28 +16,28 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from benchmarks.load_connection import Answer, Connection, connect
-from benchmarks.marks import order
+from benchmarks.marks import make_prompt
 from benchmarks.processes import new_loop
 
 Json = dict[str, Any]
 _PROBLEMS: Final = 3
-_LEFT: Final = 2.0
-"""Seconds after which an upstream connection that is still open counts as never closed."""
+_CLOSE_TIMEOUT: Final = 2.0
+"""Seconds after which an open upstream connection counts as never closed."""
 
 
 class Requests:
-    """Writes the requests of one run, each with a number of its own."""
+    """Makes the requests of one run, each with a unique number."""
 
     def __init__(self, spec: Json) -> None:
         self._spec = spec
-        # Other runs against the same upstream have had numbers, too.
+        # Start anywhere, since other runs against the same upstream have used numbers, too.
         self._numbers = count(random.randrange(1, 500_000))
         self._host = urlsplit(spec["url"]).netloc
 
     def make(self, *, rate: int = 0, marks: int | None = None) -> tuple[bytes, Answer]:
-        """A request for a stream of `marks`, or for a whole answer, and the place for it."""
+        """Return a request for `marks` marks (None: for a whole answer), and its `Answer`."""
         number = next(self._numbers)
-        prompt = order(rate=rate, count=marks or 1, number=number)
+        prompt = make_prompt(rate=rate, count=marks or 1, number=number)
         body = json.dumps(self._body(prompt, marks is not None)).encode()
         return self._head("POST", self._spec["path"], len(body)) + body, Answer(number, marks)
 
@@ -63,7 +63,7 @@ class Requests:
 
 
 async def requests(spec: Json) -> Json:
-    """Whole answers over `connections` kept-alive connections for `seconds`."""
+    """Request whole answers over `connections` kept-alive connections for `seconds`."""
     make = Requests(spec).make
     connections = [await connect(spec["url"]) for _ in range(spec["connections"])]
     answers: list[Answer] = []
@@ -91,8 +91,11 @@ async def requests(spec: Json) -> Json:
 
 
 async def streams(spec: Json) -> Json:
-    """`streams` connections, each with `rounds` streams of `count` marks at `rate` a second (0: as
-    fast as they go); the first ones begin within `ramp` seconds."""
+    """Read `rounds` streams one after the other on each of `streams` connections.
+
+    A stream has `count` marks, at `rate` per second (0: as fast as possible). The first streams
+    start within `ramp` seconds.
+    """
     make = Requests(spec).make
     number, marks, rate = spec["streams"], spec["count"], spec["rate"]
     answers: list[Answer] = []
@@ -129,8 +132,10 @@ async def streams(spec: Json) -> Json:
 
 
 async def leaving(spec: Json) -> Json:
-    """`times` clients that leave at the first mark of a long stream: how long until `upstream` saw
-    its own connection closed."""
+    """Disconnect `times` clients at the first mark of a long stream.
+
+    Measures how long it takes until `upstream` sees its connection closed.
+    """
     make = Requests(spec).make
     gone: dict[int, int] = {}
     for _ in range(spec["times"]):
@@ -141,7 +146,7 @@ async def leaving(spec: Json) -> Json:
         await answer.enough.wait()
         gone[answer.number] = connection.leave()
         await asyncio.sleep(0.02)
-    until = time.monotonic() + _LEFT
+    until = time.monotonic() + _CLOSE_TIMEOUT
     while True:
         closed = await _closed(spec["upstream"])
         if gone.keys() <= closed.keys() or time.monotonic() > until:
@@ -152,15 +157,15 @@ async def leaving(spec: Json) -> Json:
 
 
 async def _closed(url: str) -> dict[int, int]:
-    """Which streams the upstream saw closed, and when."""
+    """Return number and time (nanoseconds) of the streams that the upstream saw closed."""
     from benchmarks.target import get
 
-    told = await asyncio.to_thread(get, url + "/_bench")
-    return {int(number): when for number, when in json.loads(told)["closed"].items()}
+    stats = json.loads(await asyncio.to_thread(get, url + "/_bench"))
+    return {int(number): when for number, when in stats["closed"].items()}
 
 
 def _percentiles(name: str, values: Sequence[int]) -> Json:
-    """Median and 99th percentile of nanoseconds, in milliseconds."""
+    """Return median and 99th percentile of nanoseconds, in milliseconds."""
     if not values:
         return {f"{name}_p50": None, f"{name}_p99": None}
     ordered = sorted(values)
@@ -179,7 +184,7 @@ WORK: Final = {"requests": requests, "streams": streams, "leaving": leaving}
 
 
 def main() -> None:
-    """Does what standard input says."""
+    """Run the task from standard input."""
     spec = json.load(sys.stdin)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         print(json.dumps(runner.run(WORK[spec["work"]](spec))))

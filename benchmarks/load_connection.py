@@ -1,4 +1,4 @@
-"""The load client's side of HTTP: one kept-alive connection, answers checked while they come."""
+"""The load client's HTTP: kept-alive connections, and answers that are checked as they arrive."""
 
 import asyncio
 import re
@@ -16,38 +16,38 @@ _SHOWN: Final = 200
 
 
 class Answer:
-    """One answer: when what came (nanoseconds of CLOCK_MONOTONIC), and what was wrong with it."""
+    """An answer with its times (nanoseconds of CLOCK_MONOTONIC) and the problem, if any."""
 
     def __init__(self, number: int, count: int | None) -> None:
-        """A stream of `count` marks; with None a whole answer with the mark `number`."""
+        """Expect a stream of `count` marks, or with None a whole answer with the mark `number`."""
         self.number = number
         self.sent = 0
         self.first = 0
-        """When the first mark came."""
+        """When the first mark arrived."""
         self.ended = 0
         self.status = 0
         self.problem: str | None = None
         self.transits = array("q")
-        """Nanoseconds from the upstream's sending a mark to its arrival here."""
+        """Nanoseconds between the sending of each mark by the upstream and its arrival here."""
         self.seen = 0
         self.done = asyncio.get_running_loop().create_future()
         self.enough: asyncio.Event | None = None
-        """Set at the first mark, for whoever wants to leave then."""
+        """Set at the first mark, for a client that disconnects then."""
         self._count = count
-        self._rest = b""
+        self._buffer = b""
         self._is_ended = False
 
     def feed(self, data: bytes, now: int) -> None:
-        """A piece of the body."""
+        """Check a piece of the body, which arrived at `now`."""
         if self._count is None:
-            self._rest += data
+            self._buffer += data
             return
-        data = self._rest + data
+        data = self._buffer + data
         end = 0
         for found in MARK.finditer(data):
             end = found.end()
             groups = found.group(1, 2, 3)
-            # Responses repeats the whole text after the last mark.
+            # The Responses API repeats the whole text after the last mark.
             if not is_right(self.seen % self._count, groups):
                 self.problem = self.problem or f"at {self.seen}: {found[0]!r}"
             self.seen += 1
@@ -59,37 +59,37 @@ class Answer:
                 self.enough.set()
         if self.seen >= self._count and _ENDS.search(data):
             self._is_ended = True
-        # A mark may be cut anywhere.
-        self._rest = data[end:]
+        # A mark may be split anywhere.
+        self._buffer = data[end:]
 
     def complete(self, status: int) -> None:
-        """The body is complete."""
+        """Record that the body is complete."""
         self.ended = time.monotonic_ns()
         self.status = status
-        self.problem = self.problem or self._wrong()
-        self._settle()
+        self.problem = self.problem or self._check()
+        self._finish()
 
     def broken(self) -> None:
-        """The connection was lost before the end."""
+        """Record that the connection was lost before the end."""
         self.problem = self.problem or f"connection lost after {self.seen} marks"
-        self._settle()
+        self._finish()
 
-    def _settle(self) -> None:
+    def _finish(self) -> None:
         if self.enough is not None:
             self.enough.set()
         if not self.done.done():
             self.done.set_result(None)
 
-    def _wrong(self) -> str | None:
+    def _check(self) -> str | None:
         if self.status != 200:
-            return f"status {self.status}: {self._rest[:_SHOWN]!r}"
+            return f"status {self.status}: {self._buffer[:_SHOWN]!r}"
         if self._count is None:
-            found = MARK.findall(self._rest)
+            found = MARK.findall(self._buffer)
             right = len(found) == 1 and is_right(self.number, found[0])
-            return None if right else f"not our answer: {self._rest[:_SHOWN]!r}"
+            return None if right else f"another answer: {self._buffer[:_SHOWN]!r}"
         if not self.seen or self.seen % self._count:
-            return f"{self.seen} of {self._count} marks: {self._rest[-_SHOWN:]!r}"
-        return None if self._is_ended else f"no end: {self._rest[-_SHOWN:]!r}"
+            return f"{self.seen} of {self._count} marks: {self._buffer[-_SHOWN:]!r}"
+        return None if self._is_ended else f"no end: {self._buffer[-_SHOWN:]!r}"
 
 
 class Connection(asyncio.Protocol):
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._status = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._parser = httptools.HttpResponseParser(self)
 
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._end(self._parser.get_status_code())
 
     def ask(self, request: bytes, answer: Answer) -> Answer:
-        """Sends `request`; `answer.done` tells when the answer is there."""
+        """Send `request`; `answer.done` is resolved when the answer has arrived."""
         self._answer = answer
         self._parser = httptools.HttpResponseParser(self)
         answer.sent = time.monotonic_ns()
@@ -130,14 +130,14 @@ class Connection(asyncio.Protocol):
         return answer
 
     def leave(self) -> int:
-        """Closes the connection; when."""
+        """Abort the connection; return the time in nanoseconds."""
         self._answer = None
         now = time.monotonic_ns()
         self._transport.abort()
         return now
 
     def close(self) -> None:
-        """Closes the connection, which is idle."""
+        """Close the idle connection."""
         self._transport.close()
 
     @property
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(url: str) -> Connection:
-    """A new connection to the server of `url`."""
+    """Return a new connection to the server at `url`."""
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(Connection, parts.hostname or "", parts.port or 80)

@@ -1,4 +1,4 @@
-"""What is measured: for each measure the work of the load client, and the rows that it gives."""
+"""The measures: for each one the load client's task and the rows of the report."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: what of the results it shows, and whether more of it is better."""
+    """A line of the table: title, key of the result, digits, and whether more is better."""
 
     title: str
     key: str
@@ -20,7 +20,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Measure:
-    """Work for the load client; `long` and `quick` are its two sizes."""
+    """A task for the load client, in a long and a quick version."""
 
     name: str
     long: Json
@@ -30,7 +30,7 @@ class Measure:
     only_ours: bool = False
 
     def spec(self, *, quick: bool) -> Json:
-        """The work in one of its sizes."""
+        """Return the task in one of its versions."""
         return {
             "path": "/chat/completions",
             "model": CHAT_MODEL,
@@ -52,13 +52,13 @@ def _requests(connections: int) -> Measure:
             Row(f"requests/s, {at}", "per_second", 0, more_is_better=True),
             Row(f"latency p50 ms, {at}", "latency_p50", 2),
             Row(f"latency p99 ms, {at}", "latency_p99", 2),
-            Row(f"CPU ms a request, {at}", "cpu_each", 2),
+            Row(f"CPU ms per request, {at}", "cpu_each", 2),
         ),
     )
 
 
 def _paced(streams: int, rounds: int) -> Measure:
-    """`rounds` streams of two seconds, one after the other, on each of `streams` connections."""
+    """Measure `rounds` successive streams of two seconds on each of `streams` connections."""
     work = {"work": "streams", "streams": streams, "rate": 60, "ramp": 1}
     at = "1 paced stream" if streams == 1 else f"{streams} paced streams"
     return Measure(
@@ -104,7 +104,7 @@ def _many(streams: int) -> Measure:
             Row(f"{streams} streams: time to first token p50 ms", "first_p50", 1),
             Row(f"{streams} streams: time to first token p99 ms", "first_p99", 1),
             Row(f"{streams} streams: CPU s per 1,000 events", CPU, 3),
-            Row(f"{streams} streams: KiB of memory a stream", "memory_each", 0),
+            Row(f"{streams} streams: KiB of memory per stream", "memory_each", 0),
         ),
         watch_memory=True,
     )
@@ -119,7 +119,7 @@ ROUTES: Final = (
     ("chat on a responses model", "/chat/completions", RESPONSES_MODEL),
     ("chat on a messages model", "/chat/completions", MESSAGES_MODEL),
 )
-"""Title, the client's API, and a model that Copilot serves on one API alone."""
+"""Title, the client's API, and a model that Copilot serves on only one API."""
 
 
 def _route(title: str, path: str, model: str) -> Measure:
@@ -158,9 +158,9 @@ def _leaving() -> Measure:
         {**work, "times": 40},
         {**work, "times": 10},
         (
-            Row("client gone to upstream closed p50 ms", "closed_p50", 2),
-            Row("client gone to upstream closed p99 ms", "closed_p99", 2),
-            Row("clients gone whose upstream stream went on", "never", 0),
+            Row("client disconnect to upstream close p50 ms", "closed_p50", 2),
+            Row("client disconnect to upstream close p99 ms", "closed_p99", 2),
+            Row("client disconnects without upstream close", "never", 0),
         ),
     )
 
@@ -176,14 +176,14 @@ MEASURES: Final = (
     *(_route(*one) for one in ROUTES),
     *(_paced_route(*one) for one in ROUTES),
 )
-"""Everything that the load client does against a running target."""
+"""All measures that the load client runs against a running target."""
 
 START: Final = (
     Row("cold start to the first /v1/models, s", "start", 2),
     Row("memory idle, MiB", "idle", 1),
     Row("memory after 200 streams, MiB", "after", 1),
 )
-"""Of a target that was just started."""
+"""The rows about a newly started target."""
 
 COMMANDS: Final = (
     Row("--help, s", "help_wall", 2),
@@ -191,4 +191,4 @@ COMMANDS: Final = (
     Row("models, s", "models_wall", 2),
     Row("models, CPU s", "models_cpu", 2),
 )
-"""Of the program itself."""
+"""The rows about commands."""

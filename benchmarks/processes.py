@@ -1,4 +1,4 @@
-"""Processes of the harness: starting them on a core, and what they use (Linux: from /proc)."""
+"""Start processes on a given core, and read their CPU and memory use (Linux: from /proc)."""
 
 import asyncio
 import json
@@ -13,14 +13,14 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 HAS_PROC: Final = Path("/proc/self/smaps_rollup").exists()
-"""Whether CPU and memory of processes can be read here."""
+"""Whether CPU and memory of processes can be read on this system."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 TOOLS_CORE: Final = 0
 TARGET_CORE: Final = 1
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where there is one."""
+    """Return an event loop, of uvloop if it is installed."""
     try:
         import uvloop
     except ImportError:
@@ -30,7 +30,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def pinned(command: Sequence[str], core: int) -> list[str]:
-    """`command` on one core, where there is more than one and a way to choose."""
+    """Return `command` pinned to a core, if the system has several and `taskset`."""
     if (os.cpu_count() or 1) < 2 or shutil.which("taskset") is None:
         return list(command)
     return ["taskset", "-c", str(core), *command]
@@ -40,8 +40,10 @@ def pinned(command: Sequence[str], core: int) -> list[str]:
 def helper(
     module: str, *arguments: str, core: int = TOOLS_CORE
 ) -> Iterator[tuple[dict[str, Any], int]]:
-    """A process of this harness that serves until its input is closed; the line of JSON that it
-    prints when it is ready, and its number."""
+    """Run a module of this package that serves until its standard input is closed.
+
+    Yields the JSON that it prints when it is ready, and its process id.
+    """
     command = pinned([sys.executable, "-m", f"benchmarks.{module}", *arguments], core)
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -56,20 +58,20 @@ def helper(
             end(process)
 
 
-def end(process: "subprocess.Popen[Any]", patience: float = 10) -> None:
-    """Closes its input, asks it to stop, and waits; kills what does not."""
+def end(process: "subprocess.Popen[Any]", timeout: float = 10) -> None:
+    """Terminate a process; kill it if it does not exit within `timeout` seconds."""
     if process.stdin is not None:
         process.stdin.close()
     process.terminate()
     try:
-        process.wait(patience)
+        process.wait(timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
 def run_json(module: str, spec: Mapping[str, Any], timeout: float = 600) -> Any:
-    """What a process of this harness makes of `spec`: JSON in, JSON out."""
+    """Run a module of this package with `spec` as JSON on its input; return its JSON output."""
     command = pinned([sys.executable, "-m", f"benchmarks.{module}"], TOOLS_CORE)
     done = subprocess.run(
         command,
@@ -86,13 +88,13 @@ def run_json(module: str, spec: Mapping[str, Any], timeout: float = 600) -> Any:
 
 
 def tree(process: int) -> list[int]:
-    """A process and all that descend from it."""
+    """Return the ids of a process and all its descendants."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(stat.parent.name)] = int(_fields(stat)[1])
         except OSError:
-            continue  # just ended
+            continue  # it has just exited
     found = [process]
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
@@ -100,7 +102,7 @@ def tree(process: int) -> list[int]:
 
 
 def cpu_seconds(process: int) -> float:
-    """Seconds of CPU that a process and its descendants have used, ended children included."""
+    """Return the CPU seconds of a process and its descendants, including exited children."""
     total = 0
     for one in tree(process):
         try:
@@ -112,7 +114,7 @@ def cpu_seconds(process: int) -> float:
 
 
 def memory(process: int) -> int:
-    """Bytes of memory (PSS: what is shared counts in part) of a process and its descendants."""
+    """Return the bytes of memory (PSS, with a share of shared pages) of a process tree."""
     return sum(_pss(one) for one in tree(process))
 
 
@@ -125,5 +127,5 @@ def _pss(process: int) -> int:
 
 
 def _fields(stat: Path) -> list[str]:
-    """The fields of a stat file after the name, which may hold spaces: state, parent, ..."""
+    """Return the fields of a stat file after the name, which may contain spaces."""
     return stat.read_text().rpartition(")")[2].split()

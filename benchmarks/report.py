@@ -1,4 +1,4 @@
-"""Tables in Markdown of what was measured: medians of the rounds, their spread, and ratios."""
+"""The results as a Markdown table: medians of the rounds, their range, and ratios."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -10,30 +10,30 @@ Json = dict[str, Any]
 
 
 class Results:
-    """What every round gave, by row and target."""
+    """The results of all rounds, by row and target."""
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.targets = list(targets)
         self.problems: list[str] = []
         self._values: dict[Row, dict[str, list[float]]] = {}
 
-    def add(self, rows: Sequence[Row], target: str, told: Json) -> None:
-        """One round of one target."""
+    def add(self, rows: Sequence[Row], target: str, result: Json) -> None:
+        """Add the result of one round of one target."""
         for row in rows:
             values = self._values.setdefault(row, {}).setdefault(target, [])
-            if told.get(row.key) is not None:
-                values.append(float(told[row.key]))
-        if told.get("wrong"):
-            shown = "; ".join(told["problems"])
-            self.problems.append(f"{target}: {told['wrong']} answers were wrong, such as {shown}")
+            if result.get(row.key) is not None:
+                values.append(float(result[row.key]))
+        if result.get("wrong"):
+            examples = "; ".join(result["problems"])
+            self.problems.append(f"{target}: {result['wrong']} wrong answers: {examples}")
 
     def median(self, row: Row, target: str) -> float | None:
-        """The median of the rounds."""
+        """Return the median of the rounds; None without results."""
         values = self._values.get(row, {}).get(target)
         return statistics.median(values) if values else None
 
     def table(self) -> str:
-        """One line a row, one column a target; what follows the first target is compared to it."""
+        """Return the table: a line per row, a column per target, compared with the first."""
         head = ["measure", *self.targets]
         lines = [head, ["---"] * len(head), *self._lines()]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -58,6 +58,6 @@ class Results:
 
 
 LEGEND = (
-    "Medians of the rounds, in brackets the least and the most; in square brackets how many times "
-    "better the first column is (below 1: worse)."
+    "Medians of the rounds, with the minimum and maximum in parentheses. The factor in square "
+    "brackets says how many times better the first column is (below 1: worse)."
 )

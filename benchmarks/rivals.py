@@ -1,7 +1,6 @@
-"""Other proxies that can be measured beside this one: where they come from, how they start.
+"""Other proxies that can be measured: how to install and start them.
 
-They are installed into a folder of their own, from wherever npm, pip and apt are set up to look,
-and are no part of the tests.
+They are installed into `build/rivals`, with npm, pip or apt, and are not part of the tests.
 """
 
 import os
@@ -27,17 +26,17 @@ _LITELLM: Final = "1.106.2"
 
 @dataclass(frozen=True)
 class Rival:
-    """One of them: `install` fills a folder, `command` starts it from there on a port."""
+    """Another proxy: `install` installs it into a folder, `command` returns the start command."""
 
     name: str
     install: Callable[[Path], None]
     command: Callable[[Path, Path, Fake, int], list[str]]
-    """Its folder, a scratch folder, the upstream, the port."""
+    """Takes its folder, a scratch folder, the upstream and the port."""
     environ: Callable[[Path, Fake], Mapping[str, str]] = lambda scratch, fake: {}
 
     @contextmanager
     def start(self, fake: Fake, folder: Path) -> Iterator[Target]:
-        """A running one, in front of `fake`; it is installed first if need be."""
+        """Run it in front of `fake`; install it first if necessary."""
         home = FOLDER / self.name
         if not home.exists():
             print(f"installing {self.name} into {home}", file=sys.stderr)
@@ -88,7 +87,7 @@ def _litellm_environ(scratch: Path, fake: Fake) -> dict[str, str]:
 
 
 def _install_nginx(home: Path) -> None:
-    """The system's own, or Debian's package unpacked, which leaves the system alone."""
+    """Link the system's nginx, or unpack Debian's package without installing it."""
     if installed := shutil.which("nginx"):
         (home / "usr" / "sbin").mkdir(parents=True)
         (home / "usr" / "sbin" / "nginx").symlink_to(installed)
@@ -120,4 +119,4 @@ RIVALS: Final = {
         Rival("nginx", _install_nginx, _nginx),
     )
 }
-"""By name."""
+"""Name -> rival."""

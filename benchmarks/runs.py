@@ -1,4 +1,4 @@
-"""Runs one measure against one target, and adds what only the outside sees: CPU and memory."""
+"""Run a measure against a target, and add the CPU and memory use of the target."""
 
 import os
 import subprocess
@@ -15,13 +15,14 @@ from benchmarks.target import Fake, Target, environment
 from benchmarks.upstream_answers import CHAT_MODEL
 
 Json = dict[str, Any]
-_LOOK: Final = 0.5
-"""Seconds between two looks at the memory."""
-_SETTLE: Final = 1.0
+_INTERVAL: Final = 0.5
+"""Seconds between two samples of the memory."""
+_IDLE: Final = 1.0
+"""Seconds to wait before the idle memory is read."""
 
 
 def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Json:
-    """The load client's results, with CPU seconds and memory of the target's processes."""
+    """Return the load client's results, with CPU and memory use of the target's processes."""
     spec = measure.spec(quick=quick)
     spec = {
         **spec,
@@ -48,10 +49,10 @@ def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Json:
 
 
 def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Json:
-    """A new start of a target: how long, its memory when idle, and after 200 streams."""
+    """Start a target; measure how long it takes, and its memory when idle and after 200 streams."""
     with start() as target:
         assert target.process is not None
-        time.sleep(_SETTLE)
+        time.sleep(_IDLE)
         result: Json = {"start": target.started, "idle": memory(target.process) / 2**20}
         spec = {
             "work": "streams",
@@ -64,14 +65,14 @@ def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Js
             "count": 40,
             "ramp": 1,
         }
-        told = run_json("load", spec)
-        time.sleep(_SETTLE)
+        load = run_json("load", spec)
+        time.sleep(_IDLE)
         result["after"] = memory(target.process) / 2**20
-        return {**result, "wrong": told["wrong"], "problems": told["problems"]}
+        return {**result, "wrong": load["wrong"], "problems": load["problems"]}
 
 
 def commands(build: Sequence[str], fake: Fake, folder: Path) -> Json:
-    """Wall and CPU seconds of commands that people type."""
+    """Return wall and CPU seconds of commands that users type."""
     result: Json = {}
     for name, *arguments in (("help", "--help"), ("models", "models")):
         wall, cpu = _timed([*build, *arguments], environment(fake, folder / "home"))
@@ -80,7 +81,7 @@ def commands(build: Sequence[str], fake: Fake, folder: Path) -> Json:
 
 
 def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, float]:
-    """Wall and CPU seconds of a program that must succeed."""
+    """Return wall and CPU seconds of a program, which must succeed."""
     begun = time.monotonic()
     with subprocess.Popen(
         pinned(command, TARGET_CORE),
@@ -93,29 +94,29 @@ def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, floa
         took = time.monotonic() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+        raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}")
     return took, used.ru_utime + used.ru_stime
 
 
 def _warm(spec: Json) -> None:
-    """One short run, so that connections, caches and compiled code are there."""
+    """Run a short task, to warm up connections and caches."""
     if spec["work"] == "requests":
         run_json("load", {**spec, "seconds": 0.3})
     elif spec["work"] == "streams":
-        # The prepared answers of the upstream depend on the count.
+        # The upstream prepares its answers per count.
         count = spec["count"] if not spec["rate"] else 5
         run_json("load", {**spec, "streams": 2, "count": count, "rounds": 1, "ramp": 0})
 
 
 @contextmanager
 def _watched(process: int, *, watch: bool) -> Iterator[Callable[[], int]]:
-    """How many bytes of memory a process took at most, above what it had before."""
+    """Yield a function that returns the peak growth of a process's memory, in bytes."""
     before = memory(process)
     most = [before]
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(_LOOK):
+        while not ended.wait(_INTERVAL):
             most.append(memory(process))
 
     thread = threading.Thread(target=look)

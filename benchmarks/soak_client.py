@@ -1,4 +1,4 @@
-"""A client with manners of all sorts: it sends slowly, reads slowly, or leaves in the middle."""
+"""A client that can send slowly, read slowly, or disconnect during an answer."""
 
 import asyncio
 import socket
@@ -9,29 +9,29 @@ from urllib.parse import urlsplit
 
 import httptools
 
-_PATIENCE: Final = 60.0
-_SMALL: Final = 4096
-"""Bytes of buffer of a client that reads slowly, so that the server has to wait for it."""
+_TIMEOUT: Final = 60.0
+_SMALL_BUFFER: Final = 4096
+"""Buffer size in bytes of a client that reads slowly, so that the server must wait for it."""
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How a client behaves. Sizes are bytes, pauses seconds."""
+class Behaviour:
+    """How a client behaves. Sizes are in bytes, pauses in seconds."""
 
     send_size: int = 1 << 20
     send_pause: float = 0.0
     read_size: int = 1 << 16
     read_pause: float = 0.0
     leave_after: int | None = None
-    """It goes away when it has read so much of the body."""
+    """Disconnect after reading so many bytes of the body."""
 
 
-POLITE: Final = Manners()
+NORMAL: Final = Behaviour()
 
 
 @dataclass
-class Got:
-    """What came back."""
+class ClientResponse:
+    """The response, as far as it was read."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -51,20 +51,20 @@ class Got:
 
 
 @dataclass
-class _Line:
-    """One connection."""
+class _Connection:
+    """A connection to the server."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
 
 class Client:
-    """Asks one server; keeps connections as programs do."""
+    """Sends requests to a server; reuses connections as real clients do."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        self._idle: list[_Line] = []
+        self._idle: list[_Connection] = []
 
     async def ask(
         self,
@@ -72,108 +72,117 @@ class Client:
         path: str,
         body: bytes,
         headers: Mapping[str, str],
-        manners: Manners = POLITE,
-    ) -> Got:
-        """The answer as far as it was read; raises OSError when there is none."""
-        got = Got()
+        behaviour: Behaviour = NORMAL,
+    ) -> ClientResponse:
+        """Send a request; return the response as far as it was read.
+
+        Raises OSError without a response, and TimeoutError after `_TIMEOUT` seconds.
+        """
+        response = ClientResponse()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                is_slow = manners.read_pause > 0
+            async with asyncio.timeout(_TIMEOUT):
+                is_slow = behaviour.read_pause > 0
                 request = _request(f"{self._host}:{self._port}", method, path, headers, len(body))
                 while self._idle and not is_slow:
-                    if await self._on(self._idle.pop(), request, body, manners, got, stale=True):
-                        return got
-                line = await self._connect(small=is_slow)
-                await self._on(line, request, body, manners, got)
-                return got
+                    if await self._exchange(
+                        self._idle.pop(), request, body, behaviour, response, stale=True
+                    ):
+                        return response
+                connection = await self._connect(small=is_slow)
+                await self._exchange(connection, request, body, behaviour, response)
+                return response
         except TimeoutError as error:
-            raise TimeoutError(f"status {got.status}, {got.body[-200:]!r}") from error
+            raise TimeoutError(f"status {response.status}, {response.body[-200:]!r}") from error
 
     def close(self) -> None:
-        """Closes what is idle."""
+        """Close idle connections."""
         while self._idle:
             self._idle.pop().writer.close()
 
-    async def _connect(self, *, small: bool) -> _Line:
+    async def _connect(self, *, small: bool) -> _Connection:
         own = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         own.setblocking(False)
         if small:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
         try:
             await asyncio.get_running_loop().sock_connect(own, (self._host, self._port))
         except OSError:
             own.close()
             raise
-        limit = _SMALL if small else 1 << 16
-        return _Line(*await asyncio.open_connection(sock=own, limit=limit))
+        limit = _SMALL_BUFFER if small else 1 << 16
+        return _Connection(*await asyncio.open_connection(sock=own, limit=limit))
 
-    async def _on(
+    async def _exchange(
         self,
-        line: _Line,
+        connection: _Connection,
         request: bytes,
         body: bytes,
-        manners: Manners,
-        got: Got,
+        behaviour: Behaviour,
+        response: ClientResponse,
         *,
         stale: bool = False,
     ) -> bool:
-        """Gets the answer on one connection; False if that is `stale` and had been closed."""
+        """Send a request on a connection; return False if it is `stale` and was already closed."""
         try:
-            line.writer.write(request)
-            reading = asyncio.create_task(_read(line.reader, got, manners))
+            connection.writer.write(request)
+            reading = asyncio.create_task(_read(connection.reader, response, behaviour))
             try:
-                has_sent_all = await _send(line.writer, body, manners, reading)
+                has_sent_all = await _send(connection.writer, body, behaviour, reading)
                 await reading
-                # The next request would be taken for the rest of this one's body.
-                got.keeps_open &= has_sent_all
+                # Otherwise the server would read the next request as the rest of this one's body.
+                response.keeps_open &= has_sent_all
             finally:
                 reading.cancel()
         except OSError:
-            if not got.complete and not (stale and not got.status):
+            if not response.complete and not (stale and not response.status):
                 raise
         finally:
-            reusable = got.complete and got.keeps_open and not line.writer.is_closing()
+            reusable = (
+                response.complete and response.keeps_open and not connection.writer.is_closing()
+            )
             if reusable and not self._idle:
-                self._idle.append(line)
+                self._idle.append(connection)
             else:
-                line.writer.transport.abort()
-        got.keeps_open = True
-        return not stale or got.status > 0
+                connection.writer.transport.abort()
+        response.keeps_open = True
+        return not stale or response.status > 0
 
 
 def _request(host: str, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
-    """The head of a request."""
+    """Return the request line and headers."""
     head = [f"{method} {path} HTTP/1.1", f"host: {host}"]
     head += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*head, f"content-length: {length}", "", ""]).encode()
 
 
 async def _send(
-    writer: asyncio.StreamWriter, body: bytes, manners: Manners, reading: "asyncio.Task[None]"
+    writer: asyncio.StreamWriter, body: bytes, behaviour: Behaviour, reading: "asyncio.Task[None]"
 ) -> bool:
-    """Sends the body, unless the answer comes before it is out; whether all of it was sent."""
-    for start in range(0, len(body), manners.send_size):
+    """Send the body; stop early if the response arrives. Return whether all of it was sent."""
+    for start in range(0, len(body), behaviour.send_size):
         if reading.done():
             return False
-        writer.write(body[start : start + manners.send_size])
-        if manners.send_pause:
-            await asyncio.sleep(manners.send_pause)
+        writer.write(body[start : start + behaviour.send_size])
+        if behaviour.send_pause:
+            await asyncio.sleep(behaviour.send_pause)
     return True
 
 
-async def _read(reader: asyncio.StreamReader, got: Got, manners: Manners) -> None:
-    parser = httptools.HttpResponseParser(got)
-    while not got.complete:
-        data = await reader.read(manners.read_size)
+async def _read(
+    reader: asyncio.StreamReader, response: ClientResponse, behaviour: Behaviour
+) -> None:
+    parser = httptools.HttpResponseParser(response)
+    while not response.complete:
+        data = await reader.read(behaviour.read_size)
         if not data:
-            got.keeps_open = False
+            response.keeps_open = False
             return
         parser.feed_data(data)
-        got.status = parser.get_status_code() if got.headers else 0
-        got.keeps_open = got.headers.get("connection", "").lower() != "close"
-        if manners.leave_after is not None and len(got.body) >= manners.leave_after:
-            got.left = not got.complete
-            got.keeps_open = got.complete
+        response.status = parser.get_status_code() if response.headers else 0
+        response.keeps_open = response.headers.get("connection", "").lower() != "close"
+        if behaviour.leave_after is not None and len(response.body) >= behaviour.leave_after:
+            response.left = not response.complete
+            response.keeps_open = response.complete
             return
-        if manners.read_pause:
-            await asyncio.sleep(manners.read_pause)
+        if behaviour.read_pause:
+            await asyncio.sleep(behaviour.read_pause)

@@ -1,4 +1,4 @@
-"""What goes wrong during a soak, when, and which answers that excuses."""
+"""The faults of a soak, and which failures they excuse at what time."""
 
 import random
 import time
@@ -28,7 +28,7 @@ HARMLESS: Final = (
     "unordered",
     "json_instead_of_sse",
 )
-"""Oddities of Copilot's that a client must not notice at all."""
+"""Quirks of Copilot that a client must not notice."""
 
 HARMFUL: Final[Mapping[str, Any]] = {
     "cut_before_headers": None,
@@ -56,107 +56,107 @@ HARMFUL: Final[Mapping[str, Any]] = {
     "forbidden": None,
     "authentication_failed": None,
 }
-"""Faults that an answer may fail with, and the value each is switched on with."""
+"""Faults with which an answer may fail -> the value with which each is switched on."""
 
 TOKENS_EXPIRE: Final = "(tokens expire)"
-GITHUB_AWAY: Final = "(tokens expire while GitHub is down)"
+NO_NEW_TOKEN: Final = "(tokens expire while GitHub is down)"
 GITHUB_DOWN: Final = "github_down"
-_LOSSES: Final = (TOKENS_EXPIRE, GITHUB_AWAY, "authentication_failed")
-"""Those that make the proxy ask GitHub for another token."""
+_TOKEN_LOSSES: Final = (TOKENS_EXPIRE, NO_NEW_TOKEN, "authentication_failed")
+"""Faults that make the proxy fetch a new token from GitHub."""
 
-_AFTER: Final = 1.0
-"""Seconds after a fault in which requests may still meet it, on a connection that it broke."""
+_AFTERMATH: Final = 1.0
+"""Seconds after a fault in which requests may still fail, on a connection that it broke."""
 _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
     "rate_limited": (3.0, frozenset({429})),
     "user_global_rate_limited": (3.0, frozenset({429})),
     "quota_exceeded": (20.0, frozenset({402, 403, 429})),
     "forbidden": (20.0, frozenset({401, 403})),
     "authentication_failed": (20.0, frozenset({401, 403})),
-    GITHUB_AWAY: (12.0, frozenset({401, 500, 502, 503, 504})),
+    NO_NEW_TOKEN: (12.0, frozenset({401, 500, 502, 503, 504})),
 }
-"""What the proxy answers from memory for some seconds more, without asking GitHub, and how."""
-_RENEWALS: Final = 40.0
-"""Seconds between two losses of the token: the proxy asks GitHub no more often than that."""
+"""Fault -> (seconds for which the proxy remembers the refusal, statuses of its answers)."""
+_RENEWAL_INTERVAL: Final = 40.0
+"""Seconds between two token losses; the proxy does not ask GitHub for tokens more often."""
 
-Tell = Callable[..., Awaitable[Any]]
-"""Sends a command to the simulator's process."""
+Send = Callable[..., Awaitable[Any]]
+"""Sends a command to the simulator process."""
 
 
 @dataclass
 class Window:
-    """One time of trouble, in seconds of the monotonic clock."""
+    """The time in which a fault was on, in seconds of the monotonic clock."""
 
     name: str
     since: float
     until: float = float("inf")
 
     def excuses(self, begun: float, ended: float, status: int) -> bool:
-        """Whether a request of that time may have ended so because of this."""
+        """Whether a request at that time may have failed with `status` because of the fault."""
         if ended < self.since:
             return False
         longer, statuses = _REMEMBERED.get(self.name, (0.0, frozenset()))
         remembered = begun < self.until + longer and status in statuses
-        return begun < self.until + _AFTER or remembered
+        return begun < self.until + _AFTERMATH or remembered
 
 
 @dataclass
-class Trouble:
-    """Switches faults on and off at random, and remembers when."""
+class FaultSchedule:
+    """Switches faults on and off at random, and records when."""
 
-    tell: Tell
+    send: Send
     choice: random.Random
     pause: Callable[[float], Awaitable[None]]
-    """Waits some seconds, or less if the soak is over."""
+    """Waits for some seconds, or until the soak is over."""
     windows: list[Window] = field(default_factory=list)
-    met: dict[str, int] = field(default_factory=dict)
-    """Name of a fault -> how often it was switched on."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Name of a fault -> number of times it was switched on."""
     _lost_token: float = float("-inf")
-    _bag: list[str] = field(default_factory=list)
+    _remaining: list[str] = field(default_factory=list)
 
     async def once(self) -> None:
-        """A calm while, then one or two things go wrong for a second or two."""
+        """Wait for a while, then switch one or two faults on for a second or two."""
         await self.pause(self.choice.uniform(1.0, 4.0))
         names = {self._next() for _ in range(self.choice.choice((1, 1, 2)))}
         if names == {TOKENS_EXPIRE, GITHUB_DOWN}:
-            names = {GITHUB_AWAY}
+            names = {NO_NEW_TOKEN}
         windows = [await self._begin(name) for name in sorted(names)]
         await self.pause(self.choice.uniform(0.5, 2.0))
         for window in windows:
             await self._end(window)
 
     def excuse(self, begun: float, ended: float, status: int) -> str | None:
-        """The name of a fault that a request of that time may have failed with."""
+        """Return a fault that may be the cause of a failure at that time; None if there is none."""
         fitting = (one.name for one in reversed(self.windows) if one.excuses(begun, ended, status))
         return next(fitting, None)
 
     def _next(self) -> str:
-        """Every fault before any of them again."""
-        if not self._bag:
-            self._bag = [*HARMLESS, *HARMFUL, TOKENS_EXPIRE, GITHUB_DOWN, GITHUB_AWAY]
-            self.choice.shuffle(self._bag)
-        too_early = time.monotonic() < self._lost_token + _RENEWALS
-        fitting = [name for name in self._bag if name not in _LOSSES or not too_early]
+        """Return the next fault, going through all of them in random order before repeating any."""
+        if not self._remaining:
+            self._remaining = [*HARMLESS, *HARMFUL, TOKENS_EXPIRE, GITHUB_DOWN, NO_NEW_TOKEN]
+            self.choice.shuffle(self._remaining)
+        too_early = time.monotonic() < self._lost_token + _RENEWAL_INTERVAL
+        fitting = [name for name in self._remaining if name not in _TOKEN_LOSSES or not too_early]
         name = fitting[-1] if fitting else GITHUB_DOWN
         if fitting:
-            self._bag.remove(name)
+            self._remaining.remove(name)
         return name
 
     async def _begin(self, name: str) -> Window:
         window = Window(name, time.monotonic())
-        self.met[name] = self.met.get(name, 0) + 1
+        self.counts[name] = self.counts.get(name, 0) + 1
         if name not in HARMLESS and name not in (TOKENS_EXPIRE, GITHUB_DOWN):
             self.windows.append(window)
-        if name in _LOSSES:
+        if name in _TOKEN_LOSSES:
             self._lost_token = window.since
-        if name in (GITHUB_DOWN, GITHUB_AWAY):
-            await self.tell("on", "github_down", {})
-        if name in (TOKENS_EXPIRE, GITHUB_AWAY):
-            await self.tell("expire")
+        if name in (GITHUB_DOWN, NO_NEW_TOKEN):
+            await self.send("on", "github_down", {})
+        if name in (TOKENS_EXPIRE, NO_NEW_TOKEN):
+            await self.send("expire")
         elif name != GITHUB_DOWN:
-            await self.tell("on", name, {"value": HARMFUL.get(name)})
+            await self.send("on", name, {"value": HARMFUL.get(name)})
         return window
 
     async def _end(self, window: Window) -> None:
-        name = "github_down" if window.name == GITHUB_AWAY else window.name
-        await self.tell("off", name)
+        name = "github_down" if window.name == NO_NEW_TOKEN else window.name
+        await self.send("off", name)
         window.until = time.monotonic()

@@ -1,4 +1,4 @@
-"""The processes of a soak, and how to talk to them: lines of JSON."""
+"""The helper processes of a soak, which exchange lines of JSON with it."""
 
 import asyncio
 import json
@@ -13,25 +13,25 @@ from benchmarks.processes import ROOT
 
 
 class Process:
-    """A helper process that talks JSON, a line at a time."""
+    """A helper process that exchanges JSON, one line at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self.process = process
         self._log = log
-        self._one = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def line(self) -> Any:
-        """The next line; raises `RuntimeError` if the process has ended."""
+        """Return the next line, decoded; raises RuntimeError if the process has exited."""
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"it ended early: {self._log.read_text()[-3000:]}")
+            raise RuntimeError(f"the process exited early: {self._log.read_text()[-3000:]}")
         return json.loads(line)
 
-    async def tell(self, *command: Any) -> Any:
-        """Sends a command; its answer."""
+    async def send(self, *command: Any) -> Any:
+        """Send a command and return its answer."""
         assert self.process.stdin is not None
-        async with self._one:
+        async with self._lock:
             self.process.stdin.write(json.dumps(command).encode() + b"\n")
             return await self.line()
 
@@ -40,6 +40,7 @@ class Process:
 async def started(
     module: str, *arguments: str, log: Path, **environ: str
 ) -> AsyncIterator[Process]:
+    """Run a module of this package; its standard error goes to `log`."""
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,4 +1,4 @@
-"""Whether a server stayed as it was: its memory, files, tasks and threads over a soak."""
+"""The check that a server's memory, files, tasks and threads did not grow during a soak."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -7,13 +7,15 @@ from typing import Any, Final
 
 Sample = dict[str, Any]
 
-_ENOUGH: Final = 40
+_MIN_SAMPLES: Final = 40
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How much more of something the last quarter may have than the second: a share of it, and
-    what comes on top; the first quarter is for warming up."""
+    """How much a resource may grow from the second quarter of the samples to the last one.
+
+    The allowed growth is a share plus a constant. The first quarter is the warm-up.
+    """
 
     name: str
     share: float
@@ -21,7 +23,7 @@ class Limit:
     unit: float = 1.0
     shown: str = ""
     idle: float | None = None
-    """How much more may be left when all is over than there was before it began."""
+    """How much more than before may be in use afterwards; None means any amount."""
 
 
 LIMITS: Final = (
@@ -36,9 +38,9 @@ LIMITS: Final = (
 def verdicts(
     samples: Sequence[Sample], before: Sample, after: Sample
 ) -> Iterator[tuple[str, list[str]]]:
-    """For each kind of use a line for people, and what is wrong with it.
+    """Yield (line of the report, problems) for each resource.
 
-    Whether something grew is told of `_ENOUGH` samples only: less is warming up.
+    Growth is checked only if there are at least `_MIN_SAMPLES` samples.
     """
     quarter = max(1, len(samples) // 4)
     for limit in LIMITS:
@@ -48,10 +50,10 @@ def verdicts(
         line = (
             f"{limit.name}: {_shown(limit, before[limit.name])} before, "
             f"{_shown(limit, early)} in the second quarter, {_shown(limit, late)} in the last "
-            f"(up to {_shown(limit, allowed)} is flat), {_shown(limit, after[limit.name])} after"
+            f"(allowed: {_shown(limit, allowed)}), {_shown(limit, after[limit.name])} after"
         )
         wrong = []
-        if late > allowed and len(samples) >= _ENOUGH:
+        if late > allowed and len(samples) >= _MIN_SAMPLES:
             wrong.append(f"{limit.name} grew from {_shown(limit, early)} to {_shown(limit, late)}")
         if limit.idle is not None and after[limit.name] > before[limit.name] + limit.idle:
             wrong.append(

@@ -1,7 +1,8 @@
-"""The server under test as a process of the soak's: all of it, and what it uses.
+"""The server under test, as a separate process that reports its resource usage.
 
-Settings come from the environment. Prints a line of JSON with its address, then one every so many
-seconds as its argument says: bytes of memory, open files, tasks, threads and Python objects.
+Settings come from the environment. Prints a line of JSON with its address, then further lines at
+the interval that its argument gives in seconds: bytes of memory, and the numbers of open files,
+tasks, threads and Python objects.
 """
 
 import asyncio
@@ -13,15 +14,14 @@ import threading
 import time
 from typing import Any
 
-from copilot_proxy.cli.serve_run import ServeRun, new_loop
-
 from benchmarks.processes import memory
+from copilot_proxy.cli.server_runner import ServerRunner, new_event_loop
 from copilot_proxy.server.listen_socket import bound
 from copilot_proxy.settings import load_settings
 
 
 def _used(begun: float) -> dict[str, Any]:
-    gc.collect()  # what is only waiting to be collected is no leak
+    gc.collect()  # garbage that is not yet collected is not a leak
     return {
         "time": time.monotonic() - begun,
         "memory": memory(os.getpid()),
@@ -33,7 +33,7 @@ def _used(begun: float) -> dict[str, Any]:
 
 
 async def _watch(port: int, every: float) -> None:
-    while not await _is_listening(port):  # noqa: ASYNC110  # nothing tells it
+    while not await _is_listening(port):  # noqa: ASYNC110  # there is no event to await
         await asyncio.sleep(0.05)
     print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)
     begun = time.monotonic()
@@ -57,14 +57,14 @@ async def _serve() -> int:
         port = socket.getsockname()[1]
         watching = asyncio.create_task(_watch(port, float(sys.argv[1])))
         try:
-            return await ServeRun(settings, socket, None).run()
+            return await ServerRunner(settings, socket, None).run()
         finally:
             watching.cancel()
 
 
 def main() -> int:
-    """Serves until it is told to stop, by SIGTERM or Ctrl+C; the exit code."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    """Serve until SIGTERM or Ctrl+C; return the exit code."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_serve())
 
 

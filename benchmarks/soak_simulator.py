@@ -1,7 +1,7 @@
-"""The simulator as a process of the soak's: commands come in as lines of JSON, answers go out.
+"""The simulator as a separate process, which reads commands and writes answers as lines of JSON.
 
-`["on", name, options]`, `["off", name]`, `["expire"]`, `["state"]`, `["restart"]` (which breaks
-every connection).
+The commands are `["on", name, options]`, `["off", name]`, `["expire"]`, `["state"]` and
+`["restart"]`, which breaks every connection.
 """
 
 import json
@@ -10,15 +10,15 @@ from typing import Any
 
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
-_MOST_RECORDS = 200
+_MAX_RECORDS = 200
 
 
-def _do(simulator: Simulator, command: str, *given: Any) -> Any:
+def _run(simulator: Simulator, command: str, *arguments: Any) -> Any:
     state = simulator.state
     if command == "on":
-        state.faults.on(given[0], **given[1])
+        state.faults.on(arguments[0], **arguments[1])
     elif command == "off":
-        state.faults.off(given[0])
+        state.faults.off(arguments[0])
     elif command == "expire":
         state.expire_tokens()
     elif command == "restart":
@@ -32,13 +32,13 @@ def _do(simulator: Simulator, command: str, *given: Any) -> Any:
 
 
 def main() -> None:
-    """Serves until standard input is closed."""
+    """Serve until standard input is closed."""
     with Simulator(pace=float(sys.argv[1])) as simulator:
         print(json.dumps({"url": simulator.url, "token": SIMULATED_TOKEN}), flush=True)
         for line in sys.stdin:
-            if len(simulator.state.requests) > _MOST_RECORDS:
-                simulator.state.recorder.clear()  # what it remembers is no leak of the proxy's
-            print(json.dumps(_do(simulator, *json.loads(line))), flush=True)
+            if len(simulator.state.requests) > _MAX_RECORDS:
+                simulator.state.recorder.clear()  # so that the simulator does not grow
+            print(json.dumps(_run(simulator, *json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

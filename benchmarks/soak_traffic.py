@@ -1,4 +1,4 @@
-"""The requests of a soak: what is asked follows from the seed, and so does what must come back."""
+"""The requests of a soak and their expected answers, both determined by the seed."""
 
 import json
 import random
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from benchmarks.soak_client import POLITE, Got, Manners
-from copilot_proxy.simulator.embeddings import USUAL_SIZE, vector
+from benchmarks.soak_client import NORMAL, Behaviour, ClientResponse
+from copilot_proxy.simulator.embeddings import DEFAULT_SIZE, vector
 from tests.grammars import named_events
 from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json
 
@@ -20,41 +20,41 @@ MODELS: Final = (
     "claude-haiku-4.5",
     "gemini-3.1-pro-preview",
 )
-"""Models on one API, on two and on each of the three: most requests are translated."""
+"""Models that Copilot serves on different APIs, so that most requests are translated."""
 
 KEY: Final = "soak-key-0123456789abcdef"
-MOST_BYTES: Final = 300_000
-"""`max_body_bytes` of the server."""
+MAX_BODY_BYTES: Final = 300_000
+"""The server's `max_body_bytes`."""
 _CITIES: Final = ("Paris", "London", "Rome", "Madrid", "Vienna", "Oslo")
 _LETTERS: Final = 'aäbßcçdeéfghiìjkłmnñoöpqrsştuüvwxyz  \\"/<>&{}\t日本語🦜👩‍🚀'
-_ENOUGH: Final = 8000
-"""Tokens that an answer may have; no answer here needs as many."""
+_TOKEN_LIMIT: Final = 8000
+"""The token limit of requests, which no answer reaches."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, and how to tell whether its answer is right."""
+    """A request, and the check of its answer."""
 
     kind: str
     method: str
     path: str
     body: bytes
-    check: Callable[[Got], str | None]
-    """What is wrong with an answer of status 200, None if nothing is."""
+    check: Callable[[ClientResponse], str | None]
+    """Returns what is wrong with an answer of status 200, or None."""
     client: Client
-    """Whose errors its errors are."""
+    """The client whose error format is expected."""
     said: str | None = None
-    """The text of the answer, where it has one: a broken stream may stop anywhere in it."""
-    manners: Manners = POLITE
+    """The expected text, if there is one; a broken stream may stop anywhere in it."""
+    behaviour: Behaviour = NORMAL
     key: str = KEY
     refused: int | None = None
-    """The status that it must be refused with."""
-    then: Callable[[Got], "Request"] | None = None
-    """Makes the request that follows a right answer."""
+    """The status with which the proxy must refuse it; None if it must answer."""
+    then: Callable[[ClientResponse], "Request"] | None = None
+    """Makes the request that follows a correct answer."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What is sent along."""
+        """The request headers."""
         sent = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         if self.client.api == "messages":
             sent["anthropic-version"] = "2023-06-01"
@@ -63,18 +63,18 @@ class Request:
 
 @dataclass
 class Traffic:
-    """Draws requests, one after the other."""
+    """Generates random requests."""
 
     choice: random.Random
     known_models: bytes = field(default=b"")
 
     def next(self) -> Request:
-        """Any kind of request, the everyday ones more often."""
+        """Return a request of any kind; common kinds are more frequent."""
         kinds = (
             (40, self.words),
             (16, self._tools),
             (6, self._picture),
-            (8, self._leaver),
+            (8, self._disconnecting),
             (4, self._slow_reader),
             (4, self._slow_body),
             (8, self._embeddings),
@@ -82,14 +82,14 @@ class Traffic:
             (2, self._health),
             (3, self._too_large),
             (3, self._wrong_key),
-            (2, self._nonsense),
+            (2, self._invalid_json),
         )
         weights = [weight for weight, _ in kinds]
         made = self.choice.choices([make for _, make in kinds], weights)[0]
         return made()
 
     def words(self, *, longest: int = 900) -> Request:
-        """A question whose answer repeats it, or a long list of numbers."""
+        """Return a prompt whose answer repeats it, or one that asks for a list of numbers."""
         client, model = self.choice.choice(CLIENTS), self.choice.choice(MODELS)
         if self.choice.random() < 0.3:
             most = self.choice.randrange(20, longest)
@@ -107,78 +107,78 @@ class Traffic:
         return self._chat("picture", client, model, client.user(text, image=True), said)
 
     def _tools(self) -> Request:
-        """A tool is called, and its result is answered."""
+        """Return a request that leads to a tool call; the next one sends the tool result."""
         client, model = self.choice.choice(CLIENTS), self.choice.choice(MODELS)
         city, weather = self.choice.choice(_CITIES), self._text()
         turns = client.user(f"What is the weather in {city}?")
         stream = self.choice.random() < 0.6
 
-        def is_called(got: Got) -> str | None:
-            calls = [(c.name, c.arguments) for c in _read(client, got, stream=stream).calls]
+        def is_called(response: ClientResponse) -> str | None:
+            calls = [(c.name, c.arguments) for c in _read(client, response, stream=stream).calls]
             right = [(TOOL, {"city": city})]
             return None if calls == right else f"called {calls}, not {right}"
 
-        def answered(got: Got) -> Request:
-            said = _read(client, got, stream=stream)
+        def answered(response: ClientResponse) -> Request:
+            said = _read(client, response, stream=stream)
             results = client.results([(call.id, weather) for call in said.calls])
             text = f"This is copilot-proxy's simulator, playing {model}. {TOOL} answered: {weather}"
             history = [*turns, *said.turns, *results]
             return self._chat("tool result", client, model, history, text, tools=True)
 
-        asked = self._chat("tool call", client, model, turns, None, tools=True, stream=stream)
-        return replace(asked, check=is_called, then=answered)
+        request = self._chat("tool call", client, model, turns, None, tools=True, stream=stream)
+        return replace(request, check=is_called, then=answered)
 
-    def _leaver(self) -> Request:
-        """A client that goes away somewhere in its answer."""
-        asked = self.words(longest=3000)
-        leaving = Manners(leave_after=self.choice.randrange(0, 6000))
-        return replace(asked, kind="leaver", manners=leaving)
+    def _disconnecting(self) -> Request:
+        """Return a request whose client disconnects somewhere in the answer."""
+        request = self.words(longest=3000)
+        leaving = Behaviour(leave_after=self.choice.randrange(0, 6000))
+        return replace(request, kind="disconnect", behaviour=leaving)
 
     def _slow_reader(self) -> Request:
-        slow = Manners(read_size=self.choice.choice((512, 2048)), read_pause=0.01)
-        return replace(self.words(longest=600), kind="slow reader", manners=slow)
+        slow = Behaviour(read_size=self.choice.choice((512, 2048)), read_pause=0.01)
+        return replace(self.words(longest=600), kind="slow reader", behaviour=slow)
 
     def _slow_body(self) -> Request:
-        asked = self.words(longest=100)
-        slow = Manners(send_size=max(1, len(asked.body) // 20), send_pause=0.05)
-        return replace(asked, kind="slow body", manners=slow)
+        request = self.words(longest=100)
+        slow = Behaviour(send_size=max(1, len(request.body) // 20), send_pause=0.05)
+        return replace(request, kind="slow body", behaviour=slow)
 
     def _too_large(self) -> Request:
-        asked = self.words(longest=100)
-        body = asked.body + b" " * (MOST_BYTES + self.choice.randrange(1, 1_000_000))
-        return replace(asked, kind="too large", body=body, refused=413)
+        request = self.words(longest=100)
+        body = request.body + b" " * (MAX_BODY_BYTES + self.choice.randrange(1, 1_000_000))
+        return replace(request, kind="too large", body=body, refused=413)
 
     def _wrong_key(self) -> Request:
         return replace(self.words(longest=100), kind="wrong key", key="sk-wrong", refused=401)
 
-    def _nonsense(self) -> Request:
+    def _invalid_json(self) -> Request:
         body = self._text().encode() + b"{"
-        return replace(self.words(longest=100), kind="nonsense", body=body, refused=400)
+        return replace(self.words(longest=100), kind="invalid JSON", body=body, refused=400)
 
     def _embeddings(self) -> Request:
         texts = [self._text() for _ in range(self.choice.randrange(1, 6))]
-        size = self.choice.choice((64, 256, USUAL_SIZE))
+        size = self.choice.choice((64, 256, DEFAULT_SIZE))
         body = {"model": "text-embedding-3-small", "input": texts, "dimensions": size}
 
-        def is_right(got: Got) -> str | None:
-            found = [one["embedding"] for one in json.loads(got.body)["data"]]
-            return None if found == [vector(text, size) for text in texts] else "other vectors"
+        def is_right(response: ClientResponse) -> str | None:
+            found = [one["embedding"] for one in json.loads(response.body)["data"]]
+            return None if found == [vector(text, size) for text in texts] else "different vectors"
 
         path = "/v1/embeddings"
         return Request("embeddings", "POST", path, _encoded(body), is_right, CLIENTS[0])
 
     def _list(self) -> Request:
-        def is_same(got: Got) -> str | None:
-            self.known_models = self.known_models or got.body
-            return None if got.body == self.known_models else "another list of models"
+        def is_same(response: ClientResponse) -> str | None:
+            self.known_models = self.known_models or response.body
+            return None if response.body == self.known_models else "a different list of models"
 
         return Request("models", "GET", "/v1/models", b"", is_same, CLIENTS[0])
 
     def _health(self) -> Request:
-        def is_well(got: Got) -> str | None:
-            return None if json.loads(got.body)["status"] == "ok" else "not well"
+        def is_healthy(response: ClientResponse) -> str | None:
+            return None if json.loads(response.body)["status"] == "ok" else "not healthy"
 
-        return Request("health", "GET", "/health", b"", is_well, CLIENTS[0])
+        return Request("health", "GET", "/health", b"", is_healthy, CLIENTS[0])
 
     def _chat(
         self,
@@ -193,10 +193,10 @@ class Traffic:
     ) -> Request:
         stream = self.choice.random() < 0.7 if stream is None else stream
         system = "Be exact." if self.choice.random() < 0.5 else None
-        ask = Ask(model, turns, system=system, tools=tools, limit=_ENOUGH, stream=stream)
+        ask = Ask(model, turns, system=system, tools=tools, limit=_TOKEN_LIMIT, stream=stream)
 
-        def is_right(got: Got) -> str | None:
-            found = _read(client, got, stream=stream)
+        def is_right(response: ClientResponse) -> str | None:
+            found = _read(client, response, stream=stream)
             if (found.text, found.finish) == (said, client.stopped):
                 return None
             return f"said {found.text[-300:]!r} ({found.finish}), not {(said or '')[-300:]!r}"
@@ -206,15 +206,15 @@ class Traffic:
         return Request(kind, "POST", client.path, body, is_right, client, said)
 
     def _text(self) -> str:
-        """Words that mean nothing, with all that JSON and UTF-8 make hard."""
+        """Return random text, with characters that are difficult in JSON and UTF-8."""
         size = self.choice.randrange(1, 400)
         drawn = "".join(self.choice.choices(_LETTERS, k=size))
         return f"x{drawn}x"
 
 
-def broken_stream(client: Client, got: Got) -> str:
-    """What a stream had said when it broke; fails unless it tells so as its API does."""
-    text = got.body.decode()
+def broken_stream(client: Client, response: ClientResponse) -> str:
+    """Return the text of a broken stream; fails unless it ends with an error of its API."""
+    text = response.body.decode()
     if client.api == "messages" and "event: message_start" not in text:
         (only,) = named_events(text)
         client.check_error(only)
@@ -238,12 +238,12 @@ def _deltas(client: Client, text: str) -> list[str]:
     return [delta["text"] for delta in deltas if delta["type"] == "text_delta"]
 
 
-def _read(client: Client, got: Got, *, stream: bool) -> Any:
-    return client.read(client.fold(got.body.decode()) if stream else json.loads(got.body))
+def _read(client: Client, response: ClientResponse, *, stream: bool) -> Any:
+    return client.read(client.fold(response.body.decode()) if stream else json.loads(response.body))
 
 
 def _echo(model: str, text: str, seen: str = "") -> str:
-    """What the simulator says to words that ask for nothing."""
+    """Return the simulator's answer to a prompt that asks for nothing specific."""
     return (
         f"This is copilot-proxy's simulator, playing {model}: no model has read this.{seen} "
         f"You said: {text}"

@@ -1,4 +1,4 @@
-"""Starts what is measured: this proxy in full, as a person runs it."""
+"""Start a target: this proxy with its default features, as a user runs it."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from typing import Any, Final
 from benchmarks.processes import TARGET_CORE, end, pinned
 
 KEY: Final = "sk-bench-0123456789abcdef0123456789abcdef"
-_LONGEST_START: Final = 60.0
+_START_TIMEOUT: Final = 60.0
 
 
 @dataclass(frozen=True)
 class Fake:
-    """The upstream that a target is to use."""
+    """The address of the fake upstream."""
 
     url: str
     certificates: str | None = None
@@ -28,7 +28,7 @@ class Fake:
 
 @dataclass
 class Target:
-    """Something that is measured; `process` is None where only its address is known."""
+    """A server that is measured; `process` is its id, or None if it was started elsewhere."""
 
     name: str
     url: str
@@ -38,11 +38,11 @@ class Target:
     prefix: str = "/v1"
     key: str = KEY
     models: Mapping[str, str] = field(default_factory=dict)
-    """Names that it has for the upstream's models, where they differ."""
+    """The upstream's model names -> the target's names, where they differ."""
 
 
 def environment(fake: Fake, home: Path) -> dict[str, str]:
-    """For this proxy: signed in to `fake`, nothing of whoever runs this."""
+    """Return the environment of this proxy: signed in to `fake`, without the user's settings."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -70,9 +70,9 @@ def ours(
     name: str = "ours",
     flags: Sequence[str] = (),
 ) -> Iterator[Target]:
-    """`copilot-proxy serve` with everything on: repair, API key, a log of requests in a file.
+    """Run `copilot-proxy serve` with its default features and an API key.
 
-    `build` is the command, `flags` are more of its flags.
+    `build` is the command, `flags` are added to it.
     """
     port = free_port()
     command = [*build, "serve", "--port", str(port), *flags]
@@ -89,7 +89,7 @@ def started(
     port: int,
     **more: Any,
 ) -> Iterator[Target]:
-    """A server on `port`, from its start to its first answer; it writes to `folder`/`name`.log."""
+    """Run a server on `port`, and yield it once it answers; it logs to `folder`/`name`.log."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.log").open("ab") as log:
         begun = time.monotonic()
@@ -111,20 +111,20 @@ def started(
 
 
 def get(url: str, key: str = KEY) -> bytes:
-    """The body of a GET without checks of certificates or detours by proxies."""
+    """Return the body of a GET, without certificate checks and without HTTP proxies."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
-    asked = urllib.request.Request(url, headers={"authorization": f"Bearer {key}"})  # noqa: S310
-    with opener.open(asked, timeout=20) as answer:
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {key}"})  # noqa: S310
+    with opener.open(request, timeout=20) as answer:
         body: bytes = answer.read()
     return body
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Return a port that is free right now."""
     import socket
 
     with socket.socket() as probe:
@@ -134,7 +134,7 @@ def free_port() -> int:
 
 
 def _await_models(target: Target, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + _LONGEST_START
+    until = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < until:
         if process.poll() is not None:
             break

@@ -1,9 +1,9 @@
-"""A fake Copilot that is never the bottleneck: `python -m benchmarks.upstream`.
+"""A fake Copilot that is fast enough never to be the bottleneck: `python -m benchmarks.upstream`.
 
-One process, a bare asyncio protocol, prepared bytes. It is GitHub (token exchange) and Copilot
-(models, three chat APIs) on one port. The prompt says what to send (`marks.ORDER`). It is no
-simulator: it checks nothing. It prints one line of JSON, `{"url": ..., "certificates": ...}`, when
-it listens; `GET /_bench` tells what it saw.
+A bare asyncio protocol that sends prepared bytes. It serves GitHub (token exchange) and Copilot
+(models, three chat APIs) on one port. The prompt says what to send (`marks.PROMPT`). Unlike the
+simulator, it checks nothing. When it listens, it prints one line of JSON,
+`{"url": ..., "certificates": ...}`; `GET /_bench` returns its statistics.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from typing import Any, Final, cast
 
 import httptools
 
-from benchmarks.marks import ORDER, mark
+from benchmarks.marks import PROMPT, mark
 from benchmarks.upstream_answers import MODELS, SHAPES, Shape
 
 _BATCH: Final = 1
-"""Events in one write of a stream that goes as fast as it can."""
+"""Events per write of a stream without a rate."""
 _STREAMS: Final = re.compile(rb'"stream":\s*true')
 _STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n"
@@ -37,8 +37,10 @@ def _chunk(data: bytes) -> bytes:
 
 @cache
 def _flat(path: str, count: int) -> list[bytes]:
-    """A whole stream as writes of `_BATCH` events each; every event is a chunk of its own, as from
-    a server that sends each as soon as it has it."""
+    """Return a whole stream as writes of `_BATCH` events each.
+
+    Every event is a separate chunk, as from a server that sends each event immediately.
+    """
     shape = SHAPES[path]
     events = [_chunk(shape.event(place, mark(place))) for place in range(count)]
     batches = [b"".join(events[at : at + _BATCH]) for at in range(0, count, _BATCH)]
@@ -46,8 +48,8 @@ def _flat(path: str, count: int) -> list[bytes]:
     return [*batches, _chunk(shape.end(text)) + b"0\r\n\r\n"]
 
 
-class Seen:
-    """What the upstream saw: counts, and when connections with an open stream were closed."""
+class Stats:
+    """The upstream's counters, and when connections with an open stream were closed."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -58,14 +60,14 @@ class Seen:
         self.closed: dict[int, int] = {}
         """Number of a stream -> nanoseconds of CLOCK_MONOTONIC."""
 
-    def told(self) -> bytes:
-        """As JSON, for the load client."""
+    def encode(self) -> bytes:
+        """Return the statistics as JSON, for the load client."""
         shown = {name: value for name, value in vars(self).items() if name != "url"}
         return json.dumps(shown).encode()
 
 
 class _Stream:
-    """One stream on its way to one connection."""
+    """Writes one stream to its connection."""
 
     def __init__(self, protocol: "Upstream", path: str, rate: int, count: int, number: int) -> None:
         self._protocol = protocol
@@ -83,38 +85,38 @@ class _Stream:
     def begin(self) -> None:
         self._protocol.write(_STREAM_HEAD + _chunk(self._shape.head))
         if self._rate:
-            self._beat()
+            self._send_next()
         else:
-            self.pour()
+            self._write_available()
 
-    def pour(self) -> None:
-        """Writes as much as the connection takes."""
+    def _write_available(self) -> None:
+        """Write as much as the connection accepts."""
         batches = _flat(self._path, self._count)
         while self._place < len(batches) and not self._protocol.is_paused:
             self._protocol.write(batches[self._place])
             self._place += 1
         if self._place == len(batches):
-            self._protocol.seen.events += self._count
+            self._protocol.stats.events += self._count
             self._protocol.ended()
 
     def resume(self) -> None:
         if not self._rate:
-            self.pour()
+            self._write_available()
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _beat(self) -> None:
+    def _send_next(self) -> None:
         text = mark(self._place, time.monotonic_ns())
         self._text.append(text)
         event = _chunk(self._shape.event(self._place, text))
         self._place += 1
-        self._protocol.seen.events += 1
+        self._protocol.stats.events += 1
         if self._place < self._count:
             self._protocol.write(event)
             due = self._began + self._place / self._rate
-            self._timer = self._loop.call_at(due, self._beat)
+            self._timer = self._loop.call_at(due, self._send_next)
             return
         end = _chunk(self._shape.end(b"".join(self._text)))
         self._protocol.write(event + end + b"0\r\n\r\n")
@@ -122,26 +124,26 @@ class _Stream:
 
 
 class Upstream(asyncio.Protocol):
-    """One connection of a proxy's."""
+    """A connection of the proxy."""
 
-    def __init__(self, seen: Seen) -> None:
-        self.seen = seen
+    def __init__(self, stats: Stats) -> None:
+        self.stats = stats
         self.is_paused = False
         self._path = ""
         self._body: list[bytes] = []
         self._stream: _Stream | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self.write = self._transport.write
         self._parser = httptools.HttpRequestParser(self)
-        self.seen.connections += 1
+        self.stats.connections += 1
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.seen.connections -= 1
+        self.stats.connections -= 1
         if self._stream is not None:
-            self.seen.closed[self._stream.number] = time.monotonic_ns()
+            self.stats.closed[self._stream.number] = time.monotonic_ns()
             self._stream.stop()
             self.ended()
 
@@ -166,14 +168,14 @@ class Upstream(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self.seen.requests += 1
+        self.stats.requests += 1
         path = self._path
-        if path == "/v1/chat/completions":  # as OpenAI's own API would be asked
+        if path == "/v1/chat/completions":  # as for OpenAI's own API
             path = "/chat/completions"
         if path in SHAPES:
             self._answer(path, b"".join(self._body))
         elif path == "/_bench":
-            self._json(self.seen.told())
+            self._json(self.stats.encode())
         elif path.endswith("/models"):
             self._json(MODELS)
         elif path.startswith("/copilot_internal/"):
@@ -182,17 +184,17 @@ class Upstream(asyncio.Protocol):
             self._json(b'{"login": "bench", "id": 1}')
 
     def ended(self) -> None:
-        """The open stream is over, one way or another."""
+        """Forget the stream, which was completed or cut."""
         self._stream = None
-        self.seen.streams -= 1
+        self.stats.streams -= 1
 
     def _answer(self, path: str, body: bytes) -> None:
-        asked = ORDER.search(body)
-        rate, count, number = map(int, asked.groups()) if asked else (0, 1, 0)
+        prompt = PROMPT.search(body)
+        rate, count, number = map(int, prompt.groups()) if prompt else (0, 1, 0)
         if not _STREAMS.search(body):
             self._json(SHAPES[path].whole(number))
             return
-        self.seen.streams += 1
+        self.stats.streams += 1
         self._stream = _Stream(self, path, rate, count, number)
         self._stream.begin()
 
@@ -206,13 +208,13 @@ class Upstream(asyncio.Protocol):
             "expires_at": 4102444800,
             "refresh_in": 86400,
             "sku": "copilot_for_business_seat",
-            "endpoints": {"api": self.seen.url},
+            "endpoints": {"api": self.stats.url},
         }
         return json.dumps(token).encode()
 
 
 def _certificates(folder: Path) -> ssl.SSLContext:
-    """A context for loopback, and its authority in `folder`/authority.pem."""
+    """Return a TLS context for loopback, and write its authority to `folder`/authority.pem."""
     import trustme
 
     authority = trustme.CA()
@@ -223,30 +225,32 @@ def _certificates(folder: Path) -> ssl.SSLContext:
 
 
 async def _serve(port: int, folder: Path | None) -> None:
-    seen = Seen()
+    stats = Stats()
     context = _certificates(folder) if folder else None
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Upstream(seen), "127.0.0.1", port, ssl=context, backlog=2048
+        lambda: Upstream(stats), "127.0.0.1", port, ssl=context, backlog=2048
     )
     port = server.sockets[0].getsockname()[1]
-    seen.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+    stats.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
     authority = str(folder / "authority.pem") if folder else None
-    print(json.dumps({"url": seen.url, "certificates": authority}), flush=True)
-    # Ends with the harness that started it, however that ends.
+    print(json.dumps({"url": stats.url, "certificates": authority}), flush=True)
+    # Standard input is closed when the harness ends, even if it is killed.
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 def main() -> None:
-    """Serves until standard input is closed."""
+    """Serve until standard input is closed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--tls", type=Path, metavar="FOLDER", help="speak TLS; authority.pem there")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--tls", type=Path, metavar="FOLDER", help="use TLS, and write authority.pem there"
+    )
+    options = parser.parse_args()
     from benchmarks.processes import new_loop
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(given.port, given.tls))
+        runner.run(_serve(options.port, options.tls))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The bytes that the fake upstream answers with, in the shapes of Copilot's three chat APIs.
+"""The prepared answers of the fake upstream, in the formats of Copilot's three chat APIs.
 
-The shapes are those of Copilot's recorded answers with what has to be mended in them: chat events
-without `object`, with `role: null`, a leading event without choices, usage in the last one;
-Responses events whose ids differ every time. Texts are marks, see `marks`.
+They have the quirks of Copilot's recorded answers that must be repaired: chat events without
+`object`, with `role: null`, a leading event without choices and usage in the last one, and
+Responses events whose ids differ every time. The text consists of marks, see `marks`.
 """
 
 import base64
@@ -23,7 +23,7 @@ EMBEDDING_MODEL: Final = "text-embedding-3-small"
 
 _CREATED: Final = 1795330002
 _TEXT: Final = "@@TEXT@@"
-"""Where the text of an answer goes in a prepared template."""
+"""The placeholder for the text of an answer in a template."""
 _FILLER: Final = "Nine words follow the mark to make a full kilobyte. " * 11
 
 
@@ -71,26 +71,29 @@ MODELS: Final = json.dumps(
 
 @dataclass(frozen=True)
 class Shape:
-    """One API: what goes before a stream's text, around each mark of it and after it, and a whole
-    answer of about 1 KB."""
+    """The templates of one API.
+
+    `head` and `tail` begin and end a stream, `befores` and `after` surround each mark, and `answer`
+    is a whole answer of about 1 KB.
+    """
 
     head: bytes
     befores: tuple[bytes, ...]
-    """Taken in turn, since ids may differ from event to event."""
+    """Used in turn, since ids may differ between events."""
     after: bytes
     tail: bytes
     answer: bytes
 
     def event(self, place: int, text: bytes) -> bytes:
-        """The event that carries `text`, as number `place` of its stream."""
+        """Return the event with `text` at position `place` of its stream."""
         return self.befores[place % len(self.befores)] + text + self.after
 
     def end(self, text: bytes) -> bytes:
-        """The events after the last mark of a stream that said `text`."""
+        """Return the events after the last mark of a stream with the text `text`."""
         return self.tail.replace(_TEXT.encode(), text)
 
     def whole(self, number: int) -> bytes:
-        """The answer to a request that is no stream; its mark is the request's number."""
+        """Return a whole answer, whose mark is the request's number."""
         return self.answer.replace(_TEXT.encode(), mark(number))
 
 
@@ -165,7 +168,7 @@ def _responses() -> Shape:
     seeds = cycle(range(61))
 
     def fresh() -> str:
-        """An id as long and as opaque as Copilot's."""
+        """Return an id as long and as opaque as Copilot's."""
         return base64.b64encode(hashlib.shake_256(b"%d" % next(seeds)).digest(180)).decode()
 
     at = {"output_index": 0, "content_index": 0}
@@ -261,4 +264,4 @@ SHAPES: Final = {
     "/responses": _responses(),
     "/v1/messages": _messages(),
 }
-"""Copilot's path -> how it answers there."""
+"""Copilot's path -> templates of its answers."""

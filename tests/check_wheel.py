@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run(*command: str | Path, **more: str) -> str:
-    """What the command prints; its failure is ours."""
+    """Return the output of a command, which must succeed."""
     environment = {**os.environ, **more}
     done = subprocess.run(
         [str(part) for part in command],
@@ -33,13 +33,13 @@ def run(*command: str | Path, **more: str) -> str:
 
 
 def build(folder: Path) -> Path:
-    """The wheel, built from a copy of the sources by way of the source distribution."""
+    """Build the wheel from a copy of the sources, through the source distribution."""
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     return next(folder.glob("*.whl"))
 
 
 def check_files(wheel: Path) -> None:
-    """The wheel holds the package with its data, and nothing else."""
+    """Check that the wheel contains the package with its data, and nothing else."""
     names = zipfile.ZipFile(wheel).namelist()
     strange = [n for n in names if not n.startswith(("copilot_proxy/", "g_copilot_proxy-"))]
     if strange:

@@ -1,4 +1,4 @@
-"""What every test stands on: a clean environment, the simulator, and a server in front of it."""
+"""Fixtures for all tests: a clean environment, the simulator, and a server that uses it."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ hypothesis.settings.load_profile("patient")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tells how many cases the tests in `fuzz` have tried."""
+    """Report how many cases the tests in `fuzz` have tried."""
     told = [r for reports in terminalreporter.stats.values() for r in reports]
     ended = [r for r in told if getattr(r, "when", "") == "teardown"]
     cases = sum(value for r in ended for name, value in r.user_properties if name == "cases")
@@ -62,8 +62,7 @@ def anyio_backend() -> str:
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """No setting, key, proxy or size of terminal of whoever runs this; folders in `home`, and no
-    keyring."""
+    """Remove the user's settings, keys, proxies and terminal size; put folders into `home`."""
     for name in list(os.environ):
         if name.startswith(("COPILOT_PROXY_", "OPENAI_", "ANTHROPIC_", "SSL_CERT_")) or (
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
@@ -77,19 +76,19 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment of its own for every test."""
+    """A separate environment for every test."""
     clear_environment(monkeypatch, tmp_path / "home")
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A simulator that does not dawdle."""
+    """A simulator without pauses."""
     with Simulator(pace=0) as running:
         yield running
 
 
 def settings_at(simulator: Simulator, **flags: object) -> Settings:
-    """Settings of somebody who is signed in to the simulator."""
+    """Return settings that are signed in to the simulator."""
     return load_settings(
         {
             "github_url": simulator.url,
@@ -101,7 +100,7 @@ def settings_at(simulator: Simulator, **flags: object) -> Settings:
 
 
 class _Server(uvicorn.Server):
-    """Ready and gone at once, where uvicorn looks ten times a second."""
+    """A server that starts and stops at once, without uvicorn's polling."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -125,7 +124,7 @@ class _Server(uvicorn.Server):
 
 
 class Proxy:
-    """The server, in a thread, on a port of its own; `records` are its requests as logged."""
+    """The server in a thread, on a free port; `records` are its requests as logged."""
 
     def __init__(
         self, settings: Settings, *, simulated: bool = False, clock: Clock | None = None
@@ -151,13 +150,13 @@ class Proxy:
         assert not self._thread.is_alive(), "the server did not stop"
 
     def client(self, **options: Any) -> httpx.Client:
-        """A plain HTTP client of the server."""
+        """A plain HTTP client for the server."""
         return httpx.Client(
             base_url=self.url, timeout=20, trust_env=False, verify=NO_TLS, **options
         )
 
     def wait_for_record(self, count: int = 1) -> RequestRecord:
-        """The record of request number `count`, once that has ended."""
+        """Return the record of request number `count`, once that has ended."""
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.records) >= count, 10)
             return self.records[count - 1]
@@ -174,7 +173,7 @@ class Proxy:
             self._ready.set()
 
     def services(self) -> Services:
-        """What the server works with; made where its event loop runs."""
+        """The services of the server, made in its event loop."""
         return make_services(
             self.settings,
             report=self._report,
@@ -213,12 +212,12 @@ def proxy(simulator: Simulator) -> Iterator[Proxy]:
 
 
 def recorded_events(name: str) -> list[Any]:
-    """The decoded events of a recorded stream, without its end mark."""
+    """Return the decoded events of a recorded stream, without its end mark."""
     text = (RECORDINGS / name).read_text(encoding="utf-8")
     lines = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
     return [json.loads(line) for line in lines if line != "[DONE]"]
 
 
 def recorded_json(name: str) -> Any:
-    """A recorded answer."""
+    """Return a recorded answer."""
     return json.loads((RECORDINGS / name).read_text(encoding="utf-8"))

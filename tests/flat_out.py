@@ -19,7 +19,7 @@ Pieces = Callable[[int], str | None]
 
 @dataclass
 class Stream:
-    """One stream, as upstream sees it."""
+    """A stream, as upstream sees it."""
 
     name: str
     written: int = 0
@@ -28,7 +28,7 @@ class Stream:
 
     @property
     def taken(self) -> int:
-        """Bytes that the other side, or the system between, has taken."""
+        """The number of bytes that the client or the system's buffers have accepted."""
         assert self.writer is not None
         return self.written - self.writer.transport.get_write_buffer_size()  # type: ignore[attr-defined]
 

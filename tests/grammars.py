@@ -1,4 +1,4 @@
-"""The streams of the three APIs, read by their grammars; an assertion fails where one breaks it."""
+"""Parsers of the three APIs' streams, which assert that each stream follows its grammar."""
 
 import json
 from itertools import pairwise
@@ -11,13 +11,13 @@ MESSAGES_ENDS: Final = ("message_delta", "message_stop")
 
 
 def frames(text: str) -> list[str]:
-    """The events of a stream as they stand, without comments."""
+    """Return the raw events of a stream, without comments."""
     assert text.endswith("\n\n"), "the stream ends with a whole event"
     return [frame for frame in text.split("\n\n") if frame and not frame.startswith(":")]
 
 
 def named_events(text: str) -> list[Json]:
-    """The decoded events of a stream of named ones."""
+    """Return the decoded events of a stream of named events."""
     events = []
     for frame in frames(text):
         name, data = frame.split("\n")
@@ -27,7 +27,7 @@ def named_events(text: str) -> list[Json]:
 
 
 def chat_chunks(text: str) -> list[Json]:
-    """The chunks of chat completions, an error among them, of a stream that ended or failed."""
+    """Return the chunks of a chat stream, including an error, and check its grammar."""
     *found, end = frames(text)
     assert "data: [DONE]" == end, "the stream ends with [DONE]"
     chunks: list[Json] = [json.loads(frame.removeprefix("data: ")) for frame in found]
@@ -37,7 +37,7 @@ def chat_chunks(text: str) -> list[Json]:
 
 
 def fold_chunks(all_chunks: list[Json]) -> Json:
-    """The completion that the chunks make; usage must have been asked for."""
+    """Return the completion that the chunks make; usage must have been requested."""
     *chunks, last = all_chunks
     assert [] == last["choices"], "usage comes last, without choices"
     assert all(chunk["usage"] is None for chunk in chunks), "usage comes once"
@@ -69,7 +69,7 @@ def _calls(parts: list[Json]) -> list[Json]:
 
 
 def responses_events(text: str) -> list[Json]:
-    """The events of Responses, of a stream that ended or failed."""
+    """Return the events of a Responses stream, and check its grammar."""
     events = named_events(text)
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
     kinds = [event["type"] for event in events[:2]]
@@ -88,7 +88,7 @@ def responses_events(text: str) -> list[Json]:
 
 
 def fold_response(events: list[Json]) -> Json:
-    """The response that the events make, if they came to a good end."""
+    """Return the response that the events make, if they completed."""
     response: Json = events[-1]["response"]
     assert events[-1]["type"] == f"response.{response['status']}"
     assert response["status"] in ("completed", "incomplete")
@@ -98,12 +98,12 @@ def fold_response(events: list[Json]) -> Json:
 
 
 def unsealed(items: list[Json]) -> list[Json]:
-    """Items without their sealed reasoning, which may be sealed anew each time it is shown."""
+    """Return items without their encrypted reasoning, which may differ each time."""
     return [{k: v for k, v in item.items() if k != "encrypted_content"} for item in items]
 
 
 def messages_events(text: str) -> list[Json]:
-    """The events of Messages without pings, of a stream that ended or failed."""
+    """Return the events of a Messages stream without pings, and check its grammar."""
     events = [event for event in named_events(text) if event["type"] != "ping"]
     assert "message_start" == events[0]["type"]
     assert 1 == sum(event["type"] == "message_start" for event in events)
@@ -116,7 +116,7 @@ def messages_events(text: str) -> list[Json]:
 
 
 def fold_message(events: list[Json]) -> Json:
-    """The message that the events make, if they came to a good end."""
+    """Return the message that the events make, if they completed."""
     first, *between, delta, last = events
     assert MESSAGES_ENDS == (delta["type"], last["type"])
     message: Json = {**first["message"], **delta["delta"], "content": []}

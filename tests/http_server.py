@@ -1,4 +1,4 @@
-"""A plain HTTP server on this machine, for tests whose upstream is not to be the simulator."""
+"""A plain HTTP server on loopback, for tests whose upstream is not the simulator."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class HttpServer:
-    """Hands every request to `answer`; runs while the block does."""
+    """Passes every request to `answer`; runs inside a `with` block."""
 
     protocol = "HTTP/1.0"
 
@@ -32,7 +32,7 @@ class HttpServer:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answers the request that `handler` has read the head of."""
+        """Answer a request whose headers `handler` has read."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

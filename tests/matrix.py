@@ -28,7 +28,7 @@ MIDDLE: Final = 8
 
 
 class Cell:
-    """One model on one API."""
+    """A model on an API."""
 
     def __init__(
         self, simulator: Simulator, http: httpx.Client, now: Time, client: Client, model: Model
@@ -42,31 +42,31 @@ class Cell:
         """Copilot's APIs that answered."""
 
     def post(self, turns: list[Json], **more: Any) -> httpx.Response:
-        """The server's answer, whatever it is."""
+        """Return the server's answer."""
         body = self.client.body(Ask(self.model.id, turns, **more))
         return self.http.post(self.client.path, json=body)
 
     def ask(self, turns: list[Json], *, stream: bool = False, **more: Any) -> Said:
-        """The model's answer."""
+        """Return the model's answer."""
         answer = self.post(turns, stream=stream, **more)
         assert 200 == answer.status_code, answer.text[:300]
         self.routes.add(answer.headers["x-copilot-proxy-route"])
         return self.client.read(self.client.fold(answer.text) if stream else answer.json())
 
     def check_refusal(self, answer: httpx.Response, reason: str) -> None:
-        """Fails unless the server says plainly that the model cannot do this."""
+        """Fail unless the server says plainly that the model cannot do this."""
         assert 400 == answer.status_code, answer.text[:300]
         self.client.check_error(answer.json())
         assert reason in answer.json()["error"]["message"]
 
     @property
     def asked(self) -> RecordedRequest:
-        """The last request that reached Copilot."""
+        """Return the last request that reached Copilot."""
         return self.simulator.state.requests[-1]
 
     @contextmanager
     def fault(self, name: str, value: object = None) -> Iterator[None]:
-        """Has Copilot fail the requests in the block."""
+        """Make Copilot fail the requests in the block."""
         faults = self.simulator.state.faults
         faults.on(name, value=value)
         try:
@@ -76,7 +76,7 @@ class Cell:
 
 
 def text(cell: Cell) -> None:
-    """A question is answered in words, and the answer says that it is complete."""
+    """A question is answered with text, and the answer is complete."""
     said = cell.ask(cell.client.user("Ahoy"))
     assert "You said: Ahoy" in said.text
     assert cell.client.stopped == said.finish
@@ -84,14 +84,14 @@ def text(cell: Cell) -> None:
 
 
 def stream(cell: Cell) -> None:
-    """The events are by the API's grammar and make the same answer."""
+    """The events follow the API's grammar and add up to the same answer."""
     whole = cell.ask(cell.client.user("Ahoy"))
     streamed = cell.ask(cell.client.user("Ahoy"), stream=True)
     assert (whole.text, whole.finish) == (streamed.text, streamed.finish)
 
 
 def system_prompt(cell: Cell) -> None:
-    """The system prompt reaches the model as one, on whichever API."""
+    """The system prompt reaches the model as such, on every API."""
     cell.ask(cell.client.user("Ahoy"), system=SYSTEM)
     body = cell.asked.body
     turns = body.get("messages") or body["input"]
@@ -100,12 +100,12 @@ def system_prompt(cell: Cell) -> None:
 
 
 def tool_loop(cell: Cell) -> None:
-    """A tool is called, its result reaches the model, and the model answers in words."""
+    """A tool is called, its result reaches the model, and the model answers."""
     _tools(cell, ["Paris"], stream=False)
 
 
 def parallel_tools(cell: Cell) -> None:
-    """Two calls of one answer are told apart, and both are answered; streamed and whole."""
+    """Two calls in one answer are told apart and both get results, streamed and whole."""
     for streamed in (True, False):
         _tools(cell, ["Paris", "London"], stream=streamed)
 
@@ -135,7 +135,7 @@ def _tools(cell: Cell, cities: list[str], *, stream: bool) -> None:
 
 
 def image(cell: Cell) -> None:
-    """An image reaches a model that sees; one that does not see refuses it honestly."""
+    """An image reaches a model with vision; other models refuse it clearly."""
     turns = cell.client.user("What is this?", image=True)
     if cell.model.supports.get("vision") is True:
         assert "I see 1 image." in cell.ask(turns).text
@@ -152,7 +152,7 @@ def length(cell: Cell) -> None:
 
 
 def usage(cell: Cell) -> None:
-    """Tokens are counted, those from the cache too, streamed and whole."""
+    """Tokens are counted, including cached ones, streamed and whole."""
     long = cell.client.user("Ahoy " * 1100, mark=True)
     turns = [*long, *cell.client.assistant("Aye."), *cell.client.user("And now?", mark=True)]
     for streamed in (True, False):
@@ -163,7 +163,7 @@ def usage(cell: Cell) -> None:
 
 
 def early_error(cell: Cell) -> None:
-    """A failure before the answer has its own status, in the API's own shape."""
+    """An error before the answer has its own status and the API's shape."""
     turns = cell.client.user("Ahoy")
     for streamed in (True, False):
         with cell.fault("rate_limited", 7):
@@ -178,7 +178,7 @@ def early_error(cell: Cell) -> None:
 
 
 def late_error(cell: Cell) -> None:
-    """A stream that fails ends with an error by the API's grammar, and never like a good one."""
+    """A failed stream ends with an error in the API's grammar, and never like a complete one."""
     if cell.model.supports.get("streaming") is not True:
         return  # Copilot answers whole: there is no middle to fail in
     for fault in ("error_chunk", "cut_mid_stream"):
@@ -203,13 +203,13 @@ CASES: Final[dict[str, Callable[[Cell], None]]] = {
 
 
 def models() -> list[Model]:
-    """The chat models of the simulator's catalogue that may be used."""
+    """Return the usable chat models of the simulator's catalogue."""
     catalogue = parse_models(Simulator().state.catalogue)
     return [m for m in catalogue.usable if m.is_chat and not m.needs_enabling]
 
 
 class Matrix:
-    """The whole table; each cell is tried once, when somebody asks for it."""
+    """The whole table; each cell is tested once, on first use."""
 
     def __init__(self, simulator: Simulator, http: httpx.Client, now: Time) -> None:
         self._simulator = simulator
@@ -218,11 +218,11 @@ class Matrix:
         self._tried: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
 
     def failures(self, model: Model, client: Client) -> dict[str, str]:
-        """The cases that fail in a cell, and why."""
+        """Return the cases that fail in a cell, and why."""
         return self._cell(model, client)[1]
 
     def lines(self) -> Iterator[str]:
-        """The table in Markdown."""
+        """Return the table in Markdown."""
         yield "| model | " + " | ".join(f"`{client.path}`" for client in CLIENTS) + " |"
         yield "|---" * (1 + len(CLIENTS)) + "|"
         for model in models():
@@ -256,7 +256,7 @@ def _try(cell: Cell) -> dict[str, str]:
 
 @contextmanager
 def running() -> Iterator[Matrix]:
-    """The matrix against a simulator and a server of its own."""
+    """Run the matrix against a separate simulator and server."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         clear_environment(patch, Path(folder))
         now = Time()
@@ -269,7 +269,7 @@ def running() -> Iterator[Matrix]:
 
 
 def main() -> None:
-    """Prints the table; exits with 1 if anything fails."""
+    """Print the table; return 1 if anything fails."""
     with running() as matrix:
         lines = []
         for line in matrix.lines():

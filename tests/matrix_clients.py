@@ -26,7 +26,7 @@ ABOUT: Final = "The weather of a city"
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call that a model has made."""
+    """A tool call of the model."""
 
     id: str
     name: str
@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer, in no API's words but for `finish`."""
+    """An answer, independent of the API except for `finish`."""
 
     text: str
     calls: list[Call]
@@ -50,7 +50,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request, in no API's words but for its turns."""
+    """A request, independent of the API except for its turns."""
 
     model: str
     turns: list[Json]
@@ -61,7 +61,7 @@ class Ask:
 
 
 class Client:
-    """What the three have in common."""
+    """The common part of the three clients."""
 
     api: str
     path: str
@@ -73,37 +73,37 @@ class Client:
     """How an answer says why it ended: by itself, with calls, at the limit."""
 
     def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
-        """A turn of the person's; `mark` asks for it to be cached where the API has such marks."""
+        """Return a user turn; `mark` requests caching where the API supports that."""
         raise NotImplementedError
 
     def assistant(self, text: str) -> list[Json]:
-        """A made-up turn of the model's."""
+        """Return a made-up assistant turn."""
         return [{"role": "assistant", "content": text}]
 
     def results(self, outputs: list[tuple[str, str]]) -> list[Json]:
-        """The results of calls, by their ids."""
+        """Return the results of calls, by their ids."""
         raise NotImplementedError
 
     def body(self, ask: Ask) -> Json:
-        """A request."""
+        """Return a request body."""
         raise NotImplementedError
 
     def read(self, body: Json) -> Said:
-        """A whole answer."""
+        """Return what a whole answer says."""
         raise NotImplementedError
 
     def fold(self, text: str) -> Json:
-        """The whole answer that a stream makes; fails unless the stream is by the grammar."""
+        """Return the whole answer that a stream makes; fail unless it follows the grammar."""
         raise NotImplementedError
 
     def check_error(self, body: Json) -> None:
-        """Fails unless it is an error answer as the API's own."""
+        """Fail unless the body is an error in the API's shape."""
         error = body["error"]
         assert {"message", "type", "param", "code"} <= set(error), error
         assert error["message"], error
 
     def check_broken(self, text: str) -> None:
-        """Fails unless a stream tells of a failure, and of nothing like an end."""
+        """Fail unless a stream ends with an error, and not like a complete one."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""A picture that is one, for APIs that look at it."""
+"""A valid image, for APIs that check it."""
 
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"

@@ -1,4 +1,4 @@
-"""Names of the person's own for models."""
+"""The user's own names for models."""
 
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ dead = "no-such-model"
 
 @pytest.fixture
 def aliases(tmp_path: Path) -> Any:
-    """What a config.toml with aliases says."""
+    """The aliases of a config.toml."""
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "config.toml").write_text(CONFIG, encoding="utf-8")
     return load_settings().aliases
 
 
 def test_in_the_environment() -> None:
-    """Plain aliases can be set there as well."""
+    """Plain aliases can be set in the environment."""
     settings = load_settings(environ={"COPILOT_PROXY_ALIASES": "fast=gpt-5-mini, smart = opus"})
 
     assert {"fast": "gpt-5-mini", "smart": "opus"} == {
@@ -48,7 +48,7 @@ def test_in_the_environment() -> None:
     ],
 )
 def test_wrong_aliases(text: str, tmp_path: Path) -> None:
-    """What cannot be an alias is said with the file's name."""
+    """An invalid alias is an error that names the file."""
     (tmp_path / "config.toml").write_text(text, encoding="utf-8")
 
     with pytest.raises(UsageError) as raised:
@@ -58,7 +58,7 @@ def test_wrong_aliases(text: str, tmp_path: Path) -> None:
 
 
 def test_answered(simulator: Simulator, aliases: Any) -> None:
-    """An alias reaches its model with its parameters, on every API, and comes back as asked."""
+    """An alias calls its model with its parameters on every API, and answers use the alias."""
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         chat = client.post("/v1/chat/completions", json={"model": "deep", "messages": USER})
         responses = client.post("/v1/responses", json={"model": "deep", "input": "Hello"})
@@ -79,7 +79,7 @@ def test_answered(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_listed(simulator: Simulator, aliases: Any) -> None:
-    """Aliases are in the list of models, each once, with the model they mean."""
+    """Each alias is listed once, with the model that it means."""
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         listed = client.get("/v1/models").json()["data"]
         one = client.get("/v1/models/fast").json()
@@ -91,7 +91,7 @@ def test_listed(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
-    """The alias still means its model when the list of models cannot be had."""
+    """An alias works even if the list of models is not available."""
     simulator.state.faults.on("models_500")
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={"model": "fast", "messages": USER})
@@ -101,7 +101,7 @@ def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_default_without_a_catalogue(simulator: Simulator) -> None:
-    """`default` is the setting's model, when there is no list to look it up in."""
+    """Without a list of models, `default` means the setting's model."""
     simulator.state.faults.on("models_500")
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={"model": "default", "messages": USER})

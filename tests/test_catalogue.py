@@ -1,4 +1,4 @@
-"""The list of models: lenient reading, names and aliases, and the default."""
+"""The list of models: lenient parsing, names, aliases and the default."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ RECORDED = parse_models(recorded_json("models.json"))
 
 
 def catalogue_of(*entries: Any) -> Catalogue:
-    """A catalogue of entries; a text stands for a chat model of that id."""
+    """Return a catalogue of entries; a string stands for a chat model of that id."""
     return parse_models([{"id": entry} if isinstance(entry, str) else entry for entry in entries])
 
 
 def found(catalogue: Catalogue, name: str, default: str = "default") -> str | None:
-    """The id of the model that a name means."""
+    """Return the id of the model that a name means."""
     model = catalogue.resolve(name, default)
     return model.id if model else None
 
 
 def test_the_recorded_list() -> None:
-    """Every id of a real account's list is there once, in GitHub's order."""
+    """Every id of a recorded list is there once, in GitHub's order."""
     ids = [entry["id"] for entry in recorded_json("models.json")["data"]]
 
     assert len(ids) == 2 + len(set(ids))
@@ -33,14 +33,14 @@ def test_the_recorded_list() -> None:
 
 
 def test_of_a_repeated_id_the_first_counts() -> None:
-    """GitHub lists some models twice; the first entry is the one."""
+    """Of entries with the same id, the first one is used."""
     catalogue = catalogue_of({"id": "a", "name": "one"}, {"id": "a", "name": "two"})
 
     assert ["one"] == [model.name for model in catalogue]
 
 
 def test_kinds_of_recorded_models() -> None:
-    """Chat, embeddings and ghost text are told apart, and ghost text is not shown."""
+    """Chat, embedding and completion models are told apart, and completion models are hidden."""
     kinds = {model.id: model.type for model in RECORDED}
 
     assert ("chat", "embeddings", "completion") == (
@@ -68,7 +68,7 @@ def test_kinds_of_recorded_models() -> None:
     ],
 )
 def test_who_needs_enabling(entry: Any, expected: bool) -> None:
-    """A model has to be enabled when its policy says anything but that it is."""
+    """A model needs to be enabled unless its policy says that it is."""
     (model,) = catalogue_of({"id": "a", **entry})
 
     assert expected is model.needs_enabling
@@ -78,14 +78,14 @@ def test_who_needs_enabling(entry: Any, expected: bool) -> None:
     ("says", "expected"), [({}, False), ({"model_picker_enabled": True}, True)]
 )
 def test_who_is_in_the_picker(says: Any, expected: bool) -> None:
-    """A model is in Copilot's picker only if it says so."""
+    """A model is in Copilot's picker only if its entry says so."""
     (model,) = catalogue_of({"id": "a", **says})
 
     assert expected is model.is_picked
 
 
 def test_a_model_that_says_nothing() -> None:
-    """An id alone makes a chat model of which everything else is unknown."""
+    """An entry with only an id is a chat model without known properties."""
     (model,) = catalogue_of("a")
 
     assert ("a", "a", "unknown", "chat", "a") == (
@@ -104,7 +104,7 @@ def test_a_model_that_says_nothing() -> None:
 
 @pytest.mark.parametrize("value", ["9", 0, -1, 1.5, True, None, [9]])
 def test_limits_that_are_none(value: object) -> None:
-    """Only a whole number above 0 is a limit."""
+    """Only a positive integer is a limit."""
     (model,) = catalogue_of({"id": "a", "capabilities": {"limits": {"x": value}}})
 
     assert model.limit("x") is None
@@ -114,7 +114,7 @@ def test_limits_that_are_none(value: object) -> None:
     "payload", [None, "x", 5, {}, {"data": None}, {"data": {}}, [], {"data": []}, [{"name": "a"}]]
 )
 def test_what_is_no_list(payload: object) -> None:
-    """Something else than a list with models is an error, not an account without models."""
+    """Anything but a list of models is an error, not an empty list."""
     with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
         parse_models(payload)
 
@@ -148,7 +148,7 @@ def test_what_is_no_list(payload: object) -> None:
     ],
 )
 def test_names_on_the_recorded_list(name: str, expected: str | None) -> None:
-    """Ids, other spellings of Claude's, and old names mean the live model that they should."""
+    """Ids, other spellings of Claude models and old names mean the right model."""
     assert expected == found(RECORDED, name)
 
 
@@ -176,7 +176,7 @@ def test_names_on_the_recorded_list(name: str, expected: str | None) -> None:
 def test_an_alias_neither_hides_a_live_model_nor_means_a_dead_one(
     name: str, listed: list[str], expected: str | None
 ) -> None:
-    """What the account lists wins over any alias, and an alias means only what is listed."""
+    """A listed model takes precedence over an alias, and an alias means only listed models."""
     assert expected == found(catalogue_of(*listed), name)
 
 
@@ -209,12 +209,12 @@ RESPONSES = {"id": "r", "is_chat_default": True, "supported_endpoints": ["/respo
     ],
 )
 def test_what_default_means(entries: list[Any], wanted: str, expected: str | None) -> None:
-    """The wanted model if the account has it, else Copilot's own choice, else any that chats."""
+    """The default is the configured model, else Copilot's choice, else any chat model."""
     assert expected == found(catalogue_of(*entries), "default", wanted)
 
 
 def test_names_that_are_near() -> None:
-    """Somebody who mistypes a name is told of up to three like it, chat models only."""
+    """A mistyped name gets up to three suggestions, chat models only."""
     assert "gpt-4o-mini" == RECORDED.similar_ids("gpt-4o-mni")[0]
     assert 3 == len(RECORDED.similar_ids("gpt-44"))
     assert [] == RECORDED.similar_ids("zzzzzz")
@@ -245,7 +245,7 @@ ENTRY = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=100)
 @given(st.lists(ENTRY | JSON, max_size=4))
 def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
-    """Whatever an entry holds, the sound ones beside it are read, and every question answered."""
+    """A malformed entry does not hide valid ones."""
     catalogue = parse_models({"data": [*entries, {"id": "sound"}]})
 
     assert "sound" == found(catalogue, "sound")
@@ -262,7 +262,7 @@ def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
     ("state", "expected"), [("enabled", "claude-opus-9-1m"), ("disabled", "claude-opus-9")]
 )
 def test_longer(state: str, expected: str) -> None:
-    """A model has a long edition only where that may be used."""
+    """A long-context edition exists only where it may be used."""
     catalogue = parse_models(
         [{"id": "claude-opus-9"}, {"id": "claude-opus-9-1m", "policy": {"state": state}}]
     )

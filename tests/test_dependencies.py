@@ -1,4 +1,4 @@
-"""What an installation brings along is what docs/security.md says, and nothing comes unbounded."""
+"""The dependencies match docs/security.md and have version bounds."""
 
 import re
 import tomllib
@@ -18,7 +18,7 @@ TOOLS = [Requirement(line) for line in GROUPS if isinstance(line, str)]
 
 
 def table() -> dict[str, set[str]]:
-    """The table in docs/security.md: each package that we name, and those that it brings."""
+    """The table in docs/security.md: our dependencies, and those that they install."""
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     section = text.split("\n## Dependencies\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^|]+)` \| [^|]+ \|([^|]*)\|$", section, re.M)
@@ -26,7 +26,7 @@ def table() -> dict[str, set[str]]:
 
 
 def needed(requirements: Iterable[Requirement], known: set[str]) -> Iterator[str]:
-    """All that these need here, each name once; `known` are those that were told already."""
+    """Return the dependencies of these packages, except for those in `known`."""
     for one in requirements:
         name = canonicalize_name(one.name)
         if name in known:
@@ -51,12 +51,12 @@ def needed(requirements: Iterable[Requirement], known: set[str]) -> Iterator[str
 
 @pytest.mark.parametrize("requirement", [*OURS, *TOOLS], ids=lambda one: one.name)
 def test_each_has_its_bounds(requirement: Requirement) -> None:
-    """The oldest version that is known to do, and the next one that may break something."""
+    """Every dependency has a lower and an upper bound."""
     assert {">=", "<"} == {bound.operator for bound in requirement.specifier}
 
 
 def test_nothing_unexpected_is_installed() -> None:
-    """A package that comes along has been looked at, and stands in the table."""
+    """Every installed package is in the table."""
     documented = table()
 
     assert {canonicalize_name(one.name) for one in OURS} == set(documented)

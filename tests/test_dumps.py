@@ -1,4 +1,4 @@
-"""Dumps: what was really said, for their owner alone, for a while, and never in anybody's way."""
+"""Dumps: complete, private, limited in time, and never in the way of a request."""
 
 import gzip
 import json
@@ -36,13 +36,13 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dumping(simulator: Simulator, folder: Path) -> Iterator[Proxy]:
-    """A server that writes conversations down."""
+    """A server that writes dumps."""
     with Proxy(settings_at(simulator, dump_dir=folder)) as running:
         yield running
 
 
 def parts(folder: Path) -> dict[str, str]:
-    """What the files of the one request in `folder` say, by their parts."""
+    """Return the parts of the dump of the only request in `folder`."""
     found = {}
     for path in folder.iterdir():
         name = NAME.fullmatch(path.name)
@@ -58,7 +58,7 @@ def body_of(part: str) -> str:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_all_four_messages_are_written(dumping: Proxy, folder: Path, stream: bool) -> None:
-    """What the client sent, what Copilot got and answered, and what the client was answered."""
+    """A dump has both requests and both answers, of the client and of Copilot."""
     asked = json.dumps(question("Grüße", stream=stream), ensure_ascii=False).encode()
     with dumping.client() as client:
         answer = client.post("/v1/chat/completions?key=q-secret", content=asked)
@@ -85,7 +85,7 @@ def test_all_four_messages_are_written(dumping: Proxy, folder: Path, stream: boo
 
 
 def test_every_try_is_written(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
-    """A refused one, too, with Copilot's own words."""
+    """Refused attempts are written, with Copilot's answer."""
     with dumping.client() as client:
         client.get("/v1/models")
         simulator.state.faults.on("token_expired", times=1)
@@ -98,7 +98,7 @@ def test_every_try_is_written(dumping: Proxy, simulator: Simulator, folder: Path
 
 
 def test_no_secret_is_written(simulator: Simulator, folder: Path) -> None:
-    """No header but those of a list; what looks like a token is masked wherever it stands."""
+    """Only listed headers are written, and anything that looks like a token is masked."""
     given = settings_at(simulator, dump_dir=folder, api_key=KEY)
     with Proxy(given) as server, server.client() as client:
         client.post(
@@ -122,7 +122,7 @@ def test_no_secret_is_written(simulator: Simulator, folder: Path) -> None:
 
 
 def test_files_are_their_owners(dumping: Proxy, folder: Path) -> None:
-    """0600 in a folder 0700."""
+    """Files have mode 0600 in a folder with 0700."""
     with dumping.client() as client:
         client.post("/v1/chat/completions", json=question("Hi"))
     assert {0o600} == {stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()}
@@ -133,7 +133,7 @@ def test_files_are_their_owners(dumping: Proxy, folder: Path) -> None:
 def test_a_stream_is_written_as_it_comes(
     dumping: Proxy, simulator: Simulator, folder: Path
 ) -> None:
-    """What had been said is there while the rest is still awaited, so that a crash leaves it."""
+    """A stream is written while it arrives, so a crash leaves what came before."""
     simulator.state.faults.on("stall_mid_stream")
     with dumping.client() as client:
         asked = question("Hi", stream=True)
@@ -149,7 +149,7 @@ def test_a_stream_is_written_as_it_comes(
 
 
 def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
-    """Both ways, so that they can be read and masked."""
+    """Compressed bodies are decompressed, so that they can be read and masked."""
     simulator.state.faults.on("gzip")
     asked = json.dumps(question(f"Hi {TOKEN}", stream=True)).encode()
     with dumping.client() as client:
@@ -183,7 +183,7 @@ def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder
 def test_what_cannot_be_unpacked_or_is_too_long(
     folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes, told: str
 ) -> None:
-    """It is left out, and a small packed body does not fill the disk."""
+    """Bodies that cannot be decompressed or are too large are left out."""
     monkeypatch.setattr(module, "_MAX_BODY", 1000)
     dumps = Dumps(folder, 24)
     with dumps.request("0" * 8 + "-0000" * 3 + "-" + "0" * 12) as dump:
@@ -196,7 +196,7 @@ def test_what_cannot_be_unpacked_or_is_too_long(
 
 
 def test_old_files_of_ours_are_removed_and_nothing_else(folder: Path) -> None:
-    """By their own names and the age of their last change."""
+    """Only old dumps are removed, by name and age."""
     Dumps(folder, 24)
     request_id = "01234567-89ab-cdef-0123-456789abcdef"
     ours = [
@@ -221,7 +221,7 @@ def test_old_files_of_ours_are_removed_and_nothing_else(folder: Path) -> None:
 def test_files_expire_while_the_server_runs(
     simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when nobody asks for anything."""
+    """Dumps expire even without requests."""
     monkeypatch.setattr(module, "_EXPIRY_INTERVAL", 0.01)
     with Proxy(settings_at(simulator, dump_dir=folder, dump_hours="0.00001")) as server:
         with server.client() as client:
@@ -238,7 +238,7 @@ def test_a_dump_that_cannot_be_written_is_told_once(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The requests are answered as ever; when it works again, it is written again."""
+    """A failed write is reported once; requests work, and writing resumes when possible."""
     real = os.write
 
     def full(descriptor: int, data: bytes) -> int:
@@ -270,7 +270,7 @@ def test_a_dump_that_cannot_be_written_is_told_once(
 def test_a_folder_that_cannot_be_used_is_told_before_the_start(
     tmp_path: Path, thing: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2, and its mode is left alone: it may be there for others."""
+    """An unusable folder is exit code 2, and its mode is not changed."""
     place = tmp_path / "dumps"
     if thing == "file":
         place.touch()
@@ -285,7 +285,7 @@ def test_a_folder_that_cannot_be_used_is_told_before_the_start(
 
 
 def test_a_folder_without_rights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told before the start that nothing can be written there."""
+    """A folder without write permission is reported before the start."""
     monkeypatch.setattr(module.os, "access", lambda *_: False)
     with pytest.raises(UsageError, match="Permission denied"):
         Dumps(folder, 24)
@@ -299,7 +299,7 @@ def test_the_start_says_that_conversations_are_written(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In one line, with the folder's whole path; the simulator's answers are written, too."""
+    """The start message names the folder; the simulator's answers are written, too."""
 
     def use(client: httpx.Client) -> None:
         assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
@@ -314,7 +314,7 @@ def test_the_start_says_that_conversations_are_written(
 
 
 def test_off_by_default(simulator: Simulator, tmp_path: Path) -> None:
-    """Without the setting nothing is written, and nothing stands in the way of a request."""
+    """Without the setting nothing is written."""
     with Proxy(settings_at(simulator)) as server:
         assert server.services().dumps is None
         with server.client() as client:

@@ -1,4 +1,4 @@
-"""The failures that people and clients are told about: status, type, exit code, retry."""
+"""The errors for users and clients: status, type, exit code, retry."""
 
 import pytest
 
@@ -36,13 +36,13 @@ from copilot_proxy.errors import (
 def test_how_each_failure_reads(
     error: CopilotProxyError, status: int, type: str, exit_code: int
 ) -> None:
-    """Each class has its status, its type and its exit code."""
+    """Every error class has a status, a type and an exit code."""
     assert (status, type, exit_code) == (error.status, error.type, error.exit_code)
     assert error.message == str(error)
 
 
 def test_all_can_be_told() -> None:
-    """Whatever is given replaces what the class says, for that one failure only."""
+    """Arguments override the attributes of the class for one instance."""
     error = RequestError(
         "No.",
         hint="h",
@@ -68,7 +68,7 @@ def test_all_can_be_told() -> None:
 
 
 def test_failures_share_nothing() -> None:
-    """What is added to one failure is not added to the next."""
+    """Changes to one error do not affect the next."""
     RequestError("x").headers["a"] = "b"
     RequestError("x").extra["a"] = "b"
 
@@ -76,7 +76,7 @@ def test_failures_share_nothing() -> None:
 
 
 def test_not_signed_in_says_what_to_type() -> None:
-    """The command that helps is there unless something better is said."""
+    """The hint names the command, unless another hint is given."""
     assert ("Sign in with: copilot-proxy login", "not_signed_in") == (
         NotSignedIn().hint,
         NotSignedIn().code,
@@ -88,7 +88,7 @@ def test_not_signed_in_says_what_to_type() -> None:
 
 
 def test_a_refusal_keeps_what_upstream_called_it() -> None:
-    """Upstream's status and code stand apart from those for the client."""
+    """Upstream's status and code are kept apart from those for the client."""
     error = UpstreamRefusal(
         "x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c"
     )
@@ -105,7 +105,7 @@ def test_a_refusal_keeps_what_upstream_called_it() -> None:
 def test_a_call_that_may_have_been_counted_is_not_repeated(
     sent: bool, expected: str | None
 ) -> None:
-    """An SDK may try again only when upstream certainly saw nothing of the call."""
+    """SDKs may retry only if upstream certainly did not receive the call."""
     error = UpstreamUnreachable("x", sent=sent, status=504)
 
     assert (504, "upstream_unreachable") == (error.status, error.code)
@@ -113,7 +113,7 @@ def test_a_call_that_may_have_been_counted_is_not_repeated(
 
 
 def test_a_broken_answer_is_not_repeated() -> None:
-    """The call was accepted, so it may be billed: no SDK tries again by itself."""
+    """A broken answer is not retried, since the call may be billed."""
     assert {"x-should-retry": "false"} == BrokenResponse("x").headers
     assert ("upstream_broken", "c") == (
         BrokenResponse("x").code,

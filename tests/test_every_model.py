@@ -15,7 +15,7 @@ START, END = "<!-- printed by `make matrix` -->\n\n", "\n<!-- end of the table -
 
 @pytest.fixture(scope="module")
 def matrix() -> Iterator[Matrix]:
-    """One server for all cells; a cell tried by one test is known to the others."""
+    """One server for all cells; every cell is tested once."""
     with running() as matrix:
         yield matrix
 
@@ -23,7 +23,7 @@ def matrix() -> Iterator[Matrix]:
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
 @pytest.mark.parametrize("model", models(), ids=lambda model: model.id)
 def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) -> None:
-    """Text, stream, system prompt, tools, images, limits, usage and failures all come out right."""
+    """Text, streams, system prompts, tools, images, limits, usage and errors work."""
     failures = matrix.failures(model, client)
 
     assert not failures, "\n".join(f"{name}: {why}" for name, why in failures.items())

@@ -1,4 +1,4 @@
-"""What we call ourselves to GitHub, and what every call carries."""
+"""The headers of calls to GitHub and Copilot."""
 
 import re
 import uuid
@@ -17,7 +17,7 @@ IDENTITY = Identity(
 
 
 def test_headers_for_github() -> None:
-    """The sign-in and the token exchange get the editor, and the API version that is theirs."""
+    """Sign-in and exchange send the editor and their own API version."""
     sent = headers.github(IDENTITY)
 
     assert {
@@ -30,7 +30,7 @@ def test_headers_for_github() -> None:
 
 
 def test_headers_for_copilot() -> None:
-    """A call carries all that Copilot refuses to do without, and nothing that it was not told."""
+    """A call has all headers that Copilot requires, and no others."""
     sent = headers.copilot(IDENTITY, intent="conversation-panel", request_id="id-1")
 
     assert {
@@ -47,20 +47,20 @@ def test_headers_for_copilot() -> None:
 
 @pytest.mark.parametrize("who", ["user", "agent"])
 def test_the_initiator_is_told(who: headers.Initiator) -> None:
-    """Who asked is told exactly as it was found out."""
+    """X-Initiator is sent as determined."""
     sent = headers.copilot(IDENTITY, intent="x", initiator=who)
 
     assert who == sent["x-initiator"]
 
 
 def test_vision_is_told() -> None:
-    """A request with an image says so; another does not mention it."""
+    """Only requests with an image have the vision header."""
     assert "true" == headers.copilot(IDENTITY, intent="x", vision=True)["copilot-vision-request"]
     assert "copilot-vision-request" not in headers.copilot(IDENTITY, intent="x")
 
 
 def test_every_call_has_an_id_of_its_own() -> None:
-    """A request id is made where none was given, a new one each time."""
+    """Every call without a request id gets a new one."""
     one, two = (headers.copilot(IDENTITY, intent="x")["x-request-id"] for _ in range(2))
 
     assert one != two
@@ -68,19 +68,19 @@ def test_every_call_has_an_id_of_its_own() -> None:
 
 
 def test_our_own_name_is_no_librarys() -> None:
-    """A library's default name is taken for abuse by the token exchange."""
+    """The user agent is ours, since the exchange refuses default names of libraries."""
     assert re.fullmatch(r"g-copilot-proxy/\d\S*", headers.USER_AGENT)
 
 
 def test_header_names_are_lower_case() -> None:
-    """Names are in the one spelling that all who look them up use."""
+    """Header names are lower-case."""
     sent = headers.copilot(IDENTITY, intent="x", initiator="user", vision=True)
 
     assert [name.lower() for name in sent] == list(sent)
 
 
 def test_what_a_client_learns_of_its_quota() -> None:
-    """Quota and limits pass to the client; cookies, policies and ids of GitHub's do not."""
+    """Quota headers reach the client; GitHub's cookies, policies and ids do not."""
     kept = {
         "x-quota-snapshot-premium_interactions": "ent=300&rem=87.3",
         "x-usage-ratelimit-weekly": "rem=1",

@@ -1,4 +1,4 @@
-"""X-Initiator: who asked, by one rule for the three APIs; some plans charge for `user` only."""
+"""X-Initiator by one rule for the three APIs, since some plans charge for `user` only."""
 
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ USED: Final = {"type": "tool_result", "tool_use_id": "a", "content": "1"}
 
 
 def user(*content: Any) -> Json:
-    """A message with the role of the user, in parts."""
+    """Return a user message with several parts."""
     return {"role": "user", "content": list(content)}
 
 
@@ -151,7 +151,7 @@ CASES: Final = [
 
 @pytest.mark.parametrize(("api", "shape", "expected"), CASES, ids=str)
 def test_who_asked(api: str, shape: list[str], expected: str) -> None:
-    """`user` exactly when the last turn is the user's own, whichever API the client speaks."""
+    """It is `user` exactly if the last turn is the user's, on every API."""
     given = [message for word in shape for message in APIS[api][word]]
 
     if api == "chat_completions":
@@ -179,12 +179,12 @@ def test_who_asked(api: str, shape: list[str], expected: str) -> None:
     ],
 )
 def test_only_whole_reminders_are_the_client_s(words: str, turn: str) -> None:
-    """A word outside makes the text the user's, however much of it is in reminders."""
+    """Any text outside of reminders makes the turn the user's."""
     assert turn == user_turn(words)
     assert turn == user_turn([{"type": "text", "text": words}])
 
 
 def test_a_long_text_is_read_once() -> None:
-    """A text made to be read again and again, as patterns may, is not: this would take years."""
+    """A text made to cause backtracking in regular expressions takes linear time."""
     assert "user" == user_turn("<system-reminder>x</system-reminder>\n" * 20_000 + "y")
     assert "user" == user_turn("<system-reminder>" * 100_000)

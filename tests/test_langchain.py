@@ -13,13 +13,13 @@ VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LangChain reports to its makers if some variable says so."""
+    """Disable LangChain's telemetry."""
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.setenv("LANGCHAIN_TRACING_V2", "false")
 
 
 def chat(proxy: Proxy, model: str, **options: Any) -> Any:
-    """LangChain's chat model, imported here so that no other test pays for it."""
+    """LangChain's chat model, imported here to keep other tests fast."""
     from langchain_openai import ChatOpenAI
 
     return ChatOpenAI(
@@ -33,7 +33,7 @@ def chat(proxy: Proxy, model: str, **options: Any) -> Any:
 
 @pytest.fixture
 def tools() -> dict[str, Any]:
-    """Two tools that an agent may run."""
+    """Two tools for an agent."""
     from langchain_core.tools import tool
 
     @tool
@@ -52,7 +52,7 @@ def tools() -> dict[str, Any]:
 @pytest.mark.parametrize("responses", [False, True])
 @pytest.mark.parametrize("model", VENDORS)
 def test_agent_loop(proxy: Proxy, tools: dict[str, Any], model: str, responses: bool) -> None:
-    """Both tools are called, run and answered for, until the model has no more calls."""
+    """Both tools are called and their results sent, until there are no more calls."""
     from langchain_core.messages import HumanMessage
 
     agent = chat(proxy, model, use_responses_api=responses).bind_tools(list(tools.values()))
@@ -86,7 +86,7 @@ def test_stream(proxy: Proxy, model: str) -> None:
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("model", VENDORS)
 def test_structured_output(proxy: Proxy, model: str, method: str) -> None:
-    """An object of the class that was asked for, by a schema or by a forced tool."""
+    """Structured output works by a schema and by a forced tool."""
 
     class City(BaseModel):
         """A city."""
@@ -100,7 +100,7 @@ def test_structured_output(proxy: Proxy, model: str, method: str) -> None:
 
 
 def test_embeddings(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default LangChain sends token ids; they give the vectors of the texts themselves."""
+    """Token ids, LangChain's default, give the same vectors as the text."""
     from langchain_openai import OpenAIEmbeddings
 
     # The encoding of the model, by the name under which its tables are here without a download.

@@ -1,4 +1,4 @@
-"""Secrets do not show themselves, and texts lose every token."""
+"""Secrets are not shown, and tokens are masked in text."""
 
 import dataclasses
 import json
@@ -46,22 +46,22 @@ COPILOT = (
     ],
 )
 def test_tokens_are_masked(token: str, text: str, expected: str) -> None:
-    """Every kind of token goes, wherever it stands, and nothing but the token."""
+    """Every kind of token is masked anywhere in a text, and nothing else."""
     assert expected.replace("{{", "{").replace("}}", "}") == mask(text.format(token))
 
 
 def test_any_bearer_is_masked() -> None:
-    """A key of whatever kind goes when it stands behind Bearer."""
+    """Any value after Bearer is masked."""
     assert "Bearer *** and" == mask("Bearer sk-local-0123456789 and")
 
 
 def test_a_whole_bearer_is_masked_at_once() -> None:
-    """No rest of a token stays behind because a part of it looks like another kind."""
+    """A token is masked completely, even if part of it looks like another kind."""
     assert "Bearer ***" == mask("Bearer ghu_16C7e42F.eyJhbGciOi-J9_x.abc")
 
 
 def test_all_tokens_of_a_text_are_masked() -> None:
-    """More than one token in one text is no problem."""
+    """Several tokens in one text are all masked."""
     assert "*** or *** or Bearer ***" == mask(f"{TOKEN} or {COPILOT} or Bearer {TOKEN}")
 
 
@@ -80,7 +80,7 @@ def test_all_tokens_of_a_text_are_masked() -> None:
     ],
 )
 def test_plain_texts_stay(text: str) -> None:
-    """What is no token is not touched."""
+    """Text without tokens is not changed."""
     assert text == mask(text)
 
 
@@ -92,7 +92,7 @@ PARTS = st.sampled_from(
 @settings(deadline=None, max_examples=200)
 @given(st.lists(PARTS, max_size=8))
 def test_masking_twice_changes_nothing(parts: list[str]) -> None:
-    """A text that was masked stays as it is, so it may be masked on every way out."""
+    """Masking is idempotent."""
     once = mask("".join(parts))
 
     assert once == mask(once)
@@ -101,19 +101,19 @@ def test_masking_twice_changes_nothing(parts: list[str]) -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.text(max_size=10), st.text(max_size=10))
 def test_nothing_around_a_token_saves_it(before: str, after: str) -> None:
-    """Whatever stands before and behind, the secret part of a token is not in the text."""
+    """Tokens are masked whatever surrounds them."""
     assert TOKEN[4:] not in mask(before + TOKEN + after)
 
 
 @dataclasses.dataclass
 class Holder:
-    """Something that holds a secret, as settings do."""
+    """An object that holds a secret, as settings do."""
 
     secret: Secret
 
 
 def test_a_secret_does_not_show_itself() -> None:
-    """No way of turning a secret into a text shows it."""
+    """No conversion of a secret to text shows it."""
     secret = Secret(TOKEN)
     shown = [
         repr(secret),
@@ -134,7 +134,7 @@ def test_a_secret_does_not_show_itself() -> None:
 
 @pytest.mark.parametrize("encode", [json.dumps, msgspec.json.encode])
 def test_a_secret_is_not_encoded(encode: object) -> None:
-    """A secret that gets into an answer by mistake is an error, and the error does not tell it."""
+    """Encoding a secret as JSON is an error that does not show it."""
     with pytest.raises(TypeError) as caught:
         encode({"key": Secret(TOKEN)})  # type: ignore[operator]
 
@@ -142,12 +142,12 @@ def test_a_secret_is_not_encoded(encode: object) -> None:
 
 
 def test_a_secret_reveals_itself_only_when_asked() -> None:
-    """The value is there for whoever sends it."""
+    """`reveal` returns the value."""
     assert TOKEN == Secret(TOKEN).reveal()
 
 
 def test_secrets_compare_by_value() -> None:
-    """Equal values are equal secrets, an empty one is false, and a text never equals a secret."""
+    """Secrets compare by value, an empty one is false, and none equals a string."""
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
@@ -160,7 +160,7 @@ def test_secrets_compare_by_value() -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_a_stream_is_masked_wherever_it_is_cut(data: st.DataObject) -> None:
-    """The pieces say together what the whole would, and no secret passes in two halves."""
+    """A stream is masked like the whole text, however it is split."""
     words = st.sampled_from(
         [TOKEN, f"Bearer {TOKEN}", "tid=abc;exp=1:mac", "gh", '"', "\n", " ", "é", "x" * 40, "tid"]
     )
@@ -174,7 +174,7 @@ def test_a_stream_is_masked_wherever_it_is_cut(data: st.DataObject) -> None:
 
 
 def test_a_long_run_is_not_held_back_for_ever() -> None:
-    """An image is one run of letters; a secret behind it is masked all the same."""
+    """A long run of letters, such as an image, is passed on; a secret after it is masked."""
     stream = StreamMask()
     out = b"".join(stream.feed(b"A" * 10_000) for _ in range(50))
     assert len(out) > 400_000
@@ -184,7 +184,7 @@ def test_a_long_run_is_not_held_back_for_ever() -> None:
 
 
 def test_bytes_that_are_no_text_come_out_as_they_went_in() -> None:
-    """A dump must not change what it shows."""
+    """Bytes that are not UTF-8 are not changed."""
     stream = StreamMask()
     junk = bytes(range(256)) * 3
     assert stream.feed(junk) + stream.end() == junk

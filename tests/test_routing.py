@@ -1,4 +1,4 @@
-"""Which of Copilot's APIs is asked: by the catalogue, once more if that was wrong, never twice."""
+"""Which of Copilot's APIs is called: by the catalogue, with one retry if that was wrong."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native
 
 @pytest.fixture
 def http(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """A client of a server that reads the list of models anew whenever it has a reason to."""
+    """A client of a server that reads the list of models again whenever it may."""
     monkeypatch.setattr("copilot_proxy.upstreams.catalogue_cache._FRESH_MAX_AGE", 0.0)
     with proxy.client() as http:
         yield http
@@ -37,7 +37,7 @@ def post(
 
 
 def asked(simulator: Simulator) -> list[str]:
-    """The APIs of Copilot's that have been asked, in their order."""
+    """Return the paths of Copilot's APIs that were called, in order."""
     endpoints = [client.endpoint for client in CLIENTS]
     return [r.path for r in simulator.state.requests if r.path in endpoints]
 
@@ -73,7 +73,7 @@ def test_a_refused_api_is_followed_by_another(
     fault: str,
     stream: bool,
 ) -> None:
-    """After a refusal in either wording the list is read anew, and the next API answers."""
+    """After such a refusal the list is read again, and another API answers."""
     simulator.state.faults.on(fault, times=1)
 
     answer = post(http, client, model, stream=stream)
@@ -90,7 +90,7 @@ def test_a_refused_api_is_followed_by_another(
 def test_never_a_third_time(
     http: httpx.Client, simulator: Simulator, client: Client, model: str
 ) -> None:
-    """A model that both APIs refuse is an error with its own code, after two requests."""
+    """A model that two APIs refuse is an error after two requests."""
     simulator.state.faults.on("unsupported_api_for_model")
 
     answer = post(http, client, model, stream=True)
@@ -106,7 +106,7 @@ def test_never_a_third_time(
 def test_a_wrong_refusal_is_not_believed_for_ever(
     http: httpx.Client, simulator: Simulator, client: Client, model: str
 ) -> None:
-    """A model that for a while no API serves answers again as soon as one does."""
+    """A model that no API served for a while works again later."""
     simulator.state.faults.on("unsupported_api_for_model")
     for _ in range(2):
         assert 400 == post(http, client, model).status_code
@@ -137,7 +137,7 @@ def test_a_model_moves(
     client: Client,
     way: list[Client],
 ) -> None:
-    """A model whose entry changes while the server runs costs one refusal, and is then known."""
+    """A model that moves to another API costs one refusal."""
     route(post(http, client, model))
     entry = simulator.state.model(model)
     assert entry is not None
@@ -162,7 +162,7 @@ def test_a_model_moves(
 def test_unknown_words_of_the_catalogue(
     http: httpx.Client, simulator: Simulator, change: Json
 ) -> None:
-    """Endpoints, vendors and fields that nobody knows yet do not hide what is known."""
+    """Unknown endpoints, vendors and fields do not hide known ones."""
     entry = simulator.state.model("gpt-5.5")
     assert entry is not None
     entry.update(change)
@@ -174,7 +174,7 @@ def test_unknown_words_of_the_catalogue(
 
 @EACH
 def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client: Client) -> None:
-    """A model on none of the known APIs is an honest error, after two tries at most."""
+    """A model without a known API is an error, after at most two tries."""
     entry = simulator.state.model("gpt-5.5")
     assert entry is not None
     entry["supported_endpoints"] = ["/v9/interactions"]
@@ -188,7 +188,7 @@ def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client
 
 @pytest.mark.parametrize("fault", ["models_500", "models_429", "models_html", "models_garbage"])
 def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: str) -> None:
-    """Without a list of models the client's own API is asked, with the model's name as it came."""
+    """Without a list of models, the client's API is called with the model's name as given."""
     simulator.state.faults.on(fault)
 
     for client in CLIENTS:
@@ -204,7 +204,7 @@ def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: st
 def test_an_old_catalogue_is_better_than_none(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:
-    """A list that cannot be read anew goes on deciding."""
+    """If the list cannot be read again, the old one is used."""
     route(post(http, client, TRANSLATED[client.api]))
     simulator.state.faults.on("models_500")
     simulator.state.recorder.clear()
@@ -231,7 +231,7 @@ def test_an_old_catalogue_is_better_than_none(
 def test_notes(
     http: httpx.Client, client: Client, model: str, extra: Json, note: str, stream: bool
 ) -> None:
-    """What does not reach the model is named in a header, native or translated."""
+    """Whatever does not reach the model is named in a header, native or translated."""
     assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
 
     answer = post(http, client, model, stream=stream, extra=extra)
@@ -240,7 +240,7 @@ def test_notes(
 
 
 def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
-    """Conversations, and who speaks last in each."""
+    """Conversations, with the author of the last turn."""
     question, told = client.user("Hi"), client.assistant("Hello")
     calls: dict[str, list[Json]] = {
         "chat_completions": [
@@ -274,7 +274,7 @@ def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
 def test_initiator(
     http: httpx.Client, simulator: Simulator, client: Client, models: dict[str, str]
 ) -> None:
-    """X-Initiator says who spoke last in the client's own request, on whichever API."""
+    """X-Initiator names the author of the last turn of the client's request, on every API."""
     for turns, initiator in conversations(client):
         route(post(http, client, models[client.api], turns=turns, tools=True))
 
@@ -282,7 +282,7 @@ def test_initiator(
 
 
 def test_words_beside_results_are_the_persons(http: httpx.Client, simulator: Simulator) -> None:
-    """On Messages a turn of results and words is the person's."""
+    """On Messages, a turn with results and text is the user's."""
     turns = list(conversations(MESSAGES))[3][0]
     results = turns[-1]["content"]
     turns = [*turns[:-1], {"role": "user", "content": [*results, {"type": "text", "text": "Go"}]}]
@@ -310,7 +310,7 @@ def test_nothing_is_asked_twice_once_it_was_accepted(
     fault: str,
     value: str | None,
 ) -> None:
-    """A request that Copilot has begun to answer may be billed: it is never sent again."""
+    """A request that Copilot has begun to answer is not retried, since it may be billed."""
     simulator.state.faults.on(fault, value=value)
 
     for client in CLIENTS:
@@ -334,7 +334,7 @@ def test_nothing_is_asked_twice_once_it_was_accepted(
 def test_failures_in_mid_stream(
     http: httpx.Client, proxy: Proxy, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
-    """They end the stream by the grammar of the client's API, and are in the log."""
+    """A failure ends the stream in the client's grammar, and is logged."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
 
@@ -351,7 +351,7 @@ def test_failures_in_mid_stream(
 def test_a_failed_stream_is_no_whole_answer(
     http: httpx.Client, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
-    """An answer that is put together of a stream is an error if the stream fails."""
+    """A whole answer that is made from a stream is an error if the stream fails."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
     # Claude answers beyond 16,000 tokens only in a stream.
@@ -366,7 +366,7 @@ def test_a_failed_stream_is_no_whole_answer(
 
 
 def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> None:
-    """A name with a date is resolved before the API is chosen."""
+    """A dated name is resolved before the API is chosen."""
     answer = post(http, MESSAGES, "claude-sonnet-4-5-20250929")
 
     assert "messages" == route(answer)

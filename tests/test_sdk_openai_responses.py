@@ -1,4 +1,4 @@
-"""OpenAI's own Python SDK on the Responses API: models that have it, and models that have not."""
+"""OpenAI's Python SDK on the Responses API, with native and translated models."""
 
 import json
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ PATHS = {
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
-    """The SDK, retrying nothing, so that a test sees what the server said first."""
+    """The SDK without retries, so that tests see the first answer."""
     with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
         yield client
 
 
 @pytest.mark.parametrize("model", PATHS)
 def test_whole_answer(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """A model of each kind answers with text and usage, on the API that it has."""
+    """A model of each kind answers with text and usage."""
     response = client.responses.create(model=model, input="Say hello", instructions="Be brief.")
 
     assert "You said: Say hello" in response.output_text
@@ -55,7 +55,7 @@ def test_whole_answer(client: openai.OpenAI, simulator: Simulator, model: str) -
 
 @pytest.mark.parametrize("model", PATHS)
 def test_stream_helper(client: openai.OpenAI, model: str) -> None:
-    """The helper, which adds the events up, finds the same text in them as in the last one."""
+    """The helper finds the same text in the deltas and in the last event."""
     with client.responses.stream(model=model, input="Count to five") as stream:
         events = list(stream)
         final = stream.get_final_response()
@@ -72,7 +72,7 @@ def test_stream_helper(client: openai.OpenAI, model: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", PATHS)
 def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
-    """Two parallel calls are made, told apart, answered, and their results reach the model."""
+    """Two parallel calls are made, and their results reach the model."""
     items: list[Any] = [
         {"role": "user", "content": "Use the tool: weather in Paris and London"},
     ]
@@ -101,7 +101,7 @@ def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "gpt-4o"])
 def test_structured_output(client: openai.OpenAI, model: str) -> None:
-    """`parse` gives an object of the class that was asked for."""
+    """`parse` returns an object of the requested class."""
 
     class City(BaseModel):
         name: str
@@ -131,7 +131,7 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gemini-2.5-pro"])
 def test_reasoning_summary(client: openai.OpenAI, model: str) -> None:
-    """What a model shows of its reasoning comes as a summary, streamed and in the end."""
+    """Visible reasoning arrives as a summary, streamed and whole."""
     with client.responses.stream(
         model=model, input="Think", reasoning={"effort": "high", "summary": "auto"}
     ) as stream:
@@ -147,7 +147,7 @@ def test_reasoning_summary(client: openai.OpenAI, model: str) -> None:
 
 
 def test_length(client: openai.OpenAI) -> None:
-    """An answer that the limit cuts is incomplete and says why, for every kind of model."""
+    """An answer cut by the limit is incomplete and says why, with every kind of model."""
     for model in PATHS:
         response = client.responses.create(
             model=model, input="Write 200 words", max_output_tokens=64
@@ -199,7 +199,7 @@ def test_errors_raise(
 def test_errors_in_mid_stream(
     client: openai.OpenAI, simulator: Simulator, model: str, fault: str
 ) -> None:
-    """A stream that fails ends with an event that says so, and is never passed off as complete."""
+    """A failed stream ends with an error event, and is never taken for a complete answer."""
     simulator.state.faults.on(fault, path=PATHS[model])
 
     events = list(client.responses.create(model=model, input="Hello", stream=True))
@@ -213,7 +213,7 @@ def test_errors_in_mid_stream(
 
 
 def test_stored_responses_are_not_found(client: openai.OpenAI) -> None:
-    """What would need a store is refused with the SDK's class for it."""
+    """Requests that need stored responses raise the SDK's class for it."""
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve("resp_1")
     with pytest.raises(openai.BadRequestError) as raised:

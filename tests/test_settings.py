@@ -1,4 +1,4 @@
-"""Settings: where each came from, what is refused and how, and that secrets stay hidden."""
+"""Settings: their sources, validation and secrecy."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     **flags: object,
 ) -> Settings:
-    """Settings with this configuration file, these variables (unprefixed) and these flags."""
+    """Return settings from this file, these variables (without prefix) and these flags."""
     if config is not None:
         (home / "config.toml").write_text(config, encoding="utf-8")
     variables = {ENVIRONMENT_PREFIX + name: value for name, value in (environ or {}).items()}
@@ -43,7 +43,7 @@ def load(
 
 
 def refused(home: Path, **places: Any) -> UsageError:
-    """The error that these settings make."""
+    """Return the error that these settings raise."""
     with pytest.raises(UsageError) as caught:
         load(home, **places)
     assert 2 == caught.value.exit_code
@@ -51,7 +51,7 @@ def refused(home: Path, **places: Any) -> UsageError:
 
 
 def test_the_defaults_are_safe(home: Path) -> None:
-    """Without any setting the server is for this machine only, and has no secret of its own."""
+    """By default the server listens on loopback and has no secret."""
     settings = load(home)
 
     assert ("127.0.0.1", 8000, None, (), ()) == (
@@ -70,7 +70,7 @@ def test_the_defaults_are_safe(home: Path) -> None:
 
 
 def test_each_source_overrides_the_one_before(home: Path) -> None:
-    """Flags override the environment, that the file; each setting knows its source."""
+    """Flags override the environment, which overrides the file; each setting knows its source."""
     settings = load(
         home,
         config='port = 1\nhost = "localhost"\ndefault_model = "a"',
@@ -85,18 +85,18 @@ def test_each_source_overrides_the_one_before(home: Path) -> None:
 
 
 def test_a_flag_that_is_none_was_not_given(home: Path) -> None:
-    """Flags that nobody typed do not hide the other sources."""
+    """Flags that were not given do not hide other sources."""
     assert 2 == load(home, environ={"PORT": "2"}, port=None).port
 
 
 def test_sources_cannot_be_changed(home: Path) -> None:
-    """Where a setting came from is a fact."""
+    """The sources of settings are read-only."""
     with pytest.raises(TypeError):
         load(home).sources["port"] = "x"  # type: ignore[index]
 
 
 def test_every_setting_has_all_sources_and_a_help(home: Path) -> None:
-    """No setting is left out of the sources, and each says what it is for."""
+    """Every setting has all sources and a help text."""
     assert set(setting_names()) == set(load(home).sources)
     assert all(help.endswith(".") for help in setting_names().values())
 
@@ -149,7 +149,7 @@ def test_the_process_environment_is_the_default(
     ],
 )  # fmt: skip
 def test_texts_become_values(home: Path, name: str, text: str, expected: object) -> None:
-    """What an environment variable says is read as the setting's type."""
+    """Environment variables are converted to the setting's type."""
     assert expected == getattr(load(home, environ={name.upper(): text}), name)
 
 
@@ -166,7 +166,7 @@ def test_texts_become_values(home: Path, name: str, text: str, expected: object)
     ],
 )
 def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) -> None:
-    """TOML's numbers and lists are taken as they are."""
+    """Numbers and lists of TOML are accepted as such."""
     assert expected == getattr(load(home, config=line), line.partition(" ")[0])
 
 
@@ -255,7 +255,7 @@ def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) 
     ],
 )
 def test_what_cannot_work_is_refused(home: Path, name: str, value: object, complaint: str) -> None:
-    """A value that cannot work is refused at once, by name, with what is wrong with it."""
+    """An invalid value is an error that names the setting and the reason."""
     error = refused(home, **{name: value})
 
     flag = {"cors_origins": "cors-origin"}.get(name, name.replace("_", "-"))
@@ -264,7 +264,7 @@ def test_what_cannot_work_is_refused(home: Path, name: str, value: object, compl
 
 
 def test_a_refusal_names_the_place(home: Path) -> None:
-    """Somebody knows whether to look at the variable, the file or the flag."""
+    """The error names the variable, file or flag."""
     complaint = "is invalid: expected a whole number, not 'x'."
 
     assert f"COPILOT_PROXY_PORT {complaint}" == refused(home, environ={"PORT": "x"}).message
@@ -284,7 +284,7 @@ def test_a_refusal_names_the_place(home: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(home: Path, config: str, words: str) -> None:
-    """What is wrong with the file is told with its path."""
+    """Errors about the file name its path."""
     error = refused(home, config=config)
 
     assert error.message.startswith(str(home / "config.toml"))
@@ -292,13 +292,13 @@ def test_a_file_that_cannot_be_used_is_named(home: Path, config: str, words: str
 
 
 def test_a_mistyped_setting_is_recognised(home: Path) -> None:
-    """The nearest name is suggested; when none is near, to mend or remove the file."""
+    """The closest name is suggested; without one, the hint is to edit or remove the file."""
     assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
     assert "Did you mean" not in (refused(home, config="zzzz = 80").hint or "")
 
 
 def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None:
-    """A folder in the file's place, a file in the folder's, and bytes that are no text."""
+    """A folder in place of the file, a file in place of the folder, and non-UTF-8 are errors."""
     (home / "config.toml").write_bytes(b"\xff\xfe")
     assert "is not UTF-8 text" in refused(home).message
 
@@ -312,13 +312,13 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("variable", ["a\nb", "~nobody-of-that-name/x"])
 def test_a_home_that_cannot_be_is_refused_before_the_file_is_looked_for(variable: str) -> None:
-    """The folder of the file is checked like any other setting."""
+    """The home folder is validated like any other setting."""
     with pytest.raises(UsageError, match=r"^COPILOT_PROXY_HOME_DIR is invalid: "):
         load_settings({}, {"COPILOT_PROXY_HOME_DIR": variable})
 
 
 def test_the_home_folder_holds_everything(home: Path, tmp_path: Path) -> None:
-    """Configuration and data are in the one folder, whichever way it was named."""
+    """Configuration and data are in the home folder, however it was set."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.toml").write_text("port = 7")
@@ -329,18 +329,18 @@ def test_the_home_folder_holds_everything(home: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_home_folder_the_systems_folders_are_used() -> None:
-    """The operating system says where configuration and data belong."""
+    """By default the operating system's folders are used."""
     assert Path(platformdirs.user_config_dir("copilot-proxy", appauthor=False)) == config_dir(None)
     assert Path(platformdirs.user_data_dir("copilot-proxy", appauthor=False)) == Settings().data_dir
 
 
 def test_home_of_the_person() -> None:
-    """`~` is the home folder."""
+    """`~` is the user's home folder."""
     assert Path.home() / "x" == load_settings({}, {"COPILOT_PROXY_HOME_DIR": "~/x"}).home_dir
 
 
 def test_secrets_are_not_shown(home: Path) -> None:
-    """Neither the settings' own text nor a refusal tells a secret."""
+    """Neither the repr of settings nor an error shows a secret."""
     settings = load(home, environ={"API_KEY": "sk-local-1", "GITHUB_TOKEN": "ghu_16C7e42F"})
 
     assert "sk-local-1" not in f"{settings} {settings!r}"
@@ -349,7 +349,7 @@ def test_secrets_are_not_shown(home: Path) -> None:
 
 
 def test_the_identity_is_made_of_settings(home: Path) -> None:
-    """What we call ourselves can be changed without a release."""
+    """The editor headers can be changed by settings."""
     environ = {
         "EDITOR_VERSION": "a/1",
         "EDITOR_PLUGIN_VERSION": "b/2",
@@ -382,14 +382,14 @@ def test_the_identity_is_made_of_settings(home: Path) -> None:
     ],
 )
 def test_what_is_this_machine(host: str, expected: bool) -> None:
-    """Only names and addresses that cannot be anybody else's."""
+    """Only loopback names and addresses count as this machine."""
     assert expected is is_loopback(host)
 
 
 @pytest.mark.parametrize("name", ["api_key", "api_keys"])
 @pytest.mark.parametrize("place", ["flag", "environment", "file"])
 def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -> None:
-    """A variable that somebody forgot to fill must not open the server."""
+    """An empty API key is an error, since it must not open the server."""
     if place == "file":
         (home / "config.toml").write_text(f"{name} = ''", encoding="utf-8")
     environ = {name.upper(): " "} if place == "environment" else {}

@@ -1,4 +1,4 @@
-"""Refusals that stand: what Copilot has refused for a time is told again without asking it."""
+"""Cooldowns: Copilot's refusals are repeated from memory for a while, without a call."""
 
 import asyncio
 import logging
@@ -54,14 +54,14 @@ def client(proxy: Proxy) -> Iterator[httpx.Client]:
 
 
 def asked(simulator: Simulator) -> int:
-    """How many requests have reached Copilot."""
+    """Return how many requests have reached Copilot."""
     return sum(
         r.path in (*MODEL_PATHS, "/v1/messages/count_tokens") for r in simulator.state.requests
     )
 
 
 def once(simulator: Simulator, name: str, value: object = None, times: int = 1) -> None:
-    """Has Copilot refuse the next request, and no other."""
+    """Make Copilot refuse only the next request."""
     simulator.state.faults.on(name, value=value, times=times)
 
 
@@ -104,7 +104,7 @@ def test_a_limit_is_told_again_until_it_is_over(
 def test_a_limit_of_the_account_stops_every_model(
     client: httpx.Client, simulator: Simulator, now: Time
 ) -> None:
-    """On every API, embeddings and the counting of tokens included."""
+    """It applies to every API, including embeddings and token counting."""
     client.get("/v1/models")
     once(simulator, "user_global_rate_limited", 60)
     assert 429 == client.post(PATH, json=CHAT).status_code
@@ -127,7 +127,7 @@ def test_a_limit_of_the_account_stops_every_model(
 
 
 def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
-    """It counts like the header, and the client gets it as one."""
+    """A wait in the body counts like the header, and reaches the client as one."""
     once(simulator, "rate_limited_body", 25)
     first = client.post(PATH, json=CHAT)
     client.post(PATH, json=CHAT)
@@ -137,7 +137,7 @@ def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulat
 
 
 def test_a_wait_that_ends_at_a_date(client: httpx.Client, simulator: Simulator) -> None:
-    """The other form of Retry-After."""
+    """Retry-After may be a date."""
     once(simulator, "rate_limited", "Sat, 01 Jan 2101 00:00:00 GMT")
     client.post(PATH, json=CHAT)
     again = client.post(PATH, json=CHAT)
@@ -150,7 +150,7 @@ def test_a_wait_that_ends_at_a_date(client: httpx.Client, simulator: Simulator) 
 def test_after_an_hour_one_request_asks(
     client: httpx.Client, simulator: Simulator, now: Time
 ) -> None:
-    """Limits of days have ended early: it is looked, but not often, and the truth is told."""
+    """During a limit of days, one request per hour is sent to Copilot."""
     once(simulator, "user_weekly_rate_limited", 180000)
     client.post(PATH, json=CHAT)
     now.passes(3599)
@@ -170,7 +170,7 @@ def test_after_an_hour_one_request_asks(
 def test_openais_sdk(
     proxy: Proxy, client: httpx.Client, simulator: Simulator, seconds: int
 ) -> None:
-    """It raises its RateLimitError with the time, and sleeps for no hours."""
+    """The SDK raises RateLimitError with the wait, and does not sleep for hours."""
     once(simulator, "rate_limited", seconds)
     client.post(PATH, json=CHAT)
     retries = 0 if seconds < 60 else 2
@@ -189,7 +189,7 @@ def test_openais_sdk(
 def test_anthropics_sdk(
     proxy: Proxy, client: httpx.Client, simulator: Simulator, seconds: int
 ) -> None:
-    """The same in its own shape."""
+    """Anthropic's SDK raises its error with the wait."""
     path, body, _ = ASKS["messages"]
     once(simulator, "rate_limited", seconds)
     client.post(path, json=body)
@@ -211,7 +211,7 @@ def test_anthropics_sdk(
 def test_refusals_without_a_word_are_not_repeated(
     client: httpx.Client, simulator: Simulator, now: Time, fault: str
 ) -> None:
-    """After the third in a row nobody asks for ten seconds, then one, then nobody for twenty."""
+    """After three refusals without a wait, pauses of ten and then twenty seconds follow."""
     simulator.state.faults.on(fault)
     counts = []
     for _ in range(45):
@@ -227,7 +227,7 @@ def test_refusals_without_a_word_are_not_repeated(
 
 
 async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) -> None:
-    """The others are told at once meanwhile; when its client gives up, another one asks."""
+    """One probe is sent, the others are refused; if its client leaves, another is sent."""
     once(simulator, "forbidden", times=3)
     async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=20) as client:
         for _ in range(3):
@@ -252,7 +252,7 @@ async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) 
 def test_a_sign_in_that_copilot_refuses_makes_no_storm(
     client: httpx.Client, simulator: Simulator, now: Time
 ) -> None:
-    """Renewed in vain, it is asked about once in a while, on whatever model."""
+    """If renewal does not help, Copilot is called only now and then, for any model."""
     simulator.state.faults.on("authentication_failed")
     for number in range(100):
         body = {**CHAT, "model": ("gpt-4o", "gpt-4.1")[number % 2]}
@@ -272,7 +272,7 @@ def test_a_sign_in_that_copilot_refuses_makes_no_storm(
 def test_an_answer_that_was_under_way_is_not_the_end(
     client: httpx.Client, proxy: Proxy, simulator: Simulator
 ) -> None:
-    """What was accepted before the refusal says nothing about now."""
+    """An answer to an earlier request does not end the cooldown."""
     once(simulator, "stall_before_headers", 0.4)
     with proxy.client() as slow, asyncio.Runner() as runner:
 
@@ -291,7 +291,7 @@ def test_an_answer_that_was_under_way_is_not_the_end(
 
 
 def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simulator) -> None:
-    """What is wrong with one request is not held against the next."""
+    """An invalid request causes no cooldown."""
     for fault in ("invalid_request_body", "prompt_too_long", "too_large_413", "filtered_422"):
         once(simulator, fault, times=5)
         for _ in range(5):
@@ -302,7 +302,7 @@ def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simula
 
 
 def test_counting_tokens_does_not_stop_answers(client: httpx.Client, simulator: Simulator) -> None:
-    """What is forbidden on one API may be allowed on another."""
+    """A refusal on one API does not block another."""
     path, body, _ = ASKS["messages"]
     simulator.state.faults.on("forbidden", path="/v1/messages/count_tokens")
     counted = [client.post(f"{path}/count_tokens", json=body).status_code for _ in range(6)]
@@ -313,7 +313,7 @@ def test_counting_tokens_does_not_stop_answers(client: httpx.Client, simulator: 
 
 
 def test_a_name_that_no_list_has_is_not_shown(client: httpx.Client, simulator: Simulator) -> None:
-    """What a client calls a model while there is no list is not told to whoever asks for health."""
+    """`/health` does not show unknown model names of clients."""
     simulator.state.faults.on("models_500")
     once(simulator, "rate_limited", 60)
     assert 429 == client.post(PATH, json={**CHAT, "model": "project-x"}).status_code
@@ -325,7 +325,7 @@ def test_a_name_that_no_list_has_is_not_shown(client: httpx.Client, simulator: S
 def test_it_is_logged_once(
     client: httpx.Client, proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One warning when it begins; each request's own line says that Copilot was not asked."""
+    """A cooldown is logged once; the lines of requests say that Copilot was not called."""
     once(simulator, "user_model_rate_limited", 30)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
@@ -346,7 +346,7 @@ def test_it_is_logged_once(
 
 
 def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Simulator) -> None:
-    """What one account is refused, the others may ask for; /health tells of the server's alone."""
+    """Cooldowns apply to one account; /health shows only the server's."""
     own = {"authorization": f"Bearer {simulator.state.issue_oauth_token('Iv1.b507a08c87ecfe98')}"}
     once(simulator, "user_global_rate_limited", 30)
     first = client.post(PATH, json=CHAT, headers=own)
@@ -359,8 +359,7 @@ def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Sim
 
 
 def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> None:
-    """`copilot-proxy login` with another account ends the rest of the one before, in a running
-    server, within seconds."""
+    """A new `copilot-proxy login` ends the old account's cooldowns within seconds."""
     settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
     store = FileStore(settings.data_dir)
     store.save(Credential(Secret(SIMULATED_TOKEN), host=host_of(settings)))
@@ -381,7 +380,7 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
 
 
 def test_the_page_describes_it(client: httpx.Client) -> None:
-    """The OpenAPI document has the shape of what /health tells."""
+    """The OpenAPI document describes the cooldowns of /health."""
     shapes = client.get("/schema/openapi.json").json()["components"]["schemas"]
     cooldown = next(shape for name, shape in shapes.items() if name.endswith("HealthCooldown"))
 

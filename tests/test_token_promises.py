@@ -1,4 +1,4 @@
-"""The short-lived token, as a client of the server sees it: there is always one that works."""
+"""The Copilot token as clients see it: there is always one that works."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ def proxy(simulator: Simulator, now: Time) -> Iterator[Proxy]:
 
 @asynccontextmanager
 async def many(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that asks as much at once as it is told to."""
+    """A client without a limit on connections."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
         base_url=proxy.url, limits=limits, timeout=60, trust_env=False
@@ -45,7 +45,7 @@ def asked(simulator: Simulator, path: str) -> int:
 
 
 async def test_200_first_requests_make_one_exchange(proxy: Proxy, simulator: Simulator) -> None:
-    """They all wait for the same token and the same list of models, and all are answered."""
+    """All share one token and one list of models, and all are answered."""
     async with many(proxy) as client:
         answers = await asyncio.gather(
             *(client.post(PATH, json={**CHAT, "stream": n % 2 == 0}) for n in range(200))
@@ -57,7 +57,7 @@ async def test_200_first_requests_make_one_exchange(proxy: Proxy, simulator: Sim
 
 
 async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simulator) -> None:
-    """Copilot suddenly takes the token no more, twice: each time one exchange helps everybody."""
+    """When Copilot refuses the token under load, one exchange renews it for all requests."""
     statuses: list[int] = []
 
     async def work(client: httpx.AsyncClient, number: int) -> None:
@@ -78,7 +78,7 @@ async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simu
 async def test_a_token_that_ends_by_the_clock_fails_no_request(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
-    """Its successor is fetched ahead of time, by one exchange, while requests go on."""
+    """The token is renewed ahead of time by one exchange, while requests go on."""
     async with many(proxy) as client:
         for _ in range(12):
             answers = await asyncio.gather(*(client.post(PATH, json=CHAT) for _ in range(10)))
@@ -92,7 +92,7 @@ async def test_a_token_that_ends_by_the_clock_fails_no_request(
 async def test_a_revoked_login_is_told_and_left_alone(
     proxy: Proxy, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each request gets one clear error, GitHub is asked once, and the log says it once."""
+    """Each request gets a clear error, GitHub is asked once, and the log has one line."""
     async with many(proxy) as client:
         await client.post(PATH, json=CHAT)
         simulator.state.revoke()
@@ -116,7 +116,7 @@ async def test_a_revoked_login_is_told_and_left_alone(
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What a person finds in the log beside the lines of requests."""
+    """Return the log lines other than those of requests."""
     found = [r for r in caplog.records if r.levelno >= logging.WARNING]
     return [r.getMessage() for r in found if r.name.startswith("copilot_proxy")]
 
@@ -124,7 +124,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_github_down_for_an_hour_stops_nobody(
     simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While the token is good; GitHub is asked, and the log told, more and more rarely."""
+    """A valid token is used; attempts and log lines become less frequent."""
     simulator.state.expires_in = 3 * 3600
     with Proxy(settings_at(simulator), clock=now.clock) as proxy, proxy.client() as client:
         client.post(PATH, json=CHAT)
@@ -158,7 +158,7 @@ JUMPS = [
 def test_a_clock_that_jumps_is_not_noticed(
     proxy: Proxy, simulator: Simulator, now: Time, monotonic: float, wall: float, stream: bool
 ) -> None:
-    """After eight hours, however the clocks count them, the next request is answered."""
+    """After eight hours of sleep, the next request is answered."""
     with proxy.client() as client:
         client.post(PATH, json=CHAT)
         simulator.state.expire_tokens()
@@ -173,7 +173,7 @@ def test_a_clock_that_jumps_is_not_noticed(
 def test_trouble_from_before_the_sleep_is_over_after_it(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
-    """A laptop that lost its network as it fell asleep: the pauses of before are past, too."""
+    """Pauses from before a laptop's sleep are over after it."""
     with proxy.client() as client:
         client.post(PATH, json=CHAT)
         simulator.state.github_down = True

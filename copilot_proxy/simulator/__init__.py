@@ -1,4 +1,4 @@
-"""A stand-in for github.com, api.github.com and the Copilot API, as a real server on loopback."""
+"""A simulator of github.com, api.github.com and the Copilot API: a real server on loopback."""
 
 from .faults import CATALOGUE as FAULTS
 from .server import Simulator

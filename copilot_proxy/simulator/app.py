@@ -1,4 +1,4 @@
-"""The ASGI application: which path leads where, and what every request passes on its way."""
+"""The ASGI application: routing, recording and fault injection for every request."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 
 from . import (
     chat_completions,
-    doors,
     embeddings,
+    gateway,
     github,
     messages,
     models,
@@ -67,7 +67,7 @@ class Application:
         if call.path.startswith("/_simulator"):
             with suppress(ClientGone):
                 await call.read()
-                await self._settle(call, _control)
+                await self._respond(call, _control)
             return
         recorder = self.state.recorder
         reason = BUG
@@ -77,7 +77,7 @@ class Application:
                     await call.read()
                 finally:
                     recorder.add(call.record)
-                await self._settle(call, _route)
+                await self._respond(call, _route)
             reason = COMPLETE
         except ClientGone:
             reason = CLIENT_GONE
@@ -87,39 +87,39 @@ class Application:
             call.unwatch()
             recorder.finish(call.record, reason)
 
-    async def _settle(self, call: Call, handler: GitHubHandler) -> None:
-        """Run a handler and put its refusal into an answer."""
-        ours = doors.headers(call) if call.path not in GITHUB_PATHS else github.headers()
+    async def _respond(self, call: Call, handler: GitHubHandler) -> None:
+        """Run a handler, and send its `Refusal`, if it raises one, as the response."""
+        common = gateway.headers(call) if call.path not in GITHUB_PATHS else github.headers()
         try:
             await handler(call)
         except Refusal as refusal:
-            await call.refuse(refusal, ours)
+            await call.refuse(refusal, common)
         finally:
             call.unwatch()
 
 
 async def _route(call: Call) -> None:
-    """One request to one of the three hosts."""
+    """Route a request to one of the three hosts."""
     faults = call.state.faults
     await _break(call)
     if call.path in GITHUB_PATHS:
         if faults.take("github_down", call.path):
             await call.hang_up(reset=True)
-        found = GITHUB.get((call.method, call.path))
-        if found is None:
+        handler = GITHUB.get((call.method, call.path))
+        if handler is None:
             raise plain(405, "Method Not Allowed\n")
-        await found(call)
+        await handler(call)
         return
     if call.path == "/" and call.method in ("GET", "HEAD"):
         await call.answer(200, WELCOME.encode(), PLAIN, {})
     elif call.path == "/_ping":
-        await call.answer(200, b"OK", PLAIN, doors.headers(call))
+        await call.answer(200, b"OK", PLAIN, gateway.headers(call))
     else:
         await _copilot(call)
 
 
 async def _copilot(call: Call) -> None:
-    """One request to the Copilot API."""
+    """Handle a request to the Copilot API."""
     handler = COPILOT.get((call.method, call.path))
     is_policy = call.parts[1:2] == ["models"] and call.parts[-1] == "policy" and len(call.parts) > 3
     if is_policy and call.method == "POST":
@@ -128,17 +128,17 @@ async def _copilot(call: Call) -> None:
         if call.path in COPILOT_PATHS or is_policy:
             raise plain(405, "Method Not Allowed\n")
         raise plain(404, "404 page not found\n")
-    doors.check(call)
-    if ordered := call.state.faults.answer(call.path):
-        raise ordered
+    gateway.check(call)
+    if refusal := call.state.faults.answer(call.path):
+        raise refusal
     if len(call.body) > call.state.body_limit:
         raise plain(413, "413 Request Entity Too Large\n")
     quota = plans.quota_headers(call.state.account, call.state.spent)
-    await handler(call, {**doors.headers(call), **quota})
+    await handler(call, {**gateway.headers(call), **quota})
 
 
 async def _break(call: Call) -> None:
-    """The faults that come before any answer."""
+    """Apply the faults that break a connection before any response."""
     faults = call.state.faults
     if call.path not in MODEL_PATHS:
         named = {fault for fault, on in faults.listed()["on"].items() if on["path"] == call.path}
@@ -155,7 +155,7 @@ async def _break(call: Call) -> None:
 
 
 async def _control(call: Call) -> None:
-    """``/_simulator/...``: switch faults and look at the recorded requests, by hand."""
+    """``/_simulator/...``: switch faults on and off, and list the recorded requests."""
     parts = call.path.strip("/").split("/")[1:]
     faults = call.state.faults
     if call.method == "GET" and parts == ["requests"]:
@@ -180,13 +180,13 @@ def _switch(call: Call, name: str) -> None:
     if call.method == "DELETE":
         faults.off(name)
         return
-    given: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     if call.body:
         try:
-            given = msgspec.json.decode(call.body, type=dict[str, Any])
+            body = msgspec.json.decode(call.body, type=dict[str, Any])
         except msgspec.DecodeError:
-            raise copilot(400, "The body has to be a JSON object.") from None
-    options = {key: given[key] for key in ("times", "path", "value") if key in given}
+            raise copilot(400, "The body must be a JSON object.") from None
+    options = {key: body[key] for key in ("times", "path", "value") if key in body}
     try:
         faults.on(name, **options)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""One request on its way: its body, its answer, and noticing at once when the client leaves."""
+"""A request: reading its body, sending the response, and noticing a disconnect at once."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class ClientGone(Exception):
 
 
 class Broken(Exception):
-    """The simulator itself broke the connection, because a fault said so."""
+    """The simulator broke the connection itself, because of a fault."""
 
 
 class Call:
-    """A request and the way back to the one who sent it."""
+    """A request and the connection to its client."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, state: State) -> None:
         self.state = state
         self.method: str = scope["method"]
-        # A model's id may hold a slash, which arrives encoded: the raw path keeps the two apart.
+        # A model's id may contain an encoded slash. Only the raw path tells it from a separator.
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         self.parts = [unquote(part) for part in raw_path.decode().split("/")]
         self.path: str = scope["path"]
@@ -54,7 +54,7 @@ class Call:
         self._watcher: asyncio.Task[None] | None = None
 
     async def read(self) -> None:
-        """Read the whole body, then watch for the client's leaving."""
+        """Read the whole body, then watch for a disconnect of the client."""
         parts = []
         while True:
             message = await self._receive()
@@ -70,7 +70,7 @@ class Call:
         self._watcher = asyncio.create_task(self._watch())
 
     def decoded(self) -> Any:
-        """The body as JSON or as a form; None when it is neither."""
+        """Return the body decoded as JSON or as a form; None if it is neither."""
         if "x-www-form-urlencoded" in self.headers.get("content-type", ""):
             return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
         try:
@@ -84,7 +84,7 @@ class Call:
         self.gone.set()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but no longer than the client does."""
+        """Wait for some seconds; raise `ClientGone` if the client disconnects meanwhile."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
@@ -97,7 +97,7 @@ class Call:
             raise ClientGone
 
     async def wait_until_gone(self) -> None:
-        """Say nothing until the client gives up."""
+        """Send nothing until the client disconnects, then raise `ClientGone`."""
         await self.gone.wait()
         raise ClientGone
 
@@ -111,7 +111,7 @@ class Call:
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, data: bytes) -> None:
-        """Send a piece of the body, at once."""
+        """Send a piece of the body at once."""
         if self.gone.is_set():
             raise ClientGone
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
@@ -124,7 +124,7 @@ class Call:
         await self._send({"type": "http.response.body", "body": data})
 
     def unwatch(self) -> None:
-        """Stop looking out for the client's leaving."""
+        """Stop watching for a disconnect."""
         if self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None
@@ -132,7 +132,7 @@ class Call:
     async def answer(
         self, status: int, body: bytes, content_type: str, headers: Mapping[str, str]
     ) -> None:
-        """Give a whole answer."""
+        """Send a complete response."""
         length = {"content-length": str(len(body))} if status != 204 else {}
         await self.start(status, {"content-type": content_type, **length, **headers})
         await self.end(b"" if self.method == "HEAD" else body)
@@ -140,41 +140,44 @@ class Call:
     async def json(
         self, value: Any, headers: Mapping[str, str] | None = None, *, status: int = 200
     ) -> None:
-        """Give a whole answer in JSON."""
+        """Send a complete JSON response."""
         await self.answer(status, msgspec.json.encode(value), JSON, headers or {})
 
     async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
-        """Give an error answer; `headers` are those that every answer carries."""
+        """Send an error response; `headers` are those that every response carries."""
         await self.answer(
             refusal.status, refusal.body, refusal.content_type, {**headers, **refusal.headers}
         )
 
     async def hang_up(self, *, reset: bool = False) -> None:
-        """Break the connection: what was written still arrives, unless `reset` is asked for."""
+        """Close the connection and raise `Broken`.
+
+        What was written still arrives, unless `reset` asks for a TCP reset.
+        """
         transport = _transport(self._send)
         if reset:
-            # With no time to linger the kernel sends RST instead of FIN.
+            # With a linger time of zero the kernel sends RST instead of FIN.
             connection: socket.socket = transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
         else:
             transport.close()
-        # uvicorn complains about an unfinished answer unless it knows that the client is gone.
+        # uvicorn logs an error about an unfinished response unless it knows of the disconnect.
         await self.gone.wait()
         raise Broken
 
 
 def _transport(send: Send) -> asyncio.Transport:
-    """The TCP connection under an ASGI `send`.
+    """Return the TCP transport behind an ASGI `send`.
 
-    ASGI has no way to break a connection, and breaking it is what some faults are about. In
-    uvicorn `send` is a bound method of the object that holds the request and its transport.
+    Some faults break the connection, for which ASGI has no message. In uvicorn `send` is a bound
+    method of the object that holds the request and its transport.
     """
     transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
     return transport
 
 
 def github_request_id() -> str:
-    """An id as GitHub's front door writes it: five groups of hex digits."""
+    """Return a request id in GitHub's format: five groups of hex digits."""
     groups = [secrets.token_hex(size).upper() for size in (2, 3, 4, 4, 4)]
     return ":".join(groups)

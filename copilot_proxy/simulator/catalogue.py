@@ -1,4 +1,4 @@
-"""The simulated catalogue: its models as data, and how their entries are read."""
+"""The simulated catalogue: its model entries, and functions that read them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ EMBEDDINGS = "/embeddings"
 
 
 def load() -> list[Model]:
-    """The catalogue that comes with the simulator."""
+    """Return a new copy of the built-in catalogue."""
     data = resources.files(__package__).joinpath("models.json").read_bytes()
     return msgspec.json.decode(data, type=list[Model])
 
 
-def served_by(model: Model) -> list[str]:
-    """The endpoints on which a model answers; chat completions when the entry names none."""
+def endpoints_of(model: Model) -> list[str]:
+    """Return the endpoints that serve a model; chat completions if its entry names none."""
     named = model.get("supported_endpoints")
     if named:
         return list(named)
@@ -32,39 +32,39 @@ def served_by(model: Model) -> list[str]:
 
 
 def supports(model: Model, feature: str) -> Any:
-    """One of the model's ``supports`` values; None when the entry is silent."""
+    """Return one of the model's ``supports`` values; None if the entry lacks it."""
     return model.get("capabilities", {}).get("supports", {}).get(feature)
 
 
 def limit(model: Model, name: str) -> int | None:
-    """One of the model's ``limits``; None when the entry is silent."""
+    """Return one of the model's ``limits``; None if the entry lacks it."""
     value = model.get("capabilities", {}).get("limits", {}).get(name)
     return value if isinstance(value, int) else None
 
 
 def vendor(model: Model) -> str:
-    """Whose way of answering the model has: ``claude``, ``gemini`` or ``azure``."""
+    """Return the vendor whose answer format the model uses: ``claude``, ``gemini`` or ``azure``."""
     return {"Anthropic": "claude", "Google": "gemini"}.get(model.get("vendor", ""), "azure")
 
 
 def claude_version(model: Model) -> tuple[str, float]:
-    """Family and version of a Claude model, such as ("opus", 4.7); ("", 0) for all others."""
+    """Return family and version of a Claude model, e.g. ("opus", 4.7); ("", 0) for others."""
     found = re.match(r"claude-(opus|sonnet|haiku)-(\d+(?:\.\d+)?)", model["id"])
     return (found[1], float(found[2])) if found else ("", 0.0)
 
 
 def is_gpt5(model: Model) -> bool:
-    """Whether OpenAI's rules for its reasoning models hold."""
+    """Whether OpenAI's rules for reasoning models apply to the model."""
     return bool(re.match(r"gpt-5|o\d", model["id"])) or model["id"] == "goldeneye"
 
 
 def is_gemini3(model: Model) -> bool:
-    """Whether the model insists on its own signatures."""
+    """Whether the model requires its own signatures to be sent back."""
     return str(model["id"]).startswith("gemini-3")
 
 
 def backend_name(model: Model) -> str:
-    """What answers call the model: often a dated name instead of the id that was asked for."""
+    """Return the model name in answers, which is often dated, unlike the requested id."""
     family, version = claude_version(model)
     if family:
         dashed = f"{version:g}".replace(".", "-")

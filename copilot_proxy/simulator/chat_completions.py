@@ -1,54 +1,54 @@
-"""``POST /chat/completions``: checks the request, works out the reply, answers in a dialect."""
+"""``POST /chat/completions``: check the request and answer in the format of the vendor."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue, chat_rules, models, pricing
-from .chat_flavours import answer
-from .dialect import Facts
+from .chat_answers import answer
+from .chat_format import Facts
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
-from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
+from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
 from .shared_rules import images
 from .stream import send
 
 if TYPE_CHECKING:
     from .call import Call
 
-SMALL_DEFAULT = 4096
-"""Tokens that Claude says when the request sets no limit."""
+CLAUDE_DEFAULT_LIMIT = 4096
+"""The most tokens that Claude answers if the request sets no limit."""
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
-    """Answer one request."""
+    """Answer a request."""
     body = chat_rules.shape(call.record.body)
-    model = models.wanted(call.state, body, catalogue.CHAT)
+    model = models.find(call.state, body, catalogue.CHAT)
     chat_rules.check(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)
     chat_rules.check_length(model, conversation.prompt_tokens)
     if "ignored_tool_choice" in quirks:
         conversation.forced = None
-    said = reply(conversation)
+    reply = make_reply(conversation)
     pricing.charge(call, model)
     if "fenced_json" in quirks and conversation.schema is not None:
-        said.text = f"Here it is:\n```json\n{said.text}\n```"
+        reply.text = f"Here it is:\n```json\n{reply.text}\n```"
     facts = Facts(
         model,
-        said,
+        reply,
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         choices=body.get("n") or 1,
         quirks=quirks,
     )
     ready = answer(facts)
     if "native_claude_body" in quirks and catalogue.vendor(model) == "claude":
-        ready.whole = lambda: native_body(model, said, call.state.seals, quirks)
+        ready.whole = lambda: native_body(model, reply, call.state.opaque_strings, quirks)
     await send(call, ready, headers, streamed=bool(body.get("stream")))
 
 
 def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
-    """What matters of the request for the reply."""
+    """Return the parts of the request that decide the reply."""
     messages = body["messages"]
     format_ = body.get("response_format") or {}
     effort = body.get("reasoning_effort")
@@ -71,7 +71,7 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
     elif format_.get("type") == "json_object":
         found.schema = {}
     if kind == "claude":
-        found.limit = found.limit or SMALL_DEFAULT
+        found.limit = found.limit or CLAUDE_DEFAULT_LIMIT
         found.reasons = effort not in (None, "none") or bool(body.get("thinking_budget"))
     elif kind == "gemini":
         found.reasons = catalogue.supports(model, "max_thinking_budget") is not None
@@ -84,7 +84,7 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content, whatever its form."""
+    """Return the text of a message's content, a string or a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -99,9 +99,9 @@ def _last_user_text(messages: list[dict[str, Any]]) -> str:
 
 
 def _results(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The tool results that end the conversation, with the names of their tools.
+    """Return (tool name, result) of the results at the end of the conversation.
 
-    Coding agents put system messages after them.
+    System messages after them are skipped, since coding agents add such messages.
     """
     names = {
         one["id"]: one["function"]["name"]
@@ -129,7 +129,7 @@ def _forced(choice: Any) -> str | None:
 
 
 def _count(body: dict[str, Any]) -> int:
-    """A rough count of the prompt's tokens; images have a price of their own."""
+    """Estimate the prompt's token count; each image counts as `IMAGE_TOKENS`."""
     total = 3
     for message in body["messages"]:
         total += 4 + tokens(text_of(message.get("content")))

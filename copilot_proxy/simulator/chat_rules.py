@@ -1,4 +1,4 @@
-"""What the Copilot API refuses on chat completions, with the words in which it does so."""
+"""Validation of chat completion requests, with the Copilot API's error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import catalogue, history_rules
 from .chat_vendor_rules import claude, gemini, gpt5
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
-from .shared_rules import MOST_TOOLS, check_images, check_tool, images, typed
+from .shared_rules import MAX_TOOLS, check_images, check_tool, images, typed
 
 if TYPE_CHECKING:
     from .call import Call
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MOST_CHOICES = 128
+MAX_CHOICES = 128
 
 ROLES = {"system", "user", "assistant", "tool"}
 
@@ -45,7 +45,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def shape(body: Any) -> Json:
-    """The body, if it is a request at all."""
+    """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
         raise invalid()
     typed(body, TYPES)
@@ -79,7 +79,7 @@ def _message_shape(message: Json) -> None:
 
 
 def check(body: Json, model: Model, call: Call) -> None:
-    """Refuse what this model or this API does not take."""
+    """Raise a 400 for anything that the model or the API does not accept."""
     kind = catalogue.vendor(model)
     for message in body["messages"]:
         _message(message, kind)
@@ -98,7 +98,7 @@ def check(body: Json, model: Model, call: Call) -> None:
 
 
 def _message(message: Json, kind: str) -> None:
-    """Roles and content parts."""
+    """Check the role and the content parts of a message."""
     role, content = message["role"], message.get("content")
     if role not in ROLES and not (role == "developer" and kind == "azure"):
         raise invalid(f"unknown role: {role}")
@@ -115,7 +115,7 @@ def _message(message: Json, kind: str) -> None:
 
 
 def _answered(messages: list[Json]) -> None:
-    """Every tool call has its result right after it, and every result its call."""
+    """Check that every tool call is followed by its result, and every result has a call."""
     open_calls: list[str] = []
     place = 0
     for number, message in enumerate(messages):
@@ -141,15 +141,15 @@ def _unmatched(number: int, ids: list[str]) -> Exception:
 
 
 def _parameters(body: Json, model: Model) -> None:
-    """Fields that no model takes, or only those that say so."""
+    """Check fields that no model accepts, or only models that declare them."""
     for name in ("service_tier", "store"):
         if body.get(name) is not None:
             raise copilot(400, f"{name} is not supported", "unsupported_value", param=name)
     for name in ("max_tokens", "max_completion_tokens", "n"):
         if body.get(name) is not None and body[name] < 1:
             raise invalid(f"{name} must be at least 1")
-    if (body.get("n") or 1) > MOST_CHOICES:
-        raise invalid(f"n must be at most {MOST_CHOICES}")
+    if (body.get("n") or 1) > MAX_CHOICES:
+        raise invalid(f"n must be at most {MAX_CHOICES}")
     if not all(isinstance(one, str) for one in body.get("stop") or []):
         raise invalid()
     prediction = body.get("prediction")
@@ -163,8 +163,8 @@ def _parameters(body: Json, model: Model) -> None:
     if format_.get("type") not in ("text", "json_object", "json_schema"):
         raise invalid("unknown response_format")
     if format_["type"] == "json_schema":
-        wanted = format_.get("json_schema")
-        if not isinstance(wanted, dict) or not is_schema(wanted.get("schema") or {}):
+        schema = format_.get("json_schema")
+        if not isinstance(schema, dict) or not is_schema(schema.get("schema") or {}):
             raise invalid("response_format.json_schema is missing or no schema")
 
 
@@ -190,8 +190,8 @@ def _tools(body: Json, model: Model) -> None:
     tools = body.get("tools") or []
     if tools and not catalogue.supports(model, "tool_calls"):
         raise invalid(f"tools are not supported by model {model['id']}")
-    if len(tools) > MOST_TOOLS:
-        raise invalid(f"Invalid 'tools': array too long. Expected at most {MOST_TOOLS} items.")
+    if len(tools) > MAX_TOOLS:
+        raise invalid(f"Invalid 'tools': array too long. Expected at most {MAX_TOOLS} items.")
     names = []
     for number, tool in enumerate(tools):
         function = tool.get("function")
@@ -211,7 +211,7 @@ def _tools(body: Json, model: Model) -> None:
 
 
 def check_length(model: Model, count: int) -> None:
-    """Refuse a prompt of more tokens than the model reads."""
+    """Raise a 400 for a prompt of more tokens than the model accepts."""
     most = catalogue.limit(model, "max_prompt_tokens")
     if most is not None and count > most:
         raise copilot(

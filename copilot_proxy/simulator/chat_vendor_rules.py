@@ -1,4 +1,4 @@
-"""What single vendors refuse on chat completions."""
+"""Validation of chat completion requests that is specific to a vendor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .refusal import invalid
-from .sampling import complaint
+from .sampling import sampling_error
 
 if TYPE_CHECKING:
     from .catalogue import Model
@@ -25,7 +25,7 @@ KNOWN = {
 
 
 def gpt5(body: Json) -> None:
-    """OpenAI's rules for reasoning models."""
+    """Apply OpenAI's rules for reasoning models."""
     if body.get("max_tokens") is not None:
         raise invalid(
             "Unsupported parameter: 'max_tokens' is not supported with this model. "
@@ -40,13 +40,13 @@ def gpt5(body: Json) -> None:
 
 
 def claude(body: Json, model: Model) -> None:
-    """Claude's rules for parameters and for the end of the conversation."""
+    """Apply Claude's rules for parameters and for the end of the conversation."""
     for name in body:
         if name not in KNOWN:
             raise invalid(f"{name}: Extra inputs are not permitted")
     if (body.get("n") or 1) > 1:
         raise invalid("n > 1 is not supported with this model")
-    if text := complaint(model, body):
+    if text := sampling_error(model, body):
         raise invalid(text)
     _, version = catalogue.claude_version(model)
     messages = body["messages"]
@@ -91,7 +91,7 @@ def _ends_in_space(message: Json) -> bool:
 
 
 def gemini(body: Json, model: Model) -> None:
-    """Gemini's rules, the newest models' signatures among them."""
+    """Apply Gemini's rules, including the signatures that the newest models require."""
     if (body.get("n") or 1) > 1:
         raise invalid("n > 1 is not supported with this model")
     if not catalogue.is_gemini3(model):

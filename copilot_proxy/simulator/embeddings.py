@@ -1,4 +1,4 @@
-"""``POST /embeddings``: vectors that depend on the text and mean nothing."""
+"""``POST /embeddings``: meaningless vectors that depend only on the text."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .script import tokens
 if TYPE_CHECKING:
     from .call import Call
 
-USUAL_SIZE = 1536
+DEFAULT_SIZE = 1536
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
-    """Answer one request; neither ``object`` nor ``model`` is in the answer."""
+    """Answer a request; the body has neither ``object`` nor ``model``, as the real one."""
     body = call.record.body
     if not isinstance(body, dict):
         raise plain(400, "Bad Request\n")
     texts = body.get("input")
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise plain(400, "Bad Request\n")
-    model = models.wanted(call.state, body, catalogue.EMBEDDINGS)
+    model = models.find(call.state, body, catalogue.EMBEDDINGS)
     if not texts or not all(texts):
         raise copilot(400, "input must not be empty", "invalid_request_body")
     most = catalogue.limit(model, "max_inputs") or 512
@@ -46,9 +46,9 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
 def _size(body: dict[str, Any], model: catalogue.Model) -> int:
     size = body.get("dimensions")
     if size is None:
-        return USUAL_SIZE
-    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= USUAL_SIZE:
-        raise copilot(400, f"dimensions has to be 1 to {USUAL_SIZE}", "invalid_request_body")
+        return DEFAULT_SIZE
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= DEFAULT_SIZE:
+        raise copilot(400, f"dimensions has to be 1 to {DEFAULT_SIZE}", "invalid_request_body")
     if not catalogue.supports(model, "dimensions"):
         message = f"dimensions is not supported by model {model['id']}"
         raise copilot(400, message, "invalid_request_body")
@@ -56,7 +56,7 @@ def _size(body: dict[str, Any], model: catalogue.Model) -> int:
 
 
 def vector(text: str, size: int) -> list[float]:
-    """A vector of length 1, the same for the same text."""
+    """Return a vector of `size` numbers and of length 1, the same for the same text."""
     raw = hashlib.shake_256(text.encode()).digest(size * 2)
     values = [
         int.from_bytes(raw[place : place + 2], "big") / 32768 - 1 + 1 / 65536

@@ -1,4 +1,4 @@
-"""The answers of the token exchange that can be ordered from the simulator, as data."""
+"""The faults of the token exchange: names, descriptions and responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _without_token(value: Value) -> Refusal:
 
 EXCHANGE_ANSWERS: dict[str, Answer] = {
     "exchange_401": Answer(
-        "the exchange says 401 Bad credentials",
+        "the exchange answers 401 Bad credentials",
         lambda value: refusal.github(401, "Bad credentials"),
     ),
     "exchange_403": Answer(
@@ -33,25 +33,25 @@ EXCHANGE_ANSWERS: dict[str, Answer] = {
         lambda value: refusal.no_access(str(value or "no_copilot_access"), "mona"),
     ),
     "exchange_404": Answer(
-        "the exchange says Not Found, as to tokens of foreign apps",
+        "the exchange answers 404 Not Found, as for tokens of other apps",
         lambda value: refusal.github(404, "Not Found"),
     ),
     "exchange_rate_limit": Answer(
-        "the exchange meets the rate limit of GitHub's REST API",
+        "the exchange hits the rate limit of GitHub's REST API",
         lambda value: _rate_limited(),
     ),
     "exchange_500": Answer(
-        "the exchange fails with 500; the value is another status",
+        "the exchange answers 500, or the status given as value",
         lambda value: refusal.github(int(value or 500), "Server Error"),
     ),
     "exchange_html": Answer(
-        "the exchange answers with a page for people; the value is its status",
+        "the exchange answers 502 with an HTML page; the value is another status",
         lambda value: refusal.html(int(value or 502)),
     ),
-    "exchange_missing_fields": Answer("the exchange says 200 without a token", _without_token),
+    "exchange_missing_fields": Answer("the exchange answers 200 without a token", _without_token),
     "exchange_empty": Answer(
-        "the exchange says 200 with an empty body",
+        "the exchange answers 200 with an empty body",
         lambda value: Refusal(200, "", content_type=refusal.JSON),
     ),
 }
-"""Name of an ordered answer of the token exchange -> what it means and how it reads."""
+"""Name of a fault of the token exchange -> its description and response."""

@@ -1,4 +1,4 @@
-"""The error answers that can be ordered from the simulator, as data: name, meaning, answer."""
+"""The error responses that can be switched on: names, descriptions and responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import refusal
 from .refusal import Refusal, copilot, plain
 
 Value = Any
-"""What the one who switched a fault on gave with it; None when nothing."""
+"""The value with which a fault was switched on; None if there was none."""
 
 RATE_TEXT = (
     "Sorry, you've hit a rate limit that restricts the number of Copilot model requests you can "
@@ -23,7 +23,7 @@ WEEKLY_TEXT = (
 
 
 class Answer(NamedTuple):
-    """One ordered error: what it means, and the answer made of the value given with it."""
+    """An error response: its description, and the function that makes it from the fault's value."""
 
     description: str
     make: Callable[[Value], Refusal]
@@ -38,7 +38,7 @@ def _text(status: int, text: str) -> Callable[[Value], Refusal]:
 
 
 def _limited(code: str, default: str = "30", text: str = "") -> Callable[[Value], Refusal]:
-    """A 429 whose Retry-After is the value: seconds, a date, or ``none`` for no such header."""
+    """Return a maker of 429s. The fault's value is Retry-After: seconds, a date, or ``none``."""
 
     def make(value: Value) -> Refusal:
         wait = default if value is None else str(value)
@@ -81,7 +81,7 @@ ANSWERS: dict[str, Answer] = {
         ),
     ),
     "unsupported_api_in_words": Answer(
-        "400: the same, which only the words say; the value is the model's id",
+        "400: the same, recognisable only by the message; the value is the model's id",
         lambda value: copilot(
             400,
             f"model {value or 'gpt-5.5'} is not accessible via the /chat/completions endpoint",
@@ -102,7 +102,7 @@ ANSWERS: dict[str, Answer] = {
         _error(400, "prompt token count of 138898 exceeds the limit of 128000", "", type=""),
     ),
     "prompt_too_long_anthropic": Answer(
-        "400: too many tokens, in the words and the shape of Claude's API",
+        "400: too many tokens, in the format of Claude's API",
         lambda value: refusal.anthropic(
             400,
             "invalid_request_error",
@@ -111,7 +111,7 @@ ANSWERS: dict[str, Answer] = {
         ),
     ),
     "context_length_exceeded": Answer(
-        "400: too many tokens, in the words of the Responses API",
+        "400: too many tokens, as the Responses API reports it",
         _error(
             400,
             "Your input exceeds the context window of this model. Please adjust your input and "
@@ -120,7 +120,7 @@ ANSWERS: dict[str, Answer] = {
         ),
     ),
     "invalid_request_body": Answer(
-        "400: the body breaks the schema",
+        "400: the body violates the schema",
         _error(400, "invalid request body", "invalid_request_body"),
     ),
     "invalid_reasoning_effort": Answer(
@@ -133,7 +133,7 @@ ANSWERS: dict[str, Answer] = {
         ),
     ),
     "missing_vision_header": Answer(
-        "400: an image without Copilot-Vision-Request, or vision switched off by an organisation",
+        "400: an image without Copilot-Vision-Request, or vision disabled by an organisation",
         _error(400, "missing required Copilot-Vision-Request header for vision requests"),
     ),
     "missing_editor_version": Answer(
@@ -145,7 +145,7 @@ ANSWERS: dict[str, Answer] = {
         _text(400, "bad request: Authorization header is badly formatted\n"),
     ),
     "previous_response_not_found": Answer(
-        "400: a previous_response_id, which is not stored over HTTP",
+        "400: a previous_response_id; responses are not stored over HTTP",
         _error(400, "Previous response not found.", "previous_response_not_found"),
     ),
     "foreign_item_id": Answer(
@@ -159,20 +159,20 @@ ANSWERS: dict[str, Answer] = {
         _error(400, "the prompt is off_topic for this endpoint", "off_topic"),
     ),
     "rate_limited_400": Answer(
-        "400: a rate limit that comes as a bad request",
+        "400: a rate limit that is reported as a bad request",
         _error(400, "rate limit exceeded", "rate_limited"),
     ),
-    "bad_request": Answer("400: plain text, nothing more", _text(400, "Bad Request\n")),
+    "bad_request": Answer("400: plain text only", _text(400, "Bad Request\n")),
     "token_expired": Answer(
-        "401: the Copilot token is too old",
+        "401: the Copilot token has expired",
         _text(401, "IDE token expired: unauthorized: token expired\n"),
     ),
     "authentication_failed": Answer(
-        "401: the token is not accepted at all",
+        "401: the token is not valid",
         _text(401, "unauthorized: unauthorized: AuthenticateToken authentication failed\n"),
     ),
     "authorize_url": Answer(
-        "401: an agent wants an authorisation of its own",
+        "401: an agent requires a separate authorisation",
         lambda value: Refusal(
             401, {"authorize_url": "https://github.com/login/oauth/authorize?client_id=agent"}
         ),
@@ -190,28 +190,28 @@ ANSWERS: dict[str, Answer] = {
         ),
     ),
     "overage_limit_reached": Answer(
-        "402: the budget for use beyond the plan is used up",
+        "402: the budget for usage beyond the plan is used up",
         _error(402, "Your overage limit has been reached", "overage_limit_reached"),
     ),
     "billing_not_configured": Answer(
-        "402: use beyond the plan needs a way to pay",
+        "402: usage beyond the plan requires a payment method",
         _error(402, "Billing is not configured", "billing_not_configured"),
     ),
     "quota_exceeded_text": Answer("402: the same in plain text", _text(402, "quota exceeded\n")),
     "quota_exceeded_403": Answer(
-        "403: quota exhaustion that comes as forbidden",
+        "403: an exhausted quota that is reported as forbidden",
         _error(
             403,
             "You have exceeded your free tier quota. Please upgrade to Copilot Pro.",
             "free_quota_exceeded",
         ),
     ),
-    "forbidden": Answer("403: opaque", _text(403, "forbidden\n")),
+    "forbidden": Answer("403: without a reason", _text(403, "forbidden\n")),
     "terms_of_service": Answer(
         "403: abuse was detected, or the integration id is wrong", _text(403, refusal.TERMS)
     ),
     "feature_not_authorized": Answer(
-        "403: the feature is switched off by the organisation or the plan",
+        "403: the feature is disabled by the organisation or the plan",
         _text(403, "unauthorized: not authorized to use this Copilot feature\n"),
     ),
     "not_found": Answer("404: in JSON", _error(404, "Not Found", "not_found")),
@@ -220,7 +220,7 @@ ANSWERS: dict[str, Answer] = {
         "421: the token belongs to another API host", _text(421, "Misdirected Request\n")
     ),
     "timeout_408": Answer(
-        "408: the request's body did not arrive in time",
+        "408: the request body did not arrive in time",
         _error(
             408,
             "Timed out reading request body. Try again, or use a smaller request size.",
@@ -234,7 +234,7 @@ ANSWERS: dict[str, Answer] = {
         "413: too many bytes, JSON without a code", _error(413, "failed to parse request", "")
     ),
     "filtered_422": Answer(
-        "422: the filter for responsible AI",
+        "422: blocked by the responsible AI filter",
         _error(
             422,
             "The response was filtered due to the prompt triggering the content management policy.",
@@ -245,17 +245,17 @@ ANSWERS: dict[str, Answer] = {
         "415: the same filter, plain text", _text(415, "filtered by responsible AI policy\n")
     ),
     "agent_failed_424": Answer(
-        "424: something that a Copilot agent needs has failed", _text(424, "failed dependency\n")
+        "424: a dependency of a Copilot agent has failed", _text(424, "failed dependency\n")
     ),
     "rate_limited": Answer(
-        "429: short-term limit; the value is Retry-After", _limited("rate_limited")
+        "429: a short-term limit; the value is Retry-After", _limited("rate_limited")
     ),
     "user_global_rate_limited": Answer(
-        "429: a limit over all models; the value is Retry-After",
+        "429: a limit on all models; the value is Retry-After",
         _limited("user_global_rate_limited:pro"),
     ),
     "user_model_rate_limited": Answer(
-        "429: a limit of this model; the value is Retry-After",
+        "429: a limit on this model; the value is Retry-After",
         _limited("user_model_rate_limited:claude-sonnet-4.5"),
     ),
     "user_weekly_rate_limited": Answer(
@@ -263,27 +263,27 @@ ANSWERS: dict[str, Answer] = {
         _limited("user_weekly_rate_limited", "183600", WEEKLY_TEXT),
     ),
     "integration_rate_limited": Answer(
-        "429: a limit of the integration", _limited("integration_rate_limited")
+        "429: a limit on the integration", _limited("integration_rate_limited")
     ),
     "agent_mode_limit_exceeded": Answer(
-        "429: a limit of agents", _limited("agent_mode_limit_exceeded")
+        "429: a limit on agents", _limited("agent_mode_limit_exceeded")
     ),
     "model_overloaded": Answer("429: the model is overloaded", _limited("model_overloaded")),
     "upstream_provider_rate_limit": Answer(
-        "429: the vendor of the model limits GitHub", _limited("upstream_provider_rate_limit")
+        "429: the model's vendor limits GitHub", _limited("upstream_provider_rate_limit")
     ),
     "extension_blocked": Answer(
         "429: one extension is blocked",
         _error(429, "extension blocked", "extension_blocked", type="rate_limit_error"),
     ),
     "rate_limited_body": Answer(
-        "429: the wait stands in the body only; the value is its seconds",
+        "429: the retry delay is only in the body; the value is its seconds",
         lambda value: copilot(
             429, "Rate limit exceeded", "rate_limited", retry_after=int(value or 30)
         ),
     ),
     "resource_exhausted": Answer(
-        "429: Gemini's backend, whose code is a number",
+        "429: from Gemini's backend, with a numeric code",
         _error(429, "RESOURCE_EXHAUSTED: Resource has been exhausted (e.g. check quota).", 429),
     ),
     "nested_json_429": Answer("429: JSON inside the message string", _nested),
@@ -296,18 +296,18 @@ ANSWERS: dict[str, Answer] = {
     "cancelled_499": Answer("499: the server cancelled the request", _text(499, "")),
     "server_error_500": Answer("500: plain text", _text(500, "Internal Server Error\n")),
     "server_error_500_json": Answer(
-        "500: JSON with a code of its own", _error(500, "internal server error", "internal_error")
+        "500: JSON with a code", _error(500, "internal server error", "internal_error")
     ),
     "bad_gateway": Answer("502: plain text", _text(502, "Bad Gateway\n")),
     "bad_gateway_empty": Answer("502: no body", _text(502, "")),
-    "bad_gateway_html": Answer("502: a page for people", lambda value: refusal.html(502)),
+    "bad_gateway_html": Answer("502: an HTML page", lambda value: refusal.html(502)),
     "unavailable_503": Answer(
-        "503: plain text; the vendor of the model limits GitHub",
+        "503: plain text; the model's vendor limits GitHub",
         _text(503, "upstream connect error or disconnect/reset before headers\n"),
     ),
-    "gateway_timeout_504": Answer("504: a page for people", lambda value: refusal.html(504)),
+    "gateway_timeout_504": Answer("504: an HTML page", lambda value: refusal.html(504)),
     "cyber_policy": Answer(
-        "400: a false alarm about misuse, seen with codex models",
+        "400: a false positive of the misuse detection, seen with codex models",
         _error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
     ),
     "invalid_encrypted_content": Answer(
@@ -320,12 +320,12 @@ ANSWERS: dict[str, Answer] = {
         ),
     ),
     "overloaded_529": Answer(
-        "529: Claude's backend is overloaded, in the shape of Claude's API",
+        "529: Claude's backend is overloaded, in the format of Claude's API",
         lambda value: refusal.anthropic(529, "overloaded_error", "Overloaded", "req_011CVfault"),
     ),
     "failed_precondition": Answer(
-        "400: a field that this time landed on a backend which does not know it",
+        "400: the request reached a backend that does not know one of its fields",
         _error(400, "FAILED_PRECONDITION: output_config.format is not supported", 400),
     ),
 }
-"""Name of an ordered error answer of the Copilot API -> what it means and how it reads."""
+"""Name of a fault of the Copilot API -> its description and response."""

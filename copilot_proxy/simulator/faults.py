@@ -1,4 +1,4 @@
-"""The catalogue of everything that can go wrong on demand, and what is switched on right now."""
+"""The catalogue of faults that can be switched on, and those that are on."""
 
 from __future__ import annotations
 
@@ -16,73 +16,73 @@ STREAM_PATHS = MODEL_PATHS[:3]
 
 BREAKS = {
     "cut_before_headers": "the connection is reset (TCP RST) before any answer",
-    "stall_before_headers": "silence before the answer: value seconds, else until the client goes",
+    "stall_before_headers": "no response for value seconds, or until the client disconnects",
 }
 STREAMS = {
-    "cut_after_headers": "the connection is closed after the headers",
+    "cut_after_headers": "the connection is closed right after the headers",
     "cut_mid_event": "the connection is closed in the middle of an event, halfway through",
     "cut_mid_stream": "the connection is closed between two events, halfway through",
-    "cut_after_finish": "the stream ends properly after the finish, without its last event",
-    "end_early": "the stream ends properly halfway through, without a finish",
-    "stall_mid_stream": "silence halfway through: value seconds, else until the client goes",
-    "stall_after_finish": "the same after the finish, before the stream's last event",
-    "empty_stream": "status 200 and not a single event",
+    "cut_after_finish": "the stream ends normally after the finish, without its last event",
+    "end_early": "the stream ends normally halfway through, without a finish",
+    "stall_mid_stream": "a pause halfway through: value seconds, or until the client disconnects",
+    "stall_after_finish": "the same pause after the finish, before the stream's last event",
+    "empty_stream": "status 200 without any event",
     "filter_chunk_only": "only the leading chunk without choices, then the end",
-    "json_instead_of_sse": "a whole answer as JSON though a stream was asked for",
+    "json_instead_of_sse": "a complete JSON answer although a stream was requested",
     "json_error_instead_of_sse": "an error object as JSON, with status 200",
-    "html_instead": "a page for people, with status 200",
+    "html_instead": "an HTML page with status 200",
     "error_first_chunk": "an error event first and nothing else; the value is its code",
     "error_chunk": "an error event halfway through; the value is its code",
     "failed": "a Responses stream that ends with response.failed; the value is its code",
     "invalid_json_event": "an event halfway through whose data is not JSON",
     "invalid_utf8": "an event halfway through that is not UTF-8",
-    "huge_event": "one event of at least value bytes (default 1 MiB) in the middle",
+    "huge_event": "one event of at least value bytes (default 1 MiB) halfway through",
     "comments": "a comment line before every event",
-    "one_byte_writes": "every byte is sent on its own",
-    "split_writes": "events are cut at odd places, also inside a character",
+    "one_byte_writes": "every byte is sent separately",
+    "split_writes": "writes end in the middle of events, and even of characters",
     "crlf": "lines end with CR LF",
     "gzip": "the stream is compressed",
-    "no_done": "no [DONE] although everything else is there",
-    "extra_done": "a [DONE] where the API has none",
+    "no_done": "the [DONE] is missing",
+    "extra_done": "a [DONE] in an API that has none",
 }
 QUIRKS = {
     "finish_error": "finish_reason error",
-    "content_filter": "finish_reason content_filter, with filter results saying why",
-    "finish_length": "finish_reason length although nothing was asked to be short",
+    "content_filter": "finish_reason content_filter, with filter results that say why",
+    "finish_length": "finish_reason length although no limit was reached",
     "stop_despite_calls": "finish_reason stop although tools were called",
-    "calls_all_zero": "parallel tool calls that all say index 0, each with its own id",
+    "calls_all_zero": "parallel tool calls that all have index 0, with different ids",
     "calls_from_one": "tool calls numbered from 1",
     "calls_without_index": "tool calls without an index",
-    "calls_split_choices": "text and tool calls of one stream in choices of their own",
+    "calls_split_choices": "text and tool calls of one stream in separate choices",
     "whole_calls": "every tool call complete in one delta",
-    "runaway_arguments": "tool arguments that are endless white space; the value is how much",
+    "runaway_arguments": "tool arguments that are only whitespace; the value is how much",
     "broken_arguments": "tool arguments that are not JSON",
-    "native_claude_body": "Claude answers chat completions with a body of its own API",
+    "native_claude_body": "Claude answers chat completions with a body in its own API's format",
     "cot_id": "Azure's reasoning summary, whose cot_id comes after the finish",
     "thinking_fields": "Claude's reasoning under the names thinking and signature",
     "annotations": "copilot_annotations in the deltas",
     "references": "chunks with choices null that carry copilot_references",
-    "changing_ids": "every chunk has another id",
+    "changing_ids": "every chunk has a different id",
     "usage_nowhere": "no usage at all",
     "ignored_tool_choice": "a forced tool is not called",
-    "fenced_json": "JSON that was asked for arrives in a Markdown fence",
-    "wordless": "an answer without any content",
+    "fenced_json": "requested JSON arrives in a Markdown fence",
+    "wordless": "an answer without any text",
     "other_model_name": "the answer names the model by its display name",
-    "no_reasoning_deltas": "reasoning summaries only in the finished item",
+    "no_reasoning_deltas": "reasoning summaries appear only in the finished item",
     "compaction": "a Responses answer that holds a compaction item",
     "no_sequence_numbers": "Responses events without sequence_number",
-    "empty_input_delta": "a tool without arguments sends one empty delta on messages",
-    "unordered": "embeddings come in another order",
+    "empty_input_delta": "a tool call without arguments has one empty delta on messages",
+    "unordered": "embeddings arrive out of order",
 }
 OTHERS = {
     "github_down": "connections to github.com and api.github.com break without an answer",
-    "models_500": "the list of models answers 500; the value is another status",
-    "models_429": "the list of models is rate limited",
-    "models_html": "the list of models is a page for people",
-    "models_garbage": "the list of models is 200 with nothing useful in it",
-    "user_404": "the account's page says Not Found",
-    "user_500": "the account's page answers 500",
-    "count_tokens_missing": "counting tokens is not offered here (404)",
+    "models_500": "the list of models answers 500, or the status given as value",
+    "models_429": "the list of models answers 429",
+    "models_html": "the list of models is an HTML page",
+    "models_garbage": "the list of models answers 200 with unusable entries",
+    "user_404": "the account endpoint answers 404",
+    "user_500": "the account endpoint answers 500",
+    "count_tokens_missing": "token counting is not available (404)",
 }
 
 CATALOGUE: dict[str, str] = {
@@ -93,23 +93,23 @@ CATALOGUE: dict[str, str] = {
     **QUIRKS,
     **OTHERS,
 }
-"""Every fault: name -> what it does, for a person."""
+"""Name of every fault -> its description."""
 
 
 @dataclass
 class Fault:
-    """One fault that is switched on."""
+    """A fault that is switched on."""
 
     name: str
     value: Any = None
     path: str | None = None
-    """The only path it strikes; None: all paths where it makes sense."""
+    """The only path that it applies to; None means all paths where it makes sense."""
     times: int | None = None
-    """How often it still strikes; None: until it is switched off."""
+    """How many more requests it applies to; None means until it is switched off."""
 
 
 class Faults:
-    """The faults that are on; every use from any thread is safe."""
+    """The faults that are on; all methods are thread-safe."""
 
     def __init__(self) -> None:
         self._on: dict[str, Fault] = {}
@@ -118,24 +118,27 @@ class Faults:
     def on(
         self, name: str, *, times: int | None = None, path: str | None = None, value: Any = None
     ) -> None:
-        """Switch a fault on, for ever or for the next `times` requests, for one path or for all."""
+        """Switch a fault on, for the next `times` requests (None: all), on `path` (None: all)."""
         if name not in CATALOGUE:
-            raise ValueError(f"There is no fault named {name!r}. There are: {', '.join(CATALOGUE)}")
+            raise ValueError(f"Unknown fault {name!r}. Faults: {', '.join(CATALOGUE)}")
         with self._lock:
             self._on[name] = Fault(name, value, path, times)
 
     def off(self, name: str) -> bool:
-        """Switch a fault off; says whether it was on."""
+        """Switch a fault off; return whether it was on."""
         with self._lock:
             return self._on.pop(name, None) is not None
 
     def clear(self) -> None:
-        """Switch everything off."""
+        """Switch all faults off."""
         with self._lock:
             self._on.clear()
 
     def listed(self) -> dict[str, Any]:
-        """The whole catalogue and what is on, for a person."""
+        """Return the active faults and the whole catalogue.
+
+        ``{"on": {name: {"value", "path", "times"}}, "catalogue": {name: description}}``
+        """
         with self._lock:
             on = {
                 fault.name: {"value": fault.value, "path": fault.path, "times": fault.times}
@@ -144,7 +147,7 @@ class Faults:
         return {"on": on, "catalogue": CATALOGUE}
 
     def take(self, name: str, path: str) -> Fault | None:
-        """The named fault if it strikes a request to `path` now; it is used up by one."""
+        """Return the named fault if it applies to a request to `path`, and count that use."""
         with self._lock:
             fault = self._on.get(name)
             if fault is None or (fault.path is not None and fault.path != path):
@@ -156,7 +159,7 @@ class Faults:
             return fault
 
     def take_all(self, names: dict[str, str], path: str) -> dict[str, Any]:
-        """Those of `names` that strike a request to `path` now, with their values."""
+        """Return those of `names` that apply to a request to `path`, with their values."""
         taken = {}
         for name in list(self._on):
             if name in names and (fault := self.take(name, path)):
@@ -164,7 +167,7 @@ class Faults:
         return taken
 
     def answer(self, path: str) -> Refusal | None:
-        """The error answer that a request to `path` of the Copilot API shall get, if any."""
+        """Return the error response to a Copilot API request to `path`, if a fault says so."""
         for name in list(self._on):
             if name not in ANSWERS:
                 continue
@@ -176,7 +179,7 @@ class Faults:
         return None
 
     def exchange_answer(self) -> Refusal | None:
-        """The answer that the token exchange shall give, if any."""
+        """Return the error response of the token exchange, if a fault says so."""
         for name in list(self._on):
             if name in EXCHANGE_ANSWERS and (fault := self.take(name, EXCHANGE)):
                 return EXCHANGE_ANSWERS[name].make(fault.value)

@@ -1,4 +1,4 @@
-"""github.com and api.github.com: the device flow, the token exchange and the account's page."""
+"""github.com and api.github.com: the device flow, the token exchange and the account."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def headers() -> dict[str, str]:
-    """What every answer of GitHub itself carries."""
+    """Return the headers of every response of GitHub itself."""
     return {
         "x-github-request-id": github_request_id(),
         "x-github-media-type": "github.v3; format=json",
@@ -59,7 +59,7 @@ def headers() -> dict[str, str]:
 
 
 async def device_code(call: Call) -> None:
-    """``POST /login/device/code``: begin a login."""
+    """``POST /login/device/code``: start a sign-in."""
     body = _fields(call)
     client_id = body.get("client_id")
     if client_id not in EXCHANGING_CLIENTS and client_id not in OTHER_CLIENTS:
@@ -76,7 +76,7 @@ async def device_code(call: Call) -> None:
 
 
 async def access_token(call: Call) -> None:
-    """``POST /login/oauth/access_token``: has the person entered the code?"""
+    """``POST /login/oauth/access_token``: poll whether the user has entered the code."""
     body = _fields(call)
     login = call.state.logins.get(str(body.get("device_code")))
     client_id = body.get("client_id")
@@ -114,7 +114,7 @@ async def _poll(call: Call, login: DeviceCode) -> None:
 
 
 def _step(call: Call, login: DeviceCode) -> str:
-    """What this poll is told: the script decides, else what has happened so far."""
+    """Return the outcome of this poll: from the script if there is one, else from the sign-in."""
     script = call.state.device_flow
     if script is not None:
         return str(script[min(login.polls, len(script) - 1)])
@@ -130,21 +130,21 @@ def _step(call: Call, login: DeviceCode) -> str:
 
 
 async def device_page(call: Call) -> None:
-    """``/login/device``: where a person enters the code; a form, or JSON for a program."""
+    """``/login/device``: the page for entering the code; takes a form, or JSON from programs."""
     if call.method == "GET":
         code = html.escape(call.query.removeprefix("user_code="), quote=True)
-        message = "Enter the code that the device shows."
+        message = "Enter the code shown on your device."
         await _page(call, 200, PAGE.format(message=message, code=code))
         return
     body = _fields(call)
-    wanted = str(body.get("user_code", "")).strip().upper()
-    login = next((one for one in call.state.logins.values() if one.user_code == wanted), None)
+    user_code = str(body.get("user_code", "")).strip().upper()
+    login = next((one for one in call.state.logins.values() if one.user_code == user_code), None)
     if login is None:
-        status, message = 404, "There is no such code."
+        status, message = 404, "Unknown code."
     else:
         login.denied = body.get("answer") == "deny"
         login.approved = not login.denied
-        status, message = 200, "Done. The device knows in a moment."
+        status, message = 200, "Done. Your device will be notified shortly."
     if "json" in call.headers.get("content-type", ""):
         await call.json({"message": message}, headers(), status=status)
     else:
@@ -156,10 +156,10 @@ async def _page(call: Call, status: int, text: str) -> None:
 
 
 async def exchange(call: Call) -> None:
-    """``GET /copilot_internal/v2/token``: an OAuth token for a short-lived Copilot token."""
+    """``GET /copilot_internal/v2/token``: exchange an OAuth token for a Copilot token."""
     state = call.state
-    if ordered := state.faults.exchange_answer():
-        raise ordered
+    if refusal := state.faults.exchange_answer():
+        raise refusal
     token = _oauth_token(call)
     if token.startswith("github_pat_"):
         raise github(403, "Resource not accessible by personal access token")
@@ -202,7 +202,7 @@ async def exchange(call: Call) -> None:
 
 
 async def copilot_user(call: Call) -> None:
-    """``GET /copilot_internal/user``: plan, quota and hosts of the account."""
+    """``GET /copilot_internal/user``: plan, quota and endpoints of the account."""
     if call.state.faults.take("user_404", call.path):
         raise github(404, "Not Found")
     if call.state.faults.take("user_500", call.path):
@@ -213,7 +213,7 @@ async def copilot_user(call: Call) -> None:
 
 
 async def user(call: Call) -> None:
-    """``GET /user``: who the token belongs to."""
+    """``GET /user``: the user that the token belongs to."""
     _accept(call, _oauth_token(call))
     login = call.state.account.login
     body = {"login": login, "id": 583231, "type": "User", "name": login.title(), "email": None}
@@ -221,7 +221,7 @@ async def user(call: Call) -> None:
 
 
 def _oauth_token(call: Call) -> str:
-    """The token of the Authorization header, under either of the schemes that GitHub takes."""
+    """Return the token of the Authorization header, under either scheme that GitHub accepts."""
     if not call.headers.get("user-agent"):
         raise Refusal(
             403,
@@ -240,7 +240,7 @@ def _accept(call: Call, token: str) -> None:
 
 
 def _fields(call: Call) -> dict[str, Any]:
-    """The fields of a form or of a JSON object."""
+    """Return the fields of a form or of a JSON object."""
     body = call.record.body
     return body if isinstance(body, dict) else {}
 
@@ -251,7 +251,7 @@ async def _fail(call: Call, error: str, **more: Any) -> None:
 
 
 async def _say(call: Call, answer: dict[str, Any]) -> None:
-    """Answer in JSON to those who ask for it, else in a form: the errors too are status 200."""
+    """Answer in JSON if the client accepts it, else as a form; errors are status 200, too."""
     if "application/json" in call.headers.get("accept", ""):
         await call.answer(200, msgspec.json.encode(answer), JSON, headers())
     else:

@@ -1,4 +1,4 @@
-"""What is refused of the calls and results in a conversation: ids, arguments, and their order."""
+"""Checks of the tool calls and results in a conversation: ids, arguments and their order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from .refusal import Refusal, copilot, invalid
 
 Json = dict[str, Any]
 
-CLAUDES_ID = re.compile(r"[a-zA-Z0-9_-]+")
-CHAT_ID = 40
-"""Characters of an id on chat completions, for OpenAI's models."""
-CALL_ID = 64
-"""Characters of an id on responses."""
+CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]+")
+MAX_CHAT_ID = 40
+"""The most characters of an id on chat completions, for OpenAI's models."""
+MAX_CALL_ID = 64
+"""The most characters of an id on responses."""
 
 
-def strange_id(path: str) -> str:
-    """What Claude says of an id with other characters than it knows."""
+def bad_id_message(path: str) -> str:
+    """Return Claude's error message about an id with characters that it does not allow."""
     return f"{path}: String should match pattern '^[a-zA-Z0-9_-]+$'"
 
 
 def too_long(path: str, text: str, most: int) -> Refusal:
-    """What OpenAI's models say of an id that is too long."""
+    """Return the error of OpenAI's models about an id that is too long."""
     return copilot(
         400,
         f"Invalid '{path}': string too long. Expected a string with maximum length {most}, "
@@ -34,7 +34,7 @@ def too_long(path: str, text: str, most: int) -> Refusal:
 
 
 def check_chat(messages: list[Json], kind: str) -> None:
-    """Refuse the calls of a chat that its model does not take; `kind` is whose the model is."""
+    """Raise a 400 for tool calls that the vendor does not accept; `kind` names the vendor."""
     for number, message in enumerate(messages):
         if message["role"] == "tool":
             _id(message["tool_call_id"], f"messages[{number}].tool_call_id", number, kind)
@@ -44,10 +44,10 @@ def check_chat(messages: list[Json], kind: str) -> None:
 
 
 def _id(given: str, path: str, number: int, kind: str) -> None:
-    if kind == "azure" and len(given) > CHAT_ID:
-        raise too_long(path, given, CHAT_ID)
-    if kind == "claude" and not CLAUDES_ID.fullmatch(given):
-        raise invalid(strange_id(f"messages.{number}.content.0.tool_use.id"))
+    if kind == "azure" and len(given) > MAX_CHAT_ID:
+        raise too_long(path, given, MAX_CHAT_ID)
+    if kind == "claude" and not CLAUDE_ID.fullmatch(given):
+        raise invalid(bad_id_message(f"messages.{number}.content.0.tool_use.id"))
 
 
 def _arguments(text: str, number: int, place: int, kind: str) -> None:
@@ -60,8 +60,8 @@ def _arguments(text: str, number: int, place: int, kind: str) -> None:
         raise invalid(f"{path}: Input should be a valid dictionary")
 
 
-def complaint(number: int, found: list[Json], calls: list[str]) -> str | None:
-    """What Claude has against the blocks of the message that answers `calls`; None if nothing."""
+def tool_result_error(number: int, found: list[Json], calls: list[str]) -> str | None:
+    """Return Claude's error message about the message after `calls`; None if it is valid."""
     kinds = [block["type"] for block in found]
     results = [block["tool_use_id"] for block in found if block["type"] == "tool_result"]
     if "tool_result" in kinds and kinds != sorted(kinds, key=lambda kind: kind != "tool_result"):

@@ -1,4 +1,4 @@
-"""``POST /v1/messages`` and its counting of tokens: Claude's own API behind GitHub's doors."""
+"""``POST /v1/messages`` and ``/v1/messages/count_tokens``: Claude's own API, behind GitHub."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import catalogue, messages_rules, messages_thinking, models, pricing
 from .faults import QUIRKS
 from .messages_answers import answer
 from .refusal import plain
-from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
+from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
 from .stream import send
 
 if TYPE_CHECKING:
@@ -18,30 +18,30 @@ Json = dict[str, Any]
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
-    """Answer one request."""
+    """Answer a request."""
     body = messages_rules.shape(call.record.body, call)
-    model = models.wanted(call.state, body, catalogue.MESSAGES)
+    model = models.find(call.state, body, catalogue.MESSAGES)
     messages_rules.check(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)
     messages_rules.check_length(model, conversation.prompt_tokens)
     pricing.charge(call, model)
-    said = reply(conversation)
-    ready = answer(model, said, call.state.seals, quirks)
+    reply = make_reply(conversation)
+    ready = answer(model, reply, call.state.opaque_strings, quirks)
     await send(call, ready, headers, streamed=bool(body.get("stream")))
 
 
 async def count_tokens(call: Call, headers: dict[str, str]) -> None:
-    """Say how many tokens a request would be; costs nothing."""
+    """Answer with the token count of a request; this is free of charge."""
     if call.state.faults.take("count_tokens_missing", call.path):
         raise plain(404, "404 page not found\n")
     body = messages_rules.shape(call.record.body, call, counting=True)
-    models.wanted(call.state, body, catalogue.MESSAGES)
+    models.find(call.state, body, catalogue.MESSAGES)
     await call.json({"input_tokens": _count(body)}, headers)
 
 
 def read(body: Json, model: catalogue.Model) -> Conversation:
-    """What matters of the request for the reply."""
+    """Return the parts of the request that decide the reply."""
     messages = body["messages"]
     choice = body.get("tool_choice") or {}
     found = Conversation(
@@ -85,17 +85,17 @@ def _last_user_text(messages: list[Json]) -> str:
 
 
 def _results(messages: list[Json]) -> list[tuple[str, str]]:
-    """The results in the last message that is no system message, with the names of their tools."""
+    """Return (tool name, result) of the results in the last non-system message."""
     names = {
         one["id"]: str(one.get("name"))
         for message in messages
         for one in _blocks(message)
         if one["type"] == "tool_use"
     }
-    said = [message for message in messages if message["role"] != "system"]
+    spoken = [message for message in messages if message["role"] != "system"]
     return [
         (names[one["tool_use_id"]], _text(one))
-        for one in (_blocks(said[-1]) if said else [])
+        for one in (_blocks(spoken[-1]) if spoken else [])
         if one["type"] == "tool_result"
     ]
 

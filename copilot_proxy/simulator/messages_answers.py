@@ -1,4 +1,4 @@
-"""One reply in the shape of Claude's own API: the whole body, and the events of its stream."""
+"""Answers in the format of Claude's own API, as a whole body and as a stream of events."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 
 from .catalogue import Model, backend_name
+from .opaque_strings import OpaqueStrings
 from .pricing import copilot_usage
 from .script import Reply, ToolCall, pieces
-from .seals import Seals
 from .stream import Answer, Event
 
 Json = dict[str, Any]
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
-def answer(model: Model, said: Reply, seals: Seals, quirks: Json) -> Answer:
-    """The reply, streamed and whole."""
+def answer(model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json) -> Answer:
+    """Return the answer to a request."""
     error = {"type": "overloaded_error", "message": "Overloaded"}
 
     def failing(code: str) -> Event:
@@ -27,56 +27,56 @@ def answer(model: Model, said: Reply, seals: Seals, quirks: Json) -> Answer:
         return Event({"type": "error", "error": kind}, "error")
 
     return Answer(
-        lambda: events(model, said, seals, quirks),
-        lambda: whole(model, said, seals, quirks),
+        lambda: events(model, reply, opaque_strings, quirks),
+        lambda: whole(model, reply, opaque_strings, quirks),
         failing,
         filler=Event({"type": "ping"}, "ping"),
     )
 
 
-def stop_reason(said: Reply, quirks: Json) -> str:
-    """Why the model stopped, in the words of this API."""
+def stop_reason(reply: Reply, quirks: Json) -> str:
+    """Return the ``stop_reason`` of the reply."""
     if "content_filter" in quirks:
         return "refusal"
-    return "stop_sequence" if said.stop_sequence else REASONS[said.finish]
+    return "stop_sequence" if reply.stop_sequence else REASONS[reply.finish]
 
 
-def usage(said: Reply) -> Json:
-    """Token counts; here the input excludes what was read from the cache."""
+def usage(reply: Reply) -> Json:
+    """Return the token counts; in this API the input excludes cached tokens."""
     return {
-        "input_tokens": said.prompt_tokens - said.cached_tokens,
+        "input_tokens": reply.prompt_tokens - reply.cached_tokens,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": said.cached_tokens,
-        "output_tokens": said.completion_tokens + said.reasoning_tokens,
+        "cache_read_input_tokens": reply.cached_tokens,
+        "output_tokens": reply.completion_tokens + reply.reasoning_tokens,
         "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
     }
 
 
-def whole(model: Model, said: Reply, seals: Seals, quirks: Json) -> Json:
-    """The answer as one object."""
+def whole(model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json) -> Json:
+    """Return the answer as one object."""
     return {
         "id": "msg_bdrk_" + secrets.token_hex(12),
         "type": "message",
         "role": "assistant",
         "model": backend_name(model),
-        "content": blocks(said, seals, quirks),
-        "stop_reason": stop_reason(said, quirks),
-        "stop_sequence": said.stop_sequence,
-        "usage": usage(said),
+        "content": blocks(reply, opaque_strings, quirks),
+        "stop_reason": stop_reason(reply, quirks),
+        "stop_sequence": reply.stop_sequence,
+        "usage": usage(reply),
         "context_management": {"applied_edits": []},
-        "copilot_usage": copilot_usage(model, said),
+        "copilot_usage": copilot_usage(model, reply),
     }
 
 
-def blocks(said: Reply, seals: Seals, quirks: Json) -> list[Json]:
-    """The content blocks."""
+def blocks(reply: Reply, opaque_strings: OpaqueStrings, quirks: Json) -> list[Json]:
+    """Return the content blocks."""
     found: list[Json] = []
-    if said.reasoning:
-        signature = seals.make("signature", 200)
-        found.append({"type": "thinking", "thinking": said.reasoning, "signature": signature})
-    if said.text and "wordless" not in quirks:
-        found.append({"type": "text", "text": said.text})
-    for call in said.calls:
+    if reply.reasoning:
+        signature = opaque_strings.make("signature", 200)
+        found.append({"type": "thinking", "thinking": reply.reasoning, "signature": signature})
+    if reply.text and "wordless" not in quirks:
+        found.append({"type": "text", "text": reply.text})
+    for call in reply.calls:
         tool_id = "toolu_bdrk_" + secrets.token_hex(12)
         found.append({"type": "tool_use", "id": tool_id, "name": call.name, "input": _input(call)})
     return found
@@ -86,19 +86,21 @@ def _input(call: ToolCall) -> Any:
     try:
         return msgspec.json.decode(call.arguments or "{}")
     except msgspec.DecodeError:
-        # The limit cut the arguments; a whole answer has no way to show half an object.
+        # The token limit cut the arguments, and a whole answer cannot show half an object.
         return {}
 
 
-def events(model: Model, said: Reply, seals: Seals, quirks: Json) -> Iterator[Event]:
-    """The answer as a stream."""
-    full = whole(model, said, seals, quirks)
+def events(
+    model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json
+) -> Iterator[Event]:
+    """Yield the events of the answer."""
+    full = whole(model, reply, opaque_strings, quirks)
     counted = {**full["usage"], "output_tokens": 1}
     begun = {**full, "content": [], "stop_reason": None, "stop_sequence": None, "usage": counted}
     del begun["copilot_usage"], begun["context_management"]
     yield _event("message_start", message=begun)
     yield _event("ping")
-    calls = iter(said.calls)
+    calls = iter(reply.calls)
     for index, block in enumerate(full["content"]):
         call = next(calls) if block["type"] == "tool_use" else None
         yield _event("content_block_start", index=index, content_block=_begun(block))
@@ -116,7 +118,7 @@ def events(model: Model, said: Reply, seals: Seals, quirks: Json) -> Iterator[Ev
         "message_delta",
         final=True,
     )
-    metrics = {"inputTokenCount": said.prompt_tokens, "outputTokenCount": said.completion_tokens}
+    metrics = {"inputTokenCount": reply.prompt_tokens, "outputTokenCount": reply.completion_tokens}
     yield _event("message_stop", **{"amazon-bedrock-invocationMetrics": metrics})
 
 
@@ -125,7 +127,7 @@ def _event(kind: str, **more: Any) -> Event:
 
 
 def _begun(block: Json) -> Json:
-    """A block before anything of it has been said."""
+    """Return a block as its content_block_start shows it, without content."""
     if block["type"] == "thinking":
         return {"type": "thinking", "thinking": "", "signature": ""}
     if block["type"] == "text":

@@ -1,4 +1,4 @@
-"""What the Copilot API refuses on messages, in Claude's own envelope or in GitHub's."""
+"""Validation of messages requests; errors come in Claude's own shape or in GitHub's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue, history_rules, messages_thinking, shared_rules
-from .messages_thinking import refused
+from .messages_thinking import invalid_request
 from .refusal import Refusal
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ CONTEXT_BETA = "context-management-2025-06-27"
 TOOL_BETA = "advanced-tool-use-2025-11-20"
 SYSTEM_BETA = "mid-conversation-system-2026-04-07"
 BETAS = {"interleaved-thinking-2025-05-14", CONTEXT_BETA, TOOL_BETA, SYSTEM_BETA}
-"""The only beta names that are let through."""
+"""The only accepted names of betas."""
 
 KNOWN = {
     "model", "messages", "max_tokens", "system", "stream", "stop_sequences", "temperature",
@@ -46,26 +46,26 @@ BLOCKS = {
     "text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking",
     "search_result", "tool_reference",
 }  # fmt: skip
-MOST_MARKS = 4
+MAX_CACHE_BREAKPOINTS = 4
 
 
 def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
-    """The body, if it is a request at all."""
+    """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
-        raise refused("The request body is not valid JSON.")
+        raise invalid_request("The request body is not valid JSON.")
     betas = _betas(call)
     for name in body:
         if name not in KNOWN and not (name == "context_management" and CONTEXT_BETA in betas):
-            raise refused(f"{name}: Extra inputs are not permitted")
+            raise invalid_request(f"{name}: Extra inputs are not permitted")
     shared_rules.typed(body, TYPES)
     if not counting and body.get("max_tokens") is None:
-        raise refused("max_tokens: Field required")
+        raise invalid_request("max_tokens: Field required")
     if not counting and body["max_tokens"] < 1:
-        raise refused("max_tokens: Input should be greater than or equal to 1")
+        raise invalid_request("max_tokens: Input should be greater than or equal to 1")
     if not body.get("messages"):
-        raise refused("messages: at least one message is required")
+        raise invalid_request("messages: at least one message is required")
     if not all(isinstance(one, str) for one in body.get("stop_sequences") or []):
-        raise refused("stop_sequences: Input should be a valid string")
+        raise invalid_request("stop_sequences: Input should be a valid string")
     for number, message in enumerate(body["messages"]):
         _message(number, message, betas)
     return body
@@ -74,9 +74,9 @@ def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
 def _betas(call: Call) -> set[str]:
     given = call.headers.get("anthropic-beta", "")
     betas = {one.strip() for one in given.split(",") if one.strip()}
-    if strange := sorted(betas - BETAS):
-        raise refused(
-            f"Unexpected value(s) {', '.join(f'`{one}`' for one in strange)} for the "
+    if unknown := sorted(betas - BETAS):
+        raise invalid_request(
+            f"Unexpected value(s) {', '.join(f'`{one}`' for one in unknown)} for the "
             "`anthropic-beta` header. Please consult our documentation or try again without it."
         )
     return betas
@@ -84,44 +84,44 @@ def _betas(call: Call) -> set[str]:
 
 def _message(number: int, message: Any, betas: set[str]) -> None:
     if not isinstance(message, dict) or not isinstance(message.get("content"), str | list):
-        raise refused(f"messages.{number}.content: Field required")
+        raise invalid_request(f"messages.{number}.content: Field required")
     roles = {"user", "assistant"} | ({"system"} if SYSTEM_BETA in betas else set())
     if str(message.get("role")) not in roles:
-        raise refused(f"messages.{number}.role: Input should be 'user' or 'assistant'")
+        raise invalid_request(f"messages.{number}.role: Input should be 'user' or 'assistant'")
     if message["content"] in ("", []):
-        raise refused("messages: text content blocks must be non-empty")
+        raise invalid_request("messages: text content blocks must be non-empty")
     for place, block in enumerate(blocks(message)):
         _block(f"messages.{number}.content.{place}", block)
 
 
 def _block(path: str, block: Any) -> None:
     if not isinstance(block, dict) or str(block.get("type")) not in BLOCKS:
-        raise refused(f"{path}: Input tag does not match any of the expected tags")
+        raise invalid_request(f"{path}: Input tag does not match any of the expected tags")
     kind = block["type"]
     if kind == "text":
         if not isinstance(block.get("text"), str):
-            raise refused(f"{path}.text: Field required")
+            raise invalid_request(f"{path}.text: Field required")
         if not block["text"].strip():
-            raise refused("messages: text content blocks must be non-empty")
+            raise invalid_request("messages: text content blocks must be non-empty")
     if kind == "image" and not isinstance(block.get("source"), dict):
-        raise refused(f"{path}.image.source: Field required")
+        raise invalid_request(f"{path}.image.source: Field required")
     if kind == "tool_use" and not (
         isinstance(block.get("id"), str) and isinstance(block.get("input"), dict)
     ):
-        raise refused(f"{path}.tool_use.input: Input should be a valid dictionary")
-    if kind == "tool_use" and not history_rules.CLAUDES_ID.fullmatch(block["id"]):
-        raise refused(history_rules.strange_id(f"{path}.tool_use.id"))
+        raise invalid_request(f"{path}.tool_use.input: Input should be a valid dictionary")
+    if kind == "tool_use" and not history_rules.CLAUDE_ID.fullmatch(block["id"]):
+        raise invalid_request(history_rules.bad_id_message(f"{path}.tool_use.id"))
     if kind == "tool_result":
         if not isinstance(block.get("tool_use_id"), str):
-            raise refused(f"{path}.tool_result.tool_use_id: Field required")
-        if not history_rules.CLAUDES_ID.fullmatch(block["tool_use_id"]):
-            raise refused(history_rules.strange_id(f"{path}.tool_result.tool_use_id"))
+            raise invalid_request(f"{path}.tool_result.tool_use_id: Field required")
+        if not history_rules.CLAUDE_ID.fullmatch(block["tool_use_id"]):
+            raise invalid_request(history_rules.bad_id_message(f"{path}.tool_result.tool_use_id"))
         for place, inner in enumerate(blocks(block)):
             _block(f"{path}.tool_result.content.{place}", inner)
 
 
 def blocks(message: Json) -> list[Any]:
-    """The blocks of a message or of a tool's result, whatever its form."""
+    """Return the blocks of a message or tool result, whose content may be a string."""
     content = message.get("content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
@@ -129,13 +129,13 @@ def blocks(message: Json) -> list[Any]:
 
 
 def check(body: Json, model: Model, call: Call) -> None:
-    """Refuse what this model or this API does not take."""
+    """Raise a 400 for anything that the model or the API does not accept."""
     _images(body, model, call)
-    _marks(body)
+    _cache_control(body)
     _thinking_blocks(body, call)
     _answered(body["messages"])
     if body["messages"][-1]["role"] == "assistant":
-        raise refused(
+        raise invalid_request(
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."
         )
@@ -144,14 +144,14 @@ def check(body: Json, model: Model, call: Call) -> None:
     most = catalogue.limit(model, "max_non_streaming_output_tokens")
     asked = body.get("max_tokens") or 0
     if not body.get("stream") and most is not None and asked > most:
-        raise refused(
+        raise invalid_request(
             f"max_tokens: {asked} > {most}, which is the maximum allowed number of output "
             f"tokens for {model['id']} without streaming"
         )
 
 
 def images(message: Json) -> Iterator[Json]:
-    """The images of a message, also those inside the results of tools."""
+    """Yield the images of a message, including those inside tool results."""
     for block in blocks(message):
         if block["type"] == "image":
             yield block["source"]
@@ -170,68 +170,69 @@ def _images(body: Json, model: Model, call: Call) -> None:
     shared_rules.check_images(urls, model, call)
 
 
-def _marks(body: Json) -> None:
-    """Marks for the cache: of one kind only, without more keys, four at most."""
+def _cache_control(body: Json) -> None:
+    """Check the cache_control fields: only type ephemeral, no other keys, at most four."""
     count = 0
-    for path, mark in _marked(body, ""):
-        if not isinstance(mark, dict) or mark.get("type") != "ephemeral":
-            raise refused(f"{path}.cache_control: Input should be 'ephemeral'")
-        for key in mark:
+    for path, value in _find_cache_control(body, ""):
+        if not isinstance(value, dict) or value.get("type") != "ephemeral":
+            raise invalid_request(f"{path}.cache_control: Input should be 'ephemeral'")
+        for key in value:
             if key != "type":
-                raise refused(
+                raise invalid_request(
                     f"{path}.cache_control.ephemeral.{key}: Extra inputs are not permitted"
                 )
         count += 1
-    if count > MOST_MARKS:
-        raise refused(
-            f"A maximum of {MOST_MARKS} blocks with cache_control may be provided. Found {count}."
+    if count > MAX_CACHE_BREAKPOINTS:
+        raise invalid_request(
+            f"A maximum of {MAX_CACHE_BREAKPOINTS} blocks with cache_control may be provided. "
+            f"Found {count}."
         )
 
 
-def _marked(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _find_cache_control(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, list):
         for number, one in enumerate(value):
-            yield from _marked(one, f"{path}.{number}")
+            yield from _find_cache_control(one, f"{path}.{number}")
     elif isinstance(value, dict):
         if value.get("cache_control") is not None:
             yield path.lstrip("."), value["cache_control"]
         for key in ("system", "messages", "tools", "content"):
-            yield from _marked(value.get(key), f"{path}.{key}")
+            yield from _find_cache_control(value.get(key), f"{path}.{key}")
 
 
 def _thinking_blocks(body: Json, call: Call) -> None:
-    """Thinking that is sent back has to carry the signature it came with."""
+    """Check that thinking blocks are sent back with their original signatures."""
     for message in body["messages"]:
         for block in blocks(message):
             if block["type"] == "thinking":
-                signed = call.state.seals.made("signature", block.get("signature"))
+                signed = call.state.opaque_strings.is_valid("signature", block.get("signature"))
                 if not signed or not block.get("thinking"):
-                    raise refused("Invalid signature in thinking block")
+                    raise invalid_request("Invalid signature in thinking block")
 
 
 def _answered(messages: list[Json]) -> None:
-    """Every tool_use has its result in the next message, and every result its tool_use."""
+    """Check that every tool_use has a result in the next message, and vice versa."""
     calls: list[str] = []
     for number, message in enumerate(messages):
         results = [one["tool_use_id"] for one in blocks(message) if one["type"] == "tool_result"]
         missing = [one for one in calls if one not in results]
         if missing:
-            raise refused(
+            raise invalid_request(
                 f"messages.{number - 1}: `tool_use` ids were found without `tool_result` blocks "
                 f"immediately after: {', '.join(missing)}. Each `tool_use` block must have a "
                 "corresponding `tool_result` block in the next message."
             )
-        if strange := [one for one in results if one not in calls]:
-            raise refused(
+        if unknown := [one for one in results if one not in calls]:
+            raise invalid_request(
                 f"messages.{number}: unexpected `tool_use_id` found in `tool_result` blocks: "
-                f"{strange[0]}. Each `tool_result` block must have a corresponding `tool_use` "
+                f"{unknown[0]}. Each `tool_result` block must have a corresponding `tool_use` "
                 "block in the previous message."
             )
-        if text := history_rules.complaint(number, blocks(message), calls):
-            raise refused(text)
+        if text := history_rules.tool_result_error(number, blocks(message), calls):
+            raise invalid_request(text)
         calls = [one["id"] for one in blocks(message) if one["type"] == "tool_use"]
     if calls and messages[-1]["role"] == "assistant":
-        raise refused(
+        raise invalid_request(
             f"messages.{len(messages) - 1}: `tool_use` ids were found without `tool_result` "
             f"blocks immediately after: {', '.join(calls)}."
         )
@@ -240,27 +241,31 @@ def _answered(messages: list[Json]) -> None:
 def _tools(body: Json, call: Call) -> None:
     tools = body.get("tools") or []
     allowed = TOOL_KEYS | ({"defer_loading"} if TOOL_BETA in _betas(call) else set())
-    if len(tools) > shared_rules.MOST_TOOLS:
-        raise refused("tools: too many tools")
+    if len(tools) > shared_rules.MAX_TOOLS:
+        raise invalid_request("tools: too many tools")
     for number, tool in enumerate(tools):
         if not isinstance(tool, dict) or tool.get("type", "custom") != "custom":
-            raise refused(f"tools.{number}: server tools are not supported")
+            raise invalid_request(f"tools.{number}: server tools are not supported")
         for key in tool:
             if key not in allowed:
-                raise refused(f"tools.{number}.custom.{key}: Extra inputs are not permitted")
+                raise invalid_request(
+                    f"tools.{number}.custom.{key}: Extra inputs are not permitted"
+                )
         try:
             shared_rules.check_tool(number, tool.get("name"), tool.get("input_schema"))
         except Refusal:
-            raise refused(f"tools.{number}.custom: name or input_schema is not valid") from None
+            raise invalid_request(
+                f"tools.{number}.custom: name or input_schema is not valid"
+            ) from None
     choice = body.get("tool_choice") or {"type": "auto"}
     if choice.get("type") not in ("auto", "any", "tool", "none"):
-        raise refused("tool_choice: Input tag does not match any of the expected tags")
+        raise invalid_request("tool_choice: Input tag does not match any of the expected tags")
     if choice["type"] == "tool" and choice.get("name") not in [one["name"] for one in tools]:
-        raise refused(f"Tool '{choice.get('name')}' not found in provided tools")
+        raise invalid_request(f"Tool '{choice.get('name')}' not found in provided tools")
 
 
 def check_length(model: Model, count: int) -> None:
-    """Refuse a prompt of more tokens than the model reads."""
+    """Raise a 400 for a prompt of more tokens than the model accepts."""
     most = catalogue.limit(model, "max_prompt_tokens")
     if most is not None and count > most:
-        raise refused(f"prompt is too long: {count} tokens > {most} maximum")
+        raise invalid_request(f"prompt is too long: {count} tokens > {most} maximum")

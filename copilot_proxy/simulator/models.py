@@ -1,10 +1,10 @@
-"""The models endpoints, and which model a request may use."""
+"""The models endpoints, and the lookup of the model that a request names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import CHAT, RESPONSES, Model, served_by, vendor
+from .catalogue import CHAT, RESPONSES, Model, endpoints_of, vendor
 from .refusal import Refusal, copilot, invalid
 
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def visible(state: State, *, versioned: bool = True) -> list[Model]:
-    """What the account may see; clients that name no API version see the older models only."""
+    """Return the models that the account may see.
+
+    Clients that send no API version see older models only.
+    """
     segment = state.account.segment
     found = []
     for model in state.catalogue:
@@ -58,12 +61,12 @@ async def policy(call: Call, headers: dict[str, str]) -> None:
     await call.json(model["policy"], headers)
 
 
-def wanted(state: State, body: dict[str, Any], endpoint: str) -> Model:
-    """The entry of the model that a request names, if it may be used on `endpoint`."""
+def find(state: State, body: dict[str, Any], endpoint: str) -> Model:
+    """Return the entry of the model that a request names; raise a 400 if `endpoint` lacks it."""
     model_id = body.get("model")
     model = None
     if model_id is None and endpoint == CHAT:
-        # Without a model GitHub chooses one.
+        # GitHub chooses a model if the request names none.
         model = next((one for one in state.catalogue if one.get("is_chat_default")), None)
     elif isinstance(model_id, str):
         model = next((one for one in visible(state) if one.get("id") == model_id), None)
@@ -75,7 +78,7 @@ def wanted(state: State, body: dict[str, Any], endpoint: str) -> Model:
             param="model",
             type="invalid_request_error",
         )
-    if endpoint not in served_by(model):
+    if endpoint not in endpoints_of(model):
         text = f'model "{model["id"]}" is not accessible via the {endpoint} endpoint'
         if endpoint == RESPONSES and vendor(model) != "azure":
             text = f'model "{model["id"]}" does not support Responses API.'

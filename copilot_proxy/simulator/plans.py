@@ -1,4 +1,4 @@
-"""What GitHub says about accounts of different plans, and about what is left of their quota."""
+"""The accounts of different plans, and GitHub's descriptions of them and of their quotas."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ UNLIMITED = {"entitlement": 0, "remaining": 0, "quota_remaining": 0.0, "percent_
 
 @dataclass(frozen=True)
 class Plan:
-    """One state that an account can be in."""
+    """An account and its plan."""
 
     login: str
     sku: str
     copilot_plan: str
     segment: str
-    """What ``billing.restricted_to`` calls the plan."""
+    """The name of the plan in ``billing.restricted_to``."""
     host: str = "individual"
     chat_enabled: bool = True
     entitlement: float = 0
-    """Premium requests or AI credits a month; 0: none, -1: unlimited."""
+    """Premium requests or AI credits per month; 0 means none, -1 unlimited."""
     used: float = 0
     credits: bool = False
-    """Billed by tokens, in AI credits."""
+    """Whether the plan is billed by tokens, in AI credits."""
     overage: bool = False
     exhausted: bool = False
-    """The pool that all seats share is empty."""
+    """Whether the quota that all seats share is used up."""
     organisations: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def free(self) -> bool:
-        """Metered by chat messages instead of premium requests."""
+        """Whether the plan is metered by chat messages instead of premium requests."""
         return self.sku == "free_limited_copilot"
 
 
@@ -143,14 +143,14 @@ PLANS: dict[str, Plan] = {
 
 
 def reset_day(now: datetime.datetime | None = None) -> datetime.datetime:
-    """The first of next month, midnight UTC: when quotas begin anew."""
+    """Return the first of next month, midnight UTC, when quotas are reset."""
     now = now or datetime.datetime.now(datetime.UTC)
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + datetime.timedelta(days=32)).replace(day=1)
 
 
 def snapshot(plan: Plan, quota: str, spent: float) -> dict[str, Any]:
-    """One entry of ``quota_snapshots``, after `spent` more than the plan had used already."""
+    """Return one entry of ``quota_snapshots``; `spent` is added to what the plan had used."""
     metered = "chat" if plan.free else "premium_interactions"
     if plan.entitlement == -1:
         return {
@@ -189,7 +189,7 @@ def snapshot(plan: Plan, quota: str, spent: float) -> dict[str, Any]:
 
 
 def _other_snapshot(plan: Plan, quota: str) -> dict[str, Any]:
-    """A quota by which this plan is not metered."""
+    """The snapshot of a quota by which this plan is not metered."""
     if not plan.free:
         more = {"overage_count": 0, "overage_permitted": False, "quota_id": quota}
         return {**UNLIMITED, "unlimited": True, **more}
@@ -205,7 +205,7 @@ def _other_snapshot(plan: Plan, quota: str) -> dict[str, Any]:
 
 
 def endpoints(plan: Plan, api: str) -> dict[str, str]:
-    """The hosts that an account's calls belong to; `api` is the simulator's own address."""
+    """Return the ``endpoints`` of an account; `api` is the URL of the simulator."""
     return {
         "api": api,
         "origin-tracker": f"https://origin-tracker.{plan.host}.githubcopilot.com",
@@ -215,7 +215,7 @@ def endpoints(plan: Plan, api: str) -> dict[str, str]:
 
 
 def account(plan: Plan, api: str, spent: float) -> dict[str, Any]:
-    """The answer of ``GET /copilot_internal/user``."""
+    """Return the body of ``GET /copilot_internal/user``."""
     day = reset_day()
     body: dict[str, Any] = {
         "login": plan.login,
@@ -251,7 +251,7 @@ def account(plan: Plan, api: str, spent: float) -> dict[str, Any]:
 
 
 def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
-    """The ``x-quota-snapshot-*`` headers of a good answer of the Copilot API."""
+    """Return the ``x-quota-snapshot-*`` headers of a successful Copilot API response."""
     reset = reset_day().strftime("%Y-%m-%dT%H:%M:%SZ")
     headers = {}
     for quota in ("chat", "completions", "premium_interactions"):

@@ -1,4 +1,4 @@
-"""What an answer costs: ``copilot_usage``, and the premium requests of plans billed by request."""
+"""The cost of an answer: ``copilot_usage``, and premium requests of plans billed by request."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from .catalogue import Model
     from .script import Reply
 
-USUAL = {"input_price": 250, "output_price": 1000, "cache_read_price": 25}
-"""AI credits per million tokens, for models whose entry names no price."""
+DEFAULT_PRICES = {"input_price": 250, "output_price": 1000, "cache_read_price": 25}
+"""AI credits per million tokens, for models whose entry has no price."""
 
 
-def copilot_usage(model: Model, said: Reply) -> dict[str, Any]:
-    """Token counts with their price; a billionth of an AI credit is the unit of the total."""
+def copilot_usage(model: Model, reply: Reply) -> dict[str, Any]:
+    """Return token counts with their prices; the total is in billionths of an AI credit."""
     prices = model.get("billing", {}).get("token_prices", {})
     size = prices.get("batch_size", 1_000_000)
-    tier = prices.get("default", USUAL)
+    tier = prices.get("default", DEFAULT_PRICES)
     cached = tier.get("cache_read_price", tier.get("cache_price", 0))
     counts = {
-        "input": (said.prompt_tokens - said.cached_tokens, tier["input_price"]),
-        "cache_read": (said.cached_tokens, cached),
-        "output": (said.completion_tokens + said.reasoning_tokens, tier["output_price"]),
+        "input": (reply.prompt_tokens - reply.cached_tokens, tier["input_price"]),
+        "cache_read": (reply.cached_tokens, cached),
+        "output": (reply.completion_tokens + reply.reasoning_tokens, tier["output_price"]),
     }
     details = [
         {
@@ -41,7 +41,7 @@ def copilot_usage(model: Model, said: Reply) -> dict[str, Any]:
 
 
 def charge(call: Call, model: Model) -> None:
-    """Count a request that is about to be answered; refuse it when nothing is left for it."""
+    """Charge a request to the account's quota; raise a 402 if the quota is used up."""
     account = call.state.account
     billing = model.get("billing", {})
     if account.exhausted and billing.get("is_premium"):

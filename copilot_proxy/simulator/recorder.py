@@ -1,4 +1,4 @@
-"""Remembers every request, so that a test can say what was sent, how often and how it ended."""
+"""Record every request, so that tests can check what was sent, how often and how it ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ COMPLETE = "complete"
 CLIENT_GONE = "client_gone"
 FAULT = "fault"
 BUG = "bug"
-"""The simulator itself failed: uvicorn answers 500 and logs why."""
+"""The simulator itself failed; uvicorn answers 500 and logs the error."""
 
 
 @dataclass
 class RecordedRequest:
-    """One request and how it ended; times are seconds of the monotonic clock."""
+    """A request and how it ended; times are in seconds of the monotonic clock."""
 
     method: str
     path: str
@@ -27,33 +27,33 @@ class RecordedRequest:
     headers: dict[str, str]
     """Names in lower case."""
     body: Any = None
-    """The decoded JSON or form; None where there was none."""
+    """The decoded JSON or form; None if the body is neither."""
     raw: bytes = b""
     time: float = field(default_factory=time.monotonic)
     status: int | None = None
     finished: str | None = None
-    """``complete``, ``client_gone`` or ``fault``; None while the answer is still being given."""
+    """``complete``, ``client_gone``, ``fault`` or ``bug``; None while in progress."""
     ended: float | None = None
     done: threading.Event = field(default_factory=threading.Event, repr=False)
-    """Set as soon as `finished` is."""
+    """Set when the request has finished."""
 
     @property
     def initiator(self) -> str | None:
-        """``user`` or ``agent``, as the client said; None when it said nothing."""
+        """``user`` or ``agent``, as the client declared; None if it did not."""
         return self.headers.get("x-initiator")
 
     @property
     def vision(self) -> bool:
-        """Whether the client announced an image."""
+        """Whether the client sent the vision header."""
         return self.headers.get("copilot-vision-request", "").lower() == "true"
 
     @property
     def closed_by_client(self) -> bool:
-        """Whether the client left before the answer was complete."""
+        """Whether the client disconnected before the answer was complete."""
         return self.finished == CLIENT_GONE
 
     def public(self) -> dict[str, Any]:
-        """The record for people to look at: secrets are masked."""
+        """Return the record as JSON data, with secrets masked."""
         headers = dict(self.headers)
         if "authorization" in headers:
             headers["authorization"] = masked(headers["authorization"])
@@ -76,7 +76,7 @@ class RecordedRequest:
 
 
 def masked(authorization: str) -> str:
-    """The scheme and the kind of token, never the token."""
+    """Return the scheme and the token's prefix, without the token itself."""
     scheme, _, token = authorization.partition(" ")
     kind = "tid=" if token.startswith("tid=") else token[:4] if token[3:4] == "_" else ""
     return f"{scheme} {kind}***"
@@ -84,14 +84,14 @@ def masked(authorization: str) -> str:
 
 @dataclass
 class Concurrency:
-    """How many requests are being answered now, and the most that ever were."""
+    """The current and the peak number of requests in progress."""
 
     now: int = 0
     max: int = 0
 
 
 class Recorder:
-    """The list of records; waiting for one works from any thread."""
+    """The recorded requests; all methods are thread-safe."""
 
     def __init__(self) -> None:
         self.records: list[RecordedRequest] = []
@@ -99,19 +99,19 @@ class Recorder:
         self._changed = threading.Condition()
 
     def add(self, record: RecordedRequest) -> None:
-        """Remember a request that has arrived."""
+        """Record a request that has arrived."""
         with self._changed:
             self.records.append(record)
             self._changed.notify_all()
 
     def answered(self, record: RecordedRequest, status: int) -> None:
-        """Note the status line that went out."""
+        """Record the status of the response."""
         with self._changed:
             record.status = status
             self._changed.notify_all()
 
     def finish(self, record: RecordedRequest, reason: str) -> None:
-        """Note how a request ended; the first reason stays."""
+        """Record how a request ended; only the first call counts."""
         with self._changed:
             if record.finished is None:
                 record.finished = reason
@@ -121,7 +121,7 @@ class Recorder:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count a request as being answered for as long as the block runs."""
+        """Count a request as in progress while the block runs."""
         with self._changed:
             self.concurrency.now += 1
             self.concurrency.max = max(self.concurrency.max, self.concurrency.now)
@@ -136,7 +136,10 @@ class Recorder:
     def wait_for(
         self, predicate: Callable[[RecordedRequest], bool], timeout: float = 5.0
     ) -> RecordedRequest:
-        """The first record that satisfies `predicate`, waiting up to `timeout` seconds for it."""
+        """Return the first matching record, waiting up to `timeout` seconds for it.
+
+        Raises TimeoutError if there is none by then.
+        """
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -145,17 +148,17 @@ class Recorder:
                         return record
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise TimeoutError(f"no such request among {len(self.records)}")
+                    raise TimeoutError(f"no matching request among {len(self.records)}")
                 self._changed.wait(left)
 
     async def wait_for_async(
         self, predicate: Callable[[RecordedRequest], bool], timeout: float = 5.0
     ) -> RecordedRequest:
-        """`wait_for` for a test that must not block its event loop."""
+        """Call `wait_for` without blocking the event loop."""
         return await asyncio.to_thread(self.wait_for, predicate, timeout)
 
     def clear(self) -> None:
-        """Forget what has been seen so far."""
+        """Forget all records, and reset the peak concurrency."""
         with self._changed:
             self.records.clear()
             self.concurrency.max = self.concurrency.now

@@ -1,4 +1,4 @@
-"""What GitHub and the Copilot API say when they refuse, in each of the shapes that they use."""
+"""Error responses of GitHub and the Copilot API, in each of the shapes that they use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TERMS = (
 
 
 class Refusal(Exception):
-    """An error answer: status, body as it goes over the wire, content type, more headers."""
+    """An error response: status, encoded body, content type and additional headers."""
 
     def __init__(
         self,
@@ -48,27 +48,27 @@ class Refusal(Exception):
 
 
 def plain(status: int, text: str, **headers: str) -> Refusal:
-    """Plain text, as the doors in front of the Copilot API answer."""
+    """Return a plain-text error, as the gateway in front of the Copilot API sends it."""
     return Refusal(status, text, headers=_dashed(headers))
 
 
 def html(status: int, text: str = UNICORN) -> Refusal:
-    """A page for people where a program expected data."""
+    """Return an HTML page where a program expected data."""
     return Refusal(status, text, content_type=HTML)
 
 
 def copilot(status: int, message: str, code: Any = "", **more: Any) -> Refusal:
-    """The Copilot API's own shape; it is JSON and claims to be plain text, as the real one does."""
+    """Return an error in the Copilot API's own shape: JSON that is labelled as plain text."""
     return Refusal(status, {"error": {"message": message, "code": code, **more}})
 
 
 def invalid(message: str = "invalid request body") -> Refusal:
-    """The answer to a body that breaks the schema."""
+    """Return the error for a body that violates the schema."""
     return copilot(400, message, "invalid_request_body")
 
 
 def anthropic(status: int, kind: str, message: str, request_id: str = "") -> Refusal:
-    """The shape that Claude's own API uses; its backends label it as JSON."""
+    """Return an error in the shape of Claude's own API, which its backends label as JSON."""
     body: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": message}}
     if request_id:
         body["request_id"] = request_id
@@ -76,7 +76,7 @@ def anthropic(status: int, kind: str, message: str, request_id: str = "") -> Ref
 
 
 def github(status: int, message: str, **more: Any) -> Refusal:
-    """The flat shape of api.github.com, which repeats the status as a string."""
+    """Return an error in the flat shape of api.github.com, which repeats the status as a string."""
     body = {
         "message": message,
         "documentation_url": "https://docs.github.com/rest",
@@ -87,7 +87,7 @@ def github(status: int, message: str, **more: Any) -> Refusal:
 
 
 def no_access(notification_id: str, login: str) -> Refusal:
-    """Why an account gets no Copilot token, in words for its owner."""
+    """Return the exchange's refusal of an account, with an explanation for its user."""
     known = {
         "no_copilot_access": (
             "Sign up for GitHub Copilot",

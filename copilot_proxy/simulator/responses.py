@@ -1,4 +1,4 @@
-"""``POST /responses``: checks the request, works out the reply, answers in OpenAI's newer shape."""
+"""``POST /responses``: check the request and answer in the format of the Responses API."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue, models, pricing, responses_rules
 from .faults import QUIRKS
 from .responses_answers import Facts, answer, has_phases
-from .script import IMAGE_TOKENS, Conversation, Tool, last_words, reply, tokens
+from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
 from .stream import send
 
 if TYPE_CHECKING:
     from .call import Call
 
-SAYING_NOTHING = ("reasoning", "compaction")
+EMPTY_ITEMS = ("reasoning", "compaction")
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
-    """Answer one request."""
+    """Answer a request."""
     body = responses_rules.shape(call.record.body)
-    model = models.wanted(call.state, body, catalogue.RESPONSES)
+    model = models.find(call.state, body, catalogue.RESPONSES)
     responses_rules.check(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)
     responses_rules.check_length(model, conversation.prompt_tokens)
     pricing.charge(call, model)
-    facts = Facts(model, reply(conversation), body, call.state.seals, quirks)
+    facts = Facts(model, make_reply(conversation), body, call.state.opaque_strings, quirks)
     await send(call, answer(facts), headers, streamed=bool(body.get("stream")))
 
 
 def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
-    """What matters of the request for the reply."""
+    """Return the parts of the request that decide the reply."""
     items = responses_rules.items(body)
     format_ = (body.get("text") or {}).get("format") or {}
     offered = catalogue.supports(model, "reasoning_effort") or []
-    # Models that may go without reasoning do so unless they are asked.
-    usual = "none" if "none" in offered else "medium" if offered else "none"
+    # Models with optional reasoning do not reason unless the request asks for it.
+    default = "none" if "none" in offered else "medium" if offered else "none"
     found = Conversation(
         model["id"],
         user=_last_user_text(items),
@@ -49,7 +49,7 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
         parallel=body.get("parallel_tool_calls") is not False,
         images=len(list(responses_rules.images(items))),
         limit=body.get("max_output_tokens"),
-        reasons=((body.get("reasoning") or {}).get("effort") or usual) != "none",
+        reasons=((body.get("reasoning") or {}).get("effort") or default) != "none",
         talks=has_phases(model),
         prompt_tokens=_count(body, items),
     )
@@ -63,7 +63,7 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
 
 
 def text_of(content: Any) -> str:
-    """The text of a content or an output, whatever its form."""
+    """Return the text of a content or an output, a string or a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -78,9 +78,9 @@ def _last_user_text(items: list[dict[str, Any]]) -> str:
 
 
 def _results(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The outputs that end the conversation, with the names of their tools.
+    """Return (tool name, output) of the outputs at the end of the conversation.
 
-    Coding agents put system messages after them.
+    System messages after them are skipped, since coding agents add such messages.
     """
     names = {one["call_id"]: one["name"] for one in items if one.get("type") == "function_call"}
     found: list[tuple[str, str]] = []
@@ -102,9 +102,9 @@ def _forced(choice: Any) -> str | None:
 def _count(body: dict[str, Any], items: list[dict[str, Any]]) -> int:
     total = 3 + tokens(body.get("instructions") or "")
     for item in items:
-        if item.get("type") in SAYING_NOTHING:
+        if item.get("type") in EMPTY_ITEMS:
             continue
-        said = text_of(item.get("content")) + text_of(item.get("output"))
-        total += 4 + tokens(said + item.get("name", "") + item.get("arguments", ""))
+        text = text_of(item.get("content")) + text_of(item.get("output"))
+        total += 4 + tokens(text + item.get("name", "") + item.get("arguments", ""))
     total += IMAGE_TOKENS * len(list(responses_rules.images(items)))
     return total + sum(tokens(str(tool)) for tool in body.get("tools") or [])

@@ -1,4 +1,4 @@
-"""One reply in the shape of the Responses API, whose ids differ in every event."""
+"""Answers in the format of the Responses API, whose item ids differ in every event."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .catalogue import Model, backend_name
+from .opaque_strings import OpaqueStrings
 from .pricing import copilot_usage
 from .script import Reply, pieces
-from .seals import Seals
 from .stream import Answer, Event
 
 Json = dict[str, Any]
@@ -19,50 +19,50 @@ Json = dict[str, Any]
 
 @dataclass
 class Facts:
-    """What is needed of one answer."""
+    """The data from which an answer is made."""
 
     model: Model
-    said: Reply
+    reply: Reply
     body: Json
-    seals: Seals
+    opaque_strings: OpaqueStrings
     quirks: Json = field(default_factory=dict)
     created: int = field(default_factory=lambda: int(time.time()))
     call_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.call_ids = ["call_" + secrets.token_hex(12) for _ in self.said.calls]
+        self.call_ids = ["call_" + secrets.token_hex(12) for _ in self.reply.calls]
 
     def new_id(self) -> str:
-        """An encrypted id: long, without a prefix, and never the same twice."""
-        return self.seals.make("item", 200 + secrets.randbelow(200))
+        """Return a new encrypted id, which is long and has no prefix."""
+        return self.opaque_strings.make("item", 200 + secrets.randbelow(200))
 
     @property
     def encrypted(self) -> Json:
-        """The encrypted reasoning, for those who asked for it."""
+        """The encrypted reasoning, if the request includes it."""
         if "reasoning.encrypted_content" not in (self.body.get("include") or []):
             return {}
-        return {"encrypted_content": self.seals.make(f"encrypted {self.model['id']}", 240)}
+        return {"encrypted_content": self.opaque_strings.make(f"encrypted {self.model['id']}", 240)}
 
     @property
     def summary(self) -> list[Json]:
-        """The reasoning in words, for those who asked for it."""
+        """The summary of the reasoning, if the request asks for one."""
         if not (self.body.get("reasoning") or {}).get("summary"):
             return []
-        return [{"type": "summary_text", "text": self.said.reasoning}]
+        return [{"type": "summary_text", "text": self.reply.reasoning}]
 
     @property
     def incomplete(self) -> str | None:
-        """Why the answer ends early."""
+        """Why the answer is incomplete; None if it is complete."""
         if "content_filter" in self.quirks:
             return "content_filter"
-        return "max_output_tokens" if self.said.finish == "length" else None
+        return "max_output_tokens" if self.reply.finish == "length" else None
 
     @property
     def phase(self) -> Json:
-        """Newer models say whether a text is the answer or a word in between."""
+        """The phase of a text, which newer models add: commentary or final answer."""
         if not has_phases(self.model):
             return {}
-        return {"phase": "commentary" if self.said.calls else "final_answer"}
+        return {"phase": "commentary" if self.reply.calls else "final_answer"}
 
 
 def has_phases(model: Model) -> bool:
@@ -71,7 +71,7 @@ def has_phases(model: Model) -> bool:
 
 
 def answer(facts: Facts) -> Answer:
-    """The reply, streamed and whole."""
+    """Return the answer to a request."""
     return Answer(
         lambda: _Stream(facts).events(),
         lambda: whole(facts),
@@ -88,31 +88,31 @@ def answer(facts: Facts) -> Answer:
     )  # fmt: skip
 
 
-def usage(said: Reply) -> Json:
-    """Token counts in the words of this API; the output includes the reasoning."""
-    output = said.completion_tokens + said.reasoning_tokens
+def usage(reply: Reply) -> Json:
+    """Return the token counts; the output includes the reasoning."""
+    output = reply.completion_tokens + reply.reasoning_tokens
     return {
-        "input_tokens": said.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": said.cached_tokens},
+        "input_tokens": reply.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": reply.cached_tokens},
         "output_tokens": output,
-        "output_tokens_details": {"reasoning_tokens": said.reasoning_tokens},
-        "total_tokens": said.prompt_tokens + output,
+        "output_tokens_details": {"reasoning_tokens": reply.reasoning_tokens},
+        "total_tokens": reply.prompt_tokens + output,
     }
 
 
 def output(facts: Facts) -> list[Json]:
-    """All items, with ids of their own."""
-    said = facts.said
+    """Return all output items, with new ids."""
+    reply = facts.reply
     found: list[Json] = []
     if "compaction" in facts.quirks:
-        sealed = facts.seals.make(f"encrypted {facts.model['id']}", 240)
+        sealed = facts.opaque_strings.make(f"encrypted {facts.model['id']}", 240)
         found.append({"id": facts.new_id(), "type": "compaction", "encrypted_content": sealed})
-    if said.reasoning:
+    if reply.reasoning:
         found.append(
             {"id": facts.new_id(), "type": "reasoning", "summary": facts.summary, **facts.encrypted}
         )
-    if said.text and "wordless" not in facts.quirks:
-        part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
+    if reply.text and "wordless" not in facts.quirks:
+        part = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
         status = "incomplete" if facts.incomplete else "completed"
         found.append(
             {
@@ -124,7 +124,7 @@ def output(facts: Facts) -> list[Json]:
                 **facts.phase,
             }
         )
-    for call, call_id in zip(said.calls, facts.call_ids, strict=True):
+    for call, call_id in zip(reply.calls, facts.call_ids, strict=True):
         found.append(
             {
                 "id": facts.new_id(),
@@ -139,7 +139,7 @@ def output(facts: Facts) -> list[Json]:
 
 
 def whole(facts: Facts) -> Json:
-    """The answer as one object."""
+    """Return the answer as one object."""
     body = facts.body
     reasoning = body.get("reasoning") or {}
     text = body.get("text") or {}
@@ -178,8 +178,8 @@ def whole(facts: Facts) -> Json:
         "tool_choice": body.get("tool_choice") or "auto",
         "tools": tools,
         "truncation": body.get("truncation") or "disabled",
-        "usage": usage(facts.said),
-        "copilot_usage": copilot_usage(facts.model, facts.said),
+        "usage": usage(facts.reply),
+        "copilot_usage": copilot_usage(facts.model, facts.reply),
     }
 
 
@@ -195,7 +195,7 @@ def _failed(facts: Facts, code: str) -> Event:
 
 
 class _Stream:
-    """The events of one answer, numbered."""
+    """The numbered events of an answer."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -223,7 +223,7 @@ class _Stream:
         yield self.event(kind, final=True, response=response, copilot_usage=costs)
 
     def item(self, index: int, item: Json) -> Iterator[Event]:
-        """One output item from its announcement to its end."""
+        """Yield the events of one output item."""
         begun: Json = {**item, "id": self.facts.new_id()}
         kind = item["type"]
         if kind == "reasoning":

@@ -1,4 +1,4 @@
-"""What the Copilot API refuses on responses, with the words in which it does so."""
+"""Validation of responses requests, with the Copilot API's error messages."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ TYPES: dict[str, tuple[type, ...]] = {
     "context_management": (list,),
 }
 FOREIGN_ID = "input item ID does not belong to this connection"
-LONGEST_ID = 64
-LEAST_OUTPUT = 16
+MAX_ITEM_ID = 64
+MIN_OUTPUT_TOKENS = 16
 
 
 def shape(body: Any) -> Json:
-    """The body, if it is a request at all; a plain string as input is one."""
+    """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
         raise invalid()
     shared_rules.typed(body, TYPES)
@@ -64,7 +64,7 @@ def shape(body: Any) -> Json:
 
 
 def items(body: Json) -> list[Json]:
-    """The input as a list of items, whatever its form."""
+    """Return the input as a list of items; it may be a string."""
     given = body["input"]
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
@@ -72,7 +72,7 @@ def items(body: Json) -> list[Json]:
 
 
 def check(body: Json, model: Model, call: Call) -> None:
-    """Refuse what this model or this API does not take."""
+    """Raise a 400 for anything that the model or the API does not accept."""
     _fields(body)
     _reasoning(body, model)
     for item in items(body):
@@ -95,11 +95,11 @@ def _fields(body: Json) -> None:
             "previous_response_not_found",
         )
     most = body.get("max_output_tokens")
-    if most is not None and most < LEAST_OUTPUT:
+    if most is not None and most < MIN_OUTPUT_TOKENS:
         raise copilot(
             400,
             "Invalid 'max_output_tokens': integer below minimum value. "
-            f"Expected a value >= {LEAST_OUTPUT}, but got {most} instead.",
+            f"Expected a value >= {MIN_OUTPUT_TOKENS}, but got {most} instead.",
             "integer_below_min_value",
             param="max_output_tokens",
         )
@@ -133,19 +133,19 @@ def _reasoning(body: Json, model: Model) -> None:
 
 
 def _item(item: Json, model: Model, call: Call) -> None:
-    """One input item: ids and encrypted contents of another connection are refused."""
-    seals = call.state.seals
+    """Check an input item; ids and encrypted contents of another connection are a 400."""
+    opaque_strings = call.state.opaque_strings
     given = item.get("id")
     kind = item.get("type", "message")
-    if kind == "item_reference" or seals.made("item", given):
+    if kind == "item_reference" or opaque_strings.is_valid("item", given):
         raise copilot(400, FOREIGN_ID)
-    if isinstance(given, str) and len(given) > LONGEST_ID:
+    if isinstance(given, str) and len(given) > MAX_ITEM_ID:
         raise copilot(400, FOREIGN_ID)
     if kind == "message":
         _message(item)
     elif kind in ("reasoning", "compaction"):
         content = item.get("encrypted_content")
-        if content is not None and not seals.made(f"encrypted {model['id']}", content):
+        if content is not None and not opaque_strings.is_valid(f"encrypted {model['id']}", content):
             raise copilot(
                 400,
                 "The encrypted content could not be verified.",
@@ -172,16 +172,16 @@ def _message(item: Json) -> None:
         raise invalid(f"unknown role: {role}")
     if isinstance(content, str):
         return
-    wanted = {"output_text", "refusal"} if role == "assistant" else {"input_text", "input_image"}
+    allowed = {"output_text", "refusal"} if role == "assistant" else {"input_text", "input_image"}
     if not isinstance(content, list) or not content:
         raise invalid("message content must not be empty")
     for part in content:
-        if not isinstance(part, dict) or str(part.get("type")) not in wanted:
-            raise invalid(f"content of a message of role {role} has to be one of {sorted(wanted)}")
+        if not isinstance(part, dict) or str(part.get("type")) not in allowed:
+            raise invalid(f"content of a message of role {role} has to be one of {sorted(allowed)}")
 
 
 def images(value: Any) -> Iterator[str]:
-    """The addresses of all images of an item, however deep they lie."""
+    """Yield the URLs of all images of an item, at any depth."""
     if isinstance(value, list):
         for one in value:
             yield from images(one)
@@ -197,16 +197,16 @@ def images(value: Any) -> Iterator[str]:
 
 
 def _ids(found: list[Json]) -> None:
-    """The ids of calls and outputs, which OpenAI takes up to a length."""
+    """Check the length of the ids of calls and outputs."""
     for number, item in enumerate(found):
         given = item.get("call_id")
-        if isinstance(given, str) and len(given) > history_rules.CALL_ID:
+        if isinstance(given, str) and len(given) > history_rules.MAX_CALL_ID:
             path = f"input[{number}].call_id"
-            raise history_rules.too_long(path, given, history_rules.CALL_ID)
+            raise history_rules.too_long(path, given, history_rules.MAX_CALL_ID)
 
 
 def _answered(found: list[Json]) -> None:
-    """Every call has its output somewhere behind it, and every output its call before it."""
+    """Check that every call has an output, and every output a call."""
     calls = {one["call_id"] for one in found if one.get("type") == "function_call"}
     outputs = [one["call_id"] for one in found if one.get("type") == "function_call_output"]
     for call_id in outputs:
@@ -219,7 +219,7 @@ def _answered(found: list[Json]) -> None:
 
 def _tools(body: Json, call: Call) -> None:
     tools = body.get("tools") or []
-    if len(tools) > shared_rules.MOST_TOOLS:
+    if len(tools) > shared_rules.MAX_TOOLS:
         raise invalid("Invalid 'tools': array too long.")
     for number, tool in enumerate(tools):
         kind = tool.get("type")
@@ -235,7 +235,7 @@ def _tools(body: Json, call: Call) -> None:
 
 
 def check_length(model: Model, count: int) -> None:
-    """Refuse a prompt of more tokens than the model reads."""
+    """Raise a 400 for a prompt of more tokens than the model accepts."""
     most = catalogue.limit(model, "max_prompt_tokens")
     if most is not None and count > most:
         raise copilot(

@@ -1,4 +1,4 @@
-"""Which temperature, top_p and top_k Claude takes, the same on both APIs that serve it."""
+"""The temperature, top_p and top_k that Claude accepts, on both APIs that serve it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from . import catalogue
 from .catalogue import Model
 
 
-def complaint(model: Model, body: dict[str, Any]) -> str | None:
-    """What Claude has against the values of a request, in its words; None when nothing."""
+def sampling_error(model: Model, body: dict[str, Any]) -> str | None:
+    """Return Claude's error message about the values of a request; None if they are valid."""
     _, version = catalogue.claude_version(model)
     temperature, top_p = body.get("temperature"), body.get("top_p")
     if version >= 4.7:
         for name in ("temperature", "top_p", "top_k"):
-            # The default is no deviation: the official clients send it always.
+            # The default value is accepted, since official clients always send it.
             if body.get(name) not in ((None,) if name == "top_k" else (None, 1)):
                 return f"`{name}` is deprecated for this model."
         return None

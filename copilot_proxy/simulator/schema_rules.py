@@ -1,36 +1,36 @@
-"""Whether a JSON schema is one: GitHub refuses tools and formats whose schema is not."""
+"""The check of JSON schemas: GitHub refuses tools and formats with an invalid schema."""
 
 from __future__ import annotations
 
 from typing import Any
 
 NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-LEAST = ("minItems", "minLength")
-MOST = ("maxItems", "maxLength")
+MIN_SIZES = ("minItems", "minLength")
+MAX_SIZES = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
-LARGEST = 100_000
-"""The most that a schema may insist on: an answer of that size has to be made."""
+MAX_MINIMUM = 100_000
+"""The largest minimum size that a schema may demand, since an answer must be made to fit it."""
 
 
 def is_schema(value: Any) -> bool:
-    """Whether the keywords of a schema, and of all schemas in it, have values of their kinds."""
+    """Whether the keywords of a schema and its subschemas have values of valid types."""
     if isinstance(value, bool):
         return True
     return isinstance(value, dict) and _plain(value) and _nested(value)
 
 
 def _plain(schema: dict[str, Any]) -> bool:
-    """Keywords that hold no other schema."""
+    """Check the keywords that contain no other schema."""
     numbers = [schema[name] for name in NUMBERS if name in schema]
-    sizes = [schema[name] for name in (*LEAST, *MOST) if name in schema]
+    sizes = [schema[name] for name in (*MIN_SIZES, *MAX_SIZES) if name in schema]
     kind = schema.get("type", "object")
     names = schema.get("required", [])
     return (
         all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers)
         and schema.get("multipleOf", 1) > 0
         and all(type(one) is int and one >= 0 for one in sizes)
-        and all(schema.get(name, 0) <= LARGEST for name in LEAST)
+        and all(schema.get(name, 0) <= MAX_MINIMUM for name in MIN_SIZES)
         and isinstance(kind, str | list)
         and all(isinstance(one, str) for one in kind)
         and isinstance(names, list)
@@ -41,7 +41,7 @@ def _plain(schema: dict[str, Any]) -> bool:
 
 
 def _nested(schema: dict[str, Any]) -> bool:
-    """Keywords that hold other schemas."""
+    """Check the keywords that contain other schemas."""
     inner: list[Any] = []
     for name in LISTS:
         if not isinstance(schema.get(name, []), list):

@@ -1,11 +1,11 @@
-"""Values that satisfy a JSON schema, taken from the words of the prompt where they fit."""
+"""Values that satisfy a JSON schema, taken from the prompt where possible."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from .prompt_words import Words
+from .prompt import Prompt
 
 Schema = dict[str, Any]
 
@@ -22,46 +22,46 @@ FORMATS = {
     "url": "https://example.com/",
     "uuid": "3f2b8a52-6f0e-4f43-9a59-5a2f2f1f0c11",
 }
-DEEPEST = 12
-"""Nesting after which a schema that refers to itself is ended as soon as it allows."""
+MAX_DEPTH = 12
+"""Depth at which recursion into a self-referential schema stops if the schema allows it."""
 
 
-def fill(schema: Any, words: Words) -> Any:
-    """A value that is valid against `schema`; required properties only, in the schema's order."""
+def fill(schema: Any, prompt: Prompt) -> Any:
+    """Return a value that is valid against `schema`, with required properties only."""
     root = schema if isinstance(schema, dict) else {}
-    return _value(root, root, words, "", 0)
+    return _value(root, root, prompt, "", 0)
 
 
-def _value(schema: Any, root: Schema, words: Words, name: str, depth: int) -> Any:
+def _value(schema: Any, root: Schema, prompt: Prompt, name: str, depth: int) -> Any:
     if not isinstance(schema, dict):
-        return words.phrase(name)
+        return prompt.phrase(name)
     schema = _resolved(schema, root)
     for key in ("const", "default"):
         if key in schema:
             return schema[key]
     if enum := schema.get("enum"):
-        return next((one for one in enum if words.mentions(one)), enum[0])
+        return next((one for one in enum if prompt.mentions(one)), enum[0])
     if choices := schema.get("anyOf") or schema.get("oneOf"):
-        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
+        common = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
         chosen = _chosen(choices, root, depth)
-        return _value({**rest, **chosen}, root, words, name, depth + 1)
+        return _value({**common, **chosen}, root, prompt, name, depth + 1)
     kind = _kind(schema, depth)
     if kind == "object":
-        return _object(schema, root, words, depth)
+        return _object(schema, root, prompt, depth)
     if kind == "array":
-        return _array(schema, root, words, name, depth)
+        return _array(schema, root, prompt, name, depth)
     if kind in ("integer", "number"):
-        return _number(schema, words, whole=kind == "integer")
+        return _number(schema, prompt, whole=kind == "integer")
     if kind == "boolean":
         return True
     if kind == "null":
         return None
-    return _string(schema, words, name)
+    return _string(schema, prompt, name)
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:
-    """The schema with ``$ref`` followed and ``allOf`` joined."""
-    for _ in range(DEEPEST):
+    """Return the schema with ``$ref`` resolved and ``allOf`` merged."""
+    for _ in range(MAX_DEPTH):
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#"):
             break
@@ -83,11 +83,11 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
 
 
 def _chosen(choices: list[Any], root: Schema, depth: int) -> Schema:
-    """The first alternative that is something; deep down, null if that is allowed."""
+    """Return the first alternative that is not null; at the depth limit, prefer null."""
     found = [_resolved(one, root) for one in choices if isinstance(one, dict)]
     nulls = [one for one in found if one.get("type") == "null"]
     others = [one for one in found if one.get("type") != "null"]
-    if nulls and (depth >= DEEPEST or not others):
+    if nulls and (depth >= MAX_DEPTH or not others):
         return nulls[0]
     return others[0] if others else {}
 
@@ -95,7 +95,7 @@ def _chosen(choices: list[Any], root: Schema, depth: int) -> Schema:
 def _kind(schema: Schema, depth: int) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        if depth >= DEEPEST and "null" in kind:
+        if depth >= MAX_DEPTH and "null" in kind:
             return "null"
         kind = next((one for one in kind if one != "null"), "null")
     if isinstance(kind, str):
@@ -107,23 +107,23 @@ def _kind(schema: Schema, depth: int) -> str:
     return "number" if "minimum" in schema else "string"
 
 
-def _object(schema: Schema, root: Schema, words: Words, depth: int) -> dict[str, Any]:
+def _object(schema: Schema, root: Schema, prompt: Prompt, depth: int) -> dict[str, Any]:
     properties = schema.get("properties", {})
     names = [name for name in properties if name in schema.get("required", [])]
     names += [name for name in schema.get("required", []) if name not in properties]
-    return {name: _value(properties.get(name, {}), root, words, name, depth + 1) for name in names}
+    return {name: _value(properties.get(name, {}), root, prompt, name, depth + 1) for name in names}
 
 
-def _array(schema: Schema, root: Schema, words: Words, name: str, depth: int) -> list[Any]:
-    least = schema.get("minItems", 0)
-    wanted = least if depth >= DEEPEST or not schema.get("maxItems", 1) else max(1, least)
+def _array(schema: Schema, root: Schema, prompt: Prompt, name: str, depth: int) -> list[Any]:
+    low = schema.get("minItems", 0)
+    size = low if depth >= MAX_DEPTH or not schema.get("maxItems", 1) else max(1, low)
     prefix = schema.get("prefixItems") or []
     items = schema.get("items", {})
     if items is False:
-        wanted = min(wanted, len(prefix))
+        size = min(size, len(prefix))
     values = [
-        _value(prefix[i] if i < len(prefix) else items, root, words, name, depth + 1)
-        for i in range(wanted)
+        _value(prefix[i] if i < len(prefix) else items, root, prompt, name, depth + 1)
+        for i in range(size)
     ]
     if schema.get("uniqueItems"):
         return _distinct(values, items)
@@ -131,7 +131,7 @@ def _array(schema: Schema, root: Schema, words: Words, name: str, depth: int) ->
 
 
 def _distinct(values: list[Any], items: Any) -> list[Any]:
-    """Make equal values differ, for ``uniqueItems``."""
+    """Return the values with duplicates made different, for ``uniqueItems``."""
     enum = items.get("enum") if isinstance(items, dict) else None
     if enum:
         return list(enum[: len(values)])
@@ -143,8 +143,8 @@ def _distinct(values: list[Any], items: Any) -> list[Any]:
     return found
 
 
-def _number(schema: Schema, words: Words, *, whole: bool) -> float | int:
-    value = words.number()
+def _number(schema: Schema, prompt: Prompt, *, whole: bool) -> float | int:
+    value = prompt.number()
     low, high = schema.get("minimum"), schema.get("maximum")
     if "exclusiveMinimum" in schema:
         low = schema["exclusiveMinimum"] + (1 if whole else 0.5)
@@ -163,13 +163,13 @@ def _number(schema: Schema, words: Words, *, whole: bool) -> float | int:
     return int(value) if whole or float(value).is_integer() else value
 
 
-def _string(schema: Schema, words: Words, name: str) -> str:
+def _string(schema: Schema, prompt: Prompt, name: str) -> str:
     if schema.get("format") in FORMATS:
         return FORMATS[schema["format"]]
-    text = words.phrase(name)
+    text = prompt.phrase(name)
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and not re.search(pattern, text):
-        text = next((word for word in words.all if re.search(pattern, word)), text)
-    least, most = schema.get("minLength", 0), schema.get("maxLength")
-    text = text.ljust(least, ".")
+        text = next((word for word in prompt.all if re.search(pattern, word)), text)
+    low, most = schema.get("minLength", 0), schema.get("maxLength")
+    text = text.ljust(low, ".")
     return text if most is None else text[:most]

@@ -1,7 +1,7 @@
-"""What the simulated model says, whatever the API: text, tool calls, reasoning and their count.
+"""The reply of the simulated model, for any API: text, tool calls, reasoning and token counts.
 
-The same conversation always gets the same words, so that a test can rely on them. The ids of calls
-and answers are no part of it; those are new each time.
+The same conversation always gets the same text, so that tests can rely on it. Ids of calls and
+answers are not part of it; they are new each time.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Any
 
 import msgspec
 
-from .prompt_words import Words
+from .prompt import Prompt
 from .schema_values import fill
 
 IMAGE_TOKENS = 765
-"""What an image costs, whatever its size."""
-LONGEST = 100_000
-"""The most words of an answer that was asked to be long."""
+"""The token count of an image of any size."""
+MAX_WORDS = 100_000
+"""The most words of an answer that the prompt asks to be long."""
 
 VERBS = {"get", "set", "list", "read", "write", "find", "search", "fetch", "run", "make", "create"}
-TELLING = re.compile(
+CALLS_TOOL = re.compile(
     r"\b(?:use|call|invoke|run)\b[^.?!\n]{0,40}?\b(?:tools?|functions?)\b|^\s*call\b", re.I
 )
-SEVERAL = re.compile(r"\b(?:both|all|every|each|several|two)\b[^.?!\n]{0,20}\btools?\b", re.I)
-COUNT = re.compile(r"\bcount\b[^.?!\n]{0,30}?\bto\s+(\d{1,6})\b", re.I)
-WORDS = re.compile(r"\b(\d{1,6})\s+words\b", re.I)
+SEVERAL_TOOLS = re.compile(r"\b(?:both|all|every|each|several|two)\b[^.?!\n]{0,20}\btools?\b", re.I)
+COUNT_TO = re.compile(r"\bcount\b[^.?!\n]{0,30}?\bto\s+(\d{1,6})\b", re.I)
+WORD_COUNT = re.compile(r"\b(\d{1,6})\s+words\b", re.I)
 FILLER = (
-    "the simulator writes words without meaning so that somebody can watch a long answer arrive "
-    "piece by piece and stop it halfway if need be"
+    "the simulator writes meaningless words so that you can watch a long answer arrive piece by "
+    "piece and stop it halfway if you like"
 )
 
 
@@ -45,33 +45,33 @@ class Tool:
 
 @dataclass
 class Conversation:
-    """What matters of a request, in no API's shape."""
+    """The parts of a request that decide the reply, independent of the API."""
 
     model: str
     user: str = ""
-    """The text of the last thing a person said."""
+    """The text of the last user message."""
     results: list[tuple[str, str]] = field(default_factory=list)
-    """Name and outcome of the tools that were run since the model last spoke."""
+    """(name, result) of the tools that were run since the last assistant message."""
     tools: list[Tool] = field(default_factory=list)
     forced: str | None = None
-    """``none``, ``required``, or the name of a tool; None leaves it to the model."""
+    """``none``, ``required``, or the name of a tool; None lets the model choose."""
     parallel: bool = True
     images: int = 0
     schema: dict[str, Any] | None = None
-    """What the answer must be valid against; an empty one asks for any object."""
+    """The JSON schema of the answer; an empty schema allows any object."""
     limit: int | None = None
-    """The most tokens of the answer."""
+    """The maximum number of tokens in the answer."""
     stop: list[str] = field(default_factory=list)
     reasons: bool = False
     talks: bool = True
-    """Whether the model says something before it calls a tool."""
+    """Whether the model writes some text before it calls a tool."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
 
 
 @dataclass
 class ToolCall:
-    """A tool that the model wants to be run; `arguments` is JSON text, cut if the limit says so."""
+    """A tool call; `arguments` is JSON text, truncated where the token limit cuts it."""
 
     name: str
     arguments: str
@@ -79,30 +79,30 @@ class ToolCall:
 
 @dataclass
 class Reply:
-    """What the model says, and what it costs."""
+    """The model's reply and its token counts."""
 
     text: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     reasoning: str = ""
     finish: str = "stop"
-    """``stop``, ``length`` or ``tool_calls``, in the words of chat completions."""
+    """``stop``, ``length`` or ``tool_calls``, as in chat completions."""
     stop_sequence: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
-    """Without the reasoning."""
+    """Excludes the reasoning."""
     reasoning_tokens: int = 0
 
 
 def tokens(text: str) -> int:
-    """A rough count: four characters are a token."""
+    """Estimate the token count of a text, at four characters a token."""
     return (len(text) + 3) // 4
 
 
 def last_words(content: object) -> str:
-    """What a person said: a message's text, or the last of its texts.
+    """Return the text of a user message, or the last of its text parts.
 
-    Clients such as coding agents put their own reminders into the same message, before it.
+    Coding agents put their own reminders into the same message, before the user's text.
     """
     if isinstance(content, str):
         return content
@@ -114,38 +114,40 @@ def last_words(content: object) -> str:
     return texts[-1] if texts else ""
 
 
-def reply(conversation: Conversation) -> Reply:
-    """The answer to a conversation."""
-    said = Reply(prompt_tokens=conversation.prompt_tokens, cached_tokens=conversation.cached_tokens)
+def make_reply(conversation: Conversation) -> Reply:
+    """Return the reply to a conversation."""
+    reply = Reply(
+        prompt_tokens=conversation.prompt_tokens, cached_tokens=conversation.cached_tokens
+    )
     calls = _calls(conversation)
     if conversation.reasons:
-        said.reasoning = _reasoning(conversation, calls)
-        said.reasoning_tokens = tokens(said.reasoning)
+        reply.reasoning = _reasoning(conversation, calls)
+        reply.reasoning_tokens = tokens(reply.reasoning)
     if calls:
         if conversation.talks:
-            said.text = f"I will look {'that' if len(calls) == 1 else 'those'} up."
-        said.calls = calls
-        said.finish = "tool_calls"
+            reply.text = f"I will look {'that' if len(calls) == 1 else 'those'} up."
+        reply.calls = calls
+        reply.finish = "tool_calls"
     else:
-        said.text = _text(conversation)
-    _stop(said, conversation.stop)
-    _limit(said, conversation.limit)
-    said.completion_tokens = tokens(said.text) + sum(
-        tokens(call.name + call.arguments) for call in said.calls
+        reply.text = _text(conversation)
+    _stop(reply, conversation.stop)
+    _limit(reply, conversation.limit)
+    reply.completion_tokens = tokens(reply.text) + sum(
+        tokens(call.name + call.arguments) for call in reply.calls
     )
-    return said
+    return reply
 
 
 def pieces(text: str) -> list[str]:
-    """The text in the bites in which it is streamed: a few characters to a word each."""
+    """Split a text into the pieces in which it is streamed, of up to a word each."""
     return re.findall(r"\s*\S{1,7}|\s+", text)
 
 
 def _calls(conversation: Conversation) -> list[ToolCall]:
-    """The tools that the model runs now, if any."""
+    """The tool calls of the reply, if any."""
     if not conversation.tools or conversation.forced == "none":
         return []
-    words = Words(conversation.user)
+    prompt = Prompt(conversation.user)
     if conversation.forced is not None:
         named = [tool for tool in conversation.tools if tool.name == conversation.forced]
         chosen = named or _meant(conversation)[:1] or conversation.tools[:1]
@@ -154,78 +156,81 @@ def _calls(conversation: Conversation) -> list[ToolCall]:
     else:
         chosen = _meant(conversation)
     if not conversation.parallel:
-        return [_call(tool, words) for tool in chosen[:1]]
-    if len(chosen) == 1 and words.several and _first_string(chosen[0]):
-        return [_call(chosen[0], Words(words.text, one)) for one in words.several]
-    return [_call(tool, words) for tool in chosen]
+        return [_call(tool, prompt) for tool in chosen[:1]]
+    if len(chosen) == 1 and prompt.several and _first_string(chosen[0]):
+        return [_call(chosen[0], Prompt(prompt.text, one)) for one in prompt.several]
+    return [_call(tool, prompt) for tool in chosen]
 
 
 def _meant(conversation: Conversation) -> list[Tool]:
-    """The tools that the person's words ask for."""
+    """The tools that the prompt asks for."""
     text = conversation.user.lower()
     exact = [tool for tool in conversation.tools if _named(tool.name, text)]
-    if SEVERAL.search(text):
+    if SEVERAL_TOOLS.search(text):
         return exact if len(exact) > 1 else conversation.tools
     if exact:
         return exact
-    loose = [tool for tool in conversation.tools if _nouns(tool.name) & set(Words(text).all)]
+    loose = [tool for tool in conversation.tools if _nouns(tool.name) & set(Prompt(text).all)]
     if loose:
         return loose
-    return conversation.tools[:1] if TELLING.search(text) else []
+    return conversation.tools[:1] if CALLS_TOOL.search(text) else []
 
 
 def _spoken(name: str) -> str:
-    """A tool's name as words: ``getWeather`` and ``get_weather`` are “get weather”."""
+    """Turn a tool's name into words: ``getWeather`` and ``get_weather`` give "get weather"."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.sub(r"[\s_-]+", " ", parted).lower()
 
 
 def _named(name: str, text: str) -> bool:
-    """Whether the text names the tool; a name of one word has to be called a tool, or called."""
+    """Whether the text names the tool.
+
+    A one-word name counts only next to a word such as "call" or "tool".
+    """
     spoken = re.escape(_spoken(name))
     if " " in _spoken(name):
         written = re.escape(name.lower())
         return bool(re.search(rf"\b(?:{spoken}|{written})\b", text))
-    told = rf"\b(?:use|call|invoke|run)\s+(?:the\s+)?{spoken}\b|\b{spoken}\s+(?:tool|function)\b"
-    return bool(re.search(told, text))
+    pattern = rf"\b(?:use|call|invoke|run)\s+(?:the\s+)?{spoken}\b|\b{spoken}\s+(?:tool|function)\b"
+    return bool(re.search(pattern, text))
 
 
 def _nouns(name: str) -> set[str]:
-    """What a tool is about: ``get_weather`` is about weather."""
+    """The nouns in a tool's name: ``get_weather`` gives {"weather"}."""
     words = _spoken(name).split()
     return {word for word in words if len(word) > 3 and word not in VERBS}
 
 
 def _first_string(tool: Tool) -> str | None:
-    """The first property that takes any string."""
+    """The name of the first property that accepts any string."""
     for name, schema in tool.schema.get("properties", {}).items():
         if isinstance(schema, dict) and schema.get("type") == "string" and "enum" not in schema:
             return str(name)
     return None
 
 
-def _call(tool: Tool, words: Words) -> ToolCall:
-    arguments = fill(tool.schema or {"type": "object"}, words)
-    if words.focus and (name := _first_string(tool)):
-        arguments[name] = words.focus
+def _call(tool: Tool, prompt: Prompt) -> ToolCall:
+    arguments = fill(tool.schema or {"type": "object"}, prompt)
+    if prompt.focus and (name := _first_string(tool)):
+        arguments[name] = prompt.focus
     return ToolCall(tool.name, msgspec.json.encode(arguments).decode() if arguments else "")
 
 
 def _text(conversation: Conversation) -> str:
-    """The answer in words, or in JSON where that is asked for."""
-    words = Words(conversation.user)
+    """The text of the answer, which is JSON if the conversation has a schema."""
+    prompt = Prompt(conversation.user)
     if conversation.schema is not None:
-        value = fill(conversation.schema, words) if conversation.schema else None
+        value = fill(conversation.schema, prompt) if conversation.schema else None
         if value is None:
             value = {"simulated": True, "answer": conversation.user[:500]}
         return msgspec.json.encode(value).decode()
     if conversation.results:
         quoted = "; ".join(f"{name} answered: {text}" for name, text in conversation.results)
         return f"This is copilot-proxy's simulator, playing {conversation.model}. {quoted}"
-    if found := COUNT.search(conversation.user):
-        return " ".join(str(number) for number in range(1, min(int(found[1]), LONGEST) + 1))
-    if found := WORDS.search(conversation.user):
-        return " ".join(islice(_filler(), min(int(found[1]), LONGEST)))
+    if found := COUNT_TO.search(conversation.user):
+        return " ".join(str(number) for number in range(1, min(int(found[1]), MAX_WORDS) + 1))
+    if found := WORD_COUNT.search(conversation.user):
+        return " ".join(islice(_filler(), min(int(found[1]), MAX_WORDS)))
     seen = ""
     if conversation.images:
         seen = f" I see {conversation.images} image{'s' if conversation.images > 1 else ''}."
@@ -243,45 +248,43 @@ def _filler() -> Iterator[str]:
 
 def _reasoning(conversation: Conversation, calls: list[ToolCall]) -> str:
     todo = f"I should call {calls[0].name}." if calls else "I can answer this at once."
-    return (
-        f"**Reading the request**\n\nThe person wrote {len(conversation.user)} characters. {todo}"
-    )
+    return f"**Reading the request**\n\nThe user wrote {len(conversation.user)} characters. {todo}"
 
 
-def _stop(said: Reply, sequences: list[str]) -> None:
-    """End the text before the first stop sequence that occurs in it."""
-    found = [(said.text.find(one), one) for one in sequences if one and one in said.text]
+def _stop(reply: Reply, sequences: list[str]) -> None:
+    """Truncate the text before the first stop sequence in it."""
+    found = [(reply.text.find(one), one) for one in sequences if one and one in reply.text]
     if found:
-        place, said.stop_sequence = min(found)
-        said.text = said.text[:place]
-        said.calls = []
-        said.finish = "stop"
+        place, reply.stop_sequence = min(found)
+        reply.text = reply.text[:place]
+        reply.calls = []
+        reply.finish = "stop"
 
 
-def _limit(said: Reply, limit: int | None) -> None:
-    """Cut what goes beyond the limit, reasoning first, then text, then the calls."""
+def _limit(reply: Reply, limit: int | None) -> None:
+    """Truncate the reply to the limit; reasoning counts first, then the text, then the calls."""
     if limit is None:
         return
     left = limit
-    if said.reasoning_tokens > left:
-        said.reasoning = said.reasoning[: left * 4]
-        said.reasoning_tokens = left
-        said.text, said.calls, said.finish = "", [], "length"
+    if reply.reasoning_tokens > left:
+        reply.reasoning = reply.reasoning[: left * 4]
+        reply.reasoning_tokens = left
+        reply.text, reply.calls, reply.finish = "", [], "length"
         return
-    left -= said.reasoning_tokens
-    if tokens(said.text) > left:
-        said.text, said.calls, said.finish = said.text[: left * 4], [], "length"
-        said.stop_sequence = None
+    left -= reply.reasoning_tokens
+    if tokens(reply.text) > left:
+        reply.text, reply.calls, reply.finish = reply.text[: left * 4], [], "length"
+        reply.stop_sequence = None
         return
-    left -= tokens(said.text)
+    left -= tokens(reply.text)
     kept = []
-    for call in said.calls:
+    for call in reply.calls:
         size = tokens(call.name + call.arguments)
         if size > left:
-            said.finish = "length"
+            reply.finish = "length"
             if left > tokens(call.name):
                 kept.append(ToolCall(call.name, call.arguments[: left * 4 - len(call.name)]))
             break
         left -= size
         kept.append(call)
-    said.calls = kept
+    reply.calls = kept

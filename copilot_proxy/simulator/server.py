@@ -1,4 +1,4 @@
-"""Runs the simulator under uvicorn, in a thread of its own or for as long as a person wants."""
+"""Run the simulator under uvicorn, in a background thread or in the foreground."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .app import Application
 from .state import Options, State
 
 HOST = "127.0.0.1"
-LONGEST_START = 10.0
+START_TIMEOUT = 10.0
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol without an access log, however the process has set up its logging."""
+    """uvicorn's protocol without an access log, whatever logging the process has set up."""
 
     def __init__(self, *args: object, **more: object) -> None:
-        super().__init__(*args, **more)  # type: ignore[arg-type]  # uvicorn's own arguments
+        super().__init__(*args, **more)  # type: ignore[arg-type]  # uvicorn's arguments
         self.access_log = False
 
 
 class _Config(uvicorn.Config):
-    """Leaves the logging of the process alone: the simulator is a guest in it."""
+    """A configuration that does not touch the logging of the process."""
 
     def configure_logging(self) -> None:
         """Do nothing."""
 
 
 class _Server(uvicorn.Server):
-    """Stops at once, where uvicorn looks ten times a second and waits for open answers."""
+    """A server that stops at once, without uvicorn's polling and its wait for open responses."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -43,12 +43,12 @@ class _Server(uvicorn.Server):
         self._leave = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Serve until told to leave."""
+        """Serve until `leave` is called."""
         self.ready.set()
         while not self._leave.is_set():
             await self.on_tick(0)
             try:
-                # Once a second uvicorn renews the date that answers carry.
+                # uvicorn updates the Date header of responses once a second.
                 async with asyncio.timeout(1):
                     await self._leave.wait()
             except TimeoutError:
@@ -59,27 +59,27 @@ class _Server(uvicorn.Server):
         self._leave.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the port and break every connection; the handlers notice and end by themselves."""
+        """Close the port and abort every connection, which makes the handlers end."""
         for server in self.servers:
             server.close()
-        for one in sockets or []:
-            one.close()
+        for listener in sockets or []:
+            listener.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         if tasks := list(self.server_state.tasks):
             await asyncio.wait(tasks, timeout=2)
-        # A broken connection is closed in the loop's next round.
+        # An aborted connection is closed in the next iteration of the event loop.
         await asyncio.sleep(0)
 
 
 class Simulator:
-    """GitHub and the Copilot API on one port of this machine.
+    """GitHub and the Copilot API on one local port.
 
     with Simulator(pace=0) as simulator:
         httpx.get(simulator.url + "/copilot_internal/v2/token", ...)
 
-    `options` are described at the attributes of `State`, where they can also be changed later.
-    Starting raises OSError when the port is taken.
+    `options` set the attributes of `State` with the same names, which can also be changed later.
+    `start` raises OSError if the port is taken.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Simulator:
     ) -> None:
         self.state = State(faults=faults, **options)
         self.port = port
-        """0 until the start means any free port."""
+        """0 means any free port; the actual port is set when the simulator starts."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: _Server | None = None
@@ -95,11 +95,11 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The base address of all three hosts."""
+        """The base URL of all three hosts."""
         return self.state.url
 
     def start(self) -> Self:
-        """Listen and serve in the background; returns when requests can be sent."""
+        """Listen and serve in the background; return when requests can be sent."""
         if self._thread is not None:
             raise RuntimeError("the simulator is already running")
         listener = _listener(self.port)
@@ -111,14 +111,14 @@ class Simulator:
             target=self._run, args=(listener, ready), name="copilot-simulator", daemon=True
         )
         self._thread.start()
-        if not ready.wait(LONGEST_START) or self._failure is not None:
+        if not ready.wait(START_TIMEOUT) or self._failure is not None:
             failure = self._failure
             self.stop()
             raise RuntimeError("the simulator did not start") from failure
         return self
 
     def stop(self) -> None:
-        """Break what is open and stop; safe to call twice."""
+        """Abort open connections and stop; safe to call twice."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -128,7 +128,7 @@ class Simulator:
         thread.join()
 
     def wait(self) -> None:
-        """Wait until the person presses Ctrl+C or somebody stops the simulator."""
+        """Wait until the user presses Ctrl+C or `stop` is called."""
         try:
             # A join without a timeout cannot be interrupted on every platform.
             while (thread := self._thread) is not None and thread.is_alive():
@@ -137,7 +137,7 @@ class Simulator:
             pass
 
     def run(self) -> None:
-        """Serve in the foreground, until Ctrl+C."""
+        """Serve in the foreground until Ctrl+C."""
         with self:
             self.wait()
 
@@ -153,7 +153,7 @@ class Simulator:
         self.stop()
 
     def _run(self, listener: socket.socket, ready: threading.Event) -> None:
-        """The thread: an event loop of its own, and uvicorn in it."""
+        """Run uvicorn in an event loop of this thread."""
         try:
             with asyncio.Runner() as runner:
                 self._loop = runner.get_loop()
@@ -181,9 +181,9 @@ class Simulator:
 
 
 def _listener(port: int) -> socket.socket:
-    """A socket that listens on loopback; OSError says which port is taken."""
-    # asyncio turns Nagle's algorithm off only for sockets that name their protocol; with it, an
-    # answer in two writes takes 40 ms longer.
+    """Bind a socket to loopback; the message of an OSError names the port."""
+    # asyncio disables Nagle's algorithm only for sockets that name their protocol. With it, a
+    # response in two writes takes 40 ms longer.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

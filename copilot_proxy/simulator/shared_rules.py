@@ -1,4 +1,4 @@
-"""Rules about images, tools and types of fields that all three model APIs share."""
+"""Checks of images, tools and field types that all three model APIs share."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MOST_TOOLS = 128
+MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 
 
 def typed(body: Json, types: dict[str, tuple[type, ...]]) -> None:
-    """Refuse known fields whose values are of another type; null counts as absent."""
+    """Raise a 400 for known fields whose values have the wrong type; null counts as absent."""
     for name, allowed in types.items():
         value = body.get(name)
         if value is None:
             continue
-        # To Python a boolean is a number; to JSON it is not.
+        # A boolean is a number in Python, but not in JSON.
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
             raise invalid()
 
 
 def images(message: Json) -> Iterator[str]:
-    """The addresses of a message's images."""
+    """Yield the URLs of a message's images."""
     content = message.get("content")
     for part in content if isinstance(content, list) else []:
         if part.get("type") == "image_url":
@@ -47,7 +47,7 @@ def images(message: Json) -> Iterator[str]:
 
 
 def check_images(urls: list[str], model: Model, call: Call) -> None:
-    """Refuse images without the header, from elsewhere, of strange types, too many or too large."""
+    """Raise a 400 for images without the vision header, by URL, of wrong type or over a limit."""
     if not urls:
         return
     if not call.record.vision:
@@ -61,7 +61,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # A document may be named among the media types, but not where an image is expected.
+        # The supported types may include documents, which are not accepted as images.
         if found[1] not in limits["supported_media_types"] or not found[1].startswith("image/"):
             raise copilot(400, "image media type not supported")
         try:
@@ -77,7 +77,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
 
 
 def check_tool(number: int, name: Any, schema: Any) -> None:
-    """Refuse a tool's name or schema that breaks the rules which all APIs share."""
+    """Raise a 400 for a tool's name or schema that violates the rules of all APIs."""
     if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
         raise invalid(f"tools.{number}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
     if not is_schema(schema) or not isinstance(schema, dict) or schema.get("type") != "object":

@@ -1,4 +1,4 @@
-"""Everything the simulator knows and a test may turn: accounts, tokens, knobs, records."""
+"""The state of the simulator, which tests can change: account, tokens, settings, records."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any, TypedDict
 
 from . import catalogue
 from .faults import Faults
+from .opaque_strings import OpaqueStrings
 from .plans import PLANS, Plan
 from .recorder import Concurrency, RecordedRequest, Recorder
-from .seals import Seals
 
 SIMULATED_TOKEN = "ghu_Simu1ated0000000000000000000000000"  # noqa: S105  # opens nothing real
-"""An OAuth token that the simulator knows from the start: nobody has to log in to it."""
+"""An OAuth token that is valid from the start, without signing in."""
 FOREIGN_TOKEN = "gho_Foreign00000000000000000000000000"  # noqa: S105
-"""A valid token of an OAuth app that GitHub lets not exchange it; good for direct use only."""
+"""A valid token of an OAuth app that may not exchange it, but may use it directly."""
 
 EXCHANGING_CLIENTS = {"Iv1.b507a08c87ecfe98": "ghu_", "01ab8ac9400c4e429b23": "gho_"}
-"""Client ids whose tokens may be exchanged -> how those tokens begin."""
+"""Client ids whose tokens may be exchanged -> prefix of those tokens."""
 OTHER_CLIENTS = {"Ov23li8tweQw6odWQebz": "gho_", "178c6fc778ccc68e1d6a": "gho_"}
 
 HUMAN_PACE = 1 / 60
-"""Seconds between two events, as a person would watch them arrive."""
+"""Seconds between two events, at a pace that is pleasant to watch."""
 
 
 class Options(TypedDict, total=False):
-    """What `Simulator` can be told; each is also an attribute of its state."""
+    """The options of `Simulator`; each is also an attribute of its state."""
 
     pace: float
     plan: str
@@ -50,7 +50,7 @@ class Options(TypedDict, total=False):
 
 
 class DeviceCode:
-    """One login that has been begun."""
+    """A sign-in that has been started."""
 
     def __init__(self, client_id: str, interval: int, expires_in: int) -> None:
         self.client_id = client_id
@@ -66,43 +66,43 @@ class DeviceCode:
 
 
 @dataclass(kw_only=True)
-class Knobs:
-    """What can be turned by a plain assignment, at the start and at any time after it."""
+class Settings:
+    """Settings that can be passed at the start and assigned at any later time."""
 
     pace: float = HUMAN_PACE
     """Seconds between two events of a stream."""
     device_flow: Sequence[str] | None = None
-    """Answers to the polls of a login, one after the other; the last one repeats itself."""
+    """The answers to successive polls of a sign-in; the last one repeats."""
     auto_approve: bool = True
-    """Without a script: approve a login by itself after two polls."""
+    """Approve a sign-in after two polls if `device_flow` is None."""
     interval: int = 5
-    """Seconds that a login asks its client to wait between two polls."""
+    """Seconds that a client must wait between two polls of a sign-in."""
     device_expires_in: int = 899
     refresh_in: int = 1500
-    """Seconds after which token answers ask for a new token."""
+    """The ``refresh_in`` of token responses: seconds after which to fetch a new token."""
     expires_in: int = 1800
-    """Seconds for which a Copilot token is good."""
+    """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """What token answers claim instead of now + `expires_in` (unix seconds): a wrong clock."""
+    """Unix seconds that token responses give instead of now + `expires_in`, like a wrong clock."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
-    """The oldest VS Code that is served, as (major, minor)."""
+    """The oldest accepted VS Code, as (major, minor)."""
     body_limit: int = 5_000_000
-    """Bytes of a request's body above which the answer is 413."""
+    """Bytes of a request body above which the answer is 413."""
     integrations: set[str] = field(default_factory=lambda: {"vscode-chat"})
     """Accepted values of Copilot-Integration-Id."""
     hosted_tools: set[str] = field(default_factory=set)
-    """Kinds of tools beside functions that the Responses API takes, such as ``web_search``."""
+    """Types of tools other than functions that the Responses API accepts, e.g. ``web_search``."""
     middle: int = 3
-    """Events that arrive well before something happens in the middle of a stream."""
+    """Number of events that are sent before a mid-stream fault happens."""
     notification: str | None = None
-    """Why the exchange refuses the account; None when it does not."""
+    """The notification id with which the exchange refuses the account; None if it accepts it."""
     user_notification: dict[str, str] | None = None
-    """What a good exchange has to tell the person, such as the end of a trial."""
+    """A notice to the user in a successful exchange, such as the end of a trial."""
 
 
-class State(Knobs):
-    """The simulator's memory. Every attribute may be changed while it runs, from any thread."""
+class State(Settings):
+    """All state of the simulator. Attributes may be changed while it runs, from any thread."""
 
     def __init__(
         self,
@@ -111,20 +111,20 @@ class State(Knobs):
         catalogue: list[dict[str, Any]] | None = None,
         github_down: bool = False,
         faults: Iterable[str] = (),
-        **knobs: Any,
+        **settings: Any,
     ) -> None:
-        super().__init__(**knobs)
+        super().__init__(**settings)
         self.url = ""
-        """The simulator's own address; filled in when it listens."""
+        """The URL of the simulator; set when it starts to listen."""
         self.plan = plan
         self.catalogue = default_catalogue() if catalogue is None else catalogue
         """The entries of ``GET /models``."""
         self.faults = Faults()
         self.recorder = Recorder()
-        self.seals = Seals()
-        """Recognises the ids, signatures and encrypted contents of earlier answers."""
+        self.opaque_strings = OpaqueStrings()
+        """Makes and verifies the ids, signatures and encrypted contents of answers."""
         self.exchanges = 0
-        """How many Copilot tokens have been given out."""
+        """The number of Copilot tokens issued."""
         self.spent = 0.0
         """Premium requests, or chat messages on a free plan, used since the start."""
         self.logins: dict[str, DeviceCode] = {}
@@ -132,8 +132,8 @@ class State(Knobs):
         self._copilot: dict[str, float] = {}
         self.github_down = github_down
         for fault in faults:
-            name, given, value = fault.partition("=")
-            self.faults.on(name, value=value if given else None)
+            name, separator, value = fault.partition("=")
+            self.faults.on(name, value=value if separator else None)
 
     @property
     def plan(self) -> str:
@@ -143,27 +143,27 @@ class State(Knobs):
     @plan.setter
     def plan(self, name: str) -> None:
         if name not in PLANS:
-            raise ValueError(f"There is no plan named {name!r}. There are: {', '.join(PLANS)}")
+            raise ValueError(f"Unknown plan {name!r}. Plans: {', '.join(PLANS)}")
         self._plan = name
 
     @property
     def account(self) -> Plan:
-        """The account in its present state."""
+        """The account that has the current plan."""
         return PLANS[self._plan]
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """Everything that has been asked, oldest first."""
+        """All recorded requests, oldest first."""
         return self.recorder.records
 
     @property
     def concurrency(self) -> Concurrency:
-        """How many requests are being answered now, and the most that ever were."""
+        """The current and the peak number of requests in progress."""
         return self.recorder.concurrency
 
     @property
     def github_down(self) -> bool:
-        """Whether connections to github.com and api.github.com break."""
+        """Whether connections to github.com and api.github.com fail."""
         return "github_down" in self.faults.listed()["on"]
 
     @github_down.setter
@@ -180,7 +180,7 @@ class State(Knobs):
         return login
 
     def issue_oauth_token(self, client_id: str) -> str:
-        """A new OAuth token, as the end of a device flow."""
+        """Return a new OAuth token, as at the end of a device flow."""
         prefix = {**EXCHANGING_CLIENTS, **OTHER_CLIENTS}[client_id]
         token = prefix + secrets.token_urlsafe(27).replace("-", "0").replace("_", "1")
         self._oauth[token] = client_id in EXCHANGING_CLIENTS
@@ -191,11 +191,11 @@ class State(Knobs):
         return oauth_token in self._oauth
 
     def may_exchange(self, oauth_token: str) -> bool:
-        """Whether the app that this token belongs to may ask for Copilot tokens."""
+        """Whether the app that this token belongs to may exchange it for Copilot tokens."""
         return self._oauth.get(oauth_token, False)
 
     def issue_copilot_token(self) -> tuple[str, int]:
-        """A new Copilot token and when it claims to expire (unix seconds)."""
+        """Return a new Copilot token and its stated expiry in Unix seconds."""
         self.exchanges += 1
         now = int(time.time())
         expires_at = now + self.expires_in if self.expires_at is None else self.expires_at
@@ -211,37 +211,37 @@ class State(Knobs):
         return token, expires_at
 
     def copilot_token_age(self, token: str) -> str:
-        """``valid``, ``expired`` or ``unknown``."""
+        """Return ``valid``, ``expired`` or ``unknown``."""
         deadline = self._copilot.get(token)
         if deadline is None:
             return "unknown"
         return "valid" if time.monotonic() < deadline else "expired"
 
     def expire_tokens(self) -> None:
-        """Every Copilot token given out so far is too old from now on."""
+        """Expire every Copilot token issued so far."""
         self._copilot = dict.fromkeys(self._copilot, 0.0)
 
     def revoke(self) -> None:
-        """GitHub takes none of the OAuth tokens any more, until somebody logs in again."""
+        """Revoke all OAuth tokens; a new sign-in issues a valid one again."""
         self._oauth.clear()
 
     def restore(self) -> None:
-        """Undo `revoke` for the token that is known from the start."""
+        """Undo `revoke` for `SIMULATED_TOKEN`."""
         self._oauth[SIMULATED_TOKEN] = True
 
     def block(self, notification_id: str = "no_copilot_access") -> None:
-        """The exchange refuses the account with this notification."""
+        """Make the exchange refuse the account with this notification."""
         self.notification = notification_id
 
     def unblock(self) -> None:
-        """The exchange accepts the account again."""
+        """Make the exchange accept the account again."""
         self.notification = None
 
     def model(self, model_id: str) -> dict[str, Any] | None:
-        """The entry of a model; the first one when an id occurs twice."""
+        """Return the catalogue entry of a model; the first one if an id occurs twice."""
         return next((one for one in self.catalogue if one.get("id") == model_id), None)
 
 
 def default_catalogue() -> list[dict[str, Any]]:
-    """A fresh copy of the catalogue that the simulator comes with."""
+    """Return a new copy of the built-in catalogue."""
     return catalogue.load()

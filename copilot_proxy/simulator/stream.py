@@ -1,4 +1,4 @@
-"""Sends an answer event by event, at the set pace and with whatever faults are switched on."""
+"""Send an answer event by event, at the configured pace and with the active faults."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ ODD_SIZES = (1, 11, 3, 29, 2, 7)
 
 @dataclass(frozen=True)
 class Event:
-    """One server-sent event; `data` is text as it is, anything else is sent as JSON."""
+    """A server-sent event; `data` is sent verbatim if it is text, else as JSON."""
 
     data: Any
     name: str | None = None
     final: bool = False
-    """Whether it says that the answer is complete."""
+    """Whether the event marks the answer as complete."""
 
     def encode(self) -> bytes:
-        """The event as it goes over the wire."""
+        """Return the event as sent over the wire."""
         data = self.data.encode() if isinstance(self.data, str) else msgspec.json.encode(self.data)
         name = f"event: {self.name}\n".encode() if self.name else b""
         return name + b"data: " + data + b"\n\n"
@@ -38,7 +38,7 @@ DONE = Event("[DONE]")
 
 @dataclass
 class Answer:
-    """An answer in both of its forms, and the way its API reports an error inside a stream."""
+    """An answer as events and as a whole body, and how its API reports errors inside a stream."""
 
     events: Callable[[], Iterable[Event]]
     whole: Callable[[], dict[str, Any]]
@@ -46,11 +46,11 @@ class Answer:
     failed: Callable[[str], Event] | None = None
     leading: Event | None = None
     filler: Event | None = None
-    """An event that says nothing, to be blown up."""
+    """An event without content, which the fault `huge_event` pads."""
 
 
 async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed: bool) -> None:
-    """Give the answer, as a stream or whole."""
+    """Send the answer, as a stream or as one JSON body."""
     faults = call.state.faults.take_all(STREAMS, call.path)
     if not streamed or "json_instead_of_sse" in faults:
         await call.pause(call.state.pace)
@@ -65,7 +65,7 @@ async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed:
 
 
 class _Writer:
-    """One stream on its way."""
+    """Writes one stream."""
 
     def __init__(self, call: Call, answer: Answer, faults: dict[str, Any]) -> None:
         self.call = call
@@ -84,7 +84,7 @@ class _Writer:
             await self.call.hang_up()
         for event in self._events():
             if isinstance(event, tuple):
-                await self._happen(*event)
+                await self._apply_fault(*event)
                 continue
             frame = event.encode()
             if "comments" in self.faults:
@@ -94,7 +94,7 @@ class _Writer:
         await self._finish()
 
     def _events(self) -> Iterator[Event | tuple[str, Event]]:
-        """The events, and before one of them the faults that are to happen there."""
+        """Yield the events and, where a fault is due, its name with the event that follows."""
         faults = self.faults
         if "empty_stream" in faults:
             return
@@ -125,8 +125,8 @@ class _Writer:
         if "extra_done" in faults and not done:
             yield DONE
 
-    async def _happen(self, name: str, event: Event) -> None:
-        """Let one fault of the middle of a stream happen, just before an event."""
+    async def _apply_fault(self, name: str, event: Event) -> None:
+        """Apply a mid-stream fault just before an event."""
         value = self.faults[name]
         answer = self.answer
         if name in ("stall_mid_stream", "stall_after_finish"):
@@ -161,7 +161,7 @@ class _Writer:
         await self._write(Event(data, filler.name).encode())
 
     async def _write(self, data: bytes) -> None:
-        """Send bytes, in the line ends, the packing and the pieces that the faults ask for."""
+        """Send bytes, with the line endings, compression and write sizes that the faults demand."""
         if "crlf" in self.faults:
             data = data.replace(b"\n", b"\r\n")
         if self.packer:
@@ -169,7 +169,7 @@ class _Writer:
         if "one_byte_writes" not in self.faults and "split_writes" not in self.faults:
             await self.call.write(data)
             return
-        # The rest of one event travels with the head of the next: cuts fall anywhere.
+        # The end of one event is sent together with the start of the next, so cuts fall anywhere.
         self.left_over += data
         while len(self.left_over) > (size := next(self.sizes)):
             await self.call.write(self.left_over[:size])
@@ -198,4 +198,4 @@ MIDDLE_FAULTS = {
     "huge_event",
 }
 ENDS = {"end_early", "error_chunk", "failed", "cut_mid_event", "cut_mid_stream"}
-"""Those after which no more events follow."""
+"""Faults after which no more events follow."""

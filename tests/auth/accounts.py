@@ -1,4 +1,4 @@
-"""What the tests of the short-lived token have in common: clocks, a store, a sign-in."""
+"""Helpers of the token tests: clocks, a credential store, and waiting for exchanges."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ MONA = Credential(Secret(SIMULATED_TOKEN), login="mona", source="keyring")
 
 
 class Time:
-    """Both clocks, moved by the test; a sleeping laptop moves only the wall's."""
+    """Both clocks, moved by the test; a sleeping laptop moves only the wall clock."""
 
     def __init__(self) -> None:
         self.monotonic, self.wall = 1000.0, 1_795_000_000.0
@@ -27,7 +27,7 @@ class Time:
 
 
 class Store:
-    """Where the credential is, and how often somebody looked."""
+    """A credential store that counts how often it is read."""
 
     def __init__(self) -> None:
         self.holds: Credential | CopilotProxyError | None = MONA
@@ -42,7 +42,7 @@ class Store:
 
 
 async def settle(auth: CopilotAuth) -> None:
-    """Waits for the background's exchange."""
+    """Wait for the background exchange to finish."""
     while auth._task is not None:
         await asyncio.wait([auth._task])
         await asyncio.sleep(0)

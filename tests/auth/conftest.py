@@ -1,4 +1,4 @@
-"""Every test of sign-in has a home, a keyring and an environment of its own."""
+"""Gives every sign-in test a separate home folder, keyring and environment."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -32,13 +32,13 @@ SCRUBBED = (
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The event loop of the program."""
+    """The event loop that the program uses."""
     return "asyncio"
 
 
 @pytest.fixture(autouse=True)
 def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """No setting of this machine reaches a test, and no real keyring is ever asked."""
+    """Isolate tests from this machine's settings and keyring."""
     for name in list(os.environ):
         if name.upper().startswith(SCRUBBED):
             monkeypatch.delenv(name)
@@ -51,7 +51,7 @@ def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def memory_keyring() -> MemoryKeyring:
-    """A keyring that works, in use for this test."""
+    """A working keyring, active during the test."""
     backend = MemoryKeyring()
     keyring.set_keyring(backend)
     return backend
@@ -59,20 +59,20 @@ def memory_keyring() -> MemoryKeyring:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """GitHub and Copilot on this machine, without pauses."""
+    """The simulator, without pauses between events."""
     with Simulator(pace=0) as running:
         yield running
 
 
 @pytest.fixture
 def settings(simulator: Simulator) -> Settings:
-    """Settings that mean the simulator."""
+    """Settings that point to the simulator."""
     return settings_for(simulator.url)
 
 
 @pytest.fixture
 async def client(own_home: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client as the program makes it."""
+    """An HTTP client as the program makes it."""
     async with make_client(load_settings(environ={})) as made:
         yield made
 
@@ -91,14 +91,14 @@ def store() -> Store:
 async def auth(
     client: httpx.AsyncClient, settings: Settings, now: Time, store: Store
 ) -> AsyncIterator[CopilotAuth]:
-    """Against the simulator, with the test's clocks and store."""
+    """A `CopilotAuth` against the simulator, with the test's clocks and store."""
     made = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
     yield made
     await made.close()
 
 
 def settings_for(url: str, **environ: str) -> Settings:
-    """Settings whose GitHub is at `url`."""
+    """Return settings with GitHub at `url`."""
     return load_settings(
         environ={
             "COPILOT_PROXY_HOME_DIR": os.environ["COPILOT_PROXY_HOME_DIR"],

@@ -1,4 +1,4 @@
-"""Keyring backends for the tests: one that works, and each way in which one can fail."""
+"""Keyring backends for the tests: one that works, and one for each kind of failure."""
 
 import threading
 from typing import ClassVar
@@ -9,7 +9,7 @@ from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError
 
 
 class MemoryKeyring(KeyringBackend):
-    """Works."""
+    """A working keyring, in memory."""
 
     priority: ClassVar[float] = -1  # type: ignore[assignment]  # never found by itself
 
@@ -29,7 +29,7 @@ class MemoryKeyring(KeyringBackend):
 
 
 class BrokenKeyring(MemoryKeyring):
-    """Raises what it is given, from every call."""
+    """A keyring that raises `error` from every call."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -46,14 +46,14 @@ class BrokenKeyring(MemoryKeyring):
 
 
 class ForgetfulKeyring(MemoryKeyring):
-    """Takes everything and keeps nothing."""
+    """A keyring that accepts entries but does not store them."""
 
     def set_password(self, service: str, username: str, password: str) -> None:
         pass
 
 
 class PromptingKeyring(MemoryKeyring):
-    """Waits for a password that nobody types, until it is released."""
+    """A keyring that blocks in a password prompt until it is released."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A server on this machine that answers with whatever a test wants, as anything may in between."""
+"""A local server that returns arbitrary answers, as a captive portal or a proxy might."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ HTML = "<!DOCTYPE html><html><body><h1>Please log in to the network</h1></body><
 
 @dataclass
 class Answer:
-    """One answer; a body that is no text is sent as JSON."""
+    """An HTTP answer; a body that is not a string is sent as JSON."""
 
     body: Any = field(default_factory=dict)
     status: int = 200
@@ -21,7 +21,7 @@ class Answer:
 
 
 class Stranger(HttpServer):
-    """Answers with `answers` in turn, the last one for ever; records what was asked."""
+    """Returns `answers` in turn, repeating the last one, and records the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers) or [Answer()]
@@ -31,7 +31,7 @@ class Stranger(HttpServer):
         super().__init__()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Records the request, and gives the next answer."""
+        """Record the request and send the next answer."""
         self.paths.append(handler.path)
         self.headers.append({name.lower(): value for name, value in handler.headers.items()})
         length = int(handler.headers.get("content-length") or 0)

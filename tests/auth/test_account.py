@@ -1,4 +1,4 @@
-"""Plan and quota from GitHub's own page about the account."""
+"""Plan and quota, as read from GitHub's account endpoint."""
 
 from datetime import date
 
@@ -47,7 +47,7 @@ PRO = {
     ],
 )
 def test_the_sku_names_the_plan(sku: str, expected: str) -> None:
-    """`copilot_plan` says "individual" for Free as for Pro; the SKU does not."""
+    """The plan comes from the SKU, since `copilot_plan` is "individual" for both Free and Pro."""
 
     assert expected == plan_name(sku)
 
@@ -63,13 +63,13 @@ def test_the_sku_names_the_plan(sku: str, expected: str) -> None:
     ],
 )
 def test_without_a_sku_the_plans_own_word_must_do(plan: str | None, expected: str) -> None:
-    """An account that lacks the field still gets a name."""
+    """Without a SKU, the plan comes from `copilot_plan`."""
 
     assert expected == plan_name(None, plan)
 
 
 def test_a_paid_plan_is_metered_by_premium_requests() -> None:
-    """171 of 300, to be renewed on the day that GitHub names."""
+    """A paid plan shows used and total premium requests, and the reset day."""
     account = parse_account(PRO)
     expected = Quota("premium requests", 300.0, 171.67, 57.2, False, False, True, 0.0)
 
@@ -80,7 +80,7 @@ def test_a_paid_plan_is_metered_by_premium_requests() -> None:
 
 
 def test_a_free_plan_is_metered_by_chat_messages() -> None:
-    """The older shape has no snapshots, and says only what is left and how much there is."""
+    """The older shape of a free plan, without snapshots, is read as chat messages."""
     account = parse_account(
         {
             "access_type_sku": "free_limited_copilot",
@@ -96,7 +96,7 @@ def test_a_free_plan_is_metered_by_chat_messages() -> None:
 
 
 def test_a_free_plan_that_is_billed_in_credits_looks_at_chat() -> None:
-    """Its premium requests are always at zero, which is normal."""
+    """A free plan billed in credits shows chat; its premium requests are always zero."""
     account = parse_account(
         {
             "access_type_sku": "free_limited_copilot",
@@ -117,7 +117,7 @@ def test_a_free_plan_that_is_billed_in_credits_looks_at_chat() -> None:
 
 
 def test_unlimited_is_not_believed_without_quota() -> None:
-    """A shared pool that is empty says unlimited, too."""
+    """An empty shared pool is not shown as unlimited, although GitHub says so."""
     snapshot = {"entitlement": -1, "remaining": 0, "percent_remaining": 100, "unlimited": True}
     full, empty = (
         parse_account(
@@ -131,7 +131,7 @@ def test_unlimited_is_not_believed_without_quota() -> None:
 
 
 def test_credits_beyond_the_plan_are_counted() -> None:
-    """Used up, but going on at a price."""
+    """Paid usage beyond the plan is shown."""
     quota = parse_account(
         {
             "quota_snapshots": {
@@ -151,7 +151,7 @@ def test_credits_beyond_the_plan_are_counted() -> None:
 
 
 def test_the_reset_day_may_stand_in_the_snapshot() -> None:
-    """The epoch second of the newest shape."""
+    """The reset day is read from `quota_reset_at` in the newest shape."""
     account = parse_account(
         {"quota_snapshots": {"premium_interactions": {"quota_reset_at": 1796083200}}}
     )
@@ -170,7 +170,7 @@ def test_the_reset_day_may_stand_in_the_snapshot() -> None:
     ],
 )
 def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
-    """Whatever GitHub leaves out or changes, the rest still shows."""
+    """Missing and malformed fields are unknown; all others are still shown."""
     account = parse_account(payload)
 
     assert (None, None, None, None, None) == (
@@ -183,7 +183,7 @@ def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
 
 
 def test_numbers_that_are_none_are_unknown() -> None:
-    """True is not 1, and no date lies beyond the end of time."""
+    """True is not read as 1, and dates out of range are unknown."""
     account = parse_account(
         {
             "quota_snapshots": {

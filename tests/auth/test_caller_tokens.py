@@ -1,4 +1,4 @@
-"""Tokens that come with a request."""
+"""Tokens that clients send with their requests."""
 
 import asyncio
 
@@ -32,7 +32,7 @@ def copilot(exp: object = NOW + 1000, proxy: str = "proxy.individual.githubcopil
 
 @pytest.fixture
 def callers(client: httpx.AsyncClient, settings: Settings) -> CallerTokens:
-    """Against the simulator."""
+    """Caller tokens against the simulator."""
     return CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK)
 
 
@@ -53,7 +53,7 @@ def callers(client: httpx.AsyncClient, settings: Settings) -> CallerTokens:
 async def test_what_is_no_token_of_githubs_is_none(
     callers: CallerTokens, value: str | None
 ) -> None:
-    """The server's own sign-in is used then."""
+    """Anything but a GitHub token is ignored, and the server's own sign-in is used."""
 
     assert callers.for_header(value) is None
 
@@ -62,7 +62,7 @@ async def test_what_is_no_token_of_githubs_is_none(
 async def test_a_github_token_gets_its_own_exchange(
     callers: CallerTokens, simulator: Simulator, form: str
 ) -> None:
-    """With any scheme or none, as clients send keys."""
+    """A GitHub token is exchanged, whatever scheme it is sent with."""
     source = callers.for_header(form.format(SIMULATED_TOKEN))
 
     assert source is not None
@@ -70,7 +70,7 @@ async def test_a_github_token_gets_its_own_exchange(
 
 
 async def test_one_caller_is_exchanged_once(callers: CallerTokens, simulator: Simulator) -> None:
-    """Every request of the same caller shares the token."""
+    """All requests of a caller share one Copilot token."""
     for _ in range(3):
         source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
         assert source is not None
@@ -82,7 +82,7 @@ async def test_one_caller_is_exchanged_once(callers: CallerTokens, simulator: Si
 async def test_a_bad_caller_token_does_not_hammer_github(
     callers: CallerTokens, simulator: Simulator
 ) -> None:
-    """It is refused from memory, with a hint for whoever sent it."""
+    """A rejected token is refused from memory, with a hint for the client."""
     for _ in range(5):
         source = callers.for_header("Bearer gho_unknown")
         assert source is not None
@@ -96,7 +96,7 @@ async def test_a_bad_caller_token_does_not_hammer_github(
 async def test_the_number_of_callers_is_bounded(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    """The least recently used is forgotten, and no token is kept as a key."""
+    """The least recently used caller is dropped, and tokens are not kept as keys."""
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=2)
     first, second = callers.for_header("ghu_one"), callers.for_header("ghu_two")
     assert first is callers.for_header("ghu_one")
@@ -110,7 +110,7 @@ async def test_the_number_of_callers_is_bounded(
 async def test_a_caller_with_a_token_is_not_forgotten_for_one_without(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    """Made-up tokens push nobody out who would need another exchange."""
+    """Made-up tokens do not push out callers whose exchange has succeeded."""
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=2)
     good = callers.for_header(SIMULATED_TOKEN)
     assert good is not None
@@ -129,7 +129,7 @@ async def test_a_caller_with_a_token_is_not_forgotten_for_one_without(
 async def test_made_up_tokens_do_not_hammer_github(
     client: httpx.AsyncClient, settings: Settings, simulator: Simulator
 ) -> None:
-    """A few are tried at once, then one in ten seconds; the rest hear how long to wait."""
+    """A few tokens are tried at once, then one per ten seconds; others get a Retry-After."""
     now = Time()
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=now.clock)
     codes = []
@@ -169,7 +169,7 @@ async def test_a_token_belongs_to_the_host_that_the_server_is_signed_in_to(
     asked: list[str],
     api_url: str,
 ) -> None:
-    """A tenant's token goes to the tenant and never to github.com."""
+    """A tenant's token goes to the tenant, never to github.com."""
     urls: list[str] = []
 
     async def answer(
@@ -190,13 +190,13 @@ async def test_a_token_belongs_to_the_host_that_the_server_is_signed_in_to(
 
 @pytest.fixture
 def real(client: httpx.AsyncClient) -> CallerTokens:
-    """With GitHub's own addresses; nothing is sent there."""
+    """Caller tokens with GitHub's real addresses; nothing is sent there."""
     settings = Settings()
     return CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK)
 
 
 async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
-    """Its host comes from inside it."""
+    """A Copilot token is used directly, with the host that it contains."""
     source = real.for_header(f"Bearer {copilot()}")
 
     assert isinstance(source, CallerCopilotToken)
@@ -208,7 +208,7 @@ async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
 
 
 async def test_a_copilot_token_cannot_be_renewed_here(real: CallerTokens) -> None:
-    """Only whoever sent it can get another."""
+    """A Copilot token is not renewed, since only the client can get a new one."""
     source = real.for_header(copilot())
     assert source is not None
     with pytest.raises(RequestError) as caught:
@@ -219,7 +219,7 @@ async def test_a_copilot_token_cannot_be_renewed_here(real: CallerTokens) -> Non
 
 @pytest.mark.parametrize("exp", [NOW - 61, 0, "soon"])
 async def test_an_expired_copilot_token_is_refused(real: CallerTokens, exp: object) -> None:
-    """Without asking Copilot."""
+    """An expired Copilot token is refused without a call to Copilot."""
     with pytest.raises(RequestError, match="has expired") as caught:
         real.for_header(copilot(exp))
 
@@ -227,13 +227,13 @@ async def test_an_expired_copilot_token_is_refused(real: CallerTokens, exp: obje
 
 
 async def test_a_clock_that_is_a_little_fast_refuses_nothing(real: CallerTokens) -> None:
-    """Copilot itself decides in the last minute."""
+    """In the last minute of a token's life, Copilot decides whether it is valid."""
 
     assert real.for_header(copilot(NOW - 59)) is not None
 
 
 async def test_a_copilot_token_for_a_strange_host_is_refused(real: CallerTokens) -> None:
-    """Requests, with all they hold, go to GitHub only."""
+    """A Copilot token for a host other than GitHub's is refused."""
     source = real.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
     with pytest.raises(SignInError, match="neither a host of GitHub nor in your settings"):
@@ -241,7 +241,7 @@ async def test_a_copilot_token_for_a_strange_host_is_refused(real: CallerTokens)
 
 
 async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.AsyncClient) -> None:
-    """As for every other token."""
+    """The setting for the Copilot API's URL applies to callers' tokens, too."""
     settings = load_settings(environ={"COPILOT_PROXY_COPILOT_API_URL": "http://127.0.0.1:9"})
     callers = CallerTokens(GitHub(client, settings), settings, acme, clock=CLOCK)
     source = callers.for_header(copilot(proxy="proxy.evil.example"))
@@ -251,7 +251,7 @@ async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.Asy
 
 
 async def test_closing_stops_what_is_under_way(callers: CallerTokens) -> None:
-    """Nothing runs on after the server has stopped."""
+    """Exchanges in progress are cancelled when the server stops."""
     source = callers.for_header("ghu_one")
     callers.for_header(copilot(proxy=""))
     assert source is not None
@@ -263,7 +263,7 @@ async def test_closing_stops_what_is_under_way(callers: CallerTokens) -> None:
 
 
 async def test_the_clock_is_the_machines_unless_told(client: httpx.AsyncClient) -> None:
-    """A real token of the past has expired."""
+    """By default the system clock decides whether a token has expired."""
     settings = Settings()
     callers = CallerTokens(GitHub(client, settings), settings, github_com)
     with pytest.raises(RequestError):

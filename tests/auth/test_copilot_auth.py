@@ -1,4 +1,4 @@
-"""The short-lived token on good days: cached, renewed in time, and told to nobody."""
+"""The Copilot token while GitHub works: caching, renewal and secrecy."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from tests.auth.stranger import Answer, Stranger
 
 
 async def test_token_and_host_are_one(auth: CopilotAuth, simulator: Simulator) -> None:
-    """They come from the same answer, and the token stays hidden."""
+    """Token and host come from the same answer, and the token is not shown."""
     token = await auth.token()
 
     assert simulator.url == token.api_url
@@ -32,7 +32,7 @@ async def test_token_and_host_are_one(auth: CopilotAuth, simulator: Simulator) -
 async def test_two_hundred_first_callers_make_one_exchange(
     auth: CopilotAuth, simulator: Simulator, store: Store
 ) -> None:
-    """Many exchanges at once are what GitHub calls unusual activity."""
+    """Concurrent first requests share one exchange."""
     tokens = await asyncio.gather(*(auth.token() for _ in range(200)))
 
     assert 1 == len(set(tokens))
@@ -42,7 +42,7 @@ async def test_two_hundred_first_callers_make_one_exchange(
 async def test_the_token_is_kept_until_a_minute_before_refresh_in(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Not a moment longer, and no exchange before."""
+    """The token is renewed one minute before `refresh_in`, not earlier or later."""
     first = await auth.token()
     now.passes(1439)
     assert first == await auth.token()
@@ -59,7 +59,7 @@ async def test_the_token_is_kept_until_a_minute_before_refresh_in(
 async def test_nobody_waits_for_a_refresh_ahead_of_time(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Many requests get the old token at once, and one exchange is made behind them."""
+    """Requests get the old token at once while one refresh runs in the background."""
     first = await auth.token()
     now.passes(1500)
     tokens = await asyncio.gather(*(auth.token() for _ in range(50)))
@@ -72,7 +72,7 @@ async def test_nobody_waits_for_a_refresh_ahead_of_time(
 async def test_a_laptop_that_slept_gets_a_new_token(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """The monotonic clock stood still meanwhile; the wall's did not."""
+    """A token that expired while the monotonic clock stood still is renewed."""
     first = await auth.token()
     now.wall += 8 * 3600
 
@@ -83,7 +83,7 @@ async def test_a_laptop_that_slept_gets_a_new_token(
 async def test_a_clock_that_is_set_back_keeps_no_old_token(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """The wall's clock jumped back an hour; the monotonic one counts."""
+    """A token is renewed in time although the wall clock was set back."""
     first = await auth.token()
     now.passes(1801)
     now.wall -= 3600
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_set_back_keeps_no_old_token(
 async def test_a_short_refresh_in_is_no_storm(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Even an answer that says "refresh at once" is good for half a minute."""
+    """A token is kept for half a minute even if `refresh_in` is zero."""
     simulator.state.refresh_in = 0
     await auth.token()
     now.passes(29)
@@ -107,7 +107,7 @@ async def test_a_short_refresh_in_is_no_storm(
 async def test_a_token_that_is_short_lived_is_still_used(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
-    """Its life counts, not what `refresh_in` hopes for."""
+    """A token is renewed before it expires, even if `refresh_in` is later."""
     answer = Answer({"token": "tid=1;exp=2:ff", "expires_at": 1, "refresh_in": 5})
     with Stranger(answer) as stranger:
         settings = settings_for(stranger.url)
@@ -126,7 +126,7 @@ async def test_a_token_that_is_short_lived_is_still_used(
 async def test_the_host_of_the_credential_decides_where_to_ask(
     client: httpx.AsyncClient, now: Time, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tenant's token goes to the tenant, and its answer without a host means the tenant's."""
+    """A tenant's token goes to the tenant, whose API is the default host of its answer."""
     asked: list[str] = []
 
     async def answer(
@@ -148,7 +148,7 @@ async def test_the_host_of_the_credential_decides_where_to_ask(
 async def test_a_strange_api_host_gets_no_token(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
-    """An answer that was changed on its way ends in an error, not in a leak."""
+    """An answer that names an unknown API host is an error, and no token is sent there."""
     answer = Answer(
         {
             "token": "tid=1;exp=2:ff",
@@ -188,7 +188,7 @@ async def test_the_host_of_the_sign_in(
     url: str | None,
     expected: str,
 ) -> None:
-    """The setting's, else the stored sign-in's, else GitHub's own."""
+    """The host is the setting's, else the stored sign-in's, else github.com."""
     settings = load_settings({"github_url": url} if url else {})
     store.holds = holds
     auth = CopilotAuth(GitHub(client, settings), store.load, settings)
@@ -200,7 +200,7 @@ async def test_the_host_of_the_sign_in(
 async def test_a_store_that_waits_for_its_owner_delays_nobody(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The host is GitHub's own, as long as nothing else is known."""
+    """While the store is locked, the host is github.com."""
 
     async def never() -> Credential | None:
         return await asyncio.Future()
@@ -212,13 +212,13 @@ async def test_a_store_that_waits_for_its_owner_delays_nobody(
 
 
 async def test_the_state_before_anything_was_asked(auth: CopilotAuth) -> None:
-    """Nobody is asked just to fill a page."""
+    """Reading the state makes no call to GitHub."""
 
     assert AuthState("unknown", None, None) == auth.state()
 
 
 async def test_the_state_counts_down(auth: CopilotAuth, now: Time) -> None:
-    """To zero, and no further."""
+    """The remaining life counts down to zero, and not below."""
     await auth.token()
     now.passes(300)
     left = auth.state().expires_in
@@ -232,7 +232,7 @@ async def test_the_state_counts_down(auth: CopilotAuth, now: Time) -> None:
 async def test_no_secret_and_no_name_is_logged(
     auth: CopilotAuth, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither when all is well nor when it is not."""
+    """Neither success nor failure logs a token or a login."""
     caplog.set_level(logging.DEBUG)
     token = await auth.token()
     simulator.state.block()
@@ -246,7 +246,7 @@ async def test_no_secret_and_no_name_is_logged(
 
 
 def test_a_token_shows_its_host_only() -> None:
-    """Its value is a `Secret`."""
+    """The repr of a token does not contain its value."""
     token = CopilotToken(Secret("tid=1"), "https://api.githubcopilot.com")
 
     expected = "CopilotToken(value=Secret('***'), api_url='https://api.githubcopilot.com')"

@@ -1,4 +1,4 @@
-"""The wait for the approval, with a clock of its own."""
+"""Waiting for the approval of a sign-in, with a simulated clock."""
 
 import asyncio
 
@@ -55,7 +55,7 @@ class Script:
 
 
 async def test_the_pace_is_githubs_and_a_second_more() -> None:
-    """A clock that runs fast would earn a slow_down otherwise."""
+    """Polls wait a second longer than GitHub's interval, so a fast clock causes no slow_down."""
     script = Script(Pending(), Pending(), TOKEN)
 
     assert TOKEN == await script.wait()
@@ -63,7 +63,7 @@ async def test_the_pace_is_githubs_and_a_second_more() -> None:
 
 
 async def test_slow_down_sets_the_new_interval_from_its_body() -> None:
-    """GitHub names the interval; it holds from then on."""
+    """The interval in a slow_down applies to all later polls."""
     script = Script(Pending(interval=10, slower=True), Pending(), TOKEN)
     await script.wait()
 
@@ -71,7 +71,7 @@ async def test_slow_down_sets_the_new_interval_from_its_body() -> None:
 
 
 async def test_slow_down_without_an_interval_adds_five_seconds() -> None:
-    """As RFC 8628 says, each time."""
+    """A slow_down without an interval adds five seconds (RFC 8628)."""
     script = Script(Pending(slower=True), Pending(slower=True), TOKEN)
     await script.wait()
 
@@ -79,7 +79,7 @@ async def test_slow_down_without_an_interval_adds_five_seconds() -> None:
 
 
 async def test_slow_down_never_makes_it_faster() -> None:
-    """An interval below the present one is not taken."""
+    """An interval below the current one is ignored."""
     script = Script(Pending(interval=1, slower=True), TOKEN)
     await script.wait()
 
@@ -87,7 +87,7 @@ async def test_slow_down_never_makes_it_faster() -> None:
 
 
 async def test_the_wait_ends_with_the_code() -> None:
-    """The last question comes just when the code expires, and no more after it."""
+    """The last poll is made when the code expires."""
     script = Script(Pending())
     with pytest.raises(LoginFailed, match="expired before GitHub reported") as caught:
         await script.wait(expires_in=15)
@@ -97,7 +97,7 @@ async def test_the_wait_ends_with_the_code() -> None:
 
 
 async def test_time_that_the_questions_take_counts() -> None:
-    """A slow network does not make the code live longer."""
+    """The time that polls take counts towards the life of the code."""
     script = Script(Pending(), takes=10)
     with pytest.raises(LoginFailed):
         await script.wait(expires_in=20)
@@ -106,7 +106,7 @@ async def test_time_that_the_questions_take_counts() -> None:
 
 
 async def test_network_trouble_does_not_end_the_wait() -> None:
-    """The person is told and the next question is asked as before."""
+    """A network error is reported, and polling continues."""
     script = Script(
         DOWN, BrokenResponse("Something that is not GitHub answered."), Pending(), TOKEN
     )
@@ -118,7 +118,7 @@ async def test_network_trouble_does_not_end_the_wait() -> None:
 
 
 async def test_trouble_until_the_end_is_the_reason_given() -> None:
-    """Whoever was offline all the time learns that, not only that the code expired."""
+    """If all polls fail, the network error is reported, not only the expiry of the code."""
     script = Script(DOWN)
     with pytest.raises(LoginFailed, match=r"github\.com could not be reached") as caught:
         await script.wait(expires_in=10)
@@ -130,7 +130,7 @@ LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"re
 
 
 async def test_a_named_wait_is_honoured() -> None:
-    """The user is told at once, and GitHub is asked again when its time is over, not before."""
+    """A Retry-After is reported at once, and the next poll waits for it."""
     script = Script(LIMITED, Pending(), TOKEN)
 
     assert TOKEN == await script.wait()
@@ -139,7 +139,7 @@ async def test_a_named_wait_is_honoured() -> None:
 
 
 async def test_a_wait_longer_than_the_code_lives_is_told_at_once() -> None:
-    """Nobody waits for what cannot come any more."""
+    """A Retry-After beyond the life of the code ends the wait at once."""
     script = Script(LIMITED)
     with pytest.raises(UpstreamRefusal, match="Slow"):
         await script.wait(expires_in=66)
@@ -149,7 +149,7 @@ async def test_a_wait_longer_than_the_code_lives_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("code", ["expired_token", "access_denied"])
 async def test_githubs_last_word_ends_the_wait_at_once(code: str) -> None:
-    """No further question is asked after a denial."""
+    """No further poll is made after a denial."""
     script = Script(Pending(), LoginFailed("no", code=code), TOKEN)
     with pytest.raises(LoginFailed, match="no"):
         await script.wait()
@@ -158,7 +158,7 @@ async def test_githubs_last_word_ends_the_wait_at_once(code: str) -> None:
 
 
 async def test_the_time_left_is_reported() -> None:
-    """Before every pause, for a countdown."""
+    """The remaining time is reported before every pause."""
     script = Script(Pending(), TOKEN)
     await script.wait(expires_in=100)
 
@@ -166,7 +166,7 @@ async def test_the_time_left_is_reported() -> None:
 
 
 async def test_the_wait_can_be_cancelled() -> None:
-    """Ctrl-C must not have to wait for the next question."""
+    """Ctrl-C ends the wait without waiting for the next poll."""
     code = DeviceCode(Secret("d"), "A-B", "https://github.com/login/device", 899, 5)
     task = asyncio.create_task(wait_for_approval(Script(Pending()), code))
     await asyncio.sleep(0)
@@ -178,7 +178,7 @@ async def test_the_wait_can_be_cancelled() -> None:
 async def test_a_whole_sign_in(
     client: httpx.AsyncClient, settings: Settings, simulator: Simulator
 ) -> None:
-    """Pending, trouble of every kind, slow_down, and the token at last."""
+    """A sign-in succeeds after pending polls, errors of every kind and a slow_down."""
     simulator.state.device_flow = [
         "pending", "slow_down", "drop", "html", "http_500", "missing_fields", "ok",
     ]  # fmt: skip

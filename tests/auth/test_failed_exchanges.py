@@ -1,4 +1,4 @@
-"""The short-lived token while GitHub does not give another."""
+"""The Copilot token while exchanges fail."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ from tests.auth.stranger import Answer, Stranger
 async def test_a_failed_refresh_keeps_serving_the_old_token(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """While it works, no request fails because GitHub is down."""
+    """While the old token is valid, no request fails because GitHub is down."""
     first = await auth.token()
     simulator.state.github_down = True
     now.passes(1500)
@@ -41,7 +41,7 @@ async def test_a_failed_refresh_keeps_serving_the_old_token(
 async def test_a_failed_refresh_is_tried_again_ever_more_rarely(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """At most once a pause, and the pauses grow."""
+    """A failed refresh is retried after pauses that grow."""
     await auth.token()
     simulator.state.faults.on("exchange_500")
     now.passes(1441)
@@ -62,7 +62,7 @@ async def test_a_failed_refresh_is_tried_again_ever_more_rarely(
 async def test_a_refresh_that_works_again_is_the_end_of_it(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """The error is forgotten."""
+    """A successful refresh clears the error."""
     first = await auth.token()
     simulator.state.github_down = True
     now.passes(1500)
@@ -80,7 +80,7 @@ async def test_a_refresh_that_works_again_is_the_end_of_it(
 async def test_without_a_working_token_the_failure_is_told(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """And the next try comes after a pause, not with each request."""
+    """Without a valid token the failure is reported; retries wait for the pause."""
     await auth.token()
     simulator.state.github_down = True
     now.passes(1900)
@@ -98,7 +98,7 @@ async def test_without_a_working_token_the_failure_is_told(
 async def test_githubs_retry_after_is_waited_for(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
-    """A rate limit of an hour is an hour without an exchange."""
+    """No exchange is made before GitHub's Retry-After has passed."""
     limited = Answer({"message": "API rate limit exceeded"}, 403, {"retry-after": "3600"})
     with Stranger(limited) as stranger:
         settings = settings_for(stranger.url)
@@ -114,7 +114,7 @@ async def test_githubs_retry_after_is_waited_for(
 async def test_a_revoked_sign_in_asks_github_once(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """One clear error, then quiet: the store is read now and then, GitHub is not asked."""
+    """After a revocation only the store is read again; GitHub is not asked."""
     simulator.state.revoke()
     errors = []
     for _ in range(60):
@@ -130,7 +130,7 @@ async def test_a_revoked_sign_in_asks_github_once(
 async def test_a_refusal_is_doubted_after_a_quarter_of_an_hour(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """GitHub has been wrong about tokens before, and a server should not need a restart."""
+    """A revoked token is tried again after 15 minutes, so no restart is needed."""
     simulator.state.revoke()
     await failing(auth.token)
     simulator.state.restore()
@@ -144,7 +144,7 @@ async def test_a_refusal_is_doubted_after_a_quarter_of_an_hour(
 async def test_a_new_sign_in_is_noticed_within_seconds(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """`copilot-proxy login` in another window ends the trouble, without a restart."""
+    """A new `copilot-proxy login` is used without a restart."""
     simulator.state.revoke()
     await failing(auth.token)
     store.holds = Credential(Secret(simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")))
@@ -156,7 +156,7 @@ async def test_a_new_sign_in_is_noticed_within_seconds(
 
 
 async def test_nobody_signed_in(auth: CopilotAuth, simulator: Simulator, store: Store) -> None:
-    """No call to GitHub is made, and the line to type is told."""
+    """Without a sign-in GitHub is not called, and the error names the command to use."""
     store.holds = None
     error = await failing(auth.token)
 
@@ -168,7 +168,7 @@ async def test_nobody_signed_in(auth: CopilotAuth, simulator: Simulator, store: 
 async def test_somebody_signs_in_after_the_start(
     auth: CopilotAuth, now: Time, store: Store
 ) -> None:
-    """A server that started too early picks the token up."""
+    """A sign-in after the start of the server is used."""
     store.holds = None
     await failing(auth.token)
     store.holds = MONA
@@ -180,7 +180,7 @@ async def test_somebody_signs_in_after_the_start(
 async def test_a_store_that_fails_is_asked_again_later(
     auth: CopilotAuth, now: Time, store: Store
 ) -> None:
-    """The keyring may be unlocked by then."""
+    """A store that failed is read again later, since the keyring may be unlocked then."""
     store.holds = StoreError("The file /home/mona/credentials.json is odd.")
     error = await failing(auth.token)
     assert isinstance(error, StoreError)
@@ -196,7 +196,7 @@ async def test_a_store_that_fails_is_asked_again_later(
 async def test_what_one_caller_adds_to_an_error_no_other_sees(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """The remembered error is told to many."""
+    """Every caller gets a separate copy of a remembered error."""
     simulator.state.block()
     first = await failing(auth.token)
     first.headers["x-request-id"] = "mine"
@@ -212,7 +212,7 @@ async def test_what_one_caller_adds_to_an_error_no_other_sees(
 async def test_an_account_without_copilot_is_asked_about_rarely(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """GitHub's sentence is repeated from memory; no name is told to strangers."""
+    """GitHub's refusal is repeated from memory; `/health` does not show the login."""
     simulator.state.block()
     for _ in range(40):
         error = await failing(auth.token)
@@ -233,7 +233,7 @@ async def test_an_account_without_copilot_is_asked_about_rarely(
 async def test_one_caller_who_leaves_takes_nothing_from_the_others(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """The exchange goes on for whoever still waits."""
+    """The exchange continues for other requests when one is cancelled."""
     callers = [asyncio.create_task(auth.token()) for _ in range(3)]
     await asyncio.sleep(0)
     callers[0].cancel()
@@ -247,7 +247,7 @@ async def test_one_caller_who_leaves_takes_nothing_from_the_others(
 async def test_an_exchange_that_nobody_waits_for_is_not_lost(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """It was made, so the next request uses it."""
+    """The token of an exchange whose request was cancelled is used by the next one."""
     caller = asyncio.create_task(auth.token())
     await asyncio.sleep(0)
     caller.cancel()
@@ -258,7 +258,7 @@ async def test_an_exchange_that_nobody_waits_for_is_not_lost(
 
 
 async def test_closing_stops_an_exchange(auth: CopilotAuth, simulator: Simulator) -> None:
-    """Nothing runs on after the server has stopped; closing twice is fine."""
+    """Closing cancels an exchange in progress; closing twice is safe."""
     caller = asyncio.create_task(auth.token())
     await asyncio.sleep(0)
     await auth.close()
@@ -270,7 +270,7 @@ async def test_closing_stops_an_exchange(auth: CopilotAuth, simulator: Simulator
 async def test_an_unexpected_failure_is_no_silence(
     auth: CopilotAuth, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A defect here reaches whoever waits, and the log without its text."""
+    """An unexpected exception reaches the request, and the log without its text."""
 
     async def broken() -> Credential | None:
         raise ZeroDivisionError("ghu_secret")
@@ -286,7 +286,7 @@ async def test_an_unexpected_failure_is_no_silence(
 async def test_githubs_own_words_are_not_for_strangers(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
-    """They may name the person; the status code is enough for `/health`."""
+    """`/health` shows only the status, since GitHub's message may name the user."""
     with Stranger(Answer({"message": "mona is a teapot"}, status=418)) as stranger:
         settings = settings_for(stranger.url)
         auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)

@@ -1,4 +1,4 @@
-"""The calls to GitHub, and what each of its answers means."""
+"""The calls to GitHub, and the meaning of each answer."""
 
 import time
 from email.utils import formatdate
@@ -31,7 +31,7 @@ EXCHANGE = {"token": "tid=1;exp=2:ff", "expires_at": 1795331400, "refresh_in": 1
 
 @pytest.fixture
 def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
-    """The simulator's GitHub."""
+    """The simulated GitHub."""
     return GitHub(client, settings)
 
 
@@ -43,7 +43,7 @@ async def asking(client: httpx.AsyncClient, *answers: Answer) -> tuple[GitHub, S
 async def refusal(
     client: httpx.AsyncClient, answer: Answer, call: str, token: Secret = TOKEN
 ) -> CopilotProxyError:
-    """What `answer` makes of the call."""
+    """Return the error that the call raises for `answer`."""
     github, stranger = await asking(client, answer)
     with stranger, pytest.raises(CopilotProxyError) as caught:
         await (github.device_code() if call == "device_code" else getattr(github, call)(token))
@@ -54,7 +54,7 @@ async def refusal(
 
 
 async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
-    """Code, address, and how long they work."""
+    """A sign-in starts with a code, an address and their lifetime."""
     code = await github.device_code()
 
     assert f"{simulator.url}/login/device" == code.verification_uri
@@ -64,7 +64,7 @@ async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator
 
 
 async def test_a_sign_in_ends_with_a_token(github: GitHub, simulator: Simulator) -> None:
-    """Pending until the person has approved."""
+    """Polls are pending until the user has approved the sign-in."""
     simulator.state.device_flow = ["pending", "ok"]
     code = await github.device_code()
 
@@ -75,7 +75,7 @@ async def test_a_sign_in_ends_with_a_token(github: GitHub, simulator: Simulator)
 
 
 async def test_slow_down_carries_the_new_pace(github: GitHub, simulator: Simulator) -> None:
-    """GitHub's body names the interval to use from now on."""
+    """A slow_down carries the interval of GitHub's answer."""
     simulator.state.device_flow = ["slow_down"]
     code = await github.device_code()
 
@@ -83,7 +83,7 @@ async def test_slow_down_carries_the_new_pace(github: GitHub, simulator: Simulat
 
 
 async def test_slow_down_without_a_pace(client: httpx.AsyncClient) -> None:
-    """RFC 8628 does not promise one."""
+    """A slow_down without an interval is accepted (RFC 8628)."""
     github, stranger = await asking(client, Answer({"error": "slow_down"}))
     with stranger:
         answer = await github.poll(Secret("x"))
@@ -103,7 +103,7 @@ async def test_slow_down_without_a_pace(client: httpx.AsyncClient) -> None:
 async def test_the_end_of_a_sign_in_is_a_sentence(
     github: GitHub, simulator: Simulator, step: str, words: str
 ) -> None:
-    """GitHub's error words become something to read."""
+    """GitHub's error codes become readable messages."""
     simulator.state.device_flow = [step]
     code = await github.device_code()
     with pytest.raises(LoginFailed, match=words) as caught:
@@ -113,7 +113,7 @@ async def test_the_end_of_a_sign_in_is_a_sentence(
 
 
 async def test_an_error_word_alone_is_shown(client: httpx.AsyncClient) -> None:
-    """Without a description the word itself must do."""
+    """An error code without a description is shown itself."""
     error = await refusal(client, Answer({"error": "new_word"}, status=400), "poll")
 
     assert "GitHub refused the sign-in: new_word" == error.message
@@ -137,13 +137,13 @@ async def test_an_error_word_alone_is_shown(client: httpx.AsyncClient) -> None:
 async def test_trouble_while_polling_is_told_from_the_end(
     client: httpx.AsyncClient, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
-    """It may pass, so it is no `LoginFailed`."""
+    """Temporary errors are not `LoginFailed`."""
 
     assert kind is type(await refusal(client, answer, "poll"))
 
 
 async def test_form_encoded_answers_are_read(client: httpx.AsyncClient) -> None:
-    """Something in between may drop the Accept header."""
+    """Form-encoded answers are read, since a proxy may drop the Accept header."""
     github, stranger = await asking(
         client,
         Answer("device_code=d1&user_code=A-B&verification_uri=https%3A%2F%2Fx.example&interval=7"),
@@ -161,7 +161,7 @@ async def test_form_encoded_answers_are_read(client: httpx.AsyncClient) -> None:
 async def test_the_sign_in_asks_as_the_editor_plugins_app(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """Only that app's tokens can be exchanged."""
+    """The client id is the editor plugin's, whose tokens can be exchanged."""
     await github.device_code()
     request = simulator.state.requests[0]
 
@@ -175,7 +175,7 @@ async def test_the_sign_in_asks_as_the_editor_plugins_app(
 async def test_what_is_no_web_address_is_never_opened(
     client: httpx.AsyncClient, uri: object
 ) -> None:
-    """The browser gets GitHub's own page instead."""
+    """A verification address that is not http(s) is replaced with GitHub's page."""
     github, stranger = await asking(
         client, Answer({"device_code": "d", "user_code": "A\x1b[31m-B", "verification_uri": uri})
     )
@@ -187,7 +187,7 @@ async def test_what_is_no_web_address_is_never_opened(
 
 
 async def test_a_login_page_in_between_is_said_to_be_one(client: httpx.AsyncClient) -> None:
-    """A captive portal or a company proxy answers with a page of its own."""
+    """The HTML page of a captive portal or proxy is reported as such."""
     error = await refusal(client, Answer(HTML), "device_code")
 
     assert error.message.startswith("The response from 127.0.0.1:")
@@ -195,21 +195,21 @@ async def test_a_login_page_in_between_is_said_to_be_one(client: httpx.AsyncClie
 
 
 async def test_a_redirect_is_not_github(client: httpx.AsyncClient) -> None:
-    """It is not followed, least of all with a token."""
+    """Redirects are not followed, so no token is sent elsewhere."""
     answer = Answer("", status=302, headers={"location": "https://portal.example"})
 
     assert "not_github" == (await refusal(client, answer, "exchange")).code
 
 
 async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) -> None:
-    """Half an answer is no answer."""
+    """An incomplete answer is an error."""
     error = await refusal(client, Answer({"device_code": "d"}), "device_code")
 
     assert isinstance(error, BrokenResponse)
 
 
 async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
-    """Its administrator can switch it on."""
+    """A host with the device flow disabled gives a hint for its administrator."""
     answer = Answer({"error": "device_flow_disabled"})
 
     assert "administrator" in str((await refusal(client, answer, "device_code")).hint)
@@ -233,7 +233,7 @@ async def test_the_exchange_brings_copilots_token_and_host(
 
 
 async def test_the_exchange_says_who_asks(github: GitHub, simulator: Simulator) -> None:
-    """Our own name, the editor's, and GitHub's API version."""
+    """The exchange sends our user agent, the editor version and GitHub's API version."""
     await github.exchange(TOKEN)
     sent = simulator.state.requests[0].headers
 
@@ -243,7 +243,7 @@ async def test_the_exchange_says_who_asks(github: GitHub, simulator: Simulator) 
 
 
 async def test_a_wrong_clock_here_does_not_shorten_the_token(client: httpx.AsyncClient) -> None:
-    """The token's life is measured by GitHub's own clock, from its Date header."""
+    """The token's life is measured by the Date header of GitHub's answer."""
     now = 1_000_000_000
     github, stranger = await asking(
         client,
@@ -261,7 +261,7 @@ async def test_a_wrong_clock_here_does_not_shorten_the_token(client: httpx.Async
 async def test_without_githubs_clock_this_machines_is_used(
     client: httpx.AsyncClient, date: str
 ) -> None:
-    """As long as it makes sense."""
+    """Without a valid Date header the local clock is used."""
     soon = time.time() + 1700
     github, stranger = await asking(
         client, Answer({**EXCHANGE, "expires_at": soon}, headers={"date": date})
@@ -275,7 +275,7 @@ async def test_without_githubs_clock_this_machines_is_used(
 async def test_a_token_that_seems_to_have_expired_lives_by_refresh_in(
     client: httpx.AsyncClient,
 ) -> None:
-    """A clock that is wrong by years says so; `refresh_in` needs no clock."""
+    """With a clock that is far off, `refresh_in` gives the token's life."""
     github, stranger = await asking(client, Answer({**EXCHANGE, "expires_at": 1}))
     with stranger:
         exchange = await github.exchange(TOKEN)
@@ -293,7 +293,7 @@ async def test_a_token_that_seems_to_have_expired_lives_by_refresh_in(
 async def test_a_field_of_a_new_type_keeps_nobody_from_working(
     client: httpx.AsyncClient, drift: dict[str, object]
 ) -> None:
-    """Only token, expires_at and refresh_in must be as they were."""
+    """Only token, expires_at and refresh_in must have their known types."""
     github, stranger = await asking(client, Answer({**EXCHANGE, **drift}))
     with stranger:
         exchange = await github.exchange(TOKEN)
@@ -303,7 +303,7 @@ async def test_a_field_of_a_new_type_keeps_nobody_from_working(
 
 @pytest.mark.parametrize("endpoints", ["odd", {"api": 7}, None])
 async def test_endpoints_may_be_anything(client: httpx.AsyncClient, endpoints: object) -> None:
-    """What cannot be read is as good as missing."""
+    """Malformed endpoints are treated as missing."""
     github, stranger = await asking(client, Answer({**EXCHANGE, "endpoints": endpoints}))
     with stranger:
         exchange = await github.exchange(TOKEN)
@@ -327,7 +327,7 @@ async def test_endpoints_may_be_anything(client: httpx.AsyncClient, endpoints: o
 async def test_an_exchange_without_a_usable_token_is_broken(
     client: httpx.AsyncClient, body: Any
 ) -> None:
-    """It is said so, instead of failing later with something odd."""
+    """An exchange without a usable token is an error."""
     error = await refusal(client, Answer(body), "exchange")
 
     assert isinstance(error, BrokenResponse)
@@ -335,7 +335,7 @@ async def test_an_exchange_without_a_usable_token_is_broken(
 
 
 async def test_a_revoked_token(github: GitHub, simulator: Simulator) -> None:
-    """401 means to sign in again."""
+    """A 401 asks the user to sign in again."""
     simulator.state.revoke()
     with pytest.raises(NotSignedIn, match="no longer accepts the token") as caught:
         await github.exchange(TOKEN)
@@ -350,7 +350,7 @@ async def test_a_revoked_token(github: GitHub, simulator: Simulator) -> None:
 async def test_an_account_without_copilot(
     github: GitHub, simulator: Simulator, notification: str
 ) -> None:
-    """GitHub's own sentence and link are passed on, its placeholder filled in."""
+    """GitHub's message and link are passed on, with the placeholder filled in."""
     simulator.state.block(notification)
     with pytest.raises(NoCopilotAccess) as caught:
         await github.exchange(TOKEN)
@@ -362,7 +362,7 @@ async def test_an_account_without_copilot(
 
 
 async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient) -> None:
-    """Even empty details mean that the account is the reason."""
+    """Even empty error details mean that the account was refused."""
     error = await refusal(client, Answer({"error_details": {}}, status=403), "exchange")
 
     assert isinstance(error, NoCopilotAccess)
@@ -380,7 +380,7 @@ async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient)
     ],
 )
 async def test_a_rate_limit_of_github_passes(client: httpx.AsyncClient, answer: Answer) -> None:
-    """It says nothing about the account."""
+    """A rate limit is temporary and is not about the account."""
     error = await refusal(client, answer, "exchange")
 
     assert isinstance(error, UpstreamRefusal)
@@ -388,7 +388,7 @@ async def test_a_rate_limit_of_github_passes(client: httpx.AsyncClient, answer: 
 
 
 async def test_githubs_wait_is_passed_on(client: httpx.AsyncClient) -> None:
-    """Retry-After in seconds goes to the client; anything else does not."""
+    """A Retry-After in seconds is passed on; other values are ignored."""
     limited = {"status": 429, "body": {"message": "no"}}
     numbered = await refusal(client, Answer(**limited, headers={"retry-after": "77"}), "exchange")
     dated = await refusal(client, Answer(**limited, headers={"retry-after": "soon"}), "exchange")
@@ -397,7 +397,7 @@ async def test_githubs_wait_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_personal_access_token_that_got_this_far(client: httpx.AsyncClient) -> None:
-    """GitHub's own words for it mean the same as the prefix."""
+    """GitHub's message about a personal access token gives the same error as the prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
@@ -406,7 +406,7 @@ async def test_a_personal_access_token_that_got_this_far(client: httpx.AsyncClie
 
 
 async def test_a_token_of_another_app(github: GitHub) -> None:
-    """404 with a subscription: the sign-in must be made by ours."""
+    """A 404 for another app's token asks the user to sign in with ours."""
     with pytest.raises(NotSignedIn, match="issued to another app") as caught:
         await github.exchange(Secret(FOREIGN_TOKEN))
 
@@ -414,7 +414,7 @@ async def test_a_token_of_another_app(github: GitHub) -> None:
 
 
 async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
-    """To sign in again would not help: the account has no Copilot."""
+    """A 404 for our app's token means that the account has no Copilot."""
     answer = Answer({"message": "Not Found"}, status=404)
     error = await refusal(client, answer, "exchange", Secret("ghu_abc"))
 
@@ -432,7 +432,7 @@ async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
 async def test_any_other_403_is_about_the_account(
     client: httpx.AsyncClient, body: object, words: str
 ) -> None:
-    """With GitHub's words, made fit for a terminal, and no token in them."""
+    """GitHub's message is shown without control characters and tokens."""
     error = await refusal(client, Answer(body, status=403), "exchange")
 
     assert isinstance(error, NoCopilotAccess)
@@ -444,7 +444,7 @@ async def test_any_other_403_is_about_the_account(
 async def test_trouble_at_github_passes(
     client: httpx.AsyncClient, status: int, body: object
 ) -> None:
-    """Its error pages are HTML as often as JSON."""
+    """Server errors are temporary, whether HTML or JSON."""
     error = await refusal(client, Answer(body, status=status), "exchange")
 
     assert isinstance(error, UpstreamRefusal)
@@ -452,20 +452,20 @@ async def test_trouble_at_github_passes(
 
 
 async def test_a_403_page_is_not_github(client: httpx.AsyncClient) -> None:
-    """A proxy's block page says nothing about the account."""
+    """The block page of a proxy is not taken for a refusal of the account."""
 
     assert "not_github" == (await refusal(client, Answer(HTML, status=403), "exchange")).code
 
 
 async def test_an_unknown_refusal_is_quoted(client: httpx.AsyncClient) -> None:
-    """Whatever is new is shown with its status."""
+    """An unknown refusal is shown with its status."""
     error = await refusal(client, Answer({"message": "Teapot"}, status=418), "exchange")
 
     assert "GitHub refused the request (HTTP 418): Teapot" == error.message
 
 
 async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) -> None:
-    """No answer is `UpstreamUnreachable`, and the request with its token is not in the chain."""
+    """A failed connection is `UpstreamUnreachable`, whose causes do not hold the request."""
     simulator.state.github_down = True
     with pytest.raises(UpstreamUnreachable) as caught:
         await github.exchange(TOKEN)
@@ -478,7 +478,7 @@ async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) ->
 
 
 async def test_whose_token_it_is(github: GitHub, simulator: Simulator) -> None:
-    """`/user` names the login, asked with its own API version."""
+    """`/user` gives the login, and is called with its own API version."""
 
     assert "mona" == await github.user(TOKEN)
     assert "2022-11-28" == simulator.state.requests[0].headers["x-github-api-version"]
@@ -486,13 +486,13 @@ async def test_whose_token_it_is(github: GitHub, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"login": 7}, {"login": ""}])
 async def test_a_user_without_a_login_is_broken(client: httpx.AsyncClient, body: object) -> None:
-    """It is never shown as nobody."""
+    """An answer of `/user` without a login is an error."""
 
     assert isinstance(await refusal(client, Answer(body), "user"), BrokenResponse)
 
 
 async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
-    """The page of the Copilot plugins says all that `status` needs."""
+    """The account endpoint gives all data that `status` needs."""
     account = await github.copilot_user(TOKEN)
 
     assert ("mona", "Pro") == (account.login, account.plan)
@@ -515,13 +515,13 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
 async def test_refusals_of_the_account_pages(
     client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
-    """The same words as everywhere else."""
+    """Refusals of the account endpoints give the usual errors."""
 
     assert kind is type(await refusal(client, answer, call))
 
 
 async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None:
-    """A credential's host decides the addresses; the same host needs no new object."""
+    """A credential's host decides the addresses; the same host reuses the object."""
     github = GitHub(client, Settings())
 
     assert github is github.at("github.com")
@@ -529,7 +529,7 @@ async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None
 
 
 def test_an_exchange_does_not_show_its_token() -> None:
-    """A record may be logged by mistake."""
+    """The repr of an exchange hides its token."""
     exchange = TokenExchange(Secret("tid=1;exp=2:ff"), 1.0, 2.0, None, None)
 
     assert "tid" not in repr(exchange)

@@ -1,4 +1,4 @@
-"""Where a token may go, and where never."""
+"""The hosts to which a token may be sent."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def settings(**environ: str) -> Settings:
     ],
 )
 def test_whatever_people_paste_for_a_tenant_is_understood(pasted: str) -> None:
-    """Any address of a GHE.com tenant means the tenant."""
+    """Any URL or host of a GHE.com tenant means the tenant."""
 
     assert "acme.ghe.com" == hosts.normalize(pasted)
 
@@ -39,7 +39,7 @@ def test_whatever_people_paste_for_a_tenant_is_understood(pasted: str) -> None:
     ["github.com", "https://github.com/", "GitHub.com", "www.github.com", "api.github.com"],
 )
 def test_github_itself_is_understood(pasted: str) -> None:
-    """Any address of github.com means github.com."""
+    """Any URL or host of github.com means github.com."""
 
     assert "github.com" == hosts.normalize(pasted)
 
@@ -68,7 +68,7 @@ def test_github_itself_is_understood(pasted: str) -> None:
     ],
 )
 def test_any_other_host_is_refused_with_an_example(pasted: str) -> None:
-    """What is neither github.com nor one label under ghe.com gets no token."""
+    """Hosts other than github.com and tenants of ghe.com are refused."""
     with pytest.raises(UsageError) as caught:
         hosts.normalize(pasted)
 
@@ -77,7 +77,7 @@ def test_any_other_host_is_refused_with_an_example(pasted: str) -> None:
 
 
 def test_githubs_addresses() -> None:
-    """github.com has its own three addresses."""
+    """github.com has three addresses."""
     expected = hosts.Addresses(
         "https://github.com", "https://api.github.com", "https://api.githubcopilot.com"
     )
@@ -86,7 +86,7 @@ def test_githubs_addresses() -> None:
 
 
 def test_a_tenants_addresses() -> None:
-    """A tenant's addresses are all under its own name."""
+    """A tenant's addresses are all under its host name."""
     expected = hosts.Addresses(
         "https://acme.ghe.com", "https://api.acme.ghe.com", "https://copilot-api.acme.ghe.com"
     )
@@ -95,7 +95,7 @@ def test_a_tenants_addresses() -> None:
 
 
 def test_addresses_that_the_person_set_win_over_the_host() -> None:
-    """A URL setting is taken even if it repeats the default."""
+    """A URL setting takes precedence, even if it repeats the default."""
     ours = settings(
         GITHUB_URL="https://github.com",
         GITHUB_API_URL="http://127.0.0.1:1",
@@ -107,7 +107,7 @@ def test_addresses_that_the_person_set_win_over_the_host() -> None:
 
 
 def test_settings_made_without_sources_count_as_set_when_they_differ() -> None:
-    """`Settings(github_url=...)` in a program means what it says."""
+    """`Settings(github_url=...)` counts as set if it differs from the default."""
     ours = Settings(github_url="http://127.0.0.1:1")
 
     assert "http://127.0.0.1:1" == hosts.addresses("github.com", ours).web
@@ -115,7 +115,7 @@ def test_settings_made_without_sources_count_as_set_when_they_differ() -> None:
 
 
 def test_the_settings_host() -> None:
-    """A tenant in GITHUB_URL is the host of tokens that come without one."""
+    """A tenant in GITHUB_URL is the host of tokens without a host."""
 
     assert "acme.ghe.com" == hosts.host_of(Settings(github_url="https://acme.ghe.com"))
     assert "github.com" == hosts.host_of(Settings(github_url="http://127.0.0.1:1"))
@@ -132,7 +132,7 @@ def test_the_settings_host() -> None:
     ],
 )
 def test_githubs_own_copilot_hosts_are_taken(url: str) -> None:
-    """githubcopilot.com and everything under it, over https."""
+    """githubcopilot.com and its subdomains are accepted over https."""
 
     assert url == hosts.check_api_url(url + "/", "github.com", DEFAULTS)
 
@@ -160,7 +160,7 @@ def test_githubs_own_copilot_hosts_are_taken(url: str) -> None:
     ],
 )
 def test_a_strange_copilot_host_gets_no_token(url: str) -> None:
-    """Anything else that an answer names is refused, with the way out."""
+    """Any other host in an answer is refused, with a hint."""
     with pytest.raises(SignInError) as caught:
         hosts.check_api_url(url, "github.com", DEFAULTS)
 
@@ -169,7 +169,7 @@ def test_a_strange_copilot_host_gets_no_token(url: str) -> None:
 
 
 def test_a_tenants_copilot_host_is_for_that_tenant_only() -> None:
-    """One tenant's token never goes to another tenant."""
+    """One tenant's token is never sent to another tenant."""
     url = "https://copilot-api.acme.ghe.com"
 
     assert url == hosts.check_api_url(url, "acme.ghe.com", DEFAULTS)
@@ -178,7 +178,7 @@ def test_a_tenants_copilot_host_is_for_that_tenant_only() -> None:
 
 
 def test_hosts_that_the_person_named_are_taken() -> None:
-    """The hosts in the URL settings are as good as GitHub's, on any port."""
+    """Hosts in URL settings are accepted, on any port."""
     ours = settings(GITHUB_API_URL="https://github.example", GITHUB_URL="http://127.0.0.1:1")
 
     assert "https://github.example:8443/x" == hosts.check_api_url(
@@ -191,27 +191,27 @@ def test_hosts_that_the_person_named_are_taken() -> None:
     "url", ["http://github.example", "http://localhost:2", "https://other.example"]
 )
 def test_hosts_near_those_that_the_person_named_are_not(url: str) -> None:
-    """Plain http needs loopback, and the name must be the same."""
+    """Similar hosts, and plain http except on loopback, are refused."""
     ours = settings(GITHUB_API_URL="https://github.example", GITHUB_URL="http://127.0.0.1:1")
     with pytest.raises(SignInError):
         hosts.check_api_url(url, "github.com", ours)
 
 
 def test_a_default_setting_names_no_host() -> None:
-    """github.com is not a Copilot API just because it is a default."""
+    """The default github.com is not accepted as a Copilot API."""
     with pytest.raises(SignInError):
         hosts.check_api_url("https://github.com", "github.com", settings())
 
 
 def test_the_setting_is_the_copilot_api_whatever_the_answer_says() -> None:
-    """COPILOT_API_URL overrides even a strange endpoint."""
+    """COPILOT_API_URL overrides the endpoint of the answer."""
     ours = settings(COPILOT_API_URL="http://127.0.0.1:9")
 
     assert "http://127.0.0.1:9" == hosts.copilot_url("https://evil.example", {}, "github.com", ours)
 
 
 def test_the_endpoint_of_the_answer_comes_before_the_tokens_own() -> None:
-    """`endpoints.api` is the best source."""
+    """`endpoints.api` takes precedence over the token's field."""
     url = hosts.copilot_url(
         "https://api.business.githubcopilot.com/",
         {"proxy-ep": "proxy.individual.githubcopilot.com"},
@@ -233,14 +233,14 @@ def test_without_an_endpoint_the_tokens_own_is_used(endpoint: object) -> None:
 
 
 def test_a_strange_host_in_the_token_is_refused_as_well() -> None:
-    """The token's own field is no way around the pinning."""
+    """An unknown host in the token's field is refused, too."""
     with pytest.raises(SignInError):
         hosts.copilot_url(None, {"proxy-ep": "proxy.evil.example"}, "github.com", DEFAULTS)
 
 
 @pytest.mark.parametrize("fields", [{}, {"proxy-ep": ""}, {"proxy-ep": "elsewhere.example"}])
 def test_without_any_endpoint_the_hosts_default_is_used(fields: dict[str, str]) -> None:
-    """github.com's front door, or the tenant's own."""
+    """Without an endpoint, the default API of github.com or of the tenant is used."""
 
     assert "https://api.githubcopilot.com" == hosts.copilot_url(
         None, fields, "github.com", DEFAULTS

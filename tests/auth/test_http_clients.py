@@ -1,4 +1,4 @@
-"""HTTP clients, and their failures in words."""
+"""HTTP clients, and the messages about their failures."""
 
 import socket
 import ssl
@@ -27,7 +27,7 @@ SETTINGS = Settings(connect_timeout=5, read_timeout=5)
 
 @pytest.fixture(autouse=True)
 def fresh_contexts() -> Iterator[None]:
-    """The context of one test is not kept for the next."""
+    """Do not reuse the TLS context of another test."""
     certificates._ssl_context.cache_clear()
     yield
     certificates._ssl_context.cache_clear()
@@ -35,7 +35,7 @@ def fresh_contexts() -> Iterator[None]:
 
 @pytest.fixture
 def authority() -> trustme.CA:
-    """A company's own certificate authority."""
+    """A company's certificate authority."""
     return trustme.CA()
 
 
@@ -54,7 +54,7 @@ def secure(authority: trustme.CA) -> Iterator[Stranger]:
 
 
 async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:
-    """What asking `url` raises."""
+    """Return the exception that a request to `url` raises."""
     async with make_client(settings) as client:
         with pytest.raises(httpx.HTTPError) as caught:
             await client.get(url)
@@ -62,7 +62,7 @@ async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:
 
 
 async def test_the_client_says_its_own_name_and_follows_no_redirect() -> None:
-    """A library's default name is taken for abuse, and a redirect could carry a token away."""
+    """The client sends our user agent, and does not follow redirects."""
     with Stranger(Answer(status=302, headers={"location": "https://evil.example"})) as stranger:
         async with make_client(SETTINGS) as client:
             response = await client.get(stranger.url)
@@ -72,7 +72,7 @@ async def test_the_client_says_its_own_name_and_follows_no_redirect() -> None:
 
 
 async def test_the_timeouts_are_those_of_the_settings() -> None:
-    """Connecting and silence have each their own."""
+    """Connect and read timeout come from the settings."""
     async with make_client(Settings(connect_timeout=3, read_timeout=600)) as client:
         timeout = client.timeout
 
@@ -80,7 +80,7 @@ async def test_the_timeouts_are_those_of_the_settings() -> None:
 
 
 async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only talks to this machine does not pay for TLS."""
+    """A client for plain http does not load certificates."""
     monkeypatch.setattr(
         certificates._Context,
         "_read_certificates",
@@ -94,7 +94,7 @@ async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_context_is_made_once() -> None:
-    """All clients of a process share it."""
+    """All clients of a process share one TLS context."""
 
     assert certificates._ssl_context(None, None) is certificates._ssl_context(None, None)
 
@@ -102,7 +102,7 @@ def test_the_context_is_made_once() -> None:
 async def test_ssl_cert_file_makes_a_companys_authority_trusted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
 ) -> None:
-    """With the variable the connection works, and certificates are read once."""
+    """SSL_CERT_FILE makes the connection work, and certificates are read once."""
     file = tmp_path / "company.pem"
     authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -117,7 +117,7 @@ async def test_ssl_cert_file_makes_a_companys_authority_trusted(
 async def test_ssl_cert_dir_is_taken_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
 ) -> None:
-    """A folder of other certificates is a store of its own, and does not trust this one."""
+    """SSL_CERT_DIR is a separate store, which does not trust other authorities."""
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
     error = map_http_error(await failure(secure.url))
 
@@ -125,7 +125,7 @@ async def test_ssl_cert_dir_is_taken_too(
 
 
 async def test_an_untrusted_certificate_is_said_to_be_one(secure: Stranger) -> None:
-    """The usual reason, a company proxy, and the variable that helps are named."""
+    """The error names the usual reason, a company proxy, and the variable that helps."""
     error = map_http_error(await failure(secure.url))
 
     assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (
@@ -154,7 +154,7 @@ async def test_the_systems_store_is_found_where_openssl_does_not_look(
 async def test_a_machine_without_any_store_trusts_nobody(
     monkeypatch: pytest.MonkeyPatch, secure: Stranger
 ) -> None:
-    """No store is no reason to skip the check."""
+    """Without a certificate store no certificate is trusted."""
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)
@@ -165,7 +165,7 @@ async def test_a_machine_without_any_store_trusts_nobody(
 
 
 def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the store is no file, and truststore asks the system."""
+    """On macOS and Windows, truststore uses the system's store."""
     import truststore
 
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -175,7 +175,7 @@ def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_a_broken_certificate_path_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    """A typing mistake there is said at once, not as a failed handshake."""
+    """A wrong certificate path is reported at once, not as a failed handshake."""
     monkeypatch.setenv(variable, "/nonexistent/company.pem")
     with pytest.raises(UsageError, match=f"{variable} names /nonexistent/company.pem"):
         make_client(SETTINGS)
@@ -184,7 +184,7 @@ def test_a_broken_certificate_path_is_named(monkeypatch: pytest.MonkeyPatch, var
 async def test_a_certificate_file_with_something_else_in_it_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
 ) -> None:
-    """DER files and saved web pages are the usual ones."""
+    """A file that is not PEM, such as DER or HTML, is reported."""
     file = tmp_path / "company.der"
     file.write_bytes(b"\x30\x82 no PEM")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -196,7 +196,7 @@ async def test_a_certificate_file_with_something_else_in_it_is_named(
 def test_a_client_is_told_what_is_wrong_with_the_certificates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator
 ) -> None:
-    """Not just that something failed: a code, and what to do."""
+    """Clients get a code and a hint for certificate errors."""
     file = tmp_path / "company.der"
     file.write_bytes(b"\x30\x82 no PEM")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -215,7 +215,7 @@ def test_a_client_is_told_what_is_wrong_with_the_certificates(
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://a:b:c"])
 def test_a_proxy_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    """SOCKS, unknown schemes and broken addresses are said before the first call."""
+    """SOCKS proxies, unknown schemes and malformed addresses are reported at the start."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(UsageError) as caught:
         make_client(SETTINGS)
@@ -224,7 +224,7 @@ def test_a_proxy_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, prox
 
 
 async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A company's proxy is asked without any setting of our own."""
+    """The proxy of the environment is used without further settings."""
     with Stranger(Answer("from the proxy")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with make_client(SETTINGS) as client:
@@ -256,7 +256,7 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
 def test_other_programs_are_told_the_same_proxy(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
 ) -> None:
-    """Whoever asks Copilot for us takes the way that we would take."""
+    """Child processes that call Copilot use the same proxy."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
@@ -269,7 +269,7 @@ def test_other_programs_are_told_the_same_proxy(
 async def test_this_machine_is_never_asked_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The simulator works behind a company proxy, whatever NO_PROXY says."""
+    """Loopback is never accessed through a proxy, whatever NO_PROXY says."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with Stranger(Answer("direct")) as stranger:
         async with make_client(SETTINGS) as client:
@@ -279,7 +279,7 @@ async def test_this_machine_is_never_asked_through_a_proxy(
 
 
 async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing password for the proxy is not GitHub's fault, and nothing was sent."""
+    """A proxy's refusal is reported as such, and as not sent."""
     with Stranger(Answer(status=407)) as proxy:
         proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -291,7 +291,7 @@ async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.Monk
 
 
 async def test_a_refused_connection() -> None:
-    """Nobody listens there; nothing was sent."""
+    """A refused connection is reported as not sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -302,7 +302,7 @@ async def test_a_refused_connection() -> None:
 
 
 async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lookup is told from everything that comes after it."""
+    """A failed name lookup is told apart from later failures."""
 
     def nothing(*args: object, **more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -315,7 +315,7 @@ async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_tls_towards_something_that_does_not_speak_it() -> None:
-    """A plain http port behind https is said to be another protocol."""
+    """TLS to a plain http port is reported as a wrong protocol."""
     with Stranger() as stranger:
         error = map_http_error(await failure(stranger.url.replace("http:", "https:")))
 
@@ -325,7 +325,7 @@ async def test_tls_towards_something_that_does_not_speak_it() -> None:
 
 @pytest.fixture
 def mute() -> Iterator[tuple[str, threading.Event]]:
-    """A port that takes connections and says nothing; the event makes it hang up."""
+    """A port that accepts connections without answering; the event makes it close them."""
     hang_up = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -343,7 +343,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
 
 
 async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> None:
-    """The call may have counted: it was sent, and must not be repeated by itself."""
+    """A read timeout counts as sent, so the request is not retried."""
     error = map_http_error(await failure(mute[0], Settings(read_timeout=0.05)))
 
     assert "did not answer in time" in error.message
@@ -351,7 +351,7 @@ async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> 
 
 
 async def test_an_answer_that_breaks_off(mute: tuple[str, threading.Event]) -> None:
-    """A connection that closes without a word was sent to all the same."""
+    """A connection closed without an answer counts as sent."""
     mute[1].set()
     error = map_http_error(await failure(mute[0]))
 
@@ -384,7 +384,7 @@ REQUEST = httpx.Request("GET", "https://api.github.com/user")
 def test_every_failure_of_httpx_has_its_words(
     error: httpx.HTTPError, status: int, sent: bool
 ) -> None:
-    """`sent` is false only where nothing can have been sent."""
+    """`sent` is false only if nothing can have been sent."""
     ours = map_http_error(error)
 
     assert (status, sent) == (ours.status, ours.sent)
@@ -392,7 +392,7 @@ def test_every_failure_of_httpx_has_its_words(
 
 
 def test_no_failure_of_httpx_was_forgotten() -> None:
-    """A transport error that is new in httpx must be looked at here."""
+    """Every transport error class of httpx has a message."""
     known = {
         "CloseError", "ConnectError", "ConnectTimeout", "LocalProtocolError", "NetworkError",
         "PoolTimeout", "ProtocolError", "ProxyError", "ReadError", "ReadTimeout",
@@ -409,13 +409,13 @@ def test_no_failure_of_httpx_was_forgotten() -> None:
 
 
 def test_an_error_without_its_request_still_has_words() -> None:
-    """httpx does not always know what it was about."""
+    """An error without a request has a message, too."""
 
     assert "GitHub could not be reached." == map_http_error(httpx.ConnectError("x")).message
 
 
 def test_the_cause_is_found_inside_a_group() -> None:
-    """Trying several addresses at once fails with all their errors together."""
+    """The cause is found in an exception group of several connection attempts."""
     error = httpx.ConnectError("x", request=REQUEST)
     error.__cause__ = OSError("All connection attempts failed")
     error.__cause__.__cause__ = ExceptionGroup("two", [OSError("v6"), ConnectionRefusedError("v4")])
@@ -425,7 +425,7 @@ def test_the_cause_is_found_inside_a_group() -> None:
 
 @pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
 async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
-    """What one answer sets must not go along with everybody's next requests."""
+    """Cookies of one answer are not sent with other requests."""
     with Stranger(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
         async with make() as client:
             for _ in range(2):

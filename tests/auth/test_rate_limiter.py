@@ -1,4 +1,4 @@
-"""A few at once, then one in a while."""
+"""The rate limiter allows a burst and then one call per interval."""
 
 import pytest
 
@@ -20,7 +20,7 @@ EVERY = 30.0
     ],
 )
 def test_pace(asked_at: list[float], expected: list[float]) -> None:
-    """What is not granted costs nothing, and no more than the burst is ever saved up."""
+    """A refused call uses up nothing, and no more than the burst is saved up."""
     now = 0.0
     pace = RateLimiter(3, EVERY, lambda: now)
     waits = []

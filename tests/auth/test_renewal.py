@@ -1,4 +1,4 @@
-"""Renewal by force: when Copilot refuses a request (401, 421)."""
+"""Renewal of a token after Copilot has refused a request (401, 421)."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def renewed(auth: CopilotAuth, stale: CopilotToken) -> CopilotToken:
 async def test_a_refused_token_is_replaced_once_for_all(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Many requests are refused together; one exchange serves them all."""
+    """One exchange serves all requests that were refused together."""
     stale = await auth.token()
     now.passes(600)
     tokens = await asyncio.gather(*(auth.renew(stale) for _ in range(200)))
@@ -36,7 +36,7 @@ async def test_a_refused_token_is_replaced_once_for_all(
 async def test_a_newer_token_is_handed_over_at_once(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Whoever comes late with an old token gets what is there."""
+    """A request that was refused with an older token gets the current one."""
     stale = await auth.token()
     now.passes(600)
     fresh = await auth.renew(stale)
@@ -46,7 +46,7 @@ async def test_a_newer_token_is_handed_over_at_once(
 
 
 async def test_a_few_renewals_are_made_at_once(auth: CopilotAuth, simulator: Simulator) -> None:
-    """Tokens do get refused twice in a minute; nobody is to wait for that."""
+    """Two refusals within a minute are both followed by a renewal at once."""
     token = await auth.token()
     for _ in range(5):
         token = await renewed(auth, token)
@@ -57,7 +57,7 @@ async def test_a_few_renewals_are_made_at_once(auth: CopilotAuth, simulator: Sim
 async def test_a_request_that_is_always_refused_makes_no_storm(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """However often others are accepted, and while they all go on with the token that works."""
+    """Repeated refusals of one request do not cause an exchange each."""
     for _ in range(600):
         token = await auth.token()
         auth.accepted(token)
@@ -71,7 +71,7 @@ async def test_a_request_that_is_always_refused_makes_no_storm(
 async def test_a_token_that_is_really_refused_is_replaced_within_half_a_minute(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Also after somebody else's bad requests have used up all renewals."""
+    """A refused token is replaced even after other requests have used up all renewals."""
     token = await auth.token()
     while (other := await auth.renew(token)) is not None:
         token = other
@@ -87,7 +87,7 @@ async def test_a_token_that_is_really_refused_is_replaced_within_half_a_minute(
 async def test_a_token_at_its_end_is_replaced_in_any_case(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """The pace is for tokens that should still work."""
+    """The limit on renewals does not apply to tokens that are about to expire."""
     token = await auth.token()
     while (other := await auth.renew(token)) is not None:
         token = other
@@ -100,7 +100,7 @@ async def test_a_token_at_its_end_is_replaced_in_any_case(
 async def test_others_keep_the_token_while_its_successor_is_fetched(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """A request that has nothing to do with the refusal does not wait for GitHub."""
+    """Other requests do not wait for the exchange that a refusal has caused."""
     token = await auth.token()
     simulator.state.faults.on("stall_before_headers", path=EXCHANGE)
     refused = asyncio.create_task(auth.renew(token))
@@ -115,7 +115,7 @@ async def test_others_keep_the_token_while_its_successor_is_fetched(
 async def test_others_keep_the_token_when_a_renewal_fails(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """Only the refused request is told why there is no other token; GitHub is asked once."""
+    """Only the refused request gets the error; GitHub is asked once."""
     token = await auth.token()
     simulator.state.faults.on("exchange_500")
     asked = len(simulator.state.requests)
@@ -131,7 +131,7 @@ async def test_others_keep_the_token_when_a_renewal_fails(
 async def test_a_second_refusal_ends_a_token_without_a_successor(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """It is not sent again until GitHub has been asked again, after a pause."""
+    """After a second refusal the token is not used until GitHub has been asked again."""
     token = await auth.token()
     simulator.state.github_down = True
     await failing(lambda: auth.renew(token))
@@ -153,7 +153,7 @@ async def test_a_second_refusal_ends_a_token_without_a_successor(
 async def test_a_revoked_sign_in_is_told_at_once(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Upstream and GitHub agree, so the token is sent no more and GitHub asked no more."""
+    """If GitHub confirms a refusal, the token is not used and GitHub is not asked again."""
     token = await auth.token()
     simulator.state.revoke()
     assert isinstance(await failing(lambda: auth.renew(token)), NotSignedIn)
@@ -170,7 +170,7 @@ async def test_a_revoked_sign_in_is_told_at_once(
 async def test_a_refusal_joins_the_refresh_that_is_under_way(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """One exchange serves both."""
+    """A refusal waits for a refresh in progress instead of starting another."""
     token = await auth.token()
     now.passes(1500)
     await auth.token()

@@ -1,4 +1,4 @@
-"""Where the token is kept: each store by the same contract, then each by its own troubles."""
+"""Credential stores: the contract of all of them, then the specifics of each."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def store(request: pytest.FixtureRequest, memory_keyring: MemoryKeyring, tmp_pat
 
 
 def test_an_empty_store_has_nothing_to_load_or_forget(store: CredentialStore) -> None:
-    """Nothing there is no error."""
+    """An empty store is not an error."""
 
     assert store.unavailable() is None
     assert store.load() is None
@@ -65,7 +65,7 @@ def test_an_empty_store_has_nothing_to_load_or_forget(store: CredentialStore) ->
 
 
 def test_what_is_saved_is_loaded_and_replaced_and_forgotten(store: CredentialStore) -> None:
-    """Token, host and login come back, with the store's name."""
+    """Token, host and login are loaded as saved, with the store's name."""
     store.save(MONA)
     assert same(MONA, store.load(), store.name)
 
@@ -77,7 +77,7 @@ def test_what_is_saved_is_loaded_and_replaced_and_forgotten(store: CredentialSto
 
 
 def test_the_check_leaves_nothing_behind(store: CredentialStore, tmp_path: Path) -> None:
-    """Neither an entry nor a file, and what is kept stays."""
+    """The check leaves no entry or file, and keeps a stored credential."""
     store.save(MONA)
     store.check_writable()
 
@@ -89,7 +89,7 @@ def test_the_check_leaves_nothing_behind(store: CredentialStore, tmp_path: Path)
 
 
 def test_a_store_describes_itself(store: CredentialStore) -> None:
-    """In words that follow "the token is in"."""
+    """The description fits after "the token is in"."""
 
     assert store.describe().startswith("the ")
 
@@ -98,14 +98,14 @@ def test_a_store_describes_itself(store: CredentialStore) -> None:
 
 
 def test_a_credential_hides_its_token() -> None:
-    """Only `to_json` shows it, for a store."""
+    """Only `to_json` shows the token."""
 
     assert "ghu_mona" not in repr(MONA)
     assert "ghu_mona" in to_json(MONA)
 
 
 def test_an_older_text_without_host_or_login_is_read() -> None:
-    """github.com is meant, then."""
+    """Without a host, github.com is assumed."""
 
     assert Credential(Secret("ghu_x"), "github.com", None, "file") == from_json(
         '{"token": "ghu_x", "login": 7}', "file"
@@ -131,7 +131,7 @@ def test_an_older_text_without_host_or_login_is_read() -> None:
     ],
 )
 def test_any_other_text_is_refused_without_being_shown(text: str) -> None:
-    """A stored host that is not GitHub's would send the token there."""
+    """Malformed entries and unknown hosts are refused, and not shown in the error."""
     with pytest.raises(ValueError, match="not a credential") as caught:
         from_json(text, "file")
 
@@ -153,7 +153,7 @@ def file(tmp_path: Path) -> FileStore:
 def test_the_file_is_for_its_owner_only_from_the_first_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """0600 in a folder 0700, whatever the umask says, and never anything else in between."""
+    """The file has mode 0600 in a folder with 0700 at all times, whatever the umask."""
     seen: list[int] = []
     real = os.open
 
@@ -176,7 +176,7 @@ def test_the_file_is_for_its_owner_only_from_the_first_byte(
 
 
 def test_a_file_that_others_can_read_is_repaired(file: FileStore) -> None:
-    """A copy or a restore may have opened it."""
+    """The mode of a file that others can read is corrected."""
     file.path.chmod(0o644)
 
     assert same(MONA, file.load(), "file")
@@ -186,7 +186,7 @@ def test_a_file_that_others_can_read_is_repaired(file: FileStore) -> None:
 def test_a_file_that_cannot_be_repaired_is_refused(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the line that repairs it."""
+    """If the mode cannot be corrected, the error names the command that does so."""
     file.path.chmod(0o644)
 
     def refused(descriptor: int, mode: int) -> None:
@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_repaired_is_refused(
 
 
 def test_another_users_file_is_refused(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody could have put a token of theirs there."""
+    """A file owned by another user is refused."""
     monkeypatch.setattr(file_store.os, "geteuid", lambda: os.getuid() + 1000)
     real = os.fstat
 
@@ -215,7 +215,7 @@ def test_another_users_file_is_refused(file: FileStore, monkeypatch: pytest.Monk
 
 
 def test_a_link_is_not_followed(file: FileStore, tmp_path: Path) -> None:
-    """Neither when reading nor when writing: only the link itself is replaced."""
+    """Symbolic links are not followed; writing replaces the link itself."""
     elsewhere = tmp_path / "elsewhere.json"
     file.path.rename(elsewhere)
     file.path.symlink_to(elsewhere)
@@ -229,7 +229,7 @@ def test_a_link_is_not_followed(file: FileStore, tmp_path: Path) -> None:
 
 
 def test_forgetting_a_link_leaves_what_it_points_to(file: FileStore, tmp_path: Path) -> None:
-    """Only our own name goes."""
+    """Only the link is removed."""
     elsewhere = tmp_path / "elsewhere.json"
     file.path.rename(elsewhere)
     file.path.symlink_to(elsewhere)
@@ -239,7 +239,7 @@ def test_forgetting_a_link_leaves_what_it_points_to(file: FileStore, tmp_path: P
 
 
 def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> None:
-    """It is refused at once."""
+    """A pipe or folder in place of the file is refused at once."""
     file.path.unlink()
     os.mkfifo(file.path, 0o600)
     with pytest.raises(StoreError, match="is not a regular file"):
@@ -260,7 +260,7 @@ def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> N
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b'{"token": 1}'])
 def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: bytes) -> None:
-    """With the command that replaces it."""
+    """The error names the file and the command that replaces it."""
     file.path.write_bytes(content)
     with pytest.raises(StoreError) as caught:
         file.load()
@@ -271,7 +271,7 @@ def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: 
 
 
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
-    """Nothing is kept there, and nothing can be."""
+    """A file in place of the folder is an error only for writing."""
     (tmp_path / "home").write_text("x")
     store = FileStore(tmp_path / "home")
 
@@ -293,7 +293,7 @@ def failing(number: int, text: str) -> Callable[..., None]:
 def test_a_full_disk_leaves_the_old_token_and_no_rubbish(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """The new file takes the old one's place only when it is complete."""
+    """The old file is replaced only when the new one is complete."""
     monkeypatch.setattr(file_store.os, call, failing(28, "No space left on device"))
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
         file.save(ACME)
@@ -305,7 +305,7 @@ def test_a_full_disk_leaves_the_old_token_and_no_rubbish(
 def test_a_file_system_without_folder_sync_will_do(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some network file systems cannot; the file is written all the same."""
+    """The file is written even if the file system cannot sync folders."""
     real = os.fsync
 
     def only_files(descriptor: int) -> None:
@@ -323,7 +323,7 @@ def test_a_file_system_without_folder_sync_will_do(
 def test_an_unreadable_file_is_named(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, place: object, call: str
 ) -> None:
-    """With the system's own reason."""
+    """The error has the system's reason."""
     monkeypatch.setattr(place, call, failing(13, "Permission denied"))
     with pytest.raises(StoreError, match="cannot be read: Permission denied"):
         file.load()
@@ -332,7 +332,7 @@ def test_an_unreadable_file_is_named(
 def test_an_error_without_words_has_its_name(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some errors of the system carry no text."""
+    """A system error without a message is named by its class."""
 
     def fail(*args: object) -> None:
         raise PermissionError
@@ -345,7 +345,7 @@ def test_an_error_without_words_has_its_name(
 def test_where_there_are_no_modes_none_are_checked(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Windows keeps the user's folder to the user in its own way."""
+    """On Windows file modes are not checked."""
     monkeypatch.setattr(file_store, "_POSIX", False)
     monkeypatch.setattr(private_files, "_POSIX", False)
     file.path.chmod(0o644)
@@ -357,7 +357,7 @@ def test_where_there_are_no_modes_none_are_checked(
 
 
 def test_writers_and_readers_at_once_never_see_half_a_file(tmp_path: Path) -> None:
-    """Each reader finds one complete credential or the other."""
+    """Concurrent readers always find a complete credential."""
     store = FileStore(tmp_path / "home")
     store.save(MONA)
     failures: list[BaseException] = []
@@ -412,7 +412,7 @@ WRITER = textwrap.dedent(
 
 @pytest.mark.parametrize("umask", ["000", "077", "022"])
 def test_two_processes_at_once_never_see_half_a_file(tmp_path: Path, umask: str) -> None:
-    """Whatever the umask: each finds one complete credential, and every file is 0600 throughout."""
+    """Across processes, files are always complete and 0600, whatever the umask."""
     home = tmp_path / "not" / "there" / "yet"
     writers = [
         subprocess.Popen(
@@ -441,7 +441,7 @@ def test_two_processes_at_once_never_see_half_a_file(tmp_path: Path, umask: str)
 
 
 def test_a_second_name_of_the_file_is_not_written_through(file: FileStore, tmp_path: Path) -> None:
-    """A hard link keeps what it had, and shows nothing of what is saved later."""
+    """A hard link keeps its content when a new credential is saved."""
     os.link(file.path, tmp_path / "second")
     file.save(ACME)
 
@@ -452,7 +452,7 @@ def test_a_second_name_of_the_file_is_not_written_through(file: FileStore, tmp_p
 def test_a_link_in_the_folders_place_has_to_be_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder that was moved to another disk is fine; somebody else's choice of a place is not."""
+    """A symlinked folder is accepted only if the user owns the link."""
     (tmp_path / "disk").mkdir(mode=0o700)
     (tmp_path / "home").symlink_to(tmp_path / "disk")
     FileStore(tmp_path / "home").save(MONA)
@@ -470,7 +470,7 @@ def test_a_link_in_the_folders_place_has_to_be_ones_own(
 
 
 def test_the_keyrings_entry_is_one_json_text(memory_keyring: MemoryKeyring) -> None:
-    """Under our own name, so that a person can find it in the system's own program."""
+    """The entry is stored under our name, so users can find it in the system's program."""
     KeyringStore().save(ACME)
     entry = json.loads(memory_keyring.entries["g-copilot-proxy", "github"])
 
@@ -492,7 +492,7 @@ def missing(*args: object) -> object:
 def test_a_machine_without_a_keyring_says_so_in_a_sentence(
     absent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It loads nothing, forgets nothing, and takes nothing."""
+    """Without a keyring, loading and forgetting do nothing, and saving is an error."""
     if absent == "null":
         keyring.set_keyring(null.Keyring())
     elif absent == "empty chain":
@@ -515,7 +515,7 @@ def test_a_machine_without_a_keyring_says_so_in_a_sentence(
 
 
 def test_a_chain_with_a_keyring_in_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """keyring makes chains by itself when it finds several."""
+    """A chain that contains a keyring is accepted."""
     monkeypatch.setattr(EmptyChain, "backends", [MemoryKeyring()])
     keyring.set_keyring(EmptyChain())
 
@@ -524,7 +524,7 @@ def test_a_chain_with_a_keyring_in_it_is_one(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_whatever_a_keyring_raises_is_a_sentence(error: Exception) -> None:
-    """D-Bus, the system and odd backends; never a traceback."""
+    """Any exception of a backend becomes a message, never a traceback."""
     keyring.set_keyring(BrokenKeyring(error))
     store = KeyringStore()
     for call in (store.load, store.delete, store.check_writable, lambda: store.save(MONA)):
@@ -534,14 +534,14 @@ def test_whatever_a_keyring_raises_is_a_sentence(error: Exception) -> None:
 
 
 def test_an_error_without_words_is_named() -> None:
-    """Its kind is all there is to say."""
+    """An error without a message is named by its class."""
     keyring.set_keyring(BrokenKeyring(OSError()))
     with pytest.raises(StoreError, match=r"The keyring failed: OSError\."):
         KeyringStore().load()
 
 
 def test_a_token_in_a_backends_error_is_masked() -> None:
-    """Some backends quote what they were given."""
+    """Tokens in a backend's error message are masked."""
     keyring.set_keyring(BrokenKeyring(RuntimeError("cannot store ghu_mona1234")))
     with pytest.raises(StoreError) as caught:
         KeyringStore().load()
@@ -550,7 +550,7 @@ def test_a_token_in_a_backends_error_is_masked() -> None:
 
 
 def test_a_locked_keyring_says_that_it_is_locked() -> None:
-    """The remedy is to unlock it."""
+    """A locked keyring gives a hint to unlock it."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="The keyring is locked") as caught:
         KeyringStore().load()
@@ -559,7 +559,7 @@ def test_a_locked_keyring_says_that_it_is_locked() -> None:
 
 
 def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
-    """What was written is read back."""
+    """A saved entry is read back, so a lost one is noticed."""
     keyring.set_keyring(ForgetfulKeyring())
     for call in (KeyringStore().check_writable, lambda: KeyringStore().save(MONA)):
         with pytest.raises(StoreError, match="did not save the token"):
@@ -567,7 +567,7 @@ def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
 
 
 def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKeyring) -> None:
-    """It is named, and not shown."""
+    """An entry in another format is refused, and not shown."""
     memory_keyring.entries["g-copilot-proxy", "github"] = "hunter2"
     with pytest.raises(StoreError, match="does not contain a token of copilot-proxy") as caught:
         KeyringStore().load()
@@ -576,7 +576,7 @@ def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKey
 
 
 def test_a_prompt_that_nobody_answers_does_not_hang_for_ever() -> None:
-    """After a while it is said so, and no second prompt is opened on top of the first."""
+    """After a timeout an error is raised, and no second prompt is opened."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
     store = KeyringStore(timeout=0.05)
@@ -600,7 +600,7 @@ def test_a_prompt_that_nobody_answers_does_not_hang_for_ever() -> None:
 
 
 def test_the_setting_comes_first_and_is_never_written(memory_keyring: MemoryKeyring) -> None:
-    """A token in the settings wins over the stores, and only the person can remove it."""
+    """A token in the settings takes precedence, and only the user can remove it."""
     settings = load_settings(
         environ={
             "COPILOT_PROXY_GITHUB_TOKEN": "ghu_env",
@@ -619,7 +619,7 @@ def test_the_setting_comes_first_and_is_never_written(memory_keyring: MemoryKeyr
 
 
 def test_a_token_in_the_configuration_file_names_that_file(own_home: Path) -> None:
-    """Whoever wants to remove it must know where it is."""
+    """The source of the token names the configuration file."""
     own_home.mkdir()
     (own_home / "config.toml").write_text('github_token = "ghu_config"')
     store = EnvironmentStore(load_settings())
@@ -628,7 +628,7 @@ def test_a_token_in_the_configuration_file_names_that_file(own_home: Path) -> No
 
 
 def test_settings_without_a_token() -> None:
-    """Then the stores are asked."""
+    """Without a token in the settings, the stores are used."""
 
     assert EnvironmentStore(Settings()).load() is None
 
@@ -645,7 +645,7 @@ def credentials(own_home: Path) -> Credentials:
 def test_the_order_is_environment_keyring_file(
     memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the one that answered is named."""
+    """The first store that has a credential is used, and named."""
     credentials = Credentials.from_settings(load_settings())
     assert ["environment", "keyring", "file"] == [store.name for store in credentials.stores]
     assert credentials.load() is None
@@ -663,7 +663,7 @@ def test_the_order_is_environment_keyring_file(
 
 
 def test_a_failing_keyring_does_not_hide_the_file(credentials: Credentials) -> None:
-    """The file may be there just because the keyring fails."""
+    """The file is read even if the keyring fails."""
     credentials.store("file").save(MONA)
     keyring.set_keyring(BrokenKeyring(LOCKED))
 
@@ -671,7 +671,7 @@ def test_a_failing_keyring_does_not_hide_the_file(credentials: Credentials) -> N
 
 
 def test_a_failing_keyring_alone_is_said_to_fail(credentials: Credentials) -> None:
-    """ "Not signed in" would send the person to login for nothing."""
+    """A failed keyring is reported, instead of "not signed in"."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="locked"):
         credentials.load()
@@ -681,7 +681,7 @@ def test_a_failing_keyring_alone_is_said_to_fail(credentials: Credentials) -> No
 def test_a_personal_access_token_is_refused_wherever_it_comes_from(
     place: str, memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before any network call, saying where it was found."""
+    """It is refused before any network call, and the error names its source."""
     if place == "environment":
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_classic")
     else:
@@ -698,7 +698,7 @@ def test_a_personal_access_token_is_refused_wherever_it_comes_from(
 def test_saving_forgets_what_others_hold(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
-    """An older token in the keyring would win over the new one in the file."""
+    """Saving removes older tokens from other stores."""
     credentials.store("keyring").save(ACME)
 
     assert [] == credentials.save(MONA, "file")
@@ -707,7 +707,7 @@ def test_saving_forgets_what_others_hold(
 
 
 def test_what_could_not_be_forgotten_is_told(credentials: Credentials) -> None:
-    """The new token is kept all the same."""
+    """If an older token cannot be removed, the new one is kept and this is reported."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
 
     assert ["The keyring is locked."] == credentials.save(MONA, "file")
@@ -717,7 +717,7 @@ def test_what_could_not_be_forgotten_is_told(credentials: Credentials) -> None:
 def test_forgetting_names_each_store_that_held_one(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
-    """And the hosts, so that the grants can be revoked there."""
+    """Stores and hosts are returned, so that the user can revoke the grants."""
     credentials.store("keyring").save(ACME)
     credentials.store("file").save(MONA)
 
@@ -730,7 +730,7 @@ def test_forgetting_names_each_store_that_held_one(
 def test_two_stores_of_one_host_name_it_once(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
-    """There is one page to revoke the grant."""
+    """A host is named once, even if two stores had a token for it."""
     credentials.store("keyring").save(MONA)
     credentials.store("file").save(MONA)
 
@@ -740,7 +740,7 @@ def test_two_stores_of_one_host_name_it_once(
 def test_a_store_that_cannot_forget_does_not_keep_the_others_from_it(
     credentials: Credentials,
 ) -> None:
-    """Its failure is told afterwards."""
+    """The other stores are cleared before the failure is reported."""
     credentials.store("file").save(MONA)
     keyring.set_keyring(BrokenKeyring(LOCKED))
     held, failed = credentials.delete()
@@ -753,7 +753,7 @@ def test_a_store_that_cannot_forget_does_not_keep_the_others_from_it(
 
 
 async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -> None:
-    """A keyring may wait for its owner."""
+    """Loading runs in a thread, since a keyring may prompt the user."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
     waiting = asyncio.ensure_future(run_in_thread(credentials.load))
@@ -766,7 +766,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
 
 
 async def test_what_a_thread_raises_reaches_whoever_waits() -> None:
-    """As if it had been called directly."""
+    """An exception in the thread is raised to the caller."""
     with pytest.raises(StoreError, match="odd"):
         await run_in_thread(failing_store)
 
@@ -776,6 +776,6 @@ def failing_store() -> None:
 
 
 def test_the_bound_is_half_a_minute() -> None:
-    """Time enough to type a password, and not for ever."""
+    """A keyring prompt has a timeout of 30 seconds."""
 
     assert 30.0 == keyring_store.KeyringStore()._timeout

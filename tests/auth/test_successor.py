@@ -1,4 +1,4 @@
-"""Another sign-in, looked for while the token at hand is of no use for a time."""
+"""The search for a new sign-in while the current token does not work."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def hubot(simulator: Simulator) -> Credential:
 async def test_the_same_sign_in_is_no_successor(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """The store is looked into every ten seconds at most, and GitHub is not asked."""
+    """The store is read at most every ten seconds, and GitHub is not asked about the same token."""
     token = await auth.token()
     for _ in range(60):
         assert await auth.successor(token) is None
@@ -30,7 +30,7 @@ async def test_the_same_sign_in_is_no_successor(
 async def test_a_new_sign_in_is_one(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """Many ask at once: it is exchanged once, and from then on it is everybody's."""
+    """A new sign-in is exchanged once, and then used by all requests."""
     token = await auth.token()
     store.holds = hubot(simulator)
     assert await auth.successor(token) is None
@@ -49,7 +49,7 @@ async def test_a_new_sign_in_is_one(
 async def test_one_that_cannot_be_exchanged_takes_nothing_away(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """Nor does a store that fails, or one that is empty by now: the token goes on for others."""
+    """If the new sign-in fails or the store is empty, other requests keep the old token."""
     token = await auth.token()
     for held in (Credential(Secret("ghu_unknown")), StoreError("Locked."), None, MONA):
         store.holds = held

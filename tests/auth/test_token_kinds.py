@@ -1,4 +1,4 @@
-"""The kinds of tokens."""
+"""Recognition of the kinds of tokens."""
 
 import pytest
 
@@ -11,7 +11,7 @@ COPILOT = Secret("tid=0f3c;exp=1795331400;sku=x;proxy-ep=proxy.individual.github
 
 @pytest.mark.parametrize("value", ["ghp_abcdefgh", "github_pat_11ABC_def"])
 def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) -> None:
-    """They never work, so nobody waits for GitHub to say so."""
+    """Personal access tokens are refused at once, with the command to sign in."""
     with pytest.raises(NotSignedIn) as caught:
         token_kinds.reject_personal_token(Secret(value), where="in the keyring")
 
@@ -22,12 +22,12 @@ def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) ->
 
 @pytest.mark.parametrize("value", ["ghu_abc", "gho_abc", "something else"])
 def test_other_tokens_pass(value: str) -> None:
-    """A prefix that is unknown here may be known to GitHub."""
+    """Tokens with an unknown prefix are accepted, since GitHub may know them."""
     token_kinds.reject_personal_token(Secret(value), where="here")
 
 
 def test_oauth_tokens_are_known_by_their_prefix() -> None:
-    """`ghu_` and `gho_`, and nothing that merely begins so."""
+    """Only tokens that start with `ghu_` or `gho_` are OAuth tokens."""
 
     assert token_kinds.is_oauth(Secret("ghu_16C7e42F292c6912E7710c838347Ae178B4a"))
     assert token_kinds.is_oauth(Secret("gho_16C7"))
@@ -38,7 +38,7 @@ def test_oauth_tokens_are_known_by_their_prefix() -> None:
 
 
 def test_copilots_own_tokens_are_known_by_their_fields() -> None:
-    """They carry a `tid` and an `exp`."""
+    """Copilot tokens are recognised by their fields `tid` and `exp`."""
 
     assert token_kinds.is_copilot(COPILOT)
     assert not token_kinds.is_copilot(Secret("tid=1"))
@@ -48,7 +48,7 @@ def test_copilots_own_tokens_are_known_by_their_fields() -> None:
 
 
 def test_the_fields_end_at_the_signature() -> None:
-    """What stands behind the colon is no field."""
+    """Text after the colon is the signature, not a field."""
     expected = {
         "tid": "0f3c",
         "exp": "1795331400",

@@ -1,4 +1,4 @@
-"""What speaks against a token, and how much of that it takes."""
+"""Which events make a token suspect, and which end its use."""
 
 import pytest
 
@@ -77,7 +77,7 @@ def held(now: Time, events: str) -> TokenState:
     ],
 )
 def test_usable(now: Time, events: str, usable: bool) -> None:
-    """Suspicion alone takes a token from nobody."""
+    """A token is not withdrawn because of suspicion alone."""
 
     assert usable == (held(now, events).usable() is not None)
 
@@ -119,7 +119,7 @@ def test_due(now: Time, events: str, due: bool) -> None:
     ],
 )
 def test_standing(now: Time, events: str, expected: str | None) -> None:
-    """A failure is told from memory for a while."""
+    """A failure is reported from memory for a while."""
     holding = held(now, "")
     holding.looked()
     for event in events.split():
@@ -137,7 +137,7 @@ def test_standing(now: Time, events: str, expected: str | None) -> None:
 
 
 def test_a_stranger_is_not_taken_for_the_token(now: Time) -> None:
-    """That an older token was accepted says nothing about this one."""
+    """The acceptance of an older token does not clear the current one."""
     holding = held(now, "refused down refused")
     holding.accepted(CopilotToken(Secret("tid=0"), "https://x"))
 

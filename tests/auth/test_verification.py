@@ -1,4 +1,4 @@
-"""The proof that a sign-in is good for something."""
+"""The verification of a new sign-in."""
 
 import httpx
 import pytest
@@ -31,7 +31,7 @@ def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
 
 
 async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) -> None:
-    """Login, plan, host, and how many models of Copilot's menu can be used right away."""
+    """A sign-in reports login, plan, host and the number of usable models."""
     chat = {"capabilities": {"type": "chat"}, "model_picker_enabled": True}
     simulator.state.catalogue = [
         {"id": "a", **chat},
@@ -48,7 +48,7 @@ async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) ->
 async def test_the_models_are_asked_for_as_an_editor_would(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """With the intent that GitHub expects of a listing, and the Copilot token."""
+    """The model list is requested with the Copilot token and GitHub's expected intent."""
     await verify(github, MONA)
     sent = next(one for one in simulator.state.requests if one.path == "/models").headers
 
@@ -57,7 +57,7 @@ async def test_the_models_are_asked_for_as_an_editor_would(
 
 
 async def test_a_hiccup_of_github_is_waited_out(github: GitHub, simulator: Simulator) -> None:
-    """The person has just approved; to begin again would be a pity."""
+    """A short failure of GitHub does not make the sign-in fail."""
     simulator.state.faults.on("exchange_500", times=2)
     pauses = Pauses()
     await verify(github, MONA, sleep=pauses)
@@ -66,7 +66,7 @@ async def test_a_hiccup_of_github_is_waited_out(github: GitHub, simulator: Simul
 
 
 async def test_trouble_that_stays_is_told(github: GitHub, simulator: Simulator) -> None:
-    """After four tries."""
+    """After four failed attempts the error is reported."""
     simulator.state.github_down = True
     pauses = Pauses()
     with pytest.raises(UpstreamError):
@@ -79,7 +79,7 @@ async def test_trouble_that_stays_is_told(github: GitHub, simulator: Simulator) 
 async def test_a_refusal_is_not_repeated(
     github: GitHub, simulator: Simulator, trouble: str, kind: type[Exception]
 ) -> None:
-    """GitHub has said what it thinks of the account."""
+    """A refusal of the account is reported without further attempts."""
     getattr(simulator.state, trouble)()
     pauses = Pauses()
     with pytest.raises(kind):
@@ -111,7 +111,7 @@ WAIT = {"retry-after": "600"}
 async def test_whoever_wants_to_be_left_alone_is(
     client: httpx.AsyncClient, answer: Answer, wait: str | None
 ) -> None:
-    """A refusal is told at once, with its time: asking again would only earn a longer one."""
+    """A rate limit is reported at once with its wait, without further attempts."""
     pauses = Pauses()
     with Stranger(answer) as stranger, pytest.raises(UpstreamError) as raised:
         await verify(GitHub(client, settings_for(stranger.url)), MONA, sleep=pauses)
@@ -138,7 +138,7 @@ EXCHANGE = {
 async def test_the_exchange_alone_proves_enough(
     client: httpx.AsyncClient, user: Answer, login: str | None, models: Answer
 ) -> None:
-    """What else cannot be found out stays open."""
+    """A successful exchange verifies the sign-in; other data may stay unknown."""
     with Stranger(Answer(EXCHANGE), Answer(status=500), user, models) as stranger:
         github = GitHub(client, settings_for(stranger.url, COPILOT_API_URL=stranger.url))
         proof = await verify(github, MONA)
@@ -147,7 +147,7 @@ async def test_the_exchange_alone_proves_enough(
 
 
 async def test_whose_token_it_is_may_stay_open(github: GitHub, simulator: Simulator) -> None:
-    """It is only asked to put a name into a sentence."""
+    """The login may stay unknown, since it is only shown in a message."""
     assert "mona" == await fetch_login(github, MONA)
     simulator.state.revoke()
     assert await fetch_login(github, MONA) is None

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: its upstream, its load client and its checks work."""
+"""The benchmarks' upstream, load client and checks work."""
 
 import asyncio
 import os
@@ -23,9 +23,9 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(scope="module")
 def fake() -> Iterator[Fake]:
-    """The fake upstream, in a process of its own."""
-    with helper("upstream") as (told, _):
-        yield Fake(**told)
+    """The fake upstream, in a separate process."""
+    with helper("upstream") as (address, _):
+        yield Fake(**address)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def proxy(fake: Fake) -> Iterator[Proxy]:
 
 
 def measured(url: str, work: str, **more: Any) -> dict[str, Any]:
-    """What the load client says."""
+    """The results of the load client."""
     spec = {"work": work, "url": url, "path": CHAT, "model": CHAT_MODEL, "key": KEY, **more}
     return asyncio.run(load.WORK[work](spec))
 
@@ -57,40 +57,40 @@ def test_an_event_is_as_long_as_the_documentation_says() -> None:
 
 
 def test_whole_answers_are_counted_and_checked(proxy: Proxy) -> None:
-    """Each request gets its own answer back."""
-    told = measured(proxy.url, "requests", connections=3, seconds=0.3)
-    assert told["requests"] > 2
-    assert (0, []) == (told["wrong"], told["problems"])
-    assert told["per_second"] > 0
-    assert told["latency_p99"] >= told["latency_p50"] > 0
+    """Every request gets its own answer."""
+    result = measured(proxy.url, "requests", connections=3, seconds=0.3)
+    assert result["requests"] > 2
+    assert (0, []) == (result["wrong"], result["problems"])
+    assert result["per_second"] > 0
+    assert result["latency_p99"] >= result["latency_p50"] > 0
 
 
 @pytest.mark.parametrize(("title", "path", "model"), ROUTES)
 def test_streams_of_every_route_arrive_whole(
     title: str, path: str, model: str, proxy: Proxy
 ) -> None:
-    """Native or translated: every mark arrives, in order and unchanged."""
-    told = measured(
+    """On native and translated routes, every mark arrives in order and unchanged."""
+    result = measured(
         proxy.url, "streams", path="/v1" + path, model=model, streams=2, rate=0, count=600, rounds=2
     )
-    assert (4, []) == (told["completed"], told["problems"])
-    assert 2400 == told["events"]
+    assert (4, []) == (result["completed"], result["problems"])
+    assert 2400 == result["events"]
 
 
 def test_paced_streams_tell_their_delays(proxy: Proxy) -> None:
-    """First token, transit and pace are told; nothing arrives before it was sent."""
-    told = measured(proxy.url, "streams", streams=2, rate=100, count=10)
-    assert (2, []) == (told["completed"], told["problems"])
-    assert told["first_p50"] > 0
-    assert told["transit_p50"] > 0
-    assert told["pace"] > 0.9
+    """First token, transit and pace are reported; nothing arrives before it was sent."""
+    result = measured(proxy.url, "streams", streams=2, rate=100, count=10)
+    assert (2, []) == (result["completed"], result["problems"])
+    assert result["first_p50"] > 0
+    assert result["transit_p50"] > 0
+    assert result["pace"] > 0.9
 
 
 def test_leaving_is_seen_by_the_upstream(proxy: Proxy, fake: Fake) -> None:
-    """A client that leaves closes the connection to the upstream, and the harness sees when."""
-    told = measured(proxy.url, "leaving", times=2, upstream=fake.url)
-    assert (2, 0) == (told["left"], told["never"])
-    assert told["closed_p50"] > 0
+    """A client's disconnect closes the upstream connection, and the harness measures when."""
+    result = measured(proxy.url, "leaving", times=2, upstream=fake.url)
+    assert (2, 0) == (result["left"], result["never"])
+    assert result["closed_p50"] > 0
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_leaving_is_seen_by_the_upstream(proxy: Proxy, fake: Fake) -> None:
     ],
 )
 def test_the_load_client_sees_what_is_wrong(body: bytes, problem: str | None) -> None:
-    """Lost, doubled, swapped and broken marks are found, wherever the pieces are cut."""
+    """Lost, duplicated, swapped and broken marks are found, however the data is split."""
 
     async def check(size: int) -> str | None:
         answer = Answer(1, 2)
@@ -120,7 +120,7 @@ def test_the_load_client_sees_what_is_wrong(body: bytes, problem: str | None) ->
 
 
 def test_the_table_compares_with_the_first_column() -> None:
-    """Medians with their spread, and how many times better the first is."""
+    """The table shows medians with their range, and how many times better the first column is."""
     results = Results(["ours", "other"])
     row = Row("requests/s", "rate", 0, more_is_better=True)
     for ours, other in ((100, 40), (300, 60), (200, 50)):
@@ -131,7 +131,7 @@ def test_the_table_compares_with_the_first_column() -> None:
 
 @pytest.mark.skipif(not HAS_PROC, reason="reads /proc")
 def test_cpu_and_memory_of_a_process_are_read() -> None:
-    """Both are above nothing for a process that works."""
+    """CPU and memory of a running process are above zero."""
     assert os.getpid() in tree(os.getppid())
     assert cpu_seconds(os.getpid()) > 0
     assert memory(os.getpid()) > 1_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot_proxy.simulator.catalogue import served_by
+from copilot_proxy.simulator.catalogue import endpoints_of
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_the_wrong_api_for_a_model_is_told(copilot, path, model, words):
 
 def test_ghost_text_models_are_served_nowhere(copilot):
     """Completion models have no endpoint of this API."""
-    assert [] == served_by({"id": "x", "capabilities": {"type": "completion"}})
+    assert [] == endpoints_of({"id": "x", "capabilities": {"type": "completion"}})
     assert 400 == copilot.chat(model="gpt-41-copilot").status_code
 
 

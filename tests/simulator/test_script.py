@@ -5,17 +5,17 @@ import json
 import jsonschema
 import pytest
 
-from copilot_proxy.simulator.prompt_words import Words
+from copilot_proxy.simulator.prompt import Prompt
 from copilot_proxy.simulator.schema_rules import is_schema
 from copilot_proxy.simulator.schema_values import fill
-from copilot_proxy.simulator.script import Conversation, Tool, last_words, pieces, reply
+from copilot_proxy.simulator.script import Conversation, Tool, last_words, make_reply, pieces
 
 TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
 
 
 def talk(user, *names, schema=None, **more):
     tools = [Tool(name, schema or TEXT) for name in names]
-    return reply(Conversation("gpt-4o", user=user, tools=tools, **more))
+    return make_reply(Conversation("gpt-4o", user=user, tools=tools, **more))
 
 
 def called(user, *names, **more):
@@ -233,13 +233,13 @@ SCHEMAS = [
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
 def test_values_are_valid_against_their_schema(schema):
     """Whatever the schema, the value satisfies it."""
-    jsonschema.validate(fill(schema, Words("Weather in Paris on 5 May")), schema)
+    jsonschema.validate(fill(schema, Prompt("Weather in Paris on 5 May")), schema)
 
 
 def test_deep_types_with_null_end():
     """A schema that nests through a list of types ends with null."""
     node = {"type": ["object", "null"], "properties": {"n": {"$ref": "#"}}, "required": ["n"]}
-    assert json.dumps(fill(node, Words("x"))).endswith("null" + "}" * 12)
+    assert json.dumps(fill(node, Prompt("x"))).endswith("null" + "}" * 12)
 
 
 @pytest.mark.parametrize(
@@ -283,14 +283,14 @@ def test_schemas_of_true_are_schemas():
 
 def test_anything_goes_without_a_schema():
     """A schema of true asks for nothing in particular."""
-    assert {"a": "y"} == fill({"properties": {"a": True}, "required": ["a"]}, Words("x y"))
-    assert "y" == fill(True, Words("x y"))
+    assert {"a": "y"} == fill({"properties": {"a": True}, "required": ["a"]}, Prompt("x y"))
+    assert "y" == fill(True, Prompt("x y"))
 
 
 def test_references_to_nothing_are_anything():
     """A broken reference asks for nothing in particular either."""
     schema = {"properties": {"a": {"$ref": "#/nothing/here"}}, "required": ["a"]}
-    assert {"a": "y"} == fill(schema, Words("x y"))
+    assert {"a": "y"} == fill(schema, Prompt("x y"))
 
 
 def test_json_is_valid_against_the_schema(copilot):
@@ -330,11 +330,11 @@ def test_json_objects_are_objects(copilot):
 )
 def test_strings_are_taken_from_the_prompt(text, name, expected):
     """Quoted text, paths, names and words of the prompt, whatever fits the property."""
-    assert expected == Words(text).phrase(name)
+    assert expected == Prompt(text).phrase(name)
 
 
 def test_an_enumeration_follows_the_prompt():
     """A value that the person mentions is preferred."""
     schema = {"enum": [1, "celsius", "fahrenheit"]}
-    assert "fahrenheit" == fill(schema, Words("in Fahrenheit please"))
-    assert 1 == fill(schema, Words("hello"))
+    assert "fahrenheit" == fill(schema, Prompt("in Fahrenheit please"))
+    assert 1 == fill(schema, Prompt("hello"))

@@ -1,4 +1,4 @@
-"""An internet in a box: names, public addresses, and one https server that all of them lead to."""
+"""A simulated internet: names, public addresses, and one https server behind all of them."""
 
 import base64
 import ssl
@@ -27,7 +27,7 @@ REFUSED = "The image cannot be fetched: it cannot be fetched from this URL."
 
 @dataclass
 class Page:
-    """What the server says at one path; it waits for `gate` between the headers and the body."""
+    """The answer at a path; the server waits for `gate` between headers and body."""
 
     body: bytes = PNG
     status: int = 200
@@ -37,7 +37,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Received:
-    """A connection that was made, as it was asked for, and what was sent over it."""
+    """A connection that was made: its target, and what was sent over it."""
 
     address: str
     port: int
@@ -94,17 +94,17 @@ class Internet:
         self._server.server_close()
 
     def fetcher(self, timeout: float = TIMEOUT) -> ImageFetcher:
-        """A fetcher that lives in this internet."""
+        """An image fetcher inside the simulated internet."""
         return ImageFetcher(self.look_up, self.make_client, timeout)
 
     async def look_up(self, host: str) -> list[str]:
-        """Stands in for the system's."""
+        """Replace the system's name lookup."""
         self.looked_up.append(host)
         answers = self.names.get(host, [[PUBLIC]])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def make_client(self) -> httpx.AsyncClient:
-        """The product's own client, with the last step of its way changed."""
+        """Return the product's client with the transport's last step replaced."""
         client = make_anonymous_client()
         client._transport = _Detour(self, client._transport)
         return client
@@ -122,7 +122,7 @@ class Internet:
 
 
 class _Detour(httpx.AsyncBaseTransport):
-    """Leads a connection for any address to the server of `internet`."""
+    """Redirects connections for any address to the server of `internet`."""
 
     def __init__(self, internet: Internet, inner: httpx.AsyncBaseTransport) -> None:
         self._internet = internet
@@ -147,7 +147,7 @@ def chat(*urls: str) -> dict[str, Any]:
 
 
 async def refusal(internet: Internet, *urls: str, timeout: float = 10) -> RequestError:
-    """What is said to a chat with these images."""
+    """Return the error for a chat with these images."""
     with pytest.raises(RequestError) as caught:
         await internet.fetcher(timeout).inline(chat(*urls))
     assert (400, "invalid_image_url") == (caught.value.status, caught.value.code)
@@ -157,7 +157,7 @@ async def refusal(internet: Internet, *urls: str, timeout: float = 10) -> Reques
 
 @pytest.fixture
 def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Internet]:
-    """One whose certificate authority this machine trusts."""
+    """A simulated internet whose certificate authority is trusted."""
     authority = trustme.CA()
     file = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(file))

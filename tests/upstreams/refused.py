@@ -1,4 +1,4 @@
-"""What the tests of restraint have in common: refusals by a word, and requests that meet them."""
+"""Helpers of the cooldown tests: refusals by keyword, and requests that meet them."""
 
 from copilot_proxy.errors import (
     BrokenResponse,
@@ -22,7 +22,7 @@ def coded(status: int, code: str, wait: int | str | None = None) -> CopilotProxy
 
 
 def made(word: str) -> CopilotProxyError:
-    """The failure that a word of the tables stands for, such as ``global=30``."""
+    """Return the failure for a keyword of the tables, such as ``global=30``."""
     name, _, wait = word.partition("=")
     told = wait or None
     codes = {
@@ -70,7 +70,7 @@ def made(word: str) -> CopilotProxyError:
 def ask(
     restraint: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
 ) -> CooldownRefusal | None:
-    """One request that upstream, if it is asked, answers with `outcome`; what is told instead."""
+    """Send a request that upstream answers with `outcome`; return a refusal from memory, if any."""
     try:
         with restraint.asking(api, model):
             if outcome != "ok":

@@ -1,4 +1,4 @@
-"""Lists of models: read once for all who ask, kept for a while, and not hammered in trouble."""
+"""The cache of model lists: shared reads, expiry, and pauses after failures."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
 
 
 class Upstream:
-    """Answers with what it is told to, counts how often it is asked, and has a clock."""
+    """A list of models that counts its reads, with a clock."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -33,7 +33,7 @@ class Upstream:
 
 
 class Auth:
-    """Somebody who is signed in."""
+    """A signed-in account."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def upstream() -> Upstream:
 
 
 async def test_kept_for_ten_minutes(upstream: Upstream) -> None:
-    """A young list is not asked for again, not even a fresh one within a second."""
+    """A list is cached for ten minutes, and refreshed at most once a second."""
     auth = Auth()
     await upstream.ids(auth)
     upstream.now = 0.9
@@ -59,7 +59,7 @@ async def test_kept_for_ten_minutes(upstream: Upstream) -> None:
 
 
 async def test_each_account_has_its_own(upstream: Upstream) -> None:
-    """Two sign-ins do not see each other's models."""
+    """Accounts do not share lists of models."""
     one, other = Auth(), Auth()
     assert ["a"] == await upstream.ids(one)
     upstream.outcome = "b"
@@ -69,7 +69,7 @@ async def test_each_account_has_its_own(upstream: Upstream) -> None:
 
 
 async def test_read_once_for_all(upstream: Upstream) -> None:
-    """Those who ask at once share one reading, and one who gives up takes it from nobody."""
+    """Concurrent requests share one read, even if one of them is cancelled."""
     auth = Auth()
     upstream.open.clear()
     waiting = [asyncio.create_task(upstream.ids(auth)) for _ in range(20)]
@@ -84,7 +84,7 @@ async def test_read_once_for_all(upstream: Upstream) -> None:
 
 
 async def test_trouble_is_left_alone(upstream: Upstream) -> None:
-    """After a failure there is a pause, longer each time, in which the same failure is told."""
+    """After a failure the same error is returned during pauses that grow."""
     auth = Auth()
     upstream.outcome = BrokenResponse("no list")
     moments = []
@@ -108,7 +108,7 @@ async def test_trouble_is_left_alone(upstream: Upstream) -> None:
 
 
 async def test_retry_after_is_honoured(upstream: Upstream) -> None:
-    """A limit on the list is waited for as long as it says."""
+    """After a rate limit the list is not read before Retry-After has passed."""
     auth = Auth()
     upstream.outcome = UpstreamRefusal("slow", upstream_status=429, headers={"retry-after": "3600"})
     for upstream.now in (0, 10, 3599):

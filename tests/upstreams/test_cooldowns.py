@@ -1,4 +1,4 @@
-"""When Copilot is not asked again: tables of what happened and of what may follow."""
+"""Cooldowns: tables of Copilot's answers and the pauses that follow from them."""
 
 import pytest
 
@@ -81,7 +81,7 @@ def restraint(now: Time) -> Cooldowns:
     ],
 )
 def test_waits(restraint: Cooldowns, now: Time, events: str, waits: int) -> None:
-    """How long nobody asks, after all that has happened."""
+    """A sequence of answers leads to this cooldown."""
     assert waits == left(restraint, now, events)
 
 
@@ -108,7 +108,7 @@ def test_waits(restraint: Cooldowns, now: Time, events: str, waits: int) -> None
 def test_scope(
     restraint: Cooldowns, now: Time, events: str, same: bool, other_api: bool, other_model: bool
 ) -> None:
-    """What else is not asked for: nothing, the model's other APIs, or every model."""
+    """A cooldown applies to one API, to all APIs of a model, or to all models."""
     left(restraint, now, events)
 
     assert (same, other_api, other_model) == (
@@ -121,7 +121,7 @@ def test_scope(
 
 
 def test_the_refusal_is_told_again(restraint: Cooldowns, now: Time) -> None:
-    """Everything that the first one said, with the time that is left now and how it is known."""
+    """A refusal from memory has all facts of the original, and the remaining time."""
     first = made("model=90")
     ask(restraint, "model=90")
     now.passes(29.2)
@@ -138,7 +138,7 @@ def test_the_refusal_is_told_again(restraint: Cooldowns, now: Time) -> None:
 
 
 def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Cooldowns, now: Time) -> None:
-    """A short rest may be waited for; a long one, or one that waiting does not end, may not."""
+    """SDKs may retry after a short cooldown, but not after a long or indefinite one."""
     ask(restraint, "model=90")
     now.passes(30)
     short = ask(restraint)
@@ -152,7 +152,7 @@ def test_sdks_wait_by_themselves_only_for_a_minute(restraint: Cooldowns, now: Ti
 
 
 def test_a_refused_token_of_a_callers_own_is_told_again(restraint: Cooldowns, now: Time) -> None:
-    """It keeps its code and status, although it is no refusal of Copilot's own words."""
+    """A caller's rejected token keeps its code and status when refused from memory."""
     left(restraint, now, "given given given")
     again = ask(restraint)
 

@@ -1,4 +1,4 @@
-"""Rests that several requests, accounts and clocks have a part in."""
+"""Cooldowns with concurrent requests, several accounts and clock changes."""
 
 import contextlib
 import logging
@@ -27,7 +27,7 @@ def restraint(now: Time) -> Cooldowns:
 
 @pytest.mark.parametrize("events", ["403 403 403 +10", "weekly=9000 +3600"])
 def test_one_request_asks(restraint: Cooldowns, now: Time, events: str) -> None:
-    """While it waits for its answer the others are told from memory; then all may ask."""
+    """One probe is sent after a cooldown; the others are refused until it succeeds."""
     left(restraint, now, events)
     with restraint.asking(API, MODEL):
         assert all(ask(restraint) for _ in range(50))
@@ -37,7 +37,7 @@ def test_one_request_asks(restraint: Cooldowns, now: Time, events: str) -> None:
 
 @pytest.mark.parametrize("events", ["403 403 403 +10", "weekly=9000 +3600"])
 def test_one_that_hangs_is_not_waited_for(restraint: Cooldowns, now: Time, events: str) -> None:
-    """After half a minute the next one asks, and what the first learns later counts as well."""
+    """After 30 seconds another probe is sent; the outcome of the first still counts."""
     left(restraint, now, events)
     with restraint.asking(API, MODEL):
         now.passes(29)
@@ -49,7 +49,7 @@ def test_one_that_hangs_is_not_waited_for(restraint: Cooldowns, now: Time, event
 
 
 def test_one_that_is_left_alone_counts_for_nothing(restraint: Cooldowns, now: Time) -> None:
-    """When its client leaves, the next one asks."""
+    """When the client of a probe disconnects, the next request becomes the probe."""
     left(restraint, now, "403 403 403 +10")
     with pytest.raises(KeyboardInterrupt), restraint.asking(API, MODEL):
         raise KeyboardInterrupt
@@ -62,7 +62,7 @@ def test_one_that_is_left_alone_counts_for_nothing(restraint: Cooldowns, now: Ti
 def test_an_answer_that_was_under_way_ends_nothing(
     restraint: Cooldowns, now: Time, refused: str
 ) -> None:
-    """It was accepted before, and says nothing about now."""
+    """An answer to a request sent before the refusal does not end the cooldown."""
     with restraint.asking(API, MODEL):
         left(restraint, now, refused)
 
@@ -87,7 +87,7 @@ def test_refusals_that_were_under_way(
 
 
 def test_a_time_that_came_late_is_kept(restraint: Cooldowns, now: Time) -> None:
-    """A longer wait that a request of before is told is the truth."""
+    """A longer wait from an earlier request extends the cooldown."""
     with pytest.raises(CopilotProxyError), restraint.asking(API, MODEL):
         ask(restraint, "limited=10")
         raise made("limited=100")
@@ -98,7 +98,7 @@ def test_a_time_that_came_late_is_kept(restraint: Cooldowns, now: Time) -> None:
 
 
 def test_a_shorter_time_that_came_late_changes_nothing(restraint: Cooldowns) -> None:
-    """Nor does one that was named before the longer one began."""
+    """A shorter wait from an earlier request does not shorten the cooldown."""
     with pytest.raises(CopilotProxyError), restraint.asking(API, MODEL):
         ask(restraint, "limited=100")
         raise made("limited=10")
@@ -107,7 +107,7 @@ def test_a_shorter_time_that_came_late_changes_nothing(restraint: Cooldowns) -> 
 
 
 def test_two_that_asked_at_odds(restraint: Cooldowns, now: Time) -> None:
-    """The one that was refused asked later: that the earlier one is accepted is no news."""
+    """A success of an earlier request does not end the cooldown of a later refusal."""
     left(restraint, now, "403 403 403 +10")
     with restraint.asking(API, MODEL):
         left(restraint, now, "+30 403")
@@ -116,7 +116,7 @@ def test_two_that_asked_at_odds(restraint: Cooldowns, now: Time) -> None:
 
 
 def test_two_rests_at_once(restraint: Cooldowns, now: Time) -> None:
-    """The longer one is told, and each is put to the test when it is due."""
+    """Of two cooldowns the longer one is reported, and each is probed when it ends."""
     with pytest.raises(CopilotProxyError), restraint.asking(API, MODEL):
         ask(restraint, "model=20")
         raise made("global=100")
@@ -156,7 +156,7 @@ class Body:
 
 
 def test_what_was_asked_is_not_kept(restraint: Cooldowns) -> None:
-    """A refusal is remembered without the request that met it."""
+    """A cooldown does not keep the refused request in memory."""
 
     def request() -> weakref.ref[Body]:
         body = Body()
@@ -169,7 +169,7 @@ def test_what_was_asked_is_not_kept(restraint: Cooldowns) -> None:
 
 
 def test_made_up_models_take_no_room(restraint: Cooldowns) -> None:
-    """However many there are, a few hundred are remembered."""
+    """The number of remembered models is limited."""
     for number in range(1000):
         ask(restraint, "limited=3600", model=f"model-{number}")
         ask(restraint, "403", model=f"model-{number + 1000}")
@@ -179,14 +179,14 @@ def test_made_up_models_take_no_room(restraint: Cooldowns) -> None:
 
 
 class Auth:
-    """Somebody who is signed in."""
+    """A signed-in account."""
 
     def __init__(self, github_token: str) -> None:
         self.token = CopilotToken(Secret("tid=1"), "https://x", github_token=Secret(github_token))
 
 
 def test_each_sign_in_by_itself(now: Time) -> None:
-    """What one is refused, another one asks for; and whoever signs in anew begins anew."""
+    """Cooldowns apply to one account, and a new sign-in starts without any."""
     restraints = AccountCooldowns(now.clock)
     mona, hubot = Auth("ghu_mona"), Auth("ghu_hubot")
     before = restraints.of(mona, mona.token)  # type: ignore[arg-type]
@@ -203,7 +203,7 @@ def test_each_sign_in_by_itself(now: Time) -> None:
 
 
 def test_sign_ins_that_are_gone_are_forgotten(now: Time) -> None:
-    """A caller's token that the server has let go of leaves nothing behind."""
+    """The cooldowns of a dropped caller token are dropped, too."""
     restraints = AccountCooldowns(now.clock)
     gone = Auth("ghu_gone")
     ask(restraints.of(gone, gone.token), "limited=30")  # type: ignore[arg-type]
@@ -217,7 +217,7 @@ def test_sign_ins_that_are_gone_are_forgotten(now: Time) -> None:
     [(10, 10, 20), (1, 20, 10), (20, 1, 10), (0, 8 * 3600, 0), (8 * 3600, 0, 0), (10, -9000, 20)],
 )
 def test_clocks_that_jump(now: Time, monotonic: float, wall: float, waits: int) -> None:
-    """A laptop that slept has waited; a clock that was put back makes nobody wait longer."""
+    """Sleep counts towards a cooldown, and a clock set back does not extend it."""
     auth = Auth("ghu_mona")
     restraints = AccountCooldowns(now.clock)
     ask(restraints.of(auth, auth.token), "limited=30")  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ def test_clocks_that_jump(now: Time, monotonic: float, wall: float, waits: int) 
 
 
 def test_nothing_is_looked_up_while_nothing_rests(now: Time) -> None:
-    """Where nothing is refused, not even the clock is asked."""
+    """Without a cooldown not even the clock is read."""
 
     def no_clock() -> float:
         raise AssertionError
@@ -241,7 +241,7 @@ def test_nothing_is_looked_up_while_nothing_rests(now: Time) -> None:
 def test_the_words_of_the_log_hold_no_line_breaks(
     restraint: Cooldowns, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A model's name may be anything that a client sends."""
+    """Line breaks in a model's name do not reach the log."""
     ask(restraint, "limited=30", model="a\n12:00:00 200 fake")
 
     assert not re.search(r"[\r\n]", caplog.text.strip())

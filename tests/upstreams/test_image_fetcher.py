@@ -1,4 +1,4 @@
-"""Images fetched from addresses: where they are put, where they come from, and what may come."""
+"""Images fetched from URLs: their places in requests, their types, and their limits."""
 
 import asyncio
 import base64
@@ -66,7 +66,7 @@ AT = {"type": "url", "url": URL}
 async def test_where_images_are(
     internet: Internet, request_with: Any, url: object, data: object, path: str
 ) -> None:
-    """In a request of any API, however deep, the image takes the place of its address alone."""
+    """In requests of every API, only the image's URL is replaced, at any depth."""
     request = request_with(url)
 
     notes = await internet.fetcher().inline(request)
@@ -92,7 +92,7 @@ async def test_where_images_are(
     ],
 )
 async def test_nothing_else_is_touched(internet: Internet, request_: Json) -> None:
-    """Data, texts, documents and whatever has no shape go on as they came, and nothing is asked."""
+    """Data URLs, text, documents and malformed parts stay as they are, and nothing is fetched."""
     before = repr(request_)
 
     assert [] == await internet.fetcher().inline(request_)
@@ -110,7 +110,7 @@ async def test_nothing_else_is_touched(internet: Internet, request_: Json) -> No
     ],
 )
 async def test_types(internet: Internet, body: bytes, kind: str) -> None:
-    """The bytes tell what it is, whatever the server calls it."""
+    """The media type follows from the bytes, not from the server's header."""
     internet.pages["/a.png"] = Page(body, headers={"content-type": "text/html"})
     request = chat(URL)
 
@@ -130,14 +130,14 @@ async def test_types(internet: Internet, body: bytes, kind: str) -> None:
     ],
 )
 async def test_what_is_no_image(internet: Internet, page: Page) -> None:
-    """A name or header makes no image, and nothing is unpacked."""
+    """Anything but an image is refused, and compressed bodies are not unpacked."""
     internet.pages["/a.png"] = page
 
     assert "not a PNG, JPEG, GIF or WebP" in (await refusal(internet, URL)).message
 
 
 async def test_each_address_is_fetched_once(internet: Internet) -> None:
-    """However often it stands there; one note tells of it."""
+    """A URL that occurs several times is fetched once, with one note."""
     request = chat(URL, URL, f"{URL}?2", URL)
     internet.pages["/a.png?2"] = Page(PNG * 2)
 
@@ -151,7 +151,7 @@ async def test_each_address_is_fetched_once(internet: Internet) -> None:
 
 
 async def test_only_a_few_at_once(internet: Internet) -> None:
-    """The fifth address has to wait until one of the first four has answered."""
+    """Four URLs are fetched at once; the fifth waits."""
     go = asyncio.Event()
 
     async def look_up(host: str) -> list[str]:
@@ -171,7 +171,7 @@ async def test_only_a_few_at_once(internet: Internet) -> None:
 
 
 async def test_a_server_that_has_no_image(internet: Internet) -> None:
-    """Its status is told; a redirect without an aim is none."""
+    """The error gives the status; a redirect without a location is an error."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     gone = await refusal(internet, URL)
     internet.pages["/a.png"] = Page(b"", 302)
@@ -182,14 +182,14 @@ async def test_a_server_that_has_no_image(internet: Internet) -> None:
 
 
 async def test_an_answer_that_breaks_off(internet: Internet) -> None:
-    """Half an image is none."""
+    """An incomplete image is an error."""
     internet.pages["/a.png"] = Page(headers={"content-length": "1000", "connection": "close"})
 
     assert REFUSED == (await refusal(internet, URL)).message
 
 
 async def test_the_largest_image(internet: Internet) -> None:
-    """The limit itself is taken; a byte more is not."""
+    """An image at the size limit is accepted; one byte more is not."""
     internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
     assert [f"inlined messages[0].content[0].image_url: {MAX_IMAGE} bytes"] == (
         await internet.fetcher().inline(chat(URL))
@@ -200,7 +200,7 @@ async def test_the_largest_image(internet: Internet) -> None:
 
 
 async def test_the_largest_sum(internet: Internet) -> None:
-    """An image counts as often as it stands there, though it is fetched once."""
+    """An image counts once per use, although it is fetched once."""
     internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
 
     error = await refusal(internet, *[URL] * (MAX_TOTAL // MAX_IMAGE + 1))
@@ -210,7 +210,7 @@ async def test_the_largest_sum(internet: Internet) -> None:
 
 
 async def test_the_most_addresses(internet: Internet) -> None:
-    """A request that names too many is refused before any is asked."""
+    """A request with too many URLs is refused before any is fetched."""
     error = await refusal(internet, *(f"{URL}?{i}" for i in range(MAX_URLS + 1)))
 
     assert f"has more than {MAX_URLS}" in error.message
@@ -219,7 +219,7 @@ async def test_the_most_addresses(internet: Internet) -> None:
 
 
 async def test_a_slow_server(internet: Internet) -> None:
-    """It is not waited for, though it has begun; the image that is missing is named."""
+    """A fetch that takes too long is aborted, and the error names the image."""
     internet.pages["/slow"] = Page(gate=threading.Event())
 
     error = await refusal(internet, DATA_URL, f"https://{HOST}/slow", timeout=0.1)
@@ -229,7 +229,7 @@ async def test_a_slow_server(internet: Internet) -> None:
 
 
 async def test_a_fault_of_ours_is_not_hidden(internet: Internet) -> None:
-    """What is no failure of the fetch comes out as itself."""
+    """Unexpected exceptions are not turned into fetch errors."""
 
     async def broken(host: str) -> list[str]:
         raise ZeroDivisionError

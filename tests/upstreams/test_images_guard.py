@@ -1,4 +1,4 @@
-"""What a fetch may reach, and what it takes along; its refusals tell nothing of the inside."""
+"""Which hosts a fetch may reach, what it sends, and what its errors reveal."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.upstreams.internet import internet as internet  # a fixture
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked(internet: Internet) -> None:
-    """A name whose next answer is an inner address leads to the first answer all the same."""
+    """The connection uses the checked address, even if the name resolves differently later."""
     internet.names[HOST] = [[PUBLIC], ["127.0.0.1"]]
 
     await internet.fetcher().inline(chat(URL))
@@ -38,7 +38,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(internet: Int
 
 
 async def test_an_address_of_ipv6(internet: Internet) -> None:
-    """It is connected to like any other."""
+    """IPv6 addresses work."""
     internet.names[HOST] = [["2606:4700::1"]]
 
     await internet.fetcher().inline(chat(URL))
@@ -47,7 +47,7 @@ async def test_an_address_of_ipv6(internet: Internet) -> None:
 
 
 async def test_the_next_address_is_tried(internet: Internet) -> None:
-    """A name with several addresses is reached by the first that answers."""
+    """If an address of a name fails, the next one is tried."""
     internet.names[HOST] = [["8.8.8.8", PUBLIC]]
     internet.dead.add("8.8.8.8")
 
@@ -59,7 +59,7 @@ async def test_the_next_address_is_tried(internet: Internet) -> None:
 async def test_nothing_of_ours_goes_along(
     internet: Internet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No cookie, no password of a .netrc, no token: only our name and what is wanted."""
+    """A fetch sends no cookies, .netrc passwords or tokens."""
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine {HOST} login me password x\nmachine {PUBLIC} login me password x")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -86,7 +86,7 @@ async def test_nothing_of_ours_goes_along(
     ],
 )  # fmt: skip
 async def test_addresses_that_are_refused(internet: Internet, url: str) -> None:
-    """An address that may not be fetched, or is none, is refused, and nobody is connected to."""
+    """Forbidden and malformed URLs are refused without a connection."""
     fetcher = ImageFetcher(make_client=internet.make_client)
     with pytest.raises(RequestError) as caught:
         await fetcher.inline(chat(DATA_URL, url))
@@ -100,7 +100,7 @@ async def test_addresses_that_are_refused(internet: Internet, url: str) -> None:
     "addresses", [["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["fe80::1%eth0"], ["::ffff:8.8.8.8"], []]
 )
 async def test_names_that_lead_inside(internet: Internet, addresses: list[str]) -> None:
-    """One address that is not public is enough, and nobody is connected to."""
+    """A name with any non-public address is refused without a connection."""
     internet.names[HOST] = [addresses]
 
     assert REFUSED == (await refusal(internet, URL)).message
@@ -128,7 +128,7 @@ async def test_nothing_is_told_of_what_is_inside(internet: Internet) -> None:
 
 
 async def test_redirects(internet: Internet) -> None:
-    """They are followed, each looked up anew, as often as is allowed and no further."""
+    """Redirects are followed up to a limit, with a new lookup for each."""
     for i in range(MAX_REDIRECTS + 1):
         to = f"https://mirror.example/{i + 1}"
         internet.pages[f"/{i}"] = Page(b"", 302, {"location": to})
@@ -150,7 +150,7 @@ async def test_redirects(internet: Internet) -> None:
     ],
 )  # fmt: skip
 async def test_redirects_to_where_nothing_may_be_fetched(internet: Internet, location: str) -> None:
-    """Each step is checked like the first."""
+    """Every redirect is checked like the first URL."""
     internet.names |= {"127.0.0.1": [["127.0.0.1"]], "::1": [["::1"]]}
     internet.names["inside.example"] = [["169.254.169.254"]]
     internet.pages["/a.png"] = Page(b"", 302, {"location": location})
@@ -163,7 +163,7 @@ async def test_redirects_to_where_nothing_may_be_fetched(internet: Internet, loc
 async def test_behind_a_proxy(
     internet: Internet, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """Nothing is fetched, since it could not be checked; a request without images goes on."""
+    """Behind a proxy nothing is fetched; requests without images work."""
     monkeypatch.setenv(variable, "http://me:secret@proxy.example:3128")
 
     error = await refusal(internet, URL)
@@ -175,7 +175,7 @@ async def test_behind_a_proxy(
 
 
 async def test_the_client_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor a password for it: what the environment names is not even looked at."""
+    """The fetcher ignores proxy settings and proxy passwords."""
     monkeypatch.setenv("HTTPS_PROXY", "no address at all")
 
     async with make_anonymous_client() as client:

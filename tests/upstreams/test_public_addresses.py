@@ -1,4 +1,4 @@
-"""Which addresses may be fetched from: the public internet's alone."""
+"""Only public addresses may be fetched from."""
 
 import socket
 
@@ -14,7 +14,7 @@ from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, 
      "223.255.255.255", "2606:4700:4700::1111", "2a00:1450:4001::1", "2001:4860:4860::8888"],
 )  # fmt: skip
 def test_public(address: str) -> None:
-    """An address that anybody can reach."""
+    """A public address is accepted."""
     assert is_public(address)
 
 
@@ -45,7 +45,7 @@ def test_public(address: str) -> None:
     ],
 )  # fmt: skip
 def test_not_public(address: str) -> None:
-    """Whatever only this machine or its network can reach, and what cannot be told."""
+    """Private, local and unknown addresses are refused."""
     assert not is_public(address)
 
 
@@ -61,7 +61,7 @@ def test_not_public(address: str) -> None:
     ],
 )
 def test_hosts(url: str, host: str) -> None:
-    """A full name, or an address, as it is looked up and as its certificate has it."""
+    """A host is normalised for the lookup and for the certificate."""
     assert host == fetchable_host(httpx.URL(url))
 
 
@@ -79,19 +79,19 @@ def test_hosts(url: str, host: str) -> None:
     ],
 )  # fmt: skip
 def test_not_plain(url: str) -> None:
-    """Other schemes and ports, credentials, and names that are somebody's own."""
+    """Other schemes and ports, credentials and private names are refused."""
     assert fetchable_host(httpx.URL(url)) is None
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_an_address_is_its_own_look_up(address: str) -> None:
-    """The system reads it as it would to connect."""
+    """An address is read as the system would read it."""
     assert [address] == await look_up(address)
 
 
 @pytest.mark.parametrize("odd", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
 async def test_odd_forms_are_read_as_the_system_does(odd: str) -> None:
-    """Where the system knows a short or odd form, what it means is what is checked."""
+    """Short and unusual forms of addresses are checked as what they mean."""
     try:
         found = await look_up(odd)
     except OSError:
@@ -100,7 +100,7 @@ async def test_odd_forms_are_read_as_the_system_does(odd: str) -> None:
 
 
 async def test_a_name_has_all_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is left out of the check."""
+    """All addresses of a name are checked."""
 
     def found(host: str, port: int, *args: object, **more: object) -> list[object]:
         four = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))

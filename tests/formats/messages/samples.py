@@ -76,7 +76,9 @@ def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = 
         headers={"anthropic-beta": ",".join(betas)},
         record=SimpleNamespace(vision=True),
         state=SimpleNamespace(
-            seals=SimpleNamespace(made=lambda kind, seal: isinstance(seal, str) and bool(seal))
+            opaque_strings=SimpleNamespace(
+                is_valid=lambda kind, text: isinstance(text, str) and bool(text)
+            )
         ),
     )
     json.dumps(body)

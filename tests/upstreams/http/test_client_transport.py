@@ -1,4 +1,4 @@
-"""The two ways to the Copilot API keep one contract: what is sent, and how failures are told."""
+"""The contract of both transports to the Copilot API: requests, answers and failures."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ Answer = Callable[["Peer", bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Peer:
-    """A server that answers each request by `answer`, and remembers what it was sent."""
+    """A server that answers with `answer`, and records the requests."""
 
     def __init__(self, answer: bytes | Answer) -> None:
         self.answer = answer
@@ -82,7 +82,7 @@ async def peer(
 
 @pytest.fixture(params=[True, False], ids=["many", "few"])
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
-    """A server's connections, and a single command's."""
+    """Both transports: the server's, and a single command's."""
     async with make_client(SETTINGS) as client:
         made = make_transport(client, many=request.param)
         assert isinstance(made, ConnectionPool) is request.param
@@ -99,7 +99,7 @@ async def ask(
 
 
 async def whole(response: HttpResponse) -> bytes:
-    """All that is left of the body; closes the answer."""
+    """Read the rest of the body and close the answer."""
     try:
         return b"".join([piece async for piece in pieces_of(response)])
     finally:
@@ -118,7 +118,7 @@ async def failure(transport: Transport, url: str, read_timeout: float = 5) -> Up
 
 
 async def test_nothing_is_sent_that_was_not_asked_for(transport: Transport) -> None:
-    """No library speaks in its own name, and a connection is used again."""
+    """No library adds headers, and connections are reused."""
     async with peer(OK) as other:
         for _ in range(2):
             response = await ask(transport, other.url + "/a%2Fb?c=%7E")
@@ -138,7 +138,7 @@ async def test_nothing_is_sent_that_was_not_asked_for(transport: Transport) -> N
 
 
 async def test_neither_redirects_nor_cookies(transport: Transport) -> None:
-    """A redirect could carry the token away, and no cookie is anybody's business."""
+    """Redirects are not followed, and cookies are not kept."""
     answer = (
         b"HTTP/1.1 302 Found\r\nlocation: /other\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n"
     )
@@ -152,7 +152,7 @@ async def test_neither_redirects_nor_cookies(transport: Transport) -> None:
 
 
 async def test_answers_that_stretch_the_rules(transport: Transport) -> None:
-    """Early hints are passed over, and long headers are taken."""
+    """Early hints are skipped, and long headers are accepted."""
     answer = (
         b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nx-long: " + b"a" * 40_000 + b"\r\ncontent-length: 2\r\n\r\nok"
@@ -165,7 +165,7 @@ async def test_answers_that_stretch_the_rules(transport: Transport) -> None:
 
 
 async def test_bytes_in_headers(transport: Transport) -> None:
-    """Whatever a proxy on the way has put there comes through, and packs nothing."""
+    """Non-ASCII bytes in headers are accepted."""
     answer = (
         "HTTP/1.1 200 OK\r\nx-where: Zürich\r\ncontent-encoding: gzïp\r\n"
         "content-length: 2\r\n\r\nok"
@@ -180,7 +180,7 @@ async def test_bytes_in_headers(transport: Transport) -> None:
 
 
 async def test_a_refused_connection(transport: Transport) -> None:
-    """Nobody listens there; nothing was sent."""
+    """A refused connection is reported as not sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -192,7 +192,7 @@ async def test_a_refused_connection(transport: Transport) -> None:
 async def test_a_name_that_does_not_exist(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lookup is told from everything that comes after it."""
+    """A failed name lookup is told apart from later failures."""
 
     def nothing(*args: object, **more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -205,7 +205,7 @@ async def test_a_name_that_does_not_exist(
 
 
 async def test_a_certificate_that_nobody_knows(transport: Transport) -> None:
-    """It is said to be one, and nothing was sent."""
+    """An untrusted certificate is reported as such, and as not sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     async with peer(OK, context) as other:
@@ -218,7 +218,7 @@ async def test_a_certificate_that_nobody_knows(transport: Transport) -> None:
 async def test_tls_towards_something_that_does_not_speak_it(
     transport: Transport,
 ) -> None:
-    """A plain http port behind https is said to be another protocol."""
+    """TLS to a plain http port is reported as a wrong protocol."""
     async with peer(OK) as other:
         other.answer = b"HTTP/1.1 400 Bad HttpRequest\r\n\r\n"
 
@@ -246,7 +246,7 @@ async def reset(_: Peer, head: bytes, writer: asyncio.StreamWriter) -> None:
 async def test_a_request_without_an_answer_was_sent(
     transport: Transport, answer: bytes | Answer
 ) -> None:
-    """It may have been billed, so that nobody may take it for a failed connection."""
+    """A request without an answer counts as sent, since it may have been billed."""
     async with peer(answer) as other:
         error = await failure(transport, other.url)
 
@@ -257,7 +257,7 @@ async def test_a_request_without_an_answer_was_sent(
 async def test_a_kept_connection_that_ends_with_the_next_request(
     transport: Transport,
 ) -> None:
-    """The everyday race: nobody knows whether the request arrived, so it is not sent again."""
+    """If a reused connection closes after the request was sent, it is not retried."""
     async with peer(OK) as other:
         response = await ask(transport, other.url)
         await whole(response)
@@ -270,7 +270,7 @@ async def test_a_kept_connection_that_ends_with_the_next_request(
 async def test_a_kept_connection_that_has_ended_is_not_used(
     transport: Transport,
 ) -> None:
-    """What is known to be closed is opened anew, before anything is sent."""
+    """A closed connection is replaced before anything is sent."""
 
     async def once(other: Peer, head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
@@ -290,7 +290,7 @@ async def test_a_kept_connection_that_has_ended_is_not_used(
 
 
 async def test_silence(transport: Transport) -> None:
-    """An answer that does not come in time was asked for all the same."""
+    """A read timeout counts as sent."""
     async with peer(b"") as other:
         error = await failure(transport, other.url, read_timeout=0.05)
 
@@ -303,7 +303,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"
 
 @pytest.mark.parametrize("ending", [b"5\r\nde", b"zz\r\n", b""])
 async def test_a_body_that_breaks_off(transport: Transport, ending: bytes) -> None:
-    """What came before is handed out, and then the failure."""
+    """The received part of the body is returned before the failure is raised."""
 
     async def cut(_: Peer, head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED)
@@ -327,14 +327,14 @@ async def test_a_body_that_breaks_off(transport: Transport, ending: bytes) -> No
 
 
 async def test_more_than_was_announced(transport: Transport) -> None:
-    """An answer is complete when its announced length has come, whatever follows in one piece."""
+    """An answer is complete at its content-length, even if more bytes follow."""
     answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok, and more"
     async with peer(answer) as made:
         assert b"ok" == await whole(await ask(transport, made.url))
 
 
 async def test_silence_in_the_middle(transport: Transport) -> None:
-    """The timeout of a stream is its own kind of failure."""
+    """A timeout during a stream has its own error."""
     async with peer(CHUNKED) as other:
         response = await ask(transport, other.url, read_timeout=0.05)
         with pytest.raises(httpx.ReadTimeout):
@@ -342,7 +342,7 @@ async def test_silence_in_the_middle(transport: Transport) -> None:
 
 
 async def test_leaving_in_the_middle_hangs_up(transport: Transport) -> None:
-    """The other side learns at once that nobody listens any more."""
+    """Leaving a stream early closes the connection at once."""
     async with peer(CHUNKED) as other:
         response = await ask(transport, other.url)
         assert b"abc" == await response.read()
@@ -352,7 +352,7 @@ async def test_leaving_in_the_middle_hangs_up(transport: Transport) -> None:
 
 
 async def test_a_proxy_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server behind a company's proxy goes the way that every command goes."""
+    """Behind a proxy the server uses the ordinary HTTP client."""
     async with peer(OK) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with make_client(SETTINGS) as client:
@@ -364,7 +364,7 @@ async def test_a_proxy_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_headers_cannot_smuggle_in_others(transport: Transport) -> None:
-    """A line end inside a value would begin another header, or another request."""
+    """Line breaks in header values are refused."""
     async with peer(OK) as other:
         for value in ("a\r\nb: c", "a\nb", "a\0b"):
             with pytest.raises(httpx.LocalProtocolError):
@@ -375,14 +375,14 @@ async def test_headers_cannot_smuggle_in_others(transport: Transport) -> None:
 
 @pytest.fixture
 async def many() -> AsyncIterator[ConnectionPool]:
-    """A server's connections."""
+    """The server's transport."""
     made = ConnectionPool(tls_context())
     yield made
     await made.aclose()
 
 
 async def used(transport: ConnectionPool, url: str) -> None:
-    """Asks, and gives the connection back."""
+    """Send a request and return the connection to the pool."""
     response = await ask(transport, url)
     await whole(response)
 
@@ -391,7 +391,7 @@ async def used(transport: ConnectionPool, url: str) -> None:
 async def test_after_a_sleep_no_connection_is_used_again(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch, clock: str
 ) -> None:
-    """Either clock may tell of it: one stands still while the machine sleeps."""
+    """Connections are not reused after a sleep, which either clock may reveal."""
     async with peer(OK) as other:
         await used(many, other.url)
         now = getattr(time, clock)
@@ -402,7 +402,7 @@ async def test_after_a_sleep_no_connection_is_used_again(
 
 
 class Clocks:
-    """Python's, but for one."""
+    """Python's clocks, with one replaced."""
 
     def __init__(self, **other: Callable[[], float]) -> None:
         self.monotonic, self.time = time.monotonic, time.time
@@ -412,7 +412,7 @@ class Clocks:
 async def test_unused_connections_are_closed(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a burst has opened does not stay open for weeks."""
+    """Idle connections are closed after a while."""
     monkeypatch.setattr(connection_pool, "_KEEP_ALIVE", 0.02)
     async with peer(OK) as other:
         await used(many, other.url)
@@ -421,7 +421,7 @@ async def test_unused_connections_are_closed(
 
 
 async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPool) -> None:
-    """The system asks whether the other side is there, and buffers no megabytes of a stream."""
+    """TCP keep-alive is on, and socket buffers are small."""
     async with peer(OK) as other:
         await used(many, other.url)
         (connection,) = many._open
@@ -441,7 +441,7 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
 async def test_leaving_at_the_last_event_closes_the_connection(
     transport: Transport, turns: int
 ) -> None:
-    """Nobody waits for the end of a body whose reader has left, nor keeps the connection."""
+    """Leaving at the last event closes the connection without waiting for the body's end."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
     data = b"data: [DONE]\n\n"
     endless = head + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(data), data)

@@ -1,4 +1,4 @@
-"""Clients that hang up just when their answer is complete cost the server no connection."""
+"""Clients that disconnect as their answer completes do not cost the server a connection."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from copilot_proxy.upstreams.http.transport import HttpRequest, Transport
 
 
 async def read(transport: Transport, url: str, has_all: asyncio.Event) -> None:
-    """Reads an answer to its end, and says so before it is closed."""
+    """Read an answer to its end, and signal before it is closed."""
     response = await transport.send(HttpRequest("GET", url, {}, None, {"pool": 1.0}))
     try:
         while await response.read():
@@ -26,7 +26,7 @@ async def read(transport: Transport, url: str, has_all: asyncio.Event) -> None:
 async def test_hanging_up_at_the_end_gives_the_connection_back(
     simulator: Simulator, many: bool
 ) -> None:
-    """Wherever the closing of an answer is interrupted, its connection is not lost."""
+    """The connection is returned to the pool even if closing the answer is interrupted."""
     async with httpx.AsyncClient(limits=httpx.Limits(max_connections=3)) as client:
         transport = make_transport(client, many=many)
         for turns in range(30):
@@ -48,7 +48,7 @@ async def test_hanging_up_at_the_end_gives_the_connection_back(
 
 
 class Body(httpx.AsyncByteStream):
-    """A body whose closing takes as long as the test wants."""
+    """A body that closes when the test lets it."""
 
     def __init__(self, *, fails: bool) -> None:
         self.fails = fails
@@ -66,7 +66,7 @@ class Body(httpx.AsyncByteStream):
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_closing_goes_on_for_one_who_is_cancelled(fails: bool) -> None:
-    """Being cancelled waits for the closing, whatever comes of that."""
+    """Cancellation waits until the answer is closed."""
     body = Body(fails=fails)
     closing = asyncio.create_task(shield_close(httpx.Response(200, stream=body)).aclose())
     await body.begun.wait()
@@ -80,7 +80,7 @@ async def test_closing_goes_on_for_one_who_is_cancelled(fails: bool) -> None:
 
 
 async def test_a_failure_of_the_closing_is_told() -> None:
-    """Nobody is cancelled: the closing ends as it would without this."""
+    """Without a cancellation, a failure to close is raised."""
     body = Body(fails=True)
     body.may_end.set()
     with pytest.raises(httpx.ReadError):

@@ -1,4 +1,4 @@
-"""One connection, as a dialogue: what it is fed, what it hands out, and when it hangs up."""
+"""A connection as a state machine: its input, its output, and when it closes."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class Wire(asyncio.Transport):
-    """What the connection does to its socket."""
+    """Records what the connection does to its socket."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Wire(asyncio.Transport):
 
 
 class Talk:
-    """A connection on such a wire; `free` counts how often it was given back."""
+    """A connection on a `Wire`; `free` counts how often it was released."""
 
     def __init__(self) -> None:
         self.wire = Wire()
@@ -86,7 +86,7 @@ async def body(exchange: HttpExchange) -> bytes:
     ],
 )
 async def test_any_cut_makes_no_difference(answer: bytes, expected: bytes) -> None:
-    """Wherever the network divides an answer, it is the same, and the connection is free again."""
+    """An answer is read the same however it is split, and the connection is released."""
     for at in range(len(answer)):
         talk = Talk()
         exchange = talk.ask()
@@ -99,7 +99,7 @@ async def test_any_cut_makes_no_difference(answer: bytes, expected: bytes) -> No
 
 
 async def test_headers_that_come_twice(talk: Talk) -> None:
-    """Their values stand in one, and their names are written as ours are (RFC 9110, 5.3)."""
+    """Repeated headers are joined, and names are lower-case (RFC 9110, 5.3)."""
     exchange = talk.ask()
     talk.hear(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n")
 
@@ -108,14 +108,14 @@ async def test_headers_that_come_twice(talk: Talk) -> None:
 
 @pytest.mark.parametrize("size", [1, connection._MAX_JOINED, connection._MAX_JOINED + 1])
 async def test_a_request_is_sent_whole(talk: Talk, size: int) -> None:
-    """Head and body, whether they leave in one piece or not."""
+    """Head and body are sent completely, in one write or more."""
     talk.connection.send(b"head ", b"b" * size, 5)
 
     assert b"head " + b"b" * size == talk.wire.sent
 
 
 async def test_an_answer_without_a_length_ends_with_the_connection(talk: Talk) -> None:
-    """That end is none of a failure."""
+    """Without a length, the end of the connection is the end of the answer."""
     exchange = talk.ask()
     talk.hear(b"HTTP/1.1 200 OK\r\n\r\nabc")
     talk.connection.eof_received()
@@ -126,7 +126,7 @@ async def test_an_answer_without_a_length_ends_with_the_connection(talk: Talk) -
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nx", CHUNKED + b"3\r\nab", OK[:-1]])
 async def test_any_other_end_is_a_failure(talk: Talk, answer: bytes) -> None:
-    """Half an answer never looks like a whole one."""
+    """An incomplete answer is an error."""
     exchange = talk.ask()
     if answer:
         talk.hear(answer)
@@ -147,7 +147,7 @@ async def test_any_other_end_is_a_failure(talk: Talk, answer: bytes) -> None:
     ],
 )
 async def test_what_is_not_an_answer(talk: Talk, answer: bytes) -> None:
-    """Another protocol, broken framing or endless headers end the connection at once."""
+    """Other protocols, broken framing and endless headers close the connection."""
     exchange = talk.ask()
     talk.hear(answer)
     with pytest.raises(httpx.RemoteProtocolError):
@@ -157,7 +157,7 @@ async def test_what_is_not_an_answer(talk: Talk, answer: bytes) -> None:
 
 
 async def test_who_left_takes_nothing_from_the_next_one(talk: Talk) -> None:
-    """Giving up an answer that is complete does not disturb the request that came after it."""
+    """Leaving a complete answer does not disturb the next request on the connection."""
     first = talk.ask()
     talk.hear(OK)
     second = talk.ask()
@@ -169,7 +169,7 @@ async def test_who_left_takes_nothing_from_the_next_one(talk: Talk) -> None:
 
 
 async def test_who_leaves_early_hangs_up(talk: Talk) -> None:
-    """The rest of an answer that nobody wants is not waited for, and whoever waited is told."""
+    """Leaving early closes the connection and wakes up pending readers."""
     exchange = talk.ask()
     waiting = asyncio.create_task(body(exchange))
     await asyncio.sleep(0)
@@ -182,7 +182,7 @@ async def test_who_leaves_early_hangs_up(talk: Talk) -> None:
 
 @pytest.mark.parametrize("answers", [OK + OK, OK + b"junk"])
 async def test_nobody_gets_an_answer_to_somebody_elses_question(talk: Talk, answers: bytes) -> None:
-    """What comes unasked is not kept for the next request."""
+    """Unexpected data is never taken for the answer to the next request."""
     exchange = talk.ask()
     talk.hear(answers)
 
@@ -191,7 +191,7 @@ async def test_nobody_gets_an_answer_to_somebody_elses_question(talk: Talk, answ
 
 
 async def test_what_comes_between_two_requests(talk: Talk) -> None:
-    """A free connection that speaks is closed."""
+    """Data on an idle connection closes it."""
     talk.hear(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
 
     assert talk.wire.is_closed
@@ -202,7 +202,7 @@ async def test_what_comes_between_two_requests(talk: Talk) -> None:
 
 @pytest.mark.parametrize("header", [b"connection: close\r\n", b""])
 async def test_a_connection_that_cannot_stay(talk: Talk, header: bytes) -> None:
-    """The other side may say so; and what has not left yet would stand before the next request."""
+    """A connection is not reused after `connection: close` or with unsent data."""
     talk.wire.unsent = 0 if header else 10
     exchange = talk.ask()
     talk.hear(OK.replace(b"content-length", header + b"content-length"))
@@ -212,7 +212,7 @@ async def test_a_connection_that_cannot_stay(talk: Talk, header: bytes) -> None:
 
 
 async def test_a_slow_reader_makes_the_other_side_wait(talk: Talk) -> None:
-    """What is not read is not piled up; and it goes on when it is read."""
+    """Reading is paused while the reader is slow, and resumed later."""
     exchange = talk.ask()
     talk.hear(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n")
     assert talk.wire.is_paused
@@ -223,7 +223,7 @@ async def test_a_slow_reader_makes_the_other_side_wait(talk: Talk) -> None:
 
 
 async def test_the_next_request_never_finds_it_paused(talk: Talk) -> None:
-    """An answer that ends unread leaves nothing behind."""
+    """Reading is not paused after an unread answer has ended."""
     exchange = talk.ask()
     talk.hear(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n")
     talk.hear(b"0\r\n\r\n")
@@ -233,14 +233,14 @@ async def test_the_next_request_never_finds_it_paused(talk: Talk) -> None:
 
 
 async def test_patience_ends(talk: Talk) -> None:
-    """Silence while somebody waits is a failure of its own."""
+    """A read timeout has its own error."""
     exchange = talk.connection.send(b"", b"", 0.01)
     with pytest.raises(httpx.ReadTimeout):
         await exchange.head()
 
 
 async def test_patience_begins_when_the_request_has_left(talk: Talk) -> None:
-    """An upload that goes on is no silence, however long it takes."""
+    """The read timeout starts when the request has been sent completely."""
     talk.wire.unsent = 3
     exchange = talk.connection.send(b"", b"abc", 0.02)
     looks = 0
@@ -259,7 +259,7 @@ async def test_patience_begins_when_the_request_has_left(talk: Talk) -> None:
 
 
 async def test_who_stood_still_itself_blames_nobody(talk: Talk) -> None:
-    """What has come in the meantime is read before the other side is called silent."""
+    """Data that arrived while the loop was blocked prevents the timeout."""
     exchange = talk.connection.send(b"", b"", 5)
     waiting = asyncio.create_task(body(exchange))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Calls to Copilot: tokens that grow old, connections that fail, and what is asked twice."""
+"""Calls to Copilot: expired tokens, failed connections, and what is retried."""
 
 import asyncio
 import socket
@@ -43,7 +43,7 @@ def asked(simulator: Simulator, path: str = "/chat/completions") -> int:
 
 
 async def test_token_expires(simulator: Simulator) -> None:
-    """A token that Copilot no longer takes is renewed once, and the client notices nothing."""
+    """A token that Copilot refuses is renewed once, without the client noticing."""
     async with services(simulator) as made:
         await ask(made.relay)
         simulator.state.expire_tokens()
@@ -55,7 +55,7 @@ async def test_token_expires(simulator: Simulator) -> None:
 
 
 async def test_token_expires_under_load(simulator: Simulator) -> None:
-    """Many requests that meet an old token at once make one exchange between them."""
+    """Concurrent requests with an expired token share one exchange."""
     async with services(simulator) as made:
         await ask(made.relay)
         simulator.state.expire_tokens()
@@ -67,7 +67,7 @@ async def test_token_expires_under_load(simulator: Simulator) -> None:
 
 
 async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
-    """However many come first, the token and the list of models are fetched once."""
+    """Concurrent first requests share one exchange and one list of models."""
     async with services(simulator) as made:
         await asyncio.gather(*(ask(made.relay) for _ in range(50)))
 
@@ -77,7 +77,7 @@ async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
 async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> None:
-    """When the renewed token is refused as well, that is said, after two tries and no more."""
+    """If the renewed token is refused, too, the error is returned after two tries."""
     simulator.state.faults.on(fault, path="/chat/completions")
     async with services(simulator) as made:
         with pytest.raises(UpstreamRefusal) as raised:
@@ -89,7 +89,7 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
 
 
 async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
-    """It costs a few exchanges however often it comes, and others go on as before."""
+    """A request that is always refused causes few exchanges, and others work as before."""
     async with services(simulator) as made:
         await ask(made.relay)
         for _ in range(20):
@@ -104,7 +104,7 @@ async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
 
 
 async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) -> None:
-    """A single refusal takes the token that still works from nobody."""
+    """A single refusal does not withdraw a token that still works."""
     async with services(simulator) as made:
         await ask(made.relay)
         simulator.state.faults.on("exchange_500")
@@ -122,7 +122,7 @@ async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) 
 async def test_not_every_401_is_a_stale_token(
     simulator: Simulator, fault: str, value: str | None
 ) -> None:
-    """A 401 that is about the request itself, or about an agent's sign-in, renews no token."""
+    """A 401 about the request itself or an agent's sign-in does not renew the token."""
     simulator.state.faults.on(fault, path="/chat/completions", value=value)
     async with services(simulator) as made:
         with pytest.raises(UpstreamRefusal):
@@ -146,7 +146,7 @@ async def test_not_every_401_is_a_stale_token(
     ],
 )
 async def test_nothing_else_is_asked_twice(simulator: Simulator, fault: str) -> None:
-    """What may have been counted, or was refused, is never sent again."""
+    """Requests that may have been billed or were refused are not retried."""
     simulator.state.faults.on(fault, path="/chat/completions")
     async with services(simulator) as made:
         with pytest.raises((UpstreamRefusal, UpstreamUnreachable, BrokenResponse)):
@@ -156,7 +156,7 @@ async def test_nothing_else_is_asked_twice(simulator: Simulator, fault: str) -> 
 
 
 async def test_revoked_login(simulator: Simulator) -> None:
-    """A login that GitHub has revoked is told in one sentence, without a storm of exchanges."""
+    """A revoked sign-in gives one clear error, without repeated exchanges."""
     async with services(simulator) as made:
         await ask(made.relay)
         simulator.state.revoke()
@@ -171,7 +171,7 @@ async def test_revoked_login(simulator: Simulator) -> None:
 
 
 async def test_nobody_listens(simulator: Simulator) -> None:
-    """A refused connection is told with the host's name, and nothing was sent."""
+    """A refused connection names the host, and is reported as not sent."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -184,7 +184,7 @@ async def test_nobody_listens(simulator: Simulator) -> None:
 
 
 async def test_silence(simulator: Simulator) -> None:
-    """Upstream that says nothing is given up after the set time, before and in an answer."""
+    """A silent upstream is a timeout, before and during an answer."""
     async with services(simulator, read_timeout="0.2") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
         with pytest.raises(UpstreamUnreachable) as raised:
@@ -201,7 +201,7 @@ async def test_silence(simulator: Simulator) -> None:
 
 
 async def test_models_are_kept(simulator: Simulator) -> None:
-    """The list is read once in a while, again for an unknown name, and an old one is kept."""
+    """The list is cached, read again for unknown models, and kept if a read fails."""
     async with services(simulator) as made:
         await made.upstream.models()
         await made.upstream.models()
@@ -216,7 +216,7 @@ async def test_models_are_kept(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["models_garbage", "models_html"])
 async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
-    """A list that cannot be read is a failure upstream, not ours."""
+    """A malformed list of models is an upstream error."""
     simulator.state.faults.on(fault)
     async with services(simulator) as made:
         with pytest.raises((BrokenResponse, UpstreamRefusal)):
@@ -225,7 +225,7 @@ async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", ""])
 def test_callers_own_token(simulator: Simulator, scheme: str) -> None:
-    """A GitHub token in the request is used for that request, also when nobody is signed in."""
+    """A GitHub token in a request is used for it, even without a sign-in."""
     settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
     own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -241,7 +241,7 @@ def test_callers_own_token(simulator: Simulator, scheme: str) -> None:
 
 
 def test_callers_copilot_token(simulator: Simulator) -> None:
-    """A Copilot token in the request is used as it is, without an exchange."""
+    """A Copilot token in a request is used without an exchange."""
     token, expires = simulator.state.issue_copilot_token()
     assert expires > time.time()
     before = simulator.state.exchanges
@@ -261,7 +261,7 @@ def test_callers_copilot_token(simulator: Simulator) -> None:
 
 
 def test_callers_token_is_not_used_with_a_key(simulator: Simulator) -> None:
-    """Where the server has a key, the header is that key and nothing else."""
+    """If the server has an API key, the header is only compared with the key."""
     own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
     with Proxy(settings_at(simulator, api_key=own)) as proxy, proxy.client() as client:
         answer = client.post(
@@ -275,7 +275,7 @@ def test_callers_token_is_not_used_with_a_key(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("key", ["sk-anything", "unused", "ghp_personal0000000000000000"])
 def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
-    """SDKs insist on a key; whatever it is, the server's own sign-in answers."""
+    """Any other key is ignored, and the server's sign-in is used."""
     with proxy.client() as client:
         answer = client.post(
             "/v1/chat/completions", json=CHAT, headers={"authorization": f"Bearer {key}"}
@@ -286,7 +286,7 @@ def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
 
 @pytest.mark.parametrize("fault", [None, "no_done"])
 def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) -> None:
-    """A complete stream is no abandoned one: its connection can be used again."""
+    """The connection of a complete stream is reused."""
     if fault is not None:
         simulator.state.faults.on(fault)
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
@@ -299,7 +299,7 @@ def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) ->
 
 
 async def test_an_error_without_an_end(simulator: Simulator) -> None:
-    """A refusal whose body never ends is told by its status."""
+    """A refusal whose body never ends is reported by its status."""
     answered = asyncio.Event()
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

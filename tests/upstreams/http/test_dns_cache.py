@@ -1,4 +1,4 @@
-"""Names are looked up once for many, and a name server that hangs holds nobody up."""
+"""The DNS cache: shared lookups, and lookups that hang."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 
 class NameServer:
-    """Answers when it is let; counts the questions."""
+    """Answers when allowed, and counts lookups."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked = 0
@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
 
 
 async def test_many_who_ask_at_once_are_one_question(server: NameServer) -> None:
-    """A burst of connections is no burst of lookups, now or in the next seconds."""
+    """Concurrent connections share one lookup, also in the next seconds."""
     names = DnsCache()
     found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
     again = await names.addresses("a.example", 1)
@@ -47,7 +47,7 @@ async def test_many_who_ask_at_once_are_one_question(server: NameServer) -> None
 
 
 async def test_an_answer_does_not_last(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hosts move, and whoever cannot be reached is looked up again at once."""
+    """Results expire, and are dropped when a host cannot be reached."""
     names = DnsCache()
     await names.addresses("a.example", 1)
     names.remove("a.example", 1)
@@ -59,7 +59,7 @@ async def test_an_answer_does_not_last(server: NameServer, monkeypatch: pytest.M
 
 
 async def test_a_failure_is_everybodys_and_not_kept(server: NameServer) -> None:
-    """All who waited are told, and the next one asks again."""
+    """A failed lookup fails for all who wait, and is not cached."""
     names = DnsCache()
     server.is_in_trouble = True
     told = await asyncio.gather(
@@ -73,13 +73,13 @@ async def test_a_failure_is_everybodys_and_not_kept(server: NameServer) -> None:
 
 @pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
 async def test_what_is_no_name_is_not_found(name: str) -> None:
-    """It fails as a name that nobody has, and not in a way that nobody expects."""
+    """A malformed name fails like an unknown one."""
     with pytest.raises(socket.gaierror):
         await DnsCache().addresses(name, 1)
 
 
 async def test_who_gives_up_takes_nothing_from_the_others(server: NameServer) -> None:
-    """The question goes on for those who still wait."""
+    """A lookup continues when one of its waiters is cancelled."""
     names = DnsCache()
     server.may_answer.clear()
     first, second = (asyncio.create_task(names.addresses("a.example", 1)) for _ in range(2))
@@ -93,7 +93,7 @@ async def test_who_gives_up_takes_nothing_from_the_others(server: NameServer) ->
 
 
 def test_a_lookup_that_hangs_holds_up_no_end(server: NameServer) -> None:
-    """A loop that closes waits for none."""
+    """A hanging lookup does not delay the end of the event loop."""
     server.may_answer.clear()
 
     async def ask() -> None:

@@ -1,4 +1,4 @@
-"""Answers that no well-behaved server gives, byte for byte."""
+"""Malformed HTTP answers, byte for byte."""
 
 import asyncio
 import gzip
@@ -33,7 +33,7 @@ def head(status: str, *lines: str) -> bytes:
 async def answering(
     simulator: Simulator, answer: bytes
 ) -> AsyncIterator[tuple[Relay, list[bytes]]]:
-    """A Copilot API that answers every chat with these bytes and closes; lists what was asked."""
+    """A Copilot API that answers chats with these bytes and closes; lists the requests."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ _BROKEN = BrokenResponse
 async def test_told(
     simulator: Simulator, answer: bytes, error: type[UpstreamError], said: str, stream: bool
 ) -> None:
-    """Each is a failure in words, asked for once, and followed nowhere."""
+    """Each is a readable error, without a retry or a followed redirect."""
     async with answering(simulator, answer) as (relay, asked):
         with pytest.raises(error) as raised:
             await text_of(relay, stream=stream)
@@ -119,13 +119,13 @@ async def test_told(
     ],
 )  # fmt: skip
 async def test_read_all_the_same(simulator: Simulator, stream: bool, answer: bytes) -> None:
-    """What is a little wrong is read as far as it makes sense."""
+    """Slightly malformed answers are read."""
     async with answering(simulator, answer) as (relay, _):
         assert "Hi" == (await text_of(relay, stream=stream)).rstrip("\ufffd")
 
 
 async def test_an_endless_event(simulator: Simulator) -> None:
-    """An event that grows for ever is given up."""
+    """An event without an end is aborted."""
     answer = head("200 OK", "content-type: text/event-stream") + b"data: " + b"x" * 17_000_000
     async with answering(simulator, answer) as (relay, _):
         with pytest.raises(BrokenResponse, match="more than"):
@@ -133,7 +133,7 @@ async def test_an_endless_event(simulator: Simulator) -> None:
 
 
 async def test_a_request_that_cannot_be_written(simulator: Simulator) -> None:
-    """A body nested too deeply to be sent is the caller's mistake."""
+    """A body nested too deeply to encode is a client error."""
     deep: dict[str, object] = {}
     for _ in range(5000):
         deep = {"a": deep}

@@ -18,7 +18,7 @@ def say(**message: Any) -> None:
 
 
 def flood(id: int, count: int) -> None:
-    """Sends `count` events, as the window allows."""
+    """Send `count` events, as the window allows."""
     for number in range(count):
         with changed:
             while windows.get(id, 0) <= 0:

@@ -1,4 +1,4 @@
-"""What Node and pi-ai say of failures, in words that help."""
+"""Readable messages for failures of Node and pi-ai."""
 
 import pytest
 
@@ -22,7 +22,7 @@ URL = "https://api.githubcopilot.com"
     ],
 )
 def test_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
-    """Each says what happened and what may help, and whether Copilot may have seen the request."""
+    """Each code has a message, a hint, and whether the request may have been sent."""
     error = request_error({"code": code, "text": "tid=secretsecret"}, URL)
 
     assert isinstance(error, UpstreamUnreachable)
@@ -33,7 +33,7 @@ def test_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
 
 
 def test_what_failed_before_copilot_was_asked() -> None:
-    """pi-ai's own words are shown, without secrets."""
+    """pi-ai's message is shown without secrets."""
     error = request_error({"code": "PI_AI", "text": "No tool for Bearer tid=secretsecret"}, URL)
 
     assert isinstance(error, BrokenResponse)
@@ -42,12 +42,12 @@ def test_what_failed_before_copilot_was_asked() -> None:
 
 
 def test_a_redirect_is_no_answer() -> None:
-    """Copilot never sends one; it is not followed."""
+    """Redirects are not followed."""
     assert isinstance(response_error({"status": 302, "headers": {}, "body": ""}), BrokenResponse)
 
 
 def test_missing_seals_have_a_hint() -> None:
-    """Gemini's refusal does not say that it is pi-ai which left them out."""
+    """Gemini's error about missing signatures gets a hint about pi-ai."""
     body = '{"error": {"message": "Function call is missing a thought_signature: f"}}'
     error = response_error({"status": 400, "headers": {}, "body": body})
 

@@ -1,4 +1,4 @@
-"""Ctrl+C that comes while something short must be finished."""
+"""Ctrl+C during short sections that must be completed."""
 
 import signal
 
@@ -8,7 +8,7 @@ from copilot_proxy.upstreams.pi_ai.interrupts import uninterrupted
 
 
 def test_it_comes_when_the_block_has_ended() -> None:
-    """Nothing is lost: not the work, and not the wish to stop."""
+    """The interrupt is raised after the block, which is completed."""
     done = []
     with pytest.raises(KeyboardInterrupt), uninterrupted():
         signal.raise_signal(signal.SIGINT)
@@ -18,7 +18,7 @@ def test_it_comes_when_the_block_has_ended() -> None:
 
 
 def test_without_one_nothing_happens() -> None:
-    """And the next one is heard as ever."""
+    """Without an interrupt nothing is raised, and later ones work."""
     with uninterrupted():
         pass
     with pytest.raises(KeyboardInterrupt):
@@ -27,7 +27,7 @@ def test_without_one_nothing_happens() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 def test_what_is_ignored_stays_so() -> None:
-    """As under nohup, also for a process that is started meanwhile."""
+    """An ignored SIGINT, as under nohup, stays ignored, also for child processes."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with uninterrupted():

@@ -1,4 +1,4 @@
-"""What npm says when it fails, in words for a person."""
+"""Readable messages for failures of npm."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from copilot_proxy.upstreams.pi_ai.npm import environment, npm_error
     ],
 )
 def test_known_failures(code: str, words: str, hint: str) -> None:
-    """Each has a sentence of its own, and a hint."""
+    """Known failures have a message and a hint."""
     error = npm_error(f"npm error code {code}\nnpm error many words of its own")
 
     assert words in error.message
@@ -30,7 +30,7 @@ def test_known_failures(code: str, words: str, hint: str) -> None:
 
 
 def test_other_failures() -> None:
-    """They are told in npm's words, without what it puts around them, and without secrets."""
+    """Other failures show npm's message without its decoration and without secrets."""
     said = (
         "npm error code EODD\nnpm error An odd thing: Bearer tid=secretsecret\n"
         "npm error A complete log of this run can be found in: /home/me/.npm/_logs/x.log\n"
@@ -45,7 +45,7 @@ def test_other_failures() -> None:
 
 
 def test_what_it_sees_of_the_environment() -> None:
-    """All but our settings; a file of certificates of its own goes before ours."""
+    """npm gets the environment without our settings; its own certificate file wins."""
     given = {"HOME": "/home/me", "COPILOT_PROXY_GITHUB_TOKEN": "ghu_x"}
 
     assert {"HOME": "/home/me"} == environment(given, None)

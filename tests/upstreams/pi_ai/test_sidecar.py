@@ -1,4 +1,4 @@
-"""A child process that many exchanges share: how it starts, dies, starts again, and ends."""
+"""The sidecar, a child process for many exchanges: start, crash, restart and end."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ async def sidecar() -> AsyncIterator[Sidecar]:
 
 
 async def events(exchange: SidecarExchange) -> list[Any]:
-    """All that comes, until the end."""
+    """Return all events until the end."""
     found = []
     while messages := await exchange.read():
         found += [msgspec.json.decode(one.event) for one in messages]
@@ -46,7 +46,7 @@ async def echo(sidecar: Sidecar, text: str) -> Any:
 
 
 async def begun(sidecar: Sidecar, exchange: SidecarExchange) -> int:
-    """The number of the process, once it has begun to answer."""
+    """Return the process id once the child has answered."""
     (message,) = await exchange.read()
     pid: int = msgspec.json.decode(message.event)["pid"]
     assert sidecar.pid == pid
@@ -54,7 +54,7 @@ async def begun(sidecar: Sidecar, exchange: SidecarExchange) -> int:
 
 
 async def waiting(exchange: SidecarExchange, count: int) -> None:
-    """Until so many messages are here."""
+    """Wait until so many messages have arrived."""
     while exchange.waiting < count:  # noqa: ASYNC110  # there is no event for it
         await asyncio.sleep(0.001)
 
@@ -68,12 +68,12 @@ def is_gone(pid: int) -> bool:
 
 
 async def test_nothing_runs_until_it_is_needed(sidecar: Sidecar) -> None:
-    """Without a request there is no process."""
+    """The child is started by the first request."""
     assert sidecar.pid is None
 
 
 async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
-    """Each gets its own answer, whatever its text holds, and all from one process."""
+    """Concurrent exchanges in one child get their own answers."""
     texts = [f"{i} \u2028\u2029\x85\n🦊 {'x' * i * 1000}" for i in range(40)]
 
     told = await asyncio.gather(*(echo(sidecar, text) for text in texts))
@@ -82,14 +82,14 @@ async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
 
 
 async def test_a_long_line(sidecar: Sidecar) -> None:
-    """A megabyte at once is an event like any other."""
+    """An event of a megabyte is read like any other."""
     assert [{"said": "x" * 1_000_000}] == await echo(sidecar, "x" * 1_000_000)
 
 
 async def test_a_client_that_leaves_while_it_starts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing of the child is left; the next request starts another one."""
+    """A cancelled start leaves no process, and the next request starts another one."""
     monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._EXIT_TIMEOUT", 0.1)
     slow = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
     commands = [command(), SidecarCommand([sys.executable, "-c", slow], {})]
@@ -109,7 +109,7 @@ async def test_a_client_that_leaves_while_it_starts(
 
 
 async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
-    """The child sends no more than its window, until what came is read; then it all comes."""
+    """The child sends no more than its window until the events are read."""
     count = 5 * WINDOW
     async with sidecar.exchange({"what": "flood", "count": count}) as exchange:
         await waiting(exchange, WINDOW)
@@ -120,7 +120,7 @@ async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
 
 
 async def test_leaving_tells_the_child(sidecar: Sidecar, caplog: pytest.LogCaptureFixture) -> None:
-    """An exchange that is left before its end is dropped; a complete one is not."""
+    """An exchange that is left early is cancelled in the child; a complete one is not."""
     await echo(sidecar, "whole")
     async with sidecar.exchange({"what": "begin"}) as exchange:
         await exchange.read()
@@ -132,7 +132,7 @@ async def test_leaving_tells_the_child(sidecar: Sidecar, caplog: pytest.LogCaptu
 async def test_a_death_costs_what_was_open(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Open exchanges get an error, and the next one a new process."""
+    """When the child dies, open exchanges fail, and the next one starts a new child."""
     async with (
         sidecar.exchange({"what": "begin"}) as one,
         sidecar.exchange({"what": "begin"}) as two,
@@ -158,7 +158,7 @@ async def test_a_death_costs_what_was_open(
 async def test_what_cannot_be_understood_ends_the_child(
     sidecar: Sidecar, request_: dict[str, Any]
 ) -> None:
-    """Nothing that follows could be told apart, so it is started anew."""
+    """After malformed output the child is restarted."""
     async with sidecar.exchange(request_) as exchange:
         with pytest.raises(BrokenResponse, match="sent an invalid message"):
             await exchange.read()
@@ -169,7 +169,7 @@ async def test_what_cannot_be_understood_ends_the_child(
 async def test_what_came_before_a_death_is_read_first(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing that the child has said is lost with it."""
+    """Output from before a crash is read before the error."""
     async with sidecar.exchange({"what": "begin"}) as exchange:
         await waiting(exchange, 1)
         assert sidecar.pid is not None
@@ -183,7 +183,7 @@ async def test_what_came_before_a_death_is_read_first(
 
 
 async def test_a_child_that_dies_again_and_again_rests(sidecar: Sidecar) -> None:
-    """It is not started for each request for ever; whoever comes meanwhile learns how long."""
+    """After repeated crashes, restarts pause, and requests get a Retry-After."""
     for _ in range(2):
         async with sidecar.exchange({"what": "die"}) as exchange:
             with pytest.raises(BrokenResponse):
@@ -196,7 +196,7 @@ async def test_a_child_that_dies_again_and_again_rests(sidecar: Sidecar) -> None
 
 
 async def test_an_answer_ends_the_row_of_deaths(sidecar: Sidecar) -> None:
-    """A child that answers in between is taken for a good one."""
+    """An answer resets the count of crashes."""
     for _ in range(4):
         async with sidecar.exchange({"what": "die"}) as exchange:
             with pytest.raises(BrokenResponse):
@@ -213,7 +213,7 @@ async def test_an_answer_ends_the_row_of_deaths(sidecar: Sidecar) -> None:
     ],
 )
 async def test_a_child_that_does_not_start(broken: SidecarCommand) -> None:
-    """That is said, with what may help."""
+    """A failed start is reported with a hint."""
     sidecar = Sidecar("child", lambda: broken)
     try:
         with pytest.raises(UpstreamUnreachable, match="The child process cannot be used") as caught:
@@ -226,8 +226,7 @@ async def test_a_child_that_does_not_start(broken: SidecarCommand) -> None:
 
 
 async def test_a_child_whose_files_are_unfit() -> None:
-    """The hint says how to repair them, also while the next start waits; it is of no use to look
-    into the log."""
+    """The hint names the repair command, also during the pause."""
     sidecar = Sidecar("child", lambda: replace(command("--damaged"), repair_hint="Mend it"))
     try:
         for _ in range(4):
@@ -239,7 +238,7 @@ async def test_a_child_whose_files_are_unfit() -> None:
 
 
 async def test_a_child_that_is_stuck_is_given_up() -> None:
-    """One that does not even answer a ping is ended, and the open exchanges learn it."""
+    """A child that does not answer pings is killed, and open exchanges fail."""
     sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
         async with sidecar.exchange({"what": "stall"}) as exchange:
@@ -251,7 +250,7 @@ async def test_a_child_that_is_stuck_is_given_up() -> None:
 
 
 async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
-    """A machine that slept wakes with a child that has not answered for hours, and is well."""
+    """A child that was suspended together with the server is kept."""
     sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
         async with sidecar.exchange({"what": "begin"}) as exchange:
@@ -266,7 +265,7 @@ async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
 
 
 async def test_nothing_comes_after_the_end(sidecar: Sidecar) -> None:
-    """What the child says of an exchange that is over, or that nobody knows, is passed over."""
+    """Messages about finished or unknown exchanges are ignored."""
     async with sidecar.exchange({"what": "ghosts"}) as exchange:
         assert [{"said": "all"}] == await events(exchange)
         assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
@@ -274,7 +273,7 @@ async def test_nothing_comes_after_the_end(sidecar: Sidecar) -> None:
 
 
 async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -> None:
-    """A body that is nested as deep as can be read, and no deeper, is refused; others go on."""
+    """A body nested too deeply is a client error, and other exchanges work."""
     deep: list[Any] = []
     for _ in range(2000):
         deep = [deep]
@@ -286,7 +285,7 @@ async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -
 
 
 async def test_a_quiet_child_that_lives_is_kept() -> None:
-    """One that answers pings is left alone, however long nobody asks it for anything."""
+    """An idle child that answers pings is kept."""
     sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
         async with sidecar.exchange({"what": "begin"}) as exchange:
@@ -303,7 +302,7 @@ async def test_a_quiet_child_that_lives_is_kept() -> None:
 async def test_its_words_are_in_the_log_without_secrets(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it writes to stderr is a warning of ours, masked and cut."""
+    """The child's stderr is logged as warnings, masked and truncated."""
     caplog.set_level(logging.WARNING)
     text = f"Bearer tid=secretsecret;exp=1 and {'x' * 5000}"
     async with sidecar.exchange({"what": "words", "text": text}) as exchange:
@@ -316,7 +315,7 @@ async def test_its_words_are_in_the_log_without_secrets(
 
 
 async def test_it_sees_what_it_is_given(sidecar: Sidecar) -> None:
-    """Nothing of the environment but what the command says."""
+    """The child gets only the environment that the command sets."""
     async with sidecar.exchange({"what": "environment"}) as exchange:
         (message,) = await exchange.read()
 
@@ -326,7 +325,7 @@ async def test_it_sees_what_it_is_given(sidecar: Sidecar) -> None:
 
 
 async def test_it_ends_with_us(sidecar: Sidecar) -> None:
-    """Closing ends it, tells whoever still reads, and starts no other."""
+    """Closing ends the child, fails open exchanges, and starts no other child."""
     async with sidecar.exchange({"what": "begin"}) as exchange:
         pid = await begun(sidecar, exchange)
         await sidecar.aclose()
@@ -340,7 +339,7 @@ async def test_it_ends_with_us(sidecar: Sidecar) -> None:
 async def test_a_child_that_does_not_listen_is_ended_all_the_same(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for one that does not end by itself."""
+    """A child that ignores the request to end is killed."""
     monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._EXIT_TIMEOUT", 0.1)
     async with sidecar.exchange({"what": "begin"}) as exchange:
         pid = await begun(sidecar, exchange)

@@ -1,4 +1,4 @@
-"""Finds in a prompt what a model would take out of it: names, numbers, paths, quoted text."""
+"""Extract from a prompt what a model would use: names, numbers, paths, quoted text."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ PATH_NAMES = ("path", "file", "dir", "folder", "filename")
 TEXT_NAMES = ("query", "text", "prompt", "question", "message", "content", "input")
 
 
-class Words:
-    """One prompt, and what can be found in it."""
+class Prompt:
+    """A prompt and the values that can be extracted from it."""
 
     def __init__(self, text: str, focus: str = "") -> None:
         self.text = text
         self.focus = focus
-        """The one thing of several that the current call is about."""
+        """The item that the current tool call is about, if the prompt lists several."""
 
     @cached_property
     def all(self) -> list[str]:
-        """The words without punctuation."""
+        """All words, without punctuation."""
         return re.findall(r"[\w'’.-]*\w", self.text)
 
     @cached_property
     def several(self) -> list[str]:
-        """Things named side by side: “Paris and London”."""
+        """The items of a list such as "Paris and London"."""
         if not (found := LIST.search(self.text)):
             return []
         return [part for part in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+", found[1]) if part]
 
     def mentions(self, value: Any) -> bool:
-        """Whether a value of an enumeration occurs in the prompt."""
+        """Whether the value of an enum occurs in the prompt."""
         return isinstance(value, str) and bool(
             re.search(rf"\b{re.escape(value)}\b", self.text, re.IGNORECASE)
         )
 
     def number(self) -> float:
-        """The first number of the prompt; 1 when there is none."""
+        """Return the first number of the prompt; 1 if there is none."""
         found = NUMBER.search(self.text)
         return float(found[0]) if found else 1.0
 
     def phrase(self, name: str) -> str:
-        """A plausible string for a property called `name`."""
+        """Return a plausible string for a property called `name`."""
         name = name.lower()
         if any(name.endswith(one) for one in PATH_NAMES) and (path := PATH.search(self.text)):
             return path[0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from copilot_proxy.simulator.doors import API_VERSIONS, EDITORS
+from copilot_proxy.simulator.gateway import API_VERSIONS, EDITORS
 from copilot_proxy.simulator.refusal import TERMS, TOO_OLD
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
 

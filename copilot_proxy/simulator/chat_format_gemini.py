@@ -1,20 +1,23 @@
-"""Chat completions as Gemini gives them: usage on every chunk, whole calls, signed reasoning."""
+"""Gemini's chat completions: usage on every chunk, complete calls, signed reasoning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from .dialect import Dialect, Json, opaque
+from .chat_format import ChatFormat, Json, opaque
 
 
-class Gemini(Dialect):
-    """Gemini behind the chat completions API."""
+class Gemini(ChatFormat):
+    """Gemini's format of chat completions."""
 
     def usage(self) -> Json:
-        said = self.said
+        reply = self.reply
         return _gemini_usage(
-            said.prompt_tokens, said.cached_tokens, said.completion_tokens, said.reasoning_tokens
+            reply.prompt_tokens,
+            reply.cached_tokens,
+            reply.completion_tokens,
+            reply.reasoning_tokens,
         )
 
     def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
@@ -24,8 +27,8 @@ class Gemini(Dialect):
 
     def chunks(self) -> Iterator[Json]:
         yield from self.extras()
-        if self.said.reasoning:
-            text = self.said.reasoning + "\n\n\n"
+        if self.reply.reasoning:
+            text = self.reply.reasoning + "\n\n\n"
             yield self.chunk({"content": None, "role": "assistant", "reasoning_text": text})
         for part in self.text():
             yield self.chunk({"content": part, "role": "assistant"})
@@ -33,18 +36,18 @@ class Gemini(Dialect):
         calls = self.full_calls()
         if calls:
             last["tool_calls"] = [one | self.index(number) for number, one in enumerate(calls)]
-        if self.said.reasoning:
-            last["reasoning_opaque"] = opaque(self.said.reasoning)
+        if self.reply.reasoning:
+            last["reasoning_opaque"] = opaque(self.reply.reasoning)
         yield self.chunk(last, finish=self.facts.finish, **self.costs())
 
     def whole(self) -> Json:
         text = "".join(self.text())
         message: Json = {"content": text or None, "role": "assistant"}
-        if self.said.calls:
+        if self.reply.calls:
             message["tool_calls"] = self.full_calls()
-        if self.said.reasoning:
-            message["reasoning_text"] = self.said.reasoning
-            message["reasoning_opaque"] = opaque(self.said.reasoning)
+        if self.reply.reasoning:
+            message["reasoning_text"] = self.reply.reasoning
+            message["reasoning_opaque"] = opaque(self.reply.reasoning)
         choice = {"finish_reason": self.facts.finish, "index": 0, "message": message}
         return {"choices": [choice], **self.facts.envelope, **self.costs()}
 

@@ -1,4 +1,4 @@
-"""What the Copilot API checks before it reads the body: whose token, from which program."""
+"""The checks that the Copilot API makes before it reads the body: token, editor, API version."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NO_PAT = (
     "this endpoint\n"
 )
 NO_EDITOR = "bad request: missing Editor-Version header for IDE auth\n"
-STRANGE_EDITOR = "bad request: unknown Editor-Version header for IDE auth\n"
+UNKNOWN_EDITOR = "bad request: unknown Editor-Version header for IDE auth\n"
 
 EDITORS = {
     "vscode", "vscode-insiders", "VisualStudio", "Xcode", "Eclipse", "Neovim", "Vim", "Zed",
     "emacs", "JetBrains-IU", "JetBrains-PY", "JetBrains-IC", "JetBrains-PC",
 }  # fmt: skip
-"""Programs that GitHub knows, as the part of Editor-Version before the slash."""
+"""Editors that GitHub knows, as the part of Editor-Version before the slash."""
 API_VERSIONS = {
     "2025-04-01", "2025-05-01", "2025-07-16", "2025-10-01", "2026-01-09", "2026-06-01",
     "2026-08-01",
@@ -37,7 +37,7 @@ API_VERSIONS = {
 
 
 def headers(call: Call) -> dict[str, str]:
-    """What every answer of the Copilot API carries."""
+    """Return the headers of every Copilot API response."""
     return {
         "x-request-id": call.headers.get("x-request-id") or str(uuid.uuid4()),
         "x-github-request-id": github_request_id(),
@@ -51,7 +51,7 @@ def headers(call: Call) -> dict[str, str]:
 
 
 def check(call: Call) -> None:
-    """Let the request in, or say why not."""
+    """Raise the `Refusal` of a request that the Copilot API would not accept."""
     exchanged = _token(call)
     if exchanged:
         _editor(call)
@@ -60,13 +60,13 @@ def check(call: Call) -> None:
         version not in API_VERSIONS or version < call.state.minimum_api_version
     ):
         raise plain(466, refusal.TOO_OLD)
-    # A token that was exchanged belongs to one integration, and is good for no other.
+    # An exchanged token is valid for one integration only.
     if exchanged and call.headers.get("copilot-integration-id") not in call.state.integrations:
         raise plain(403, refusal.TERMS)
 
 
 def _token(call: Call) -> bool:
-    """Check the token; says whether it is one that was exchanged."""
+    """Check the token; return whether it is an exchanged one."""
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
@@ -93,6 +93,6 @@ def _editor(call: Call) -> None:
     name, _, version = call.headers["editor-version"].partition("/")
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if name not in EDITORS or numbers is None:
-        raise plain(400, STRANGE_EDITOR)
+        raise plain(400, UNKNOWN_EDITOR)
     if name == "vscode" and (int(numbers[1]), int(numbers[2])) < call.state.minimum_editor:
         raise plain(466, refusal.TOO_OLD)

@@ -1,4 +1,4 @@
-"""How much of the machine others used while we measured (Linux: from /proc)."""
+"""The CPU use of other processes during the measurements (Linux: from /proc)."""
 
 import os
 import time
@@ -8,32 +8,32 @@ from typing import Final
 from benchmarks.processes import cpu_seconds
 
 _TOO_MUCH: Final = 0.15
-"""Of one core: above that, figures are worth little."""
+"""Share of a core above which the results are not reliable."""
 
 
-class Noise:
-    """Counts from the moment it is made."""
+class MachineLoad:
+    """Measures the CPU use of other processes since it was created."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
         self._busy = _busy()
         self._own = cpu_seconds(os.getpid())
 
-    def others(self) -> float:
-        """Cores that others kept busy since then, on average."""
+    def other_cores(self) -> float:
+        """Return the average number of cores that other processes kept busy."""
         busy = _busy() - self._busy
         own = cpu_seconds(os.getpid()) - self._own
         return max(0.0, (busy - own) / (time.monotonic() - self._begun))
 
 
-def warning(others: float) -> str | None:
-    """What to say if it was too much."""
-    if others < _TOO_MUCH:
+def warning(other_cores: float) -> str | None:
+    """Return a warning if other processes used too much CPU."""
+    if other_cores < _TOO_MUCH:
         return None
-    return f"Others kept {others:.2f} cores busy meanwhile: compare within this run only."
+    return f"Other processes kept {other_cores:.2f} cores busy: compare figures of this run only."
 
 
 def _busy() -> float:
-    """CPU seconds of the whole machine, without its idling."""
+    """Return the CPU seconds of the whole machine, without idle time."""
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:8]]
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")

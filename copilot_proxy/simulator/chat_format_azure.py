@@ -1,4 +1,4 @@
-"""Chat completions as Azure serves GPT: filter results everywhere, padding, an odd first chunk."""
+"""Azure's chat completions: filter results, padding, a first chunk without choices."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from .dialect import FILTERS, HIT, Dialect, Json, filter_chunk
+from .chat_format import FILTERS, HIT, ChatFormat, Json, filter_chunk
 
 NO_ERROR = {"error": {"code": "", "message": ""}}
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-class Azure(Dialect):
-    """GPT, and every vendor without a dialect of its own."""
+class Azure(ChatFormat):
+    """The format of GPT, and of every vendor without a specific one."""
 
     def usage(self) -> Json:
-        said = self.said
-        completion = said.completion_tokens + said.reasoning_tokens
+        reply = self.reply
+        completion = reply.completion_tokens + reply.reasoning_tokens
         details = {"accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}
-        if said.reasoning_tokens:
-            details["reasoning_tokens"] = said.reasoning_tokens
+        if reply.reasoning_tokens:
+            details["reasoning_tokens"] = reply.reasoning_tokens
         return {
             "completion_tokens": completion,
             "completion_tokens_details": details,
-            "prompt_tokens": said.prompt_tokens,
-            "prompt_tokens_details": {"cached_tokens": said.cached_tokens},
-            "total_tokens": said.prompt_tokens + completion,
+            "prompt_tokens": reply.prompt_tokens,
+            "prompt_tokens_details": {"cached_tokens": reply.cached_tokens},
+            "total_tokens": reply.prompt_tokens + completion,
         }
 
     def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
         more.setdefault("system_fingerprint", "fp_569604b1f8")
         chunk = super().chunk(delta, finish=finish, **more)
         if self.facts.include_usage:
-            # OpenAI's own form: typed chunks, and a null usage until the last one.
+            # This is OpenAI's own format: typed chunks, and a null usage until the last one.
             chunk |= {"object": "chat.completion.chunk", "usage": None}
             chunk["choices"][0].setdefault("finish_reason", None)
         return chunk
@@ -50,14 +50,14 @@ class Azure(Dialect):
             yield {**self.chunk({}), "choices": [], **self.costs()}
 
     def choice(self, index: int) -> Iterator[Json]:
-        """All chunks of one choice."""
+        """Yield all chunks of one choice."""
         offsets = {"check_offset": 2257, "start_offset": 2257, "end_offset": 2312}
         checked: Json = {
             "content_filter_offsets": offsets,
             "content_filter_results": {**NO_ERROR, **FILTERS},
         }
         text = self.text()
-        if text or not self.said.calls:
+        if text or not self.reply.calls:
             yield self.chunk({"content": "", "role": "assistant"}, index=index, choice=checked)
         if "cot_id" in self.quirks:
             yield self.chunk({"cot_summary": "**Thinking**", "role": None}, index=index)
@@ -79,15 +79,15 @@ class Azure(Dialect):
         )
 
     def whole(self) -> Json:
-        facts, said = self.facts, self.said
+        facts, reply = self.facts, self.reply
         hit = facts.finish == "content_filter"
-        length = 8 + len(said.text) % 28
+        length = 8 + len(reply.text) % 28
         message: Json = {"padding": ALPHABET[:length], "role": "assistant"}
-        if said.calls:
+        if reply.calls:
             message["tool_calls"] = self.full_calls()
         else:
             message = {"content": "".join(self.text()), **message}
-        results: Json = {} if said.calls else HIT if hit else FILTERS
+        results: Json = {} if reply.calls else HIT if hit else FILTERS
         choices = [
             {
                 "finish_reason": facts.finish,

@@ -1,4 +1,4 @@
-"""What the dialects of chat completions have in common, and the facts they are made from."""
+"""The common part of the vendors' chat completion formats."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ HIT = {**FILTERS, "violence": {"filtered": True, "severity": "high"}}
 
 @dataclass
 class Facts:
-    """What the dialects need to know of one answer."""
+    """The data from which an answer is made."""
 
     model: Model
-    said: Reply
+    reply: Reply
     include_usage: bool = False
     choices: int = 1
     quirks: dict[str, Any] = field(default_factory=dict)
@@ -42,21 +42,21 @@ class Facts:
             "gemini": secrets.token_urlsafe(8) + "-" + secrets.token_urlsafe(3),
         }.get(kind, "chatcmpl-" + secrets.token_hex(14))
         prefix = "tooluse_" if kind == "claude" else "call_"
-        self.call_ids = [prefix + secrets.token_hex(10) for _ in self.said.calls]
+        self.call_ids = [prefix + secrets.token_hex(10) for _ in self.reply.calls]
 
     @property
     def finish(self) -> str:
-        """The finish reason as it goes out."""
+        """The finish reason that is sent."""
         for quirk, reason in FINISHES.items():
             if quirk in self.quirks:
                 return reason
-        if self.said.calls and "stop_despite_calls" in self.quirks:
+        if self.reply.calls and "stop_despite_calls" in self.quirks:
             return "stop"
-        return self.said.finish
+        return self.reply.finish
 
     @property
     def name(self) -> str:
-        """What the answer says its model is."""
+        """The model name in the answer."""
         if "other_model_name" in self.quirks:
             return str(self.model.get("name", "?"))
         if vendor(self.model) == "azure":
@@ -65,7 +65,7 @@ class Facts:
 
     @property
     def envelope(self) -> Json:
-        """What every chunk carries beside its choices."""
+        """The fields of every chunk besides its choices."""
         same = "changing_ids" not in self.quirks
         return {
             "created": self.created,
@@ -74,7 +74,7 @@ class Facts:
         }
 
     def arguments(self, call: ToolCall) -> str:
-        """A call's arguments, spoiled where a quirk says so."""
+        """Return a call's arguments, damaged if a quirk says so."""
         if "runaway_arguments" in self.quirks:
             return '{"a":"' + "\n\t\r" * int(self.quirks["runaway_arguments"] or 200)
         if "broken_arguments" in self.quirks:
@@ -85,16 +85,16 @@ class Facts:
 FINISHES = {"finish_error": "error", "content_filter": "content_filter", "finish_length": "length"}
 
 
-class Dialect:
-    """One vendor's way of saying a reply."""
+class ChatFormat:
+    """A vendor's format of an answer."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.said = facts.said
+        self.reply = facts.reply
         self.quirks = facts.quirks
 
     def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
-        """One chunk with one choice."""
+        """Return a chunk with one choice."""
         choice: Json = {"finish_reason": finish} if finish else {}
         choice |= {"index": more.pop("index", 0), **more.pop("choice", {}), "delta": delta}
         return {"choices": [choice], **self.facts.envelope, **more}
@@ -110,24 +110,24 @@ class Dialect:
         raise NotImplementedError
 
     def usage(self) -> Json:
-        """The token counts in this vendor's own way."""
+        """Return the token counts in the vendor's format."""
         raise NotImplementedError
 
     def whole(self) -> Json:
-        """The answer as one object."""
+        """Return the answer as one object."""
         raise NotImplementedError
 
     def costs(self) -> Json:
-        """Usage and price, as they stand beside the choices."""
+        """Return usage and price, which stand beside the choices."""
         if "usage_nowhere" in self.quirks:
             return {}
-        return {"usage": self.usage(), "copilot_usage": copilot_usage(self.facts.model, self.said)}
+        return {"usage": self.usage(), "copilot_usage": copilot_usage(self.facts.model, self.reply)}
 
     def text(self) -> list[str]:
-        return [] if "wordless" in self.quirks else pieces(self.said.text)
+        return [] if "wordless" in self.quirks else pieces(self.reply.text)
 
     def index(self, number: int) -> Json:
-        """The ``index`` of a tool call, as right or wrong as the quirks want it."""
+        """Return the ``index`` field of a tool call, which the quirks may make wrong."""
         if "calls_without_index" in self.quirks:
             return {}
         if "calls_all_zero" in self.quirks:
@@ -135,7 +135,7 @@ class Dialect:
         return {"index": number + ("calls_from_one" in self.quirks)}
 
     def extras(self) -> Iterator[Json]:
-        """Chunks that say nothing about the answer."""
+        """Yield chunks that carry no part of the answer."""
         if "references" in self.quirks:
             yield {"choices": None, "copilot_references": [], **self.facts.envelope}
         if "annotations" in self.quirks:
@@ -143,18 +143,18 @@ class Dialect:
             yield self.chunk({"content": "", "copilot_annotations": {"IPCodeCitations": found}})
 
     def full_calls(self) -> list[Json]:
-        """Every tool call in one piece."""
+        """Return the complete tool calls."""
         return [
             {
                 "function": {"arguments": self.facts.arguments(call), "name": call.name},
                 "id": call_id,
                 "type": "function",
             }
-            for call, call_id in zip(self.said.calls, self.facts.call_ids, strict=True)
+            for call, call_id in zip(self.reply.calls, self.facts.call_ids, strict=True)
         ]
 
     def fragments(self) -> Iterator[Json]:
-        """The tool calls in the fragments in which they are streamed."""
+        """Yield the fragments in which the tool calls are streamed."""
         for number, full in enumerate(self.full_calls()):
             index = self.index(number)
             arguments = full["function"]["arguments"]
@@ -173,7 +173,7 @@ class Dialect:
 
 
 def filter_chunk(results: Json) -> Json:
-    """The chunk without choices in which Azure tells what it thinks of the prompt."""
+    """Return Azure's chunk without choices that reports the filter results of the prompt."""
     return {
         "choices": [],
         "created": 0,
@@ -185,5 +185,5 @@ def filter_chunk(results: Json) -> Json:
 
 
 def opaque(reasoning: str) -> str:
-    """An encrypted-looking signature that belongs to this reasoning."""
+    """Return a signature of this reasoning that looks encrypted."""
     return base64.b64encode(b"simulated:" + reasoning.encode() + b"\x00\xff" * 16).decode()

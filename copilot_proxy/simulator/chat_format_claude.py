@@ -1,38 +1,38 @@
-"""Chat completions as Claude gives them: one answer split over choices, calls without arguments."""
+"""Claude's chat completions: one answer split over choices, first fragments without arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .dialect import Dialect, Json, opaque
+from .chat_format import ChatFormat, Json, opaque
 from .script import pieces
 
 
-class Claude(Dialect):
-    """Claude behind the chat completions API."""
+class Claude(ChatFormat):
+    """Claude's format of chat completions."""
 
     def usage(self) -> Json:
-        said = self.said
-        completion = said.completion_tokens + said.reasoning_tokens
+        reply = self.reply
+        completion = reply.completion_tokens + reply.reasoning_tokens
         return {
             "completion_tokens": completion,
-            "prompt_tokens": said.prompt_tokens,
+            "prompt_tokens": reply.prompt_tokens,
             "prompt_tokens_details": {
-                "cached_tokens": said.cached_tokens,
+                "cached_tokens": reply.cached_tokens,
                 "cache_creation_input_tokens": 0,
             },
-            "total_tokens": said.prompt_tokens + completion,
+            "total_tokens": reply.prompt_tokens + completion,
         }
 
     def reasoning(self) -> list[Json]:
-        """The deltas that carry the reasoning and its signature."""
-        if not self.said.reasoning:
+        """Return the deltas that carry the reasoning and its signature."""
+        if not self.reply.reasoning:
             return []
         names = ("reasoning_text", "reasoning_opaque")
         if "thinking_fields" in self.quirks:
             names = ("thinking", "signature")
-        deltas: list[Json] = [{names[0]: part} for part in pieces(self.said.reasoning)]
-        return [*deltas, {names[1]: opaque(self.said.reasoning)}]
+        deltas: list[Json] = [{names[0]: part} for part in pieces(self.reply.reasoning)]
+        return [*deltas, {names[1]: opaque(self.reply.reasoning)}]
 
     def first_fragment(self, name: str) -> Json:
         return {"name": name}
@@ -61,11 +61,11 @@ class Claude(Dialect):
         facts = self.facts
         text = "".join(self.text())
         first: Json = {"content": text, "role": "assistant"}
-        if self.said.reasoning:
-            first["reasoning_text"] = self.said.reasoning
-            first["reasoning_opaque"] = opaque(self.said.reasoning)
+        if self.reply.reasoning:
+            first["reasoning_text"] = self.reply.reasoning
+            first["reasoning_opaque"] = opaque(self.reply.reasoning)
         choices: list[Json] = []
-        if text or not self.said.calls:
+        if text or not self.reply.calls:
             choices.append({"finish_reason": facts.finish, "message": first})
         for full in self.full_calls():
             message = {"role": "assistant", "tool_calls": [full]}
