@@ -1,23 +1,28 @@
-"""Short ways to write Copilot's events, to repair them, and to read what came out."""
+"""Helpers to write Copilot's events, to repair them, and to read the result."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from copilot_proxy.formats.chat_completions.fold import fold
-from copilot_proxy.formats.chat_completions.schema import Json
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatUsage, Json
 from tests.formats.openai_schemas import check_chunk, check_completion
 
 MODEL = "the-model-asked-for"
 NOW = 1_795_330_000
 
 
-def event(finish: str | None = None, *, usage: Json | None = None, **delta: Any) -> Json:
-    """One event as Copilot's Claude sends it: no `object`, no null fields."""
+def event(finish: str | None = None, *, usage: ChatUsage | None = None, **delta: Any) -> ChatChunk:
+    """An event as Copilot's Claude sends it: without `object` and null fields."""
     choice: Json = {"index": 0, "delta": delta}
     if finish is not None:
         choice["finish_reason"] = finish
-    data: Json = {"choices": [choice], "created": 1795330003, "id": "dc1a974e", "model": "theirs"}
+    data: ChatChunk = {
+        "choices": [choice],
+        "created": 1795330003,
+        "id": "dc1a974e",
+        "model": "theirs",
+    }
     if usage is not None:
         data["usage"] = usage
     return data
@@ -26,20 +31,20 @@ def event(finish: str | None = None, *, usage: Json | None = None, **delta: Any)
 def call(
     id: str | None = None, name: str | None = None, arguments: Any = None, index: Any = 0
 ) -> Json:
-    """One fragment of a tool call; what is None is left out."""
+    """A fragment of a tool call, without the fields that are None."""
     function = {"name": name, "arguments": arguments}
     fragment: Json = {"function": {k: v for k, v in function.items() if v is not None}}
     fragment.update({k: v for k, v in (("id", id), ("index", index)) if v is not None})
     return fragment
 
 
-def calling(*fragments: Json) -> Json:
+def calling(*fragments: Json) -> ChatChunk:
     """An event with these fragments of tool calls."""
     return event(content=None, tool_calls=list(fragments))
 
 
-def repair(events: Iterable[Any], *, include_usage: bool = False) -> list[Json]:
-    """The repaired stream of `events`, checked against OpenAI's rules for streams."""
+def repair(events: Iterable[Any], *, include_usage: bool = False) -> list[ChatChunk]:
+    """Return the repaired stream of `events`, after checking it against OpenAI's schema."""
     stream = ChatRepair(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
@@ -47,21 +52,21 @@ def repair(events: Iterable[Any], *, include_usage: bool = False) -> list[Json]:
     return chunks
 
 
-def complete(events: Iterable[Any]) -> Json:
-    """The one answer that `events` add up to, checked against OpenAI's schema."""
+def complete(events: Iterable[Any]) -> ChatCompletion:
+    """Return the completion of `events`, after checking it against OpenAI's schema."""
     completion = fold(repair(events, include_usage=True))
     check_completion(completion)
     return completion
 
 
 def message_of(events: Iterable[Any]) -> Json:
-    """The message of the answer, without its fields that are null."""
+    """Return the message of the completion, without null fields."""
     message = complete(events)["choices"][0]["message"]
     return {name: value for name, value in message.items() if value is not None}
 
 
 def calls_of(events: Iterable[Any]) -> list[tuple[str, str, str]]:
-    """Id, name and arguments of each tool call of the answer."""
+    """Return the id, name and arguments of each tool call of the completion."""
     return [
         (call["id"], call["function"]["name"], call["function"]["arguments"])
         for call in message_of(events).get("tool_calls", [])
@@ -69,24 +74,24 @@ def calls_of(events: Iterable[Any]) -> list[tuple[str, str, str]]:
 
 
 def finish_of(events: Iterable[Any]) -> str:
-    """The finish reason of the answer."""
+    """Return the finish reason of the completion."""
     return str(complete(events)["choices"][0]["finish_reason"])
 
 
-def deltas_of(chunks: Iterable[Json]) -> list[Json]:
-    """The deltas of all chunks that have a choice."""
+def deltas_of(chunks: Iterable[ChatChunk]) -> list[Json]:
+    """Return the deltas of all chunks that have a choice."""
     return [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
 
 
-def check_stream(chunks: list[Json], *, include_usage: bool) -> None:
-    """Raises unless `chunks` are a whole stream that keeps every promise of OpenAI's."""
+def check_stream(chunks: list[ChatChunk], *, include_usage: bool) -> None:
+    """Assert that `chunks` are a complete and valid OpenAI stream."""
     for chunk in chunks:
         check_chunk(chunk)
     assert 1 == len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks})
 
     with_choice = [chunk for chunk in chunks if chunk["choices"]]
     finishes = [chunk["choices"][0]["finish_reason"] for chunk in with_choice]
-    assert [None] * (len(finishes) - 1) == finishes[:-1], "a finish before the end"
+    assert [None] * (len(finishes) - 1) == finishes[:-1], "finish reason before the end"
     assert finishes[-1] is not None
     assert {} == with_choice[-1]["choices"][0]["delta"]
     assert {"role": "assistant", "content": ""} == with_choice[0]["choices"][0]["delta"]
@@ -100,7 +105,7 @@ def check_stream(chunks: list[Json], *, include_usage: bool) -> None:
     _check_call_numbers(chunks, finishes[-1])
 
 
-def _check_call_numbers(chunks: list[Json], finish: str) -> None:
+def _check_call_numbers(chunks: list[ChatChunk], finish: str) -> None:
     opened: list[str] = []
     for delta in deltas_of(chunks):
         for part in delta.get("tool_calls", ()):
@@ -108,6 +113,6 @@ def _check_call_numbers(chunks: list[Json], finish: str) -> None:
                 assert part["index"] == len(opened), "calls are not numbered in order"
                 opened.append(part["id"])
             else:
-                assert part["index"] < len(opened), "a fragment of a call unheard of"
+                assert part["index"] < len(opened), "fragment of an unknown call"
     assert len(opened) == len(set(opened)), "two calls share an id"
     assert (finish == "tool_calls") == bool(opened) or finish in ("length", "content_filter")

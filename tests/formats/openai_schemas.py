@@ -1,10 +1,10 @@
-"""OpenAI's chat completion objects as JSON Schemas, closed but for the extras that we document."""
+"""OpenAI's objects as JSON schemas that allow no fields but the documented extensions."""
 
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import Json
 
 
 def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> Json:

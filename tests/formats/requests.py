@@ -1,4 +1,4 @@
-"""Short ways to write requests, and the models that they are adapted for."""
+"""Helpers to write requests, and the models to which they are adapted."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.formats.chat_completions.request import parse_request
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
-from copilot_proxy.formats.chat_completions.schema import Json
+from copilot_proxy.formats.types import ChatRequest, Json
 from tests.conftest import recorded_json
 
 RECORDED = parse_models(recorded_json("models.json"))
@@ -18,14 +18,14 @@ TOOL: Json = {
 
 
 def recorded(model_id: str) -> Model:
-    """A model of the recorded list."""
+    """Return a model of the recorded catalogue."""
     model = RECORDED.get(model_id)
     assert model is not None
     return model
 
 
 def a_model(id: str = "some-model", vendor: str = "xAI", **capabilities: Any) -> Model:
-    """A model that says nothing but what is given."""
+    """Return a model with only the given capabilities."""
     entry = {"id": id, "vendor": vendor, "capabilities": {"type": "chat", **capabilities}}
     (model,) = parse_models([entry])
     return model
@@ -39,13 +39,13 @@ def image(url: Any = PNG) -> Json:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def asked(*messages: Json, **fields: Any) -> Json:
-    """A request, read as the server reads it."""
+def asked(*messages: Json, **fields: Any) -> ChatRequest:
+    """Return a request, parsed as by the server."""
     request = {"model": "m", "messages": list(messages) or [user()], **fields}
     return parse_request(json.dumps(request).encode())
 
 
-def for_chat(request: Json, model: Model | None) -> tuple[Json, list[str]]:
-    """What Copilot's chat API gets of a request, and the notes."""
+def for_chat(request: ChatRequest, model: Model | None) -> tuple[ChatRequest, list[str]]:
+    """Return the body for Copilot's chat API, and the notes."""
     notes: list[str] = []
     return chat_for_model(request, model, notes).body, notes

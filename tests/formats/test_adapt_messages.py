@@ -1,4 +1,4 @@
-"""Messages made fit for the model, above all the earlier answers that clients send back."""
+"""Messages are adapted to the model, above all earlier responses that clients send back."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat
 
 
 def messages(*given: Any) -> Any:
-    """The messages as Copilot gets them."""
+    """Return the messages as Copilot gets them."""
     return for_chat(asked(*given), None)[0]["messages"]
 
 
-def test_developers_are_systems() -> None:
-    """Copilot's models know the older name of the role."""
+def test_developer_messages_become_system_messages() -> None:
+    """The developer role is replaced by system, the name that Copilot's models know."""
     sent = messages({"role": "developer", "content": "Be brief."}, user())
 
     assert [{"role": "system", "content": "Be brief."}, user()] == sent
 
 
 def test_images_are_objects() -> None:
-    """An image given as a bare text is put into OpenAI's form; others stay as they are."""
+    """An image URL that is a plain string becomes an object; other images are unchanged."""
     parts = [{"type": "image_url", "image_url": PNG}, image(), {"type": "text", "text": "x"}]
 
     assert [user([image(), image(), {"type": "text", "text": "x"}])] == messages(user(parts))
@@ -68,24 +68,24 @@ def test_images_are_objects() -> None:
         ),
     ],
 )  # fmt: skip
-def test_earlier_answers_go_back_as_models_take_them(given_back: Any, expected: Any) -> None:
-    """Reasoning under Copilot's name, no empty texts, no nulls, calls with arguments."""
+def test_earlier_responses_are_sent_as_models_accept_them(given_back: Any, expected: Any) -> None:
+    """Reasoning is renamed, empty texts and nulls are removed, and arguments are added to calls."""
     assert {"role": "assistant", **expected} == messages(
         {"role": "assistant", **given_back}, user()
     )[0]
 
 
 @pytest.mark.parametrize("empty", [None, "", [], [{"type": "text", "text": ""}]])
-def test_an_empty_answer_does_not_go_back(empty: object) -> None:
-    """Models refuse an assistant message without anything in it; dropping it is noted."""
+def test_an_empty_assistant_message_is_dropped(empty: object) -> None:
+    """An empty assistant message, which models refuse, is dropped with a note."""
     body, notes = for_chat(asked({"role": "assistant", "content": empty}, user()), None)
 
     assert [user()] == body["messages"]
     assert ["dropped an assistant message: it is empty"] == notes
 
 
-def test_messages_of_the_openai_sdk_are_taken_back() -> None:
-    """What an SDK gives out, dumped with all its nulls, is accepted and comes out clean."""
+def test_messages_of_the_openai_sdk_are_accepted() -> None:
+    """A message dumped by OpenAI's SDK with all its nulls is accepted without them."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     said = ChatCompletionMessage.model_validate(
         {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "Hm."}
@@ -150,10 +150,10 @@ ODD = [a_model(limits={"max_output_tokens": "x"}, supports={"reasoning_effort": 
     st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, VALUES)),
     st.sampled_from([*RECORDED, *ODD]),
 )
-def test_what_is_a_request_can_be_adapted(
+def test_every_request_can_be_adapted(
     conversation: list[Any], fields: dict[str, Any], model: Model | None
 ) -> None:
-    """No request that was accepted, and no model, makes adapting fail."""
+    """Every valid request can be adapted to every model."""
     request = {"model": "m", "messages": conversation, **fields}
     try:
         check_request(request)
@@ -163,7 +163,7 @@ def test_what_is_a_request_can_be_adapted(
     try:
         body, notes = for_chat(request, model)
     except RequestError:
-        # Nobody says a word: there is nothing to answer.
+        # All messages are empty.
         assert {"assistant", "system", "developer", "user"} >= {m["role"] for m in conversation}
         return
     assert body["stream"] in (True, False)

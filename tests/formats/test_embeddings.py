@@ -1,4 +1,4 @@
-"""Embeddings: inputs of every kind, batches, encodings, and answers that are none."""
+"""Embeddings: every kind of input, batches, encodings, and invalid responses."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def parsed(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_wrong_requests(request_: dict[str, Any], param: str) -> None:
-    """What cannot be embedded is refused by the name of the field."""
+    """Invalid input is refused with the name of the field."""
     with pytest.raises(RequestError) as raised:
         parsed(**request_)
 
@@ -51,7 +51,7 @@ def test_wrong_requests(request_: dict[str, Any], param: str) -> None:
 
 
 def test_a_body_that_is_no_object() -> None:
-    """A list is no request."""
+    """A JSON list is not accepted as a request."""
     with pytest.raises(RequestError):
         embeddings.parse_request(b"[]")
 
@@ -66,13 +66,13 @@ def test_a_body_that_is_no_object() -> None:
     ],
 )
 def test_texts(given_: Any, expected: list[str]) -> None:
-    """Texts stay, and token ids become the texts that they were made of."""
+    """Texts are kept, and token ids are decoded to text."""
     assert expected == embeddings.texts(parsed(input=given_), tokenizer.decode)
 
 
 @pytest.mark.parametrize("tokens", [[10**7], [-1], [10**30]])
 def test_token_ids_that_do_not_exist(tokens: list[int]) -> None:
-    """Ids of another encoding are the caller's mistake."""
+    """Token ids that cannot be decoded are refused as a client error."""
     with pytest.raises(RequestError) as raised:
         tokenizer.decode(tokens)
 
@@ -80,13 +80,13 @@ def test_token_ids_that_do_not_exist(tokens: list[int]) -> None:
 
 
 def test_count() -> None:
-    """Tokens are counted without a look at special ones."""
+    """Special tokens in a text are counted as ordinary text."""
     assert 2 == tokenizer.count("hello world")
     assert tokenizer.count("<|endoftext|>") > 1
 
 
 def test_batches() -> None:
-    """No batch is larger than the model takes."""
+    """No batch is larger than the model accepts."""
     model = parse_models(
         {"data": [{"id": SMALL, "capabilities": {"limits": {"max_inputs": 2}}}]}
     ).get(SMALL)
@@ -108,13 +108,13 @@ def test_batches() -> None:
     ],
 )
 def test_answers_that_are_none(answer: Any) -> None:
-    """An answer without the right number of vectors is a failure upstream."""
+    """A response with the wrong number of vectors is an upstream error."""
     with pytest.raises(BrokenResponse):
         embeddings.vectors(answer, 1)
 
 
 def test_order_and_usage() -> None:
-    """Vectors come in the order of their inputs; counts are added up, whatever they are called."""
+    """Vectors are in the order of their inputs, and token counts are summed."""
     data = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
 
     assert [[1.0], [2.0]] == embeddings.vectors({"data": data}, 2)
@@ -126,7 +126,7 @@ def test_order_and_usage() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20))
 def test_base64_round_trip(vector: list[float]) -> None:
-    """What is encoded are 32-bit floats, least significant byte first."""
+    """The base64 encoding has little-endian 32-bit floats."""
     request = parsed(input="x", encoding_format="base64")
     body = embeddings.embedding_list(request, [vector], {})
     packed = base64.b64decode(body["data"][0]["embedding"])
@@ -135,7 +135,7 @@ def test_base64_round_trip(vector: list[float]) -> None:
 
 
 def test_vectors_of_something_else() -> None:
-    """What cannot be encoded is a failure upstream."""
+    """A vector that cannot be encoded is an upstream error."""
     request = parsed(input="x", encoding_format="base64")
     for vector in ([None], ["x"], [1e300]):
         with pytest.raises(BrokenResponse):
@@ -143,7 +143,7 @@ def test_vectors_of_something_else() -> None:
 
 
 def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
-    """A string, tokens and more inputs than one call takes are answered in order."""
+    """Strings, token ids and inputs for several batches are answered in order."""
     simulator.state.faults.on("unordered")
     texts = [f"text {i}" for i in range(600)]
     with proxy.client() as client:
@@ -167,7 +167,7 @@ def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_an_error_with_status_200() -> None:
-    """An error in the place of vectors is told as what it is."""
+    """An error object in place of vectors is reported as that error."""
     with pytest.raises(UpstreamRefusal) as raised:
         embeddings.vectors({"error": {"code": "rate_limited", "message": "Slowly."}}, 1)
 
@@ -175,7 +175,7 @@ def test_an_error_with_status_200() -> None:
 
 
 def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:
-    """A refusal of any batch is the answer."""
+    """If Copilot refuses a batch, the client gets that error."""
     simulator.state.faults.on("rate_limited", path="/embeddings", value="7")
     with proxy.client() as client:
         answer = client.post(PATH, json={"model": SMALL, "input": "x"})

@@ -1,4 +1,4 @@
-"""JSON that is not quite JSON is read as far as it makes sense."""
+"""Slightly invalid JSON is accepted as far as its meaning is clear."""
 
 from typing import Any
 
@@ -17,20 +17,20 @@ from copilot_proxy.formats.lenient_json import decode_leniently
     ],
 )
 def test_read(data: bytes, expected: Any) -> None:
-    """Half characters are replaced or joined, and numbers that JSON has not are null."""
+    """Lone surrogates are replaced or joined, and NaN and infinite numbers become null."""
     assert expected == decode_leniently(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b"hello"])
 def test_not_read(data: bytes) -> None:
-    """What is no JSON at all is not guessed at."""
+    """Other invalid JSON is refused."""
     with pytest.raises(ValueError, match=r"."):
         decode_leniently(data)
 
 
 @pytest.mark.parametrize("data", [b"[NaN]", b'["\xff"]'])
 def test_not_read_from_a_client(data: bytes) -> None:
-    """A client's request is forgiven half characters and nothing else."""
+    """In client requests, only lone surrogates are accepted."""
     with pytest.raises(ValueError, match=r"."):
         decode_leniently(data, strict=True)
     assert ["\ufffd"] == decode_leniently(b'["\\ud83d"]', strict=True)

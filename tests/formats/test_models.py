@@ -1,4 +1,4 @@
-"""OpenAI's model objects, made of Copilot's models."""
+"""OpenAI's model objects for Copilot's models."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.formats.requests import RECORDED, a_model, recorded
 
 
 def test_every_recorded_model_has_the_shape() -> None:
-    """The list of a real account is a list by OpenAI's schema, and by the documented one."""
+    """The list of a recorded account matches OpenAI's schema and the documented one."""
     body = model_list(RECORDED)
 
     msgspec.convert(body, ModelList)
@@ -26,7 +26,7 @@ def test_every_recorded_model_has_the_shape() -> None:
 
 
 def test_a_model_tells_what_it_can() -> None:
-    """Limits, capabilities, prices and vendor are where clients look for them."""
+    """Limits, capabilities, prices and vendor are in the fields that clients read."""
     model = recorded("claude-opus-4.6")
     body = model_object(model)
 
@@ -52,7 +52,7 @@ def test_a_model_tells_what_it_can() -> None:
     [("chat", "/chat/completions", "text"), ("embeddings", "/embeddings", "embeddings")],
 )
 def test_a_model_that_says_little(type: str, endpoints: str, output: str) -> None:
-    """What Copilot does not say is left out, or is what it means for such a model."""
+    """Fields that Copilot does not send are left out, or have a default for the model type."""
     body = model_object(a_model("m", type=type))
 
     msgspec.convert(body, ModelObject)
@@ -63,7 +63,7 @@ def test_a_model_that_says_little(type: str, endpoints: str, output: str) -> Non
 
 
 def test_an_alias_is_answered_by_its_own_name() -> None:
-    """A model asked for by another name has that name, and says which model it is."""
+    """A model requested by an alias has the alias as id, and names the actual model."""
     body = model_object(recorded("gpt-4o"), name="default")
 
     assert ("default", "gpt-4o") == (body["id"], body["resolved_id"])
@@ -79,7 +79,7 @@ def test_an_alias_is_answered_by_its_own_name() -> None:
     ],
 )
 def test_a_model_that_needs_enabling_says_where(policy: Any, state: str, url: str | None) -> None:
-    """A model whose terms are not accepted names the page where that is done."""
+    """A model whose terms are not accepted has the URL of the page to accept them."""
     (model,) = parse_models([{"id": "m", "policy": policy}])
     body = model_object(model)
 

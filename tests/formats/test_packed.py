@@ -1,4 +1,4 @@
-"""Bodies that come packed, of any number of members, cut anywhere."""
+"""Compressed bodies, with any number of members, split anywhere."""
 
 import gzip
 import tracemalloc
@@ -16,7 +16,7 @@ from copilot_proxy.formats.packed import CHUNK_SIZE, MAX_MEMBERS, Unpacker
     st.integers(1, 999),
 )
 def test_members_are_one_body(members: list[bytes], size: int) -> None:
-    """Wherever the pieces are cut that they come in."""
+    """The contents of all members are joined, wherever the body is split."""
     packed = b"".join(map(gzip.compress, members))
     unpacker = Unpacker("gzip")
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
@@ -30,21 +30,21 @@ def test_members_are_one_body(members: list[bytes], size: int) -> None:
 @pytest.mark.parametrize("behind", [b"garbage", b"\0\0", zlib.compress(b"x")])
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_nothing_else_may_follow(encoding: str, behind: bytes) -> None:
-    """What stands behind the end is no part of the body, so it is none."""
+    """Data after the end of the body makes it invalid."""
     packed = gzip.compress(b"x") if encoding == "gzip" else zlib.compress(b"x")
     with pytest.raises(zlib.error):
         list(Unpacker(encoding).feed(packed + behind))
 
 
-def test_the_beginning_of_a_member_is_no_end() -> None:
-    """What is cut is not complete, though all before it was."""
+def test_an_incomplete_member_is_not_the_end() -> None:
+    """A body with an incomplete last member is not complete."""
     unpacker = Unpacker("gzip")
 
     assert [b"x"] == list(unpacker.feed(gzip.compress(b"x") + gzip.compress(b"y")[:9]))
     assert not unpacker.is_complete
 
 
-def test_a_body_has_so_many_members() -> None:
+def test_the_number_of_members_is_limited() -> None:
     """Each costs some time, however small it is."""
     packed = gzip.compress(b"") * MAX_MEMBERS
 
@@ -53,8 +53,8 @@ def test_a_body_has_so_many_members() -> None:
         list(Unpacker("gzip").feed(packed + gzip.compress(b"")))
 
 
-def test_little_that_unpacks_to_much_is_given_in_pieces() -> None:
-    """So that whoever has a limit can stop in time."""
+def test_large_contents_are_returned_in_chunks() -> None:
+    """Decompressed data comes in chunks, so that the caller can enforce a limit."""
     packed = gzip.compress(b" " * 50_000_000)
     unpacker = Unpacker("gzip")
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Reasoning that clients do not carry is remembered for them."""
+"""Reasoning that clients do not send back is cached for them."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def asked(**more: Any) -> Json:
 
 
 def test_lost_reasoning_is_recalled() -> None:
-    """The next turn has what the model needs, though the client did not send it."""
+    """The next request gets the reasoning that the client did not send."""
     memory = ReasoningCache()
     heard(memory)
     user = {"role": "user", "content": "x"}
@@ -51,7 +51,7 @@ def test_lost_reasoning_is_recalled() -> None:
     ],
 )
 def test_nothing_else_is_recalled(model: str, message: Json) -> None:
-    """Not for another model, not over what the client sent, not for other calls."""
+    """Reasoning is not restored for other models or calls, and never replaces the client's."""
     memory = ReasoningCache()
     heard(memory)
 
@@ -59,7 +59,7 @@ def test_nothing_else_is_recalled(model: str, message: Json) -> None:
 
 
 def test_recollection_is_bounded() -> None:
-    """Old calls are forgotten, by number and by size, and what is too large is not kept."""
+    """The cache is limited by number and size, and entries that are too large are not stored."""
     few = ReasoningCache(calls=2)
     small = ReasoningCache(characters=10)
     for memory in (few, small):
@@ -80,7 +80,7 @@ def test_recollection_is_bounded() -> None:
 
 
 def test_reasoning_without_text_is_recalled_without_text() -> None:
-    """Only what there was comes back."""
+    """Only the reasoning fields that the response had are restored."""
     memory = ReasoningCache()
     memory.store("m", ["one"], "", "sealed")
 
@@ -88,7 +88,7 @@ def test_reasoning_without_text_is_recalled_without_text() -> None:
 
 
 def test_seals_of_other_vendors_are_not_sent() -> None:
-    """Reasoning that one vendor's model sealed means nothing to another's."""
+    """Reasoning that another vendor's model encrypted is removed."""
     memory = ReasoningCache(calls=2)
     recorder = ReasoningRecorder(memory, "gemini", "Google")
     recorder.record({"reasoning_opaque": "sea"}, None)

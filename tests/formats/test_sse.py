@@ -1,4 +1,4 @@
-"""Server-sent events: the specification's examples, every way to cut them, and the limit."""
+"""Server-sent events: the examples of the specification, split everywhere, and the size limit."""
 
 import tracemalloc
 from itertools import pairwise
@@ -14,7 +14,7 @@ STREAMS = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 
 
 def decode(*pieces: bytes) -> list[bytes]:
-    """The data of the events that `pieces` hold."""
+    """Return the data of the events in `pieces`."""
     decoder = EventDecoder()
     return [event for piece in pieces for event in decoder.feed(piece)]
 
@@ -41,7 +41,7 @@ def each_cut(data: bytes) -> list[tuple[bytes, bytes]]:
     ],
 )
 def test_the_specifications_examples(stream: bytes, expected: list[bytes]) -> None:
-    """The examples of the HTML standard decode as it says, wherever they are cut."""
+    """The examples of the HTML standard are decoded as it says, wherever they are split."""
     for pieces in each_cut(stream):
         assert expected == decode(*pieces)
 
@@ -71,7 +71,7 @@ def test_the_specifications_examples(stream: bytes, expected: list[bytes]) -> No
     ],
 )  # fmt: skip
 def test_odd_streams(stream: bytes, expected: list[bytes]) -> None:
-    """Each oddity that the standard allows means the same at every cut and byte by byte."""
+    """Unusual but valid streams are decoded the same, wherever they are split."""
     for pieces in each_cut(stream):
         assert expected == decode(*pieces)
     assert expected == decode(*(bytes([byte]) for byte in stream))
@@ -88,7 +88,7 @@ def test_odd_streams(stream: bytes, expected: list[bytes]) -> None:
     ],
 )
 def test_line_ends(stream: bytes, expected: list[bytes]) -> None:
-    """CR, LF and CRLF all end a line, and a CRLF that is cut in two ends only one."""
+    """CR, LF and CRLF all end a line, and a split CRLF ends only one."""
     for pieces in each_cut(stream):
         assert expected == decode(*pieces)
     assert expected == decode(*(bytes([byte]) for byte in stream))
@@ -96,7 +96,7 @@ def test_line_ends(stream: bytes, expected: list[bytes]) -> None:
 
 
 def test_a_carriage_return_ends_the_event_at_once() -> None:
-    """An event that ends in CR is not held back until it is known whether a LF follows."""
+    """An event that ends in CR is returned without waiting for a possible LF."""
     decoder = EventDecoder()
 
     assert [b"x"] == decoder.feed(b"data: x\r\r")
@@ -107,7 +107,7 @@ def test_a_carriage_return_ends_the_event_at_once() -> None:
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
 def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
-    """A recorded stream has the same events with every line end, cut at whichever byte."""
+    """A recorded stream has the same events with every line end, wherever it is split."""
     data = (RECORDINGS / name).read_bytes().rstrip(b"\n") + b"\n\n"
     frames = [frame + b"\n\n" for frame in data.split(b"\n\n")[:-1]]
     expected = [frame[6:-2] for frame in frames]
@@ -122,7 +122,7 @@ def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
 
 
 def test_the_limit_holds_for_an_endless_line() -> None:
-    """A line that never ends is given up once it has more bytes than the limit."""
+    """A line with more bytes than the limit raises an error."""
     decoder = EventDecoder(limit=100)
 
     assert [] == decoder.feed(b"data: " + b"x" * 94)
@@ -132,7 +132,7 @@ def test_the_limit_holds_for_an_endless_line() -> None:
 
 @pytest.mark.parametrize("line", [b"data: xxxxxxxx\n", b"data:\n", b"data\n"])
 def test_the_limit_holds_for_endless_lines(line: bytes) -> None:
-    """An event of very many lines, even of empty ones, is given up too."""
+    """An event with too many lines raises an error, even if they are empty."""
     decoder = EventDecoder(limit=100)
 
     with pytest.raises(EventTooLarge):
@@ -141,7 +141,7 @@ def test_the_limit_holds_for_endless_lines(line: bytes) -> None:
 
 
 def test_the_limit_is_for_one_event() -> None:
-    """Events and comments without number pass if none alone is too large, however they are cut."""
+    """Any number of events and comments is accepted if each is within the limit."""
     decoder = EventDecoder(limit=40)
     stream = (b"data: " + b"x" * 30 + b"\n\n: still here, and saying so\n") * 50
 
@@ -151,7 +151,7 @@ def test_the_limit_is_for_one_event() -> None:
 
 
 def test_a_line_is_counted_once() -> None:
-    """A line that came in pieces counts no more than one that came whole."""
+    """A line counts the same against the limit, whether it arrives whole or in pieces."""
     for pieces in each_cut(b"data: " + b"x" * 60 + b"\n"):
         decoder = EventDecoder(limit=100)
         for piece in pieces:
@@ -161,7 +161,7 @@ def test_a_line_is_counted_once() -> None:
 
 
 def test_comments_without_end_are_no_event() -> None:
-    """A connection kept open by comment lines for days is not taken for a large event."""
+    """Comment lines do not add up to an event that is too large."""
     decoder = EventDecoder(limit=100)
 
     for _ in range(100):
@@ -170,7 +170,7 @@ def test_comments_without_end_are_no_event() -> None:
 
 
 def test_a_long_line_in_small_pieces_is_linear_work() -> None:
-    """Each piece of a 20 MB line costs as much memory as the piece, not as the line so far."""
+    """Each piece of a 20 MB line is stored once, without copying the line so far."""
     piece, pieces = b"x" * 8192, 2560
     decoder = EventDecoder(limit=2**30)
     decoder.feed(b"data: ")
@@ -191,14 +191,14 @@ def test_a_long_line_in_small_pieces_is_linear_work() -> None:
 
 
 def test_the_default_limit_is_above_any_real_event() -> None:
-    """Without a limit of its own a decoder takes events of megabytes."""
+    """The default limit accepts events of several megabytes."""
     (event,) = EventDecoder().feed(b"data: " + b"x" * 5_000_000 + b"\n\n")
 
     assert 5_000_000 == len(event)
 
 
 def test_encoding() -> None:
-    """An event is its data line and a blank line; a name stands before, and comments are none."""
+    """An event is encoded as an optional name, a data line and a blank line."""
     assert b"data: {}\n\n" == encode(b"{}")
     assert b"event: error\ndata: {}\n\n" == encode(b"{}", "error")
     assert b": keep-alive\n\n" == comment("keep-alive")
@@ -220,16 +220,16 @@ def test_encoding() -> None:
     ],
 )
 def test_a_name_is_one_word_or_none(name: str) -> None:
-    """A name may be upstream's: what could end its line and tell clients of another event is left
-    out, and the data say their type by themselves."""
+    """Event names may come from upstream: a name with a line break, which could inject an event, is
+    left out. The data contain the type as well."""
     assert b"data: {}\n\n" == encode(b"{}", name)
 
 
 @pytest.mark.parametrize(
     "name", ["message_start", "response.output_text.delta", "response.mcp_call.in_progress"]
 )
-def test_names_of_events_that_there_are(name: str) -> None:
-    """They are told."""
+def test_names_of_existing_events(name: str) -> None:
+    """Names of existing events are sent."""
     assert f"event: {name}\ndata: {{}}\n\n".encode() == encode(b"{}", name)
 
 
@@ -241,7 +241,7 @@ LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size
 def test_what_is_encoded_decodes_to_itself(
     events: list[tuple[str, str]], data: st.DataObject
 ) -> None:
-    """Any list of events, encoded and cut anywhere, comes back as it was."""
+    """Any list of events, encoded and split anywhere, is decoded unchanged."""
     stream = b"".join(encode(text.encode(), name) for name, text in events)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
@@ -260,7 +260,7 @@ def test_what_is_encoded_decodes_to_itself(
     st.data(),
 )
 def test_no_cut_changes_anything(parts: list[bytes], data: st.DataObject) -> None:
-    """Whatever the bytes are, they mean the same whole and in pieces."""
+    """Any bytes are decoded the same, whole or in pieces."""
     stream = b"".join(parts)
     at = data.draw(st.integers(0, len(stream)))
 

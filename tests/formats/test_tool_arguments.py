@@ -1,4 +1,4 @@
-"""Arguments of tool calls that come piece by piece: whether they are complete, at what cost."""
+"""Streamed arguments of tool calls: whether they are complete, and at what cost."""
 
 import json
 from typing import Any
@@ -33,9 +33,8 @@ TEXTS = st.text(alphabet='{}[]",:\\ \n1au', max_size=24) | VALUES.map(json.dumps
 @example("[}", [1, 1])
 @example(" \n", [1, 1])
 @example("\ud800", [1])
-def test_at_every_piece_it_is_known_whether_they_are_json(text: str, sizes: list[int]) -> None:
-    """Asked after every piece, wherever the text is cut, the answer is the one of a parser that
-    reads all of it."""
+def test_every_piece_can_complete_the_json(text: str, sizes: list[int]) -> None:
+    """After every piece, `is_json` agrees with a parser that reads the whole text so far."""
     arguments = Arguments()
     asked, expected, start = [], [], 0
     for size in [*sizes, len(text)]:
@@ -49,8 +48,8 @@ def test_at_every_piece_it_is_known_whether_they_are_json(text: str, sizes: list
 
 
 @pytest.mark.parametrize("text", [DEEP, DEEP + "]" * 6000, "[" + DEEP, '{"a":' * 6000])
-def test_what_is_nested_too_deeply_is_no_json(text: str) -> None:
-    """It is not what any tool expects, and not a failure of this program."""
+def test_too_deeply_nested_json_is_invalid(text: str) -> None:
+    """Too deeply nested text counts as invalid JSON and raises no error."""
     arguments = Arguments()
     arguments.add(text)
 
@@ -58,8 +57,8 @@ def test_what_is_nested_too_deeply_is_no_json(text: str) -> None:
     assert not arguments.is_json
 
 
-def test_a_model_that_is_stuck_in_brackets_ran_into_its_limit() -> None:
-    """The answer says so, on every API, and holds what the model wrote."""
+def test_unclosed_brackets_end_at_the_limit() -> None:
+    """The finish reason is the limit, on every API, and the text of the model is kept."""
     events = [calling(call("a", "f", DEEP)), event("length")]
     chunks = repair(events)
     messages = ChatToMessages({"model": "m"}, "m")
@@ -79,7 +78,7 @@ def test_a_model_that_is_stuck_in_brackets_ran_into_its_limit() -> None:
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every text that is parsed to find out whether it is JSON."""
+    """Record every text that is parsed to check whether it is JSON."""
     texts: list[str] = []
 
     def count(text: str) -> bool:
@@ -101,8 +100,8 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids=["words", "brackets in a text", "a list", "no JSON"],
 )
 def test_pieces_that_repeat_the_name_are_parsed_once(parsed: list[str], pieces: list[str]) -> None:
-    """Some models name the function in every piece, so that each might begin another call. What
-    has come is not read again for each of them: the work grows with the answer, not its square."""
+    """Some models repeat the name in every piece, so that each might begin another call. The work
+    still grows linearly with the size of the arguments."""
     text = "".join(pieces)
     events = [calling(call("a", "f", ""))]
     events += [calling(call(name="f", arguments=piece)) for piece in pieces]
@@ -111,9 +110,9 @@ def test_pieces_that_repeat_the_name_are_parsed_once(parsed: list[str], pieces: 
     assert sum(map(len, parsed)) <= 2 * len(text)
 
 
-def test_a_block_that_waits_for_its_end_is_not_read_again(parsed: list[str]) -> None:
-    """In a Messages stream a call whose arguments are not complete holds back the next one, however
-    many pieces of that come meanwhile."""
+def test_an_incomplete_block_is_not_parsed_again(parsed: list[str]) -> None:
+    """In a Messages stream, an incomplete call delays the next one. Its arguments are not parsed
+    again for each delayed piece."""
 
     def piece(index: int, text: str, **first: Any) -> Any:
         function = {"arguments": text, **({"name": "f"} if first else {})}
@@ -132,7 +131,7 @@ def test_a_block_that_waits_for_its_end_is_not_read_again(parsed: list[str]) -> 
 
 
 def test_blank_lines_between_pieces_are_counted() -> None:
-    """A model that is stuck is stopped, however its blank lines are cut."""
+    """A model that writes only blank lines is stopped, however they are split."""
     arguments = Arguments()
     arguments.add("{\n" * 20)
     for _ in range(19):

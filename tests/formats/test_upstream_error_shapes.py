@@ -1,4 +1,4 @@
-"""The shapes in which refusals come, when to try again, and what must not be shown."""
+"""The formats of error responses, when clients may retry, and what must not be shown."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -90,7 +90,7 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
 )  # fmt: skip
 @pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "application/json"])
 def test_shapes(body: bytes, expected: tuple[str, str | None], content_type: str) -> None:
-    """Message and code are found in every shape, whatever the Content-Type claims."""
+    """Message and code are found in every format, whatever the Content-Type."""
     error = parse_error_response(418, {"content-type": content_type}, body)
     silence = "Copilot answered with status 418 and no message."
 
@@ -119,7 +119,7 @@ def test_shapes(body: bytes, expected: tuple[str, str | None], content_type: str
     ],
 )
 def test_retry_after(value: str, expected: str | None) -> None:
-    """Seconds or a date come out as whole seconds, never too few; anything else is left out."""
+    """Seconds or a date become whole seconds, rounded up; anything else is dropped."""
     assert expected == parse_error_response(429, {"retry-after": value}, b"").headers.get(
         "retry-after"
     )
@@ -157,14 +157,14 @@ def test_retry_after(value: str, expected: str | None) -> None:
 def test_whether_an_sdk_may_try_again(
     status: int, body: bytes, wait: str | None, expected: str | None
 ) -> None:
-    """Never when it cannot help, and never when the SDK would sleep for longer than a minute."""
+    """SDKs are asked not to retry if it is useless, or if they would sleep for over a minute."""
     headers = {} if wait is None else {"retry-after": wait}
 
     assert expected == parse_error_response(status, headers, body).headers.get("x-should-retry")
 
 
 def test_the_limit_that_was_hit_is_passed_on() -> None:
-    """GitHub's name of the limit reaches the client; its other headers do not."""
+    """The client gets GitHub's name of the limit, but no other headers of GitHub."""
     headers = {"x-ratelimit-exceeded": "user_weekly", "set-cookie": "a=b", "x-request-id": "1"}
 
     assert {"x-ratelimit-exceeded": "user_weekly"} == parse_error_response(
@@ -190,7 +190,7 @@ SECRETS = ["ghu_16C7e42F292c6912E7710c838347Ae178B4a", "tid=0f3c;exp=1795331400;
     ],
 )
 def test_no_secret_passes(secret: str, answer: str) -> None:
-    """A token that upstream repeats, wherever in its answer, does not reach the client."""
+    """A token anywhere in the error response does not reach the client."""
     error = parse_error_response(400, {}, answer.replace("SECRET", secret).encode())
     shown = json.dumps(error_body(error, "id"))
 
@@ -200,14 +200,14 @@ def test_no_secret_passes(secret: str, answer: str) -> None:
 
 @pytest.mark.parametrize("length", range(1980, 2001))
 def test_no_half_of_a_secret_passes(length: int) -> None:
-    """A long message is cut only after its tokens are masked, so no piece of one is left."""
+    """Tokens are masked before a long message is cut, so that no part of one is left."""
     message = parse_error_response(400, {}, b"x" * length + b" " + SECRETS[0].encode()).message
 
     assert ("x" * length + " ***")[:2000] == message
 
 
 def test_json_in_a_text_in_json_without_end() -> None:
-    """However often JSON is put into a text, reading it ends."""
+    """Deeply nested JSON strings are parsed in bounded time."""
     text = "No."
     for _ in range(10):
         text = json.dumps({"error": {"message": text}})
@@ -215,8 +215,8 @@ def test_json_in_a_text_in_json_without_end() -> None:
     assert "No." in parse_error_response(400, {}, text.encode()).message
 
 
-def test_nobody_has_to_read_novels() -> None:
-    """Message, code and param are cut to a sane length."""
+def test_long_texts_are_cut() -> None:
+    """Message, code and param are cut to a maximum length."""
     long = "x" * 100_000
     error = parse_error_response(
         400, {}, body_of({"error": {"message": long, "code": long, "param": long}})
@@ -231,7 +231,7 @@ def test_nobody_has_to_read_novels() -> None:
     "body", [b'{"a":' * 100_000, b"[" * 100_000, b'{"a":' + b"9" * 5000 + b"}"]
 )
 def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
-    """JSON too deep or too large to read is taken for a text."""
+    """JSON that is too deep or too large to be parsed is treated as text."""
     assert body[:50].decode() == parse_error_response(500, {}, body).message[:50]
 
 
@@ -258,7 +258,7 @@ def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
     ),
 )
 def test_whatever_comes_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
-    """Any status, body and headers make one error, with all the keys of OpenAI's error object."""
+    """Any status, body and headers give an error with all keys of OpenAI's error object."""
     error = parse_error_response(status, headers, body)
 
     assert 400 <= error.status < 600

@@ -1,4 +1,4 @@
-"""What each of Copilot's refusals means to a client: a table of statuses and codes."""
+"""How Copilot's errors are reported to clients: a table of statuses and codes."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tests.conftest import recorded_json
 
 
 def coded(code: Any, message: str = "No.", **more: Any) -> bytes:
-    """The usual body of a refusal."""
+    """Return the usual body of an error."""
     return json.dumps({"error": {"message": message, "code": code, **more}}).encode()
 
 
@@ -120,7 +120,7 @@ SERVER = "server_error"
 def test_what_a_refusal_means(
     status: int, body: bytes, expected: tuple[int, str, str | None, str | None]
 ) -> None:
-    """Each refusal has the status, type, code and param by which OpenAI clients know it."""
+    """Each error has the status, type, code and param that OpenAI clients expect."""
     error = parse_error_response(status, {}, body)
 
     assert expected == (error.status, error.type, error.code, error.param)
@@ -136,7 +136,7 @@ def test_what_a_refusal_means(
     ],
 )
 def test_published_refusals(name: str, expected: tuple[int, str, str]) -> None:
-    """Refusals as they were published keep their message."""
+    """Errors from public reports keep their message."""
     body = json.dumps(recorded_json(f"openai-chat-completions/{name}.json")).encode()
     error = parse_error_response(expected[0], {}, body)
 
@@ -144,7 +144,7 @@ def test_published_refusals(name: str, expected: tuple[int, str, str]) -> None:
 
 
 def test_upstreams_own_words_are_kept() -> None:
-    """A client can see what Copilot itself said: status, code, and GitHub's id of the request."""
+    """The client can see Copilot's own status and code, and GitHub's request id."""
     headers = {"x-github-request-id": "C0DE:1A2B"}
     error = parse_error_response(402, headers, coded("quota_exceeded"))
 
@@ -183,12 +183,12 @@ def test_upstreams_own_words_are_kept() -> None:
     ],
 )
 def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:
-    """Whoever reads the refusal learns the next step; terms in a 429 are no blocked account."""
+    """The hint names the next step; a 429 that mentions the terms is only a rate limit."""
     assert words in str(parse_error_response(status, {}, body).hint)
 
 
 def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
-    """GitHub names its terms in every rate limit: only a 403 that does so means stop."""
+    """Rate limits mention GitHub's terms; only a 403 with them means a blocked account."""
     error = parse_error_response(429, {}, b"Please review our [Terms of Service](https://x).")
 
     assert "Stop" not in str(error.hint)
@@ -200,7 +200,7 @@ def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
     [("rate_limited", (429, LIMIT)), ("server_error", (502, SERVER)), (None, (502, SERVER))],
 )
 def test_an_error_in_the_middle_of_an_answer(code: str | None, expected: tuple[int, str]) -> None:
-    """An event with an error reads as the refusal would, and no SDK repeats a paid call."""
+    """An error event is parsed like an error response, and SDKs do not retry it."""
     error = parse_error_event({"error": {"message": "Overloaded", "code": code}})
 
     assert expected == (error.status, error.type)

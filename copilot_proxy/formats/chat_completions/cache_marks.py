@@ -33,10 +33,10 @@ def reduce_marks(messages: list[Json], most: int, notes: list[str]) -> None:
     """
     marked = [message for message in messages if message.get(_FIELD) is not None]
     if any(message[_FIELD] != _EPHEMERAL for message in marked):
-        notes.append(f"reduced {_FIELD}: Copilot accepts neither ttl nor scope")
+        notes.append(f"reduced {_FIELD}: Copilot supports neither ttl nor scope")
         for message in marked:
             message[_FIELD] = dict(_EPHEMERAL)
     if len(marked) > most:
-        notes.append(f"dropped {_FIELD} of some messages: Copilot accepts {most}")
+        notes.append(f"dropped {_FIELD} of some messages: Copilot allows at most {most}")
         for message in marked[:-most]:
             del message[_FIELD]

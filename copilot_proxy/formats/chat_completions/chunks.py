@@ -84,7 +84,7 @@ class Chunks:
         if reason is None:
             raise BrokenResponse(
                 "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
+                hint="The answer so far may be incomplete. Try again.",
             )
         if reason == "error":
             raise BrokenResponse(

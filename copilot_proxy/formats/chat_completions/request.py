@@ -135,7 +135,7 @@ def _check_tools(request: ChatRequest) -> None:
     if len(tools) > MAX_TOOLS:
         raise _wrong(
             "tools",
-            f"The request has {len(tools)} tools; Copilot accepts at most {MAX_TOOLS}.",
+            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {len(tools)}.",
             code="array_above_max_length",
             hint="Turn off some of the client's tools or MCP servers.",
         )
@@ -164,7 +164,7 @@ def _check_image(image: Any, path: str) -> None:
             path,
             "Copilot does not fetch images from URLs.",
             code="unsupported_value",
-            hint=image_hint("Send the image itself as a base64 data: URL", url),
+            hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )
 
 

@@ -116,7 +116,9 @@ def _part(part: Json) -> Json:
 
 
 def _call(call: Json) -> Json:
-    function = call["function"].copy()
+    copy = call.copy()
+    copy.setdefault("type", "function")
+    copy["function"] = function = call["function"].copy()
     if not function.get("arguments"):
         function["arguments"] = "{}"
-    return {"type": "function", **call, "function": function}
+    return copy

@@ -62,7 +62,7 @@ def _check_tools(tools: list[Json]) -> None:
     if len(client_tools) > MAX_TOOLS:
         raise _error(
             "tools",
-            f"The request has {len(client_tools)} tools, and Copilot allows at most {MAX_TOOLS}.",
+            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {len(client_tools)}.",
             code="array_above_max_length",
             hint="Turn off some of the client's tools or MCP servers.",
         )

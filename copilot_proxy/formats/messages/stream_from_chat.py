@@ -98,7 +98,7 @@ class ChatToMessages:
         if self._finish is None:
             raise BrokenResponse(
                 "Copilot's answer broke off before it was complete.",
-                hint="What came so far may be incomplete. Try again.",
+                hint="The answer so far may be incomplete. Try again.",
             )
         if self._held_opaque and self._calls:
             self._release_opaque()

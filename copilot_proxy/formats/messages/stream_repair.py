@@ -105,7 +105,7 @@ class MessagesRepair:
             )
         raise BrokenResponse(
             "Copilot's answer broke off before it was complete.",
-            hint="What came so far may be incomplete. Try again.",
+            hint="The answer so far may be incomplete. Try again.",
         )
 
     def _fail(self, data: MessagesEvent) -> list[MessagesEvent]:

@@ -1,4 +1,4 @@
-"""Requests made fit for the model: names, limits, efforts, sampling, streams and tools."""
+"""Requests are adapted to the model: names, limits, efforts, sampling, streams and tools."""
 
 import copy
 from typing import Any
@@ -11,12 +11,12 @@ from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat
 
 
 def adapted(to: Model | None, /, **fields: Any) -> Any:
-    """The body for Copilot."""
+    """Return the body for Copilot."""
     return for_chat(asked(**fields), to)[0]
 
 
 def test_the_clients_request_is_not_touched() -> None:
-    """The request stays as it came, so that it can be adapted once more."""
+    """The client's request is not modified, so that it can be adapted again for a retry."""
     request = asked(
         {"role": "developer", "content": "x"},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
@@ -31,8 +31,8 @@ def test_the_clients_request_is_not_touched() -> None:
     assert before == request
 
 
-def test_the_model_goes_by_its_id() -> None:
-    """Copilot gets the id of the model that was found; without a list, the name as asked."""
+def test_the_model_id_is_sent() -> None:
+    """Copilot gets the model's id from the catalogue, or without one, the client's name."""
     assert "gpt-4o" == adapted(recorded("gpt-4o"), model="default")["model"]
     assert "default" == adapted(None, model="default")["model"]
 
@@ -51,7 +51,7 @@ def test_the_model_goes_by_its_id() -> None:
     ],
 )
 def test_which_models_fix_their_sampling(model: Model | None, expected: bool) -> None:
-    """GPT-5, the o-series and what is newer; never the older GPTs or another vendor's."""
+    """GPT-5, the o-series and newer models do; older GPT models and other vendors' do not."""
     profile = profile_of(model, "chat_completions")
     assert expected is ("max_completion_tokens" == profile.limit_field)
 
@@ -70,17 +70,17 @@ def test_which_models_fix_their_sampling(model: Model | None, expected: bool) ->
         ("claude-sonnet-4", {}, {"max_tokens": 16000}),
     ],
 )
-def test_one_limit_under_the_name_that_the_model_takes(
+def test_one_limit_under_the_name_that_the_model_accepts(
     model: str, fields: Any, expected: Any
 ) -> None:
-    """Never two limits; Claude always gets one, as large as it may be."""
+    """At most one limit is sent; Claude always gets one, by default the maximum."""
     body = adapted(recorded(model), **fields)
 
     assert expected == {k: v for k, v in body.items() if k.startswith("max_")}
 
 
-def test_a_claude_that_tells_no_limits_gets_none() -> None:
-    """A limit is not invented."""
+def test_a_claude_without_limits_gets_none() -> None:
+    """No limit is set if the catalogue does not give one."""
     assert "max_tokens" not in adapted(a_model("claude-x", "Anthropic"))
 
 
@@ -95,7 +95,7 @@ def test_a_claude_that_tells_no_limits_gets_none() -> None:
         (["none", "low"], "max", "low"),
         (["high"], "medium", "high"),
         (["low", "turbo"], "high", "low"),
-        (["low"], "turbo", "turbo"),  # Copilot names the values that it takes
+        (["low"], "turbo", "turbo"),  # Copilot's error names the supported values
         (["turbo"], "high", "high"),
         ([], "high", None),
         (None, "high", None),
@@ -103,7 +103,7 @@ def test_a_claude_that_tells_no_limits_gets_none() -> None:
     ],
 )
 def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | None) -> None:
-    """An effort that a model does not offer becomes the nearest that it does."""
+    """An effort that the model does not offer becomes the nearest one that it does."""
     model = a_model(supports={"reasoning_effort": offered})
     body, notes = for_chat(asked(reasoning_effort=asked_for), model)
 
@@ -126,7 +126,7 @@ def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | No
     ],
 )  # fmt: skip
 def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
-    """Not temperature beside top_p from 4.5 on, and neither of them from 4.7 on."""
+    """Claude 4.5 and later gets temperature or top_p, and 4.7 and later gets neither."""
     body = adapted(a_model(model, "Anthropic"), **fields)
 
     assert expected == {k: v for k, v in body.items() if k in ("temperature", "top_p")}
@@ -137,13 +137,13 @@ def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
     [({"content": "x"}, True), ({"content": ""}, False), ({}, False), ("x", False)],
 )
 def test_an_empty_prediction_is_dropped(prediction: object, expected: bool) -> None:
-    """Copilot refuses predictions without content."""
+    """A prediction without content, which Copilot refuses, is dropped."""
     assert expected is ("prediction" in adapted(recorded("gpt-4o"), prediction=prediction))
 
 
 @pytest.mark.parametrize(("says", "expected"), [(True, True), (False, False), (None, False)])
 def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool) -> None:
-    """The switch goes to models that say they have it."""
+    """`parallel_tool_calls` is sent only to models that list it."""
     model = a_model(supports={} if says is None else {"parallel_tool_calls": says})
 
     assert expected is ("parallel_tool_calls" in adapted(model, parallel_tool_calls=True))
@@ -166,7 +166,7 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
 def test_when_copilot_is_asked_for_a_stream(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """As the client asks, except that some cannot stream and Claude must for long answers."""
+    """As requested, except that some models cannot stream and Claude must for long output."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]
@@ -190,7 +190,7 @@ def test_when_copilot_is_asked_for_a_stream(
 )
 @pytest.mark.parametrize("more", [{}, {"type": "function"}])
 def test_tools_always_have_a_schema(function: Any, expected: Any, more: Any) -> None:
-    """A tool without parameters gets an empty object schema, and every tool says its type."""
+    """A tool without parameters gets an empty object schema, and every tool gets a type."""
     tools = [{**more, "function": {"name": "f", "description": None, "strict": None, **function}}]
     body = adapted(None, tools=tools)
 
@@ -200,7 +200,7 @@ def test_tools_always_have_a_schema(function: Any, expected: Any, more: Any) -> 
 
 
 def test_an_empty_list_of_tools_is_none() -> None:
-    """Without tools there is nothing to choose from, so the switches for them go as well."""
+    """Without tools, the fields for the choice of tools are dropped as well."""
     body = adapted(recorded("gpt-4o"), tools=[], tool_choice="auto", parallel_tool_calls=True)
 
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(body)
@@ -208,5 +208,5 @@ def test_an_empty_list_of_tools_is_none() -> None:
 
 @pytest.mark.parametrize("choice", ["none", "required", {"type": "function"}])
 def test_the_choice_of_a_tool_is_kept(choice: object) -> None:
-    """Whatever a client says about its tools reaches the model."""
+    """The client's tool choice reaches the model."""
     assert choice == adapted(recorded("gpt-4o"), tools=[TOOL], tool_choice=choice)["tool_choice"]

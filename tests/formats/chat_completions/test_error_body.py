@@ -1,4 +1,4 @@
-"""Failures as OpenAI's error object."""
+"""Errors in OpenAI's format."""
 
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, RequestError
 from copilot_proxy.formats.chat_completions.errors import error_body
@@ -6,7 +6,7 @@ from tests.formats.openai_schemas import check_error
 
 
 def test_all_four_keys_are_there() -> None:
-    """The keys that OpenAI's schema requires are there even when there is nothing to say."""
+    """The keys that OpenAI's schema requires are present even if they are null."""
     body = error_body(CopilotProxyError("No."), "id-1")
 
     check_error(body)
@@ -21,8 +21,8 @@ def test_all_four_keys_are_there() -> None:
     } == body
 
 
-def test_what_helps_is_added() -> None:
-    """A hint and what upstream said stand beside the four keys."""
+def test_hint_and_details_are_added() -> None:
+    """The hint and Copilot's error are added to the four keys."""
     error = RequestError("No.", param="n", code="c", hint="Do so.", extra={"upstream": {"a": 1}})
     body = error_body(error, "id-1")
 
@@ -36,24 +36,24 @@ def test_what_helps_is_added() -> None:
 
 
 def test_message_and_hint_are_two_sentences() -> None:
-    """Also where upstream's words end without a full stop; what ends with a stop gets no other."""
-    for said, told in (("forbidden", "forbidden. See it."), ("Why?", "Why? See it.")):
-        error = CopilotProxyError(said, hint="See it.")
-        assert told == error_body(error, "id")["error"]["message"]
+    """A full stop is added between message and hint only if the message lacks one."""
+    for message, expected in (("forbidden", "forbidden. See it."), ("Why?", "Why? See it.")):
+        error = CopilotProxyError(message, hint="See it.")
+        assert expected == error_body(error, "id")["error"]["message"]
 
 
 def test_every_request_error_has_a_hint() -> None:
-    """One that says nothing itself points to where requests are described."""
+    """A request error without its own hint points to the API documentation."""
     assert "/schema" in error_body(RequestError("No."), "id")["error"]["hint"]
 
 
 def test_sign_in_failures_say_what_to_type() -> None:
-    """Somebody who is not signed in reads the command that helps."""
+    """If the user is not signed in, the hint names the command to sign in."""
     assert "Sign in with: copilot-proxy login" == error_body(NotSignedIn(), "id")["error"]["hint"]
 
 
 def test_tokens_are_masked() -> None:
-    """Neither message nor hint shows a token."""
+    """Tokens are masked in message and hint."""
     error = RequestError("Not ghu_16C7e42F292c", hint="Not with ghu_16C7e42F292c.")
     body = error_body(error, "id")["error"]
 

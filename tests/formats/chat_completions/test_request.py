@@ -1,4 +1,4 @@
-"""Reading requests: what is refused, by which name, and what every request tells about itself."""
+"""Parsing requests: validation errors, the initiator, and the image count."""
 
 import json
 from typing import Any
@@ -34,14 +34,14 @@ SYSTEM = {"role": "system", "content": "Be brief."}
     ["simple-request", "streaming-request", "tool-call-request", "tool-call-followup-request"],
 )
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Real clients' requests pass as they are."""
+    """Recorded requests of real clients are accepted unchanged."""
     request = recorded_json(f"openai-chat-completions/{name}.json")
 
     assert request == parse_request(json.dumps(request).encode())
 
 
-def test_fields_that_nobody_here_knows_survive() -> None:
-    """A request keeps what is newer than this code, at any depth."""
+def test_unknown_fields_are_preserved() -> None:
+    """Unknown fields are preserved at any depth."""
     request = {
         "model": "m",
         "messages": [{**user([{"type": "text", "text": "x", "new": 1}]), "cache": {"a": 2}}],
@@ -61,8 +61,8 @@ def test_fields_that_nobody_here_knows_survive() -> None:
         (b"[" * 100_000, "The body is nested too deeply."),
     ],
 )
-def test_bodies_that_are_no_request(body: bytes, message: str) -> None:
-    """Each says what is wrong with it."""
+def test_bodies_that_are_not_requests(body: bytes, message: str) -> None:
+    """The error says what is wrong with the body."""
     with pytest.raises(RequestError) as caught:
         parse_request(body)
 
@@ -70,8 +70,8 @@ def test_bodies_that_are_no_request(body: bytes, message: str) -> None:
     assert (400, "invalid_request_error") == (caught.value.status, caught.value.type)
 
 
-def test_half_a_character_is_replaced() -> None:
-    """A text that a client cut in the middle of an emoji is no reason to refuse a request."""
+def test_lone_surrogates_are_replaced() -> None:
+    """A request whose text was cut in the middle of an emoji is accepted."""
     body = b'{"model": "m", "messages": [{"role": "user", "content": "a\\ud83d"}]}'
     whole = b'{"model": "m", "messages": [{"role": "user", "content": "\\ud83d\\ude00"}]}'
 
@@ -82,7 +82,7 @@ def test_half_a_character_is_replaced() -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"hello", b'{"a": NaN}', b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"]
 )
-def test_bodies_that_are_no_json(body: bytes) -> None:
+def test_bodies_that_are_not_json(body: bytes) -> None:
     """Invalid JSON and invalid UTF-8 are reported as such."""
     with pytest.raises(RequestError, match="not valid JSON"):
         parse_request(body)
@@ -141,7 +141,7 @@ def test_bodies_that_are_no_json(body: bytes) -> None:
     ],
 )  # fmt: skip
 def test_refusals_name_the_field(fields: Any, param: str, code: str | None) -> None:
-    """What cannot be answered is refused with the field's path and a code, as OpenAI does."""
+    """Invalid requests are refused with the path of the field and a code, as OpenAI does."""
     with pytest.raises(RequestError) as caught:
         asked(**fields)
 
@@ -150,8 +150,8 @@ def test_refusals_name_the_field(fields: Any, param: str, code: str | None) -> N
 
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
-def test_what_every_request_needs(missing: str) -> None:
-    """Model and messages are asked for by name."""
+def test_required_fields(missing: str) -> None:
+    """A missing model or messages field is named in the error."""
     request = {"model": "m", "messages": [user()]}
     del request[missing]
 
@@ -162,8 +162,8 @@ def test_what_every_request_needs(missing: str) -> None:
     assert missing == caught.value.param
 
 
-def test_refusals_speak_of_json() -> None:
-    """Types are named as JSON names them."""
+def test_errors_use_json_type_names() -> None:
+    """Errors use the JSON names of types."""
     with pytest.raises(RequestError) as caught:
         asked(temperature="hot")
 
@@ -172,8 +172,8 @@ def test_refusals_speak_of_json() -> None:
     )
 
 
-def test_a_value_of_the_wrong_type_altogether_has_no_path() -> None:
-    """When the whole is wrong there is no field to name."""
+def test_a_body_of_the_wrong_type_has_no_path() -> None:
+    """If the whole body has the wrong type, the error names no field."""
     with pytest.raises(RequestError) as caught:
         check_shape([], ChatCompletionRequest)
 
@@ -183,13 +183,13 @@ def test_a_value_of_the_wrong_type_altogether_has_no_path() -> None:
     )
 
 
-def test_as_many_tools_as_copilot_takes() -> None:
-    """The limit itself is allowed."""
+def test_the_maximum_number_of_tools_is_accepted() -> None:
+    """A request with exactly the maximum number of tools is accepted."""
     assert MAX_TOOLS == len(asked(tools=[TOOL] * MAX_TOOLS)["tools"])
 
 
 def test_unset_fields_may_be_null() -> None:
-    """Nulls, which SDKs send for what is not set, are accepted everywhere."""
+    """Null is accepted for every optional field, as SDKs send it for unset ones."""
     nulls = dict.fromkeys(
         ["stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
          "n", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
@@ -212,14 +212,14 @@ def test_unset_fields_may_be_null() -> None:
         ([user(), CALLING, RESULT, RESULT], "agent"),
         ([user(), ASSISTANT], "agent"),
         ([user(), ASSISTANT, SYSTEM], "agent"),
-        # Instructions are nobody's turn.
+        # Instructions are not a turn.
         ([user(), SYSTEM], "user"),
         ([SYSTEM], "user"),
         ([user(), {"role": "developer", "content": "x"}], "user"),
     ],
 )
-def test_the_initiator_is_whoever_spoke_last(messages: list[Any], expected: str) -> None:
-    """`user` exactly when the last message is a person's turn: it decides what is billed."""
+def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected: str) -> None:
+    """The initiator is `user` only if the last message is the user's: it decides the billing."""
     assert expected == initiator(messages)
 
 
@@ -240,12 +240,12 @@ def test_the_initiator_is_whoever_spoke_last(messages: list[Any], expected: str)
     ],
 )
 def test_an_image_anywhere_is_seen(messages: list[Any], expected: bool) -> None:
-    """However old or nested an image is, the request needs the vision header."""
+    """Old and nested images count, too: the request needs the vision header."""
     assert expected is (count_images(messages) > 0)
 
 
-def test_images_are_looked_for_without_limit_of_depth() -> None:
-    """Whatever depth the JSON reader takes, the search for images takes too."""
+def test_images_are_found_at_any_depth() -> None:
+    """Images are found at any depth that the JSON parser accepts."""
     deep = '{"type": "text", "text": "x", "content": ' + "[" * 900 + "]" * 900 + "}"
     body = '{"model": "m", "messages": [{"role": "user", "content": [' + deep + "]}]}"
 
@@ -268,8 +268,8 @@ JSON = st.recursive(
     )
     | JSON
 )
-def test_no_json_makes_anything_but_a_request_or_a_refusal(body: Any) -> None:
-    """Any JSON is either read or refused with a `RequestError`."""
+def test_any_json_is_a_request_or_an_error(body: Any) -> None:
+    """Any JSON is either accepted or refused with a `RequestError`."""
     try:
         request = parse_request(json.dumps(body).encode())
     except RequestError:
@@ -280,7 +280,7 @@ def test_no_json_makes_anything_but_a_request_or_a_refusal(body: Any) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=30))
-def test_no_bytes_make_anything_but_a_refusal(body: bytes) -> None:
-    """Bytes that are no request are refused with a `RequestError`, whatever they are."""
+def test_any_other_bytes_are_an_error(body: bytes) -> None:
+    """Any bytes that are not a request are refused with a `RequestError`."""
     with pytest.raises(RequestError):
         parse_request(body)

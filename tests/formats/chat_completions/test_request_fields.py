@@ -1,4 +1,4 @@
-"""What becomes of each field of OpenAI's request, for a model of each vendor: one table."""
+"""A table of what happens to each field of OpenAI's request, per vendor."""
 
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ OPENAIS_FIELDS: Final = [
 MODELS: Final = ("gpt-4o", "gpt-5-mini", "claude-sonnet-4.6", "gemini-3.1-pro-preview")
 
 TABLE: Final[dict[str, tuple[Any, str]]] = {
-    # kept: as it came.  gone: dropped, and a note says so.  quiet: dropped, as it changes nothing.
-    # refused: with an error.  Another field's name: moved there, and a note says so.
+    # kept: unchanged.  gone: dropped with a note.  quiet: dropped without one, as nothing changes.
+    # refused: with an error.  Another field's name: renamed to it, with a note.
     #                        a value           gpt-4o  gpt-5  claude  gemini
     "audio": ({"voice": "alloy", "format": "mp3"}, "kept kept gone gone"),
     "frequency_penalty": (0.5, "kept kept gone gone"),
@@ -65,14 +65,14 @@ TABLE: Final[dict[str, tuple[Any, str]]] = {
 
 
 def test_the_table_is_complete() -> None:
-    """Every field of OpenAI's has its line, in order, and there is no other."""
+    """The table has exactly the fields of OpenAI's schema, in order."""
     assert OPENAIS_FIELDS == list(TABLE)
 
 
 @pytest.mark.parametrize("model_id", MODELS)
 @pytest.mark.parametrize("field", TABLE)
 def test_each_field_of_openais(field: str, model_id: str) -> None:
-    """A field is passed on, moved, dropped with a note, or refused: as the table says."""
+    """Each field is passed on, renamed, dropped or refused as the table says."""
     value, fates = TABLE[field]
     fate = fates.split()[MODELS.index(model_id)]
     model = recorded(model_id)
@@ -110,16 +110,16 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
 
 @pytest.mark.parametrize("model_id", MODELS)
 @pytest.mark.parametrize("field", [f for f in TABLE if f not in ("model", "messages")])
-def test_a_null_field_is_as_good_as_none(field: str, model_id: str) -> None:
-    """Null means not set: it is neither sent nor worth a note."""
+def test_null_fields_count_as_unset(field: str, model_id: str) -> None:
+    """A null field counts as unset: it is neither sent nor noted."""
     assert for_chat(asked(), recorded(model_id)) == (
         for_chat(asked(**{field: None}), recorded(model_id))
     )
 
 
 @pytest.mark.parametrize("field", [f for f in TABLE if f not in ("model", "messages")])
-def test_without_a_catalogue_only_what_no_model_takes_is_dropped(field: str) -> None:
-    """When the list of models cannot be had, everything else is left for Copilot to judge."""
+def test_without_a_catalogue_only_refused_fields_are_dropped(field: str) -> None:
+    """Without a catalogue, only fields that no model accepts are dropped."""
     value, fates = TABLE[field]
     if "refused" in fates:
         return

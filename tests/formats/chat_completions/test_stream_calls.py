@@ -1,4 +1,4 @@
-"""Tool calls: told apart, numbered, completed, and never merged or lost."""
+"""Tool calls are separated, numbered and completed, and never merged or lost."""
 
 from typing import Any
 
@@ -168,10 +168,10 @@ LONDON, PARIS = '{"city": "London"}', '{"city": "Paris"}'
     ],
 )  # fmt: skip
 def test_calls(events: list[Any], expected: list[tuple[str | None, str, str]]) -> None:
-    """Each oddity of fragments adds up to the calls that were meant, in order."""
+    """Irregular fragments result in the intended calls, in order."""
     found = calls_of([*events, event("stop")])
 
-    # None stands for an id that the call did not come with.
+    # None stands for an id that Copilot did not send.
     assert expected == [
         (id if wanted[0] is not None else None, *rest)
         for (id, *rest), wanted in zip(found, expected, strict=True)
@@ -181,22 +181,22 @@ def test_calls(events: list[Any], expected: list[tuple[str | None, str, str]]) -
 
 
 def test_the_finish_may_come_with_the_call() -> None:
-    """A call whole in one delta that says the finish too is not lost."""
+    """A whole call in the delta with the finish reason is not lost."""
     data = event("tool_calls", content=None, tool_calls=[call("a", "f", LONDON)])
 
     assert [("a", "f", LONDON)] == calls_of([data])
 
 
 def test_a_whole_answer_with_calls_has_null_content() -> None:
-    """Content is null, not an empty text, when there are only calls."""
+    """The content is null, not an empty text, if there are only calls."""
     message = complete([calling(call("a", "f", "{}")), event("stop")])["choices"][0]["message"]
 
     assert message["content"] is None
     assert message["refusal"] is None
 
 
-def test_calls_without_ids_get_some() -> None:
-    """A call that comes without an id, or with an empty one, gets one of its own."""
+def test_calls_without_ids_get_new_ones() -> None:
+    """A call without an id, or with an empty one, gets a new id."""
     events = [calling(call("", "f", "{}"), call(None, "g", "{}", index=1)), event("stop")]
     (one, _, _), (two, _, _) = calls_of(events)
 
@@ -207,7 +207,7 @@ def test_calls_without_ids_get_some() -> None:
 
 
 def test_ids_and_names_come_once() -> None:
-    """The first fragment of a call carries id, type and name; later ones only arguments."""
+    """The first delta of a call has id, type and name; later ones have only arguments."""
     chunks = repair([calling(call("a", "f", "{")), calling(call(arguments="}")), event("stop")])
     function = {"name": "f", "arguments": "{"}
 
@@ -228,7 +228,7 @@ def test_ids_and_names_come_once() -> None:
     ],
 )
 def test_a_call_that_was_cut_does_not_look_whole(reason: str, fragments: list[Any]) -> None:
-    """When the limit cut a call, the finish says so and nothing completes its arguments."""
+    """If the limit cuts a call, the finish reason says so, and the arguments are not completed."""
     events = [calling(*fragments), event(reason)]
     expected = {"content_filter": "content_filter"}.get(reason, "length")
 
@@ -237,14 +237,14 @@ def test_a_call_that_was_cut_does_not_look_whole(reason: str, fragments: list[An
 
 
 def test_a_call_before_the_one_that_was_cut_is_whole() -> None:
-    """A call without arguments is done when the next begins, so it gets its empty object."""
+    """A call without arguments gets an empty object if another call follows."""
     events = [calling(call("a", "f"), call("b", "g", "[", index=1)), event("length")]
 
     assert [("a", "f", "{}"), ("b", "g", "[")] == calls_of(events)
 
 
 def test_whole_calls_before_the_limit_can_be_carried_out() -> None:
-    """When the limit fell after the last call, the finish is `tool_calls` as ever."""
+    """If the limit was reached after the last call, the finish reason is `tool_calls`."""
     events = [calling(call("a", "f"), call("b", "g", "{}", index=1)), event("length")]
 
     assert "tool_calls" == finish_of(events)
@@ -256,7 +256,7 @@ def test_whole_calls_before_the_limit_can_be_carried_out() -> None:
     [["\n"] * 21, ["\t" * 21], ["\r\n" * 11], ["{\n" + "\n" * 10, "\n \n" * 5]],
 )
 def test_runaway_whitespace_is_stopped(pieces: list[str]) -> None:
-    """A model stuck in blank lines is stopped: the person would pay for all of them."""
+    """A model stuck writing blank lines is stopped, since the user pays for all of them."""
     events = [calling(call("a", "f")), *(calling(call(arguments=text)) for text in pieces)]
 
     with pytest.raises(BrokenResponse) as caught:
@@ -274,15 +274,15 @@ def test_runaway_whitespace_is_stopped(pieces: list[str]) -> None:
         ['{"x": "' + "\\n" * 5000 + '"}'],
     ],
 )
-def test_wide_arguments_are_no_runaway(pieces: list[str]) -> None:
-    """Indented, spaced and quoted arguments pass as they are."""
+def test_wide_arguments_are_accepted(pieces: list[str]) -> None:
+    """Indented, spaced and quoted arguments are passed on unchanged."""
     events = [calling(call("a", "f")), *(calling(call(arguments=text)) for text in pieces)]
 
     assert [("a", "f", "".join(pieces))] == calls_of([*events, event("stop")])
 
 
 def test_blank_lines_are_counted_for_each_call() -> None:
-    """Two calls that each end in some blank lines are not taken for one that is stuck."""
+    """Two calls that each end in a few blank lines do not count as stuck."""
     events = [
         calling(call("a", "f", "{}" + "\n" * 15)),
         calling(call("b", "g", "\n" * 15 + "{}", index=1)),
@@ -317,8 +317,8 @@ NATIVE = {
 }
 
 
-def test_an_answer_in_claudes_own_form() -> None:
-    """Claude's native body is the same completion that the chat form would have been."""
+def test_a_response_in_the_messages_format() -> None:
+    """A response in the Messages format becomes the same completion as one in the chat format."""
     completion = complete([NATIVE])
 
     assert "msg_bdrk_1" == completion["id"]
@@ -331,8 +331,8 @@ def test_an_answer_in_claudes_own_form() -> None:
     assert {"total_nano_aiu": 1} == completion["copilot_usage"]
 
 
-def test_usage_in_claudes_own_form() -> None:
-    """What was read from and written to the cache counts as prompt, as OpenAI counts."""
+def test_usage_in_the_messages_format() -> None:
+    """Cache reads and writes count as prompt tokens, as OpenAI counts them."""
     usage = complete([NATIVE])["usage"]
 
     assert (35, 7, 42) == (
@@ -349,8 +349,8 @@ def test_usage_in_claudes_own_form() -> None:
     ("reason", "expected"),
     [("end_turn", "stop"), ("max_tokens", "length"), ("refusal", "content_filter"), (None, "stop")],
 )
-def test_claudes_own_reasons(reason: str | None, expected: str) -> None:
-    """Claude's stop reasons are OpenAI's, also when there was no room to say anything."""
+def test_claudes_stop_reasons(reason: str | None, expected: str) -> None:
+    """Claude's stop reasons become OpenAI's, even if the response has no content."""
     body = {"content": [], "stop_reason": reason}
 
     assert {"role": "assistant", "content": ""} == message_of([body])
@@ -358,8 +358,8 @@ def test_claudes_own_reasons(reason: str | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize("usage", [None, 5, {"input_tokens": "x", "output_tokens": None}])
-def test_counts_that_are_none_in_claudes_own_form(usage: object) -> None:
-    """Counts of another type are zeros, never a failure."""
+def test_invalid_counts_in_the_messages_format(usage: object) -> None:
+    """Counts of the wrong type become zeros, not an error."""
     body = {"content": [{"type": "text", "text": "x"}], "usage": usage}
 
     assert 0 == complete([body])["usage"]["total_tokens"]

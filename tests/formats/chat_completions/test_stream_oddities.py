@@ -1,4 +1,4 @@
-"""One pair of events and answer for each oddity of the models behind Copilot."""
+"""One pair of events and expected response for each irregularity of Copilot's models."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ LOGPROB = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": [
 
 
 def test_a_plain_stream() -> None:
-    """Role first, then the texts, then a finish by itself: the order that clients expect."""
+    """The role comes first, then texts, then the finish reason alone, as clients expect."""
     assert [
         {"role": "assistant", "content": ""},
         {"content": "Hel"},
@@ -37,7 +37,7 @@ def test_a_plain_stream() -> None:
 
 
 def test_the_leading_filter_event_makes_no_chunk() -> None:
-    """The event without choices that comes first is dropped, and its empty id is not taken."""
+    """The leading event without choices is dropped, and its empty id is not used."""
     chunks = repair([FILTER, event("stop", content="x")])
 
     assert "dc1a974e" == chunks[0]["id"]
@@ -45,29 +45,29 @@ def test_the_leading_filter_event_makes_no_chunk() -> None:
     assert [1] * len(chunks) == [len(chunk["choices"]) for chunk in chunks]
 
 
-def test_what_is_missing_is_made() -> None:
-    """An answer without id, created, index and object gets them, the same in every chunk."""
+def test_missing_fields_are_added() -> None:
+    """Missing id, created, index and object are added, with the same values in every chunk."""
     chunks = repair([{"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}])
 
     assert NOW == chunks[0]["created"]
     assert chunks[0]["id"].startswith("chatcmpl-")
 
 
-def test_ids_that_change_do_not_change_ours() -> None:
-    """Id and created of the first event that says something hold for the whole stream."""
+def test_the_first_id_is_used_for_the_whole_stream() -> None:
+    """Id and created of the first event with content are used for the whole stream."""
     changed = {**event("stop", content="b"), "id": "other", "created": 7}
     chunks = repair([event(content="a"), changed])
 
     assert {("dc1a974e", 1795330003)} == {(c["id"], c["created"]) for c in chunks}
 
 
-def test_the_model_is_named_as_it_was_asked_for() -> None:
-    """Copilot's own name for the model, which differs, is not passed on."""
+def test_chunks_have_the_requested_model_name() -> None:
+    """Chunks have the model name of the request, not Copilot's name of the model."""
     assert MODEL == complete([event("stop", content="x")])["model"]
 
 
 def test_the_fingerprint_is_kept() -> None:
-    """`system_fingerprint` stays on every chunk."""
+    """Every chunk has the `system_fingerprint`."""
     chunks = repair([{**event("stop", content="x"), "system_fingerprint": "fp_1"}])
 
     assert {"fp_1"} == {chunk["system_fingerprint"] for chunk in chunks}
@@ -96,7 +96,7 @@ def test_the_fingerprint_is_kept() -> None:
     ],
 )  # fmt: skip
 def test_usage_from_anywhere(events: list[Any]) -> None:
-    """Wherever a model puts its counts, they come last and alone, and only when asked for."""
+    """Token counts are sent last, in their own chunk, and only if requested."""
     chunks = repair(events, include_usage=True)
 
     assert 11 == chunks[-1]["usage"]["total_tokens"]
@@ -105,8 +105,8 @@ def test_usage_from_anywhere(events: list[Any]) -> None:
     assert not any("usage" in chunk for chunk in repair(events))
 
 
-def test_copilots_own_bill_stands_beside_the_usage() -> None:
-    """`copilot_usage` comes with the usage, and without being asked for it does not come."""
+def test_copilot_usage_is_sent_with_the_usage() -> None:
+    """`copilot_usage` is sent with the usage, and only if usage was requested."""
     bill = {"total_nano_aiu": 112500000}
     events = [{**event("stop", content="x", usage=COUNTS), "copilot_usage": bill}]
 
@@ -120,7 +120,7 @@ def test_copilots_own_bill_stands_beside_the_usage() -> None:
 
 
 def test_no_counts_make_no_usage_chunk() -> None:
-    """A model that counts nothing gets no invented usage."""
+    """If a model sends no counts, no usage is invented."""
     chunks = repair([event("stop", content="x")], include_usage=True)
 
     assert [None] * 3 == [chunk["usage"] for chunk in chunks]
@@ -198,7 +198,7 @@ def test_no_counts_make_no_usage_chunk() -> None:
     ],
 )  # fmt: skip
 def test_odd_deltas(events: list[Any], expected: dict[str, Any]) -> None:
-    """Each odd form of a delta adds to the message what it says, and nothing else."""
+    """Each irregular delta adds exactly its content to the message."""
     assert {"role": "assistant", **expected} == message_of(events)
 
 
@@ -218,19 +218,19 @@ def test_odd_deltas(events: list[Any], expected: dict[str, Any]) -> None:
     ],
 )
 def test_finish_reasons_without_calls(theirs: str, ours: str) -> None:
-    """Every reason that a model may give is one of OpenAI's."""
+    """Every finish reason of a model becomes one of OpenAI's."""
     assert ours == finish_of([event(theirs, content="x")])
 
 
 @pytest.mark.parametrize("theirs", ["stop", "tool_calls", "tool_use", "end_turn", "length"])
 def test_finish_reasons_with_calls(theirs: str) -> None:
-    """Whatever the model says, an answer with whole calls finishes with `tool_calls`."""
+    """With complete calls, the finish reason is `tool_calls`, whatever the model sent."""
     assert "tool_calls" == finish_of([calling(call("c1", "f", "{}")), event(theirs)])
 
 
 @pytest.mark.parametrize("reason", [None, "", 5])
-def test_an_empty_reason_is_no_finish(reason: object) -> None:
-    """A finish reason that says nothing does not end the answer."""
+def test_an_empty_finish_reason_is_ignored(reason: object) -> None:
+    """An empty finish reason does not end the response."""
     data = {"choices": [{"delta": {"content": "x"}, "finish_reason": reason}]}
 
     with pytest.raises(BrokenResponse, match="broke off"):
@@ -248,8 +248,8 @@ def test_an_empty_reason_is_no_finish(reason: object) -> None:
         ([b"<html>"], "Copilot sent an event that is not a JSON object."),
     ],
 )
-def test_what_is_no_answer_is_an_error(events: list[Any], message: str) -> None:
-    """Nothing, half an answer and a failed one are told as such, and no SDK repeats the call."""
+def test_incomplete_responses_are_errors(events: list[Any], message: str) -> None:
+    """Empty, incomplete and failed responses raise errors that SDKs do not retry."""
     with pytest.raises(BrokenResponse) as caught:
         repair(events)
 
@@ -258,8 +258,8 @@ def test_what_is_no_answer_is_an_error(events: list[Any], message: str) -> None:
     assert "false" == caught.value.headers["x-should-retry"]
 
 
-def test_an_error_event_is_raised_as_what_it_is() -> None:
-    """An error in mid-stream keeps its message and code, and is not to be repeated."""
+def test_an_error_event_is_raised() -> None:
+    """An error in mid-stream keeps its message and code, and must not be retried."""
     stream = ChatRepair(MODEL)
     stream.feed(event(content="x"))
 
@@ -271,13 +271,13 @@ def test_an_error_event_is_raised_as_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("error", [None, {}, "", False])
-def test_an_empty_error_is_none(error: object) -> None:
-    """An `error` key that says nothing does not end a stream."""
+def test_an_empty_error_is_ignored(error: object) -> None:
+    """An empty `error` key does not end a stream."""
     assert "x" == message_of([{**event("stop", content="x"), "error": error}])["content"]
 
 
 def test_a_stream_knows_when_it_is_finished() -> None:
-    """Only once the model has said its finish may a cut connection be forgiven."""
+    """A stream is finished only once the finish reason has arrived."""
     stream = ChatRepair(MODEL)
     stream.feed(event(content="x"))
     assert not stream.is_finished
@@ -299,7 +299,7 @@ def test_a_stream_knows_when_it_is_finished() -> None:
     ],
 )
 def test_logprobs(theirs: object, ours: object) -> None:
-    """Log probabilities come with both lists that the schema wants, or not at all."""
+    """Log probabilities have both lists that the schema requires, or are null."""
     choice = {"delta": {"content": "Hi"}, "logprobs": theirs, "finish_reason": "stop"}
 
     assert ours == repair([{"choices": [choice]}])[1]["choices"][0]["logprobs"]
@@ -307,7 +307,7 @@ def test_logprobs(theirs: object, ours: object) -> None:
 
 
 def test_logprobs_of_all_chunks_add_up() -> None:
-    """Those that come without a text have a chunk as well, and a whole answer holds all."""
+    """Log probabilities without text get a chunk, and a whole response contains all of them."""
     choice = {"delta": {}, "logprobs": {"content": [LOGPROB]}}
     events = [{"choices": [choice]}, {"choices": [choice]}, event("stop")]
 
@@ -315,6 +315,6 @@ def test_logprobs_of_all_chunks_add_up() -> None:
 
 
 @pytest.mark.parametrize("created", [0, -1, True, "x", 1.5, None])
-def test_a_created_that_is_no_time_is_replaced(created: object) -> None:
-    """`created` is always whole seconds."""
+def test_an_invalid_created_is_replaced(created: object) -> None:
+    """`created` is always an integer number of seconds."""
     assert NOW == complete([{**event("stop", content="x"), "created": created}])["created"]

@@ -1,4 +1,4 @@
-"""What holds for every answer, however broken: found by trying very many."""
+"""Property-based tests of streams, with random and invalid events."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def maybe_broken(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def an_object(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """An object with some of the fields, each of which may hold anything."""
+    """An object with some of the fields, each of which may have any value."""
     return st.fixed_dictionaries({}, optional={k: maybe_broken(v) for k, v in fields.items()})
 
 
@@ -97,10 +97,10 @@ FINISH = st.builds(event, REASONS)
 
 @settings(deadline=None, max_examples=250)
 @given(st.lists(EVENTS, max_size=5), st.lists(FINISH, max_size=1), st.booleans())
-def test_whatever_comes_is_a_valid_answer_or_an_upstream_error(
+def test_any_events_are_a_valid_stream_or_an_upstream_error(
     events: list[Any], finish: list[Any], include_usage: bool
 ) -> None:
-    """No event, however broken, makes anything but a valid stream or an `UpstreamError`."""
+    """Any events result in a valid stream or an `UpstreamError`."""
     stream = ChatRepair(MODEL, include_usage=include_usage)
     chunks = []
     try:
@@ -128,13 +128,13 @@ ARGUMENTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size
 def test_interleaved_calls_keep_everything(
     wanted: list[tuple[str, list[str]]], random: Any, first_index: int
 ) -> None:
-    """Calls whose fragments come mixed, each with its index, keep ids, names and arguments."""
+    """Calls with interleaved, indexed fragments keep their ids, names and arguments."""
     queues = [
         [call(f"call_{i}", name, index=i + first_index)]
         + [call(arguments=piece, index=i + first_index) for piece in pieces]
         for i, (name, pieces) in enumerate(wanted)
     ]
-    # Calls open in order; after that their fragments may come in any order.
+    # Calls begin in order; after that, their fragments may arrive in any order.
     fragments = [queue.pop(0) for queue in queues]
     while left := [queue for queue in queues if queue]:
         fragments.append(random.choice(left).pop(0))
@@ -154,7 +154,7 @@ def test_interleaved_calls_keep_everything(
 def test_calls_in_a_row_keep_everything_without_an_index(
     wanted: list[tuple[str, list[str]]], index: int | None, at_once: int
 ) -> None:
-    """Calls one after the other need no index: all may claim 0, or none, however batched."""
+    """Consecutive calls are separated even if all have index 0, or none."""
     fragments = [
         fragment
         for i, (name, pieces) in enumerate(wanted)
@@ -174,7 +174,7 @@ def test_calls_in_a_row_keep_everything_without_an_index(
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(["content", "refusal", "reasoning_text"]), st.text())))
 def test_texts_keep_every_character(parts: list[tuple[str, str]]) -> None:
-    """Content, refusal and reasoning, in any order, come out joined and unchanged."""
+    """Content, refusal and reasoning, in any order, are joined and otherwise unchanged."""
     message = message_of([*(event(**{name: text}) for name, text in parts), event("stop")])
 
     for theirs, ours in (

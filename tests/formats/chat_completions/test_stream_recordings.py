@@ -1,4 +1,4 @@
-"""Every recorded answer comes out as OpenAI's schema wants it, with nothing lost."""
+"""Every recorded response is converted to OpenAI's schema without losing anything."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ ANSWERS = [
 
 
 def said(events: list[Any], field: str) -> str:
-    """The texts of `field` in the recorded events, joined by hand."""
+    """The texts of `field` in the recorded events, joined."""
     choices = [choice for event in events for choice in event["choices"]]
     return "".join(choice["delta"].get(field) or "" for choice in choices)
 
@@ -36,7 +36,7 @@ def fragments(events: list[Any]) -> list[dict[str, Any]]:
 
 
 def called(events: list[Any]) -> list[tuple[str, str, str]]:
-    """The recorded calls, put together by hand: in all recordings an id opens a call."""
+    """The id, name and arguments of the recorded calls; in all recordings, an id begins a call."""
     calls: list[list[str]] = []
     for part in fragments(events):
         if "id" in part:
@@ -48,7 +48,7 @@ def called(events: list[Any]) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("include_usage", [True, False])
 @pytest.mark.parametrize("name", STREAMS)
 def test_recorded_streams_are_valid_streams(name: str, include_usage: bool) -> None:
-    """Each keeps every promise of OpenAI's streams, with usage exactly when it was asked for."""
+    """Each is a valid OpenAI stream, with usage only if it was requested."""
     events = recorded_events(name)
     chunks = repair(events, include_usage=include_usage)
     counted = any(event.get("usage") for event in events)
@@ -59,7 +59,7 @@ def test_recorded_streams_are_valid_streams(name: str, include_usage: bool) -> N
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_recorded_streams_lose_nothing(name: str) -> None:
-    """Every character, call id and argument of a recorded stream is in the answer."""
+    """Every character, call id and argument of a recorded stream is in the response."""
     events = recorded_events(name)
     message = message_of(events)
 
@@ -72,7 +72,7 @@ def test_recorded_streams_lose_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_recorded_streams_at_any_cut(name: str, size: int) -> None:
-    """However the bytes of a recording arrive, the answer is the same."""
+    """The response does not depend on how the bytes of a recording are split."""
     data = (RECORDINGS / name).read_bytes()
     decoder = EventDecoder()
     events = [
@@ -87,7 +87,7 @@ def test_recorded_streams_at_any_cut(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_recorded_stream_without_its_end_is_an_error(name: str) -> None:
-    """Without the event that says the finish, no recording passes for a whole answer."""
+    """Without the finish reason, a recording is not accepted as a complete response."""
     events = recorded_events(name)
     finished = [any(c.get("finish_reason") for c in event["choices"]) for event in events]
 
@@ -96,7 +96,7 @@ def test_a_recorded_stream_without_its_end_is_an_error(name: str) -> None:
 
 
 def test_the_recorded_parallel_calls_are_two() -> None:
-    """Claude's two calls that both claim index 0 stay two, numbered 0 and 1."""
+    """Two calls of Claude that both have index 0 stay separate, numbered 0 and 1."""
     calls = calls_of(recorded_events("claude-parallel-tool-calls.sse"))
 
     assert [
@@ -107,7 +107,7 @@ def test_the_recorded_parallel_calls_are_two() -> None:
 
 
 def test_the_recorded_gemini_usage_adds_up() -> None:
-    """Gemini's reasoning tokens count as completion tokens, so that the parts make the total."""
+    """Gemini's reasoning tokens count as completion tokens, so that the parts sum to the total."""
     events = recorded_events("gemini-reasoning-tool-call.sse")
     theirs, ours = events[-1]["usage"], complete(events)["usage"]
 
@@ -118,7 +118,7 @@ def test_the_recorded_gemini_usage_adds_up() -> None:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_recorded_whole_answers(name: str) -> None:
-    """Each whole answer is one valid completion, with all its text and calls."""
+    """Each recorded whole response becomes one valid completion, with all its text and calls."""
     answer = recorded_json(f"openai-chat-completions/{name}")
     messages = [choice["message"] for choice in answer["choices"]]
     completion = complete([answer])
@@ -135,16 +135,16 @@ def test_recorded_whole_answers(name: str) -> None:
     assert "filter" not in json.dumps(completion)
 
 
-def test_the_recorded_split_answer_is_one() -> None:
-    """Claude's answer of two choices is one choice, its text beside its call."""
+def test_the_recorded_split_choices_are_merged() -> None:
+    """A response of Claude with two choices becomes one choice with text and call."""
     message = message_of([recorded_json(f"openai-chat-completions/{ANSWERS[0]}")])
 
     assert "I'll check the current weather for both London and Paris for you." == message["content"]
     assert ["tooluse_0QuujwyeSCGpbfteXu-sHw"] == [call["id"] for call in message["tool_calls"]]
 
 
-def test_a_stream_in_openais_own_form_passes_as_it_is() -> None:
-    """Events that already follow the schema keep their text, id and finish."""
+def test_a_valid_stream_is_not_changed() -> None:
+    """Events that already match the schema keep their text, id and finish reason."""
     path = RECORDINGS / "openai-chat-completions" / "streaming-events.jsonl"
     completion = complete(json.loads(line) for line in path.read_text().splitlines())
 

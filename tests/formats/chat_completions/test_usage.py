@@ -1,4 +1,4 @@
-"""Token counts, from each shape in which models give them."""
+"""Token counts in every form in which models send them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from copilot_proxy.formats.chat_completions.usage import repair_usage
 
 
 def usage(prompt: int, completion: int, total: int, *, cached: int = 0, reasoning: int = 0) -> Any:
-    """A usage in OpenAI's full shape."""
+    """Usage with all fields of OpenAI's schema."""
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -68,12 +68,12 @@ def usage(prompt: int, completion: int, total: int, *, cached: int = 0, reasonin
     ],
 )  # fmt: skip
 def test_usage_has_openais_shape(theirs: Any, ours: Any) -> None:
-    """Every field of OpenAI's usage is there, as a whole number, and the parts make the total."""
+    """Every field of OpenAI's usage is present as an integer, and the parts sum to the total."""
     assert ours == repair_usage(theirs)
 
 
-def test_what_was_written_to_the_cache_is_kept() -> None:
-    """Claude's count of cached-for-later tokens stays, since it costs more."""
+def test_cache_writes_are_counted() -> None:
+    """Claude's count of tokens written to the cache is kept, since they cost more."""
     repaired = repair_usage({"prompt_tokens_details": {"cache_creation_input_tokens": 6}})
 
     assert repaired is not None
@@ -82,5 +82,5 @@ def test_what_was_written_to_the_cache_is_kept() -> None:
 
 @pytest.mark.parametrize("value", [None, [], "x", 5])
 def test_no_usage_stays_none(value: object) -> None:
-    """Nothing is invented for a model that counts nothing."""
+    """If a model sends no counts, none are invented."""
     assert repair_usage(value) is None

@@ -216,7 +216,7 @@ def test_thinking_fits_the_model(
     assert (expected, notes) == fitted(model, dict(fields))
 
 
-DROPPED = ["dropped thinking: the turn under way began without it"]
+DROPPED = ["dropped thinking: the current turn began without it"]
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: s
         (GPT_5, {"temperature": 0.5}, {}, "accepts only its default"),
         (GPT_5, {"temperature": 1}, {}, None),
         (CLAUDE, {"temperature": 0.5}, {"temperature": 0.5}, None),
-        (CLAUDE, {"temperature": 0.5, "reasoning_effort": "low"}, {"reasoning": "low"}, "thinks"),
+        (CLAUDE, {"temperature": 0.5, "reasoning_effort": "low"}, {"reasoning": "low"}, "thinking"),
         (GPT_5, {"max_tokens": 5}, {"maxTokens": 16}, "5 to 16"),
         (GPT_5, {"max_completion_tokens": 50}, {"maxTokens": 50}, None),
         (CLAUDE, {"max_tokens": 99000}, {"maxTokens": 32000}, "99000 to 32000"),

@@ -140,7 +140,7 @@ def test_arguments_are_whole(pieces: list[str], end: str | None, arguments: str)
 
 
 def test_interleaved_calls_are_separated() -> None:
-    """Interleaved pieces of several calls are told apart by the index of their items."""
+    """Interleaved pieces of several calls are distinguished by the index of their items."""
     up = Upstream()
     one = up.call(0, "f", '{"a":', "1}", call_id="a")
     two = up.call(3, "g", '{"b":', "2}", call_id="b")

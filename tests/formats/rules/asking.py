@@ -1,9 +1,9 @@
-"""One request in the words of each client's API, and what is found in each of Copilot's bodies."""
+"""Builds one request in the format of each client API, and reads bodies for Copilot's APIs."""
 
 import json
 from typing import Any, Final
 
-Json = dict[str, Any]
+from copilot_proxy.formats.types import Json
 
 CLIENTS: Final = {
     "chat_completions": "/v1/chat/completions",
@@ -22,7 +22,7 @@ def assistant(text: str) -> Json:
 
 
 def called(id: str = "a", arguments: Any = "{}") -> Json:
-    """A call; the arguments are a text, or what a Messages client has for it."""
+    """A tool call; the arguments are JSON text, or for Messages any value."""
     return {"said": "call", "id": id, "arguments": arguments}
 
 
@@ -31,8 +31,11 @@ def result(id: str = "a") -> Json:
 
 
 def body_of(client: str, *steps: Json, **wish: Any) -> Json:
-    """A request of `client`: the conversation, then `tool` (a name), `schema`, `forced`, `limit`,
-    `effort`, `budget`, `stops`, `system`, and fields of the same name everywhere."""
+    """Return a request of `client` with a conversation of `steps`.
+
+    `wish` may have `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
+    `system`, and fields whose name is the same on all APIs.
+    """
     return _BODIES[client](list(steps) or [user()], wish)
 
 
@@ -123,8 +126,10 @@ _BODIES: Final = {"chat_completions": _chat, "responses": _responses, "messages"
 
 
 def said(body: Json) -> list[tuple[str, Any]]:
-    """Who says what in a body for Copilot: ``call`` with arguments, ``result``, or a role with a
-    text."""
+    """Return the conversation of a body for Copilot, as pairs.
+
+    A pair is ``call`` with the arguments, ``result`` with the output, or a role with the text.
+    """
     found: list[tuple[str, Any]] = []
     for turn in body.get("messages") or body.get("input") or ():
         if turn.get("type") == "function_call":
@@ -146,52 +151,52 @@ def said(body: Json) -> list[tuple[str, Any]]:
 
 
 def limit(body: Json) -> Any:
-    """The limit of the answer, whatever it is called."""
+    """Return the output limit, whatever its name."""
     names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
     return next((body[name] for name in names if name in body), None)
 
 
 def effort(body: Json) -> Any:
-    """How hard the model is to think."""
+    """Return the reasoning effort."""
     holder = body.get("reasoning") or body.get("output_config") or {}
     return body.get("reasoning_effort") or holder.get("effort")
 
 
 def budget(body: Json) -> Any:
-    """The tokens of thinking."""
+    """Return the thinking budget in tokens."""
     return body.get("thinking_budget") or (body.get("thinking") or {}).get("budget_tokens")
 
 
 def thinks(body: Json) -> bool:
-    """Whether thinking is switched on, by whatever field."""
+    """Whether thinking is enabled, by whatever field."""
     form = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     return form or bool(body.get("reasoning_effort") or body.get("thinking_budget"))
 
 
 def forced(body: Json) -> bool:
-    """Whether a tool has to be called."""
+    """Whether a tool call is forced."""
     choice = body.get("tool_choice")
     return choice == "required" or (isinstance(choice, dict) and choice["type"] in ("any", "tool"))
 
 
 def stops(body: Json) -> list[str]:
-    """The stop sequences."""
+    """Return the stop sequences."""
     return body.get("stop") or body.get("stop_sequences") or []
 
 
 def schemas(body: Json) -> list[Any]:
-    """The schemas of the tools."""
+    """Return the schemas of the tools."""
     tools = [tool.get("function") or tool for tool in body["tools"]]
     return [tool.get("parameters", tool.get("input_schema")) for tool in tools]
 
 
 def is_object(arguments: Any) -> bool:
-    """Whether arguments are an object, written or not."""
+    """Whether arguments are an object, or the JSON text of one."""
     return isinstance(arguments, dict) or (is_json(arguments) and arguments[:1] == "{")
 
 
 def is_json(arguments: Any) -> bool:
-    """Whether arguments are JSON, or an object already."""
+    """Whether arguments are JSON text, or already decoded."""
     if not isinstance(arguments, str):
         return True
     try:

@@ -1,4 +1,4 @@
-"""For every rule of the book: a request that it is for, and what is wrong with it without."""
+"""For every rule of the book: a request that needs it, and how to tell that it was not applied."""
 
 import json
 from collections.abc import Callable
@@ -26,33 +26,34 @@ from tests.formats.rules.asking import (
 )
 
 CLAUDE: Final = ("claude-sonnet-4.5", "claude-opus-5")
-"""On chat completions and Messages, by the client; on Messages alone."""
+"""Served on Chat Completions and Messages, and on Messages only."""
 GPT: Final = ("gpt-4o", "gpt-5.4")
-"""On chat completions; on Responses."""
+"""Served on Chat Completions, and on Responses."""
 ALL: Final = (*GPT, *CLAUDE, "gemini-2.5-pro")
 ALWAYS_THINKS: Final = "claude-opus-5.5"
-"""Not in the simulator's list: the walk adds it."""
+"""Not in the simulator's catalogue; the test adds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A request for some models, from each client that can say it."""
+    """A request for some models, from each client API that can express it."""
 
     models: tuple[str, ...]
     broken: Callable[[Json], bool]
-    """Whether a body for Copilot is what the model refuses."""
+    """Whether a body for Copilot is one that the model refuses."""
     steps: tuple[Json, ...] = ()
     wish: Json = field(default_factory=dict)
     own: dict[str, Json] = field(default_factory=dict)
-    """What single clients send besides."""
+    """Additional fields, by client API."""
     clients: tuple[str, ...] = tuple(CLIENTS)
     note: str = ""
     bites: Callable[[str, str], bool] = lambda client, route: True
-    """Whether a client's request needs the rule on that API of Copilot's: elsewhere the translation
-    itself has no place for it."""
+    """Whether a client's request needs the rule on a Copilot API.
+
+    On other APIs the translation already leaves the field out."""
 
     def body(self, client: str, model: str) -> Json:
-        """The request of a client."""
+        """Return the request in the format of `client`."""
         body = body_of(client, *self.steps, **self.wish)
         return {"model": model, **body, **self.own.get(client, {})}
 
@@ -144,7 +145,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "turns.consecutive": Case(
         models=("gemini-3-flash-preview",),
-        # The items of Responses are put together when they become messages.
+        # Items of Responses are already merged when they are translated to messages.
         clients=STOPPING,
         steps=(user(), assistant("a"), assistant("b"), user()),
         broken=lambda body: ["assistant"] * 2 == [who for who, _ in said(body)[1:3]],
@@ -302,13 +303,13 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         own={client: {"messages": _marked(client)} for client in STOPPING},
         broken=_dumped('"ttl"'),
-        note="Copilot accepts 4",
+        note="cache_control of some ",
     ),
 }
 
 
 def combinations() -> list[tuple[str, str, str]]:
-    """Every rule with each client and model of its case."""
+    """Return every rule with each client and model of its case."""
     return [
         (name, client, model)
         for name, case in CASES.items()

@@ -1,4 +1,4 @@
-"""What a profile says of a model: the catalogue's words, and its family's where that is silent."""
+"""Profiles take their traits from the catalogue, and otherwise from the model's family."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ def claude(id: str, **supports: Any) -> ModelProfile:
     return profile_of(a_model(id, "Anthropic", supports=supports), "messages")
 
 
-def test_an_unknown_model_is_refused_nothing() -> None:
-    """Without the catalogue a model is asked as the client says, but for what its API demands."""
+def test_an_unknown_model_has_no_restrictions() -> None:
+    """Without a catalogue, the profile has only the restrictions of the API."""
     profile = profile_of(None, "chat_completions")
 
     assert ModelProfile(max_stops=4) == profile
 
 
 def test_an_unknown_vendor_is_treated_leniently() -> None:
-    """A model of somebody new takes what the catalogue does not deny."""
+    """A model of an unknown vendor has only the restrictions that the catalogue lists."""
     profile = profile_of(a_model("new-1", "Somebody"), "chat_completions")
 
     assert (True, True, None, (), None) == (
@@ -49,7 +49,7 @@ def test_an_unknown_vendor_is_treated_leniently() -> None:
     ],
 )
 def test_thinking_classes_where_the_catalogue_is_silent(id: str, thinking: ThinkingClass) -> None:
-    """Claude's families think as Anthropic's pages say."""
+    """Claude models think as Anthropic's documentation says."""
     assert thinking == claude(id).thinking
 
 
@@ -68,7 +68,7 @@ def test_thinking_classes_where_the_catalogue_is_silent(id: str, thinking: Think
     ],
 )
 def test_the_catalogue_wins(id: str, supports: Any, thinking: str, adaptive: bool) -> None:
-    """What GitHub says of a model holds, whatever its family does."""
+    """The catalogue takes precedence over the family."""
     profile = claude(id, **supports)
 
     assert (thinking, adaptive) == (profile.thinking, profile.adaptive)
@@ -90,7 +90,7 @@ def test_the_catalogue_wins(id: str, supports: Any, thinking: str, adaptive: boo
     ],
 )
 def test_sampling_of_claude(id: str, fixed: bool) -> None:
-    """Every Claude from 4.7 on has its own sampling, whatever its kind."""
+    """Every Claude 4.7 and later accepts only default sampling, whatever its kind."""
     assert fixed is ("temperature" in claude(id).fixed_sampling)
 
 
@@ -103,8 +103,8 @@ def test_sampling_of_claude(id: str, fixed: bool) -> None:
         ("claude-fable-5.2", False),
     ],
 )
-def test_who_can_be_made_to_call_a_tool(id: str, forced: bool) -> None:
-    """Not those that cannot stop thinking."""
+def test_which_models_can_be_forced_to_call_a_tool(id: str, forced: bool) -> None:
+    """Models that always think cannot be forced to call a tool."""
     assert forced is claude(id).forced_tools
 
 
@@ -119,20 +119,20 @@ def test_who_can_be_made_to_call_a_tool(id: str, forced: bool) -> None:
     ],
 )
 def test_versions_of_claude(id: str, expected: Any) -> None:
-    """Kind and version are read from the id, also where it runs the numbers together."""
+    """Kind and version are read from the id, even if it joins the two numbers."""
     assert expected == claude_version(a_model(id, "Anthropic"))
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_row_has_its_source(family: Any) -> None:
-    """A trait that nobody can check is worth nothing; all of a row's are a profile's."""
+    """Every row has a source and traits, and all traits are fields of a profile."""
     assert family.source
     assert family.traits
     ModelProfile(**family.traits)
 
 
 def test_limits_of_claude() -> None:
-    """Claude's limits are the catalogue's, and where it has none the API still gets one."""
+    """Claude's limits come from the catalogue; the Messages API gets a default without one."""
     limits = {"max_output_tokens": 64000, "max_non_streaming_output_tokens": 16000}
     model = a_model("claude-x", "Anthropic", limits=limits)
 

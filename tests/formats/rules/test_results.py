@@ -1,4 +1,4 @@
-"""Conversations that a model would refuse are mended: orphans, neighbours, prefill, caches."""
+"""Conversations that a model would refuse are fixed: results, order, prefill, cache marks."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from copilot_proxy.formats.responses.outgoing import ResponsesBody
 from copilot_proxy.formats.rules import blanks, turns
 from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
 from copilot_proxy.formats.rules.turns import CONTINUE
+from copilot_proxy.formats.types import Json
 
-Json = dict[str, Any]
 MARK = {"type": "ephemeral"}
 
 
@@ -28,7 +28,7 @@ def model(vendor: str) -> Model:
 
 
 def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
-    """The messages after the rules about whole messages."""
+    """Return the messages after the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
     for rule in (
@@ -76,8 +76,8 @@ def result(id: str, content: Any = "r") -> Json:
         [{"role": "system", "content": "s"}, user()],
     ],
 )
-def test_sound_history_is_left_alone(messages: list[Json]) -> None:
-    """Nothing is changed where nothing is wrong."""
+def test_a_valid_conversation_is_not_changed(messages: list[Json]) -> None:
+    """A valid conversation is not changed."""
     notes: list[str] = []
 
     assert messages == fit_history(messages, None, notes)
@@ -94,7 +94,7 @@ def test_sound_history_is_left_alone(messages: list[Json]) -> None:
             [user(), called("a", "b"), result("b")],
             [user(), called("a", "b"), result("a", NO_RESULT), result("b")],
         ),
-        # A result that stands too late, or in another order, is moved to its call.
+        # A result that comes too late, or in another order, is moved to its call.
         (
             [user(), called("a"), user("wait"), result("a"), said()],
             [user(), called("a"), result("a"), user("wait"), said()],
@@ -103,7 +103,7 @@ def test_sound_history_is_left_alone(messages: list[Json]) -> None:
             [user(), called("a", "b"), result("b", "2"), result("a", "1")],
             [user(), called("a", "b"), result("a", "1"), result("b", "2")],
         ),
-        # A result that nothing called for is still known to the model.
+        # A result without a call becomes a user message.
         ([result("a", "r")], [user("(Result of an earlier tool call)\nr")]),
         (
             [user(), called("a"), result("a", "1"), result("a", "2")],
@@ -123,20 +123,20 @@ def test_sound_history_is_left_alone(messages: list[Json]) -> None:
         ),
     ],
 )
-def test_orphans_are_mended_and_noted(messages: list[Json], expected: list[Json]) -> None:
-    """Calls and results that lost each other are brought together, and the client is told."""
+def test_orphans_are_fixed_and_noted(messages: list[Json], expected: list[Json]) -> None:
+    """Calls and results are paired, and the changes are noted."""
     before = repr(messages)
     notes: list[str] = []
-    mended = fit_history(messages, None, notes)
+    fixed = fit_history(messages, None, notes)
 
-    assert expected == mended
+    assert expected == fixed
     assert before == repr(messages)
     if "wait" not in before and "'2'" not in before.partition("'1'")[0]:
         assert notes or "'b', 'content': '2'" in before
 
 
 @pytest.mark.parametrize("vendor", ["Anthropic", "Google"])
-def test_neighbouring_assistant_messages_are_one(vendor: str) -> None:
+def test_consecutive_assistant_messages_are_merged(vendor: str) -> None:
     """Claude and Gemini get one message with the texts, calls and reasoning of both."""
     parts = [{"type": "text", "text": "b"}]
     messages = [
@@ -149,8 +149,8 @@ def test_neighbouring_assistant_messages_are_one(vendor: str) -> None:
         user(),
     ]
     notes: list[str] = []
-    mended = fit_history(messages[:2] + messages[2:3] + messages[4:5] + [user()], None, [])
-    assert 5 == len(mended)
+    fixed = fit_history(messages[:2] + messages[2:3] + messages[4:5] + [user()], None, [])
+    assert 5 == len(fixed)
 
     merged = fit_history([user(), *messages[1:3], result("c"), user()], model(vendor), notes)
 
@@ -160,8 +160,8 @@ def test_neighbouring_assistant_messages_are_one(vendor: str) -> None:
     assert ["merged consecutive assistant messages"] == notes
 
 
-def test_neighbours_of_other_vendors_stay() -> None:
-    """GPT takes them as they are."""
+def test_other_vendors_accept_consecutive_messages() -> None:
+    """GPT accepts consecutive assistant messages, so they are not merged."""
     messages = [user(), said("a"), said("b"), user()]
 
     assert messages == fit_history(messages, model("OpenAI"), [])
@@ -169,8 +169,8 @@ def test_neighbours_of_other_vendors_stay() -> None:
     assert "a\n\nb" == joined[1]["content"]
 
 
-def test_calls_of_neighbours_are_joined() -> None:
-    """No call is lost when messages become one, and each keeps its result."""
+def test_calls_of_merged_messages_are_joined() -> None:
+    """No call is lost when messages are merged, and each keeps its result."""
     messages = [user(), called("a"), called("b", content="t")]
     merged = fit_history(messages, model("Google"), [])
 
@@ -183,10 +183,10 @@ def test_calls_of_neighbours_are_joined() -> None:
     ("vendor", "expected"), [("Anthropic", [CONTINUE]), ("Google", []), ("OpenAI", [])]
 )
 def test_prefill(vendor: str, expected: list[str]) -> None:
-    """Claude does not go on from an assistant's message, so it is asked to."""
-    mended = fit_history([user(), said("The answer is")], model(vendor), [])
+    """Claude does not continue an assistant message, so a user message is added."""
+    fixed = fit_history([user(), said("The answer is")], model(vendor), [])
 
-    assert expected == [message["content"] for message in mended[2:]]
+    assert expected == [message["content"] for message in fixed[2:]]
 
 
 _IDS = st.sampled_from("abc")
@@ -203,12 +203,12 @@ _MESSAGES = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(_MESSAGES, st.sampled_from(["OpenAI", "Anthropic", "Google"]))
-def test_any_history_is_sound_afterwards(messages: list[Json], vendor: str) -> None:
-    """Every call is answered at once and in order, every result was called for, nothing is lost."""
-    mended = fit_history(messages, model(vendor), [])
+def test_any_conversation_is_valid_afterwards(messages: list[Json], vendor: str) -> None:
+    """Results directly follow their calls, in order, and no result is lost."""
+    fixed = fit_history(messages, model(vendor), [])
 
     open_calls: list[str] = []
-    for message in mended:
+    for message in fixed:
         if message["role"] == "tool":
             assert message["tool_call_id"] == open_calls.pop(0)
             continue
@@ -216,13 +216,13 @@ def test_any_history_is_sound_afterwards(messages: list[Json], vendor: str) -> N
         open_calls = [call["id"] for call in message.get("tool_calls") or ()]
     assert [] == open_calls
     results = sum(message["role"] == "tool" for message in messages)
-    kept = [m for m in mended if m["role"] == "tool" and m["content"] != NO_RESULT]
-    told = [m for m in mended if m["role"] == "user" and "earlier tool call" in m["content"]]
-    assert results == len(kept) + len(told)
+    paired = [m for m in fixed if m["role"] == "tool" and m["content"] != NO_RESULT]
+    orphans = [m for m in fixed if m["role"] == "user" and "earlier tool call" in m["content"]]
+    assert results == len(paired) + len(orphans)
 
 
 def test_cache_marks() -> None:
-    """Claude's stable prefix is marked: the first two instructions, the last two messages."""
+    """The first two system messages and the last two other messages are marked for Claude."""
     system = {"role": "system", "content": "s"}
     messages = [dict(system), dict(system), dict(system), user("1"), said("2"), user("3")]
 
@@ -233,8 +233,8 @@ def test_cache_marks() -> None:
     assert MARK == messages[0]["copilot_cache_control"]
 
 
-def test_own_cache_marks_stay() -> None:
-    """A client that marks for itself knows better."""
+def test_cache_marks_of_the_client_are_kept() -> None:
+    """If the client sets marks, no others are added."""
     messages = [{**user(), "copilot_cache_control": MARK}, said(), user()]
     before = repr(messages)
 
@@ -243,8 +243,8 @@ def test_own_cache_marks_stay() -> None:
     assert before == repr(messages)
 
 
-def test_marks_beyond_what_copilot_takes_are_dropped() -> None:
-    """Marks get the one form there is, and the last four of them stay."""
+def test_surplus_cache_marks_are_dropped() -> None:
+    """Marks are changed to the accepted form, and only the last four are kept."""
     marks = [{**user(), "copilot_cache_control": {**MARK, "ttl": "1h"}} for _ in range(6)]
 
     reduce_marks(marks, 4, notes := [])
@@ -253,8 +253,8 @@ def test_marks_beyond_what_copilot_takes_are_dropped() -> None:
     assert 2 == len(notes)
 
 
-def test_images_of_tool_results_are_shown() -> None:
-    """Images stand in user messages only, so those of results follow after the results."""
+def test_images_of_tool_results_are_moved() -> None:
+    """Images of tool results are moved to a user message after the results."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
     text = {"type": "text", "text": "t"}
     notes: list[str] = []
@@ -270,14 +270,14 @@ def test_images_of_tool_results_are_shown() -> None:
 
 
 def test_blanks_are_dropped() -> None:
-    """Claude refuses blank texts; messages and parts of nothing else go."""
+    """Blank texts, which Claude refuses, are dropped, and so are messages without other content."""
     system = {"role": "system", "content": " "}
     parts = [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]
-    kept = without_blanks(
+    remaining = without_blanks(
         [system, user(""), user(parts), called("a"), result("a", "")], notes := []
     )
 
-    assert [user([parts[1]]), called("a"), result("a", "")] == kept
+    assert [user([parts[1]]), called("a"), result("a", "")] == remaining
     assert 2 == len(notes)
 
 
@@ -328,7 +328,7 @@ ORPHAN = "(Result of an earlier tool call)"
     ],
 )
 def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None:
-    """In Claude's own form results stand first in the message behind their calls, one for each."""
+    """On Messages, results come first in the message after their calls, one for each call."""
     body = MessagesBody({"messages": messages})
     before = repr(messages)
 
@@ -338,8 +338,8 @@ def test_results_of_messages(messages: list[Json], expected: list[Json]) -> None
     assert bool(notes) is (before != repr(body.turns))
 
 
-def test_sound_messages_are_the_very_same() -> None:
-    """Nothing is built anew where nothing is wrong."""
+def test_valid_messages_are_not_copied() -> None:
+    """A valid conversation is not copied."""
     messages = [user("x"), assistant(use("a")), user([done("a"), text("y")])]
     body = MessagesBody({"messages": messages})
 
@@ -378,7 +378,7 @@ def shown(*texts: str) -> Json:
     ],
 )
 def test_results_of_responses(items: list[Json], expected: list[Json] | None) -> None:
-    """Outputs may stand anywhere behind their calls there, so only lost ones are mended."""
+    """On Responses, outputs may come anywhere after their calls, so only orphans are changed."""
     body = ResponsesBody({"input": items})
 
     pair_results(body, profile_of(None, "responses"), [])

@@ -1,4 +1,4 @@
-"""Names, ids and arguments of tools that a model refuses, on all three APIs."""
+"""Tool names, call ids and arguments that a model refuses are changed, on all three APIs."""
 
 import json
 import re
@@ -16,9 +16,9 @@ from copilot_proxy.formats.responses.request_to_model import (
 )
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.types import Json
 from tests.formats.requests import a_model
 
-Json = dict[str, Any]
 LONG = "mcp__a_company_with_a_long_name__" + "list_all_the_open_pull_requests_of_a_repository"
 GPT = a_model("gpt-5.4", "OpenAI", supports={"streaming": True})
 CLAUDE = a_model("claude-sonnet-4.5", "Anthropic", supports={"streaming": True})
@@ -75,7 +75,7 @@ def responses(name: str = "f", *, id: str = "a", arguments: str = "{}") -> Json:
 
 
 def sent(name: str, model: Model, notes: list[str]) -> list[Fitted]:
-    """A request with this tool, by each way to the model."""
+    """Return a request with this tool, on each path to the model."""
     return [
         chat_for_model(chat(name), model, notes),
         messages_for_model(messages(name), model, notes),
@@ -86,7 +86,7 @@ def sent(name: str, model: Model, notes: list[str]) -> list[Fitted]:
 
 
 def names_of(body: Json) -> list[str]:
-    """All the names of tools in a body: offered, chosen, called."""
+    """Return all tool names in a body: in tools, the tool choice and calls."""
     found = re.findall(r'"name": "([^"]*)"', json.dumps(body, ensure_ascii=False))
     return [name for name in found if name != "g"]
 
@@ -94,7 +94,7 @@ def names_of(body: Json) -> list[str]:
 @pytest.mark.parametrize("name", [LONG, "with.dots", "with spaces", "größe", "x" * 65])
 @pytest.mark.parametrize("model", [GPT, CLAUDE], ids=lambda model: model.id)
 def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
-    """A name that Copilot refuses becomes one that it takes, the same by every way."""
+    """A name that Copilot refuses becomes a valid one, the same on every path."""
     notes: list[str] = []
     fitted = sent(name, model, notes)
 
@@ -106,12 +106,12 @@ def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
 
 
 def test_good_names_are_left_alone() -> None:
-    """Nothing is renamed where every name fits."""
+    """Valid names are not changed."""
     assert [{}] * 5 == [each.tool_names for each in sent("read_file", GPT, [])]
 
 
 def test_names_that_differ_stay_different() -> None:
-    """Two long names with the same beginning do not become one."""
+    """Two long names with the same beginning get different new names."""
     tools = [{"type": "function", "function": {"name": LONG + end}} for end in "ab"]
     fitted = chat_for_model({"model": "m", "messages": [HI], "tools": tools}, GPT, [])
 
@@ -119,7 +119,7 @@ def test_names_that_differ_stay_different() -> None:
 
 
 def test_several_allowed_tools_are_renamed() -> None:
-    """A choice of several names them as the tools are named now."""
+    """The tools in a tool choice are renamed like the tools themselves."""
     allowed = [{"type": "function", "function": {"name": LONG}}]
     choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}
     fitted = chat_for_model({**chat(LONG), "tool_choice": choice}, GPT, [])
@@ -127,8 +127,8 @@ def test_several_allowed_tools_are_renamed() -> None:
     assert 1 == len(set(names_of(fitted.body)))
 
 
-def test_messages_give_the_names_back() -> None:
-    """Streams and whole answers of Claude name the client's tool."""
+def test_messages_restore_the_names() -> None:
+    """Streams and whole responses of Claude have the client's tool name."""
     block = {"type": "tool_use", "id": "a", "name": "short", "input": {}}
     start = {"type": "content_block_start", "index": 0, "content_block": block}
     stream = MessagesRepair("r", {"short": LONG})
@@ -138,8 +138,8 @@ def test_messages_give_the_names_back() -> None:
     assert LONG == repair_message({"content": [block]}, {"short": LONG})["content"][0]["name"]
 
 
-def test_responses_give_the_names_back() -> None:
-    """Items, the events of their arguments and the last response name the client's tool."""
+def test_responses_restore_the_names() -> None:
+    """Items, argument events and the last response have the client's tool name."""
     stream = ResponsesRepair(responses(LONG), {"short": LONG})
     item = {"type": "function_call", "id": "1", "call_id": "a", "name": "short", "arguments": "{}"}
     last = {"id": "r", "status": "completed", "output": [item], "tools": [{"name": "short"}]}
@@ -170,7 +170,7 @@ def test_responses_give_the_names_back() -> None:
     ],
 )
 def test_ids_fit_the_model(id: str, model: Model, fits: list[bool]) -> None:
-    """An id that the model takes stays; any other becomes one that it takes, at call and result."""
+    """A valid id is kept; an invalid one is replaced in both call and result."""
     bodies = [chat_for_model(chat(id=id), model, []).body]
     if model is CLAUDE:
         bodies.append(messages_for_model(messages(id=id), model, []).body)
@@ -189,12 +189,12 @@ def test_ids_fit_the_model(id: str, model: Model, fits: list[bool]) -> None:
 
 
 def ids_of(body: Json) -> list[str]:
-    """The ids of calls and results."""
+    """Return the ids of calls and results."""
     return re.findall(r'"(?:id|call_id|tool_call_id|tool_use_id)": "([^"]*)"', json.dumps(body))
 
 
 def test_ids_that_differ_stay_different() -> None:
-    """What was told apart by a character that Claude refuses is told apart still, in every turn."""
+    """Ids that differ only in invalid characters stay different, and the same in every request."""
     first = [
         ids_of(chat_for_model(chat(id=id), CLAUDE, []).body)[0] for id in ("a:1", "a_1", "a.1")
     ]
@@ -226,7 +226,7 @@ ODD = "changed the arguments of an earlier tool call: they are not an object"
     ],
 )
 def test_arguments_that_are_refused(text: str, gpt: Json | None, claude: Json) -> None:
-    """Arguments that a model wrote wrongly once go back as an object that shows them."""
+    """Invalid arguments of earlier calls are sent as an object that contains them."""
     for body in (
         chat_for_model(chat(arguments=text), GPT, []).body,
         responses_for_model(responses(arguments=text), GPT, []).body,
@@ -254,8 +254,8 @@ def test_arguments_that_are_refused(text: str, gpt: Json | None, claude: Json) -
         (4, {"INVALID_JSON": "4"}),
     ],
 )
-def test_inputs_of_messages_that_are_no_object(given: Any, expected: Json) -> None:
-    """So do inputs in Claude's own form, where they are objects or nothing."""
+def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> None:
+    """Inputs in the Messages format that are not objects are wrapped in one."""
     notes: list[str] = []
     body = messages_for_model(messages(input=given), CLAUDE, notes).body
 

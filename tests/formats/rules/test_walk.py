@@ -1,4 +1,4 @@
-"""Every rule of the book, walked: from each client, to each API of Copilot's, on a real server."""
+"""Every rule of the book, from each client API to each of Copilot's APIs, on a real server."""
 
 import copy
 from collections.abc import Iterator
@@ -22,19 +22,19 @@ class Walk:
         self._http = http
 
     def ask(self, case: Case, client: str, model: str) -> httpx.Response:
-        """The answer to the request of a case."""
+        """Send the request of a case and return the response."""
         self._simulator.state.recorder.clear()
         return self._http.post(CLIENTS[client], json=case.body(client, model))
 
     @property
     def asked(self) -> dict:
-        """The body that reached Copilot."""
+        """The body that Copilot received."""
         return self._simulator.state.requests[-1].body
 
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """One server for all of them, and a model of tomorrow that cannot stop thinking."""
+    """One server for all tests, with an additional model that always thinks."""
     folder: Path = tmp_path_factory.mktemp("walk")
     with pytest.MonkeyPatch.context() as patch:
         clear_environment(patch, folder)
@@ -47,7 +47,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 
 def test_every_rule_has_a_case() -> None:
-    """Nobody adds a rule that nothing shows the need of."""
+    """Every rule has a case that shows that it is needed, and a source."""
     names = [rule.name for rule in book.RULES]
 
     assert sorted(names) == sorted(CASES)
@@ -56,10 +56,10 @@ def test_every_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("name", "client", "model"), combinations())
-def test_a_rule_makes_the_request_right(
+def test_a_rule_fixes_the_request(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, name: str, client: str, model: str
 ) -> None:
-    """With the rule the model answers; without it, it refuses, or gets what it would refuse."""
+    """With the rule the model answers; without it, the model gets a body that it refuses."""
     case = CASES[name]
 
     answer = walk.ask(case, client, model)
