@@ -1,4 +1,4 @@
-"""The server as a process of its own, and clients in empty homes with nobody else to ask."""
+"""The server as a separate process, and clients with empty homes and no network access."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Server:
     seen: int = 0
 
     def requests(self) -> list[dict[str, Any]]:
-        """What the simulated Copilot was asked since the last look, without lists of models."""
+        """Return the simulator's new requests, without lists of models."""
         answer = httpx.get(f"{self.simulator}/_simulator/requests", trust_env=False).json()
         new, self.seen = answer["requests"][self.seen :], len(answer["requests"])
         return [one for one in new if one["method"] == "POST"]
@@ -40,7 +40,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that wants a key, for all the tests of the session."""
+    """A server with an API key, shared by all tests of the session."""
     home = tmp_path_factory.mktemp("server")
     log = (home / "log").open("w")
     process = subprocess.Popen(
@@ -63,7 +63,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _told(log: Path, process: subprocess.Popen[bytes]) -> Server:
-    """The addresses that the server tells when it is ready."""
+    """Return the addresses that the server prints."""
     while process.poll() is None:
         text = log.read_text()
         if "Stop with Ctrl+C" in text:
@@ -78,14 +78,14 @@ def _told(log: Path, process: subprocess.Popen[bytes]) -> Server:
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The server, with nothing asked yet in this test."""
+    """The server, without requests so far in this test."""
     running.requests()
     return running
 
 
 @dataclass
 class Home:
-    """An empty home for a client, and a folder that it works in."""
+    """An empty home for a client, and its working folder."""
 
     path: Path
     work: Path
@@ -94,7 +94,7 @@ class Home:
     """The port of an HTTP proxy that leads nowhere."""
 
     def run(self, script: str, *arguments: str, **environ: str) -> str:
-        """What a client, one of npm's, writes to stdout."""
+        """Return the standard output of a client installed by npm."""
         nowhere = f"http://127.0.0.1:{self.outside}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         ran = subprocess.run(
@@ -120,7 +120,7 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A new home; afterwards, nobody but the server has been asked for anything."""
+    """A new home; afterwards, check that only the server was contacted."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node here")
@@ -135,19 +135,19 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def needed(script: str) -> pytest.MarkDecorator:
-    """Skips a client's tests where npm has not installed it."""
+    """Skip a client's tests if npm has not installed it."""
     return pytest.mark.skipif(
         not (MODULES / script).exists(), reason=f"no {script} in {MODULES}: make clients"
     )
 
 
 def snippets(heading: str, language: str) -> list[str]:
-    """The pieces of code under a heading of docs/clients.md."""
+    """Return the code blocks under a heading of docs/clients.md."""
     text = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
     section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return re.findall(rf"```{language}\n(.*?)```", section, re.S)
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
-    """One object a line."""
+    """Return the decoded objects, one per line."""
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]

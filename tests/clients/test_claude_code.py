@@ -21,7 +21,7 @@ pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
 
 
 def claude(home: Home, server: Server, prompt: str, *options: str, **environ: str) -> Any:
-    """What Claude Code says in the end, and about it."""
+    """Return Claude Code's final result and its metadata."""
     (setup,) = snippets("Claude Code", "sh")
     given = dict(re.findall(r"^export (\w+)=(.*)$", setup, re.M))
     given |= {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_AUTH_TOKEN": KEY, **environ}
@@ -45,7 +45,7 @@ def test_answer(home: Home, server: Server, model: str) -> None:
 
 @pytest.mark.parametrize("model", PATHS)
 def test_read(home: Home, server: Server, model: str) -> None:
-    """The model reads a file by Claude Code's tool, and answers with what is in it."""
+    """The model reads a file with Claude Code's tool, and answers with its content."""
     note = home.work / "note.txt"
     note.write_text("The word is xylophone.\n")
 
@@ -81,7 +81,7 @@ def test_command(home: Home, server: Server) -> None:
     ],
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
-    """Claude Code's own names for models, also with a long context, mean the account's."""
+    """Claude Code's model names, also for long contexts, mean the account's models."""
     said = claude(home, server, "Say hello", "--model", name)
 
     assert said["result"].endswith("You said: Say hello")
@@ -89,14 +89,14 @@ def test_names(home: Home, server: Server, name: str, model: str) -> None:
 
 
 def test_api_key(home: Home, server: Server) -> None:
-    """The server's key is taken as an API key, too."""
+    """The server's key works as an API key, too."""
     said = claude(home, server, "Say hello", ANTHROPIC_AUTH_TOKEN="", ANTHROPIC_API_KEY=KEY)
 
     assert said["result"].endswith("You said: Say hello")
 
 
 def test_discovery(home: Home, server: Server) -> None:
-    """Claude Code finds the account's Claude models, for its menu."""
+    """Claude Code lists the account's Claude models."""
     claude(home, server, "Say hello", CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY="1")
 
     found = json.loads((home.path / ".claude" / "cache" / "gateway-models.json").read_text())

@@ -24,7 +24,7 @@ pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
 
 
 def set_up(home: Home, server: Server, more: str = "") -> None:
-    """Writes the settings; `more` belongs to the provider."""
+    """Write the settings; `more` is added to the provider."""
     setup, quiet = snippets("Codex CLI", "toml")
     provider = setup.replace("http://127.0.0.1:8000", server.url)
     folder = home.path / ".codex"
@@ -36,7 +36,7 @@ def set_up(home: Home, server: Server, more: str = "") -> None:
 
 
 def ask(home: Home, *words: str) -> list[Any]:
-    """The items of Codex's answer."""
+    """Return the items of Codex's answer."""
     # Its sandbox needs rights that a container may not have; the commands are the simulator's.
     fixed = (
         "exec",
@@ -49,7 +49,7 @@ def ask(home: Home, *words: str) -> list[Any]:
 
 
 def codex(home: Home, server: Server, prompt: str, *options: str, more: str = "") -> list[Any]:
-    """The items of Codex's answer to a prompt, in a new home."""
+    """Return the items of Codex's answer to a prompt, in a new home."""
     set_up(home, server, more)
     return ask(home, *options, prompt)
 
@@ -82,14 +82,14 @@ def test_command(home: Home, server: Server, model: str) -> None:
 
 
 def test_custom_tool(home: Home, server: Server) -> None:
-    """A call of a tool whose input is a text, not JSON, gets to Codex, and its result back."""
+    """A call with plain-text input reaches Codex, and its result the model."""
     items = codex(home, server, 'Call apply_patch with "*** Begin Patch"')
 
     assert "apply_patch answered: apply_patch verification failed" in items[-1]["text"]
 
 
 def test_web_socket(home: Home, server: Server) -> None:
-    """A Codex that is told to use a WebSocket does without one, and without trying again."""
+    """A Codex configured for WebSockets falls back to HTTP without retries."""
     items = codex(home, server, "Say hello", more="supports_websockets = true")
 
     assert ["agent_message"] == [item["type"] for item in items]
@@ -107,7 +107,7 @@ def test_image(home: Home, server: Server) -> None:
 
 
 def test_tools_of_an_mcp_server(home: Home, server: Server) -> None:
-    """The model finds a tool that Codex keeps back until it is searched for, and calls it."""
+    """The model finds and calls a tool that Codex defers until it is searched for."""
     set_up(home, server)
     with (home.path / ".codex" / "config.toml").open("a") as config:
         config.write(f"\n[mcp_servers.moon]\ncommand = {json.dumps(sys.executable)}\n")

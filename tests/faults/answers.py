@@ -1,4 +1,4 @@
-"""What a client sees of an answer, whatever the API: its words, and its failure."""
+"""What a client sees of an answer on any API: its text and its error."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Seen:
 
 
 def read(client: Client, answer: httpx.Response, stream: bool) -> Seen:
-    """What an answer says; fails if it is not by the API's grammar."""
+    """Return what an answer says; fail if it violates the API's grammar."""
     seen = Seen(answer)
     if answer.status_code != 200:
         assert answer.headers["content-type"] == "application/json"

@@ -1,4 +1,4 @@
-"""Every cell of the table: each fault with each request that may meet it."""
+"""Every cell of the table: each fault with each request that it may affect."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *S
 
 
 class Embeddings(Client):
-    """OpenAI's embeddings, as far as a fault can meet them."""
+    """The embeddings API, as far as faults affect it."""
 
     api = "embeddings"  # type: ignore[assignment]  # it is no chat API
     path = EMBEDDINGS
@@ -63,7 +63,7 @@ ROUTES: Final = (*NATIVE, *TRANSLATED)
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault that meets one request."""
+    """A fault that affects a request."""
 
     row: Row
     route: Route
@@ -73,7 +73,7 @@ class Cell:
 
     @property
     def expected(self) -> Error | None:
-        """What the table says."""
+        """Return the outcome that the table gives."""
         return self.row.stream if self.stream else self.row.whole
 
     def __str__(self) -> str:

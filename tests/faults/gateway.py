@@ -23,12 +23,12 @@ _PIECE: Final = 256 * 1024
 
 
 class Gone(Exception):
-    """This connection is over."""
+    """The connection was closed."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came."""
+    """A request as it arrived."""
 
     path: str
     raw: bytes
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Good:
-    """What the simulator answers to a request: the answer as it should have been."""
+    """The simulator's answer to a request."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -45,13 +45,13 @@ class Good:
 
     @property
     def head(self) -> bytes:
-        """Status line and headers, open for more headers."""
+        """Return status line and headers, open for more headers."""
         lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in self.headers)]
         return ("\r\n".join(lines) + "\r\n").encode()
 
     @property
     def events(self) -> list[bytes]:
-        """The events of a stream; a whole answer in two pieces."""
+        """Return the events of a stream, or a whole answer in two pieces."""
         if b"\n\n" in self.body:
             return [event + b"\n\n" for event in self.body.split(b"\n\n") if event]
         half = len(self.body) // 2
@@ -59,7 +59,7 @@ class Good:
 
 
 class Line:
-    """A connection on which a request has been read that shall meet a fault."""
+    """A connection whose request meets a fault."""
 
     def __init__(
         self,
@@ -74,24 +74,24 @@ class Line:
         self.request = request
 
     async def good(self) -> Good:
-        """The simulator's answer to the request."""
+        """Return the simulator's answer to the request."""
         self._gateway.good = await self._gateway.fetch(self.request)
         return self._gateway.good
 
     async def write(self, *pieces: bytes) -> None:
-        """Sends each piece on its own."""
+        """Send each piece separately."""
         for piece in pieces:
             self._writer.write(piece)
             await self._writer.drain()
             await asyncio.sleep(0)
 
     async def stall(self) -> None:
-        """Says nothing until the other side gives up."""
+        """Send nothing until the client disconnects."""
         await self._reader.read()
         raise Gone
 
     def close(self) -> None:
-        """Ends the connection properly: what was written still arrives."""
+        """Close the connection normally; what was written still arrives."""
         raise Gone
 
     def reset(self) -> None:
@@ -158,19 +158,19 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where the Copilot API is for the server under test."""
+        """The URL of the Copilot API for the server under test."""
         return f"{'https' if self._contexts else 'http'}://{self._name}:{self.port}"
 
     def refuse(self) -> None:
-        """From now on nobody listens on the port, and idle connections are closed."""
+        """Stop listening, and close idle connections."""
         self._wait_for(self._close())
 
     def listen(self) -> None:
-        """Listens again, on the same port."""
+        """Listen again on the same port."""
         self._wait_for(self._listen(self.port))
 
     def hang_up(self, *, broken: bool = False) -> None:
-        """Closes the connections that are open, as a server does with idle ones; or resets them."""
+        """Close open connections, as a server does with idle ones, or reset them."""
         self._wait_for(self._hang_up(broken=broken))
 
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
@@ -228,7 +228,7 @@ class Gateway:
             await writer.start_tls(self._contexts[self.welcome])
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Request by request: on to the simulator, or into the script."""
+        """Pass requests on to the simulator, or to the script."""
         onward: asyncio.StreamWriter | None = None
         back: asyncio.Task[None] | None = None
         try:
@@ -262,7 +262,7 @@ class Gateway:
         return Request(path, head + body)
 
     async def fetch(self, request: Request) -> Good:
-        """The simulator's whole answer to a request."""
+        """Return the simulator's whole answer to a request."""
         reader, writer = await asyncio.open_connection(HOST, self._upstream)
         try:
             writer.write(request.raw.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
@@ -281,7 +281,7 @@ class Gateway:
 
 
 async def _pump(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Passes answers back, and their end in the way in which they end."""
+    """Pass answers on, and close the connection as upstream did."""
     try:
         while piece := await answers.read(_PIECE):
             writer.write(piece)

@@ -11,7 +11,7 @@ from tests.faults.stands import PATIENCE, Stand
 
 
 def run(stand: Stand, cell: Cell) -> None:
-    """Fails unless everything in the cell is as the table says, and nothing stays behind."""
+    """Fail unless the cell has the outcome of the table, without leftovers."""
     row, route, stream = cell.row, cell.route, cell.stream
     full = stand.full(route, stream)
     if row.asked == 2 and not row.own:
@@ -36,7 +36,7 @@ def run(stand: Stand, cell: Cell) -> None:
 
 
 def check_error(seen: Seen, cell: Cell) -> None:
-    """Fails unless the client is told the failure that the table says, or none."""
+    """Fail unless the client gets the error of the table, or none."""
     expected, error, headers = cell.expected, seen.error, seen.answer.headers
     if expected is None or error is None:
         assert error is expected, seen.answer.text
@@ -56,7 +56,7 @@ def check_error(seen: Seen, cell: Cell) -> None:
 
 
 def check_intact(seen: Seen, cell: Cell, stand: Stand, full: str) -> None:
-    """Fails unless all that came before the failure has reached the client as it was."""
+    """Fail unless everything before the failure has reached the client unchanged."""
     assert seen.text
     assert seen.text != full
     assert full.startswith(seen.text)
@@ -67,7 +67,7 @@ def check_intact(seen: Seen, cell: Cell, stand: Stand, full: str) -> None:
 
 
 def until(met: Callable[[], bool]) -> bool:
-    """Whether a condition is met in time."""
+    """Return whether a condition is met in time."""
     deadline = time.monotonic() + PATIENCE
     while not met():
         if time.monotonic() > deadline:

@@ -107,7 +107,7 @@ async def stall_after_all(line: Line) -> None:
 
 
 async def short_length(line: Line) -> None:
-    """Content-Length names half of what comes."""
+    """Content-Length is half of the body."""
     good = await line.good()
     half = b"".join(first_half(good))
     await line.write(good.head + length(len(half)) + good.body)
@@ -115,7 +115,7 @@ async def short_length(line: Line) -> None:
 
 
 async def long_length(line: Line) -> None:
-    """Content-Length names more than what comes."""
+    """Content-Length is more than the body."""
     good = await line.good()
     await line.write(good.head + length(len(good.body) + 100) + good.body)
     line.close()
@@ -194,7 +194,7 @@ async def one_byte_writes(line: Line) -> None:
 
 
 async def odd_writes(line: Line) -> None:
-    """Cut inside of events and of characters."""
+    """Writes end in the middle of events and characters."""
     good = await line.good()
     pieces = [good.body[at : at + 7] for at in range(0, len(good.body), 7)]
     await line.write(good.head + CHUNKED, *map(chunk, pieces), b"0\r\n\r\n")
@@ -211,7 +211,7 @@ async def gzip(line: Line) -> None:
 
 
 async def no_gzip(line: Line) -> None:
-    """Said to be packed, and is not."""
+    """The body is labelled as gzip, but is not compressed."""
     good = await line.good()
     await line.write(good.head + b"content-encoding: gzip\r\n" + length(len(good.body)) + good.body)
 
@@ -249,7 +249,7 @@ async def html(line: Line) -> None:
 
 
 async def html_as_answer(line: Line) -> None:
-    """A page for people that claims to be the answer."""
+    """An HTML page that is labelled as the answer."""
     good = await line.good()
     page = b"<!DOCTYPE html>\n\n<html><title>Sign in</title></html>\n\n"
     await line.write(good.head + length(len(page)) + page)
@@ -272,22 +272,22 @@ async def odd_status(line: Line) -> None:
 
 
 def chunk(data: bytes) -> bytes:
-    """One piece of a body in pieces."""
+    """Return a chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 def length(size: int) -> bytes:
-    """The header that names the size of the body, and the end of the head."""
+    """Return the Content-Length header and the end of the head."""
     return b"content-length: %d\r\n\r\n" % size
 
 
 def whole(good: Good) -> Iterable[bytes]:
-    """The answer as it should be, event by event."""
+    """The valid answer, event by event."""
     return [good.head + CHUNKED, *map(chunk, good.events), b"0\r\n\r\n"]
 
 
 def first_half(good: Good) -> list[bytes]:
-    """The events of the first half of an answer, some of its text among them."""
+    """The events of the first half of an answer, with some of its text."""
     return good.events[: len(good.events) // 2]
 
 

@@ -46,7 +46,7 @@ FLAGS: Final[dict[str, dict[str, Any]]] = {
 
 
 class Stand:
-    """A simulator, a gateway in front of it, and a server behind which both are."""
+    """A simulator, a gateway in front of it, and a server that uses them."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class Stand:
         self._full: dict[tuple[str, bool], str] = {}
 
     def full(self, route: Route, stream: bool) -> str:
-        """What the client hears when nothing goes wrong."""
+        """Return what the client gets without a fault."""
         key = (route.name, stream)
         if key not in self._full:
             self._full[key] = self.answer(route, stream)
         return self._full[key]
 
     def answer(self, route: Route, stream: bool) -> str:
-        """The text of an answer to a request that nothing happens to."""
+        """Return the text of an answer without a fault."""
         for _ in range(self.tries):
             seen = self.ask(route, stream)
             if seen.error is None:
@@ -99,7 +99,7 @@ class Stand:
         return seen
 
     def held(self) -> tuple[int, int, int]:
-        """Tasks of the server, connections at the gateway, file descriptors of the process."""
+        """Return the server's tasks, the gateway's connections, the process's file descriptors."""
         loop = self.proxy._loop
 
         async def tasks() -> int:
@@ -110,7 +110,7 @@ class Stand:
 
     @contextmanager
     def fault(self, row: Row) -> Iterator[None]:
-        """Has the fault happen to the requests in the block."""
+        """Make the fault happen to the requests in the block."""
         with pytest.MonkeyPatch.context() as patch:
             if row.made in HURRIED:
                 patch.setattr(HURRIED[row.made], 0.05)
@@ -150,7 +150,7 @@ class Stand:
 
 
 class Stands:
-    """The stands of the table, each made when the first cell needs it."""
+    """The stands of the table, each made on first use."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()

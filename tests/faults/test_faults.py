@@ -1,4 +1,4 @@
-"""Whatever goes wrong between the server and Copilot, the client is told so, once, and intact."""
+"""Faults between the server and Copilot are reported to the client, once and correctly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 
 @pytest.fixture(autouse=True)
 def clean_environment() -> None:
-    """The servers have an environment of their own, which is made once."""
+    """The servers have a shared clean environment."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_fault(stands: Stands, cell: Cell) -> None:
 
 
 def test_every_fault_is_in_the_table() -> None:
-    """Whatever the simulator can do to an answer, and whatever can happen on the wire."""
+    """All faults of the simulator and of the wire are in the table."""
     made = {row.made.rpartition(":")[2] for row in TABLE}
 
     assert set() == {*ANSWERS, *BREAKS, *STREAMS, *SCRIPTS} - made

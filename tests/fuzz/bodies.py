@@ -1,4 +1,4 @@
-"""Request bodies that nobody would send on purpose, as bytes: odd JSON, almost valid, not JSON."""
+"""Malformed request bodies, as bytes: odd JSON, almost valid JSON, not JSON."""
 
 import copy
 import json
@@ -29,7 +29,7 @@ VALUES: Final = st.recursive(
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Each object or list within `value`, with each of its keys or indices."""
+    """Yield each object or list within `value`, with each of its keys or indices."""
     keys: Any = list(value) if isinstance(value, dict) else range(len(value))
     for key in keys:
         yield value, key
@@ -39,7 +39,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @st.composite
 def changed(draw: Draw, valid: list[Json]) -> Json:
-    """One of the valid values, with up to three of its parts replaced, removed or moved."""
+    """A valid value with up to three parts replaced, removed or moved."""
     value: Json = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 3))):
         found = list(places(value))
@@ -63,7 +63,7 @@ def changed(draw: Draw, valid: list[Json]) -> Json:
 
 
 def like(value: Any) -> st.SearchStrategy[Any]:
-    """Something of the same type; for an object or a list, anything."""
+    """A value of the same type; for an object or a list, any value."""
     match value:
         case bool():
             return st.booleans()
@@ -77,7 +77,7 @@ def like(value: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def nudged(draw: Draw, valid: list[Json]) -> Json:
-    """One of the valid values that may well be valid still: other words, other numbers, more."""
+    """A valid value with small changes that may keep it valid."""
     value: Json = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 3))):
         holder, key = draw(st.sampled_from([p for p in places(value) if p[1] != "model"]))
@@ -92,7 +92,7 @@ def nudged(draw: Draw, valid: list[Json]) -> Json:
 
 @st.composite
 def written(draw: Draw, values: st.SearchStrategy[Any]) -> bytes:
-    """A value as JSON in UTF-8, mostly; else wrongly encoded, cut, mixed up or said twice."""
+    """A value as JSON, mostly in UTF-8, else wrongly encoded, cut, mixed or repeated."""
     text = json.dumps(draw(values))
     match draw(st.sampled_from(["plain"] * 5 + ["raw", "utf-16", "bom", "twice", "cut", "noise"])):
         case "raw":

@@ -1,4 +1,4 @@
-"""Fails unless an answer of the server is one of its API: an answer, a refusal, or a failure."""
+"""Checks that an answer of the server is valid in its API."""
 
 from typing import Any, Final
 
@@ -29,13 +29,13 @@ def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = Fa
 
 
 def check_refusal(client: Client, answer: httpx.Response) -> None:
-    """An error object in the API's own format."""
+    """Check an error object in the API's format."""
     assert "application/json" == answer.headers["content-type"]
     client.check_error(answer.json())
 
 
 def check_whole(client: Client, body: Json) -> None:
-    """A whole answer."""
+    """Check a whole answer."""
     match client.api:
         case "chat_completions":
             check_completion(body)
@@ -48,7 +48,7 @@ def check_whole(client: Client, body: Json) -> None:
 
 
 def check_stream(client: Client, text: str) -> None:
-    """A stream by its API's grammar, which ends with a finish or with an error."""
+    """Check a stream's grammar, which ends with a finish or an error."""
     match client.api:
         case "chat_completions":
             chunks = grammars.chat_chunks(text)
@@ -65,7 +65,7 @@ def check_stream(client: Client, text: str) -> None:
 
 
 def check_passed_on(client: Client, text: str) -> None:
-    """A stream whose events are whole and in their numbers, up to a finish or an error."""
+    """Check that a passed-on stream has complete, numbered events up to its end."""
     if client.api == "chat_completions":
         check_stream(client, text)
         return

@@ -1,4 +1,4 @@
-"""One server for the many cases of a module, which counts them and looks what stays behind."""
+"""One server for the cases of a module, which counts them and checks for leftovers."""
 
 import asyncio
 import os
@@ -26,12 +26,12 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Tries so many cases, or with FUZZ=20 in the environment twenty times as many."""
+    """Try so many cases, or with FUZZ=20 in the environment twenty times as many."""
     return settings(max_examples=cases * _LONGER)
 
 
 class Target:
-    """A server that is sent whatever comes to mind, and has to be none the worse afterwards."""
+    """A server that is sent fuzzed requests, and must stay healthy."""
 
     def __init__(self, proxy: Proxy, http: httpx.Client) -> None:
         self.cases = 0
@@ -40,13 +40,13 @@ class Target:
         self._before = self._on_loop(_tasks())
 
     def post(self, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
-        """One case."""
+        """Send one case."""
         self.cases += 1
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
         return self._http.post(path, content=content, headers=encoded)
 
     def check_it_is_well(self, model: str = "gpt-4o") -> None:
-        """It answers, and no task of all those requests is left."""
+        """Check that the server answers and has no leftover tasks."""
         body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         assert 200 == self._http.get("/health").status_code
         assert 200 == self._http.post("/v1/chat/completions", json=body).status_code
@@ -62,14 +62,14 @@ async def _tasks() -> set[Any]:
 
 
 async def _left(before: set[Any]) -> set[Any]:
-    """The tasks that do not end by themselves, now that nobody asks for anything."""
+    """Return the tasks that remain without any requests."""
     ending = asyncio.all_tasks() - before - {asyncio.current_task()}
     return (await asyncio.wait(ending, timeout=5))[1] if ending else set()
 
 
 @pytest.fixture(scope="module")
 def clean_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An environment for a server that outlives a test."""
+    """An environment for a server that is shared by tests."""
     with pytest.MonkeyPatch.context() as patch:
         home: Path = tmp_path_factory.mktemp("fuzz")
         clear_environment(patch, home)
@@ -85,7 +85,7 @@ def running(clean_module: None) -> Iterator[Proxy]:
 
 @pytest.fixture
 def target(running: Proxy, request: pytest.FixtureRequest) -> Iterator[Target]:
-    """The server as this test's own aim; how many cases there were is told at the end."""
+    """The server for this test; the number of cases is reported at the end."""
     with running.client() as http:
         http.timeout = httpx.Timeout(_SILENCE)
         target = Target(running, http)

@@ -1,4 +1,4 @@
-"""Valid requests of each route, as full as they get: what the others are made of."""
+"""Valid requests of each route with as many fields as possible, from which cases are made."""
 
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ EMBEDDINGS: Final[list[Json]] = [
 
 
 def requests_of(client: Client) -> list[Json]:
-    """For each model a short request, a stream of one, and a long conversation with everything."""
+    """For each model a short request, a stream, and a long conversation."""
     found: list[Json] = []
     for model in MODELS:
         turns = [

@@ -1,4 +1,4 @@
-"""Bodies of every kind on every route: never a 5xx, never a hang, always an error of the API."""
+"""Bodies of every kind on every route: no 5xx, no hang, and errors in the API's format."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Check = Callable[[httpx.Response], None]
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
 def test_conversations(target: Target, client: Any) -> None:
-    """A conversation that is none is refused in the API's own words; an odd one is answered."""
+    """Invalid conversations are refused in the API's format; unusual ones are answered."""
     valid = requests_of(client)
     for body in valid:
         answer = target.post(client.path, json.dumps(body).encode(), {})
@@ -54,7 +54,7 @@ def test_embeddings(target: Target) -> None:
 
 
 def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:
-    """Sends many bodies that are like the `valid` ones, or not at all."""
+    """Send many bodies, more or less like the `valid` ones."""
 
     @many(500)
     @given(sent(valid))

@@ -1,4 +1,4 @@
-"""The OpenAPI document keeps its word: what it describes is answered as it says."""
+"""Answers match the OpenAPI document."""
 
 import json
 from typing import Any, Final
@@ -40,13 +40,13 @@ OPERATIONS: Final = [
 
 @pytest.fixture(scope="module")
 def document(running: Proxy) -> Any:
-    """The document as the server gives it."""
+    """The document as served."""
     with running.client() as http:
         return http.get("/schema/openapi.json").json()
 
 
 def test_nothing_is_left_out(document: Any) -> None:
-    """Each operation of the document is tried here."""
+    """Each operation of the document is tested here."""
     told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     assert told == set(OPERATIONS)
 
@@ -68,7 +68,7 @@ def test_good_answers_are_as_documented(
 def test_answers_are_as_documented(
     target: Target, running: Proxy, document: Any, method: str, path: str
 ) -> None:
-    """Right or wrong, a request gets a status, a type and a shape that the document names."""
+    """Every answer has a documented status, type and shape."""
     operation = schemathesis.openapi.from_dict(document)[path][method]
     right = operation.as_strategy(GenerationMode.POSITIVE)
     strategy = right

@@ -1,4 +1,4 @@
-"""Whatever Copilot sends after a 200, the client gets an answer of its API, or an error of it."""
+"""Whatever Copilot sends after a 200, the client gets a valid answer or an error."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(PATIENCE)
 
 @pytest.fixture(scope="module")
 def simulator(clean_module: None) -> Iterator[Simulator]:
-    """Gives the token, and the good answers that are broken here."""
+    """Provides the token, and the valid answers that are broken here."""
     with Simulator(pace=0) as simulator:
         yield simulator
 
@@ -34,7 +34,7 @@ def upstream() -> Iterator[RawUpstream]:
 
 @pytest.fixture(scope="module")
 def running(simulator: Simulator, upstream: RawUpstream) -> Iterator[Proxy]:
-    """A server whose Copilot API is the broken one."""
+    """A server with a broken Copilot API."""
     with server_for(simulator, copilot_api_url=upstream.url) as proxy:
         yield proxy
 
@@ -44,7 +44,7 @@ def running(simulator: Simulator, upstream: RawUpstream) -> Iterator[Proxy]:
 def test_answers(
     target: Target, upstream: RawUpstream, simulator: Simulator, client: Any, api: str
 ) -> None:
-    """A stream is by its grammar and ends with a finish or an error, and is asked for once."""
+    """A stream follows its grammar and ends with a finish or an error, without a retry."""
     good = recorded(simulator)[api]
     model, _ = MODELS[api]
 

@@ -1,4 +1,4 @@
-"""A Copilot API that answers with whatever bytes it was given, and then hangs up."""
+"""A Copilot API that answers with given bytes and closes the connection."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ MODELS: Final = {
 
 @dataclass
 class RawUpstream:
-    """The API; `answer` is sent to every request but that for the list of models."""
+    """The API; `answer` is sent to every request except for the list of models."""
 
     url: str
     answer: bytes = b""
@@ -29,7 +29,7 @@ class RawUpstream:
 
 @contextmanager
 def raw_upstream() -> Iterator[RawUpstream]:
-    """Runs it in threads, on a port of its own."""
+    """Run it in threads, on a free port."""
     upstream = RawUpstream("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def raw_upstream() -> Iterator[RawUpstream]:
             self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         upstream.url = f"http://127.0.0.1:{server.server_port}"

@@ -21,7 +21,7 @@ NEW: Final = "some_field_of_tomorrow"
 
 
 class Wire:
-    """The way to the simulator, with an ear on it."""
+    """The connection to the simulator, with a recording of it."""
 
     def __init__(self, proxy: Proxy, simulator: Simulator, written: list[bytes]) -> None:
         self.http = proxy.client()
@@ -29,7 +29,7 @@ class Wire:
         self._written = written
 
     def post(self, path: str, body: Json, **headers: str) -> httpx.Response:
-        """An accepted answer of the server's to a client that speaks Copilot's own API."""
+        """Return the server's successful answer to a client that speaks Copilot's own API."""
         self._written.clear()
         answer = self.http.post(path, json=body, headers=headers)
         assert 200 == answer.status_code, answer.text
@@ -39,12 +39,12 @@ class Wire:
 
     @property
     def asked(self) -> RecordedRequest:
-        """The last request that reached the simulator."""
+        """Return the last request that reached the simulator."""
         return self._simulator.state.requests[-1]
 
     @property
     def written(self) -> str:
-        """The body of the simulator's last answer."""
+        """Return the body of the simulator's last answer."""
         return b"".join(self._written).decode()
 
 

@@ -1,4 +1,4 @@
-"""Models that speak chat completions get a request as it is; its answer keeps all it says."""
+"""Native chat completions: requests and answers pass unchanged."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ PATH = "/v1/chat/completions"
 
 
 def chat_request(**more: Any) -> Json:
-    """A long conversation with everything that the chat API takes."""
+    """A long conversation with all fields of the chat API."""
     url = {"url": f"data:image/png;base64,{PNG}", "detail": "low"}
     call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     return {
@@ -49,8 +49,7 @@ def chat_request(**more: Any) -> Json:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_chat_requests_pass(wire: Wire, stream: bool) -> None:
-    """A request that Copilot takes reaches it as it was, fields that nobody knows too; a stream
-    asks for usage."""
+    """A valid request passes unchanged, with unknown fields; streams request usage."""
     request = chat_request(stream=stream)
 
     answer = wire.post(PATH, request)
@@ -62,7 +61,7 @@ def test_chat_requests_pass(wire: Wire, stream: bool) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5", "gemini-2.5-pro"])
 def test_chat_answers_pass(wire: Wire, model: str) -> None:
-    """What a model says comes whole, its reasoning and what it costs included."""
+    """An answer arrives complete, with its reasoning and cost."""
     request: Json = {
         "model": model,
         "max_tokens": 1000,
@@ -93,7 +92,7 @@ def test_chat_answers_pass(wire: Wire, model: str) -> None:
 
 
 def test_chat_streams_pass(wire: Wire) -> None:
-    """The pieces of text come as they were cut, none joined or held back."""
+    """Text deltas arrive as sent, neither joined nor delayed."""
     answer = wire.post(PATH, chat_request(stream=True, tools=None, tool_choice=None))
 
     def pieces(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Models that speak Messages get a client's request, and it their answer, as they are."""
+"""Native Messages: requests and answers pass unchanged."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ MARK: Json = {"cache_control": {"type": "ephemeral"}}
 
 
 def messages_request(**more: Any) -> Json:
-    """A long conversation with everything that the Messages API takes."""
+    """A long conversation with all fields of the Messages API."""
     source = {"type": "base64", "media_type": "image/png", "data": PNG}
     image = {"type": "image", "source": source}
     return {
@@ -73,7 +73,7 @@ FRESH: Json = {"messages": [{"role": "user", "content": "Look in Paris."}]}
     ],
 )
 def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
-    """A request that Copilot takes reaches it as it was, cache marks and thinking included."""
+    """A valid request passes unchanged, with cache_control and thinking."""
     request = messages_request(stream=stream, **more)
 
     answer = wire.post(PATH, request)
@@ -123,7 +123,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
 def test_repairs_of_messages_requests(
     wire: Wire, sent: Json, reaches: Json, note: str | None
 ) -> None:
-    """Only what Copilot refuses is changed in a request, and what matters is said in a note."""
+    """Only what Copilot refuses is changed, with notes about what matters."""
     request = messages_request()
 
     answer = wire.post(PATH, {**request, **sent})
@@ -134,7 +134,7 @@ def test_repairs_of_messages_requests(
 
 
 def test_betas(wire: Wire) -> None:
-    """Betas that Copilot takes go on, others stay here and are named."""
+    """Betas that Copilot accepts are passed on; others are dropped and named."""
     taken, refused = "interleaved-thinking-2025-05-14", "claude-code-20250219"
 
     answer = wire.post(PATH, messages_request(), **{"anthropic-beta": f"{refused},{taken}"})
@@ -145,7 +145,7 @@ def test_betas(wire: Wire) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_thinking_goes_back(wire: Wire, stream: bool) -> None:
-    """Signed thinking comes back to Copilot as it made it."""
+    """Signed thinking is sent back to Copilot unchanged."""
     request = messages_request(stream=stream, **{**FRESH, **THINKS})
     answer = wire.post(PATH, request)
     message = fold_message(messages_events(answer.text)) if stream else answer.json()
@@ -167,7 +167,7 @@ ADDED = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
 
 
 def without_additions(event: Json) -> Json:
-    """What a client gets of an event of Copilot's."""
+    """Return an event without Copilot's additions."""
     event = {name: value for name, value in event.items() if name not in ADDED}
     if "delta" in event:
         event["delta"] = {k: v for k, v in event["delta"].items() if k not in ADDED}
@@ -176,7 +176,7 @@ def without_additions(event: Json) -> Json:
 
 @pytest.mark.parametrize("more", [{}, {**FRESH, **THINKS}])
 def test_messages_pass(wire: Wire, simulator: Simulator, more: Json) -> None:
-    """Whole and streamed, a message comes as Copilot gave it, without what it has added."""
+    """Whole and streamed messages pass unchanged, without Copilot's additions."""
     simulator.state.faults.on("annotations")
 
     whole = wire.post(PATH, messages_request(**more))

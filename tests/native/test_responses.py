@@ -1,4 +1,4 @@
-"""Models that speak Responses get a client's request, and it their answer, as they are."""
+"""Native Responses: requests and answers pass unchanged."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ PATH = "/v1/responses"
 
 
 def responses_request(**more: Any) -> Json:
-    """A long conversation with everything that the Responses API takes."""
+    """A long conversation with all fields of the Responses API."""
     image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "low"}
     function = {"type": "function", "name": "look", "parameters": SCHEMA, "strict": False}
     return {
@@ -51,7 +51,7 @@ def responses_request(**more: Any) -> Json:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
-    """A request that Copilot takes reaches it as it was, fields inside it that nobody knows too."""
+    """A valid request passes unchanged, with unknown nested fields."""
     request = responses_request(stream=stream)
 
     answer = wire.post(PATH, request)
@@ -83,7 +83,7 @@ def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
 def test_repairs_of_responses_requests(
     wire: Wire, sent: Json, reaches: Json, note: str | None
 ) -> None:
-    """Only this is changed in a request, and what matters of it is said in a note."""
+    """Only these fields are changed, with notes about what matters."""
     request = responses_request()
 
     answer = wire.post(PATH, {**request, **sent})
@@ -95,7 +95,7 @@ def test_repairs_of_responses_requests(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_answers_go_back_without_their_ids(wire: Wire, stream: bool) -> None:
-    """Items of an answer come back to Copilot as it made them, but for the ids."""
+    """Items of an answer are sent back to Copilot unchanged, except for ids."""
     request = responses_request(model="gpt-5.4", stream=stream)
     answer = wire.post(PATH, request)
     output = (named_events(answer.text)[-1]["response"] if stream else answer.json())["output"]
@@ -110,7 +110,7 @@ def test_answers_go_back_without_their_ids(wire: Wire, stream: bool) -> None:
 
 
 def pinned(value: Any) -> Any:
-    """Without the ids of the response and its items, which Copilot changes in every event."""
+    """Return a value without the ids that Copilot changes in every event."""
     if isinstance(value, list):
         return [pinned(one) for one in value]
     if isinstance(value, dict):
@@ -119,7 +119,7 @@ def pinned(value: Any) -> Any:
 
 
 def repaired_response(response: Json) -> Json:
-    """What a client gets of a response of Copilot's, but for its ids."""
+    """Return a response as the client gets it, except for its ids."""
     response = {"metadata": {}, **pinned(response)}
     del response["output_text"]
     if response["usage"]:
@@ -129,7 +129,7 @@ def repaired_response(response: Json) -> Json:
 
 
 def test_whole_responses_pass(wire: Wire) -> None:
-    """A response comes as Copilot gave it, with short ids and what OpenAI's schema requires."""
+    """A response passes with short ids and the fields that OpenAI's schema requires."""
     answer = wire.post(PATH, responses_request()).json()
 
     assert repaired_response(json.loads(wire.written)) == pinned(answer)
@@ -139,7 +139,7 @@ def test_whole_responses_pass(wire: Wire) -> None:
 
 
 def test_streamed_responses_pass(wire: Wire) -> None:
-    """Every event comes as Copilot gave it, in its order; an item has one id from start to end."""
+    """Events pass in order; an item has one id from start to end."""
     answer = wire.post(PATH, responses_request(stream=True))
 
     expected = []

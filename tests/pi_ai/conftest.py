@@ -24,14 +24,14 @@ needs_pi_ai = pytest.mark.skipif(
 
 
 def give_pi_ai(home: Path) -> Path:
-    """A home in which pi-ai is installed."""
+    """Return a home folder in which pi-ai is installed."""
     home.mkdir(exist_ok=True)
     (home / "pi-ai").symlink_to(FOLDER)
     return home
 
 
 class Served:
-    """A server, the simulator behind it, and the name of what is between them."""
+    """A server, its simulator, and the name of its upstream."""
 
     def __init__(self, upstream: str, proxy: Proxy, simulator: Simulator) -> None:
         self.upstream = upstream
@@ -43,7 +43,7 @@ class Served:
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """One server for all the tests of a module: Node takes a while to start."""
+    """One server for all tests of a module, since Node takes a while to start."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as monkeypatch, Simulator(pace=0) as simulator:
         clear_environment(monkeypatch, home)
@@ -55,7 +55,7 @@ def running(
 
 @pytest.fixture
 def served(running: Served) -> Iterator[Served]:
-    """The server, with nothing asked yet in this test, and nothing going wrong."""
+    """The server, without requests or faults so far in this test."""
     running.simulator.state.recorder.clear()
     running.proxy.records.clear()
     yield running

@@ -1,4 +1,4 @@
-"""What a client is promised, whoever asks Copilot: this program itself, or pi-ai."""
+"""The promises to clients, with either upstream: this program itself, or pi-ai."""
 
 import asyncio
 import json
@@ -43,13 +43,13 @@ def user(text: str) -> Any:
 
 
 def asked(served: Served) -> Any:
-    """The last request to the simulator."""
+    """Return the last request to the simulator."""
     return served.simulator.state.requests[-1]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
-    """An answer has its text, its finish and its counts; whoever asks says who asked."""
+    """An answer has its text, finish and usage, and the request its initiator."""
     answer = sdk.chat.completions.create(
         model=model, messages=[{"role": "system", "content": "Be brief"}, *user("Say hello")]
     )
@@ -68,7 +68,7 @@ def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_streams(sdk: openai.OpenAI, model: str) -> None:
-    """A stream has one id, comes in pieces, and ends with one finish and the counts."""
+    """A stream has one id, arrives in pieces, and ends with one finish and the usage."""
     chunks = list(
         sdk.chat.completions.create(
             model=model,
@@ -92,7 +92,7 @@ def test_streams(sdk: openai.OpenAI, model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: bool) -> None:
-    """Two calls at once, each with its own arguments; their results, and an answer to them."""
+    """Two parallel calls have their own arguments, and their results are answered."""
     messages = user("What is the weather in Paris and London?")
     fields: Any = {"model": model, "tools": [TOOL]}
     if stream:
@@ -121,7 +121,7 @@ def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: b
 
 @pytest.mark.parametrize("model", MODELS)
 def test_who_asked_is_told_by_our_rule(http: httpx.Client, served: Served, model: str) -> None:
-    """A result that lost its call is put into other words for the model; it stays an agent's."""
+    """A result without its call is rephrased for the model, and counts as an agent's turn."""
     lost = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
 
     answer = http.post(CHAT, json={"model": model, "messages": [*user("Hi"), lost]})
@@ -135,7 +135,7 @@ def test_who_asked_is_told_by_our_rule(http: httpx.Client, served: Served, model
     "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
 )
 def test_a_forced_tool_is_called(sdk: openai.OpenAI, model: str, choice: Any) -> None:
-    """Whichever API the model is asked on, the choice arrives there."""
+    """The tool choice reaches the model on every API."""
     answer = sdk.chat.completions.create(
         model=model, messages=user("Say hello"), tools=[TOOL], tool_choice=choice
     )
@@ -145,7 +145,7 @@ def test_a_forced_tool_is_called(sdk: openai.OpenAI, model: str, choice: Any) ->
 
 @pytest.mark.parametrize("model", MODELS)
 def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
-    """An image reaches the model as it is, and Copilot is told of it."""
+    """An image reaches the model unchanged, with the vision header."""
     content: Any = [
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}},
@@ -184,7 +184,7 @@ def test_reasoning_is_shown_and_goes_back(http: httpx.Client, served: Served, mo
 
 
 def test_reasoning_that_is_told_in_the_end_only(http: httpx.Client, served: Served) -> None:
-    """It is shown all the same."""
+    """Reasoning that is sent only at the end is shown, too."""
     served.simulator.state.faults.on("no_reasoning_deltas")
     request = {"model": "gpt-5.4", "reasoning_effort": "low", "messages": user("Think")}
 
@@ -194,7 +194,7 @@ def test_reasoning_that_is_told_in_the_end_only(http: httpx.Client, served: Serv
 
 
 def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
-    """Clients of the Responses and the Messages API are answered as well."""
+    """Clients of the Responses and Messages APIs work, too."""
     response = sdk.responses.create(model="gpt-4.1", input="Say hello")
     assert "Say hello" in response.output_text
 
@@ -209,7 +209,7 @@ def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
 
 
 def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
-    """They are the account's, whoever asks for conversations."""
+    """Models and embeddings are the account's, with either upstream."""
     assert "gpt-4.1" in {model.id for model in sdk.models.list()}
     answer = sdk.embeddings.create(model="text-embedding-3-small", input="Hello")
     assert answer.data[0].embedding
@@ -231,7 +231,7 @@ def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
 def test_refusals(
     http: httpx.Client, served: Served, fault: str, status: int, code: str | None, stream: bool
 ) -> None:
-    """They are told with the same status and code, with a hint, and asked once only."""
+    """Refusals have the same status, code and hint, and are not retried."""
     # A model of its own where a refusal starts a cooldown.
     cooling = {"rate_limited": ("gpt-4o", "gpt-4o-mini"), "quota_exceeded": ("gpt-4", "gpt-4-0613")}
     model = cooling.get(fault, ("gpt-4.1", "gpt-4.1"))[stream]
@@ -271,7 +271,7 @@ def test_what_is_no_stream(
 def test_an_answer_that_breaks_off_is_no_answer(
     http: httpx.Client, served: Served, fault: str, model: str
 ) -> None:
-    """Whoever waits for the whole answer gets an error, never half of it."""
+    """A client that waits for a whole answer gets an error, never half of it."""
     served.simulator.state.faults.on(fault)
     request = {"model": model, "messages": user("Hi"), "stream": True}
     with http.stream("POST", CHAT, json=request) as answer:
@@ -298,7 +298,7 @@ def test_an_answer_that_breaks_off_is_no_answer(
 def test_ends_that_are_none_of_the_usual(
     http: httpx.Client, served: Served, fault: str, finish: str, model: str
 ) -> None:
-    """An answer that was filtered says so, and one that is whole counts, however it came."""
+    """A filtered answer says so, and a complete one is accepted in any form."""
     served.simulator.state.faults.on(fault)
     request = {"model": model, "messages": user("Say hello"), "stream": True}
 
@@ -311,7 +311,7 @@ def test_ends_that_are_none_of_the_usual(
 
 
 def test_a_limit_that_was_reached_is_told(sdk: openai.OpenAI) -> None:
-    """An answer that was cut at its limit is never taken for a whole one, and it is counted."""
+    """An answer that was cut at its limit says so, and has usage."""
     for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):
         answer = sdk.chat.completions.create(
             model=model, messages=user("word " * 200), max_completion_tokens=20
@@ -322,7 +322,7 @@ def test_a_limit_that_was_reached_is_told(sdk: openai.OpenAI) -> None:
 
 
 def test_nothing_is_asked_again_in_silence(http: httpx.Client, served: Served) -> None:
-    """A host that says it is the wrong one is asked a second time only with another token."""
+    """After a 421 the request is retried only with a new token."""
     served.simulator.state.faults.on("misdirected_421")
 
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
@@ -338,7 +338,7 @@ def test_nothing_is_asked_again_in_silence(http: httpx.Client, served: Served) -
 def test_a_failure_before_the_first_word_has_a_status(
     http: httpx.Client, served: Served, fault: str
 ) -> None:
-    """A stream that has nothing to say is no stream."""
+    """A failure before the first text has an error status instead of a stream."""
     served.simulator.state.faults.on(fault)
 
     request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": True}
@@ -352,7 +352,7 @@ def test_a_failure_before_the_first_word_has_a_status(
     "fault", ["usage_nowhere", "comments", "one_byte_writes", "crlf", "gzip", "no_done"]
 )
 def test_odd_answers_that_are_complete(http: httpx.Client, served: Served, fault: str) -> None:
-    """What is odd about an answer and does not matter does no harm."""
+    """Harmless quirks of an answer have no effect."""
     served.simulator.state.faults.on(fault)
 
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Say hello")})
@@ -363,7 +363,7 @@ def test_odd_answers_that_are_complete(http: httpx.Client, served: Served, fault
 def test_what_was_said_is_in_no_log(
     http: httpx.Client, served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not even when Copilot says what nobody can read, and a library would complain of it."""
+    """Conversations are never logged, even if Copilot's answer is malformed."""
     for fault in ("invalid_json_event", "invalid_utf8"):
         served.simulator.state.faults.on(fault, times=1)
         http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
@@ -375,7 +375,7 @@ def test_what_was_said_is_in_no_log(
 
 
 def test_an_old_token_is_renewed_once(http: httpx.Client, served: Served) -> None:
-    """A refused token costs the client nothing, and is asked with a new one once."""
+    """A refused token is renewed, and the request retried once."""
     served.simulator.state.faults.on("token_expired", times=1, path="/chat/completions")
 
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
@@ -387,7 +387,7 @@ def test_an_old_token_is_renewed_once(http: httpx.Client, served: Served) -> Non
 
 
 def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
-    """After a refusal that names a time Copilot is not asked again before it is over."""
+    """After a refusal with a wait, Copilot is not called until it is over."""
     served.simulator.state.faults.on("user_model_rate_limited", value=30, times=1)
     request = {"model": "gpt-3.5-turbo", "messages": user("Hi")}
 
@@ -400,7 +400,7 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
 def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str) -> None:
-    """A client that hangs up in the middle stops the model, at once."""
+    """A client's disconnect during the answer stops the model at once."""
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
     with http.stream("POST", CHAT, json=request) as answer:
@@ -412,7 +412,7 @@ def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str)
 
 
 def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
-    """So does one that does not even wait for the status."""
+    """So does a disconnect before the status."""
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")
@@ -426,7 +426,7 @@ def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
 
 
 def test_many_at_once(served: Served) -> None:
-    """Thirty conversations at once, each with its own answer."""
+    """Thirty concurrent conversations get their own answers."""
 
     async def one(client: openai.AsyncOpenAI, number: int) -> str:
         stream = await client.chat.completions.create(
@@ -444,7 +444,7 @@ def test_many_at_once(served: Served) -> None:
 
 
 def test_a_client_that_does_not_read_holds_nobody_up(http: httpx.Client, served: Served) -> None:
-    """While one client lets a long stream lie, another is answered; then the first gets it all."""
+    """A client that stops reading does not delay others, and gets its whole stream later."""
     words = " ".join(f"w{n}" for n in range(20_000))
     request = {"model": "gpt-4.1", "messages": user(words)}
     whole = http.post(CHAT, json=request).json()["choices"][0]["message"]["content"]
@@ -463,7 +463,7 @@ def test_a_client_that_does_not_read_holds_nobody_up(http: httpx.Client, served:
 
 
 def test_the_route_and_the_log_tell_who_asked(http: httpx.Client, served: Served) -> None:
-    """The header and the record name the way that an answer took, and /health who asks."""
+    """A header and the log name the route of an answer, and /health the upstream."""
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
 
     route = {"copilot": "chat_completions", "pi-ai": "pi_ai"}[served.upstream]

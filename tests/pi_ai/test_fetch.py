@@ -1,4 +1,4 @@
-"""How the process asks: what of an answer is told, when it is over, and what is never asked."""
+"""The sidecar's HTTP: what it reports of an answer, when it ends, and which hosts it may call."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ def events(*data: Json) -> bytes:
 
 
 class Upstream:
-    """A server that says what a test tells it to, byte by byte; and what it was asked."""
+    """A server that sends given bytes, and records requests."""
 
     def __init__(self) -> None:
         self.heads: list[str] = []
@@ -72,7 +72,7 @@ class Upstream:
                 await writer.wait_closed()
 
     def says(self, *parts: bytes) -> None:
-        """From now on it answers so, and leaves the connection open."""
+        """Answer so from now on, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:
@@ -83,7 +83,7 @@ class Upstream:
 
 
 class Asked:
-    """The process, and the server that it asks."""
+    """The sidecar, and the server that it calls."""
 
     def __init__(
         self, sidecar: Sidecar, upstream: Upstream, url: str, command: SidecarCommand
@@ -94,12 +94,12 @@ class Asked:
         self.command = command
 
     async def first(self, **more: Any) -> Message:
-        """What became of the call."""
+        """Return the outcome of the call."""
         async with self.sidecar.exchange(self.request(**more)) as exchange:
             return (await exchange.read())[0]
 
     async def answer(self, model: Any = GPT_4) -> Json:
-        """The completion; raises what a client would be told."""
+        """Return the completion; raise the client's error."""
         reader = PiAiToChat("m", include_usage=True)
         chunks: list[Any] = []
         async with self.sidecar.exchange(self.request(model)) as exchange:
@@ -139,7 +139,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ask
 
 @pytest.fixture
 def asked(running: Asked) -> Asked:
-    """Nothing was asked yet."""
+    """The sidecar, without requests so far."""
     running.upstream.heads.clear()
     running.upstream.connections.clear()
     running.upstream.gone.clear()
@@ -152,14 +152,14 @@ def text_of(completion: Json) -> str:
 
 
 async def test_what_is_complete_is_not_waited_for(asked: Asked) -> None:
-    """After an answer's last event the connection may stay open for ever."""
+    """After the last event, an open connection does not delay the answer."""
     asked.upstream.says(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
 
     assert "Hello" == text_of(await asked.answer())
 
 
 async def test_the_connection_of_a_complete_answer_is_used_again(asked: Asked) -> None:
-    """Its end, which comes a little later, is still read."""
+    """The end of a body that comes a little later is read, and the connection reused."""
     body = said("Hello", "stop") + b"data: [DONE]\n\n"
     asked.upstream.says(CHUNKED, b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n")
 
@@ -169,7 +169,7 @@ async def test_the_connection_of_a_complete_answer_is_used_again(asked: Asked) -
 
 
 async def test_nobody_waits_long_after_the_finish(asked: Asked) -> None:
-    """A model that has said that it is done owes nothing more."""
+    """After the finish, missing events are waited for only briefly."""
     asked.upstream.says(OPEN, said("Hello", "stop"))
 
     assert "Hello" == text_of(await asked.answer())
@@ -177,7 +177,7 @@ async def test_nobody_waits_long_after_the_finish(asked: Asked) -> None:
 
 
 async def test_a_connection_that_breaks_after_the_finish(asked: Asked) -> None:
-    """Nothing is lost."""
+    """A connection that breaks after the finish loses nothing."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED)
@@ -193,7 +193,7 @@ async def test_a_connection_that_breaks_after_the_finish(asked: Asked) -> None:
 
 @pytest.mark.parametrize("ending", [b"", b'data: {"type": "message_stop"}\n\n'])
 async def test_an_event_that_is_none_is_not_passed_over(asked: Asked, ending: bytes) -> None:
-    """pi-ai leaves out what has no name of Claude's; half an event of an answer is a hole in it."""
+    """A malformed event is an error, although pi-ai would skip it."""
     start = {"type": "message_start", "message": {"id": "m", "usage": {}}}
     done = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}
     asked.upstream.says(
@@ -207,7 +207,7 @@ async def test_an_event_that_is_none_is_not_passed_over(asked: Asked, ending: by
 
 
 async def test_a_refusal_is_told_though_its_body_stalls(asked: Asked) -> None:
-    """Its status says enough; as much of the body as has come is told."""
+    """A refusal is reported with as much of its body as has arrived."""
     asked.upstream.says(b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\nSlow")
 
     told = (await asked.first()).refused or {}
@@ -216,7 +216,7 @@ async def test_a_refusal_is_told_though_its_body_stalls(asked: Asked) -> None:
 
 
 async def test_a_refusal_without_end_is_cut(asked: Asked) -> None:
-    """Nobody reads a megabyte of it."""
+    """The body of a refusal is read only up to a limit."""
     asked.upstream.says(b"HTTP/1.1 500 No\r\n\r\n" + b"x" * 1_000_000)
 
     told = (await asked.first()).refused or {}
@@ -236,7 +236,7 @@ for (const [url, id] of [["https://b.example/x", "1"], ["https://a.example:8/x",
 
 
 def test_no_host_but_the_requests_own_is_asked() -> None:
-    """Wherever a library of pi-ai's would go, and after its request is over: a token does not."""
+    """No other host is called, so a token is never sent elsewhere."""
     module = str(files("copilot_proxy.upstreams.pi_ai") / "fetch.mjs")
     ran = subprocess.run(
         ["node", "--input-type=module", "-e", ASK_ANOTHER, module],
@@ -250,7 +250,7 @@ def test_no_host_but_the_requests_own_is_asked() -> None:
 
 
 async def test_a_redirect_is_not_followed(asked: Asked) -> None:
-    """It is told as it came."""
+    """A redirect is reported and not followed."""
     asked.upstream.says(
         f"HTTP/1.1 307 No\r\nlocation: {asked.url}/x\r\ncontent-length: 0\r\n\r\n".encode()
     )
@@ -262,7 +262,7 @@ async def test_a_redirect_is_not_followed(asked: Asked) -> None:
 
 
 async def test_only_what_we_say_goes_along(asked: Asked) -> None:
-    """Each header once, ours before pi-ai's, and nothing of how the process keeps its books."""
+    """Each header is sent once, ours instead of pi-ai's, and no internal ones."""
     asked.upstream.says(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
     headers = {"x-initiator": "agent", "openai-intent": "conversation-panel", "user-agent": "us"}
 
@@ -279,7 +279,7 @@ async def test_only_what_we_say_goes_along(asked: Asked) -> None:
 
 
 async def test_nobody_listens(asked: Asked) -> None:
-    """That is told with Node's own code, which we know."""
+    """A refused connection is reported with Node's code."""
     told = (await asked.first(url="http://127.0.0.1:9")).unreachable or {}
 
     error = request_error(told, "http://127.0.0.1:9")
@@ -287,7 +287,7 @@ async def test_nobody_listens(asked: Asked) -> None:
 
 
 async def test_open_calls_end_with_stdin(asked: Asked) -> None:
-    """A server that was killed has nobody left who would read, so nothing goes on being billed."""
+    """If the server is killed, open calls are aborted, so nothing more is billed."""
     asked.upstream.says(OPEN, said("Hel"))
     process = await asyncio.create_subprocess_exec(
         *asked.command.arguments,

@@ -1,4 +1,4 @@
-"""``copilot-proxy pi-ai install``, and what is said where pi-ai or Node is missing."""
+"""``copilot-proxy pi-ai install``, and the errors if pi-ai or Node is missing."""
 
 import base64
 import hashlib
@@ -42,7 +42,7 @@ Programs = Callable[..., None]
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """Puts scripts of these names on the PATH, and nothing else but the system's."""
+    """Put scripts of these names on the PATH, with only the system's programs besides."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("mkdir", "cat", "env", "grep", "sleep", "touch"):
@@ -63,7 +63,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 @pytest.fixture(autouse=True)
 def known_archive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checksum is that of the archive which the tests' npm gives."""
+    """Use the checksum of the archive that the tests' npm provides."""
     known = json.dumps({**json.loads(manifest()), "integrity": CHECKSUM})
     monkeypatch.setattr(install, "manifest", lambda: known)
 
@@ -95,7 +95,7 @@ def test_installing(
 def test_it_is_there_already(
     programs: Programs, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Then nothing is done, unless it is asked for."""
+    """An installed version is kept, unless a new installation is requested."""
     run(["pi-ai", "install"])
     asked = (tmp_path / "npm.log").read_text()
 
@@ -124,7 +124,7 @@ def test_it_is_there_already(
 def test_a_failure_leaves_the_old_one(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str], npm: str, words: str
 ) -> None:
-    """What goes wrong is one sentence with what to do, and what was there stays."""
+    """A failure is one message with a hint, and the old version is kept."""
     run(["pi-ai", "install"])
     capsys.readouterr()
     programs(npm=npm)
@@ -144,7 +144,7 @@ def test_a_failure_leaves_the_old_one(
 def test_without_pi_ai(
     programs: Programs, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    """One sentence and the command, before anything is served."""
+    """The error names the command, and comes before anything is served."""
     assert 1 == run([*arguments, "--upstream", "pi-ai"])
 
     said = capsys.readouterr().err
@@ -155,7 +155,7 @@ def test_without_pi_ai(
 def test_with_another_version(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A version that this program was not tried with is not used."""
+    """A version that this program was not tested with is refused."""
     run(["pi-ai", "install"])
     found = home / "node_modules" / PACKAGE / "package.json"
     found.write_text('{"version": "0.1.0"}')
@@ -188,7 +188,7 @@ def test_without_a_node_that_is_new_enough(
     words: str,
     arguments: list[str],
 ) -> None:
-    """It says so, and where there is one."""
+    """The error says that Node is missing or too old, and where to get it."""
     if node is None:
         (tmp_path / "bin" / "node").unlink()
     else:
@@ -204,7 +204,7 @@ def test_without_a_node_that_is_new_enough(
 def test_without_npm(
     programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Some systems have it in a package of its own."""
+    """The error says that npm may be a separate package."""
     (tmp_path / "bin" / "npm").unlink()
 
     assert 1 == run(["pi-ai", "install"])
@@ -215,7 +215,7 @@ def test_without_npm(
 def test_what_is_damaged_is_installed_anew(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever is told that files are missing needs no flag to mend it."""
+    """A damaged installation is repaired without a flag."""
     run(["pi-ai", "install"])
     (home / "node_modules" / "broken").touch()
     capsys.readouterr()
@@ -230,7 +230,7 @@ def test_what_is_damaged_is_installed_anew(
 
 
 def test_what_killed_installations_left_is_removed(programs: Programs, home: Path) -> None:
-    """What is an hour old, since another may be under way."""
+    """Leftovers older than an hour are removed, since newer ones may be in use."""
     long_ago = time.time() - 4000
     for name, age in (("pi-ai.dead", long_ago), ("pi-ai.new", None)):
         (home.parent / name / "node_modules").mkdir(parents=True)
@@ -242,7 +242,7 @@ def test_what_killed_installations_left_is_removed(programs: Programs, home: Pat
 
 
 def test_a_file_in_its_place_gives_way(programs: Programs, home: Path) -> None:
-    """Nothing of it is left, not even beside the folder."""
+    """A file in place of the folder is replaced without leftovers."""
     home.parent.mkdir()
     home.touch()
 
@@ -253,7 +253,7 @@ def test_a_file_in_its_place_gives_way(programs: Programs, home: Path) -> None:
 
 
 def test_another_installation_was_quicker(programs: Programs, home: Path) -> None:
-    """Two at once do no harm: one of the two is there in the end."""
+    """Two concurrent installations leave one working version."""
     put_there = f"""
         mkdir -p {home}/node_modules/{PACKAGE}
         echo '{{"version": "{version()}"}}' > {home}/node_modules/{PACKAGE}/package.json
@@ -272,7 +272,7 @@ def test_no_room(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It is said before anything is fetched."""
+    """A full disk is reported before anything is fetched."""
     usage = shutil.disk_usage(home.parent.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=20_000_000))
 
@@ -287,7 +287,7 @@ def test_no_room(
 def test_a_folder_that_cannot_be_written(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is named, with the reason, and how to take another."""
+    """The error names the folder, the reason, and how to use another."""
     home.parent.symlink_to("/nowhere")
 
     assert 1 == run(["pi-ai", "install"])
@@ -299,7 +299,7 @@ def test_a_folder_that_cannot_be_written(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_can_be_interrupted(programs: Programs, home: Path, number: int) -> None:
-    """Ctrl+C, SIGTERM and a closed terminal end npm as well, and leave nothing behind."""
+    """Ctrl+C, SIGTERM and a closed terminal also end npm, without leftovers."""
     begun = home.parent.parent / "begun"
     os.mkfifo(begun)
     programs(npm=f"exec 3> {begun}\necho begun >&3\nexec sleep 100")
@@ -323,14 +323,14 @@ def test_it_can_be_interrupted(programs: Programs, home: Path, number: int) -> N
 
 
 def test_models_needs_none_of_it(programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
-    """The list of models is Copilot's, whoever asks for answers."""
+    """`models` works without pi-ai, since the list is Copilot's."""
     assert 0 == run(["models", "--simulate", "--upstream", "pi-ai", "--json"])
 
     assert "gpt-4.1" in capsys.readouterr().out
 
 
 def test_the_tests_run_what_people_install() -> None:
-    """`make clients` installs the version that is shipped."""
+    """`make clients` installs the shipped version."""
     tested = json.loads((Path(__file__).parent / "package.json").read_text())
 
     assert json.loads(manifest())["dependencies"] == tested["dependencies"]

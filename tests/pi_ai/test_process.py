@@ -1,4 +1,4 @@
-"""pi-ai's process beside the server: what it sees, and what its death and the server's cost."""
+"""The pi-ai process: its environment, and the effects of its and the server's death."""
 
 import asyncio
 import json
@@ -46,13 +46,13 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Li
 
 
 def node_of(process: int) -> int:
-    """The number of the one child that a process has."""
+    """Return the id of a process's only child."""
     (child,) = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return int(child)
 
 
 def nodes(home: Path) -> set[int]:
-    """The Node processes that run the sidecar with the pi-ai of `home`; other tests have theirs."""
+    """Return the Node processes that run the sidecar of `home`."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -67,7 +67,7 @@ def nodes(home: Path) -> set[int]:
 @needs_pi_ai
 @needs_proc
 def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_path: Path) -> None:
-    """The stream under way gets an error event, and the next request a new process."""
+    """The open stream gets an error event, and the next request a new process."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     home = give_pi_ai(tmp_path / "pi")
     settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
@@ -112,7 +112,7 @@ def test_silence_and_proxies(
 
 @needs_pi_ai
 def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> None:
-    """Nobody listens there: that is said, and nothing was sent, so a client may try again."""
+    """A refused connection is reported as not sent, so clients may retry."""
     home = give_pi_ai(tmp_path / "pi")
     settings = settings_at(simulator, upstream="pi-ai", home_dir=home)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -126,7 +126,7 @@ def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> 
 
 @needs_pi_ai
 def test_without_a_list_of_models_the_reason_is_told(simulator: Simulator, tmp_path: Path) -> None:
-    """pi-ai cannot do without it; that Copilot is unreachable is what a person has to know."""
+    """Without the list of models, the error says that Copilot is unreachable."""
     settings = settings_at(simulator, upstream="pi-ai", home_dir=give_pi_ai(tmp_path / "pi"))
     simulator.stop()
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -139,7 +139,7 @@ def test_without_a_list_of_models_the_reason_is_told(simulator: Simulator, tmp_p
 
 @needs_pi_ai
 def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
-    """Clients learn what is wrong and which command mends it, and so does the installer."""
+    """Clients and the installer get the reason and the repair command."""
     home = tmp_path / "pi"
     package = home / "pi-ai" / "node_modules" / PACKAGE
     package.mkdir(parents=True)
@@ -164,7 +164,7 @@ def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
 
 
 class Server:
-    """A ``copilot-proxy serve --simulate --upstream pi-ai`` of its own."""
+    """A separate ``copilot-proxy serve --simulate --upstream pi-ai``."""
 
     def __init__(self, home: Path) -> None:
         self.log = home / "log"
@@ -209,7 +209,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def until_gone(process: int) -> None:
-    """Until it has ended; a test that waits in vain is stopped."""
+    """Wait until it has exited, or the test times out."""
     while Path(f"/proc/{process}/cmdline").exists():
         try:
             if not Path(f"/proc/{process}/cmdline").read_bytes():
@@ -222,7 +222,7 @@ def until_gone(process: int) -> None:
 @needs_pi_ai
 @needs_proc
 def test_no_process_survives_a_killed_server(server: Server) -> None:
-    """Even one that had no time to say goodbye leaves nothing behind."""
+    """The process ends even if the server is killed."""
     assert 200 == server.client.post(CHAT, json=HI).status_code
     node = node_of(server.process.pid)
 
@@ -234,7 +234,7 @@ def test_no_process_survives_a_killed_server(server: Server) -> None:
 @needs_pi_ai
 @needs_proc
 def test_nobody_can_look_up_a_secret(server: Server) -> None:
-    """Neither its command line nor its environment holds a token, a key, or a setting of ours."""
+    """Command line and environment hold no token, key or setting."""
     assert 200 == server.client.post(CHAT, json=HI).status_code
     node = Path(f"/proc/{node_of(server.process.pid)}")
     shown = (node / "cmdline").read_bytes() + (node / "environ").read_bytes()
@@ -253,7 +253,7 @@ def test_nobody_can_look_up_a_secret(server: Server) -> None:
 @needs_pi_ai
 @needs_proc
 def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
-    """The terminal sends it to all; the process goes on until the answer is there."""
+    """Ctrl+C reaches the process, too, which continues until the answer is complete."""
     long = {**HI, "messages": [{"role": "user", "content": "Write 60 words"}], "stream": True}
     with server.client.stream("POST", CHAT, json=long) as answer:
         lines = answer.iter_lines()
@@ -270,7 +270,7 @@ def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
 
 
 def request_to(server: asyncio.Server) -> dict[str, Any]:
-    """What the process is told, to ask a server of the test's."""
+    """Return a message that makes the process call the test's server."""
     body = pi_ai_from_chat(HI, GPT_4, []).body
     return {
         "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
@@ -282,7 +282,7 @@ def request_to(server: asyncio.Server) -> dict[str, Any]:
 
 @needs_pi_ai
 async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> None:
-    """An endless answer that nobody reads is not read from Copilot either, so no memory fills."""
+    """An endless answer that is not read is not read from Copilot, either."""
     blocked = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -340,7 +340,7 @@ def test_the_process_gets_what_it_needs_of_the_environment() -> None:
 
 
 def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
-    """Neither the translation nor the process is loaded for the native upstream."""
+    """The native upstream loads neither the translation nor the process."""
     script = (
         "import sys; from copilot_proxy.cli.main import run;"
         "code = run(['chat', '--simulate', 'Hi']);"
@@ -359,7 +359,7 @@ def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
 
 
 class Spy:
-    """Stands where the process is, and takes what it would be told."""
+    """Replaces the process, and records its messages."""
 
     def __init__(self) -> None:
         self.told: Any = None
@@ -369,13 +369,13 @@ class Spy:
         raise RequestError("That is all.")
 
     async def aclose(self) -> None:
-        """Nothing runs."""
+        """Do nothing."""
 
 
 async def test_what_the_process_is_told(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who asked, whether there is an image, the host with its token, and the way there."""
+    """The message has the initiator, the vision flag, the host with its token, and the proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:8080")
     settings = settings_at(
         simulator, upstream="pi-ai", copilot_api_url="https://api.githubcopilot.com"
@@ -445,7 +445,7 @@ async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
 
 @needs_pi_ai
 async def test_half_a_character_waits_for_the_other(tmp_path: Path) -> None:
-    """Models cut characters in two; what is joined is whole, and what never is harms nobody."""
+    """Split surrogate pairs are joined, and lone ones are harmless."""
     pieces = ["a\ud83e", "\udd8ab", "\ud83e", "", "\ud83e"]
     choices: list[Any] = [{"index": 0, "delta": {"content": piece}} for piece in pieces]
     choices[-1]["finish_reason"] = "stop"

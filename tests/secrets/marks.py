@@ -1,4 +1,4 @@
-"""Secrets that nobody has seen before, and looking for them in whatever came out."""
+"""Unique secrets, and the search for them in all output."""
 
 import base64
 import secrets
@@ -13,30 +13,30 @@ SHORTEST = 12
 
 
 class Marks:
-    """The secrets of a test by what they are, such as ``the API key``."""
+    """The secrets of a test by description, such as ``the API key``."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
 
     def new(self, what: str, before: str = "") -> str:
-        """A new secret that begins with `before`."""
+        """Return a new secret that starts with `before`."""
         return self.add(what, before + secrets.token_hex(18))
 
     def add(self, what: str, secret: str) -> str:
-        """A secret that was made elsewhere."""
+        """Add a secret that was made elsewhere."""
         assert len(secret) >= SHORTEST
         self.known[what] = secret
         return secret
 
     def learn(self, simulator: Simulator) -> None:
-        """Adds the secrets that the simulator has given out, and the parts of them."""
+        """Add the secrets that the simulator has issued, and their parts."""
         for record in simulator.state.requests:
             if isinstance(record.body, dict) and "device_code" in record.body:
                 self.add("the device code", record.body["device_code"])
             self.learn_token(record.headers.get("authorization", ""))
 
     def learn_token(self, authorization: str) -> None:
-        """Adds the token of a header, and the parts of one of Copilot's that open something."""
+        """Add the token of a header, and the secret parts of a Copilot token."""
         token = authorization.partition(" ")[2]
         if token in self.known.values():
             return

@@ -1,4 +1,4 @@
-"""An upstream that throws back at the sender what it was sent, in every place where it can."""
+"""An upstream that echoes requests wherever it can."""
 
 import json
 from http.server import BaseHTTPRequestHandler
@@ -38,7 +38,7 @@ class Mirror(HttpServer):
         self.handler.do_CONNECT = self.handler.do_GET  # type: ignore[attr-defined]
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Throws back what came."""
+        """Echo the request."""
         status, kind = self._status, self._kind
         sent = dict(handler.headers.items())
         body = handler.rfile.read(int(handler.headers.get("content-length") or 0))

@@ -1,4 +1,4 @@
-"""An upstream that echoes tokens: none of them gets into an answer, a log line or a file."""
+"""An upstream that echoes tokens: none reaches an answer, a log line or a file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +54,7 @@ EXCHANGES = [
 
 
 class Logged(Proxy):
-    """A server whose requests are logged as `serve` logs them."""
+    """A server that logs requests as `serve` does."""
 
     reporter = Reporter()
 
@@ -65,7 +65,7 @@ class Logged(Proxy):
 
 @contextmanager
 def running(settings: Settings, folder: Path, form: str) -> Iterator[Logged]:
-    """A server with everything on that writes something down."""
+    """A server with all logs and dumps enabled."""
     file = LogFile(folder / "proxy.log", most_bytes=10_000_000, count=1)
     with logging_to_stderr(form, Reporter(), file), Logged(settings) as server:
         yield server
@@ -73,7 +73,7 @@ def running(settings: Settings, folder: Path, form: str) -> Iterator[Logged]:
 
 
 def ask_everything(server: Proxy, **headers: str) -> dict[str, bytes]:
-    """What the server answers to every kind of request, headers included."""
+    """Return the server's answers to all kinds of requests, with headers."""
     places = {}
     with server.client(headers=headers) as client:
         for number, (method, path, body) in enumerate(ASKED):
@@ -105,7 +105,7 @@ def test_copilot_echoes_its_token(
     kind: str,
     form: str,
 ) -> None:
-    """In every header, message, code and event; whole, in a URL, in JSON within JSON."""
+    """In any header, message, code or event, in a URL, or in nested JSON."""
     marks = Marks()
     key = marks.new("the API key", "key-")
     with Mirror(status, kind) as mirror:
@@ -130,7 +130,7 @@ def test_copilot_echoes_its_token(
 def test_github_echoes_its_token(
     folder: Path, capsys: pytest.CaptureFixture[str], status: int, kind: str, whose: str
 ) -> None:
-    """At the exchange, for the server's own token and for one that a caller sends."""
+    """At the exchange, for the server's token and for a caller's."""
     marks = Marks()
     own = marks.new("the server's token", "gho_")
     callers = marks.new("the caller's token", "ghu_")

@@ -1,4 +1,4 @@
-"""Every command, in good times and bad, with `--debug`: no secret gets out of the store."""
+"""Every command with `--debug`, succeeding and failing: no secret leaves the store."""
 
 import io
 import json
@@ -40,7 +40,7 @@ TROUBLES = [(200, "exchange"), (302, "redirect")] + [
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Runs a command line in this process, with `stdin` piped in."""
+    """Run a command line in this process, with `stdin` as its input."""
 
     def call(*arguments: str, stdin: str = "") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
@@ -57,7 +57,7 @@ def marks() -> Marks:
 
 @pytest.fixture
 def home(own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder of everything that the program writes; HOME is empty, too."""
+    """The folder for all files of the program; HOME is empty."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
     monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
@@ -71,7 +71,7 @@ def said(ran: Ran) -> dict[str, str]:
 def test_a_sign_in_from_its_beginning_to_its_end(
     cli: Cli, github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
-    """The token stands in the store and nowhere else; nothing of it stays after `logout`."""
+    """The token is only in the store, and removed by `logout`."""
     login = cli("login", "--store", "file", "--debug")
     assert login.code == 0
     kept = (home / STORE).read_text()
@@ -103,7 +103,7 @@ def test_every_refusal_of_the_exchange(
     trouble: str,
     place: str,
 ) -> None:
-    """What GitHub says to a token that stands in the environment or in the file."""
+    """Refusals of a token from the environment or the file do not show it."""
     token = marks.add("the token", github.state.issue_oauth_token("Iv1.b507a08c87ecfe98"))
     if place == "environment":
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
@@ -125,7 +125,7 @@ def test_a_github_that_echoes_the_token(
     status: int,
     kind: str,
 ) -> None:
-    """Each command says what is wrong without it."""
+    """Every command reports the error without the token."""
     token = marks.new("the token", "gho_")
     typed = marks.new("the token that is typed", "ghu_")
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
@@ -168,7 +168,7 @@ def test_the_password_of_a_proxy(
     proxy: str,
     host: str | None,
 ) -> None:
-    """Whatever is wrong with the proxy, and whichever GitHub is behind it."""
+    """Errors of the proxy do not show its password."""
     password = marks.new("the password")
     token = marks.new("the token", "ghu_")
     for name in ("COPILOT_PROXY_GITHUB_URL", "COPILOT_PROXY_GITHUB_API_URL"):
@@ -212,7 +212,7 @@ def test_a_setting_that_cannot_be_used(
     setting: str,
     value: str,
 ) -> None:
-    """It is named, and what it holds is not shown: that may be a secret in a wrong place."""
+    """The setting is named without its value, which may be a misplaced secret."""
     secret = marks.new("what was set", "ghu_")
     monkeypatch.setenv(f"COPILOT_PROXY_{setting}", value.replace("{}", secret))
     assert run(["serve", "--port", "0", "--debug"]) == 2
@@ -224,7 +224,7 @@ def test_a_setting_that_cannot_be_used(
 def test_a_configuration_file_that_cannot_be_read(
     home: Path, marks: Marks, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """TOML's own complaint does not quote the line."""
+    """TOML errors do not quote the line."""
     home.mkdir()
     for text in ('api_key = "{}', "api_key = {}", '[api_keys]\nx = ["{}"]', '"{}" = 1'):
         secret = marks.new(text, "ghu_")
@@ -236,7 +236,7 @@ def test_a_configuration_file_that_cannot_be_read(
 def test_the_browser_is_told_nothing(
     terminal: Callable[..., Terminal], github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
-    """The program that opens it gets GitHub's page, and neither a key nor a token."""
+    """The browser gets GitHub's page, and neither a key nor a token."""
     browser, told = tmp_path / "browser", tmp_path / "told"
     browser.write_text(f'#!/bin/sh\n(echo "$@"; env) >{told}.new && mv {told}.new {told}\n')
     browser.chmod(0o700)

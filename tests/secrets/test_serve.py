@@ -1,4 +1,4 @@
-"""The server as a process, with all that it writes, from its start to a second Ctrl+C."""
+"""The server as a process: all its output, from the start to a second Ctrl+C."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ def served(home: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], s
 
 
 def wait_for(pattern: str, file: Path) -> str:
-    """What fits `pattern`, once it stands in `file`."""
+    """Wait until `pattern` occurs in `file`, and return the match."""
     until = time.monotonic() + 20
     while not (found := re.search(pattern, file.read_text())):
         assert time.monotonic() < until, file.read_text()
@@ -64,7 +64,7 @@ def wait_for(pattern: str, file: Path) -> str:
 
 
 def family(pid: int) -> list[int]:
-    """The process and all that it has started."""
+    """Return the process and all its descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(one for child in children for one in family(int(child)))]
 
@@ -79,7 +79,7 @@ def seen_by_others(pid: int) -> dict[str, bytes]:
 
 
 def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str, bytes]:
-    """Everything a client can ask, right and wrong; the answers."""
+    """Send valid and invalid requests of all kinds; return the answers."""
     places: dict[str, bytes] = {}
 
     def note(what: str, answer: httpx.Response) -> None:
@@ -112,7 +112,7 @@ def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str
 
 
 def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -> bytes:
-    """Presses Ctrl+C twice while an answer is open; what came of that answer."""
+    """Press Ctrl+C twice while an answer is open; return what was received."""
     asked = {"model": "gpt-4o", "messages": TURNS, "stream": True}
     headers = {"x-api-key": key}
     address = f"{url}/v1/chat/completions"

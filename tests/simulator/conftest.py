@@ -1,4 +1,4 @@
-"""A simulator of its own for every test, and a client that says what GitHub wants to hear."""
+"""A separate simulator for every test, and a client that sends what the Copilot API requires."""
 
 import base64
 import contextlib
@@ -28,7 +28,7 @@ class Event(NamedTuple):
 
 
 class Copilot:
-    """A polite client of the simulator."""
+    """A well-behaved client of the simulator."""
 
     def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
         self.simulator = simulator
@@ -41,7 +41,7 @@ class Copilot:
         self.renew()
 
     def renew(self) -> None:
-        """Exchange the OAuth token for a fresh Copilot token."""
+        """Exchange the OAuth token for a new Copilot token."""
         answer = self.exchange()
         self.headers["authorization"] = f"Bearer {answer.json()['token']}"
 
@@ -56,7 +56,7 @@ class Copilot:
         return self.http.post(path, json=body, headers=self.merged(headers))
 
     def merged(self, headers: dict[str, str | None]) -> dict[str, str]:
-        """The usual headers, with some changed or (None) left out."""
+        """Return the usual headers, with some changed or (None) left out."""
         dashed = {name.replace("_", "-"): value for name, value in headers.items()}
         found = {**self.headers, **dashed}
         return {name: value for name, value in found.items() if value is not None}
@@ -66,7 +66,7 @@ class Copilot:
         return self.post("/chat/completions", body)
 
     def said(self, text: str = "Hi", model: str = "gpt-4o", **fields: Any) -> str:
-        """The words of a good answer."""
+        """Return the text of a successful answer."""
         return self.chat(text, model, **fields).json()["choices"][0]["message"]["content"]
 
     def responses(self, given: Any = "Hi", model: str = "gpt-5.4", **fields: Any) -> httpx.Response:
@@ -80,7 +80,7 @@ class Copilot:
 
     @staticmethod
     def events(text: str) -> list[Event]:
-        """The events of a stream; data that is not JSON stays text."""
+        """Return the events of a stream; data that is not JSON stays text."""
         found = []
         for frame in text.replace("\r\n", "\n").split("\n\n"):
             name, data = None, None
@@ -97,7 +97,7 @@ class Copilot:
         return found
 
     def chunks(self, text: str = "Hi", model: str = "gpt-4o", **fields: Any) -> list[Any]:
-        """The data of a chat stream."""
+        """Return the data of a chat stream."""
         answer = self.chat(text, model, stream=True, **fields)
         assert answer.status_code == 200, answer.text
         return [event.data for event in self.events(answer.text)]
@@ -117,24 +117,24 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def http(simulator: Simulator) -> Iterator[httpx.Client]:
-    """A bare HTTP client at the simulator's address."""
+    """A plain HTTP client for the simulator."""
     with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS, timeout=10) as client:
         yield client
 
 
 @pytest.fixture
 def copilot(simulator: Simulator, http: httpx.Client) -> Copilot:
-    """A client that has a Copilot token already."""
+    """A client that has a Copilot token."""
     return Copilot(simulator, http)
 
 
 @pytest.fixture
 def weather_tool() -> dict[str, Any]:
-    """A tool as chat completions takes it."""
+    """A tool in the format of chat completions."""
     return {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER}}
 
 
 @pytest.fixture
 def picture() -> dict[str, Any]:
-    """An image part as chat completions takes it."""
+    """An image part in the format of chat completions."""
     return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}

@@ -1,4 +1,4 @@
-"""The list of models, and accepting their terms."""
+"""The list of models, and enabling them."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ def by_id(listed):
 
 
 def test_two_ids_occur_twice(listed):
-    """The real list has duplicates, and so has this one."""
+    """Two ids occur twice, as in the real list."""
     counted = Counter(model["id"] for model in listed)
     assert {"gpt-4", "gpt-4-o-preview"} == {one for one, count in counted.items() if count > 1}
 
@@ -56,12 +56,12 @@ def test_models_of_every_kind_are_there(by_id, model, endpoints):
     "model", ["claude-sonnet-4.5", "gpt-4.1", "gpt-4o", "gpt-5-mini", "claude-haiku-4.5"]
 )
 def test_the_everyday_models_chat(copilot, model):
-    """The models that everybody tries first answer on chat completions."""
+    """The most common models answer on chat completions."""
     assert 200 == copilot.chat(model=model).status_code
 
 
 def test_entries_have_every_oddity(by_id):
-    """Disabled, hidden, foreign, sparse and priced entries, and both spellings of a price."""
+    """There are disabled, hidden, sparse and priced entries, and both spellings of a price."""
     assert "disabled" == by_id["raptor-mini"]["policy"]["state"]
     assert not by_id["goldeneye"]["model_picker_enabled"]
     assert "xAI" == by_id["grok-code-fast-1"]["vendor"]
@@ -79,7 +79,7 @@ def test_entries_have_every_oddity(by_id):
 
 
 def test_without_an_api_version_the_list_is_shorter(copilot, listed):
-    """Clients that name no version see the older models only."""
+    """Clients that send no API version see older models only."""
     shorter = copilot.get("/models", x_github_api_version=None).json()["data"]
     assert 0 < len(shorter) < len(listed)
     assert not any("supported_endpoints" in model for model in shorter)
@@ -103,7 +103,7 @@ def test_the_catalogue_can_be_changed(simulator, copilot):
 
 
 def test_every_recorded_model_is_there(by_id):
-    """Nothing of the recorded list has been lost."""
+    """Every model of the recorded list is there."""
     recording = Path(__file__).parents[1] / "recordings" / "models.json"
     recorded = json.loads(recording.read_text())["data"]
     assert set() == {model["id"] for model in recorded} - set(by_id)
@@ -111,7 +111,7 @@ def test_every_recorded_model_is_there(by_id):
 
 @pytest.mark.parametrize("model", ["nothing", "raptor-mini", "", 7])
 def test_unknown_and_disabled_models_are_refused(copilot, model):
-    """Both are the same answer; something that is no name is an invalid body."""
+    """Both give the same error; an id of a wrong type is an invalid body."""
     answer = copilot.chat(model=model)
     code = "invalid_request_body" if model == 7 else "model_not_supported"
     assert (400, code) == (answer.status_code, answer.json()["error"]["code"])
@@ -138,21 +138,21 @@ def test_wrong_policies_are_refused(copilot, model, body, status):
 
 
 def test_organisations_decide_for_their_seats(simulator, copilot):
-    """A managed account cannot accept terms by itself."""
+    """A managed account cannot enable models itself."""
     simulator.state.plan = "business"
     answer = copilot.post("/models/raptor-mini/policy", {"state": "enabled"})
     assert 403 == answer.status_code
 
 
 def test_ids_with_a_slash_are_reached(copilot):
-    """An encoded slash belongs to the model's id."""
+    """An encoded slash is part of the model's id."""
     answer = copilot.post("/models/acme%2Fllama-4-scout/policy", {"state": "disabled"})
     assert {"state": "disabled"} == answer.json()
     assert 400 == copilot.chat(model="acme/llama-4-scout").status_code
 
 
 def test_without_a_model_github_chooses(copilot):
-    """A chat request without a model is answered by the default."""
+    """A chat request without a model uses the default model."""
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     answer = copilot.post("/chat/completions", body)
     assert (200, True) == (answer.status_code, answer.json()["model"].startswith("gpt-5-mini"))
@@ -181,7 +181,7 @@ def test_without_a_model_github_chooses(copilot):
     ],
 )
 def test_the_wrong_api_for_a_model_is_told(copilot, path, model, words):
-    """Models answer on their own endpoints only; the sentence names the endpoint."""
+    """A model answers only on its own endpoints; the error names the endpoint."""
     body = {
         "model": model,
         "messages": [{"role": "user", "content": "Hi"}],
@@ -197,7 +197,7 @@ def test_the_wrong_api_for_a_model_is_told(copilot, path, model, words):
 
 
 def test_ghost_text_models_are_served_nowhere(copilot):
-    """Completion models have no endpoint of this API."""
+    """Completion models have no endpoint in this API."""
     assert [] == endpoints_of({"id": "x", "capabilities": {"type": "completion"}})
     assert 400 == copilot.chat(model="gpt-41-copilot").status_code
 
@@ -207,7 +207,7 @@ def test_ghost_text_models_are_served_nowhere(copilot):
     [("models_500", 500), ("models_429", 429), ("models_html", 200), ("models_garbage", 200)],
 )
 def test_the_list_can_fail(simulator, copilot, fault, status):
-    """The list of models has faults of its own."""
+    """The list of models has its own faults."""
     simulator.state.faults.on(fault, times=1)
     assert status == copilot.get("/models").status_code
     assert 200 == copilot.get("/models").status_code

@@ -1,4 +1,4 @@
-"""How each vendor answers chat completions, streamed and whole."""
+"""Each vendor's format of chat completions, streamed and whole."""
 
 import json
 
@@ -13,7 +13,7 @@ ASK = "Weather in Paris and London, please"
 
 
 def calls_of(chunks):
-    """Tool call fragments of a stream, in their order."""
+    """Return the tool call fragments of a stream, in order."""
     return [
         fragment
         for chunk in chunks
@@ -24,7 +24,7 @@ def calls_of(chunks):
 
 
 def text_of(chunks):
-    """The words of a stream."""
+    """Return the text of a stream."""
     return "".join(
         choice["delta"].get("content") or ""
         for chunk in chunks
@@ -45,7 +45,7 @@ def finishes(chunks):
 
 @pytest.mark.parametrize("model", MODELS.values())
 def test_a_stream_says_what_the_whole_answer_says(copilot, model):
-    """Both forms carry the same words, end with one finish, and the stream with [DONE]."""
+    """Both forms have the same text and one finish, and the stream ends with [DONE]."""
     chunks = copilot.chunks(model=model)
     assert copilot.said(model=model) == text_of(chunks)
     assert (["stop"], "[DONE]") == (finishes(chunks), chunks[-1])
@@ -62,7 +62,7 @@ def test_streams_are_labelled(copilot, model):
 
 
 def test_azure_whole_answers_lack_and_add(copilot):
-    """No `object`, no `logprobs`; padding, filters, fingerprint and a dated model instead."""
+    """`object` and `logprobs` are missing; padding, filters and fingerprint are added."""
     body = copilot.chat().json()
     assert "object" not in body
     choice = body["choices"][0]
@@ -75,7 +75,7 @@ def test_azure_whole_answers_lack_and_add(copilot):
 
 
 def test_azure_tool_calls_have_no_content(copilot, weather_tool):
-    """With calls the content is missing, not null, and the filters are empty."""
+    """With tool calls the content is missing, not null, and the filters are empty."""
     choice = copilot.chat(ASK, tools=[weather_tool]).json()["choices"][0]
     assert "content" not in choice["message"]
     assert ({}, "tool_calls") == (choice["content_filter_results"], choice["finish_reason"])
@@ -94,7 +94,7 @@ def test_azure_streams_begin_without_choices(copilot):
 
 
 def test_azure_gives_usage_in_openais_form_when_asked(copilot):
-    """With include_usage: typed chunks, a null usage on each, and one last chunk for it."""
+    """With include_usage, chunks are typed, have a null usage, and a last chunk has it."""
     chunks = copilot.chunks(stream_options={"include_usage": True})
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
     assert {None} == {chunk["usage"] for chunk in chunks[1:-2]}
@@ -103,7 +103,7 @@ def test_azure_gives_usage_in_openais_form_when_asked(copilot):
 
 
 def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
-    """Id and name come once, then fragments by index."""
+    """Id and name are sent once, then fragments by index."""
     fragments = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
     first = [one for one in fragments if "id" in one]
     assert [0, 1] == [one["index"] for one in first]
@@ -123,7 +123,7 @@ def test_azure_answers_several_choices(copilot):
 
 
 def test_claude_splits_one_answer_over_choices(copilot, weather_tool):
-    """Text and each call in a choice of its own, without an index, all with the same finish."""
+    """Text and calls are in separate choices, without an index, with the same finish."""
     body = copilot.chat(ASK, MODELS["claude"], tools=[weather_tool]).json()
     assert 3 == len(body["choices"])
     assert ["tool_calls"] * 3 == [one["finish_reason"] for one in body["choices"]]
@@ -135,7 +135,7 @@ def test_claude_splits_one_answer_over_choices(copilot, weather_tool):
 
 
 def test_claude_calls_begin_without_arguments(copilot, weather_tool):
-    """The first fragment has no `arguments` at all, the next an empty one; the type repeats."""
+    """The first fragment lacks `arguments`, the next one has an empty string."""
     fragments = calls_of(copilot.chunks(ASK, MODELS["claude"], tools=[weather_tool]))
     assert {"name": "get_weather"} == fragments[0]["function"]
     assert {"function": {"arguments": ""}, "index": 0, "type": "function"} == fragments[1]
@@ -144,7 +144,7 @@ def test_claude_calls_begin_without_arguments(copilot, weather_tool):
 
 
 def test_claude_reasons_when_asked(copilot):
-    """Reasoning comes as text and a signature before the answer, and only when asked for."""
+    """Reasoning, on request only, is sent as text and a signature before the answer."""
     chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="high")
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
     assert "Reading" in "".join(delta.get("reasoning_text", "") for delta in deltas)
@@ -156,7 +156,7 @@ def test_claude_reasons_when_asked(copilot):
 
 
 def test_claude_says_little_without_a_limit(copilot):
-    """Without max_tokens Claude stops early, GPT does not."""
+    """Without max_tokens Claude has a default limit, and GPT has none."""
 
     def finish(model, **fields):
         answer = copilot.chat("Write 4000 words", model, **fields).json()
@@ -168,7 +168,7 @@ def test_claude_says_little_without_a_limit(copilot):
 
 
 def test_gemini_sends_a_usage_on_every_chunk(copilot):
-    """All zeros until the last; reasoning at the top level; the total counts it."""
+    """Usage is zero until the last chunk; the total includes the reasoning."""
     chunks = copilot.chunks(model=MODELS["gemini"])[:-1]
     assert {0} == {chunk["usage"]["total_tokens"] for chunk in chunks[:-1]}
     usage = chunks[-1]["usage"]
@@ -180,7 +180,7 @@ def test_gemini_sends_a_usage_on_every_chunk(copilot):
 
 
 def test_gemini_calls_are_whole_and_come_with_the_finish(copilot, weather_tool):
-    """One delta carries every call, the signature and the finish."""
+    """One delta has all calls, the signature and the finish."""
     chunks = copilot.chunks(ASK, MODELS["gemini"], tools=[weather_tool])[:-1]
     assert "reasoning_text" in chunks[0]["choices"][0]["delta"]
     last = chunks[-1]["choices"][0]
@@ -194,7 +194,7 @@ def test_gemini_calls_are_whole_and_come_with_the_finish(copilot, weather_tool):
 
 
 def test_gpt5_reasons_in_secret(copilot):
-    """Only the count of the reasoning tokens is shown."""
+    """Only the number of reasoning tokens is shown."""
     usage = copilot.chat(model="gpt-5-mini").json()["usage"]
     assert usage["completion_tokens_details"]["reasoning_tokens"] > 0
     quiet = copilot.chat(model="gpt-5.1", reasoning_effort="none").json()["usage"]
@@ -202,7 +202,7 @@ def test_gpt5_reasons_in_secret(copilot):
 
 
 def test_what_was_cached_is_told(copilot):
-    """A long conversation finds most of its prompt in the cache."""
+    """Most of a long conversation's prompt is reported as cached."""
     said = {"role": "assistant", "content": "Well."}
     messages = [{"role": "user", "content": "x" * 8000}, said, {"role": "user", "content": "Hi"}]
     usage = copilot.chat(messages=messages).json()["usage"]

@@ -1,4 +1,4 @@
-"""The ways in which answers of chat completions can be wrong on demand."""
+"""The quirks of chat completions that can be switched on."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def quirk(simulator):
 )
 @pytest.mark.parametrize("model", MODELS.values())
 def test_calls_can_be_numbered_wrongly(copilot, quirk, weather_tool, name, indices, model):
-    """All zero, from one, or not at all: the ids still tell the calls apart."""
+    """Indexes may all be zero, start at one, or be missing; ids tell the calls apart."""
     quirk(name)
     fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
     assert indices == [one.get("index") for one in fragments if "id" in one]
@@ -97,7 +97,7 @@ def test_calls_can_come_whole_or_in_other_choices(copilot, quirk, weather_tool, 
     ],
 )
 def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish):
-    """Any finish can be ordered, whole and streamed."""
+    """Any finish reason can be switched on, whole and streamed."""
     quirk(name)
     assert [finish] == finishes(copilot.chunks(ASK, model, tools=[weather_tool]))
     quirk(name)
@@ -107,7 +107,7 @@ def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish
 
 
 def test_filtered_answers_say_why(copilot, quirk):
-    """With content_filter the filter results name what was found."""
+    """With content_filter the filter results name the category."""
     quirk("content_filter")
     chunks = copilot.chunks()
     found = chunks[0]["prompt_filter_results"][0]["content_filter_results"]
@@ -115,7 +115,7 @@ def test_filtered_answers_say_why(copilot, quirk):
 
 
 def test_arguments_can_be_spoiled(copilot, quirk, weather_tool):
-    """They may be cut off, or never end."""
+    """Arguments may be cut off or endless."""
     quirk("broken_arguments")
     spoiled = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
     assert '{"location": "Par' == "".join(
@@ -127,7 +127,7 @@ def test_arguments_can_be_spoiled(copilot, quirk, weather_tool):
 
 
 def test_a_tool_without_arguments_gets_none(copilot):
-    """No properties, no arguments: the string stays empty to the end."""
+    """Without properties the arguments are an empty string."""
     tool = {
         "type": "function",
         "function": {"name": "list_files", "parameters": {"type": "object"}},
@@ -165,7 +165,7 @@ def test_claude_may_use_other_names_for_its_reasoning(copilot, quirk):
 
 @pytest.mark.parametrize("model", MODELS.values())
 def test_chunks_can_carry_noise(copilot, quirk, model, simulator):
-    """Annotations, references with null choices, changing ids, display names, no words."""
+    """Chunks may have annotations, null choices, changing ids, display names and no text."""
     quirk("annotations")
     quirk("references")
     quirk("changing_ids")
@@ -180,7 +180,7 @@ def test_chunks_can_carry_noise(copilot, quirk, model, simulator):
 
 
 def test_usage_can_be_missing(copilot, quirk):
-    """Neither whole nor streamed answers have a usage then."""
+    """Usage can be missing, whole and streamed."""
     quirk("usage_nowhere")
     assert "usage" not in copilot.chat().json()
     quirk("usage_nowhere")
@@ -188,7 +188,7 @@ def test_usage_can_be_missing(copilot, quirk):
 
 
 def test_json_can_be_fenced_and_forced_tools_ignored(copilot, quirk, weather_tool):
-    """What a model promises it need not keep."""
+    """JSON can be fenced, and a forced tool can be ignored."""
     quirk("fenced_json")
     fenced = copilot.said(response_format={"type": "json_object"})
     assert "```json" in fenced

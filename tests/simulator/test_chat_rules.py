@@ -1,4 +1,4 @@
-"""What chat completions refuses, and that what is allowed passes."""
+"""The validation of chat completion requests."""
 
 import base64
 
@@ -19,7 +19,7 @@ def tool(name="get_weather", **changed):
 
 
 def refused(answer, code="invalid_request_body"):
-    """The message of a refusal with this code."""
+    """Return the message of a refusal with this code."""
     assert 400 == answer.status_code, answer.text
     assert code == answer.json()["error"]["code"]
     return answer.json()["error"]["message"]
@@ -87,13 +87,13 @@ def look(copilot, *parts, model="gpt-4o", vision="true"):
     ],
 )
 def test_invalid_bodies_are_refused(copilot, fields):
-    """Whatever breaks the schema is a 400 invalid_request_body."""
+    """A body that violates the schema is a 400 invalid_request_body."""
     refused(copilot.chat(**fields))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff"])
 def test_bodies_that_are_no_json_object_are_refused(copilot, content):
-    """So is a body that is no object at all."""
+    """So is a body that is not an object."""
     answer = copilot.http.post("/chat/completions", content=content, headers=copilot.headers)
     assert "invalid request body" == refused(answer)
 
@@ -116,14 +116,14 @@ def test_bodies_that_are_no_json_object_are_refused(copilot, content):
     ],
 )
 def test_good_bodies_pass(copilot, fields):
-    """GPT takes these, and ignores fields that it does not know."""
+    """Valid bodies are accepted, and GPT ignores unknown fields."""
     assert 200 == copilot.chat(**fields).status_code
 
 
 @pytest.mark.parametrize("name", ["service_tier", "store"])
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
 def test_service_tier_and_store_are_refused(copilot, name, model):
-    """These two are unknown to every model, and the answer names them."""
+    """No model accepts these fields, and the error names them."""
     answer = copilot.chat(model=model, **{name: "auto" if name == "service_tier" else True})
     assert f"{name} is not supported" == refused(answer, "unsupported_value")
     assert name == answer.json()["error"]["param"]
@@ -131,7 +131,7 @@ def test_service_tier_and_store_are_refused(copilot, name, model):
 
 @pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5.1", "gpt-5.2"])
 def test_gpt5_refuses_max_tokens(copilot, model):
-    """The sentence says which parameter to use instead."""
+    """The error names the parameter to use instead."""
     assert (
         "Unsupported parameter: 'max_tokens' is not supported with this model. "
         "Use 'max_completion_tokens' instead."
@@ -141,13 +141,13 @@ def test_gpt5_refuses_max_tokens(copilot, model):
 
 @pytest.mark.parametrize("name", ["temperature", "top_p"])
 def test_gpt5_takes_only_the_default_temperature(copilot, name):
-    """One is allowed, everything else is not."""
+    """Only the temperature 1 is accepted."""
     assert "Only the default (1)" in refused(copilot.chat(model="gpt-5-mini", **{name: 0.5}))
     assert 200 == copilot.chat(model="gpt-5-mini", **{name: 1}).status_code
 
 
 def test_efforts_have_to_be_offered(copilot):
-    """The refusal lists the efforts that the model knows."""
+    """The error lists the efforts that the model supports."""
     assert (
         'reasoning_effort "xhigh" is not supported by model gpt-5-mini; '
         "supported values: [low medium high]"
@@ -213,7 +213,7 @@ def test_efforts_have_to_be_offered(copilot):
     ],
 )
 def test_vendors_have_rules_of_their_own(copilot, model, fields, words):
-    """What one vendor takes another refuses."""
+    """Vendors refuse different requests."""
     assert words in refused(copilot.chat(model=model, **fields))
 
 
@@ -231,7 +231,7 @@ def test_vendors_have_rules_of_their_own(copilot, model, fields, words):
     ],
 )
 def test_what_vendors_allow_passes(copilot, model, fields):
-    """The rules refuse no more than they say."""
+    """Valid requests are accepted."""
     assert 200 == copilot.chat(model=model, **fields).status_code
 
 
@@ -247,13 +247,13 @@ def test_what_vendors_allow_passes(copilot, model, fields):
 )
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
 def test_calls_and_results_have_to_match(copilot, messages, number, model):
-    """Unanswered calls and orphan results are refused, with the place of the first one."""
+    """Calls without results and results without calls are refused."""
     words = refused(copilot.chat(model=model, messages=messages))
     assert words.startswith(f"messages.{number}: {UNMATCHED}")
 
 
 def test_gemini_wants_its_signature_back(copilot):
-    """Gemini 3 refuses a tool turn without the opaque part of the first one; 2.5 does not."""
+    """Gemini 3 requires the signature of a tool call; 2.5 does not."""
     turn = [USER, ASKS, RESULT]
     words = refused(copilot.chat(model="gemini-3.5-flash", messages=turn))
     assert "thought_signature" in words
@@ -271,7 +271,7 @@ def test_gemini_wants_neighbours_merged(copilot):
 
 
 def test_images_need_the_vision_header(copilot):
-    """An image without the header is refused in the documented words."""
+    """An image without the header is refused with the documented message."""
     answer = look(copilot, picture(), vision=None)
     assert {
         "error": {
@@ -283,7 +283,7 @@ def test_images_need_the_vision_header(copilot):
 
 
 def test_an_old_image_needs_the_header_too(copilot):
-    """It does not matter how long ago the image was shown."""
+    """An image in an earlier turn requires the header, too."""
     shown = {"role": "user", "content": [picture()]}
     messages = [shown, {"role": "assistant", "content": "A cat."}, USER]
     assert 400 == copilot.chat(messages=messages).status_code
@@ -301,12 +301,12 @@ def test_an_old_image_needs_the_header_too(copilot):
     ],
 )
 def test_bad_images_are_refused(copilot, part, words):
-    """Images have to be data URLs of base64 and of limited size."""
+    """Images must be base64 data URLs of limited size."""
     assert words in refused(look(copilot, part))
 
 
 def test_strange_image_types_are_refused(copilot):
-    """Each model names the media types that it knows; documents are no images."""
+    """Only the model's media types are accepted, and no documents."""
     assert "image media type not supported" == refused(look(copilot, picture("image/bmp")), "")
     document = look(copilot, picture("application/pdf"), model="claude-opus-4.7")
     assert "image media type not supported" == refused(document, "")
@@ -314,26 +314,26 @@ def test_strange_image_types_are_refused(copilot):
 
 
 def test_images_are_counted(copilot):
-    """A model sees so many images and no more."""
+    """The number of images is limited by the model."""
     assert "image count of 2 exceeds the limit of 1" == refused(look(copilot, picture(), picture()))
     assert 200 == look(copilot, picture(), picture(), model="claude-sonnet-4.5").status_code
 
 
 def test_blind_models_refuse_images(copilot):
-    """A model without vision says so."""
+    """A model without vision refuses images."""
     answer = look(copilot, picture(), model="gpt-4o-mini")
     assert "does not support image input" in refused(answer)
 
 
 def test_long_prompts_are_refused_with_the_numbers(copilot):
-    """The limit is max_prompt_tokens, and the sentence names count and limit."""
+    """The limit is max_prompt_tokens, and the error has count and limit."""
     words = refused(copilot.chat("x" * 4 * 64000), "model_max_prompt_tokens_exceeded")
     assert "prompt token count of 64007 exceeds the limit of 64000" == words
     assert 200 == copilot.chat("x" * 4 * 63000).status_code
 
 
 def nonsense(value):
-    """Copies of a JSON value, each with one of its parts replaced by nonsense."""
+    """Yield copies of a JSON value, each with one part replaced by an arbitrary value."""
     yield from (None, -1, "x", [], [1], {}, {"type": "x"})
     keys = value if isinstance(value, dict) else range(len(value) if type(value) is list else 0)
     for key in keys:
@@ -350,7 +350,7 @@ def nonsense(value):
 
 
 def test_nonsense_is_never_a_crash(copilot, simulator):
-    """Whatever is put in the place of a part, the answer is a good one or a refusal."""
+    """Whatever part is replaced, the result is an answer or a refusal."""
     format_ = {"type": "json_schema", "json_schema": {"schema": {"type": "integer", "minimum": 1}}}
     body = {
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ASKS, RESULT],

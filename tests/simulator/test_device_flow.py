@@ -1,4 +1,4 @@
-"""Logging in by the device flow, as github.com answers."""
+"""The device flow, as github.com implements it."""
 
 from urllib.parse import parse_qs
 
@@ -35,7 +35,7 @@ def test_a_login_begins_with_a_code(simulator, http):
 
 
 def test_a_form_is_taken_like_json(http):
-    """Both kinds of bodies begin a login and poll for its end."""
+    """Both forms and JSON can start and poll a sign-in."""
     found = http.post("/login/device/code", data={"client_id": CLIENT}, headers=JSON).json()
     body = {"client_id": CLIENT, "device_code": found["device_code"], "grant_type": GRANT}
     answer = http.post("/login/oauth/access_token", data=body, headers=JSON)
@@ -43,7 +43,7 @@ def test_a_form_is_taken_like_json(http):
 
 
 def test_without_accept_the_answer_is_a_form(http):
-    """Who does not ask for JSON gets a form."""
+    """Without `accept: application/json` the answer is a form."""
     answer = http.post("/login/device/code", json={"client_id": CLIENT})
     assert answer.headers["content-type"].startswith("application/x-www-form-urlencoded")
     assert "user_code" in parse_qs(answer.text)
@@ -71,7 +71,7 @@ def test_after_two_pendings_it_is_approved(simulator, http):
 
 
 def test_polling_too_fast_is_slowed_down(http):
-    """Who does not keep the interval is told a longer one, five seconds more each time."""
+    """Polling too fast increases the interval by five seconds each time."""
     code = begin(http)["device_code"]
     found = [poll(http, code).json() for _ in range(3)]
     assert ["authorization_pending", "slow_down", "slow_down"] == [one["error"] for one in found]
@@ -79,7 +79,7 @@ def test_polling_too_fast_is_slowed_down(http):
 
 
 def test_a_person_approves_on_the_page(simulator, http):
-    """Entering the code on the page ends the waiting."""
+    """Entering the code on the page approves the sign-in."""
     simulator.state.auto_approve = False
     simulator.state.interval = 0
     found = begin(http)
@@ -93,7 +93,7 @@ def test_a_person_approves_on_the_page(simulator, http):
 
 
 def test_a_person_refuses_on_the_page(simulator, http):
-    """Pressing cancel is told to the next poll; a program may press it with JSON."""
+    """Cancelling on the page, or with JSON, makes the next poll fail."""
     simulator.state.interval = 0
     found = begin(http)
     body = {"user_code": found["user_code"], "answer": "deny"}
@@ -102,12 +102,12 @@ def test_a_person_refuses_on_the_page(simulator, http):
 
 
 def test_a_wrong_code_on_the_page_is_told(http):
-    """A code that nobody has been given is 404."""
+    """An unknown code is 404."""
     assert 404 == http.post("/login/device", json={"user_code": "AAAA-AAAA"}).status_code
 
 
 def test_a_login_expires(simulator, http):
-    """After its time a login answers expired_token."""
+    """After its lifetime a sign-in answers expired_token."""
     simulator.state.device_expires_in = 0
     assert "expired_token" == poll(http, begin(http)["device_code"]).json()["error"]
 
@@ -122,7 +122,7 @@ def test_a_login_expires(simulator, http):
     ],
 )
 def test_wrong_polls_are_errors_with_status_200(http, changed, error):
-    """Every complaint about a poll comes with status 200 and a description."""
+    """Errors of polls have status 200 and a description."""
     code = begin(http)["device_code"]
     answer = poll(http, code, **changed)
     assert (200, error) == (answer.status_code, answer.json()["error"])
@@ -130,7 +130,7 @@ def test_wrong_polls_are_errors_with_status_200(http, changed, error):
 
 
 def test_a_script_decides_every_answer(simulator, http):
-    """A script is played in its order and its last answer repeats itself."""
+    """A script is played in order, and its last answer repeats."""
     simulator.state.device_flow = [
         "pending",
         "slow_down",
@@ -159,7 +159,7 @@ def test_a_script_decides_every_answer(simulator, http):
 
 
 def test_a_script_can_break_things(simulator, http):
-    """A poll may be answered with a page for people, or not at all."""
+    """A poll may be answered with an HTML page, or not at all."""
     simulator.state.device_flow = ["html", "drop", "ok"]
     code = begin(http)["device_code"]
     page = poll(http, code)
@@ -170,7 +170,7 @@ def test_a_script_can_break_things(simulator, http):
 
 
 def test_other_apps_get_tokens_that_cannot_be_exchanged(simulator, http):
-    """Another app's login works, but its token finds nothing at the exchange."""
+    """Another app's sign-in works, but its token cannot be exchanged."""
     simulator.state.device_flow = ["ok"]
     other = "Ov23li8tweQw6odWQebz"
     code = begin(http, client_id=other)["device_code"]
@@ -182,6 +182,6 @@ def test_other_apps_get_tokens_that_cannot_be_exchanged(simulator, http):
 
 
 def test_a_body_that_is_no_object_is_no_crash(http):
-    """Nonsense is answered like an unknown app."""
+    """A malformed body is answered like an unknown app."""
     answer = http.post("/login/device/code", content=b"nonsense", headers=JSON)
     assert 404 == answer.status_code

@@ -1,4 +1,4 @@
-"""Vectors, and the narrow door to them."""
+"""Embeddings and the validation of their requests."""
 
 import math
 
@@ -30,7 +30,7 @@ def test_vectors_have_length_one_and_depend_on_the_text(copilot):
 
 
 def test_dimensions_are_honoured(copilot):
-    """Where the model knows them."""
+    """Dimensions work if the model supports them."""
     assert 256 == len(embed(copilot, ["a"], dimensions=256).json()["data"][0]["embedding"])
     for fields in ({"dimensions": 0}, {"dimensions": 9999}, {"dimensions": "256"}):
         assert 400 == embed(copilot, ["a"], **fields).status_code
@@ -38,26 +38,26 @@ def test_dimensions_are_honoured(copilot):
 
 
 def test_base64_is_not_honoured(copilot):
-    """Floats come back whatever was asked for."""
+    """Floats are returned whatever encoding is requested."""
     found = embed(copilot, ["a"], encoding_format="base64").json()["data"][0]["embedding"]
     assert isinstance(found[0], float)
 
 
 @pytest.mark.parametrize("given", ["text", None, [1, 2], [[1, 2]], {"a": 1}])
 def test_anything_but_a_list_of_strings_is_a_bad_request(copilot, given):
-    """In plain text and without a reason."""
+    """Other inputs give a plain-text 400 without a reason."""
     answer = embed(copilot, given)
     assert (400, "Bad Request\n") == (answer.status_code, answer.text)
 
 
 def test_a_body_that_is_no_object_is_a_bad_request(copilot):
-    """Likewise."""
+    """So does a body that is not an object."""
     assert "Bad Request\n" == copilot.post("/embeddings", []).text
 
 
 @pytest.mark.parametrize("given", [[], [""], ["x"] * 513])
 def test_lists_have_limits(copilot, given):
-    """Nothing, empty texts and more than 512 texts are refused."""
+    """Empty lists, empty texts and more than 512 texts are refused."""
     answer = embed(copilot, given)
     assert (400, "invalid_request_body") == (answer.status_code, answer.json()["error"]["code"])
 
@@ -72,12 +72,12 @@ def test_512_texts_are_taken(copilot):
     ("model", "code"), [("gpt-4o", "unsupported_api_for_model"), ("x", "model_not_supported")]
 )
 def test_other_models_embed_nothing(copilot, model, code):
-    """A chat model is refused as on any wrong endpoint."""
+    """A chat model is refused, as on any wrong endpoint."""
     assert code == embed(copilot, ["a"], model).json()["error"]["code"]
 
 
 def test_items_can_come_unordered(simulator, copilot):
-    """The index tells the order, not the place."""
+    """The order follows from the index, not from the position."""
     simulator.state.faults.on("unordered", times=1)
     data = embed(copilot, ["a", "b", "c"], dimensions=2).json()["data"]
     assert [2, 1, 0] == [one["index"] for one in data]

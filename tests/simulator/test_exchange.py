@@ -1,4 +1,4 @@
-"""The token exchange and the account's pages, as api.github.com answers."""
+"""The token exchange and the account endpoints, as api.github.com implements them."""
 
 import time
 
@@ -51,21 +51,21 @@ def test_other_tokens_are_refused(copilot, token, status, message):
 
 @pytest.mark.parametrize("header", [None, "Basic abc", "token"])
 def test_no_token_is_refused(http, header):
-    """Without a usable Authorization header GitHub wants one."""
+    """Without a usable Authorization header, authentication is required."""
     headers = {} if header is None else {"authorization": header}
     answer = http.get("/copilot_internal/v2/token", headers=headers)
     assert (401, "Requires authentication") == (answer.status_code, answer.json()["message"])
 
 
 def test_a_user_agent_is_wanted(http):
-    """GitHub's REST API serves nobody who does not say who he is."""
+    """GitHub's REST API requires a user agent."""
     http.headers["user-agent"] = ""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     assert 403 == http.get("/user", headers=headers).status_code
 
 
 def test_some_user_agents_are_refused(http):
-    """The default name of Go's client gets a refusal of its own."""
+    """The default user agent of Go is refused."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}", "user-agent": "Go-http-client/2.0"}
     answer = http.get("/copilot_internal/v2/token", headers=headers)
     assert (403, "go_http_client") == (
@@ -78,7 +78,7 @@ def test_some_user_agents_are_refused(http):
     "reason", ["no_copilot_access", "programmatic_token_generation", "spammy_user"]
 )
 def test_a_blocked_account_is_told_why(simulator, copilot, reason):
-    """The refusal has words and an address for the person; unblocking helps."""
+    """The refusal has a message and a link for the user; unblocking works."""
     simulator.state.block(reason)
     answer = copilot.exchange()
     details = answer.json()["error_details"]
@@ -89,7 +89,7 @@ def test_a_blocked_account_is_told_why(simulator, copilot, reason):
 
 
 def test_good_news_come_with_the_token(simulator, copilot):
-    """A notification may come with a token that works."""
+    """A notification may accompany a valid token."""
     note = {"notification_id": "subscription_trial_ending", "message": "Soon", "title": "Trial"}
     simulator.state.user_notification = note
     assert note == copilot.exchange().json()["user_notification"]
@@ -140,7 +140,7 @@ def test_github_can_be_down(simulator, copilot):
 
 
 def test_options_of_the_start_reach_the_state():
-    """Whatever can be changed while it runs can be given at the start."""
+    """All settings can be given at the start."""
     simulator = Simulator(
         github_down=True, plan="max", faults=["rate_limited=7", "crlf"], catalogue=[]
     )
@@ -213,7 +213,7 @@ def test_pro_accounts_count_premium_interactions(copilot):
 
 
 def test_pro_accounts_billed_by_tokens_count_credits(copilot):
-    """Credits come with what has been used and when they begin anew."""
+    """Credits have the used amount and the reset time."""
     premium = account(copilot, "pro_credits")["quota_snapshots"]["premium_interactions"]
     assert (1500, 596.59, True) == (
         premium["entitlement"],
@@ -224,7 +224,7 @@ def test_pro_accounts_billed_by_tokens_count_credits(copilot):
 
 
 def test_overage_is_counted(copilot):
-    """Beyond the plan nothing is left, and what goes beyond is counted."""
+    """Usage beyond the plan is counted."""
     premium = account(copilot, "pro_overage")["quota_snapshots"]["premium_interactions"]
     assert (0, True, 1025) == (
         premium["percent_remaining"],
@@ -266,7 +266,7 @@ def test_accounts_without_copilot_get_no_token(copilot, plan):
 
 
 def test_the_account_page_can_fail(simulator, copilot):
-    """404 and 500 can be ordered for it."""
+    """404 and 500 can be switched on for the account."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     for fault, status in (("user_404", 404), ("user_500", 500)):
         simulator.state.faults.on(fault, times=1)
@@ -274,7 +274,7 @@ def test_the_account_page_can_fail(simulator, copilot):
 
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
-    """A user's request costs the model's multiplier, an agent's nothing; headers follow."""
+    """User requests cost the model's multiplier, agent requests nothing; headers follow."""
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
     assert 0 == simulator.state.spent

@@ -1,4 +1,4 @@
-"""Everything that can be made to go wrong, one fault at a time."""
+"""All faults that can be switched on, one at a time."""
 
 import time
 
@@ -23,7 +23,7 @@ def code(answer):
 
 
 def test_the_catalogue_explains_every_fault():
-    """Each name has a description for a person."""
+    """Every fault has a description."""
     assert len(FAULTS) > 100
     assert all(isinstance(text, str) and len(text) > 10 for text in FAULTS.values())
 
@@ -36,7 +36,7 @@ def test_unknown_faults_are_refused(simulator):
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_every_error_answer_can_be_ordered(copilot, name):
-    """Each comes once, with the status that its description names, on every model API."""
+    """Each error response has the status that its description names, on every model API."""
     expected = int(ANSWERS[name].description[:3])
     for path in ("/chat/completions", "/responses", "/v1/messages", "/embeddings"):
         on(copilot, name)
@@ -77,7 +77,7 @@ def test_errors_read_as_documented(copilot):
     [(None, "30"), (7, "7"), ("Wed, 21 Oct 2026 07:28:00 GMT",) * 2, ("none", None)],
 )
 def test_rate_limits_say_how_long(copilot, value, expected):
-    """Retry-After is the fault's value: seconds, a date, or not there at all."""
+    """Retry-After is the fault's value: seconds, a date, or missing."""
     on(copilot, "rate_limited", value=value)
     answer = copilot.chat()
     assert (429, expected) == (answer.status_code, answer.headers.get("retry-after"))
@@ -93,7 +93,7 @@ def test_weekly_limits_take_days(copilot):
 
 
 def test_a_fault_strikes_as_often_as_told(copilot):
-    """`times` counts requests; without it a fault stays until it is switched off."""
+    """`times` limits a fault; without it a fault stays until it is switched off."""
     faults = copilot.simulator.state.faults
     faults.on("forbidden", times=2)
     assert [403, 403, 200] == [copilot.chat().status_code for _ in range(3)]
@@ -106,7 +106,7 @@ def test_a_fault_strikes_as_often_as_told(copilot):
 
 
 def test_a_fault_strikes_where_told(copilot):
-    """`path` keeps a fault to one path, also one that it would not strike by itself."""
+    """`path` limits a fault to one path, even one that it would not apply to otherwise."""
     faults = copilot.simulator.state.faults
     faults.on("server_error_500", path="/responses")
     assert (200, 500) == (copilot.chat().status_code, copilot.responses().status_code)
@@ -137,7 +137,7 @@ def test_faults_do_not_open_the_door(copilot):
     ],
 )
 def test_the_exchange_can_fail(copilot, name, value, status):
-    """Each failure of the exchange can be ordered, and passes again."""
+    """Each failure of the exchange can be switched on, and goes away again."""
     before = copilot.simulator.state.exchanges
     on(copilot, name, value=value)
     answer = copilot.exchange()
@@ -167,7 +167,7 @@ def test_faults_before_the_answer_reach_every_path_that_is_named(copilot):
 
 
 def test_the_answer_can_be_late(copilot):
-    """Silence before the headers for as long as told, or until the client gives up."""
+    """The headers are delayed by the value, or until the client disconnects."""
     on(copilot, "stall_before_headers", value=0.05)
     begun = time.monotonic()
     assert 200 == copilot.chat().status_code

@@ -1,4 +1,4 @@
-"""What the Copilot API checks before it looks at a request."""
+"""The checks that the Copilot API makes before it reads a request."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_only_exchanged_tokens_open_the_door(copilot, path, value, status, text)
     ],
 )
 def test_the_editor_version_is_checked(copilot, value, status, text):
-    """It has to be there, known, and not too old."""
+    """Editor-Version must be present, known and recent."""
     headers = copilot.merged({"editor-version": value})
     answer = copilot.http.get("/models", headers=headers)
     assert (status, text) == (answer.status_code, answer.text)
@@ -57,14 +57,14 @@ def test_the_editor_version_is_checked(copilot, value, status, text):
 
 @pytest.mark.parametrize("editor", sorted(EDITORS))
 def test_known_editors_are_served(copilot, editor):
-    """Editors other than VS Code have their own versions."""
+    """Editors other than VS Code have separate versions."""
     version = "1.137.0" if editor == "vscode" else "0.11.4"
     headers = copilot.merged({"editor-version": f"{editor}/{version}"})
     assert 200 == copilot.http.get("/models", headers=headers).status_code
 
 
 def test_the_oldest_editor_can_be_moved(simulator, copilot):
-    """From one day to the next an editor may be too old."""
+    """The minimum editor version is a setting."""
     simulator.state.minimum_editor = (1, 138)
     assert 466 == copilot.chat().status_code
 
@@ -85,14 +85,14 @@ def test_known_api_versions_are_served(copilot, version):
 
 
 def test_the_oldest_api_version_can_be_moved(simulator, copilot):
-    """Versions below the minimum are refused, and the minimum is a knob."""
+    """The minimum API version is a setting."""
     simulator.state.minimum_api_version = "2026-08-02"
     assert 466 == copilot.get("/models").status_code
 
 
 @pytest.mark.parametrize("value", [None, "copilot-proxy"])
 def test_the_integration_is_checked(copilot, value):
-    """An exchanged token is good for one integration only."""
+    """An exchanged token is valid for one integration only."""
     headers = copilot.merged({"copilot-integration-id": value})
     answer = copilot.http.get("/models", headers=headers)
     assert (403, TERMS) == (answer.status_code, answer.text)
@@ -107,7 +107,7 @@ def test_a_foreign_oauth_token_works_directly(copilot):
 
 
 def test_every_answer_carries_ids_and_security_headers(copilot):
-    """The request's id comes back, and GitHub adds its own."""
+    """The request's id is returned, together with GitHub's own ids."""
     answer = copilot.post("/chat/completions", {}, x_request_id="mine")
     assert (400, "mine") == (answer.status_code, answer.headers["x-request-id"])
     assert answer.headers["x-github-request-id"].count(":") == 4
@@ -133,7 +133,7 @@ def test_errors_claim_to_be_plain_text(copilot):
 
 
 def test_large_bodies_are_413_in_plain_text(simulator, copilot):
-    """The limit counts bytes and is a knob."""
+    """The limit counts bytes, and is a setting."""
     simulator.state.body_limit = 1000
     answer = copilot.chat("x" * 1000)
     assert (413, "413 Request Entity Too Large\n") == (answer.status_code, answer.text)

@@ -1,4 +1,4 @@
-"""Calls and results in a conversation that the vendors refuse, each in its own words."""
+"""Tool calls and results that the vendors refuse, each with its own message."""
 
 import json
 
@@ -28,7 +28,7 @@ def result(id="toolu_1"):
 
 
 def message_of(answer):
-    """The words of a refusal."""
+    """Return the message of a refusal."""
     assert 400 == answer.status_code, answer.text
     return json.loads(answer.text)["error"]["message"]
 
@@ -47,7 +47,7 @@ def message_of(answer):
     ],
 )
 def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
-    """Ids by length for OpenAI's models and by pattern for Claude; arguments by their JSON."""
+    """OpenAI limits the length of ids, Claude their characters; arguments must be JSON."""
     assert words in message_of(chat(copilot, model, id, arguments))
 
 
@@ -61,12 +61,12 @@ def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
     ],
 )
 def test_calls_that_chat_takes(copilot, model, id, arguments):
-    """What the vendor does not mind passes."""
+    """Calls that are valid for the vendor are accepted."""
     assert 200 == chat(copilot, model, id, arguments).status_code
 
 
 def test_ids_that_responses_refuses(copilot):
-    """An id of a call has 64 characters at most."""
+    """A call id has at most 64 characters."""
     for length, status in ((64, 200), (65, 400)):
         id = "x" * length
         call = {"type": "function_call", "call_id": id, "name": "f", "arguments": "{}"}
@@ -85,12 +85,12 @@ def test_ids_that_responses_refuses(copilot):
     ],
 )
 def test_results_that_messages_refuses(copilot, blocks, words):
-    """Results stand first, one for each call, under an id that Claude knows."""
+    """Results come first, one for each call, with a valid id."""
     assert words in message_of(messages(copilot, blocks))
 
 
 def test_ids_that_messages_refuses(copilot):
-    """So do calls."""
+    """Ids of calls must be valid, too."""
     assert PATTERN in message_of(messages(copilot, [result()], id="toolu:1"))
     assert 200 == messages(copilot, [result(), {"type": "text", "text": "x"}]).status_code
 
@@ -98,7 +98,7 @@ def test_ids_that_messages_refuses(copilot):
 @pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
 @pytest.mark.parametrize("model", ["claude-opus-4.7", "claude-sonnet-5"])
 def test_sampling_of_newer_claudes(copilot, model, field):
-    """From 4.7 on nothing but the default, which is no deviation."""
+    """From 4.7 on only default values are accepted."""
     refused = copilot.messages(model=model, **{field: 0.5 if field != "top_k" else 5})
 
     assert f"`{field}` is deprecated for this model." == message_of(refused)
@@ -107,7 +107,7 @@ def test_sampling_of_newer_claudes(copilot, model, field):
 
 
 def test_sonnet_5_takes_no_budget(copilot):
-    """Nor does any Claude from 4.7 on take a budget for its thinking."""
+    """From 4.7 on Claude refuses a thinking budget."""
     thinking = {"type": "enabled", "budget_tokens": 1024}
 
     refused = copilot.messages(model="claude-sonnet-5", max_tokens=4000, thinking=thinking)

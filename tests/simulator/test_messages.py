@@ -1,4 +1,4 @@
-"""Claude's own API behind GitHub's doors: its rules, its events, its counting."""
+"""Claude's own API behind GitHub: its rules, events and token counting."""
 
 import base64
 
@@ -285,7 +285,7 @@ def test_images_need_the_header(copilot, nested):
 
 
 def test_image_addresses_are_refused(copilot):
-    """GitHub fetches no images."""
+    """Image URLs are refused, since GitHub does not fetch images."""
     image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
     body = {
         "model": "claude-sonnet-4.5",
@@ -313,7 +313,7 @@ def test_stop_reasons(copilot):
 
 
 def test_results_are_answered(copilot):
-    """The result of a tool is quoted."""
+    """A tool result is quoted in the answer."""
     body = copilot.messages(messages=[USER, ASKS, ANSWERS]).json()
     assert "get_weather answered: Sunny" in body["content"][0]["text"]
 
@@ -359,7 +359,7 @@ def test_the_cache_is_counted_apart(copilot):
     [("annotations", "copilot_annotations"), ("runaway_arguments", "\\n\\t\\r")],
 )
 def test_streams_have_quirks(simulator, copilot, quirk, words):
-    """Annotations and endless arguments can be ordered."""
+    """Annotations and endless arguments can be switched on."""
     simulator.state.faults.on(quirk, times=1)
     answer = copilot.messages("Weather in Rome", tools=[TOOL], stream=True)
     assert words in answer.text
@@ -368,7 +368,7 @@ def test_streams_have_quirks(simulator, copilot, quirk, words):
 
 
 def test_tokens_are_counted_for_nothing(simulator, copilot):
-    """The count is that of the answer's usage, needs no max_tokens and costs nothing."""
+    """The count equals the answer's usage, needs no max_tokens and costs nothing."""
     body = {"model": "claude-sonnet-4.5", "messages": [USER], "tools": [TOOL], "system": mark(1)}
     spent = simulator.state.spent
     counted = copilot.post("/v1/messages/count_tokens", body)

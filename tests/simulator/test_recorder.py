@@ -1,4 +1,4 @@
-"""What the simulator remembers, and its controls for people."""
+"""The simulator's records and its control endpoints."""
 
 import threading
 
@@ -34,7 +34,7 @@ def test_every_request_is_recorded(simulator, copilot):
 
 
 def test_a_client_that_leaves_a_stream_is_noticed(simulator, copilot):
-    """The record says so, long before the stream would have ended."""
+    """A disconnect is recorded long before the stream would have ended."""
     simulator.state.pace = 0.02
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 9000"}]}
     with copilot.http.stream(
@@ -46,7 +46,7 @@ def test_a_client_that_leaves_a_stream_is_noticed(simulator, copilot):
 
 
 def test_a_fast_stream_notices_it_too(simulator, copilot):
-    """Also without pauses between the events."""
+    """A disconnect is also noticed without pauses between events."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 100000"}]}
     with copilot.http.stream(
         "POST", "/chat/completions", json={**body, "stream": True}, headers=copilot.headers
@@ -56,13 +56,13 @@ def test_a_fast_stream_notices_it_too(simulator, copilot):
 
 
 def test_waiting_has_an_end(simulator):
-    """When nothing of the kind comes, waiting is a TimeoutError."""
+    """Waiting raises TimeoutError if no such request arrives."""
     with pytest.raises(TimeoutError):
         simulator.state.recorder.wait_for(lambda record: True, timeout=0.01)
 
 
 async def test_waiting_need_not_block(simulator):
-    """A test with an event loop of its own can wait as well."""
+    """Waiting also works without blocking the event loop."""
     async with httpx.AsyncClient(base_url=simulator.url, trust_env=False) as client:
         await client.get("/_ping")
     record = await simulator.state.recorder.wait_for_async(lambda one: one.path == "/_ping")
@@ -70,7 +70,7 @@ async def test_waiting_need_not_block(simulator):
 
 
 def test_waiting_sees_what_comes_later(simulator, copilot):
-    """A request that arrives while somebody waits ends the waiting."""
+    """A request that arrives later ends the waiting."""
     found = []
     waiter = threading.Thread(
         target=lambda: found.append(
@@ -84,7 +84,7 @@ def test_waiting_sees_what_comes_later(simulator, copilot):
 
 
 def test_concurrency_is_counted(simulator, copilot):
-    """How many requests were answered at the same time is known."""
+    """The number of concurrent requests is recorded."""
     simulator.state.faults.on("stall_before_headers", path="/_ping")
 
     def ask():
@@ -106,7 +106,7 @@ def test_concurrency_is_counted(simulator, copilot):
 
 
 def test_requests_are_shown_without_secrets(copilot):
-    """The list for people masks tokens and device codes."""
+    """The list of requests masks tokens and device codes."""
     body = {"client_id": "Iv1.b507a08c87ecfe98", "device_code": "secret"}
     copilot.http.post("/login/oauth/access_token", json=body)
     copilot.get("/models")
@@ -124,12 +124,12 @@ def test_requests_are_shown_without_secrets(copilot):
     [("Bearer sk-123456", "Bearer ***"), ("token gho_abc", "token gho_***"), ("", " ***")],
 )
 def test_masks_keep_the_kind_of_token(header, expected):
-    """What kind of token it was stays visible, the token does not."""
+    """A masked token keeps its prefix."""
     assert expected == masked(header)
 
 
 def test_faults_are_switched_by_hand(simulator, copilot):
-    """PUT, DELETE and GET under /_simulator/faults do what tests do in Python."""
+    """PUT, DELETE and GET under /_simulator/faults control the faults."""
     body = {"times": 1, "path": "/chat/completions", "value": 9}
     assert {"rate_limited": {"value": 9, "path": "/chat/completions", "times": 1}} == (
         copilot.http.put("/_simulator/faults/rate_limited", json=body).json()
@@ -155,10 +155,10 @@ def test_faults_are_switched_by_hand(simulator, copilot):
     ],
 )
 def test_wrong_controls_are_told(http, method, path, content, status):
-    """A misspelt fault or body is an error."""
+    """An unknown fault or a malformed body is an error."""
     assert status == http.request(method, path, content=content).status_code
 
 
 def test_the_pace_is_a_persons(copilot):
-    """By default events come at a pace that can be watched."""
+    """By default events arrive at a pace that can be watched."""
     assert 0 < Simulator().state.pace < 0.1

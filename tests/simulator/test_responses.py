@@ -60,7 +60,7 @@ def test_a_whole_answer_has_the_recorded_shape(copilot):
 
 
 def test_echoed_tools_are_made_strict(copilot):
-    """The tools come back with strictness that nobody asked for."""
+    """Tools are returned as strict, although the request does not say so."""
     body = copilot.responses("Weather?", tools=[TOOL]).json()
     tool = body["tools"][0]
     assert (True, False) == (tool["strict"], tool["parameters"]["additionalProperties"])
@@ -112,7 +112,7 @@ def test_deltas_join_to_what_done_says(copilot):
 
 
 def test_no_id_occurs_twice(copilot):
-    """Every event has ids of its own, also for the same item and the same response."""
+    """Every event has new ids, even for the same item and response."""
     events = stream(copilot)
     found = []
     for event in events:
@@ -150,7 +150,7 @@ def test_sealed_reasoning_goes_back_to_its_model_only(copilot):
 
 
 def test_reasoning_is_as_open_as_asked(copilot):
-    """No effort, no reasoning; no summary, no words; no include, nothing sealed."""
+    """Effort, summary and encrypted content appear only on request."""
     assert ["message"] == [one["type"] for one in copilot.responses().json()["output"]]
     body = copilot.responses(reasoning={"effort": "high"}).json()
     item = body["output"][0]
@@ -254,7 +254,7 @@ def test_what_is_allowed_passes(copilot, fields):
 
 
 def test_hosted_tools_can_be_allowed(simulator, copilot):
-    """Which hosted tools pass differs by date and model, so it is a knob."""
+    """The accepted hosted tools are a setting, since they vary by date and model."""
     simulator.state.hosted_tools.add("web_search")
     assert 200 == copilot.responses(tools=[{"type": "web_search"}]).status_code
 
@@ -275,7 +275,7 @@ def test_images_need_the_header_at_any_depth(copilot, item):
 
 
 def test_long_inputs_are_refused(copilot):
-    """The words are those of this API."""
+    """The error is that of this API."""
     assert "exceeds the context window" in refused(
         copilot.responses("x" * 4 * 272000), "context_length_exceeded"
     )
@@ -336,7 +336,7 @@ def test_tools_can_be_forced(copilot):
     ],
 )
 def test_streams_have_quirks(simulator, copilot, quirk, check):
-    """Each oddity of this API can be ordered."""
+    """Every quirk of this API can be switched on."""
     fields = {"tools": [TOOL], **SEALED}
     assert not check(stream(copilot, "Weather in Rome", **fields))
     simulator.state.faults.on(quirk, times=1)

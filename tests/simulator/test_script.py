@@ -1,4 +1,4 @@
-"""What the simulated model says: sensible to a person, reliable for a test."""
+"""The simulated model's replies: sensible to read, and reliable for tests."""
 
 import json
 
@@ -23,7 +23,7 @@ def called(user, *names, **more):
 
 
 def test_it_says_that_it_is_simulated(copilot):
-    """A person sees at once who answers, and that the question has arrived."""
+    """The answer says that it is simulated, and repeats the prompt."""
     text = copilot.said("How are you?")
     assert "This is copilot-proxy's simulator, playing gpt-4o" in text
     assert text.endswith("You said: How are you?")
@@ -43,13 +43,13 @@ def test_the_same_question_gets_the_same_answer(copilot):
 
 
 def test_the_last_text_is_the_persons():
-    """Clients such as coding agents put words of their own before what the person said."""
+    """Text that coding agents add before the user's own is ignored."""
     parts = [{"text": "Use all tools."}, {"image": 1}, {"text": "Hi"}, {"text": None}]
     assert ["Hi", "Hi", "", ""] == [last_words(said) for said in (parts, "Hi", [], None)]
 
 
 def test_very_long_questions_are_not_repeated_whole():
-    """An echo has its limits."""
+    """A long prompt is truncated in the answer."""
     assert len(talk("x" * 10_000).text) < 2200
 
 
@@ -63,13 +63,13 @@ def test_very_long_questions_are_not_repeated_whole():
     ],
 )
 def test_long_answers_on_request(user, count, last):
-    """Counting and writing so many words make streams that can be watched."""
+    """Prompts can ask for long answers, by counting or by number of words."""
     words = talk(user).text.split()
     assert (count, last or words[-1]) == (len(words), words[-1])
 
 
 def test_pieces_join_to_the_text():
-    """What is streamed is exactly the text, in small bites."""
+    """The streamed pieces add up to the text."""
     text = "A few  words,\nsome äöü 日本語のテキスト and a verylongwordindeed \n"
     assert text == "".join(pieces(text))
     assert max(len(piece.strip()) for piece in pieces(text)) <= 7
@@ -96,12 +96,12 @@ def test_pieces_join_to_the_text():
     ],
 )
 def test_tools_are_called_when_the_words_ask_for_it(user, names, expected):
-    """Naming a tool, its subject, or saying “use the tool” is enough; a greeting is not."""
+    """Naming a tool, its subject or "use the tool" calls it; a greeting does not."""
     assert expected == called(user, *names)
 
 
 def test_named_things_are_called_side_by_side():
-    """Two cities, two calls; one when parallel calls are not wanted."""
+    """Two cities lead to two calls, or to one without parallel calls."""
     found = [
         call.arguments for call in talk("weather in Paris, New York and London", "weather").calls
     ]
@@ -120,7 +120,7 @@ def test_forced_tools_are_called_and_forbidden_ones_are_not():
 
 
 def test_results_are_answered_in_words(copilot, weather_tool):
-    """After the tools have run, their results are quoted and nothing more is called."""
+    """Tool results are quoted, and nothing more is called."""
     call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
     messages = [
         {"role": "user", "content": "Weather in Paris?"},
@@ -266,7 +266,7 @@ def test_deep_types_with_null_end():
     ids=json.dumps,
 )
 def test_what_is_no_schema_is_noticed(schema):
-    """Keywords with values of the wrong kind make no schema, however deep they lie."""
+    """Keywords with values of wrong types are found at any depth."""
     assert not is_schema(schema)
     assert not is_schema({"properties": {"a": {"items": schema}}})
 
@@ -282,13 +282,13 @@ def test_schemas_of_true_are_schemas():
 
 
 def test_anything_goes_without_a_schema():
-    """A schema of true asks for nothing in particular."""
+    """The schema true accepts anything."""
     assert {"a": "y"} == fill({"properties": {"a": True}, "required": ["a"]}, Prompt("x y"))
     assert "y" == fill(True, Prompt("x y"))
 
 
 def test_references_to_nothing_are_anything():
-    """A broken reference asks for nothing in particular either."""
+    """A broken reference accepts anything."""
     schema = {"properties": {"a": {"$ref": "#/nothing/here"}}, "required": ["a"]}
     assert {"a": "y"} == fill(schema, Prompt("x y"))
 
@@ -329,12 +329,12 @@ def test_json_objects_are_objects(copilot):
     ],
 )
 def test_strings_are_taken_from_the_prompt(text, name, expected):
-    """Quoted text, paths, names and words of the prompt, whatever fits the property."""
+    """Strings are quoted text, paths, names or words of the prompt."""
     assert expected == Prompt(text).phrase(name)
 
 
 def test_an_enumeration_follows_the_prompt():
-    """A value that the person mentions is preferred."""
+    """An enum value that the prompt mentions is preferred."""
     schema = {"enum": [1, "celsius", "fahrenheit"]}
     assert "fahrenheit" == fill(schema, Prompt("in Fahrenheit please"))
     assert 1 == fill(schema, Prompt("hello"))

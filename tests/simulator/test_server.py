@@ -1,4 +1,4 @@
-"""The simulator as a server: quick, private, and gone when it is stopped."""
+"""The simulator as a server: fast, local, and cleanly stopped."""
 
 import socket
 import subprocess
@@ -16,12 +16,12 @@ from copilot_proxy.simulator.state import State
 
 
 def test_it_listens_on_loopback_only(simulator):
-    """Nobody but this machine can reach it."""
+    """It is reachable only from this machine."""
     assert f"http://127.0.0.1:{simulator.port}" == simulator.url
 
 
 def test_it_leaves_no_thread_and_no_port_behind():
-    """After `stop` neither its thread nor its port is left."""
+    """`stop` ends the thread and frees the port."""
     before = threading.active_count()
     with Simulator() as simulator:
         assert before + 1 == threading.active_count()
@@ -31,7 +31,7 @@ def test_it_leaves_no_thread_and_no_port_behind():
 
 
 def test_it_stops_at_once_with_open_streams(simulator, copilot):
-    """An open stream does not hold up the stop."""
+    """An open stream does not delay `stop`."""
     simulator.state.pace = 60
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
     address = "/chat/completions"
@@ -61,7 +61,7 @@ def test_it_can_be_started_again(simulator):
 
 
 def test_a_failing_start_is_told(monkeypatch):
-    """When the server itself cannot run, `start` says so instead of waiting."""
+    """If the server fails to start, `start` raises instead of waiting."""
 
     def fail(*args, **more):
         raise ZeroDivisionError
@@ -100,7 +100,7 @@ def test_run_ends_when_the_server_ends():
 
 
 def test_importing_it_is_light():
-    """It brings neither a web framework nor an HTTP client nor a terminal library."""
+    """Importing it loads no web framework, HTTP client or terminal library."""
     heavy = {"litestar", "httpx", "typer", "rich", "keyring", "copilot_proxy.formats"}
     code = "import copilot_proxy.simulator, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -108,7 +108,7 @@ def test_importing_it_is_light():
 
 
 def test_the_front_page_says_what_it_is(http):
-    """A stray person reads one plain sentence and what to do."""
+    """The front page says what the server is and how to use it."""
     answer = http.get("/")
     assert answer.text.startswith("This is copilot-proxy's simulator")
     assert "--simulate" in answer.text
@@ -116,7 +116,7 @@ def test_the_front_page_says_what_it_is(http):
 
 
 def test_ping_answers_anybody(http):
-    """`/_ping` needs no token, as at GitHub."""
+    """`/_ping` needs no token."""
     assert 200 == http.get("/_ping").status_code
 
 
@@ -134,7 +134,7 @@ def test_wrong_methods_are_405(copilot, path):
 
 
 def test_a_bug_is_recorded_as_one(simulator, copilot, monkeypatch, caplog):
-    """If the simulator itself fails, the client sees 500 and the record says why."""
+    """If the simulator itself fails, the client gets 500, and the record says why."""
 
     def fail(*args, **more):
         raise ZeroDivisionError
@@ -153,7 +153,7 @@ async def test_it_speaks_http_only():
 
 
 async def test_a_client_that_leaves_during_its_upload_is_noticed():
-    """A body that never arrives ends the request and is recorded as the client's leaving."""
+    """A disconnect during the upload is recorded."""
     state = State()
 
     async def receive():
@@ -171,7 +171,7 @@ async def test_a_client_that_leaves_during_its_upload_is_noticed():
 
 
 async def test_nothing_is_sent_to_a_client_that_has_left():
-    """Every way of answering notices that nobody is there."""
+    """Nothing is sent after a disconnect."""
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
     call = Call(scope, None, None, State())  # type: ignore[arg-type]
     call.gone.set()

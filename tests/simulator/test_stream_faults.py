@@ -1,4 +1,4 @@
-"""Everything that can go wrong after the headers, on every API that streams."""
+"""Faults after the headers, on every API that streams."""
 
 import gzip
 import time
@@ -27,12 +27,12 @@ STREAMS = {
 
 @pytest.fixture(params=STREAMS)
 def path(request):
-    """Each of the APIs that stream."""
+    """Each API that streams."""
     return request.param
 
 
 def stream(copilot, path):
-    """The good part of a stream and the error that ended it."""
+    """Return the received part of a stream and the error that ended it."""
     text, failure = "", None
     try:
         with copilot.http.stream(
@@ -58,12 +58,12 @@ def test_streams_can_be_cut(copilot, path, name):
 
 
 def ends(text):
-    """Whether the stream said that it was complete."""
+    """Return whether the stream was marked as complete."""
     return any(one in text for one in ('"stop"', "response.completed", "message_delta"))
 
 
 def test_streams_can_end_too_early(copilot, path):
-    """A proper end without a finish, and a finish without the last event."""
+    """A stream may end without a finish, or without its last event."""
     on(copilot, "end_early")
     text, failure = stream(copilot, path)
     assert (None, False) == (failure, ends(text))
@@ -75,7 +75,7 @@ def test_streams_can_end_too_early(copilot, path):
 
 
 def test_streams_can_be_empty(copilot, path):
-    """Nothing at all, or only what says nothing."""
+    """A stream may have no events, or none with content."""
     on(copilot, "empty_stream")
     assert ("", None) == stream(copilot, path)
     on(copilot, "filter_chunk_only")
@@ -86,7 +86,7 @@ def test_streams_can_be_empty(copilot, path):
 
 
 def test_streams_can_stall(copilot, path):
-    """Silence in the middle for as long as told; then it goes on."""
+    """A stream pauses for the value, and then continues."""
     on(copilot, "stall_mid_stream", value=0.05)
     begun = time.monotonic()
     text, failure = stream(copilot, path)
@@ -95,7 +95,7 @@ def test_streams_can_stall(copilot, path):
 
 
 def test_a_stall_ends_when_the_client_leaves(copilot, path):
-    """An endless silence is noticed to be alone, long before anything else would end it."""
+    """An endless stall ends when the client disconnects."""
     on(copilot, "stall_mid_stream")
     with copilot.http.stream("POST", path, json=STREAMS[path], headers=copilot.headers) as answer:
         next(answer.iter_text())
@@ -133,7 +133,7 @@ def test_responses_can_fail(copilot, path):
 
 
 def test_streams_can_be_something_else(copilot, path):
-    """JSON or a page for people, although a stream was asked for."""
+    """JSON or an HTML page is sent although a stream was requested."""
     on(copilot, "json_instead_of_sse")
     answer = copilot.post(path, STREAMS[path])
     assert answer.headers["content-type"].startswith("application/json")
@@ -163,7 +163,7 @@ def test_events_can_be_broken(copilot, path):
 
 
 def test_the_end_can_be_marked_wrongly(copilot, path):
-    """A missing [DONE], and one where there should be none."""
+    """[DONE] may be missing, or be sent where there should be none."""
     on(copilot, "no_done")
     text, _ = stream(copilot, path)
     assert (True, False) == (ends(text), "[DONE]" in text)
@@ -179,7 +179,7 @@ def strip(events):
 
 @pytest.mark.parametrize("name", ["one_byte_writes", "split_writes", "crlf", "comments", "gzip"])
 def test_the_wire_can_be_odd(copilot, path, name):
-    """However the bytes are cut, joined or packed, the events are the same."""
+    """However the bytes are split, joined or compressed, the events are the same."""
     plain, _ = stream(copilot, path)
     on(copilot, name)
     with copilot.http.stream("POST", path, json=STREAMS[path], headers=copilot.headers) as answer:
@@ -223,13 +223,13 @@ def test_splits_fall_inside_characters(copilot):
 
 
 def test_faults_of_streams_leave_whole_answers_alone(copilot):
-    """A fault of streams does not strike an answer that is none."""
+    """Stream faults do not apply to whole answers."""
     on(copilot, "cut_mid_stream")
     assert 200 == copilot.chat().status_code
 
 
 def test_short_streams_break_before_their_finish(copilot):
-    """A fault of the middle happens before the finish even when there is no middle."""
+    """A mid-stream fault happens before the finish, even in a short stream."""
     copilot.simulator.state.faults.on("wordless")
     on(copilot, "cut_mid_stream")
     with pytest.raises(httpx.RemoteProtocolError):
