@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
 from litestar import Litestar, Response
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
@@ -44,9 +43,13 @@ _PATHS_HINT: Final = (
 )
 
 
-def create_app(services: Services) -> ASGIApp:
-    """Return the ASGI application, which closes `services` when it shuts down."""
-    router = make_router(services)
+def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
+    """Return the ASGI application, which closes `services` when it shuts down.
+
+    `router` may be the one of an application that has shut down, which saves building the routes.
+    """
+    router = router or make_router()
+    router.state["services"] = services
     inside: ASGIApp = router if services.dumps is None else DumpMiddleware(router, services.dumps)
     settings = services.settings
     return AccessMiddleware(
@@ -59,22 +62,11 @@ def create_app(services: Services) -> ASGIApp:
     )
 
 
-def make_router(services: Services) -> Litestar:
-    """Return the router of all routes, without the middleware."""
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        try:
-            async with services.dumps.expire_periodically() if services.dumps else nullcontext():
-                yield
-        finally:
-            await services.callers.close()
-            await services.aclose()
-
+def make_router() -> Litestar:
+    """Return the router of all routes, without the middleware; `create_app` sets its services."""
     return Litestar(
         route_handlers=_ROUTES,
-        state=State({"services": services}),
-        lifespan=[lifespan],
+        lifespan=[_lifespan],
         exception_handlers={
             CopilotProxyError: _error_response,
             HTTPException: _handle_http_exception,
@@ -83,6 +75,17 @@ def make_router(services: Services) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,
     )
+
+
+@asynccontextmanager
+async def _lifespan(router: Litestar) -> AsyncIterator[None]:
+    services: Services = router.state["services"]
+    try:
+        async with services.dumps.expire_periodically() if services.dumps else nullcontext():
+            yield
+    finally:
+        await services.callers.close()
+        await services.aclose()
 
 
 def _error_response(request: LitestarRequest, error: CopilotProxyError) -> Response[bytes]:

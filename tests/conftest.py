@@ -9,14 +9,15 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import hypothesis
 import pytest
 import uvicorn
+from litestar import Litestar
 
-from copilot_proxy.app import create_app
+from copilot_proxy.app import create_app, make_router
 from copilot_proxy.auth.copilot_token import Clock
 from copilot_proxy.composition import make_backend, make_services
 from copilot_proxy.dumps import dumps_for
@@ -36,6 +37,9 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loopback needs no certificates, and loading them would take longer than most tests."""
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _SIZE_VARIABLES = ("COLUMNS", "LINES")
+_ROUTERS: Final[list[Litestar]] = []
+"""Of servers that have ended, for those to come: to make one takes longer than most tests do, and
+all that is of one server in it are the services."""
 
 # How long an example takes says something about the machine, and nothing about the program.
 hypothesis.settings.register_profile(
@@ -139,6 +143,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Proxy":
+        self._router = _ROUTERS.pop() if _ROUTERS else make_router()
         self._thread.start()
         assert self._ready.wait(10)
         assert self.url, "the server did not start"
@@ -148,6 +153,8 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._server.leave.set)
         self._thread.join(10)
         assert not self._thread.is_alive(), "the server did not stop"
+        del self._router.state["services"]
+        _ROUTERS.append(self._router)
 
     def client(self, **options: Any) -> httpx.Client:
         """A plain HTTP client for the server."""
@@ -188,7 +195,7 @@ class Proxy:
         )
 
     async def _serve(self) -> None:
-        config = server_config(create_app(self.services()), self.settings)
+        config = server_config(create_app(self.services(), self._router), self.settings)
         config.port = 0
         self._loop = asyncio.get_running_loop()
         self._server = _Server(config)

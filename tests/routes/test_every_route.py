@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from copilot_proxy.app import make_router
-from copilot_proxy.routes.services import Services
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
@@ -23,13 +21,9 @@ ALLOWED = "http://localhost:3000"
 class OpenProxy(Proxy):
     """A server whose routes can be listed."""
 
-    def services(self) -> Services:
-        self.made = super().services()
-        return self.made
-
     def routes(self) -> Iterator[tuple[str, str]]:
         """Yield each method and path, and an unknown path."""
-        paths = {route.path_format: route.methods for route in make_router(self.made).routes}  # type: ignore[union-attr]
+        paths = {route.path_format: route.methods for route in self._router.routes}  # type: ignore[union-attr]
         assert {"/v1/chat/completions", "/schema/openapi.json", "/health"} <= paths.keys()
         for path, methods in {**paths, "/nowhere": {"GET", "POST"}}.items():
             for method in sorted({"GET", "HEAD", "POST", "OPTIONS", "DELETE", *methods}):
