@@ -41,14 +41,24 @@ _ROUTERS: Final[list[Litestar]] = []
 """Of servers that have ended, for those to come: to make one takes longer than most tests do, and
 all that is of one server in it are the services."""
 
-# How long an example takes says something about the machine, and nothing about the program.
-hypothesis.settings.register_profile(
-    "patient",
-    hypothesis.settings.get_profile(hypothesis.settings.get_current_profile_name()),
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("patient")
+_EXAMPLES: Final = {"ci": 100, "default": 20}
+"""Of a test that names no number, for each profile of Hypothesis. It takes `ci` where CI is set;
+elsewhere a fifth is enough, since every run tries other examples."""
+for _profile, _number in _EXAMPLES.items():
+    hypothesis.settings.register_profile(
+        _profile,
+        hypothesis.settings.get_profile(_profile),
+        max_examples=_number,
+        # How long one takes says something about the machine, and nothing about the program.
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+
+
+def examples(number: int) -> hypothesis.settings:
+    """Return settings for so many examples in CI, and for a fifth of them elsewhere."""
+    share = hypothesis.settings().max_examples / _EXAMPLES["ci"]
+    return hypothesis.settings(max_examples=max(1, round(number * share)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

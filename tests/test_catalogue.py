@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Catalogue, parse_models
-from tests.conftest import recorded_json
+from tests.conftest import examples, recorded_json
 
 RECORDED = parse_models(recorded_json("models.json"))
 
@@ -242,7 +242,7 @@ ENTRY = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.lists(ENTRY | JSON, max_size=4))
 def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
     """A malformed entry does not hide valid ones."""

@@ -6,10 +6,11 @@ import traceback
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.masking import Secret, StreamMask, mask
+from tests.conftest import examples
 
 TOKEN = "ghu_16C7e42F292c6912E7710c838347Ae178B4a"
 COPILOT = (
@@ -89,7 +90,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.lists(PARTS, max_size=8))
 def test_masking_twice_changes_nothing(parts: list[str]) -> None:
     """Masking is idempotent."""
@@ -98,7 +99,7 @@ def test_masking_twice_changes_nothing(parts: list[str]) -> None:
     assert once == mask(once)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.text(max_size=10), st.text(max_size=10))
 def test_nothing_around_a_token_saves_it(before: str, after: str) -> None:
     """Tokens are masked whatever surrounds them."""
@@ -157,7 +158,6 @@ def test_secrets_compare_by_value() -> None:
     assert "Secret('')" == repr(Secret(""))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_stream_is_masked_wherever_it_is_cut(data: st.DataObject) -> None:
     """A stream is masked like the whole text, however it is split."""

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionMessage
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
+from tests.conftest import examples
 from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat, image, user
 
 
@@ -144,7 +145,7 @@ FIELDS = [
 ODD = [a_model(limits={"max_output_tokens": "x"}, supports={"reasoning_effort": [5]}), None]
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     MESSAGES,
     st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, VALUES)),

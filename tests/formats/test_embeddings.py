@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy import tokenizer
@@ -14,7 +14,7 @@ from copilot_proxy.catalogue import parse_models
 from copilot_proxy.errors import BrokenResponse, RequestError, UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy
+from tests.conftest import Proxy, examples
 
 PATH = "/v1/embeddings"
 SMALL = "text-embedding-3-small"
@@ -123,7 +123,7 @@ def test_order_and_usage() -> None:
     assert {"prompt_tokens": 5, "total_tokens": 5} == embeddings.usage(answers)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20))
 def test_base64_round_trip(vector: list[float]) -> None:
     """The base64 encoding has little-endian 32-bit floats."""

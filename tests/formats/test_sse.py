@@ -4,11 +4,11 @@ import tracemalloc
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge, comment, encode
-from tests.conftest import RECORDINGS
+from tests.conftest import RECORDINGS, examples
 
 STREAMS = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 
@@ -236,7 +236,7 @@ def test_names_of_existing_events(name: str) -> None:
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(LINE, LINE), max_size=8), st.data())
 def test_what_is_encoded_decodes_to_itself(
     events: list[tuple[str, str]], data: st.DataObject
@@ -249,7 +249,7 @@ def test_what_is_encoded_decodes_to_itself(
     assert [text.encode() for _, text in events] == decode(*pieces)
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(
     st.lists(
         st.sampled_from(

@@ -6,12 +6,13 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.formats import upstream_errors
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.upstream_errors import parse_error_response
+from tests.conftest import examples
 from tests.formats.openai_schemas import check_error
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -235,7 +236,7 @@ def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
     assert body[:50].decode() == parse_error_response(500, {}, body).message[:50]
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(
     st.integers(400, 700),
     st.one_of(

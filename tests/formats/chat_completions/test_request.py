@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError
@@ -16,7 +16,7 @@ from copilot_proxy.formats.chat_completions.request import (
     parse_request,
 )
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
-from tests.conftest import recorded_json
+from tests.conftest import examples, recorded_json
 from tests.formats.requests import PNG, TOOL, asked, image, user
 
 ASSISTANT = {"role": "assistant", "content": "Hello"}
@@ -260,7 +260,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(
     st.fixed_dictionaries(
         {"model": st.just("m") | JSON, "messages": st.just([user()]) | JSON},
@@ -278,7 +278,7 @@ def test_any_json_is_a_request_or_an_error(body: Any) -> None:
     assert request == json.loads(json.dumps(body))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.binary(max_size=30))
 def test_any_other_bytes_are_an_error(body: bytes) -> None:
     """Any bytes that are not a request are refused with a `RequestError`."""

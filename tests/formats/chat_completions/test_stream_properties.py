@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from tests.conftest import examples
 from tests.formats.answers import MODEL, call, calling, calls_of, check_stream, event, message_of
 from tests.formats.openai_schemas import check_completion
 
@@ -95,7 +96,7 @@ EVENTS = st.one_of(
 FINISH = st.builds(event, REASONS)
 
 
-@settings(deadline=None, max_examples=250)
+@examples(250)
 @given(st.lists(EVENTS, max_size=5), st.lists(FINISH, max_size=1), st.booleans())
 def test_any_events_are_a_valid_stream_or_an_upstream_error(
     events: list[Any], finish: list[Any], include_usage: bool
@@ -119,7 +120,7 @@ ARGUMENTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size
 )
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(
     st.lists(st.tuples(st.sampled_from(["f", "g"]), ARGUMENTS), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
@@ -145,7 +146,7 @@ def test_interleaved_calls_keep_everything(
     ] == calls_of([*events, event("stop")])
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(
     st.lists(st.tuples(st.sampled_from(["f", "g"]), ARGUMENTS), min_size=1, max_size=4),
     st.sampled_from([0, None]),
@@ -171,7 +172,7 @@ def test_calls_in_a_row_keep_everything_without_an_index(
     ] == calls_of([*events, event("tool_calls")])
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(st.sampled_from(["content", "refusal", "reasoning_text"]), st.text())))
 def test_texts_keep_every_character(parts: list[tuple[str, str]]) -> None:
     """Content, refusal and reasoning, in any order, are joined and otherwise unchanged."""

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
@@ -18,6 +18,7 @@ from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair, message_from_events
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.types import Json
+from tests.conftest import examples
 from tests.formats.answers import MODEL, check_stream
 from tests.formats.messages.samples import RAW, check_order, judge, request, simulated
 from tests.formats.openai_schemas import check_completion
@@ -126,7 +127,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(chats(), FIELDS, MODELS)
 def test_every_chat_becomes_a_request_that_copilot_accepts(
     messages: list[Json], fields: Json, model: Any
@@ -145,7 +146,7 @@ def test_every_chat_becomes_a_request_that_copilot_accepts(
     parse_request(msgspec.json.encode(body))
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(chats(), MODELS)
 def test_a_chat_survives_the_translation_to_messages_and_back(
     messages: list[Json], model: Any
@@ -224,7 +225,7 @@ REQUEST_FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=250)
+@examples(250)
 @given(st.lists(MESSAGES, min_size=1, max_size=4), REQUEST_FIELDS, MODELS)
 def test_every_request_is_translated_or_rejected(
     messages: list[Json], fields: Json, model: Any
@@ -295,7 +296,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(maybe_broken(EVENTS), max_size=8))
 def test_every_stream_is_a_response_or_an_error(events: list[Any]) -> None:
     """However broken the events are, the chunks and messages are valid, or an error is raised."""
@@ -320,7 +321,7 @@ def test_every_stream_is_a_response_or_an_error(events: list[Any]) -> None:
         pass
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.data())
 def test_a_stream_cut_anywhere_never_looks_complete(data: st.DataObject) -> None:
     """A response is only complete once it has a stop reason."""

@@ -4,7 +4,7 @@ import json
 from itertools import chain
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model
@@ -13,6 +13,7 @@ from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 from copilot_proxy.formats.types import Json
+from tests.conftest import examples
 from tests.formats.answers import MODEL, NOW, check_stream
 from tests.formats.chat_completions.test_stream_properties import (
     JSON,
@@ -223,7 +224,7 @@ EVENTS = an_object(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(maybe_broken(EVENTS | MESSAGES), max_size=8), st.booleans(), JSON)
 def test_any_events_make_a_valid_stream_or_an_upstream_error(
     events: list[Any], include_usage: bool, last: Any

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.errors import RequestError, UpstreamError
@@ -21,6 +21,7 @@ from copilot_proxy.formats.responses.request_to_model import (
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.types import Json
+from tests.conftest import examples
 from tests.formats.answers import MODEL, NOW, call, calling, check_stream, event
 from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import (
@@ -82,7 +83,7 @@ TURNS = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(TURNS)
 def test_conversations_survive_a_round_trip(turns: list[Any]) -> None:
     """Messages, ids, encrypted reasoning and their order survive both translations."""
@@ -96,7 +97,7 @@ def test_conversations_survive_a_round_trip(turns: list[Any]) -> None:
     assert [] == notes
 
 
-@settings(deadline=None, max_examples=120)
+@examples(120)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["content", "reasoning_text", "refusal"]), SAID)
@@ -252,7 +253,7 @@ EVENT = st.one_of(
 LAST = st.builds(lambda: Upstream().end([]))
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(EVENT, max_size=6), st.lists(LAST, max_size=1))
 def test_any_events_make_a_valid_stream_or_an_upstream_error(
     events: list[Any], last: list[Any]
@@ -272,7 +273,7 @@ def test_any_events_make_a_valid_stream_or_an_upstream_error(
     read_strictly(write(chunks)[0])
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(EVENT, max_size=6), st.lists(LAST, max_size=1), st.lists(TOOL, max_size=2))
 def test_any_native_events_stay_in_order_or_make_an_upstream_error(
     events: list[Any], last: list[Any], tools: list[Any]
@@ -293,7 +294,7 @@ def test_any_native_events_stay_in_order_or_make_an_upstream_error(
     assert 1 >= len({one["id"] for one in responses if isinstance(one, dict)})
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     st.lists(st.tuples(st.booleans(), st.lists(SAID, max_size=3)), max_size=4),
     st.randoms(use_true_random=False),
@@ -335,7 +336,7 @@ FIELDS = an_object(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(FIELDS)
 def test_any_request_is_translated_or_refused(fields: Json) -> None:
     """Any request makes valid requests for the other APIs, or a `RequestError`."""

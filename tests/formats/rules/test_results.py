@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.catalogue import Model, parse_models
@@ -17,6 +17,7 @@ from copilot_proxy.formats.rules import blanks, turns
 from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
 from copilot_proxy.formats.rules.turns import CONTINUE
 from copilot_proxy.formats.types import Json
+from tests.conftest import examples
 
 MARK = {"type": "ephemeral"}
 
@@ -201,7 +202,7 @@ _MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(_MESSAGES, st.sampled_from(["OpenAI", "Anthropic", "Google"]))
 def test_any_conversation_is_valid_afterwards(messages: list[Json], vendor: str) -> None:
     """Results directly follow their calls, in order, and no result is lost."""
