@@ -695,6 +695,18 @@ class Interrupted:
         return next(iter(parse_models([{"id": name}])))
 
 
+def talked() -> conversation.Conversation:
+    """A conversation at such a relay, which has ended."""
+    chat_module = import_module("copilot_proxy.cli.chat")
+    options = chat_module.Options(
+        model="a", system=None, images=[], as_json=False, stream=True, verbose=False
+    )
+    with asyncio.Runner() as runner:
+        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        talk.run()
+    return talk
+
+
 def test_ctrl_c_anywhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -708,13 +720,7 @@ def test_ctrl_c_anywhere(
         return line
 
     monkeypatch.setattr(conversation, "read_input", read)
-    chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.ChatOptions(
-        model="a", system=None, images=[], as_json=False, stream=True, verbose=False
-    )
-    with asyncio.Runner() as runner:
-        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        chat.run()
+    talked()
     assert "To exit, press Ctrl+D" in capsys.readouterr().err
 
 
@@ -729,14 +735,8 @@ def test_ctrl_c_while_an_answer_comes(
 
     lines = iter(["Hi"])
     monkeypatch.setattr(conversation, "ask", ask)
-    chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.ChatOptions(
-        model="a", system=None, images=[], as_json=False, stream=True, verbose=False
-    )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
-    with asyncio.Runner() as runner:
-        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        chat.run()
+    chat = talked()
     assert chat._history[-1] == {"role": "assistant", "content": "some"}
     assert "Stopped." in capsys.readouterr().err
 
@@ -755,14 +755,8 @@ def test_ctrl_c_just_after_an_answer(
     lines = iter(["Hi"])
     monkeypatch.setattr(conversation, "ask", ask)
     monkeypatch.setattr(conversation, "print_notices", print_notices)
-    chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.ChatOptions(
-        model="a", system=None, images=[], as_json=False, stream=True, verbose=False
-    )
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
-    with asyncio.Runner() as runner:
-        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        chat.run()
+    chat = talked()
     assert [one["content"] for one in chat._history] == ["Hi", "all"]
     assert "To exit, press Ctrl+D" in capsys.readouterr().err
 
