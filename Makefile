@@ -7,6 +7,9 @@ MINUTES ?= 2
 # No install scripts are run, and no lock file is written: it would record a registry's address.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
+# Compiling all the tests again would take each worker as long as running a twentieth of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One worker per core; a worker that is done takes tests from the others.
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 

@@ -1,6 +1,8 @@
 """Fixtures for all tests: a clean environment, the simulator, and a server that uses it."""
 
 import asyncio
+import gc
+import itertools
 import json
 import os
 import signal
@@ -37,6 +39,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loopback needs no certificates, and loading them would take longer than most tests."""
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _SIZE_VARIABLES = ("COLUMNS", "LINES")
+_HOMES: Final = itertools.count()
 _ROUTERS: Final[list[Litestar]] = []
 """Of servers that have ended, for those to come: to make one takes longer than most tests do, and
 all that is of one server in it are the services."""
@@ -59,6 +62,17 @@ def examples(number: int) -> hypothesis.settings:
     """Return settings for so many examples in CI, and for a fifth of them elsewhere."""
     share = hypothesis.settings().max_examples / _EXAMPLES["ci"]
     return hypothesis.settings(max_examples=max(1, round(number * share)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What is loaded by now stays to the end, so the garbage collector need not look through it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -89,9 +103,18 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """A separate environment for every test."""
-    clear_environment(monkeypatch, tmp_path / "home")
+    if "tmp_path" in request.fixturenames:
+        home = request.getfixturevalue("tmp_path") / "home"
+    else:
+        # Making a folder takes as long as many of the tests, few of which need it.
+        home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
+    clear_environment(monkeypatch, home)
 
 
 @pytest.fixture

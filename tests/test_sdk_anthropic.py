@@ -8,7 +8,7 @@ import pytest
 from anthropic.types import MessageParam, ToolParam
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy, settings_at
+from tests.conftest import NO_TLS, Proxy, settings_at
 from tests.pictures import PNG
 
 WEATHER: ToolParam = {
@@ -33,7 +33,10 @@ PATHS = {
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[anthropic.Anthropic]:
     """The SDK without retries, so that tests see the first answer."""
-    with anthropic.Anthropic(base_url=proxy.url, api_key="unused", max_retries=0) as client:
+    http = anthropic.DefaultHttpxClient(verify=NO_TLS)
+    with anthropic.Anthropic(
+        base_url=proxy.url, api_key="unused", max_retries=0, http_client=http
+    ) as client:
         yield client
 
 

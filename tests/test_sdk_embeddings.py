@@ -8,7 +8,7 @@ import pytest
 import tiktoken
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy
+from tests.conftest import NO_TLS, Proxy
 
 MODEL = "text-embedding-3-small"
 
@@ -16,7 +16,10 @@ MODEL = "text-embedding-3-small"
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
     """The SDK, which requests base64 by default."""
-    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
+    http = openai.DefaultHttpxClient(verify=NO_TLS)
+    with openai.OpenAI(
+        base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0, http_client=http
+    ) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolPara
 from pydantic import BaseModel
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy
+from tests.conftest import NO_TLS, Proxy
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -34,7 +34,10 @@ VENDORS = ("gpt-4o", "gpt-5-mini", "claude-sonnet-4.5", "gemini-2.5-pro")
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
     """The SDK without retries, so that tests see the first answer."""
-    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
+    http = openai.DefaultHttpxClient(verify=NO_TLS)
+    with openai.OpenAI(
+        base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0, http_client=http
+    ) as client:
         yield client
 
 

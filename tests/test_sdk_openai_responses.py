@@ -10,7 +10,7 @@ from openai.types.responses import FunctionToolParam, ResponseFunctionToolCall
 from pydantic import BaseModel
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import Proxy
+from tests.conftest import NO_TLS, Proxy
 from tests.pictures import PNG
 
 WEATHER: FunctionToolParam = {
@@ -36,7 +36,10 @@ PATHS = {
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
     """The SDK without retries, so that tests see the first answer."""
-    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0) as client:
+    http = openai.DefaultHttpxClient(verify=NO_TLS)
+    with openai.OpenAI(
+        base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0, http_client=http
+    ) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from copilot_proxy.simulator import Simulator
 from tests.auth.accounts import Time
-from tests.conftest import Proxy, settings_at
+from tests.conftest import NO_TLS, Proxy, settings_at
 
 PATH = "/v1/chat/completions"
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -35,7 +35,7 @@ async def many(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a limit on connections."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
-        base_url=proxy.url, limits=limits, timeout=60, trust_env=False
+        base_url=proxy.url, limits=limits, timeout=60, trust_env=False, verify=NO_TLS
     ) as client:
         yield client
 

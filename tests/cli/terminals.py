@@ -19,6 +19,7 @@ import pytest
 
 from copilot_proxy.cli.main import run
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests.conftest import NO_TLS
 
 TIMEOUT = 20.0
 _REACTION_TIMEOUT = 2.0
@@ -33,6 +34,8 @@ class Terminal:
     ) -> None:
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
+        self._lines: list[str] | None = None
+        """What was found when it was last looked at, until more is written."""
         self.written = b""
         with warnings.catch_warnings():
             # The child calls exec at once, so the threads of this process do not affect it.
@@ -59,11 +62,13 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """The lines of the scrollback and of the screen."""
-        above = [
-            "".join(line[column].data for column in range(self._screen.columns)).rstrip()
-            for line in self._screen.history.top
-        ]
-        return above + [line.rstrip() for line in self._screen.display]
+        if self._lines is None:
+            above = [
+                "".join(line[column].data for column in range(self._screen.columns)).rstrip()
+                for line in self._screen.history.top
+            ]
+            self._lines = above + [line.rstrip() for line in self._screen.display]
+        return self._lines
 
     @property
     def text(self) -> str:
@@ -133,6 +138,7 @@ class Terminal:
         try:
             data = self._child.read_nonblocking(65536, timeout=timeout or TIMEOUT)
             self.written += data
+            self._lines = None
             self._stream.feed(data)
         except pexpect.EOF:
             return False
@@ -229,7 +235,7 @@ def client_of(where: Path | int) -> httpx.Client:
     return httpx.Client(
         base_url=f"http://{host}" if uds else f"http://{host}:{where}",
         timeout=TIMEOUT,
-        transport=httpx.HTTPTransport(uds=uds),
+        transport=httpx.HTTPTransport(uds=uds, verify=NO_TLS),
     )
 
 

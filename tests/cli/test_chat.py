@@ -695,16 +695,16 @@ class Interrupted:
         return next(iter(parse_models([{"id": name}])))
 
 
-def talked() -> conversation.Conversation:
-    """A conversation at such a relay, which has ended."""
+def interrupted_chat() -> conversation.Conversation:
+    """Run a conversation that is interrupted once, and return it."""
     chat_module = import_module("copilot_proxy.cli.chat")
-    options = chat_module.Options(
+    options = chat_module.ChatOptions(
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False
     )
     with asyncio.Runner() as runner:
-        talk = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
-        talk.run()
-    return talk
+        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat.run()
+    return chat
 
 
 def test_ctrl_c_anywhere(
@@ -720,7 +720,7 @@ def test_ctrl_c_anywhere(
         return line
 
     monkeypatch.setattr(conversation, "read_input", read)
-    talked()
+    interrupted_chat()
     assert "To exit, press Ctrl+D" in capsys.readouterr().err
 
 
@@ -736,7 +736,7 @@ def test_ctrl_c_while_an_answer_comes(
     lines = iter(["Hi"])
     monkeypatch.setattr(conversation, "ask", ask)
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
-    chat = talked()
+    chat = interrupted_chat()
     assert chat._history[-1] == {"role": "assistant", "content": "some"}
     assert "Stopped." in capsys.readouterr().err
 
@@ -756,7 +756,7 @@ def test_ctrl_c_just_after_an_answer(
     monkeypatch.setattr(conversation, "ask", ask)
     monkeypatch.setattr(conversation, "print_notices", print_notices)
     monkeypatch.setattr(conversation, "read_input", lambda: next(lines, None) or _end())
-    chat = talked()
+    chat = interrupted_chat()
     assert [one["content"] for one in chat._history] == ["Hi", "all"]
     assert "To exit, press Ctrl+D" in capsys.readouterr().err
 

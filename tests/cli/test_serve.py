@@ -34,6 +34,7 @@ from tests.cli.terminals import (
     sign_in,
     wait_until,
 )
+from tests.conftest import NO_TLS
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
         assert "not made or endorsed" not in shown
         line = next(line for line in shown.splitlines() if "-X PUT" in line)
         _, _, method, url, _, body = shlex.split(line)
-        assert httpx.request(method, url, content=body).status_code == 200
+        assert httpx.request(method, url, content=body, verify=NO_TLS).status_code == 200
         codes.extend(
             client.post("/v1/chat/completions", json=question("Hi")).status_code for _ in "12"
         )
@@ -576,7 +577,7 @@ def test_a_free_port(account: Simulator) -> None:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         line = next(line for line in shown.splitlines() if "Base URL" in line)
         url = line.split()[-1]
-        assert httpx.get(f"{url}/models").status_code == 200
+        assert httpx.get(f"{url}/models", verify=NO_TLS).status_code == 200
         terminal.press("c")
         assert terminal.end() == 0
 
@@ -588,7 +589,9 @@ def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
 
     def read() -> None:
         body = question("Write 600 words", stream=True)
-        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=20) as answer:
+        with httpx.stream(
+            "POST", f"{url}/chat/completions", json=body, timeout=20, verify=NO_TLS
+        ) as answer:
             for line in answer.iter_lines():
                 record.append(line)
                 begun.set()
@@ -675,7 +678,7 @@ def test_nohup(account: Simulator) -> None:
         url = next(line for line in p.stderr if "Base URL" in line).split()[-1]
         next(line for line in p.stderr if "Stop with" in line)
         p.send_signal(signal.SIGHUP)
-        assert httpx.get(f"{url}/models").status_code == 200
+        assert httpx.get(f"{url}/models", verify=NO_TLS).status_code == 200
         p.send_signal(signal.SIGTERM)
         assert p.wait(20) == 0
 

@@ -11,6 +11,7 @@ import httpx
 import openai
 import pytest
 
+from tests.conftest import NO_TLS
 from tests.matrix_clients import PNG, SCHEMA
 from tests.pi_ai.conftest import Served
 
@@ -34,7 +35,8 @@ def http(served: Served) -> Iterator[httpx.Client]:
 @pytest.fixture
 def sdk(served: Served) -> Iterator[openai.OpenAI]:
     url = f"{served.proxy.url}/v1"
-    with openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client:
+    http = openai.DefaultHttpxClient(verify=NO_TLS)
+    with openai.OpenAI(base_url=url, api_key="unused", max_retries=0, http_client=http) as client:
         yield client
 
 

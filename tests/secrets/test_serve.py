@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from copilot_proxy.auth.hosts import host_of
 from copilot_proxy.masking import Secret
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
+from tests.conftest import NO_TLS
 from tests.secrets.marks import Marks, files, sent
 from tests.secrets.test_answers import ASKED, TURNS, whole
 
@@ -85,7 +87,7 @@ def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str
     def note(what: str, answer: httpx.Response) -> None:
         places[f"{what} ({len(places)})"] = whole(answer)
 
-    with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=url, timeout=20, trust_env=False, verify=NO_TLS) as client:
         for key in keys:
             client.headers["authorization"] = f"Bearer {key}"
             for method, path, body in ASKED:
@@ -116,7 +118,8 @@ def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -
     asked = {"model": "gpt-4o", "messages": TURNS, "stream": True}
     headers = {"x-api-key": key}
     address = f"{url}/v1/chat/completions"
-    with httpx.stream("POST", address, json=asked, headers=headers, timeout=20) as answer:
+    options: dict[str, Any] = {"headers": headers, "timeout": 20, "verify": NO_TLS}
+    with httpx.stream("POST", address, json=asked, **options) as answer:
         pieces = answer.iter_bytes()
         came = next(pieces)
         process.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ from copilot_proxy.server.gc_tuning import tune_gc_for_serving
 
 def test_only_while_the_server_runs() -> None:
     """Existing objects are frozen while the block runs, and everything is restored afterwards."""
+    gc.unfreeze()  # the tests leave out what they have loaded, too
     before = gc.get_threshold()
     with tune_gc_for_serving():
         assert gc.get_freeze_count() > 0

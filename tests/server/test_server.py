@@ -16,7 +16,7 @@ from copilot_proxy.composition import make_services
 from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import question
-from tests.conftest import settings_at
+from tests.conftest import NO_TLS, settings_at
 
 MODEL = "claude-sonnet-4.5"
 ASKED: dict[str, dict[str, Any]] = {
@@ -55,7 +55,7 @@ class Running:
     def client(self) -> httpx.AsyncClient:
         """Return a plain HTTP client of the server."""
         url = f"http://127.0.0.1:{self.address[1]}"
-        return httpx.AsyncClient(base_url=url, timeout=20, trust_env=False)
+        return httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=NO_TLS)
 
     def _note(self, count: int) -> None:
         self.cut = count

@@ -18,6 +18,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.server import unix_socket
 from copilot_proxy.simulator import Simulator
 from tests.cli.terminals import Terminal, client_of, question, serve_while, sign_in
+from tests.conftest import NO_TLS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
 
@@ -41,7 +42,7 @@ def test_the_openai_sdk_through_a_socket(path: Path) -> None:
     afterwards."""
 
     def use(client: httpx.Client) -> None:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as http:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path), verify=NO_TLS)) as http:
             sdk = openai.OpenAI(base_url="http://localhost/v1", api_key="none", http_client=http)
             whole = sdk.chat.completions.create(
                 model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}]

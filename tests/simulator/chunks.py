@@ -1,4 +1,4 @@
-"""Models of each vendor, and what the chunks of their streams hold together."""
+"""A model of each vendor, and helpers that read the chunks of a stream."""
 
 MODELS = {
     "azure": "gpt-4o",
@@ -9,7 +9,7 @@ ASK = "Weather in Paris and London, please"
 
 
 def calls_of(chunks):
-    """Tool call fragments of a stream, in their order."""
+    """Return the tool call fragments of a stream, in order."""
     return [
         fragment
         for chunk in chunks
@@ -20,7 +20,7 @@ def calls_of(chunks):
 
 
 def text_of(chunks):
-    """The words of a stream."""
+    """Return the text of a stream."""
     return "".join(
         choice["delta"].get("content") or ""
         for chunk in chunks

@@ -7,6 +7,7 @@ import pytest
 
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.recorder import masked
+from tests.conftest import NO_TLS
 
 
 def test_every_request_is_recorded(simulator, copilot):
@@ -63,7 +64,7 @@ def test_waiting_has_an_end(simulator):
 
 async def test_waiting_need_not_block(simulator):
     """Waiting also works without blocking the event loop."""
-    async with httpx.AsyncClient(base_url=simulator.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=simulator.url, trust_env=False, verify=NO_TLS) as client:
         await client.get("/_ping")
     record = await simulator.state.recorder.wait_for_async(lambda one: one.path == "/_ping")
     assert "GET" == record.method
@@ -89,7 +90,7 @@ def test_concurrency_is_counted(simulator, copilot):
 
     def ask():
         with pytest.raises(httpx.TransportError):
-            httpx.get(simulator.url + "/_ping", trust_env=False)
+            httpx.get(simulator.url + "/_ping", trust_env=False, verify=NO_TLS)
 
     clients = [threading.Thread(target=ask) for _ in range(3)]
     for client in clients:
