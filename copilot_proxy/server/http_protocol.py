@@ -120,25 +120,27 @@ class BoundedProtocol(HttpToolsProtocol):
         if b"://" in self.url and not self.url.startswith(b"/"):
             self._use_target_host()
         super().on_headers_complete()
-        if 0 < len(self.pipeline) <= _MAX_PIPELINED:
+        if not self.pipeline:
+            self._answering = self.cycle
+        elif len(self.pipeline) <= _MAX_PIPELINED:
             # uvicorn has paused reading, and would not notice that the client disconnects.
             self.flow.resume_reading()
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         self._is_in_head = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        if self.pipeline and not self.transport.is_closing():
+            # uvicorn now starts the request that has waited longest.
+            self._answering, _ = self.pipeline[-1]
         super().on_response_complete()
         if self.transport.is_closing():
             self._start_receive_timeout()
-        elif not self.pipeline and (self._head_size or not self._is_in_head):
+        elif self.timeout_keep_alive_task and (self._head_size or not self._is_in_head):
             # Part of the next head has arrived, or the rest of an unread body is still to come.
-            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
             self._start_receive_timeout()
 
     def pause_writing(self) -> None:
