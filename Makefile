@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test matrix faults bench soak check format lint types contracts wheel clients audit clean
+.PHONY: help run test lowest matrix faults bench soak check format lint types contracts wheel clients audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -46,6 +46,9 @@ else
 	$(BIN)/python $(PYTEST)
 endif
 
+lowest: $(VENV)/dev.stamp  ## run tests with the lowest versions of dependencies that pyproject.toml allows
+	@$(BIN)/python -m tests.lowest
+
 matrix: $(VENV)/dev.stamp  ## try every model on every API and print a table
 	@$(BIN)/python -m tests.matrix
 
@@ -65,6 +68,7 @@ clients:  ## install with npm what some tests need: OpenAI for Node, Codex, Clau
 
 check: lint types contracts wheel  ## run all checks that a change has to pass
 	@$(MAKE) --no-print-directory test COVERAGE=yes
+	@$(MAKE) --no-print-directory lowest
 	@$(MAKE) --no-print-directory soak
 
 audit:  ## check all dependencies against the advisory database of Python packages
@@ -90,4 +94,4 @@ wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment an
 	$(BIN)/python tests/check_wheel.py
 
 clean:  ## remove what the other targets have created
-	rm -rf $(VENV) .venv-wheel .venv-audit build dist .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-wheel .venv-audit .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -10,6 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.lowest import TESTS
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 OURS = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
@@ -62,3 +64,12 @@ def test_nothing_unexpected_is_installed() -> None:
     assert {canonicalize_name(one.name) for one in OURS} == set(documented)
     expected = set(documented).union(*documented.values())
     assert not set(needed(OURS, set())) - expected
+
+
+@pytest.mark.parametrize("requirement", OURS, ids=lambda one: one.name)
+def test_each_has_tests_for_its_lowest_version(requirement: Requirement) -> None:
+    """`make lowest` runs tests that use the dependency, and knows where they are."""
+    files = TESTS.get(requirement.name, ())
+
+    assert files
+    assert [] == [name for name in files if not (ROOT / "tests" / name).is_file()]
