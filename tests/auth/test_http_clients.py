@@ -177,7 +177,7 @@ def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.Monkey
 def test_a_broken_certificate_path_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """A wrong certificate path is reported at once, not as a failed handshake."""
     monkeypatch.setenv(variable, "/nonexistent/company.pem")
-    with pytest.raises(UsageError, match=f"{variable} names /nonexistent/company.pem"):
+    with pytest.raises(UsageError, match=f"{variable} is set to /nonexistent/company.pem"):
         make_client(SETTINGS)
 
 
@@ -285,7 +285,7 @@ async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.Monk
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         error = map_http_error(await failure("https://api.github.com/user"))
 
-    assert error.message.startswith("The proxy on the way to api.github.com refused: 407")
+    assert error.message.startswith("The proxy refused to connect to api.github.com: 407")
     assert "HTTPS_PROXY" in str(error.hint)
     assert error.sent is False
 

@@ -251,7 +251,7 @@ def test_debug_shows_our_own_frames_for_what_is_foreseen(
         (["serve", "--log-format", "xml"], "'--log-format': 'xml' is not one of"),
         (["simulate", "--port", "99999"], "'--port': 99999 is not in the range 0 to 65535."),
         (["simulate", "--pace", "-1"], "'--pace': -1.0 has to be at least 0."),
-        (["serve", "--cors-origin", "*"], "Error: --cors-origin cannot be used: "),
+        (["serve", "--cors-origin", "*"], "Error: --cors-origin is invalid: "),
     ],
 )
 def test_a_wrong_value_is_told_in_plain_words(cli: Cli, arguments: list[str], said: str) -> None:

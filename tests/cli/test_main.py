@@ -102,7 +102,7 @@ def test_a_typo_in_an_address_is_a_wrong_setting(
     ran = cli(*command.split(), terminal=True)
 
     assert (2, "") == (ran.code, ran.out)
-    assert f"COPILOT_PROXY_{name} cannot be used: 'api..github.com' is not a valid host" in ran.err
+    assert f"COPILOT_PROXY_{name} is invalid: 'api..github.com' is not a valid host" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_a_certificate_file_that_is_none(
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", secure)
     assert run(["serve", "--port", "0", "--workers", workers]) == 2
     err = capsys.readouterr().err
-    assert f"Error: SSL_CERT_FILE names {file}, which has no certificates" in err
+    assert f"Error: SSL_CERT_FILE is set to {file}, which has no certificates" in err
     assert "Unset it to use the system's certificates" in err
     assert "Traceback" not in err
     assert "ready" not in err
@@ -302,7 +302,7 @@ def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server starts, says so, and works when GitHub is back."""
-    monkeypatch.setattr("copilot_proxy.auth.token_state._BACK_OFF_NEEDED", 0.01)
+    monkeypatch.setattr("copilot_proxy.auth.token_state._MAX_BACKOFF", 0.01)
     account.state.github_down = True
     codes: list[int] = []
 

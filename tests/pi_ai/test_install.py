@@ -82,7 +82,7 @@ def test_installing(
 
     assert version() == installed(home)
     said = capsys.readouterr().err
-    assert f"pi-ai {version()} is in {home}" in said
+    assert f"Installed pi-ai {version()} in {home}" in said
     assert "serve --upstream pi-ai" in said
     log = (tmp_path / "npm.log").read_text()
     assert f"pack {PACKAGE}@{version()} --ignore-scripts" in log
@@ -100,7 +100,7 @@ def test_it_is_there_already(
     asked = (tmp_path / "npm.log").read_text()
 
     assert 0 == run(["pi-ai", "install"])
-    assert "there already" in capsys.readouterr().err
+    assert "is already installed in" in capsys.readouterr().err
     assert asked == (tmp_path / "npm.log").read_text()
 
     assert 0 == run(["pi-ai", "install", "--force"])
@@ -112,8 +112,8 @@ def test_it_is_there_already(
     [
         ("echo npm error code ENOTFOUND >&2; exit 1", "cannot reach its registry"),
         ("echo 'npm error odd: Bearer tid=secretsecret' >&2; exit 1", "npm failed: odd: "),
-        ("echo other > pi-ai.tgz", "is not the"),
-        ("true", "is not the"),
+        ("echo other > pi-ai.tgz", "is wrong"),
+        ("true", "is wrong"),
         (
             f"if [ $1 = pack ]; then printf '{ARCHIVE.decode()}' > pi-ai.tgz; fi",
             "cannot be loaded",
@@ -171,9 +171,9 @@ def test_with_another_version(
     ("node", "words"),
     [
         (None, "Node, which is not on the PATH"),
-        ("echo v18.19.0", "needs Node 20.18.1 or newer, and "),
-        ("echo v20.9.0", "needs Node 20.18.1 or newer, and "),
-        ("echo what", "needs Node 20.18.1 or newer, and "),
+        ("echo v18.19.0", "needs Node 20.18.1 or newer, but "),
+        ("echo v20.9.0", "needs Node 20.18.1 or newer, but "),
+        ("echo what", "needs Node 20.18.1 or newer, but "),
         ("exit 1", "cannot be run"),
     ],
 )
@@ -224,7 +224,7 @@ def test_what_is_damaged_is_installed_anew(
 
     said = capsys.readouterr().err
     assert "missing or damaged" in said
-    assert f"pi-ai {version()} is in {home}" in said
+    assert f"Installed pi-ai {version()} in {home}" in said
     assert not (home / "node_modules" / "broken").exists()
     assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
 

@@ -293,7 +293,7 @@ def test_a_named_key_differs_from_the_unnamed(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         load_settings({"api_key": LAPTOP, "api_keys": {"ci": {"key": LAPTOP, "models": ["x"]}}})
 
-    assert "'ci' has the key of api_key" in raised.value.message
+    assert "'ci' has the same key as api_key" in raised.value.message
     assert LAPTOP not in raised.value.message
 
 
