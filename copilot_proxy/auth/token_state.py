@@ -1,4 +1,4 @@
-"""The current token, and whether it may be used: decisions only, so that tables can test them."""
+"""The state of the token: whether it can be used, is due for a refresh, or failed. No I/O."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from copilot_proxy.auth.credential import Credential
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn, SignInError
 
 _STORE_INTERVAL: Final = 3.0
-"""Seconds between two reads of the store while there is no valid token."""
+"""Minimum seconds between two reads of the store without a valid token."""
 _STORE_INTERVAL_VALID: Final = 10.0
-"""The same while there is one that Copilot refuses for a time."""
+"""The same with a valid token, during a cooldown."""
 _BACKOFF: Final = 2.0
 _MAX_BACKOFF: Final = 30.0
-"""Longest backoff while requests fail for want of a token."""
+"""Longest backoff without a valid token."""
 _MAX_BACKOFF_VALID: Final = 300.0
-"""Longest backoff while the old token still works."""
+"""Longest backoff while the old token is still valid."""
 _REFUSED_BACKOFF: Final = 900.0
-"""Seconds that a refused sign-in is not tried again; GitHub may have been wrong about it."""
+"""Seconds until a rejected sign-in is tried again, in case GitHub's answer was a mistake."""
 _NO_ACCESS_BACKOFF: Final = 60.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the last exchange failed, for which GitHub token, and for how long that holds."""
+    """The failure of the last exchange, and the GitHub token that was used."""
 
     error: CopilotProxyError
     credential: Credential | None
@@ -34,11 +34,11 @@ class Failure:
     jitter: float
 
     def age(self, clock: Clock) -> float:
-        """Seconds since then, by whichever clock says more: a laptop that slept has waited."""
+        """Return the seconds since then, by the clock that says more, to include sleep."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
     def backoff(self, *, has_token: bool) -> float:
-        """Seconds until the next try; `has_token` while the old token still works."""
+        """Return the seconds until the next try; `has_token` if the old token is still valid."""
         if isinstance(self.error, NotSignedIn):
             return _REFUSED_BACKOFF if self.credential else _STORE_INTERVAL
         base = _NO_ACCESS_BACKOFF if isinstance(self.error, NoCopilotAccess) else _BACKOFF
@@ -49,22 +49,22 @@ class Failure:
 
 
 class TokenState:
-    """What one account has: a token or none, and why there is no newer one.
+    """The token of one account, if any, and the last failure to get a newer one.
 
-    A refusal upstream (401, 421) may be about the token or about the request that met it. Alone
-    it takes the token from nobody: a successor does that, or GitHub's word that the sign-in is
-    over, or a second refusal while no successor can be had.
+    If Copilot rejects a request (401, 421), the token or the request may be the reason, so one
+    rejection does not make the token invalid. A new token replaces it; it is dropped if GitHub
+    says that the sign-in is no longer valid, or after a second rejection without a new token.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._store_read_at = float("-inf")
-        self._refusals = 0  # of this token, since upstream last took it
+        self._refusals = 0  # of this token, since upstream last accepted it
         self.token: CopilotToken | None = None
         self.failure: Failure | None = None
 
     def valid_token(self) -> CopilotToken | None:
-        """The token, if a request may be sent with it."""
+        """Return the token if requests may be sent with it."""
         token = self.token
         doubted = self._refusals > 1 and self.failure is not None
         if token is None or doubted or token.age(self._clock) >= token.lifetime:
@@ -72,14 +72,14 @@ class TokenState:
         return token
 
     def is_refresh_due(self) -> bool:
-        """Whether a successor of the valid token should be fetched now."""
+        """Return whether a new token should be fetched now to replace the valid one."""
         token = self.token
         if token is None or token.age(self._clock) < token.refresh_after:
             return False
         return not self._is_backing_off(has_token=True)
 
     def recent_failure(self) -> CopilotProxyError | None:
-        """The last failure, while it is too early even to read the store for another sign-in."""
+        """Return the last failure while it is too early to try again or to read the store."""
         if self.failure is None or not self._is_backing_off(has_token=False):
             return None
         is_sign_in = isinstance(self.failure.error, SignInError)
@@ -87,7 +87,7 @@ class TokenState:
         return self.failure.error if early or not is_sign_in else None
 
     def recent_failure_of(self, credential: Credential) -> CopilotProxyError | None:
-        """Why this very GitHub token is not tried again yet."""
+        """Return why this GitHub token is not tried again yet, or None."""
         failure = self.failure
         if (
             failure is None
@@ -98,31 +98,31 @@ class TokenState:
         return failure.error if failure.credential.token == credential.token else None
 
     def may_read_store(self) -> bool:
-        """Whether the store may be read for another sign-in, though there is a token."""
+        """Return whether the store may be read for another sign-in although there is a token."""
         return self._clock.monotonic() - self._store_read_at >= _STORE_INTERVAL_VALID
 
     def store_read(self) -> None:
-        """The store is being read."""
+        """Report that the store is being read."""
         self._store_read_at = self._clock.monotonic()
 
     def accepted(self, token: CopilotToken) -> None:
-        """Upstream took `token`: what was refused with it was refused for another reason."""
+        """Report that upstream accepted `token`, so earlier refusals had another reason."""
         if token is self.token:
             self._refusals = 0
 
     def refused(self) -> None:
-        """Upstream refused a request that came with the token."""
+        """Report that upstream rejected a request with the token."""
         self._refusals += 1
 
     def succeeded(self, token: CopilotToken) -> None:
-        """`token` came out of an exchange."""
+        """Report a successful exchange."""
         self.token, self.failure, self._refusals = token, None, 0
 
     def failed(self, error: CopilotProxyError, credential: Credential | None) -> None:
-        """An exchange brought none."""
+        """Report a failed exchange."""
         if self._refusals and isinstance(error, NotSignedIn | NoCopilotAccess):
             self.token = None
-        # A doubted token gets another chance after each failure, should it be good after all.
+        # A doubted token gets another chance after each failure, in case it is valid after all.
         self._refusals = min(self._refusals, 1)
         before = self.failure
         again = before is not None and type(before.error) is type(error)

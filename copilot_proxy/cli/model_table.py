@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _GAP: Final = 2
 _UNBOUNDED: Final = 100_000
-"""Characters: no name is cut, whatever becomes of the line."""
+"""Characters, so that no name is cut."""
 _APIS: Final = {
     "/chat/completions": "chat",
     "/responses": "responses",
@@ -29,7 +29,7 @@ class Column(NamedTuple):
     right: bool = False
 
     def text(self, model: Model) -> str:
-        """What GitHub sends is shown, never obeyed: no control characters."""
+        """Return the cell without control characters, since GitHub's text could contain some."""
         return "".join(char if char.isprintable() else "?" for char in self.cell(model))
 
 
@@ -73,8 +73,10 @@ def state(model: Model) -> str:
 
 
 def draw(models: Sequence[Model], *, width: int | None, bold: bool = False) -> list[str]:
-    """The lines of the table, the heading first and, if wanted, `bold`; None for `width` keeps all
-    columns."""
+    """Return the lines of the table, the heading first, in `bold` if wanted.
+
+    If `width` is None, all columns are kept.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -85,7 +87,7 @@ def draw(models: Sequence[Model], *, width: int | None, bold: bool = False) -> l
         table.add_column(column.title, justify=justify, no_wrap=True)
     for model in models:
         table.add_row(*(column.text(model) for column in columns))
-    # Nothing that GitHub sends is markup.
+    # GitHub's text is not markup.
     console = Console(
         color_system="standard" if bold else None,
         width=_UNBOUNDED,
@@ -100,7 +102,7 @@ def draw(models: Sequence[Model], *, width: int | None, bold: bool = False) -> l
 
 
 def _fitting(models: Sequence[Model], width: int | None) -> list[Column]:
-    """The columns for which there is room; a table has no say in that, it only cuts them."""
+    """Return the columns that fit: Rich would cut the text of all columns instead."""
     from rich.cells import cell_len
 
     columns = list(COLUMNS)

@@ -1,4 +1,4 @@
-"""The cooldowns of each sign-in, which end when somebody else signs in."""
+"""Keeps the cooldowns of each sign-in; a new sign-in starts without any."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class AccountCooldowns:
-    """One `Cooldowns` for each sign-in, for as long as its tokens come from the same account."""
+    """One `Cooldowns` for each source of tokens, replaced when its GitHub token changes."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = _Elapsed(clock)
@@ -22,7 +22,7 @@ class AccountCooldowns:
         )
 
     def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
-        """That of `auth`, which has given `token`; a new one if that is of another sign-in."""
+        """Return the cooldowns of `auth`; new ones if `token` belongs to another sign-in."""
         known = self._accounts.get(auth)
         if known is None or known[0] != token.github_token:
             known = self._accounts[auth] = (token.github_token, Cooldowns(self._now))
@@ -36,9 +36,9 @@ class AccountCooldowns:
         model: str,
         ask: Callable[[CopilotToken], Awaitable[_T]],
     ) -> _T:
-        """What `ask` gives with `token`, or, during a cooldown, with one of another sign-in.
+        """Return the result of `ask` with `token`; during a cooldown, with one of a newer sign-in.
 
-        Raises `CooldownRefusal` during a cooldown if there is no other.
+        Raises `CooldownRefusal` during a cooldown if there is no newer sign-in.
         """
         try:
             with self.of(auth, token).guard(api, model):
@@ -51,13 +51,13 @@ class AccountCooldowns:
             return await ask(other)
 
     def active(self, auth: TokenSource) -> list[Cooldown]:
-        """The cooldowns of `auth` that are not over."""
+        """Return the active cooldowns of `auth`."""
         known = self._accounts.get(auth)
         return known[1].active() if known is not None else []
 
 
 class _Elapsed:
-    """Seconds that have passed by whichever clock says more: one stops while a laptop sleeps."""
+    """Elapsed seconds, by the clock that says more: the monotonic one may stop during sleep."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,12 +1,12 @@
-"""Circuit breakers: what Copilot has refused is not asked for again until a cooldown is over.
+"""Circuit breakers: requests like those that Copilot has refused are not sent during a cooldown.
 
-A refusal that names a time starts a cooldown of that length, for its model or, where its code says
+A refusal with a time to wait starts a cooldown of that length, for its model or, if its code says
 so, for the whole account. A refusal without a time counts as a failure, and the third in a row
-within a minute starts a short cooldown. After it the breaker is half-open: a single request, the
-probe, is let through. If Copilot accepts it, the breaker closes; if it is refused, the next
-cooldown is longer. During a cooldown requests get the same refusal, with the time that is left.
+within a minute starts a short cooldown. After a cooldown the breaker is half-open: one request, the
+probe, is sent. If Copilot accepts it, the breaker closes; if not, the next cooldown is longer.
+During a cooldown, requests get the same refusal with the remaining time.
 
-Nothing here waits or sends, so that tables can test it.
+Nothing here waits or sends anything, so tests need no clock and no server.
 """
 
 import logging
@@ -35,26 +35,25 @@ _ACCOUNT_WIDE: Final = frozenset(
         "extension_blocked",
     }
 )
-"""Codes that say that another model would be refused as well."""
+"""Codes of refusals that apply to every model of the account."""
 
 _FAILURE_THRESHOLD: Final = 3
 _FAILURE_WINDOW: Final = 60.0
 _MIN_COOLDOWN: Final = 10.0
 _MAX_COOLDOWN: Final = 300.0
-"""Seconds of a cooldown for which Copilot named no time."""
+"""Seconds of a cooldown for which Copilot gave no time."""
 _PROBE_AFTER: Final = 3600.0
-"""Seconds after which a probe is sent, however long the time that was named: limits of days have
-been lifted after minutes."""
+"""Seconds after which a probe is sent even if Copilot gave a longer time: limits of days have been
+lifted after minutes."""
 _PROBE_TIMEOUT: Final = 30.0
 """Seconds in which a probe must be answered; after that another one may be sent."""
 _MAX_ENTRIES: Final = 256
-"""Breakers that are remembered: model names may be anything while there is no list."""
+"""Maximum number of breakers: without the list of models, clients can send any model name."""
 _LONGEST_NAME: Final = 100
 
 
 class _Target(NamedTuple):
-    """What a breaker stands before: an API of a model, a whole model, or with no model the
-    account."""
+    """What a breaker protects: one API of a model, a model, or (without a model) the account."""
 
     model: str | None = None
     api: str | None = None
@@ -65,34 +64,34 @@ _ACCOUNT: Final = _Target()
 
 @dataclass(eq=False)
 class _Breaker:
-    """An open or half-open circuit breaker. It is replaced, never changed, but for `probe_at`."""
+    """An open or half-open circuit breaker. Only `probe_at` changes; otherwise it is replaced."""
 
     error: CopilotProxyError
     probe_at: float
-    """When one request may be let through."""
+    """When a probe may be sent."""
     until: float | None = None
-    """When the time that Copilot named is over; None if it named none."""
+    """When the time that Copilot gave is over; None if it gave none."""
     failed_probes: int = 0
 
     def left(self, now: float) -> float:
-        """Seconds until the cooldown is over."""
+        """Return the seconds until the cooldown is over."""
         return (self.probe_at if self.until is None else self.until) - now
 
 
 @dataclass(frozen=True)
 class Cooldown:
-    """A cooldown, for ``/health`` and the log: no names but the model's."""
+    """A cooldown as shown by ``/health`` and in the log, without personal data."""
 
     scope: Literal["model", "account"]
     model: str | None
     code: str
-    """Copilot's own, without its suffix; ours where it gave none."""
+    """Copilot's code without its suffix, or ours if it gave none."""
     retry_in: int
     """Seconds."""
 
 
 class Cooldowns:
-    """The cooldowns of one account; `now` gives seconds of a clock that never goes back."""
+    """The cooldowns of one account; `now` returns the seconds of a monotonic clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -101,7 +100,7 @@ class Cooldowns:
 
     @contextmanager
     def guard(self, api: str, model: str) -> Iterator[None]:
-        """Goes around a request to Copilot, until its answer is accepted or refused.
+        """Wrap a request to Copilot, up to the status of its answer.
 
         Raises `errors.CooldownRefusal` during a cooldown.
         """
@@ -125,7 +124,7 @@ class Cooldowns:
                 self._failures.pop(target, None)
 
     def active(self) -> list[Cooldown]:
-        """The cooldowns that are not over."""
+        """Return the active cooldowns."""
         now = self._now()
         return [
             _cooldown(target, breaker, now)
@@ -134,7 +133,7 @@ class Cooldowns:
         ]
 
     def _admit(self, targets: tuple[_Target, ...]) -> list[tuple[_Target, _Breaker]]:
-        """The half-open breakers for which this request is the probe; raises where one is open."""
+        """Return the half-open breakers that this request probes; raise if one is open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
         for target, breaker in found:
@@ -163,7 +162,7 @@ class Cooldowns:
             failed = before.failed_probes + 1
             pause = min(_MIN_COOLDOWN * 2 ** min(failed, 10), _MAX_COOLDOWN)
             self._open(target, _Breaker(error, now + pause, failed_probes=failed))
-        # Else it was sent before the cooldown began, and says nothing new.
+        # Otherwise it was sent before the cooldown began, and tells nothing new.
 
     def _open_for(
         self,
@@ -173,12 +172,12 @@ class Cooldowns:
         wait: float,
         before: _Breaker | None,
     ) -> None:
-        """A cooldown of `wait` seconds, as Copilot named it, unless `before` has a longer one."""
+        """Start a cooldown of `wait` seconds, as Copilot told, unless `before` ends later."""
         known = before.until if before is not None and before.until is not None else None
         until = now + wait
         if known is not None and known >= until:
             return
-        # Many requests that were sent together are refused together: one line is enough.
+        # Concurrent requests are refused together: one log line is enough.
         is_news = known is None or until - known > 1
         self._open(target, _Breaker(error, min(until, now + _PROBE_AFTER), until), log_it=is_news)
 
@@ -196,7 +195,7 @@ class Cooldowns:
         if log_it:
             cooldown = _cooldown(target, breaker, self._now())
             log.warning(
-                "Copilot refuses %s (%s): it is not asked for %d s",
+                "Copilot refuses %s (%s): no requests for %d s",
                 f"the model {cooldown.model}" if cooldown.model else "the account",
                 cooldown.code,
                 cooldown.retry_in,
@@ -205,12 +204,12 @@ class Cooldowns:
 
 
 def _targets(model: str, api: str) -> tuple[_Target, ...]:
-    """Everything whose breaker a request passes."""
+    """Return the targets whose breakers apply to a request."""
     return (_ACCOUNT, _Target(model), _Target(model, api))
 
 
 def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
-    """What `error` is a failure of; None if it is about the request alone, or no refusal."""
+    """Return what `error` applies to, or None if only to this request, or if it is no refusal."""
     if isinstance(error, CopilotProxyError) and error.code == "caller_token_refused":
         return _ACCOUNT
     if not isinstance(error, UpstreamRefusal):
@@ -222,7 +221,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
     if error.upstream_status == 401 and error.status == 401:
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
-        # It may be meant for this API of the model alone, such as counting tokens.
+        # It may apply to this API of the model only, such as counting tokens.
         return _Target(model, api)
     return None
 
@@ -243,12 +242,12 @@ def _cooldown(target: _Target, breaker: _Breaker, now: float) -> Cooldown:
 
 
 def _printable(name: str) -> str:
-    """One short line: a model's name may be anything that a client sends."""
+    """Return `name` as one short line: clients can send anything as a model name."""
     return "".join(c if c.isprintable() else "?" for c in mask(name)[:_LONGEST_NAME])
 
 
 def _remember(where: dict[_Target, Any], target: _Target, what: object) -> None:
-    """Keeps it as the newest, and forgets the oldest when there are too many."""
+    """Store `what` as the newest entry, and drop the oldest if there are too many."""
     where.pop(target, None)
     where[target] = what
     if len(where) > _MAX_ENTRIES:
