@@ -133,7 +133,7 @@ def test_the_refusal_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
     assert first.extra == again.extra
     assert {"retry-after": "61", "x-should-retry": "false"} == again.headers
     assert f"Copilot's earlier response: {first.message}" == again.message
-    assert "This limit is on the model: wait 61 s (1 min), or" in str(again.hint)
+    assert "This limit applies to the model: wait 61 s (1 min), or" in str(again.hint)
     assert str(again.hint).startswith("The request was not sent")
 
 

@@ -138,7 +138,7 @@ async def test_redirects(internet: Internet) -> None:
     error = await refusal(internet, f"https://{HOST}/0")
 
     assert [HOST, *["mirror.example"] * MAX_REDIRECTS] * 2 == internet.looked_up
-    assert "leads on more than 3 times" in error.message
+    assert "redirects more than 3 times" in error.message
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_no_content_is_lost(messages: list[Json], model: Model) -> None:
     systems = [m["content"] for m in messages if m["role"] in ("system", "developer")]
     prompt = context.get("systemPrompt", "")
     assert [s for s in systems if s.strip()] == [s for s in systems if s.strip() and s in prompt]
-    if "merged neighbouring assistant messages" in notes:
+    if "merged consecutive assistant messages" in notes:
         messages = _merged(messages)
     pieces = [_pieces(m) for m in context["messages"]]
     expected = [_given(m) for m in messages if m["role"] not in ("system", "developer")]

@@ -174,8 +174,9 @@ async def test_what_came_before_a_death_is_read_first(
         await waiting(exchange, 1)
         assert sidecar.pid is not None
         os.kill(sidecar.pid, signal.SIGKILL)
-        while "The child process ended" not in caplog.text:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while "The child process exited" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
 
         assert 1 == len(await exchange.read())
         with pytest.raises(BrokenResponse):
