@@ -21,9 +21,9 @@ import httpx
 from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.images import is_web_url, media_type
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
 
-Json = dict[str, Any]
 LookUp = Callable[[str], Awaitable[list[str]]]
 """Resolves a host name to its addresses; raises `OSError` or `ValueError` if there are none."""
 
@@ -53,7 +53,7 @@ class _ImageReference:
     """A URL of an image in a request: the value of `holder[key]`, at `path`."""
 
     path: str
-    holder: Json
+    holder: ClientRequest
     key: str
     url: str
 
@@ -66,7 +66,7 @@ class _ImageReference:
         )
 
 
-def _find_images(request: Json) -> Iterator[_ImageReference]:
+def _find_images(request: ClientRequest) -> Iterator[_ImageReference]:
     """Yield all URLs of images in a request of any of the three APIs, also in tool results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
     while pending:
@@ -101,7 +101,7 @@ class ImageFetcher:
         self._make_client = make_client
         self._timeout = timeout
 
-    async def inline(self, request: Json) -> list[str]:
+    async def inline(self, request: ClientRequest) -> list[str]:
         """Replace the URLs of images in `request` with the images, and return a note for each.
 
         Each URL is fetched once. Raises `RequestError` (400), with the path of the URL, if an image

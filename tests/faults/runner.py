@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.faults.answers import Seen, delta, events_of
 from tests.faults.cells import MESSAGES, RESPONSES, Cell
 from tests.faults.scripts import first_half
-from tests.faults.stands import PATIENCE, Stand
+from tests.faults.stands import TIMEOUT, Stand
 
 
 def run(stand: Stand, cell: Cell) -> None:
@@ -68,7 +68,7 @@ def check_intact(seen: Seen, cell: Cell, stand: Stand, full: str) -> None:
 
 def until(met: Callable[[], bool]) -> bool:
     """Return whether a condition is met in time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not met():
         if time.monotonic() > deadline:
             return False

@@ -28,14 +28,14 @@ NAME: Final = "copilot.test"
 """The host of the gateway that speaks TLS; only these tests can look it up."""
 MIDDLE: Final = 8
 """Events before the simulator fails in mid-stream: with any API some of the text has come."""
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 """Seconds that this machine may take for what is done at once."""
 HURRIED: Final = {
     "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
     "script:refusal_without_end": "copilot_proxy.upstreams.http.copilot._ERROR_BODY_TIMEOUT",
 }
-"""Patience that is no setting, and would cost seconds."""
+"""Timeouts that are not settings, and would cost seconds."""
 FLAGS: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
     "renewed": {},
@@ -57,8 +57,8 @@ class Stand:
         *,
         tries: int,
     ) -> None:
-        """`tries` is how often a request is made until it is answered: a server that is to have
-        little patience loses it with a busy machine, too."""
+        """`tries` is how often a request is made until it is answered: a server with short
+        timeouts can fail one on a busy machine."""
         self.simulator = simulator
         self.gateway = gateway
         self.proxy = proxy
@@ -105,7 +105,7 @@ class Stand:
         async def tasks() -> int:
             return len(asyncio.all_tasks()) - 1  # but for this one
 
-        counted = asyncio.run_coroutine_threadsafe(tasks(), loop).result(PATIENCE)
+        counted = asyncio.run_coroutine_threadsafe(tasks(), loop).result(TIMEOUT)
         return counted, len(self.gateway.open), len(os.listdir("/dev/fd"))
 
     @contextmanager

@@ -30,7 +30,7 @@ PLAIN = "text/plain; charset=utf-8"
     ],
 )
 def test_only_exchanged_tokens_open_the_door(copilot, path, value, status, text):
-    """Every other token is refused in plain text, in the words of the real door."""
+    """Every other token is refused in plain text, in the words of the real service."""
     method = "GET" if path == "/models" else "POST"
     headers = copilot.merged({"authorization": value})
     answer = copilot.http.request(method, path, headers=headers)

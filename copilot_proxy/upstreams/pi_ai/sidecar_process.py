@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, RequestError
+from copilot_proxy.formats.types import Json
 from copilot_proxy.masking import mask
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ _MAX_MISSED_PINGS: Final = 2
 """Pings in a row without any message, after which the process is killed."""
 _EXIT_TIMEOUT: Final = 3.0
 """Seconds that the process may take to exit by itself."""
-
-Json = dict[str, Any]
 
 
 class Message(msgspec.Struct, omit_defaults=True):
