@@ -302,7 +302,7 @@ def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server starts, says so, and works when GitHub is back."""
-    monkeypatch.setattr("copilot_proxy.auth.token_state._MAX_BACKOFF", 0.01)
+    monkeypatch.setattr("copilot_proxy.auth.token_state._MAX_BACKOFF", 0.0)
     account.state.github_down = True
     codes: list[int] = []
 
