@@ -16,7 +16,7 @@ _MOST: Final = 1000
 """Records that wait to be written."""
 _LONGEST: Final = 64 * 1024
 """Characters of a message, a traceback or a path that waits."""
-_PATIENCE: Final = 1.0
+_STOP_TIMEOUT: Final = 1.0
 """Seconds in which what waits must be written when the server ends."""
 
 
@@ -83,7 +83,7 @@ class BackgroundHandler(QueueHandler):
     def _is_flushed(self) -> bool:
         written = Event()
         self.queue.put_nowait(logging.makeLogRecord({"written": written}))
-        return written.wait(_PATIENCE)
+        return written.wait(_STOP_TIMEOUT)
 
     def _give_up(self, listener: "_Listener") -> None:
         """Leaves the thread alone with what it is writing, which may take for ever."""

@@ -154,7 +154,7 @@ def test_everything_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.timeout(20)
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader who has stopped is given up, and what else is written to stderr goes nowhere."""
-    monkeypatch.setattr(background, "_PATIENCE", 0.05)
+    monkeypatch.setattr(background, "_STOP_TIMEOUT", 0.05)
     with pipe() as reader:
         with logging_to_stderr("text", Reporter()):
             for _ in range(5000):

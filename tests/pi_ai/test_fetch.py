@@ -225,12 +225,14 @@ async def test_a_refusal_without_end_is_cut(asked: Asked) -> None:
 
 
 ASK_ANOTHER = """
-const { ASKED, fetchWith } = await import(process.argv[1]);
+const { REQUEST_ID_HEADER, createFetch } = await import(process.argv[1]);
 const undici = { Agent: class {}, request: () => console.log("asked") };
-const fetch = fetchWith(undici, {}, (id) => id === "1" && { url: "https://a.example", tell() {} });
+const known = { url: "https://a.example", report() {} };
+const fetch = createFetch(undici, {}, (id) => id === "1" && known);
 for (const [url, id] of [["https://b.example/x", "1"], ["https://a.example:8/x", "1"],
     ["http://a.example/x", "1"], ["https://a.example/x", "2"]]) {
-  await fetch(url, { headers: { [ASKED]: id } }).catch((error) => console.log(error.message));
+  const headers = { [REQUEST_ID_HEADER]: id };
+  await fetch(url, { headers }).catch((error) => console.log(error.message));
 }
 """
 
@@ -246,7 +248,7 @@ def test_no_host_but_the_requests_own_is_asked() -> None:
         check=True,
     )
 
-    assert ["Only the address of Copilot may be asked."] * 4 == ran.stdout.splitlines()
+    assert ["Requests may only be sent to Copilot."] * 4 == ran.stdout.splitlines()
 
 
 async def test_a_redirect_is_not_followed(asked: Asked) -> None:

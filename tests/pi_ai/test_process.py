@@ -80,7 +80,7 @@ def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_pat
             told = [line for line in lines if line.startswith("data: {")]
         error = json.loads(told[-1].removeprefix("data: "))["error"]
         assert "upstream_broken" == error["code"]
-        assert "pi-ai process ended" in error["message"]
+        assert "pi-ai process exited" in error["message"]
 
         again = client.post(CHAT, json=HI)
         assert "Say hello" in again.json()["choices"][0]["message"]["content"]
