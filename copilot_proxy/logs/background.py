@@ -12,9 +12,9 @@ from typing import Final
 
 from copilot_proxy.masking import mask
 
-_MOST: Final = 1000
+_MAX_LINES: Final = 1000
 """Records that wait to be written."""
-_LONGEST: Final = 64 * 1024
+_MAX_LINE: Final = 64 * 1024
 """Characters of a message, a traceback or a path that waits."""
 _STOP_TIMEOUT: Final = 1.0
 """Seconds in which what waits must be written when the server ends."""
@@ -23,7 +23,7 @@ _STOP_TIMEOUT: Final = 1.0
 class BackgroundHandler(QueueHandler):
     """Has `target` format and write each record, in a thread of its own, until `close`.
 
-    If `_MOST` records wait, the following ones are dropped until those are written. Then a line
+    If `_MAX_LINES` records wait, the following ones are dropped until those are written. Then a line
     says how many were, and why: `if_slow`.
     """
 
@@ -43,7 +43,7 @@ class BackgroundHandler(QueueHandler):
         """What is to be formatted: `record`, or a copy without the objects that its arguments, its
         traceback or its request's headers would keep alive."""
         context = getattr(record, "context", None)
-        is_small = type(record.msg) is str and len(record.msg) <= _LONGEST and not record.args
+        is_small = type(record.msg) is str and len(record.msg) <= _MAX_LINE and not record.args
         if is_small and not record.exc_info and context is None:
             return record
         record = copy(record)
@@ -52,14 +52,14 @@ class BackgroundHandler(QueueHandler):
             text = record.exc_text or logging.Formatter().formatException(record.exc_info)
             record.exc_text, record.exc_info = _bounded(text), None
         if context is not None:
-            record.context = replace(context, path=context.path[:_LONGEST], headers={})
+            record.context = replace(context, path=context.path[:_MAX_LINE], headers={})
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Puts a record where the thread finds it, if there is room."""
         with self._dropping:
             # Until the thread has caught up: one long gap is easier to read than many short ones.
-            if self._dropped or self.queue.qsize() >= _MOST:
+            if self._dropped or self.queue.qsize() >= _MAX_LINES:
                 self._dropped += 1
                 return
         self.queue.put_nowait(record)
@@ -142,4 +142,4 @@ def _entry(level: int, message: str) -> logging.LogRecord:
 
 def _bounded(text: str) -> str:
     # Half a secret would not be known as one any more.
-    return text if len(text) <= _LONGEST else mask(text)[:_LONGEST]
+    return text if len(text) <= _MAX_LINE else mask(text)[:_MAX_LINE]
