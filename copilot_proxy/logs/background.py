@@ -1,4 +1,4 @@
-"""Log lines are formatted and written by a thread: no request waits for a reader or for a disk."""
+"""Formats and writes log lines in a thread, so that no request waits for a reader or a disk."""
 
 import logging
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from typing import Final
 from copilot_proxy.masking import mask
 
 _MAX_LINES: Final = 1000
-"""Records that wait to be written."""
+"""Maximum number of records that wait to be written."""
 _MAX_LINE: Final = 64 * 1024
-"""Characters of a message, a traceback or a path that waits."""
+"""Maximum length, in characters, of a message, a traceback or a path that waits."""
 _STOP_TIMEOUT: Final = 1.0
-"""Seconds in which what waits must be written when the server ends."""
+"""Seconds for writing the waiting records when the server stops."""
 
 
 class BackgroundHandler(QueueHandler):
-    """Has `target` format and write each record, in a thread of its own, until `close`.
+    """Lets `target` format and write each record in a separate thread, until `close`.
 
-    If `_MAX_LINES` records wait, the following ones are dropped until those are written. Then a line
-    says how many were, and why: `if_slow`.
+    If `_MAX_LINES` records wait, further ones are dropped until those are written. Then a line says
+    how many were dropped, and why: `if_slow`.
     """
 
     queue: "SimpleQueue[logging.LogRecord]"
@@ -40,8 +40,8 @@ class BackgroundHandler(QueueHandler):
         self._listener.start()
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """What is to be formatted: `record`, or a copy without the objects that its arguments, its
-        traceback or its request's headers would keep alive."""
+        """Return `record`, or a copy without arguments, traceback and headers, so that a waiting
+        record keeps no large objects alive."""
         context = getattr(record, "context", None)
         is_small = type(record.msg) is str and len(record.msg) <= _MAX_LINE and not record.args
         if is_small and not record.exc_info and context is None:
@@ -56,22 +56,22 @@ class BackgroundHandler(QueueHandler):
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Puts a record where the thread finds it, if there is room."""
+        """Pass a record to the thread, or drop it if too many wait."""
         with self._dropping:
-            # Until the thread has caught up: one long gap is easier to read than many short ones.
+            # Drop all until the thread has caught up: one gap is easier to read than many.
             if self._dropped or self.queue.qsize() >= _MAX_LINES:
                 self._dropped += 1
                 return
         self.queue.put_nowait(record)
 
     def flush(self) -> None:
-        """Waits until everything that was logged so far is written, for a second at most."""
+        """Wait until all records so far are written, for up to `_STOP_TIMEOUT`."""
         if self._listener is not None:
             self._is_flushed()
 
     def close(self) -> None:
-        """Waits as `flush` does, and ends the thread. What is not written then is lost. Safe to
-        call twice."""
+        """Flush, and stop the thread. Records that are still not written are lost. Can be called
+        twice."""
         listener, self._listener = self._listener, None
         if listener is not None:
             if self._is_flushed():
@@ -86,7 +86,7 @@ class BackgroundHandler(QueueHandler):
         return written.wait(_STOP_TIMEOUT)
 
     def _give_up(self, listener: "_Listener") -> None:
-        """Leaves the thread alone with what it is writing, which may take for ever."""
+        """Drop what waits, and do not wait for the thread, which may never finish writing."""
         try:
             while True:
                 self.queue.get_nowait()
@@ -96,7 +96,7 @@ class BackgroundHandler(QueueHandler):
             abandon()
 
     def _drop_notice(self) -> logging.LogRecord | None:
-        """A line about what was dropped, once nothing waits any more; None if nothing was."""
+        """Return a record about dropped records once none waits any more, or None."""
         with self._dropping:
             if self.queue.qsize():
                 return None
@@ -108,7 +108,7 @@ class BackgroundHandler(QueueHandler):
 
 
 class _Listener(QueueListener):
-    """The thread; it outlives a record that cannot be formatted."""
+    """The thread, which survives records that cannot be formatted."""
 
     def __init__(
         self,
@@ -120,8 +120,8 @@ class _Listener(QueueListener):
         self._drop_notice = drop_notice
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Writes `record`, and what there is to say when it was the last; or, where it only marks
-        a place in the queue, says that everything before it is written."""
+        """Write `record`, and after the last one the notice about dropped records. A record with
+        `written` is not written: its event is set, as all records before it have been written."""
         written: Event | None = getattr(record, "written", None)
         try:
             if written is None:
@@ -141,5 +141,5 @@ def _entry(level: int, message: str) -> logging.LogRecord:
 
 
 def _bounded(text: str) -> str:
-    # Half a secret would not be known as one any more.
+    # Mask first: half a secret could not be recognised any more.
     return text if len(text) <= _MAX_LINE else mask(text)[:_MAX_LINE]
