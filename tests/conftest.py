@@ -28,6 +28,7 @@ from copilot_proxy.routes.services import Services
 from copilot_proxy.server.http_protocol import server_config
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+from tests import servers
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and the programs that tests start would
@@ -84,6 +85,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{cases} cases of fuzzing through HTTP")
 
 
+@pytest.fixture(autouse=True)
+def collect_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Make the test that leaves a connection open fail, and not one that runs later."""
+    yield
+    if not {"simulator", "proxy", "anyio_backend"}.isdisjoint(request.fixturenames):
+        gc.collect()
+        # What has survived is not looked through again, which makes the next collection quick.
+        gc.freeze()
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -104,6 +115,7 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(
+    collect_garbage: None,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -151,7 +163,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
-            server.close()
+            await servers.close(server)
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()

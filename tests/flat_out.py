@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.conftest import RECORDINGS
+from tests.servers import close
 
 Pieces = Callable[[int], str | None]
 """The text of a stream's piece by its number; None ends it."""
@@ -69,7 +70,7 @@ class FlatOut:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         await self._stop.wait()
-        server.close()
+        await close(server)
         for task in self._answering:
             task.cancel()
         await asyncio.gather(*self._answering, return_exceptions=True)

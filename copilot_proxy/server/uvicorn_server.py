@@ -81,8 +81,7 @@ class Server(uvicorn.Server):
         """Stop accepting, wait for open requests, cut those that remain, and close connections."""
         for _ in range(_LOOP_ITERATIONS):
             await asyncio.sleep(0)
-        for server in self.servers:
-            server.close()
+        await self._stop_listening()
         for one in sockets or ():
             one.close()
         for connection in list(self.server_state.connections):
@@ -97,6 +96,17 @@ class Server(uvicorn.Server):
             await self._wait_for_requests(_CANCEL_TIMEOUT)
         await self._wait_for_connections()
         await self.lifespan.shutdown()
+
+    async def _stop_listening(self) -> None:
+        """Close the port. asyncio loses connections accepted in the iteration before that."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            for listener in [listener for server in self.servers for listener in server.sockets]:
+                loop.remove_reader(listener)
+        for _ in range(_LOOP_ITERATIONS):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
 
     async def _wait_for_requests(self, timeout: float, cancel: asyncio.Event | None = None) -> None:
         """Wait until no request is open, for at most `timeout` seconds or until `cancel` is set."""

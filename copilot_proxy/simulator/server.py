@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -17,6 +18,7 @@ from .state import Options, State
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 10.0
+_ITERATIONS = 8
 
 
 class _Protocol(HttpToolsProtocol):
@@ -60,16 +62,29 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port and abort every connection, which makes the handlers end."""
+        # asyncio loses a connection that it accepts in the iteration in which its server closes.
+        with suppress(NotImplementedError):  # on Windows
+            for listener in [listener for server in self.servers for listener in server.sockets]:
+                asyncio.get_running_loop().remove_reader(listener)
+        await self._abort_connections()
         for server in self.servers:
             server.close()
-        for listener in sockets or []:
-            listener.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        for one in sockets or []:
+            one.close()
         if tasks := list(self.server_state.tasks):
             await asyncio.wait(tasks, timeout=2)
-        # An aborted connection is closed in the next iteration of the event loop.
-        await asyncio.sleep(0)
+            await self._abort_connections()
+
+    async def _abort_connections(self) -> None:
+        """Abort every connection, those included that were accepted just now.
+
+        An accepted connection is announced some iterations of the event loop later, and an aborted
+        one is closed in the iteration after.
+        """
+        for _ in range(_ITERATIONS):
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
 
 class Simulator:

@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from tests.servers import close
+
 HOST: Final = "127.0.0.1"
 MODEL_PATHS: Final = ("/chat/completions", "/responses", "/v1/messages", "/embeddings")
 _PIECE: Final = 256 * 1024
@@ -189,7 +191,7 @@ class Gateway:
         self._server = await asyncio.start_server(self._met, HOST, port)
 
     async def _close(self) -> None:
-        self._server.close()
+        await close(self._server)
         await self._hang_up()
 
     async def _hang_up(self, *, broken: bool = False) -> None:

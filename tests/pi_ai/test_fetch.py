@@ -22,6 +22,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
 from copilot_proxy.upstreams.pi_ai.sidecar_process import Message, SidecarCommand
 from tests.formats.pi_ai.models import CLAUDE, GPT_4
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
+from tests.servers import serving
 
 pytestmark = needs_pi_ai
 
@@ -128,12 +129,10 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ask
     command = command_for(settings)
     patient = SidecarCommand([*command.arguments, "100"], command.environ)
     sidecar, upstream = Sidecar("pi-ai", lambda: patient), Upstream()
-    server = await asyncio.start_server(upstream.take, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield Asked(sidecar, upstream, url, patient)
-    # Its end closes all connections.
-    await sidecar.aclose()
-    server.close()
+    async with serving(upstream.take) as port:
+        yield Asked(sidecar, upstream, f"http://127.0.0.1:{port}", patient)
+        # Its end closes all connections.
+        await sidecar.aclose()
     await asyncio.gather(*filter(None, upstream.tasks))
 
 

@@ -37,6 +37,7 @@ from copilot_proxy.upstreams.pi_ai.upstream import PiAiUpstream
 from tests.conftest import Proxy, settings_at
 from tests.formats.pi_ai.models import GPT_4
 from tests.pi_ai.conftest import FOLDER, give_pi_ai, needs_pi_ai
+from tests.servers import close
 
 ROOT = Path(__file__).parents[2]
 CHAT = "/v1/chat/completions"
@@ -310,7 +311,7 @@ async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> N
             await blocked.wait()
     finally:
         await sidecar.aclose()
-        server.close()
+        await close(server)
 
 
 def test_the_process_gets_what_it_needs_of_the_environment() -> None:
@@ -432,7 +433,7 @@ async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
             failed = (await exchange.read())[0].unreachable or {}
     finally:
         await sidecar.aclose()
-        server.close()
+        await close(server)
 
     assert heads[0].startswith(b"CONNECT copilot.example:80 ")
     assert b"bWU6d29yZA==" in heads[0]  # me:word
@@ -471,7 +472,7 @@ async def test_half_a_character_waits_for_the_other(tmp_path: Path) -> None:
                     chunks += reader.feed(json.loads(bytes(one.event))) if one.event else []
     finally:
         await sidecar.aclose()
-        server.close()
+        await close(server)
 
     told = fold(chunks + reader.close())["choices"][0]["message"]["content"]
     assert "a🦊b" == told[:3]

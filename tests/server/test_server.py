@@ -216,3 +216,32 @@ async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> Non
         await writer.wait_closed()
     assert told.startswith(b"HTTP/1.1 503 ")
     assert b"server_stopped" in told
+
+
+@pytest.mark.parametrize("iterations", range(8))
+async def test_a_client_that_connects_during_shutdown_does_not_wait(
+    simulator: Simulator, iterations: int
+) -> None:
+    """In whichever iteration of the event loop it connects, it is let go or refused."""
+    loop = asyncio.get_running_loop()
+
+    def connect(left: int) -> None:
+        if left:
+            loop.call_soon(connect, left - 1)
+            return
+        with contextlib.suppress(ConnectionRefusedError):
+            late.connect(address)
+
+    def is_closed() -> bool:
+        late.settimeout(10)
+        try:
+            return late.recv(1) == b""
+        except OSError as error:
+            return not isinstance(error, TimeoutError)
+
+    with socket.socket() as late:
+        async with running(simulator) as one:
+            address = one.address
+            one.server.finish()
+            connect(iterations)
+        assert await asyncio.to_thread(is_closed)

@@ -1,10 +1,13 @@
 """The simulator as a server: fast, local, and cleanly stopped."""
 
+import contextlib
+import gc
 import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import httpx
 import pytest
@@ -178,3 +181,31 @@ async def test_nothing_is_sent_to_a_client_that_has_left():
     for send in (lambda: call.start(200, {}), lambda: call.write(b""), call.end):
         with pytest.raises(ClientGone):
             await send()
+
+
+def test_a_client_that_connects_during_shutdown_is_let_go():
+    """A connection accepted in the iteration in which the server closes is closed, and not left to
+    the garbage collector."""
+    simulator = Simulator().start()
+    standing, go_on = threading.Event(), threading.Event()
+
+    def stand_still():
+        standing.set()
+        go_on.wait(10)
+
+    simulator._loop.call_soon_threadsafe(stand_still)
+    assert standing.wait(10)
+    late = [socket.create_connection(("127.0.0.1", simulator.port), timeout=10) for _ in range(20)]
+    stopping = threading.Thread(target=simulator.stop)
+    simulator._loop.call_soon_threadsafe(simulator._server.leave)
+    go_on.set()
+    stopping.start()
+    stopping.join(10)
+
+    for one in late:
+        with one, contextlib.suppress(ConnectionResetError):
+            assert b"" == one.recv(1)
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert [] == [str(warning.message) for warning in left]

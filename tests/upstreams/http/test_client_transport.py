@@ -25,6 +25,7 @@ from copilot_proxy.upstreams.http.client_transport import make_transport
 from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 from copilot_proxy.upstreams.http.response import CopilotResponse, body_reader
 from copilot_proxy.upstreams.http.transport import HttpRequest, HttpResponse, Transport
+from tests.servers import serving
 
 SETTINGS = Settings(connect_timeout=5, read_timeout=5)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -73,10 +74,8 @@ async def peer(
     answer: bytes | Answer, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Peer]:
     made = Peer(answer)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    made.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
-    async with server:
+    async with serving(made.serve, ssl=context) as port:
+        made.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
         yield made
 
 
@@ -226,8 +225,7 @@ async def test_tls_towards_something_that_does_not_speak_it(
             writer.write(b"HTTP/1.1 400 Bad HttpRequest\r\n\r\n")
             writer.close()
 
-        async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
+        async with serving(plain) as port:
             error = await failure(transport, f"https://127.0.0.1:{port}")
 
     assert error.message.startswith("The TLS handshake with 127.0.0.1:")

@@ -17,6 +17,7 @@ from copilot_proxy.routes.services import Services
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.conftest import Proxy, settings_at
+from tests.servers import serving
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -309,9 +310,10 @@ async def test_an_error_without_an_end(simulator: Simulator) -> None:
         await answered.wait()
         writer.close()
 
-    server = await asyncio.start_server(stall, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
+    async with (
+        serving(stall) as port,
+        services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made,
+    ):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(UpstreamRefusal) as raised:
             patch.setattr("copilot_proxy.upstreams.http.copilot._ERROR_BODY_TIMEOUT", 0.05)
             await ask(made.relay)

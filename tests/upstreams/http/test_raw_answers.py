@@ -20,6 +20,7 @@ from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.relay import Relay
 from copilot_proxy.simulator import Simulator
 from tests.conftest import settings_at
+from tests.servers import serving
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 FINISH = b'{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}'
@@ -46,10 +47,9 @@ async def answering(
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    made = make_services(settings_at(simulator, copilot_api_url=url), report=lambda _: None)
-    async with server:
+    async with serving(serve) as port:
+        url = f"http://127.0.0.1:{port}"
+        made = make_services(settings_at(simulator, copilot_api_url=url), report=lambda _: None)
         try:
             yield made.relay, asked
         finally:
