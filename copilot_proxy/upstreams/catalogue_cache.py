@@ -65,6 +65,14 @@ class CatalogueCache:
         outcome = await asyncio.shield(entry.task)
         return outcome if isinstance(outcome, Catalogue) else _expired_or_raise(entry, outcome)
 
+    async def aclose(self) -> None:
+        """Cancel all requests for lists in progress."""
+        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def _update(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
         """Fetch the list. An error is returned, not raised, because no caller may be waiting."""
         try:

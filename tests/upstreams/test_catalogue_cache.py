@@ -15,6 +15,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.ended = 0
         self.now = 0.0
         self.outcome: UpstreamError | str = "a"
         self.open = asyncio.Event()
@@ -23,7 +24,10 @@ class Upstream:
 
     async def fetch(self, auth: Any) -> Catalogue:
         self.asked += 1
-        await self.open.wait()
+        try:
+            await self.open.wait()
+        finally:
+            self.ended += 1
         if isinstance(self.outcome, UpstreamError):
             raise self.outcome
         return parse_models({"data": [{"id": self.outcome}]})
@@ -118,3 +122,17 @@ async def test_retry_after_is_honoured(upstream: Upstream) -> None:
 
     upstream.now, upstream.outcome = 3601, "a"
     assert ["a"] == await upstream.ids(auth)
+
+
+async def test_requests_in_progress_end_with_the_upstream(upstream: Upstream) -> None:
+    """A list that is still being fetched when the server stops leaves no connection open."""
+    upstream.open.clear()
+    waiting = asyncio.create_task(upstream.ids(Auth()))
+    while not upstream.asked:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    await upstream.catalogues.aclose()
+
+    assert 1 == upstream.ended

@@ -90,6 +90,7 @@ class CopilotUpstream:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._catalogues.aclose()
         await self._transport.aclose()
 
     async def _fetch_models(self, auth: TokenSource) -> Catalogue:
