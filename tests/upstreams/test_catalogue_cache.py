@@ -16,6 +16,7 @@ class Upstream:
     def __init__(self) -> None:
         self.asked = 0
         self.ended = 0
+        self.fetching = asyncio.Event()
         self.now = 0.0
         self.outcome: UpstreamError | str = "a"
         self.open = asyncio.Event()
@@ -24,6 +25,7 @@ class Upstream:
 
     async def fetch(self, auth: Any) -> Catalogue:
         self.asked += 1
+        self.fetching.set()
         try:
             await self.open.wait()
         finally:
@@ -128,8 +130,7 @@ async def test_requests_in_progress_end_with_the_upstream(upstream: Upstream) ->
     """A list that is still being fetched when the server stops leaves no connection open."""
     upstream.open.clear()
     waiting = asyncio.create_task(upstream.ids(Auth()))
-    while not upstream.asked:
-        await asyncio.sleep(0)
+    await upstream.fetching.wait()
     waiting.cancel()
     await asyncio.wait([waiting])
 
