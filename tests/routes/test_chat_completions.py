@@ -404,6 +404,28 @@ def test_client_leaves_with_requests_waiting(
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_client_leaves_during_a_request_that_had_to_wait(
+    simulator: Simulator, stream: bool
+) -> None:
+    """The second of three requests on a connection is cut, too, when the client disconnects."""
+    simulator.state.faults.on("stall_before_headers", path="/chat/completions")
+    body = json.dumps(chat("Write 500 words", stream=stream)).encode()
+    with Proxy(settings_at(simulator)) as proxy:
+        address = urlsplit(proxy.url)
+        first = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+            conn.sendall(first + (head.encode() + body) * 2)
+            call = simulator.state.recorder.wait_for(lambda r: r.path == "/chat/completions")
+
+        assert call.done.wait(1.0), "the call is still open a second later"
+        assert proxy.wait_for_record().client_gone
+
+    assert call.closed_by_client
+    assert 1 == len(proxy.records)
+
+
 def test_records(proxy: Proxy) -> None:
     """The record of a request has its counts and times, but no text of the conversation."""
     with proxy.client() as client:
