@@ -86,6 +86,7 @@ lint: $(VENV)/dev.stamp  ## check formatting and lint
 
 types: $(VENV)/dev.stamp  ## check types
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases benchmarks
 
 contracts: $(VENV)/dev.stamp  ## check which module imports which
 	$(BIN)/lint-imports

@@ -62,9 +62,6 @@ class MessagesToChat(ChunkTranslator):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
         if data.get("type") == "error" or data.get("error"):
             raise parse_error_event(data)
-        if is_message(data):
-            events = message_to_events(repair_message(data))
-            return [chunk for event in events for chunk in self.feed(event)]
         if isinstance(data.get("copilot_usage"), dict):
             self.copilot_usage = data["copilot_usage"]
         chunks: list[ChatChunk] = []
@@ -85,6 +82,9 @@ class MessagesToChat(ChunkTranslator):
                     self._finish = _FINISH_REASONS.get(reason, "stop")
             case "message_stop":
                 self.has_ended = True
+            case None | "message" if is_message(data):
+                events = message_to_events(repair_message(data))
+                return [chunk for event in events for chunk in self.feed(event)]
         return chunks
 
     def close(self) -> list[ChatChunk]:
