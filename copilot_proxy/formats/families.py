@@ -200,7 +200,14 @@ FAMILIES: Final = (
         name="Gemini",
         source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct",
         vendors=("Google",),
-        traits={"consecutive_assistants": False, "object_arguments": True, "fields": _STRICT_CHAT},
+        traits={"consecutive_assistants": False, "object_arguments": True},
+    ),
+    Family(
+        name="Gemini on Chat Completions",
+        source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
+        vendors=("Google",),
+        apis=("chat_completions",),
+        traits={"fields": _STRICT_CHAT},
     ),
     Family(
         name="Claude",

@@ -104,6 +104,21 @@ def check_request(request: ChatRequest) -> None:
         _check_parts(message.get("content"), f"messages[{i}].content")
 
 
+def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
+    """Return the output limit in tokens; None if there is none.
+
+    The newer of two names takes precedence, unless its limit is 0 or less, which many clients send
+    to ask for no limit.
+    """
+    older, newer = chat.get("max_tokens"), chat.get("max_completion_tokens")
+    if older is None or newer is None:
+        return older if newer is None else newer
+    if newer < 1 <= older:
+        notes.append(f"dropped max_completion_tokens: {newer} is not a valid limit")
+        return int(older)
+    return int(newer)
+
+
 def check_shape(request: object, schema: type[msgspec.Struct]) -> None:
     """Raise a `RequestError` that names the first field that is missing or of the wrong type."""
     try:

@@ -199,7 +199,7 @@ class MessagesBody(OutgoingBody):
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
     def mark_stable(self) -> None:
-        if self._marks_end:
+        if self._marks_end and self.turns:
             cache_marks.mark_end(self.turns[-1])
         elif self._translated and not cache_marks.has_marks(self.body):
             cache_marks.mark_stable(self.body)

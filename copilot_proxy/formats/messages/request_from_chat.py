@@ -6,6 +6,7 @@ The tables at the top say which fields are translated, and why the others are dr
 from collections.abc import Mapping
 from typing import Any, Final
 
+from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
 from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction, close_schema
@@ -58,7 +59,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Mes
         "messages": messages,
         "stream": chat.get("stream") is True,
     }
-    limit = chat.get("max_completion_tokens", chat.get("max_tokens"))
+    limit = output_limit(chat, notes)
     if limit is not None:
         body["max_tokens"] = limit
     if system:

@@ -124,7 +124,9 @@ def from_chat(
             _set_choice(choice, api, options, payload)
     levels = _reasoning(fields, profile, api, choice, options, notes)
     _sampling(fields, profile, options, notes)
-    _limit(fields, profile, options, notes)
+    limit = fields.get("max_completion_tokens", fields.get("max_tokens"))
+    if limit is not None:
+        options["maxTokens"] = limit
     _note_dropped(fields, notes)
     thinks = bool(options.get("reasoning")) or api != "anthropic-messages"
     reasoning = thinks and can_think(profile, api)
@@ -262,26 +264,10 @@ def _without_reasoning(profile: ModelProfile, api: PiApi, notes: list[str]) -> M
 def _sampling(fields: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
     if "temperature" not in fields:
         return
-    if "temperature" in profile.fixed_sampling:
-        if fields["temperature"] != 1:
-            notes.append("dropped temperature: the model accepts only its default")
-    elif not profile.samples_while_thinking and options.get("reasoning"):
+    if not profile.samples_while_thinking and options.get("reasoning"):
         notes.append("dropped temperature: Claude does not accept it with thinking")
-    else:
+    elif "temperature" not in profile.fixed_sampling:
         options["temperature"] = fields["temperature"]
-
-
-def _limit(fields: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:
-    requested = fields.get("max_completion_tokens", fields.get("max_tokens"))
-    if not isinstance(requested, int):
-        return
-    if requested < 1:
-        # pi-ai would treat it as no limit, and send the model's limit.
-        raise RequestError("The token limit must be at least 1.", param="max_tokens")
-    limit = max(min(requested, profile.max_output or requested), profile.min_output or 1)
-    if limit != requested:
-        notes.append(f"changed max_tokens: {requested} to {limit}, the model's limit")
-    options["maxTokens"] = limit
 
 
 def _note_dropped(fields: ChatRequest, notes: list[str]) -> None:

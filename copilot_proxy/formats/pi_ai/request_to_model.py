@@ -6,7 +6,7 @@ from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.rules import Fitted, fit_conversation
+from copilot_proxy.formats.rules import Fitted, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
 
@@ -25,7 +25,7 @@ def pi_ai_from_chat(
             hint="Try again in a moment.",
         )
     profile = profile_of(model, APIS[api_of(model)])
-    fitted = fit_conversation(ChatBody(_copy(chat)), profile, notes)
+    fitted = fit(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
     return Fitted(from_chat(fitted.body, model, profile, notes, now), fitted.tool_names)
 
 

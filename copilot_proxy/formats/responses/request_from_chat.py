@@ -7,6 +7,7 @@ tables at the top say, with a note for each.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
@@ -75,7 +76,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     }
     body.update({name: fields[name] for name in _SAME if name in fields})
     body["stream"] = fields.get("stream") is True
-    limit = fields.get("max_completion_tokens", fields.get("max_tokens"))
+    limit = output_limit(fields, notes)
     if limit is not None:
         body["max_output_tokens"] = limit
     effort = fields.get("reasoning_effort")

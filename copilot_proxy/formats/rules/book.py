@@ -41,8 +41,8 @@ class Rule(NamedTuple):
     apply: Apply
     """Changes the body so that the model accepts it, and adds a note for each change that may
     matter to the client. Does nothing if the model accepts the body as it is."""
-    conversation: bool = False
-    """Whether the rule concerns messages and tools, and thus also applies to pi-ai."""
+    pi_ai: bool = False
+    """Whether the rule also applies to requests to pi-ai, which sets some fields itself."""
 
 
 _OBSERVED: Final = "Copilot API, observed 2026-11"
@@ -55,42 +55,47 @@ RULES: Final = (
     Rule("fields.parallel_calls", _CATALOGUE, fields.drop_parallel_calls),
     Rule("fields.stream", _CATALOGUE, fields.disable_unsupported_stream),
     # The conversation. Names, ids and arguments come first: the later rules move whole messages.
-    Rule("tools.names", _OBSERVED, tool_names.fit_names, conversation=True),
-    Rule("tools.schemas", _OBSERVED, schemas.fit_tools, conversation=True),
-    Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, conversation=True),
-    Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, conversation=True),
-    Rule("tools.object_arguments", _OBSERVED, tool_inputs.fit_objects, conversation=True),
-    Rule("texts.blank", "Anthropic API reference: Messages", blanks.drop_blanks, conversation=True),
-    Rule("turns.consecutive", _OBSERVED, turns.merge_consecutive_assistants, conversation=True),
+    Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
+    Rule("tools.schemas", _OBSERVED, schemas.fit_tools, pi_ai=True),
+    Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, pi_ai=True),
+    Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, pi_ai=True),
+    Rule("tools.object_arguments", _OBSERVED, tool_inputs.fit_objects, pi_ai=True),
+    Rule("texts.blank", "Anthropic API reference: Messages", blanks.drop_blanks, pi_ai=True),
+    Rule("turns.consecutive", _OBSERVED, turns.merge_consecutive_assistants, pi_ai=True),
     Rule(
         "tools.results",
         "Anthropic and OpenAI API references: tool use",
         results.pair_results,
-        conversation=True,
+        pi_ai=True,
     ),
-    Rule("turns.first", _OBSERVED, turns.add_first_user_turn, conversation=True),
-    Rule("turns.last", _OBSERVED, turns.add_last_user_turn, conversation=True),
+    Rule("turns.first", _OBSERVED, turns.add_first_user_turn, pi_ai=True),
+    Rule("turns.last", _OBSERVED, turns.add_last_user_turn, pi_ai=True),
     Rule("stops.blank", "Anthropic API reference: Messages", stops.drop_blank),
     Rule("stops.maximum", "OpenAI API reference: Chat Completions", stops.drop_surplus),
     # Limits come before thinking budgets, which must stay below them.
-    Rule("limits.invalid", "public bug reports", limits.drop_invalid_limit),
+    Rule("limits.invalid", "public bug reports", limits.drop_invalid_limit, pi_ai=True),
     Rule("limits.name", "OpenAI API reference: Chat Completions", limits.rename_limit),
     Rule("limits.default", "GitHub's Copilot client", limits.set_default),
-    Rule("limits.minimum", "OpenAI API reference: Responses", limits.raise_to_minimum),
-    Rule("limits.maximum", _CATALOGUE, limits.lower_to_maximum),
+    Rule("limits.minimum", "OpenAI API reference: Responses", limits.raise_to_minimum, pi_ai=True),
+    Rule("limits.maximum", _CATALOGUE, limits.lower_to_maximum, pi_ai=True),
     Rule("limits.stream", _CATALOGUE, limits.stream_long_responses),
     Rule("output.schema", _OBSERVED, schemas.fit_output),
-    Rule("tools.forced", _THINKING, thinking.unforce_tool),
+    Rule("tools.forced", _THINKING, thinking.unforce_tool, pi_ai=True),
     Rule("thinking.forced_tool", _THINKING, thinking.disable_for_forced_tool),
     Rule("thinking.mid_turn", _THINKING, thinking.disable_in_mid_turn),
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported),
     Rule("thinking.form", _THINKING, thinking.fit_form),
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
     Rule("effort", _CATALOGUE, effort.fit_effort),
-    Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed),
+    Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, pi_ai=True),
     Rule("sampling.thinking", _THINKING, sampling.drop_while_thinking),
     Rule("sampling.one", "Anthropic API reference: Messages", sampling.drop_top_p),
-    Rule("sampling.range", "Anthropic API reference: Messages", sampling.lower_temperature),
+    Rule(
+        "sampling.range",
+        "Anthropic API reference: Messages",
+        sampling.lower_temperature,
+        pi_ai=True,
+    ),
     Rule("cache.mark", "Anthropic API reference: prompt caching", cache_marks.mark_stable),
     Rule("cache.reduce", _OBSERVED, cache_marks.reduce_marks),
 )
@@ -106,21 +111,15 @@ class Fitted:
     """The client's names of renamed tools, by the names that the model gets."""
 
 
-def fit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitted:
-    """Apply all rules; raises `RequestError` if the conversation is empty afterwards."""
-    for rule in RULES:
-        rule.apply(outgoing, profile, notes)
-    turns.check(outgoing)
-    return Fitted(outgoing.body, outgoing.tool_names)
-
-
-def fit_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitted:
-    """Apply only the rules for messages and tools, since pi-ai sets the other fields itself.
+def fit(
+    outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
+) -> Fitted:
+    """Apply all rules, or with `pi_ai` those that apply to pi-ai.
 
     Raises `RequestError` if the conversation is empty afterwards.
     """
     for rule in RULES:
-        if rule.conversation:
+        if rule.pi_ai or not pi_ai:
             rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
     return Fitted(outgoing.body, outgoing.tool_names)

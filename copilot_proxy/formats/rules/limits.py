@@ -6,10 +6,11 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop a limit of 0 or less, which many clients send to ask for no limit."""
-    limit, name = outgoing.limit, outgoing.limit_field
-    if name is not None and limit is not None and limit < 1:
-        del outgoing.body[name]
-        notes.append(f"dropped {name}: {limit} is not a valid limit")
+    for name in outgoing.limit_fields:
+        limit = outgoing.body.get(name)
+        if type(limit) is int and limit < 1:
+            del outgoing.body[name]
+            notes.append(f"dropped {name}: {limit} is not a valid limit")
 
 
 def rename_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -61,5 +62,5 @@ def stream_long_responses(outgoing: OutgoingBody, profile: ModelProfile, notes: 
     A client that does not stream still gets a whole response.
     """
     limit, highest = outgoing.limit, profile.max_unstreamed_output
-    if highest is not None and limit is not None and limit > highest:
+    if profile.streams and highest is not None and limit is not None and limit > highest:
         outgoing.body["stream"] = True

@@ -9,7 +9,17 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.types import Json
-from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
+from tests.formats.pi_ai.models import (
+    ADAPTIVE,
+    CHAT,
+    CLAUDE,
+    GEMINI,
+    GPT_4,
+    GPT_5,
+    MESSAGES,
+    STRANGE,
+    model,
+)
 from tests.formats.requests import PNG, asked, image, user
 
 NOW = 1_795_330_000_000
@@ -248,6 +258,9 @@ def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: s
         (GPT_5, {"max_tokens": 5}, {"maxTokens": 16}, "5 to 16"),
         (GPT_5, {"max_completion_tokens": 50}, {"maxTokens": 50}, None),
         (CLAUDE, {"max_tokens": 99000}, {"maxTokens": 32000}, "99000 to 32000"),
+        (CLAUDE, {"temperature": 1.7}, {"temperature": 1}, "1.7 to 1"),
+        (GPT_4, {"max_completion_tokens": 0, "max_tokens": 50}, {"maxTokens": 50}, "0 is not"),
+        (GPT_4, {"max_tokens": -1}, {}, "-1 is not"),
     ],
 )
 def test_limits_and_temperatures(
@@ -488,7 +501,10 @@ def test_an_empty_list_of_parts() -> None:
     assert "" == body["context"]["messages"][0]["content"]
 
 
-def test_a_token_limit_of_zero_is_refused() -> None:
-    """pi-ai would treat a limit of zero as no limit."""
-    with pytest.raises(RequestError, match="at least 1"):
-        translated(GPT_4, max_tokens=0)
+def test_a_model_that_always_thinks_is_not_forced_to_call_a_tool() -> None:
+    """It would refuse that, whatever calls it."""
+    thinker = model("claude-opus-5.5", MESSAGES, vendor="Anthropic")
+    body, notes = translated(thinker, tools=[TOOL], tool_choice="required")
+
+    assert {"type": "auto"} == body["payload"]["tool_choice"]
+    assert any("cannot be forced" in note for note in notes)

@@ -148,3 +148,8 @@ def test_limits_of_claude() -> None:
     )
     assert (64000, 64000) == (chat.default_output, chat.default_unstreamed_output)
     assert (None, 8192) == (silent.max_output, silent.default_output)
+
+
+def test_fields_are_listed_for_each_api() -> None:
+    """The APIs have different fields, so a list of fields never applies to all of them."""
+    assert [] == [one.name for one in FAMILIES if "fields" in one.traits and not one.apis]
