@@ -10,7 +10,7 @@ If the client's API is also the one that the model is called on, its `NativePass
 translations, and the response passes a single `StreamTranslator` that only repairs it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
@@ -26,6 +26,7 @@ from copilot_proxy.formats.types import (
     ClientResponse,
     CopilotUsage,
     ErrorBody,
+    Json,
     UpstreamBody,
 )
 from copilot_proxy.headers import Initiator
@@ -36,6 +37,8 @@ class RequestMetrics(NamedTuple):
 
     items: int
     """Messages of a conversation, items of a Responses input, or inputs to embed."""
+    noun: str = "msg"
+    """What `items` counts, in the log."""
     tools: int = 0
     images: int = 0
     effort: str | None = None
@@ -117,6 +120,21 @@ class ClientApi(Protocol):
         ...
 
     @property
+    def client_path(self) -> str:
+        """The path that clients call, such as ``/v1/messages``; other paths may begin with it."""
+        ...
+
+    @property
+    def identifying_header(self) -> bytes:
+        """A header that only clients of this API send, in lower case; empty if there is none."""
+        ...
+
+    @property
+    def request_id_header(self) -> bytes:
+        """Where clients look for the request id, besides ``x-request-id``; may be empty."""
+        ...
+
+    @property
     def conversation_field(self) -> str:
         """The request field to name when the conversation is too long."""
         ...
@@ -172,6 +190,35 @@ class ClientApi(Protocol):
 
     def error_body(self, error: CopilotProxyError, request_id: str) -> ErrorBody:
         """Return the body of an HTTP error response."""
+        ...
+
+    def model_object(self, model: Model, *, name: str | None = None) -> Json:
+        """Return the object of `model`; `name` is its id if the client used an alias."""
+        ...
+
+    def model_list(self, models: Iterable[Model], aliases: Iterable[tuple[str, Model]]) -> Json:
+        """Return the list of an account's models and the user's aliases for them."""
+        ...
+
+
+class CountingApi(ClientApi, Protocol):
+    """A client API with a path for counting tokens, which Copilot may serve as well."""
+
+    @property
+    def count_path(self) -> str:
+        """The path for counting at Copilot."""
+        ...
+
+    def for_counting(self, request: ClientRequest, model: Model | None) -> UpstreamBody:
+        """Return the body to send to `count_path`; raises `RequestError`."""
+        ...
+
+    def countable_text(self, request: ClientRequest) -> str:
+        """Return all text that counts as input, for an estimate."""
+        ...
+
+    def media_tokens(self, request: ClientRequest) -> int:
+        """Return an estimate of the tokens of images and documents."""
         ...
 
 

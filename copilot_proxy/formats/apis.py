@@ -1,11 +1,11 @@
-"""Chooses the Copilot API that a request is sent to.
+"""Chooses the API that a client speaks, and the Copilot API that a request is sent to.
 
 If the model lists the client's own API, that one is used, so that request and response are only
 repaired. Otherwise the first API that the model lists is used. The catalogue decides, never the
 name of a model.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from copilot_proxy.catalogue import Model
@@ -14,8 +14,20 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.responses.api import RESPONSES
 
+CLIENT_APIS: Final[Sequence[ClientApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 """In order of preference for clients whose own API the model does not list."""
+
+
+def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
+    """Return the API that a client speaks, judging by its headers, or else by its path.
+
+    Other clients, such as those that only list models, are treated as OpenAI's.
+    """
+    for api in CLIENT_APIS:
+        if api.identifying_header in headers:
+            return api
+    return next((api for api in CLIENT_APIS if path.startswith(api.client_path)), CHAT_COMPLETIONS)
 
 
 def choose(

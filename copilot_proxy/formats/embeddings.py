@@ -66,7 +66,7 @@ def metrics(request: ClientRequest) -> RequestMetrics:
     """Return the number of inputs of a valid request; a list of token ids is one input."""
     value = request["input"]
     is_single = not isinstance(value, list) or (value and isinstance(value[0], int))
-    return RequestMetrics(items=1 if is_single else len(value))
+    return RequestMetrics(items=1 if is_single else len(value), noun="input")
 
 
 def parse_request(body: bytes) -> ClientRequest:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from copilot_proxy.catalogue import ENABLE_URL, Model
-from copilot_proxy.formats.types import ClientResponse, Json
+from copilot_proxy.formats.types import Json
 
 _CREATED: Final = 1_700_000_000
 """A Unix time. The field is required, but Copilot's list has no dates."""
@@ -75,9 +75,12 @@ def model_object(model: Model, *, name: str | None = None) -> Json:
     return body
 
 
-def model_list(models: Iterable[Model]) -> ClientResponse:
-    """Return the list object of `models`."""
-    return {"object": "list", "data": [model_object(model) for model in models]}
+def model_list(models: Iterable[Model], aliases: Iterable[tuple[str, Model]] = ()) -> Json:
+    """Return the list object of the aliases and of those `models` that none of them hides."""
+    named = dict(aliases)
+    data = [model_object(model, name=name) for name, model in named.items()]
+    data += [model_object(model) for model in models if model.id not in named]
+    return {"object": "list", "data": data}
 
 
 def _default_endpoints(model: Model) -> list[str]:

@@ -12,8 +12,6 @@ from copilot_proxy.masking import mask
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
-_ITEMS: Final = {"responses": "item", "embeddings": "input"}
-"""What is counted, where it is not messages."""
 _COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
 _LONGEST_NAME: Final = 24
@@ -84,8 +82,7 @@ def _request_columns(record: "RequestRecord") -> str:
 
 def _shape(record: "RequestRecord") -> str:
     """``3 msgs 2 tools 1 image 12 kB stream high``; without what there is none of."""
-    name = _ITEMS.get(record.api, "msg")
-    counts = ((record.items, name), (record.tools, "tool"), (record.images, "image"))
+    counts = ((record.items, record.noun), (record.tools, "tool"), (record.images, "image"))
     words = [f"{count} {one}{'s' if count > 1 else ''}" for count, one in counts if count]
     if record.body_bytes:
         words.append(_size(record.body_bytes))

@@ -14,15 +14,16 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
+from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.keys import ApiKey, Keys
-from copilot_proxy.middleware.error_responses import send_error, speaks_anthropic
+from copilot_proxy.middleware.error_responses import send_error
+from copilot_proxy.middleware.paths import normalize_path
 from copilot_proxy.relay.records import RequestContext, new_request_id
 from copilot_proxy.setting_values import is_host, is_loopback
 
 log = logging.getLogger(__name__)
 
-_APIS: Final = ("chat", "models", "responses", "embeddings", "messages")
 _OPEN_PATHS: Final = ("/health",)
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
 _EXPOSED: Final = (
@@ -80,12 +81,13 @@ class AccessMiddleware:
         headers = dict(scope["headers"])
         path = scope["path"] = normalize_path(scope["path"])
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
-        context = RequestContext(new_request_id(), scope["method"], path, headers)
+        client = client_api(path, headers)
+        context = RequestContext(new_request_id(), scope["method"], path, headers, client)
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
         extra = [(b"x-request-id", request_id), *_ALWAYS]
-        if speaks_anthropic(context):
-            extra.append((b"request-id", request_id))
+        if client.request_id_header:
+            extra.append((client.request_id_header, request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
@@ -184,19 +186,6 @@ class AccessMiddleware:
             hint="Send a key that `copilot-proxy serve` was started with, as "
             "`Authorization: Bearer KEY` or `x-api-key: KEY`.",
         )
-
-
-def normalize_path(path: str) -> str:
-    """Return `path` without ``//`` or a trailing slash, and with ``/v1`` exactly once.
-
-    Users write base URLs in many ways, and clients append to them in different ways.
-    """
-    parts = [part for part in path.split("/") if part]
-    first = next((i for i, part in enumerate(parts) if part != "v1"), len(parts))
-    rest = parts[first:]
-    if rest and rest[0] in _APIS:
-        return "/v1/" + "/".join(rest)
-    return "/" + "/".join(parts)
 
 
 def _check_single(scope: Scope) -> None:

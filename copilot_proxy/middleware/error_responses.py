@@ -1,20 +1,14 @@
 """Error responses in the format of the client's API, for internal errors too."""
 
 import logging
-from typing import Final
 
 import msgspec
 from litestar.types import Scope, Send
 
 from copilot_proxy.errors import CopilotProxyError, code_of
-from copilot_proxy.formats.api import ClientApi
-from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.relay.records import RequestContext
 
 log = logging.getLogger(__name__)
-
-_MESSAGES_PATH: Final = "/v1/messages"
 
 
 def to_proxy_error(error: Exception) -> CopilotProxyError:
@@ -33,11 +27,6 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
     )
 
 
-def speaks_anthropic(context: RequestContext) -> bool:
-    """Return whether the client uses Anthropic's API, judging by the path and the headers."""
-    return context.path.startswith(_MESSAGES_PATH) or b"anthropic-version" in context.headers
-
-
 def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
     """Return the body and headers of the response that reports `error` to the client of `scope`.
 
@@ -45,8 +34,7 @@ def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[byte
     """
     context: RequestContext = scope["state"]["context"]
     context.error = code_of(error)
-    client: ClientApi = MESSAGES if speaks_anthropic(context) else CHAT_COMPLETIONS
-    body = msgspec.json.encode(client.error_body(error, context.request_id))
+    body = msgspec.json.encode(context.client_api.error_body(error, context.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"

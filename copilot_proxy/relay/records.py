@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from copilot_proxy.formats.api import RequestMetrics
+from copilot_proxy.formats.api import ClientApi, RequestMetrics
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
 
@@ -21,6 +22,8 @@ class RequestContext:
     """Unquoted, and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
     """Names are in lower case. If a header is repeated, this is its last value."""
+    client_api: ClientApi = CHAT_COMPLETIONS
+    """The API that the client speaks, as far as its path and headers tell."""
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
@@ -43,6 +46,8 @@ class RequestRecord:
     stream: bool = False
     items: int = 0
     """Messages of the conversation, items of a Responses input, or inputs to embed."""
+    noun: str = "msg"
+    """What `items` counts."""
     tools: int = 0
     images: int = 0
     body_bytes: int = 0
@@ -76,7 +81,8 @@ class RequestRecord:
 
     def add_metrics(self, metrics: RequestMetrics) -> None:
         """Record the size of the request: messages, tools, images, effort."""
-        self.items, self.tools, self.images = metrics.items, metrics.tools, metrics.images
+        self.items, self.noun = metrics.items, metrics.noun
+        self.tools, self.images = metrics.tools, metrics.images
         self.effort = metrics.effort if isinstance(metrics.effort, str) else None
 
     def mark_first_token(self) -> None:

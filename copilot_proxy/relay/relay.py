@@ -9,20 +9,23 @@ from typing import Any
 from copilot_proxy.catalogue import ENABLE_URL, Alias
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
 from copilot_proxy.formats import embeddings
-from copilot_proxy.formats.api import ClientApi, RequestMetrics, UpstreamApi
+from copilot_proxy.formats.api import (
+    ClientApi,
+    CountingApi,
+    RequestMetrics,
+    UpstreamApi,
+    is_same_api,
+)
 from copilot_proxy.formats.apis import choose
-from copilot_proxy.formats.messages.api import MESSAGES
-from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
+from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Call, Upstream
-
-Json = dict[str, Any]
 
 
 class Relay:
@@ -107,24 +110,26 @@ class Relay:
 
     async def count_tokens(
         self,
-        request: Json,
+        client: CountingApi,
+        request: ClientRequest,
         record: RequestRecord,
         *,
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
     ) -> tuple[Json, dict[str, str]]:
-        """Return the token count of a checked Messages request, and extra response headers.
+        """Return the token count of a checked request, and extra response headers.
 
-        Copilot counts the tokens if the model is served on its Messages API. Otherwise the count is
+        Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
         an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recording(record, request, MESSAGES.metrics(request)):
+        with self._recording(record, request, client.metrics(request)):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
-            if choose(MESSAGES, resolved.model) is MESSAGES:
-                body = MESSAGES.for_counting(request, resolved.model)
-                headers = MESSAGES.headers(body, betas, [])
+            api = choose(client, resolved.model)
+            if is_same_api(client, api):
+                body = client.for_counting(request, resolved.model)
+                headers = api.headers(body, betas, [])
                 call = _call(
-                    "count_tokens", MESSAGES.count_path, resolved, body, record, caller, headers
+                    "count_tokens", client.count_path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
@@ -140,9 +145,9 @@ class Relay:
                         and not is_unsupported
                     ):
                         raise
-            tokens = await asyncio.to_thread(count, text_of(request))
+            tokens = await asyncio.to_thread(count, client.countable_text(request))
             return (
-                {"input_tokens": tokens + media_tokens(request)},
+                {"input_tokens": tokens + client.media_tokens(request)},
                 {"x-copilot-proxy-notes": "estimated input_tokens: counted with cl100k_base"},
             )
 

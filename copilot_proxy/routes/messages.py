@@ -60,7 +60,9 @@ async def count_tokens(request: LitestarRequest) -> ASGIApp:
     record = start_record(request, "count_tokens", len(data))
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
-        count, headers = await relay.count_tokens(body, record, caller=caller, betas=betas)
+        count, headers = await relay.count_tokens(
+            MESSAGES, body, record, caller=caller, betas=betas
+        )
         return msgspec.json.encode(count), headers
 
     return WholeAnswer(make_answer)

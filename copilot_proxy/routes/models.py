@@ -5,9 +5,7 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
-from copilot_proxy.formats.messages import models as anthropic
-from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
-from copilot_proxy.middleware.error_responses import speaks_anthropic
+from copilot_proxy.formats.models import ModelList, ModelObject
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_context, get_services
 
@@ -23,13 +21,8 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
     that send the header anthropic-version get Anthropic's list."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue = await models.models(caller)
-    if speaks_anthropic(get_context(request)):
-        return _json(anthropic.model_list(m for m in catalogue.usable if m.is_chat))
-    aliases = [model_object(model, name=name) for name, model in await models.aliases(caller)]
-    listed = model_list(catalogue.usable)
-    taken = {entry["id"] for entry in aliases}
-    listed["data"] = [*aliases, *(entry for entry in listed["data"] if entry["id"] not in taken)]
-    return _json(listed)
+    client = get_context(request).client_api
+    return _json(client.model_list(catalogue.usable, await models.aliases(caller)))
 
 
 @get(
@@ -42,9 +35,7 @@ async def get_model(request: LitestarRequest, model_id: FromPath[str]) -> Respon
     """Finds a model by its id or an alias. An id may contain slashes."""
     name = str(model_id).removeprefix("/")
     model = await get_services(request).relay.models.model(name, get_caller(request))
-    if speaks_anthropic(get_context(request)):
-        return _json(anthropic.model_info(model, name=name))
-    return _json(model_object(model, name=name))
+    return _json(get_context(request).client_api.model_object(model, name=name))
 
 
 def _json(body: object) -> Response[bytes]:

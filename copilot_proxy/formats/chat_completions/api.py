@@ -15,6 +15,7 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
@@ -25,6 +26,8 @@ class ChatCompletionsApi:
     """Implements `ClientApi` and `UpstreamApi`; see `formats.api`."""
 
     name = "chat_completions"
+    client_path = "/v1/chat/completions"
+    identifying_header = request_id_header = b""
     path = "/chat/completions"
     conversation_field = "messages"
     stream_end = sse.encode(sse.DONE)
@@ -32,6 +35,8 @@ class ChatCompletionsApi:
 
     frame = staticmethod(sse.unnamed_json)
     error_body = staticmethod(error_body)
+    model_object = staticmethod(model_object)
+    model_list = staticmethod(model_list)
 
     def parse(self, body: bytes) -> ChatRequest:
         return parse_request(body)

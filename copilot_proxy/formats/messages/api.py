@@ -9,6 +9,7 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.errors import error_body
+from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.request_to_model import (
@@ -18,6 +19,7 @@ from copilot_proxy.formats.messages.request_to_model import (
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
+from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
@@ -43,6 +45,9 @@ class MessagesApi:
     """Implements `formats.api.ClientApi` and `formats.api.UpstreamApi`."""
 
     name = "messages"
+    client_path = "/v1/messages"
+    identifying_header = b"anthropic-version"
+    request_id_header = b"request-id"
     path = "/v1/messages"
     count_path = "/v1/messages/count_tokens"
     conversation_field = "messages"
@@ -51,6 +56,10 @@ class MessagesApi:
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
+    model_object = staticmethod(model_info)
+    model_list = staticmethod(model_list)
+    countable_text = staticmethod(text_of)
+    media_tokens = staticmethod(media_tokens)
 
     def parse(self, body: bytes) -> MessagesRequest:
         return parse_request(body)

@@ -33,9 +33,9 @@ def model_info(model: Model, *, name: str | None = None) -> Json:
     return info
 
 
-def model_list(models: Iterable[Model]) -> Json:
-    """Return the list of `models` on one page: `schema.ModelList`."""
-    data = [model_info(model) for model in models]
+def model_list(models: Iterable[Model], aliases: Iterable[tuple[str, Model]] = ()) -> Json:
+    """Return the list of the chat models on one page, without aliases: `schema.ModelList`."""
+    data = [model_info(model) for model in models if model.is_chat]
     return {
         "data": data,
         "has_more": False,

@@ -8,6 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
@@ -43,6 +44,8 @@ class ResponsesApi:
     """See `formats.api` for what each method does."""
 
     name = "responses"
+    client_path = "/v1/responses"
+    identifying_header = request_id_header = b""
     path = "/responses"
     conversation_field = "input"
     stream_end = b""
@@ -50,6 +53,8 @@ class ResponsesApi:
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
+    model_object = staticmethod(model_object)
+    model_list = staticmethod(model_list)
 
     def parse(self, body: bytes) -> ResponsesRequest:
         return parse_request(body)
@@ -59,6 +64,7 @@ class ResponsesApi:
         reasoning = request.get("reasoning")
         return RequestMetrics(
             items=len(items) if isinstance(items, list) else 1,
+            noun="item",
             tools=len(request.get("tools") or ()),
             images=count_images(request),
             effort=reasoning.get("effort") if isinstance(reasoning, dict) else None,
