@@ -89,7 +89,7 @@ def left(cooldowns: Cooldowns, now: Time, events: str) -> int:
     """
     for event in events.split():
         if event.startswith("+"):
-            now.passes(float(event))
+            now.advance(float(event))
         else:
             refused = ask(cooldowns, event.lstrip("-"))
             assert event.startswith("-") == (refused is not None), event

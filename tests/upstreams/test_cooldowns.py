@@ -124,7 +124,7 @@ def test_the_refusal_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
     """A refusal from memory has all facts of the original, and the remaining time."""
     first = made("model=90")
     ask(cooldowns, "model=90")
-    now.passes(29.2)
+    now.advance(29.2)
     again = ask(cooldowns)
 
     assert again is not None
@@ -140,7 +140,7 @@ def test_the_refusal_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
 def test_sdks_wait_by_themselves_only_for_a_minute(cooldowns: Cooldowns, now: Time) -> None:
     """SDKs may retry after a short cooldown, but not after a long or indefinite one."""
     ask(cooldowns, "model=90")
-    now.passes(30)
+    now.advance(30)
     short = ask(cooldowns)
     left(cooldowns, now, "+60 403 403 403")
     opaque = ask(cooldowns)

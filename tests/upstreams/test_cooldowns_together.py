@@ -41,9 +41,9 @@ def test_one_that_hangs_is_not_waited_for(cooldowns: Cooldowns, now: Time, event
     """After 30 seconds another probe is sent; the outcome of the first still counts."""
     left(cooldowns, now, events)
     with cooldowns.guard(API, MODEL):
-        now.passes(29)
+        now.advance(29)
         assert ask(cooldowns) is not None
-        now.passes(1)
+        now.advance(1)
         assert ask(cooldowns, "500") is None
 
     assert not cooldowns.active()
@@ -81,7 +81,7 @@ def test_refusals_that_were_under_way(
     for number, request in enumerate(requests):
         error = made("limited=30" if number % 2 else "limited")
         request.__exit__(type(error), error, None)
-        now.passes(0.01)
+        now.advance(0.01)
 
     assert [30] == [one.retry_in for one in cooldowns.active()]
     assert 1 == len(caplog.messages)
@@ -125,11 +125,11 @@ def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
     assert told is not None
     assert "100" == told.headers["retry-after"]
 
-    now.passes(20)
+    now.advance(20)
     told = ask(cooldowns)
     assert told is not None
     assert "user_global_rate_limited:pro" == told.upstream_code
-    now.passes(80)
+    now.advance(80)
     assert ask(cooldowns) is None
 
 
