@@ -65,4 +65,4 @@ def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:
         check(answer)
 
     one()
-    target.check_it_is_well()
+    target.check_health()

@@ -87,4 +87,4 @@ def test_answers_are_as_documented(
     with requests.Session() as session:
         session.trust_env = False
         one()
-    target.check_it_is_well()
+    target.check_health()

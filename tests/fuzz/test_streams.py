@@ -60,4 +60,4 @@ def test_answers(
 
     one()
     upstream.answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + good[0]
-    target.check_it_is_well(model)
+    target.check_health(model)
