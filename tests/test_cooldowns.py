@@ -77,8 +77,8 @@ def cooldowns(client: httpx.Client) -> list[Any]:
 def test_a_limit_is_told_again_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
-    """The same refusal, with its status also in a stream, and the time that is left; another
-    model is asked as ever, and the same one once the time is over."""
+    """The same refusal is repeated with the remaining time, and with its status also for streams.
+    Other models are not affected, and the same model is called again afterwards."""
     path, body, other = ASKS[api]
     body = {**body, "stream": stream}
     once(simulator, "rate_limited", 30)
@@ -126,7 +126,7 @@ def test_a_limit_of_the_account_stops_every_model(
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
+def test_a_wait_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
     """A wait in the body counts like the header, and reaches the client as one."""
     once(simulator, "rate_limited_body", 25)
     first = client.post(PATH, json=CHAT)
@@ -136,7 +136,7 @@ def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulat
     assert 1 == asked(simulator)
 
 
-def test_a_wait_that_ends_at_a_date(client: httpx.Client, simulator: Simulator) -> None:
+def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None:
     """Retry-After may be a date."""
     once(simulator, "rate_limited", "Sat, 01 Jan 2101 00:00:00 GMT")
     client.post(PATH, json=CHAT)
@@ -267,7 +267,7 @@ def test_a_sign_in_that_copilot_refuses_makes_no_storm(
         assert 401 == client.post(PATH, json=body).status_code
         now.advance(0.05)
 
-    assert 6 == asked(simulator)  # three, each a second time with a new token
+    assert 6 == asked(simulator)  # three requests, each retried with a new token
     assert simulator.state.exchanges <= 4
     assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
         cooldowns(client)
@@ -309,7 +309,7 @@ def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simula
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-def test_counting_tokens_does_not_stop_answers(client: httpx.Client, simulator: Simulator) -> None:
+def test_counting_tokens_does_not_block_answers(client: httpx.Client, simulator: Simulator) -> None:
     """A refusal on one API does not block another."""
     path, body, _ = ASKS["messages"]
     simulator.state.faults.on("forbidden", path="/v1/messages/count_tokens")
@@ -387,7 +387,7 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
     assert 3 == asked(simulator)
 
 
-def test_the_page_describes_it(client: httpx.Client) -> None:
+def test_the_openapi_document_describes_it(client: httpx.Client) -> None:
     """The OpenAPI document describes the cooldowns of /health."""
     shapes = client.get("/schema/openapi.json").json()["components"]["schemas"]
     cooldown = next(shape for name, shape in shapes.items() if name.endswith("Cooldown"))

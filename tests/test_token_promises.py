@@ -1,4 +1,4 @@
-"""The Copilot token as clients see it: there is always one that works."""
+"""The Copilot token as clients see it: it always works."""
 
 import asyncio
 import logging
@@ -85,7 +85,7 @@ async def test_a_token_that_ends_by_the_clock_fails_no_request(
             assert {200} == {answer.status_code for answer in answers}
             now.advance(300)
 
-    # An hour with tokens that want to be renewed after 24 minutes.
+    # An hour, with tokens that must be renewed after 24 minutes.
     assert asked(simulator, EXCHANGE) in (2, 3)
 
 

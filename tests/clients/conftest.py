@@ -19,7 +19,7 @@ import pytest
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = Path(os.environ.get("TEST_CLIENTS_MODULES") or FOLDER / "node_modules")
-"""Where npm has put the clients; `make clients` puts them beside this file."""
+"""Where npm has installed the clients; `make clients` installs them next to this file."""
 KEY = "local-key-123456"
 
 
