@@ -1,7 +1,7 @@
-"""Builds the wheel, installs it in a fresh environment, and uses it there as a person would.
+"""Builds the wheel, installs it in a fresh environment, and uses it there as a user would.
 
-What is tested from a checkout may work only there: a file missing in the wheel, a dependency that
-only the tests have. Run with: make wheel
+Tests in a checkout do not notice a file that is missing in the wheel, or a dependency that only
+the tests install. Run with: make wheel
 """
 
 import os

@@ -31,8 +31,8 @@ from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests import servers
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in the background so, and the programs that tests start would
-    # inherit it: none of them could be interrupted.
+    # Shells ignore SIGINT in background jobs. The programs that tests start would inherit that,
+    # and could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -42,32 +42,32 @@ _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _SIZE_VARIABLES = ("COLUMNS", "LINES")
 _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[Litestar]] = []
-"""Of servers that have ended, for those to come: to make one takes longer than most tests do, and
-all that is of one server in it are the services."""
+"""Routers of stopped servers, for reuse: making one takes longer than most tests, and only the
+services in it belong to a particular server."""
 
 _EXAMPLES: Final = {"ci": 100, "default": 20}
-"""Of a test that names no number, for each profile of Hypothesis. It takes `ci` where CI is set;
+"""The default number of examples, by Hypothesis profile. Hypothesis uses `ci` if CI is set;
 elsewhere a fifth is enough, since every run tries other examples."""
 for _profile, _number in _EXAMPLES.items():
     hypothesis.settings.register_profile(
         _profile,
         hypothesis.settings.get_profile(_profile),
         max_examples=_number,
-        # How long one takes says something about the machine, and nothing about the program.
+        # The duration of an example depends on the machine, not on the program.
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
 
 
 def examples(number: int) -> hypothesis.settings:
-    """Return settings for so many examples in CI, and for a fifth of them elsewhere."""
+    """Return settings for `number` examples in CI, and for a fifth of them elsewhere."""
     share = hypothesis.settings().max_examples / _EXAMPLES["ci"]
     return hypothesis.settings(max_examples=max(1, round(number * share)))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[object]:
-    """What is loaded by now stays to the end, so the garbage collector need not look through it."""
+    """Freeze the objects loaded during collection, so that the garbage collector skips them."""
     gc.disable()
     try:
         return (yield)
@@ -78,8 +78,8 @@ def pytest_collection() -> Iterator[object]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report how many cases the tests in `fuzz` have tried."""
-    told = [r for reports in terminalreporter.stats.values() for r in reports]
-    ended = [r for r in told if getattr(r, "when", "") == "teardown"]
+    reports = [r for group in terminalreporter.stats.values() for r in group]
+    ended = [r for r in reports if getattr(r, "when", "") == "teardown"]
     cases = sum(value for r in ended for name, value in r.user_properties if name == "cases")
     if cases:
         terminalreporter.write_line(f"{cases} cases of fuzzing through HTTP")
@@ -87,11 +87,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def collect_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Make the test that leaves a connection open fail, and not one that runs later."""
+    """Collect garbage after each test, so that the test that leaves a connection open fails, not a
+    later one."""
     yield
     if not {"simulator", "proxy", "anyio_backend"}.isdisjoint(request.fixturenames):
         gc.collect()
-        # What has survived is not looked through again, which makes the next collection quick.
+        # Later collections skip what has survived this one, which makes them quick.
         gc.freeze()
 
 
@@ -107,7 +108,7 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)
-    # Without buffers, nothing is left in them when a terminal goes away.
+    # Unbuffered output is not lost when a terminal is closed.
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
@@ -124,7 +125,7 @@ def clean_environment(
     if "tmp_path" in request.fixturenames:
         home = request.getfixturevalue("tmp_path") / "home"
     else:
-        # Making a folder takes as long as many of the tests, few of which need it.
+        # Making a folder takes as long as many tests, and few of them need it.
         home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
     clear_environment(monkeypatch, home)
 

@@ -1,6 +1,6 @@
-"""A Copilot API of the plainest kind, for load: it sends what it is told to, as fast as it can.
+"""A minimal Copilot API for load tests, which sends given streams as fast as it can.
 
-The simulator is true to the wire and slow; this one only streams, counts, and can be held up.
+The simulator is accurate and slow; this API only streams, counts, and can be slowed down.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from tests.conftest import RECORDINGS
 from tests.servers import close
 
 Pieces = Callable[[int], str | None]
-"""The text of a stream's piece by its number; None ends it."""
+"""Returns the text of the piece with this number, or None at the end of the stream."""
 
 
 @dataclass
 class Stream:
-    """A stream, as upstream sees it."""
+    """A stream, from the side of this API."""
 
     name: str
     written: int = 0
@@ -35,9 +35,9 @@ class Stream:
 
 
 class FlatOut:
-    """Runs in a thread; `pieces` makes a stream's text of its name, which is what the user said.
+    """Runs in a thread. `pieces` returns the pieces of a stream by its name, the user's text.
 
-    With `together`, that many streams begin at once, and none is a piece ahead of another.
+    With `together`, that many streams start at once and stay in step, piece by piece.
     """
 
     def __init__(self, pieces: Callable[[str], Pieces], together: int = 0) -> None:
@@ -65,7 +65,7 @@ class FlatOut:
         self._answering: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
         for listener in server.sockets:
-            # What the system holds for this side has not been taken by the other.
+            # Data in this system's send buffer has not reached the client, so the buffer is small.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()

@@ -74,7 +74,9 @@ def responses_events(text: str) -> list[Json]:
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
     kinds = [event["type"] for event in events[:2]]
     assert ["response.created", "response.in_progress"] == kinds
-    assert 1 == len({e["response"]["id"] for e in events if "response" in e}), "it has one id"
+    assert 1 == len({e["response"]["id"] for e in events if "response" in e}), (
+        "the stream has one id"
+    )
     ids: dict[int, str] = {}
     for event in events:
         if event["type"] == "response.output_item.added":
@@ -83,7 +85,7 @@ def responses_events(text: str) -> list[Json]:
         elif "output_index" in event:
             given = event.get("item_id") or event["item"]["id"]
             assert ids[event["output_index"]] == given, "an item keeps its id"
-    assert not any(event["type"] in RESPONSES_ENDS for event in events[:-1]), "it ends once"
+    assert not any(event["type"] in RESPONSES_ENDS for event in events[:-1]), "there is one end"
     return events
 
 
@@ -120,7 +122,7 @@ def fold_message(events: list[Json]) -> Json:
     first, *between, delta, last = events
     assert MESSAGES_ENDS == (delta["type"], last["type"])
     message: Json = {**first["message"], **delta["delta"], "content": []}
-    # What the end does not repeat was told in the beginning.
+    # Fields that the last event does not repeat are in the first one.
     message["usage"] = {**first["message"]["usage"], **delta["usage"]}
     content = message["content"]
     for event in between:

@@ -170,7 +170,7 @@ def early_error(cell: Cell) -> None:
             answer = cell.post(turns, stream=streamed)
         assert (429, "7") == (answer.status_code, answer.headers["retry-after"])
         cell.client.check_error(answer.json())
-        cell.now.passes(7)
+        cell.now.advance(7)
     with cell.fault("bad_gateway_html"):
         answer = cell.post(turns, stream=True)
     assert 502 == answer.status_code

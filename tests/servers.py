@@ -1,4 +1,4 @@
-"""Run raw servers on a test's event loop, and close them so that no connection is left."""
+"""Run asyncio servers on a test's event loop, and close them without leaving connections open."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,20 +6,21 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 _ITERATIONS: Final = 8
-"""So many iterations of the event loop later, an accepted connection has been announced, and an
+"""Event loop iterations after which a new connection has been reported to its handler, and an
 aborted one has been closed."""
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def iterate() -> None:
-    """Let the event loop do what is due."""
+    """Let the event loop run everything that is due."""
     for _ in range(_ITERATIONS):
         await asyncio.sleep(0)
 
 
 async def close(server: asyncio.Server) -> None:
-    """Close `server`; asyncio loses a connection accepted in the iteration before that."""
+    """Close `server` without losing a new connection. asyncio would lose one that was accepted in
+    the iteration before."""
     with suppress(NotImplementedError):  # on Windows
         for one in server.sockets:
             server.get_loop().remove_reader(one)
@@ -29,7 +30,8 @@ async def close(server: asyncio.Server) -> None:
 
 @asynccontextmanager
 async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
-    """Serve while the block runs; yield the port. Handlers that run after it are cancelled."""
+    """Serve while the block runs; yield the port. Handlers still running afterwards are
+    cancelled."""
     tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +39,7 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
         assert task is not None
         tasks.add(task)
         try:
-            # asyncio's own callback cannot deal with a cancelled handler.
+            # asyncio's own callback fails if the handler was cancelled.
             with suppress(asyncio.CancelledError, asyncio.IncompleteReadError, ConnectionError):
                 await handler(reader, writer)
         finally:

@@ -18,7 +18,7 @@ def catalogue_of(*entries: Any) -> Catalogue:
 
 
 def found(catalogue: Catalogue, name: str, default: str = "default") -> str | None:
-    """Return the id of the model that a name means."""
+    """Return the id of the model with this name or alias."""
     model = catalogue.resolve(name, default)
     return model.id if model else None
 
@@ -40,7 +40,7 @@ def test_of_a_repeated_id_the_first_counts() -> None:
 
 
 def test_kinds_of_recorded_models() -> None:
-    """Chat, embedding and completion models are told apart, and completion models are hidden."""
+    """Chat, embedding and completion models are distinguished, and completion models are hidden."""
     kinds = {model.id: model.type for model in RECORDED}
 
     assert ("chat", "embeddings", "completion") == (
@@ -67,7 +67,7 @@ def test_kinds_of_recorded_models() -> None:
         ({"policy": "disabled"}, False),
     ],
 )
-def test_who_needs_enabling(entry: Any, expected: bool) -> None:
+def test_models_that_need_enabling(entry: Any, expected: bool) -> None:
     """A model needs to be enabled unless its policy says that it is."""
     (model,) = catalogue_of({"id": "a", **entry})
 
@@ -77,14 +77,14 @@ def test_who_needs_enabling(entry: Any, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("says", "expected"), [({}, False), ({"model_picker_enabled": True}, True)]
 )
-def test_who_is_in_the_picker(says: Any, expected: bool) -> None:
+def test_models_in_the_picker(says: Any, expected: bool) -> None:
     """A model is in Copilot's picker only if its entry says so."""
     (model,) = catalogue_of({"id": "a", **says})
 
     assert expected is model.is_picked
 
 
-def test_a_model_that_says_nothing() -> None:
+def test_a_model_with_only_an_id() -> None:
     """An entry with only an id is a chat model without known properties."""
     (model,) = catalogue_of("a")
 
@@ -103,7 +103,7 @@ def test_a_model_that_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", ["9", 0, -1, 1.5, True, None, [9]])
-def test_limits_that_are_none(value: object) -> None:
+def test_invalid_limits(value: object) -> None:
     """Only a positive integer is a limit."""
     (model,) = catalogue_of({"id": "a", "capabilities": {"limits": {"x": value}}})
 
@@ -113,7 +113,7 @@ def test_limits_that_are_none(value: object) -> None:
 @pytest.mark.parametrize(
     "payload", [None, "x", 5, {}, {"data": None}, {"data": {}}, [], {"data": []}, [{"name": "a"}]]
 )
-def test_what_is_no_list(payload: object) -> None:
+def test_invalid_lists(payload: object) -> None:
     """Anything but a list of models is an error, not an empty list."""
     with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
         parse_models(payload)
@@ -173,9 +173,7 @@ def test_names_on_the_recorded_list(name: str, expected: str | None) -> None:
         ("claude-sonnet-4-5[1m]", ["claude-sonnet-4.5"], "claude-sonnet-4.5"),
     ],
 )  # fmt: skip
-def test_an_alias_neither_hides_a_live_model_nor_means_a_dead_one(
-    name: str, listed: list[str], expected: str | None
-) -> None:
+def test_aliases_and_listed_models(name: str, listed: list[str], expected: str | None) -> None:
     """A listed model takes precedence over an alias, and an alias means only listed models."""
     assert expected == found(catalogue_of(*listed), name)
 
@@ -213,7 +211,7 @@ def test_what_default_means(entries: list[Any], wanted: str, expected: str | Non
     assert expected == found(catalogue_of(*entries), "default", wanted)
 
 
-def test_names_that_are_near() -> None:
+def test_suggestions_for_mistyped_names() -> None:
     """A mistyped name gets up to three suggestions, chat models only."""
     assert "gpt-4o-mini" == RECORDED.similar_ids("gpt-4o-mni")[0]
     assert 3 == len(RECORDED.similar_ids("gpt-44"))
@@ -244,7 +242,7 @@ ENTRY = st.fixed_dictionaries(
 
 @examples(100)
 @given(st.lists(ENTRY | JSON, max_size=4))
-def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
+def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
     """A malformed entry does not hide valid ones."""
     catalogue = parse_models({"data": [*entries, {"id": "sound"}]})
 
@@ -261,7 +259,7 @@ def test_one_odd_entry_hides_no_other(entries: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("state", "expected"), [("enabled", "claude-opus-9-1m"), ("disabled", "claude-opus-9")]
 )
-def test_longer(state: str, expected: str) -> None:
+def test_long_context_editions(state: str, expected: str) -> None:
     """A long-context edition exists only where it may be used."""
     catalogue = parse_models(
         [{"id": "claude-opus-9"}, {"id": "claude-opus-9-1m", "policy": {"state": state}}]

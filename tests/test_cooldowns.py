@@ -77,13 +77,13 @@ def cooldowns(client: httpx.Client) -> list[Any]:
 def test_a_limit_is_told_again_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
-    """The same refusal, with its status also in a stream, and the time that is left; another
-    model is asked as ever, and the same one once the time is over."""
+    """The same refusal is repeated with the remaining time, and with its status also for streams.
+    Other models are not affected, and the same model is called again afterwards."""
     path, body, other = ASKS[api]
     body = {**body, "stream": stream}
     once(simulator, "rate_limited", 30)
     first = client.post(path, json=body)
-    now.passes(12)
+    now.advance(12)
     again = client.post(path, json=body)
 
     assert (429, "30") == (first.status_code, first.headers["retry-after"])
@@ -96,7 +96,7 @@ def test_a_limit_is_told_again_until_it_is_over(
     assert told["message"].partition(" (")[0] in told_again["message"]
 
     assert 200 == client.post(path, json={**body, "model": other}).status_code
-    now.passes(18)
+    now.advance(18)
     assert 200 == client.post(path, json=body).status_code
     assert 3 == asked(simulator)
 
@@ -121,12 +121,12 @@ def test_a_limit_of_the_account_stops_every_model(
     assert [
         {"scope": "account", "model": None, "code": "user_global_rate_limited", "retry_in": 60}
     ] == cooldowns(client)
-    now.passes(60)
+    now.advance(60)
     assert [] == cooldowns(client)
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
+def test_a_wait_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
     """A wait in the body counts like the header, and reaches the client as one."""
     once(simulator, "rate_limited_body", 25)
     first = client.post(PATH, json=CHAT)
@@ -136,7 +136,7 @@ def test_a_wait_that_stands_in_the_body(client: httpx.Client, simulator: Simulat
     assert 1 == asked(simulator)
 
 
-def test_a_wait_that_ends_at_a_date(client: httpx.Client, simulator: Simulator) -> None:
+def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None:
     """Retry-After may be a date."""
     once(simulator, "rate_limited", "Sat, 01 Jan 2101 00:00:00 GMT")
     client.post(PATH, json=CHAT)
@@ -153,14 +153,14 @@ def test_after_an_hour_one_request_asks(
     """During a limit of days, one request per hour is sent to Copilot."""
     once(simulator, "user_weekly_rate_limited", 180000)
     client.post(PATH, json=CHAT)
-    now.passes(3599)
+    now.advance(3599)
     answer = client.post(PATH, json=CHAT)
     assert ("176401", "false") == (
         answer.headers["retry-after"],
         answer.headers["x-should-retry"],
     )
     assert 1 == asked(simulator)
-    now.passes(1)
+    now.advance(1)
 
     assert 200 == client.post(PATH, json=CHAT).status_code
     assert [] == cooldowns(client)
@@ -222,13 +222,13 @@ def test_refusals_without_a_word_are_not_repeated(
     counts = []
     for _ in range(45):
         assert 403 == client.post(PATH, json={**CHAT, "stream": True}).status_code
-        now.passes(1)
+        now.advance(1)
         counts.append(asked(simulator))
 
     assert [1, 2, 3] == counts[:3]
     assert [12, 32] == [second for second in range(3, 45) if counts[second] > counts[second - 1]]
     simulator.state.faults.clear()
-    now.passes(60)
+    now.advance(60)
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
@@ -240,7 +240,7 @@ async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) 
     ) as client:
         for _ in range(3):
             await client.post(PATH, json=CHAT)
-        now.passes(10)
+        now.advance(10)
         once(simulator, "stall_before_headers")
         simulator.state.recorder.clear()
         probe = asyncio.create_task(client.post(PATH, json=CHAT))
@@ -265,15 +265,15 @@ def test_a_sign_in_that_copilot_refuses_makes_no_storm(
     for number in range(100):
         body = {**CHAT, "model": ("gpt-4o", "gpt-4.1")[number % 2]}
         assert 401 == client.post(PATH, json=body).status_code
-        now.passes(0.05)
+        now.advance(0.05)
 
-    assert 6 == asked(simulator)  # three, each a second time with a new token
+    assert 6 == asked(simulator)  # three requests, each retried with a new token
     assert simulator.state.exchanges <= 4
     assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
         cooldowns(client)
     )
     simulator.state.faults.clear()
-    now.passes(10)
+    now.advance(10)
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
@@ -309,7 +309,7 @@ def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simula
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-def test_counting_tokens_does_not_stop_answers(client: httpx.Client, simulator: Simulator) -> None:
+def test_counting_tokens_does_not_block_answers(client: httpx.Client, simulator: Simulator) -> None:
     """A refusal on one API does not block another."""
     path, body, _ = ASKS["messages"]
     simulator.state.faults.on("forbidden", path="/v1/messages/count_tokens")
@@ -374,11 +374,11 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
     with Proxy(settings, clock=now.clock) as proxy, proxy.client() as client:
         once(simulator, "user_weekly_rate_limited", 180000)
         assert 429 == client.post(PATH, json=CHAT).status_code
-        now.passes(11)
+        now.advance(11)
         assert 429 == client.post(PATH, json=CHAT).status_code
         token = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
         store.save(Credential(Secret(token), host=host_of(settings)))
-        now.passes(11)
+        now.advance(11)
 
         assert 200 == client.post(PATH, json=CHAT).status_code
         assert [] == cooldowns(client)
@@ -387,7 +387,7 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
     assert 3 == asked(simulator)
 
 
-def test_the_page_describes_it(client: httpx.Client) -> None:
+def test_the_openapi_document_describes_it(client: httpx.Client) -> None:
     """The OpenAPI document describes the cooldowns of /health."""
     shapes = client.get("/schema/openapi.json").json()["components"]["schemas"]
     cooldown = next(shape for name, shape in shapes.items() if name.endswith("Cooldown"))

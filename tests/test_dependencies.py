@@ -37,7 +37,7 @@ def needed(requirements: Iterable[Requirement], known: set[str]) -> Iterator[str
         try:
             lines = requires(name) or []
         except PackageNotFoundError:
-            continue  # of another system
+            continue  # for another operating system
         yield name
         more = [Requirement(line) for line in lines]
         extras = ("", *one.extras)

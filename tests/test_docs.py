@@ -128,7 +128,7 @@ def test_version_is_in_the_changelog() -> None:
         p.relative_to(ROOT).as_posix() for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     ),
 )
-def test_links_lead_somewhere(document: str) -> None:
+def test_links_have_targets(document: str) -> None:
     """A link to a file of the project, or to a heading in a file, has a target."""
     folder = (ROOT / document).parent
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text(document)):

@@ -144,11 +144,13 @@ def test_a_stream_is_written_as_it_comes(
             assert first in found["client-answer"]
             assert body_of(found["copilot-1-answer"]).startswith("data: {")
         dumping.wait_for_record()
-    # Nobody was told why it ended: the client left.
+    # There is no error to report, since the client has disconnected.
     assert "error" not in body_of(parts(folder)["client-answer"])
 
 
-def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
+def test_compressed_bodies_are_decompressed(
+    dumping: Proxy, simulator: Simulator, folder: Path
+) -> None:
     """Compressed bodies are decompressed, so that they can be read and masked."""
     simulator.state.faults.on("gzip")
     asked = json.dumps(question(f"Hi {TOKEN}", stream=True)).encode()
@@ -180,7 +182,7 @@ def test_packed_bodies_are_unpacked(dumping: Proxy, simulator: Simulator, folder
         ),
     ],
 )
-def test_what_cannot_be_unpacked_or_is_too_long(
+def test_bodies_that_are_left_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes, told: str
 ) -> None:
     """Bodies that cannot be decompressed or are too large are left out."""

@@ -33,7 +33,7 @@ from copilot_proxy.errors import (
         (BrokenResponse("x"), 502, "server_error", 1),
     ],
 )
-def test_how_each_failure_reads(
+def test_status_type_and_exit_code_of_each_error(
     error: CopilotProxyError, status: int, type: str, exit_code: int
 ) -> None:
     """Every error class has a status, a type and an exit code."""
@@ -41,7 +41,7 @@ def test_how_each_failure_reads(
     assert error.message == str(error)
 
 
-def test_all_can_be_told() -> None:
+def test_arguments_override_attributes() -> None:
     """Arguments override the attributes of the class for one instance."""
     error = RequestError(
         "No.",
@@ -67,7 +67,7 @@ def test_all_can_be_told() -> None:
     assert (400, "invalid_request_error") == (RequestError.status, RequestError.type)
 
 
-def test_failures_share_nothing() -> None:
+def test_errors_are_independent() -> None:
     """Changes to one error do not affect the next."""
     RequestError("x").headers["a"] = "b"
     RequestError("x").extra["a"] = "b"
@@ -75,7 +75,7 @@ def test_failures_share_nothing() -> None:
     assert ({}, {}) == (RequestError("x").headers, RequestError("x").extra)
 
 
-def test_not_signed_in_says_what_to_type() -> None:
+def test_the_hint_of_not_signed_in() -> None:
     """The hint names the command, unless another hint is given."""
     assert ("Sign in with: copilot-proxy login", "not_signed_in") == (
         NotSignedIn().hint,
@@ -87,7 +87,7 @@ def test_not_signed_in_says_what_to_type() -> None:
     )
 
 
-def test_a_refusal_keeps_what_upstream_called_it() -> None:
+def test_a_refusal_keeps_upstreams_status_and_code() -> None:
     """Upstream's status and code are kept apart from those for the client."""
     error = UpstreamRefusal(
         "x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c"
@@ -102,9 +102,7 @@ def test_a_refusal_keeps_what_upstream_called_it() -> None:
 
 
 @pytest.mark.parametrize(("sent", "expected"), [(True, "false"), (False, None)])
-def test_a_call_that_may_have_been_counted_is_not_repeated(
-    sent: bool, expected: str | None
-) -> None:
+def test_a_call_that_may_have_been_billed_is_not_retried(sent: bool, expected: str | None) -> None:
     """SDKs may retry only if upstream certainly did not receive the call."""
     error = UpstreamUnreachable("x", sent=sent, status=504)
 
@@ -112,7 +110,7 @@ def test_a_call_that_may_have_been_counted_is_not_repeated(
     assert expected == error.headers.get("x-should-retry")
 
 
-def test_a_broken_answer_is_not_repeated() -> None:
+def test_a_broken_answer_is_not_retried() -> None:
     """A broken answer is not retried, since the call may be billed."""
     assert {"x-should-retry": "false"} == BrokenResponse("x").headers
     assert ("upstream_broken", "c") == (

@@ -29,7 +29,7 @@ def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) 
     assert not failures, "\n".join(f"{name}: {why}" for name, why in failures.items())
 
 
-@pytest.mark.timeout(180)  # run alone, it tries every cell
+@pytest.mark.timeout(180)  # without the other tests, this tests every cell
 def test_the_table_in_the_documents(matrix: Matrix) -> None:
     """docs/api.md shows what `make matrix` prints, and names all the cases."""
     _, _, section = API_PAGE.read_text(encoding="utf-8").partition("## Every model on every API\n")

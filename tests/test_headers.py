@@ -46,20 +46,20 @@ def test_headers_for_copilot() -> None:
 
 
 @pytest.mark.parametrize("who", ["user", "agent"])
-def test_the_initiator_is_told(who: headers.Initiator) -> None:
+def test_the_initiator(who: headers.Initiator) -> None:
     """X-Initiator is sent as determined."""
     sent = headers.copilot(IDENTITY, intent="x", initiator=who)
 
     assert who == sent["x-initiator"]
 
 
-def test_vision_is_told() -> None:
+def test_the_vision_header() -> None:
     """Only requests with an image have the vision header."""
     assert "true" == headers.copilot(IDENTITY, intent="x", vision=True)["copilot-vision-request"]
     assert "copilot-vision-request" not in headers.copilot(IDENTITY, intent="x")
 
 
-def test_every_call_has_an_id_of_its_own() -> None:
+def test_every_call_has_a_new_id() -> None:
     """Every call without a request id gets a new one."""
     one, two = (headers.copilot(IDENTITY, intent="x")["x-request-id"] for _ in range(2))
 
@@ -67,7 +67,7 @@ def test_every_call_has_an_id_of_its_own() -> None:
     assert one == str(uuid.UUID(one))
 
 
-def test_our_own_name_is_no_librarys() -> None:
+def test_the_user_agent_is_ours() -> None:
     """The user agent is ours, since the exchange refuses default names of libraries."""
     assert re.fullmatch(r"g-copilot-proxy/\d\S*", headers.USER_AGENT)
 
@@ -79,7 +79,7 @@ def test_header_names_are_lower_case() -> None:
     assert [name.lower() for name in sent] == list(sent)
 
 
-def test_what_a_client_learns_of_its_quota() -> None:
+def test_quota_headers_reach_the_client() -> None:
     """Quota headers reach the client; GitHub's cookies, policies and ids do not."""
     kept = {
         "x-quota-snapshot-premium_interactions": "ent=300&rem=87.3",

@@ -1,4 +1,4 @@
-"""X-Initiator by one rule for the three APIs, since some plans charge for `user` only."""
+"""X-Initiator follows one rule on all three APIs, since some plans charge only for `user`."""
 
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ def user(*content: Any) -> Json:
     return {"role": "user", "content": list(content)}
 
 
-# What each word of a shape is in each API, as its clients send it.
+# The messages for each word of a shape in each API, as clients send them.
 CHAT: Final[dict[str, list[Json]]] = {
     "words": [{"role": "user", "content": "Hi"}],
     "parts": [user(text("Hi"))],
@@ -111,7 +111,7 @@ TABLE: Final[list[tuple[list[str], str]]] = [
     (LOOP, "agent"),
     ([*LOOP, "call", "results"], "agent"),
     ([*LOOP, "answer"], "agent"),
-    # Instructions and lists of tools are nobody's turn.
+    # Instructions and lists of tools do not count as turns.
     (["words", "system"], "user"),
     (["words", "developer"], "user"),
     (["words", "tools"], "user"),
@@ -124,14 +124,14 @@ TABLE: Final[list[tuple[list[str], str]]] = [
     (["system"], "user"),
     (["developer"], "user"),
     (["tools", "developer"], "user"),
-    # What clients put behind the results of tools is not the user's.
+    # Reminders that clients add after tool results are not the user's.
     (["words", "call", "results, reminder"], "agent"),
     (["words", "call", "results, blank"], "agent"),
     (["words", "call", "results, reminder", "system"], "agent"),
     ([*LOOP, "reminder"], "agent"),
     ([*LOOP, "blank"], "agent"),
     ([*LOOP, "system", "reminder", "blank"], "agent"),
-    # Where there are no results, whoever presses Enter asks.
+    # Without tool results, the user has pressed Enter.
     (["reminder"], "user"),
     (["blank"], "user"),
     (["words", "reminder"], "user"),
@@ -150,7 +150,7 @@ CASES: Final = [
 
 
 @pytest.mark.parametrize(("api", "shape", "expected"), CASES, ids=str)
-def test_who_asked(api: str, shape: list[str], expected: str) -> None:
+def test_the_initiator(api: str, shape: list[str], expected: str) -> None:
     """It is `user` exactly if the last turn is the user's, on every API."""
     given = [message for word in shape for message in APIS[api][word]]
 
@@ -178,13 +178,13 @@ def test_who_asked(api: str, shape: list[str], expected: str) -> None:
         ("<system-reminder >x</system-reminder>", "user"),
     ],
 )
-def test_only_whole_reminders_are_the_client_s(words: str, turn: str) -> None:
+def test_only_complete_reminders_are_ignored(words: str, turn: str) -> None:
     """Any text outside of reminders makes the turn the user's."""
     assert turn == user_turn(words)
     assert turn == user_turn([{"type": "text", "text": words}])
 
 
-def test_a_long_text_is_read_once() -> None:
+def test_long_texts_take_linear_time() -> None:
     """A text made to cause backtracking in regular expressions takes linear time."""
     assert "user" == user_turn("<system-reminder>x</system-reminder>\n" * 20_000 + "y")
     assert "user" == user_turn("<system-reminder>" * 100_000)

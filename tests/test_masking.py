@@ -56,7 +56,7 @@ def test_any_bearer_is_masked() -> None:
     assert "Bearer *** and" == mask("Bearer sk-local-0123456789 and")
 
 
-def test_a_whole_bearer_is_masked_at_once() -> None:
+def test_a_bearer_token_is_masked_completely() -> None:
     """A token is masked completely, even if part of it looks like another kind."""
     assert "Bearer ***" == mask("Bearer ghu_16C7e42F.eyJhbGciOi-J9_x.abc")
 
@@ -80,7 +80,7 @@ def test_all_tokens_of_a_text_are_masked() -> None:
         "gpt-4o said: ***",
     ],
 )
-def test_plain_texts_stay(text: str) -> None:
+def test_texts_without_tokens_are_not_changed(text: str) -> None:
     """Text without tokens is not changed."""
     assert text == mask(text)
 
@@ -92,7 +92,7 @@ PARTS = st.sampled_from(
 
 @examples(200)
 @given(st.lists(PARTS, max_size=8))
-def test_masking_twice_changes_nothing(parts: list[str]) -> None:
+def test_masking_is_idempotent(parts: list[str]) -> None:
     """Masking is idempotent."""
     once = mask("".join(parts))
 
@@ -101,7 +101,7 @@ def test_masking_twice_changes_nothing(parts: list[str]) -> None:
 
 @examples(100)
 @given(st.text(max_size=10), st.text(max_size=10))
-def test_nothing_around_a_token_saves_it(before: str, after: str) -> None:
+def test_tokens_are_masked_in_any_surroundings(before: str, after: str) -> None:
     """Tokens are masked whatever surrounds them."""
     assert TOKEN[4:] not in mask(before + TOKEN + after)
 
@@ -113,7 +113,7 @@ class Holder:
     secret: Secret
 
 
-def test_a_secret_does_not_show_itself() -> None:
+def test_a_secret_is_not_shown() -> None:
     """No conversion of a secret to text shows it."""
     secret = Secret(TOKEN)
     shown = [
@@ -142,7 +142,7 @@ def test_a_secret_is_not_encoded(encode: object) -> None:
     assert TOKEN[4:] not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_secret_reveals_itself_only_when_asked() -> None:
+def test_reveal_returns_the_value() -> None:
     """`reveal` returns the value."""
     assert TOKEN == Secret(TOKEN).reveal()
 
@@ -173,7 +173,7 @@ def test_a_stream_is_masked_wherever_it_is_cut(data: st.DataObject) -> None:
     assert masked.decode() == mask(text)
 
 
-def test_a_long_run_is_not_held_back_for_ever() -> None:
+def test_long_runs_of_letters_are_passed_on() -> None:
     """A long run of letters, such as an image, is passed on; a secret after it is masked."""
     stream = StreamMask()
     out = b"".join(stream.feed(b"A" * 10_000) for _ in range(50))
@@ -183,7 +183,7 @@ def test_a_long_run_is_not_held_back_for_ever() -> None:
     assert stream.feed(b"tid=" + b"a" * 2_000_000) == b"***"
 
 
-def test_bytes_that_are_no_text_come_out_as_they_went_in() -> None:
+def test_bytes_that_are_not_utf8_are_not_changed() -> None:
     """Bytes that are not UTF-8 are not changed."""
     stream = StreamMask()
     junk = bytes(range(256)) * 3

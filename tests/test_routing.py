@@ -159,7 +159,7 @@ def test_a_model_moves(
         {"billing": {"is_premium": "perhaps"}, "some_field_of_tomorrow": {"a": [1]}},
     ],
 )
-def test_unknown_words_of_the_catalogue(
+def test_unknown_values_in_the_catalogue(
     http: httpx.Client, simulator: Simulator, change: Json
 ) -> None:
     """Unknown endpoints, vendors and fields do not hide known ones."""
@@ -201,7 +201,7 @@ def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: st
 
 
 @EACH
-def test_an_old_catalogue_is_better_than_none(
+def test_an_old_catalogue_is_used_if_reading_fails(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:
     """If the list cannot be read again, the old one is used."""
@@ -281,7 +281,7 @@ def test_initiator(
         assert initiator == simulator.state.requests[-1].initiator, turns
 
 
-def test_words_beside_results_are_the_persons(http: httpx.Client, simulator: Simulator) -> None:
+def test_text_next_to_results_is_the_users(http: httpx.Client, simulator: Simulator) -> None:
     """On Messages, a turn with results and text is the user's."""
     turns = list(conversations(MESSAGES))[3][0]
     results = turns[-1]["content"]
@@ -303,7 +303,7 @@ def test_words_beside_results_are_the_persons(http: httpx.Client, simulator: Sim
         ("cut_mid_stream", None),
     ],
 )
-def test_nothing_is_asked_twice_once_it_was_accepted(
+def test_accepted_requests_are_not_retried(
     http: httpx.Client,
     simulator: Simulator,
     models: dict[str, str],
@@ -348,13 +348,13 @@ def test_failures_in_mid_stream(
 
 @BOTH_WAYS
 @pytest.mark.parametrize("fault", ["error_chunk", "cut_mid_stream", "end_early"])
-def test_a_failed_stream_is_no_whole_answer(
+def test_a_failed_stream_is_not_a_whole_answer(
     http: httpx.Client, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
     """A whole answer that is made from a stream is an error if the stream fails."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
-    # Claude answers beyond 16,000 tokens only in a stream.
+    # Claude needs a stream for answers of more than 16,000 tokens.
     model = "claude-opus-4.7" if models is NATIVE else "claude-opus-5"
 
     for client in CLIENTS:

@@ -27,7 +27,7 @@ PATHS = {
     "gpt-4o": "/chat/completions",
     "gemini-2.5-pro": "/chat/completions",
 }
-"""Models, and Copilot's API that answers for each."""
+"""Models, and Copilot's API that is called for each."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Embeddings as OpenAI's Python SDK asks for them: base64, lists, token ids, many at once."""
+"""Embeddings as OpenAI's Python SDK requests them: base64, lists, token ids, large batches."""
 
 import math
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 
 def vectors(answer: openai.types.CreateEmbeddingResponse) -> list[list[float]]:
-    """Return the vectors, in an order that their numbers reveal."""
+    """Return vectors whose numbers show their position."""
     assert list(range(len(answer.data))) == [one.index for one in answer.data]
     return [one.embedding for one in answer.data]
 
@@ -61,7 +61,7 @@ def test_token_ids(client: openai.OpenAI) -> None:
     assert expected[:1] == vectors(client.embeddings.create(model=MODEL, input=ids[0]))
 
 
-def test_more_than_copilot_takes(client: openai.OpenAI, simulator: Simulator) -> None:
+def test_more_inputs_than_copilot_accepts(client: openai.OpenAI, simulator: Simulator) -> None:
     """More than 512 texts are sent in parts, and returned in order."""
     simulator.state.faults.on("unordered", path="/embeddings")
     texts = [f"Text {number}" for number in range(1100)]
@@ -75,7 +75,7 @@ def test_more_than_copilot_takes(client: openai.OpenAI, simulator: Simulator) ->
     for place in (0, 511, 512, 1099):
         alone = client.embeddings.create(model=MODEL, input=texts[place], dimensions=8)
         assert vectors(alone) == [found[place]]
-    # As many tokens as in all the parts.
+    # The sum of the tokens of all parts.
     assert answer.usage.prompt_tokens >= 1100
 
 
@@ -88,7 +88,7 @@ def test_more_than_copilot_takes(client: openai.OpenAI, simulator: Simulator) ->
         (["x"] * 2049, openai.BadRequestError),
     ],
 )
-def test_what_is_no_input_raises(
+def test_invalid_input_raises(
     client: openai.OpenAI, given: list[str], error: type[openai.APIStatusError]
 ) -> None:
     """Invalid input raises, and the error names the field."""
@@ -98,7 +98,7 @@ def test_what_is_no_input_raises(
     assert (raised.value.param or "").startswith("input")
 
 
-def test_a_chat_model_does_not_embed(client: openai.OpenAI) -> None:
+def test_a_chat_model_is_refused(client: openai.OpenAI) -> None:
     """A chat model is refused by name."""
     with pytest.raises(openai.BadRequestError) as raised:
         client.embeddings.create(model="gpt-4o", input="Hello")

@@ -30,7 +30,7 @@ PATHS = {
     "gemini-2.5-pro": "/chat/completions",
     "claude-opus-5": "/v1/messages",
 }
-"""Models, and Copilot's API that answers for each."""
+"""Models, and Copilot's API that is called for each."""
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
     ]
     assert 2 == len({call.call_id for call in calls})
 
-    # As an agent does: everything that came goes back, with the results.
+    # Send everything back with the results, as agents do.
     items += [one.to_dict() for one in response.output]
     for call, result in zip(calls, ("12 degrees", "9 degrees"), strict=True):
         items.append({"type": "function_call_output", "call_id": call.call_id, "output": result})

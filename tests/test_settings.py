@@ -84,7 +84,7 @@ def test_each_source_overrides_the_one_before(home: Path) -> None:
     )
 
 
-def test_a_flag_that_is_none_was_not_given(home: Path) -> None:
+def test_missing_flags_do_not_hide_other_sources(home: Path) -> None:
     """Flags that were not given do not hide other sources."""
     assert 2 == load(home, environ={"PORT": "2"}, port=None).port
 
@@ -165,7 +165,7 @@ def test_texts_become_values(home: Path, name: str, text: str, expected: object)
         ('api_key = "k"', Secret("k")),
     ],
 )
-def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) -> None:
+def test_toml_types_are_accepted(home: Path, line: str, expected: object) -> None:
     """Numbers and lists of TOML are accepted as such."""
     assert expected == getattr(load(home, config=line), line.partition(" ")[0])
 
@@ -254,7 +254,7 @@ def test_the_file_has_types_of_its_own(home: Path, line: str, expected: object) 
         ("home_dir", "a\nb", "it contains a control character"),
     ],
 )
-def test_what_cannot_work_is_refused(home: Path, name: str, value: object, complaint: str) -> None:
+def test_invalid_values_are_refused(home: Path, name: str, value: object, complaint: str) -> None:
     """An invalid value is an error that names the setting and the reason."""
     error = refused(home, **{name: value})
 
@@ -263,7 +263,7 @@ def test_what_cannot_work_is_refused(home: Path, name: str, value: object, compl
     assert complaint in error.message
 
 
-def test_a_refusal_names_the_place(home: Path) -> None:
+def test_errors_name_the_source(home: Path) -> None:
     """The error names the variable, file or flag."""
     complaint = "is invalid: expected a whole number, not 'x'."
 
@@ -283,7 +283,7 @@ def test_a_refusal_names_the_place(home: Path) -> None:
         ("[server]\nport = 80", "has an unknown setting, 'server'"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named(home: Path, config: str, words: str) -> None:
+def test_errors_name_the_file(home: Path, config: str, words: str) -> None:
     """Errors about the file name its path."""
     error = refused(home, config=config)
 
@@ -291,13 +291,13 @@ def test_a_file_that_cannot_be_used_is_named(home: Path, config: str, words: str
     assert words in error.message
 
 
-def test_a_mistyped_setting_is_recognised(home: Path) -> None:
+def test_the_closest_setting_is_suggested(home: Path) -> None:
     """The closest name is suggested; without one, the hint is to edit or remove the file."""
     assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
     assert "Did you mean" not in (refused(home, config="zzzz = 80").hint or "")
 
 
-def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None:
+def test_unreadable_files(home: Path, tmp_path: Path) -> None:
     """A folder in place of the file, a file in place of the folder, and non-UTF-8 are errors."""
     (home / "config.toml").write_bytes(b"\xff\xfe")
     assert "is not UTF-8 text" in refused(home).message
@@ -311,7 +311,7 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("variable", ["a\nb", "~nobody-of-that-name/x"])
-def test_a_home_that_cannot_be_is_refused_before_the_file_is_looked_for(variable: str) -> None:
+def test_an_invalid_home_is_refused(variable: str) -> None:
     """The home folder is validated like any other setting."""
     with pytest.raises(UsageError, match=r"^COPILOT_PROXY_HOME_DIR is invalid: "):
         load_settings({}, {"COPILOT_PROXY_HOME_DIR": variable})
@@ -334,7 +334,7 @@ def test_without_a_home_folder_the_systems_folders_are_used() -> None:
     assert Path(platformdirs.user_data_dir("copilot-proxy", appauthor=False)) == Settings().data_dir
 
 
-def test_home_of_the_person() -> None:
+def test_the_users_home_folder() -> None:
     """`~` is the user's home folder."""
     assert Path.home() / "x" == load_settings({}, {"COPILOT_PROXY_HOME_DIR": "~/x"}).home_dir
 
@@ -348,7 +348,7 @@ def test_secrets_are_not_shown(home: Path) -> None:
     assert "sk-local" not in refused(home, api_key="sk-local-ü").message
 
 
-def test_the_identity_is_made_of_settings(home: Path) -> None:
+def test_the_editor_headers_are_settings(home: Path) -> None:
     """The editor headers can be changed by settings."""
     environ = {
         "EDITOR_VERSION": "a/1",
@@ -381,7 +381,7 @@ def test_the_identity_is_made_of_settings(home: Path) -> None:
         ("", False),
     ],
 )
-def test_what_is_this_machine(host: str, expected: bool) -> None:
+def test_loopback_addresses(host: str, expected: bool) -> None:
     """Only loopback names and addresses count as this machine."""
     assert expected is is_loopback(host)
 

@@ -1,4 +1,4 @@
-"""The Copilot token as clients see it: there is always one that works."""
+"""The Copilot token as clients see it: it always works."""
 
 import asyncio
 import logging
@@ -83,9 +83,9 @@ async def test_a_token_that_ends_by_the_clock_fails_no_request(
         for _ in range(12):
             answers = await asyncio.gather(*(client.post(PATH, json=CHAT) for _ in range(10)))
             assert {200} == {answer.status_code for answer in answers}
-            now.passes(300)
+            now.advance(300)
 
-    # An hour with tokens that want to be renewed after 24 minutes.
+    # An hour, with tokens that must be renewed after 24 minutes.
     assert asked(simulator, EXCHANGE) in (2, 3)
 
 
@@ -103,7 +103,7 @@ async def test_a_revoked_login_is_told_and_left_alone(
         first = asked(simulator, EXCHANGE), asked(simulator, "/chat/completions")
         for _ in range(50):
             answers.append(await client.post(PATH, json=CHAT))
-            now.passes(1)
+            now.advance(1)
         health = (await client.get("/health")).json()
 
     assert {401} == {answer.status_code for answer in answers}
@@ -129,13 +129,13 @@ def test_github_down_for_an_hour_stops_nobody(
     with Proxy(settings_at(simulator), clock=now.clock) as proxy, proxy.client() as client:
         client.post(PATH, json=CHAT)
         simulator.state.github_down = True
-        now.passes(1500)
+        now.advance(1500)
         for _ in range(120):
             assert 200 == client.post(PATH, json=CHAT).status_code
-            now.passes(30)
+            now.advance(30)
         down = len(warnings(caplog))
         simulator.state.github_down = False
-        now.passes(301)
+        now.advance(301)
         client.post(PATH, json=CHAT)
         assert 200 == client.post(PATH, json=CHAT).status_code
         assert "yes" == client.get("/health").json()["signed_in"]
@@ -177,9 +177,9 @@ def test_trouble_from_before_the_sleep_is_over_after_it(
     with proxy.client() as client:
         client.post(PATH, json=CHAT)
         simulator.state.github_down = True
-        now.passes(1900)
+        now.advance(1900)
         while asked(simulator, EXCHANGE) < 6:
-            now.passes(3)
+            now.advance(3)
             assert 502 == client.post(PATH, json=CHAT).status_code
         assert 502 == client.post(PATH, json=CHAT).status_code
         simulator.state.github_down = False

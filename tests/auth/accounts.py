@@ -21,7 +21,7 @@ class Time:
         self.monotonic, self.wall = 1000.0, 1_795_000_000.0
         self.clock = Clock(lambda: self.monotonic, lambda: self.wall)
 
-    def passes(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.monotonic += seconds
         self.wall += seconds
 
@@ -31,17 +31,17 @@ class Store:
 
     def __init__(self) -> None:
         self.holds: Credential | CopilotProxyError | None = MONA
-        self.looks = 0
+        self.reads = 0
 
     async def load(self) -> Credential | None:
-        self.looks += 1
+        self.reads += 1
         await asyncio.sleep(0)
         if isinstance(self.holds, CopilotProxyError):
             raise self.holds
         return self.holds
 
 
-async def settle(auth: CopilotAuth) -> None:
+async def wait_for_exchange(auth: CopilotAuth) -> None:
     """Wait for the background exchange to finish."""
     while auth._task is not None:
         await asyncio.wait([auth._task])

@@ -62,7 +62,7 @@ def test_the_sku_names_the_plan(sku: str, expected: str) -> None:
         (None, "unknown"),
     ],
 )
-def test_without_a_sku_the_plans_own_word_must_do(plan: str | None, expected: str) -> None:
+def test_without_a_sku_copilot_plan_is_used(plan: str | None, expected: str) -> None:
     """Without a SKU, the plan comes from `copilot_plan`."""
 
     assert expected == plan_name(None, plan)
@@ -95,7 +95,7 @@ def test_a_free_plan_is_metered_by_chat_messages() -> None:
     assert date(2026, 12, 14) == account.resets_on
 
 
-def test_a_free_plan_that_is_billed_in_credits_looks_at_chat() -> None:
+def test_a_free_plan_billed_in_credits_shows_chat() -> None:
     """A free plan billed in credits shows chat; its premium requests are always zero."""
     account = parse_account(
         {
@@ -116,7 +116,7 @@ def test_a_free_plan_that_is_billed_in_credits_looks_at_chat() -> None:
     )
 
 
-def test_unlimited_is_not_believed_without_quota() -> None:
+def test_unlimited_without_quota_is_not_shown_as_unlimited() -> None:
     """An empty shared pool is not shown as unlimited, although GitHub says so."""
     snapshot = {"entitlement": -1, "remaining": 0, "percent_remaining": 100, "unlimited": True}
     full, empty = (
@@ -150,7 +150,7 @@ def test_credits_beyond_the_plan_are_counted() -> None:
     assert Quota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
 
 
-def test_the_reset_day_may_stand_in_the_snapshot() -> None:
+def test_the_reset_day_may_be_in_the_snapshot() -> None:
     """The reset day is read from `quota_reset_at` in the newest shape."""
     account = parse_account(
         {"quota_snapshots": {"premium_interactions": {"quota_reset_at": 1796083200}}}
@@ -182,7 +182,7 @@ def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
     )
 
 
-def test_numbers_that_are_none_are_unknown() -> None:
+def test_invalid_numbers_are_unknown() -> None:
     """True is not read as 1, and dates out of range are unknown."""
     account = parse_account(
         {

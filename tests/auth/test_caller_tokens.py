@@ -50,9 +50,7 @@ def callers(client: httpx.AsyncClient, settings: Settings) -> CallerTokens:
         "Bearer github_pat_own",
     ],
 )
-async def test_what_is_no_token_of_githubs_is_none(
-    callers: CallerTokens, value: str | None
-) -> None:
+async def test_other_tokens_are_ignored(callers: CallerTokens, value: str | None) -> None:
     """Anything but a GitHub token is ignored, and the server's own sign-in is used."""
 
     assert callers.for_header(value) is None
@@ -69,7 +67,9 @@ async def test_a_github_token_gets_its_own_exchange(
     assert (await source.token()).api_url == simulator.url
 
 
-async def test_one_caller_is_exchanged_once(callers: CallerTokens, simulator: Simulator) -> None:
+async def test_requests_of_a_caller_share_one_exchange(
+    callers: CallerTokens, simulator: Simulator
+) -> None:
     """All requests of a caller share one Copilot token."""
     for _ in range(3):
         source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
@@ -107,7 +107,7 @@ async def test_the_number_of_callers_is_bounded(
     assert all(b"ghu_" not in key for key in callers._sources)
 
 
-async def test_a_caller_with_a_token_is_not_forgotten_for_one_without(
+async def test_made_up_tokens_do_not_push_out_working_ones(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
     """Made-up tokens do not push out callers whose exchange has succeeded."""
@@ -145,7 +145,7 @@ async def test_made_up_tokens_do_not_hammer_github(
     assert (429, "10") == (error.status, error.headers["retry-after"])
     assert "Try again in 10 seconds" in str(error.hint)
 
-    now.passes(10)
+    now.advance(10)
     source = callers.for_header(SIMULATED_TOKEN)
     assert source is not None
     assert await source.token()
@@ -195,7 +195,7 @@ def real(client: httpx.AsyncClient) -> CallerTokens:
     return CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK)
 
 
-async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
+async def test_a_copilot_token_is_used_directly(real: CallerTokens) -> None:
     """A Copilot token is used directly, with the host that it contains."""
     source = real.for_header(f"Bearer {copilot()}")
 
@@ -207,7 +207,7 @@ async def test_a_copilot_token_is_used_as_it_is(real: CallerTokens) -> None:
     assert AuthState("unknown", None, None) == source.state()
 
 
-async def test_a_copilot_token_cannot_be_renewed_here(real: CallerTokens) -> None:
+async def test_a_copilot_token_is_not_renewed(real: CallerTokens) -> None:
     """A Copilot token is not renewed, since only the client can get a new one."""
     source = real.for_header(copilot())
     assert source is not None
@@ -226,13 +226,13 @@ async def test_an_expired_copilot_token_is_refused(real: CallerTokens, exp: obje
     assert 401 == caught.value.status
 
 
-async def test_a_clock_that_is_a_little_fast_refuses_nothing(real: CallerTokens) -> None:
+async def test_a_slightly_fast_clock_does_not_refuse_tokens(real: CallerTokens) -> None:
     """In the last minute of a token's life, Copilot decides whether it is valid."""
 
     assert real.for_header(copilot(NOW - 59)) is not None
 
 
-async def test_a_copilot_token_for_a_strange_host_is_refused(real: CallerTokens) -> None:
+async def test_a_copilot_token_for_an_unknown_host_is_refused(real: CallerTokens) -> None:
     """A Copilot token for a host other than GitHub's is refused."""
     source = real.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
@@ -250,7 +250,7 @@ async def test_the_setting_decides_the_host_of_a_copilot_token(client: httpx.Asy
     assert "http://127.0.0.1:9" == (await source.token()).api_url
 
 
-async def test_closing_stops_what_is_under_way(callers: CallerTokens) -> None:
+async def test_closing_cancels_exchanges_in_progress(callers: CallerTokens) -> None:
     """Exchanges in progress are cancelled when the server stops."""
     source = callers.for_header("ghu_one")
     callers.for_header(copilot(proxy=""))
@@ -262,7 +262,7 @@ async def test_closing_stops_what_is_under_way(callers: CallerTokens) -> None:
         await waiting
 
 
-async def test_the_clock_is_the_machines_unless_told(client: httpx.AsyncClient) -> None:
+async def test_the_system_clock_is_the_default(client: httpx.AsyncClient) -> None:
     """By default the system clock decides whether a token has expired."""
     settings = Settings()
     callers = CallerTokens(GitHub(client, settings), settings, github_com)

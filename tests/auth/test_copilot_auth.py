@@ -15,12 +15,12 @@ from copilot_proxy.masking import Secret
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
-from tests.auth.accounts import MONA, Store, Time, failing, settle
+from tests.auth.accounts import MONA, Store, Time, failing, wait_for_exchange
 from tests.auth.conftest import settings_for
-from tests.auth.stranger import Answer, Stranger
+from tests.auth.scripted_server import Answer, ScriptedServer
 
 
-async def test_token_and_host_are_one(auth: CopilotAuth, simulator: Simulator) -> None:
+async def test_token_and_host_come_from_one_answer(auth: CopilotAuth, simulator: Simulator) -> None:
     """Token and host come from the same answer, and the token is not shown."""
     token = await auth.token()
 
@@ -36,7 +36,7 @@ async def test_two_hundred_first_callers_make_one_exchange(
     tokens = await asyncio.gather(*(auth.token() for _ in range(200)))
 
     assert 1 == len(set(tokens))
-    assert (1, 1) == (simulator.state.exchanges, store.looks)
+    assert (1, 1) == (simulator.state.exchanges, store.reads)
 
 
 async def test_the_token_is_kept_until_a_minute_before_refresh_in(
@@ -44,26 +44,26 @@ async def test_the_token_is_kept_until_a_minute_before_refresh_in(
 ) -> None:
     """The token is renewed one minute before `refresh_in`, not earlier or later."""
     first = await auth.token()
-    now.passes(1439)
+    now.advance(1439)
     assert first == await auth.token()
-    await settle(auth)
+    await wait_for_exchange(auth)
     assert 1 == simulator.state.exchanges
 
-    now.passes(2)
+    now.advance(2)
     assert first == await auth.token()
-    await settle(auth)
+    await wait_for_exchange(auth)
     assert 2 == simulator.state.exchanges
     assert first != await auth.token()
 
 
-async def test_nobody_waits_for_a_refresh_ahead_of_time(
+async def test_requests_do_not_wait_for_a_refresh_ahead_of_time(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """Requests get the old token at once while one refresh runs in the background."""
     first = await auth.token()
-    now.passes(1500)
+    now.advance(1500)
     tokens = await asyncio.gather(*(auth.token() for _ in range(50)))
-    await settle(auth)
+    await wait_for_exchange(auth)
 
     assert {first} == set(tokens)
     assert 2 == simulator.state.exchanges
@@ -80,50 +80,50 @@ async def test_a_laptop_that_slept_gets_a_new_token(
     assert 2 == simulator.state.exchanges
 
 
-async def test_a_clock_that_is_set_back_keeps_no_old_token(
+async def test_a_token_is_renewed_in_time_after_the_clock_is_set_back(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A token is renewed in time although the wall clock was set back."""
     first = await auth.token()
-    now.passes(1801)
+    now.advance(1801)
     now.wall -= 3600
 
     assert first != await auth.token()
 
 
-async def test_a_short_refresh_in_is_no_storm(
+async def test_a_short_refresh_in_does_not_cause_a_storm(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A token is kept for half a minute even if `refresh_in` is zero."""
     simulator.state.refresh_in = 0
     await auth.token()
-    now.passes(29)
+    now.advance(29)
     await auth.token()
-    await settle(auth)
+    await wait_for_exchange(auth)
 
     assert 1 == simulator.state.exchanges
 
 
-async def test_a_token_that_is_short_lived_is_still_used(
+async def test_a_short_lived_token_is_renewed_before_it_expires(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
     """A token is renewed before it expires, even if `refresh_in` is later."""
     answer = Answer({"token": "tid=1;exp=2:ff", "expires_at": 1, "refresh_in": 5})
-    with Stranger(answer) as stranger:
-        settings = settings_for(stranger.url)
+    with ScriptedServer(answer) as server:
+        settings = settings_for(server.url)
         auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
         await auth.token()
-        now.passes(29)
+        now.advance(29)
         await auth.token()
-        await settle(auth)
-        assert 1 == len(stranger.paths)
-        now.passes(40)
+        await wait_for_exchange(auth)
+        assert 1 == len(server.paths)
+        now.advance(40)
         await auth.token()
 
-    assert 2 == len(stranger.paths)
+    assert 2 == len(server.paths)
 
 
-async def test_the_host_of_the_credential_decides_where_to_ask(
+async def test_the_host_of_the_credential_determines_the_addresses(
     client: httpx.AsyncClient, now: Time, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tenant's token goes to the tenant, whose API is the default host of its answer."""
@@ -145,7 +145,7 @@ async def test_the_host_of_the_credential_decides_where_to_ask(
     assert "https://copilot-api.acme.ghe.com" == token.api_url
 
 
-async def test_a_strange_api_host_gets_no_token(
+async def test_an_unknown_api_host_gets_no_token(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
     """An answer that names an unknown API host is an error, and no token is sent there."""
@@ -157,18 +157,18 @@ async def test_a_strange_api_host_gets_no_token(
             "endpoints": {"api": "https://evil.example"},
         }
     )
-    with Stranger(answer) as stranger:
-        settings = settings_for(stranger.url)
+    with ScriptedServer(answer) as server:
+        settings = settings_for(server.url)
         auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
         error = await failing(auth.token)
         await failing(auth.token)
 
     assert "strange_api_host" == error.code
-    assert 1 == len(stranger.paths)
+    assert 1 == len(server.paths)
     assert "The Copilot token could not be fetched." == auth.state().last_error
 
 
-# What may be told
+# What may be shown
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ async def test_the_host_of_the_sign_in(
     auth = CopilotAuth(GitHub(client, settings), store.load, settings)
 
     assert [expected] * 2 == [await auth.host(), await auth.host()]
-    assert store.looks <= (1 if isinstance(holds, Credential) else 2)
+    assert store.reads <= (1 if isinstance(holds, Credential) else 2)
 
 
-async def test_a_store_that_waits_for_its_owner_delays_nobody(
+async def test_a_locked_store_does_not_delay_requests(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the store is locked, the host is github.com."""
@@ -211,7 +211,7 @@ async def test_a_store_that_waits_for_its_owner_delays_nobody(
     assert "github.com" == await auth.host()
 
 
-async def test_the_state_before_anything_was_asked(auth: CopilotAuth) -> None:
+async def test_reading_the_state_does_not_call_github(auth: CopilotAuth) -> None:
     """Reading the state makes no call to GitHub."""
 
     assert AuthState("unknown", None, None) == auth.state()
@@ -220,23 +220,23 @@ async def test_the_state_before_anything_was_asked(auth: CopilotAuth) -> None:
 async def test_the_state_counts_down(auth: CopilotAuth, now: Time) -> None:
     """The remaining life counts down to zero, and not below."""
     await auth.token()
-    now.passes(300)
+    now.advance(300)
     left = auth.state().expires_in
     assert left is not None
     assert 1490 < left < 1510
 
-    now.passes(9000)
+    now.advance(9000)
     assert AuthState("yes", 0.0, None) == auth.state()
 
 
-async def test_no_secret_and_no_name_is_logged(
+async def test_no_token_or_login_is_logged(
     auth: CopilotAuth, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither success nor failure logs a token or a login."""
     caplog.set_level(logging.DEBUG)
     token = await auth.token()
     simulator.state.block()
-    now.passes(3000)
+    now.advance(3000)
     error = await failing(auth.token)
 
     for hidden in (SIMULATED_TOKEN, token.value.reveal(), "mona"):
@@ -245,7 +245,7 @@ async def test_no_secret_and_no_name_is_logged(
     assert SIMULATED_TOKEN not in repr(error) + str(vars(error))
 
 
-def test_a_token_shows_its_host_only() -> None:
+def test_the_repr_of_a_token_shows_only_its_host() -> None:
     """The repr of a token does not contain its value."""
     token = CopilotToken(Secret("tid=1"), "https://api.githubcopilot.com")
 

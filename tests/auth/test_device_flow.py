@@ -25,7 +25,7 @@ DOWN = UpstreamUnreachable(
 
 
 class Script:
-    """A GitHub that says what it is told, a clock, and a sleep that only moves the clock."""
+    """A GitHub with scripted answers, a clock, and a sleep that only moves the clock."""
 
     def __init__(self, *answers: Secret | Pending | CopilotProxyError, takes: float = 0) -> None:
         self.answers = list(answers)
@@ -54,7 +54,7 @@ class Script:
         )
 
 
-async def test_the_pace_is_githubs_and_a_second_more() -> None:
+async def test_polls_wait_a_second_longer_than_github_asks() -> None:
     """Polls wait a second longer than GitHub's interval, so a fast clock causes no slow_down."""
     script = Script(Pending(), Pending(), TOKEN)
 
@@ -78,7 +78,7 @@ async def test_slow_down_without_an_interval_adds_five_seconds() -> None:
     assert [6.0, 11.0, 16.0] == script.slept
 
 
-async def test_slow_down_never_makes_it_faster() -> None:
+async def test_slow_down_never_shortens_the_interval() -> None:
     """An interval below the current one is ignored."""
     script = Script(Pending(interval=1, slower=True), TOKEN)
     await script.wait()
@@ -86,7 +86,7 @@ async def test_slow_down_never_makes_it_faster() -> None:
     assert [6.0, 6.0] == script.slept
 
 
-async def test_the_wait_ends_with_the_code() -> None:
+async def test_polling_ends_when_the_code_expires() -> None:
     """The last poll is made when the code expires."""
     script = Script(Pending())
     with pytest.raises(LoginFailed, match="expired before GitHub reported") as caught:
@@ -96,7 +96,7 @@ async def test_the_wait_ends_with_the_code() -> None:
     assert "copilot-proxy login" in str(caught.value.hint)
 
 
-async def test_time_that_the_questions_take_counts() -> None:
+async def test_the_time_that_polls_take_counts() -> None:
     """The time that polls take counts towards the life of the code."""
     script = Script(Pending(), takes=10)
     with pytest.raises(LoginFailed):
@@ -105,7 +105,7 @@ async def test_time_that_the_questions_take_counts() -> None:
     assert [6.0, 4.0] == script.slept
 
 
-async def test_network_trouble_does_not_end_the_wait() -> None:
+async def test_network_errors_do_not_end_polling() -> None:
     """A network error is reported, and polling continues."""
     script = Script(
         DOWN, BrokenResponse("Something that is not GitHub answered."), Pending(), TOKEN
@@ -117,7 +117,7 @@ async def test_network_trouble_does_not_end_the_wait() -> None:
     ]
 
 
-async def test_trouble_until_the_end_is_the_reason_given() -> None:
+async def test_if_all_polls_fail_the_network_error_is_reported() -> None:
     """If all polls fail, the network error is reported, not only the expiry of the code."""
     script = Script(DOWN)
     with pytest.raises(LoginFailed, match=r"github\.com could not be reached") as caught:
@@ -129,7 +129,7 @@ async def test_trouble_until_the_end_is_the_reason_given() -> None:
 LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"retry-after": "60"})
 
 
-async def test_a_named_wait_is_honoured() -> None:
+async def test_retry_after_is_honoured() -> None:
     """A Retry-After is reported at once, and the next poll waits for it."""
     script = Script(LIMITED, Pending(), TOKEN)
 
@@ -138,7 +138,7 @@ async def test_a_named_wait_is_honoured() -> None:
     assert [None, "Slow.", None] == [report.last_error for report in script.reports]
 
 
-async def test_a_wait_longer_than_the_code_lives_is_told_at_once() -> None:
+async def test_retry_after_beyond_the_life_of_the_code_ends_the_wait() -> None:
     """A Retry-After beyond the life of the code ends the wait at once."""
     script = Script(LIMITED)
     with pytest.raises(UpstreamRefusal, match="Slow"):
@@ -148,7 +148,7 @@ async def test_a_wait_longer_than_the_code_lives_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("code", ["expired_token", "access_denied"])
-async def test_githubs_last_word_ends_the_wait_at_once(code: str) -> None:
+async def test_a_denial_ends_polling_at_once(code: str) -> None:
     """No further poll is made after a denial."""
     script = Script(Pending(), LoginFailed("no", code=code), TOKEN)
     with pytest.raises(LoginFailed, match="no"):

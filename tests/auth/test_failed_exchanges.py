@@ -18,9 +18,9 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.masking import Secret
 from copilot_proxy.simulator.server import Simulator
-from tests.auth.accounts import MONA, Store, Time, failing, settle
+from tests.auth.accounts import MONA, Store, Time, failing, wait_for_exchange
 from tests.auth.conftest import settings_for
-from tests.auth.stranger import Answer, Stranger
+from tests.auth.scripted_server import Answer, ScriptedServer
 
 
 async def test_a_failed_refresh_keeps_serving_the_old_token(
@@ -29,10 +29,10 @@ async def test_a_failed_refresh_keeps_serving_the_old_token(
     """While the old token is valid, no request fails because GitHub is down."""
     first = await auth.token()
     simulator.state.github_down = True
-    now.passes(1500)
+    now.advance(1500)
     for _ in range(20):
         assert first == await auth.token()
-        await settle(auth)
+        await wait_for_exchange(auth)
 
     assert "yes" == auth.state().signed_in
     assert "broke before the answer" in str(auth.state().last_error)
@@ -44,46 +44,46 @@ async def test_a_failed_refresh_is_tried_again_ever_more_rarely(
     """A failed refresh is retried after pauses that grow."""
     await auth.token()
     simulator.state.faults.on("exchange_500")
-    now.passes(1441)
+    now.advance(1441)
     tries: list[float] = []
     for second in range(300):
         before = len(simulator.state.requests)
         await auth.token()
-        await settle(auth)
+        await wait_for_exchange(auth)
         if len(simulator.state.requests) > before:
             tries.append(second)
-        now.passes(1)
+        now.advance(1)
 
     pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
     assert 5 <= len(tries) <= 9
     assert pauses == sorted(pauses)
 
 
-async def test_a_refresh_that_works_again_is_the_end_of_it(
+async def test_a_successful_refresh_clears_the_error(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A successful refresh clears the error."""
     first = await auth.token()
     simulator.state.github_down = True
-    now.passes(1500)
+    now.advance(1500)
     await auth.token()
-    await settle(auth)
+    await wait_for_exchange(auth)
     simulator.state.github_down = False
-    now.passes(10)
+    now.advance(10)
     await auth.token()
-    await settle(auth)
+    await wait_for_exchange(auth)
 
     assert first != await auth.token()
     assert auth.state().last_error is None
 
 
-async def test_without_a_working_token_the_failure_is_told(
+async def test_without_a_valid_token_the_failure_is_reported(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """Without a valid token the failure is reported; retries wait for the pause."""
     await auth.token()
     simulator.state.github_down = True
-    now.passes(1900)
+    now.advance(1900)
     asked = len(simulator.state.requests)
     errors = [await failing(auth.token) for _ in range(10)]
 
@@ -91,27 +91,27 @@ async def test_without_a_working_token_the_failure_is_told(
     assert 1 == len(simulator.state.requests) - asked
 
     simulator.state.github_down = False
-    now.passes(31)
+    now.advance(31)
     await auth.token()
 
 
-async def test_githubs_retry_after_is_waited_for(
+async def test_githubs_retry_after_is_honoured(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
     """No exchange is made before GitHub's Retry-After has passed."""
     limited = Answer({"message": "API rate limit exceeded"}, 403, {"retry-after": "3600"})
-    with Stranger(limited) as stranger:
-        settings = settings_for(stranger.url)
+    with ScriptedServer(limited) as server:
+        settings = settings_for(server.url)
         auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
         error = await failing(auth.token)
-        now.passes(3500)
+        now.advance(3500)
         await failing(auth.token)
 
     assert isinstance(error, UpstreamRefusal)
-    assert 1 == len(stranger.paths)
+    assert 1 == len(server.paths)
 
 
-async def test_a_revoked_sign_in_asks_github_once(
+async def test_github_is_asked_once_about_a_revoked_sign_in(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
     """After a revocation only the store is read again; GitHub is not asked."""
@@ -119,24 +119,24 @@ async def test_a_revoked_sign_in_asks_github_once(
     errors = []
     for _ in range(60):
         errors.append(await failing(auth.token))
-        now.passes(1)
+        now.advance(1)
 
     assert all(isinstance(error, NotSignedIn) for error in errors)
     assert 1 == len(simulator.state.requests)
-    assert 15 <= store.looks <= 21
+    assert 15 <= store.reads <= 21
     assert "no" == auth.state().signed_in
 
 
-async def test_a_refusal_is_doubted_after_a_quarter_of_an_hour(
+async def test_a_refused_token_is_tried_again_after_15_minutes(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A revoked token is tried again after 15 minutes, so no restart is needed."""
     simulator.state.revoke()
     await failing(auth.token)
     simulator.state.restore()
-    now.passes(890)
+    now.advance(890)
     await failing(auth.token)
-    now.passes(11)
+    now.advance(11)
 
     assert await auth.token()
 
@@ -149,13 +149,13 @@ async def test_a_new_sign_in_is_noticed_within_seconds(
     await failing(auth.token)
     store.holds = Credential(Secret(simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")))
     await failing(auth.token)
-    now.passes(3)
+    now.advance(3)
 
     assert await auth.token()
     assert "yes" == auth.state().signed_in
 
 
-async def test_nobody_signed_in(auth: CopilotAuth, simulator: Simulator, store: Store) -> None:
+async def test_not_signed_in(auth: CopilotAuth, simulator: Simulator, store: Store) -> None:
     """Without a sign-in GitHub is not called, and the error names the command to use."""
     store.holds = None
     error = await failing(auth.token)
@@ -165,19 +165,19 @@ async def test_nobody_signed_in(auth: CopilotAuth, simulator: Simulator, store: 
     assert AuthState("no", None, "Not signed in to GitHub.") == auth.state()
 
 
-async def test_somebody_signs_in_after_the_start(
+async def test_a_sign_in_after_the_start_is_used(
     auth: CopilotAuth, now: Time, store: Store
 ) -> None:
     """A sign-in after the start of the server is used."""
     store.holds = None
     await failing(auth.token)
     store.holds = MONA
-    now.passes(3)
+    now.advance(3)
 
     assert await auth.token()
 
 
-async def test_a_store_that_fails_is_asked_again_later(
+async def test_a_failed_store_is_read_again_later(
     auth: CopilotAuth, now: Time, store: Store
 ) -> None:
     """A store that failed is read again later, since the keyring may be unlocked then."""
@@ -186,14 +186,14 @@ async def test_a_store_that_fails_is_asked_again_later(
     assert isinstance(error, StoreError)
     assert AuthState("unknown", None, "The stored GitHub token could not be read.") == auth.state()
     await failing(auth.token)
-    assert 1 == store.looks
+    assert 1 == store.reads
 
     store.holds = MONA
-    now.passes(4)
+    now.advance(4)
     assert await auth.token()
 
 
-async def test_what_one_caller_adds_to_an_error_no_other_sees(
+async def test_every_caller_gets_a_separate_copy_of_an_error(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
     """Every caller gets a separate copy of a remembered error."""
@@ -209,14 +209,14 @@ async def test_what_one_caller_adds_to_an_error_no_other_sees(
     assert (second.code, second.status) == (first.code, first.status)
 
 
-async def test_an_account_without_copilot_is_asked_about_rarely(
+async def test_github_is_rarely_asked_about_an_account_without_copilot(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """GitHub's refusal is repeated from memory; `/health` does not show the login."""
     simulator.state.block()
     for _ in range(40):
         error = await failing(auth.token)
-        now.passes(1)
+        now.advance(1)
 
     assert isinstance(error, NoCopilotAccess)
     assert 1 == simulator.state.recorder.records.__len__()
@@ -226,11 +226,11 @@ async def test_an_account_without_copilot_is_asked_about_rarely(
     )
 
     simulator.state.unblock()
-    now.passes(60)
+    now.advance(60)
     assert await auth.token()
 
 
-async def test_one_caller_who_leaves_takes_nothing_from_the_others(
+async def test_a_cancelled_request_does_not_cancel_the_exchange(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
     """The exchange continues for other requests when one is cancelled."""
@@ -244,14 +244,14 @@ async def test_one_caller_who_leaves_takes_nothing_from_the_others(
     assert 1 == simulator.state.exchanges
 
 
-async def test_an_exchange_that_nobody_waits_for_is_not_lost(
+async def test_the_token_of_a_cancelled_request_is_used_by_the_next(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
     """The token of an exchange whose request was cancelled is used by the next one."""
     caller = asyncio.create_task(auth.token())
     await asyncio.sleep(0)
     caller.cancel()
-    await settle(auth)
+    await wait_for_exchange(auth)
     await auth.token()
 
     assert 1 == simulator.state.exchanges
@@ -267,7 +267,7 @@ async def test_closing_stops_an_exchange(auth: CopilotAuth, simulator: Simulator
         await caller
 
 
-async def test_an_unexpected_failure_is_no_silence(
+async def test_an_unexpected_exception_is_raised_and_logged(
     auth: CopilotAuth, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected exception reaches the request, and the log without its text."""
@@ -283,12 +283,12 @@ async def test_an_unexpected_failure_is_no_silence(
     assert "ghu_secret" not in "".join(record.getMessage() for record in caplog.records)
 
 
-async def test_githubs_own_words_are_not_for_strangers(
+async def test_health_does_not_show_githubs_message(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
     """`/health` shows only the status, since GitHub's message may name the user."""
-    with Stranger(Answer({"message": "mona is a teapot"}, status=418)) as stranger:
-        settings = settings_for(stranger.url)
+    with ScriptedServer(Answer({"message": "mona is a teapot"}, status=418)) as server:
+        settings = settings_for(server.url)
         auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
         await failing(auth.token)
 

@@ -23,7 +23,7 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import FOREIGN_TOKEN, SIMULATED_TOKEN
 from tests.auth.conftest import settings_for
-from tests.auth.stranger import HTML, Answer, Stranger
+from tests.auth.scripted_server import HTML, Answer, ScriptedServer
 
 TOKEN = Secret(SIMULATED_TOKEN)
 EXCHANGE = {"token": "tid=1;exp=2:ff", "expires_at": 1795331400, "refresh_in": 1500}
@@ -35,17 +35,17 @@ def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
     return GitHub(client, settings)
 
 
-async def asking(client: httpx.AsyncClient, *answers: Answer) -> tuple[GitHub, Stranger]:
-    stranger = Stranger(*answers)
-    return GitHub(client, settings_for(stranger.url)), stranger
+async def github_with(client: httpx.AsyncClient, *answers: Answer) -> tuple[GitHub, ScriptedServer]:
+    server = ScriptedServer(*answers)
+    return GitHub(client, settings_for(server.url)), server
 
 
 async def refusal(
     client: httpx.AsyncClient, answer: Answer, call: str, token: Secret = TOKEN
 ) -> CopilotProxyError:
     """Return the error that the call raises for `answer`."""
-    github, stranger = await asking(client, answer)
-    with stranger, pytest.raises(CopilotProxyError) as caught:
+    github, server = await github_with(client, answer)
+    with server, pytest.raises(CopilotProxyError) as caught:
         await (github.device_code() if call == "device_code" else getattr(github, call)(token))
     return caught.value
 
@@ -74,7 +74,7 @@ async def test_a_sign_in_ends_with_a_token(github: GitHub, simulator: Simulator)
     assert answer.reveal().startswith("ghu_")
 
 
-async def test_slow_down_carries_the_new_pace(github: GitHub, simulator: Simulator) -> None:
+async def test_slow_down_has_the_new_interval(github: GitHub, simulator: Simulator) -> None:
     """A slow_down carries the interval of GitHub's answer."""
     simulator.state.device_flow = ["slow_down"]
     code = await github.device_code()
@@ -82,10 +82,10 @@ async def test_slow_down_carries_the_new_pace(github: GitHub, simulator: Simulat
     assert Pending(interval=10.0, slower=True) == await github.poll(code.device_code)
 
 
-async def test_slow_down_without_a_pace(client: httpx.AsyncClient) -> None:
+async def test_slow_down_without_an_interval(client: httpx.AsyncClient) -> None:
     """A slow_down without an interval is accepted (RFC 8628)."""
-    github, stranger = await asking(client, Answer({"error": "slow_down"}))
-    with stranger:
+    github, server = await github_with(client, Answer({"error": "slow_down"}))
+    with server:
         answer = await github.poll(Secret("x"))
 
     assert Pending(interval=None, slower=True) == answer
@@ -100,7 +100,7 @@ async def test_slow_down_without_a_pace(client: httpx.AsyncClient) -> None:
         ("device_flow_disabled", "does not allow this app to sign in"),
     ],
 )
-async def test_the_end_of_a_sign_in_is_a_sentence(
+async def test_error_codes_become_readable_messages(
     github: GitHub, simulator: Simulator, step: str, words: str
 ) -> None:
     """GitHub's error codes become readable messages."""
@@ -112,7 +112,7 @@ async def test_the_end_of_a_sign_in_is_a_sentence(
     assert caught.value.hint
 
 
-async def test_an_error_word_alone_is_shown(client: httpx.AsyncClient) -> None:
+async def test_an_error_code_without_a_description_is_shown(client: httpx.AsyncClient) -> None:
     """An error code without a description is shown itself."""
     error = await refusal(client, Answer({"error": "new_word"}, status=400), "poll")
 
@@ -134,7 +134,7 @@ async def test_an_error_word_alone_is_shown(client: httpx.AsyncClient) -> None:
         (Answer({"message": "slower"}, status=429), UpstreamRefusal),
     ],
 )
-async def test_trouble_while_polling_is_told_from_the_end(
+async def test_temporary_errors_are_not_login_failures(
     client: httpx.AsyncClient, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
     """Temporary errors are not `LoginFailed`."""
@@ -144,12 +144,12 @@ async def test_trouble_while_polling_is_told_from_the_end(
 
 async def test_form_encoded_answers_are_read(client: httpx.AsyncClient) -> None:
     """Form-encoded answers are read, since a proxy may drop the Accept header."""
-    github, stranger = await asking(
+    github, server = await github_with(
         client,
         Answer("device_code=d1&user_code=A-B&verification_uri=https%3A%2F%2Fx.example&interval=7"),
         Answer("access_token=ghu_1&token_type=bearer"),
     )
-    with stranger:
+    with server:
         code = await github.device_code()
         token = await github.poll(code.device_code)
 
@@ -158,7 +158,7 @@ async def test_form_encoded_answers_are_read(client: httpx.AsyncClient) -> None:
     assert Secret("ghu_1") == token
 
 
-async def test_the_sign_in_asks_as_the_editor_plugins_app(
+async def test_the_sign_in_uses_the_client_id_of_the_editor_plugin(
     github: GitHub, simulator: Simulator
 ) -> None:
     """The client id is the editor plugin's, whose tokens can be exchanged."""
@@ -172,21 +172,19 @@ async def test_the_sign_in_asks_as_the_editor_plugins_app(
 @pytest.mark.parametrize(
     "uri", ["javascript:alert(1)", "file:///etc/passwd", "x", 7, None, "https://a\x1b"]
 )
-async def test_what_is_no_web_address_is_never_opened(
-    client: httpx.AsyncClient, uri: object
-) -> None:
+async def test_only_web_addresses_are_opened(client: httpx.AsyncClient, uri: object) -> None:
     """A verification address that is not http(s) is replaced with GitHub's page."""
-    github, stranger = await asking(
+    github, server = await github_with(
         client, Answer({"device_code": "d", "user_code": "A\x1b[31m-B", "verification_uri": uri})
     )
-    with stranger:
+    with server:
         code = await github.device_code()
 
-    assert f"{stranger.url}/login/device" == code.verification_uri
+    assert f"{server.url}/login/device" == code.verification_uri
     assert "\x1b" not in code.user_code
 
 
-async def test_a_login_page_in_between_is_said_to_be_one(client: httpx.AsyncClient) -> None:
+async def test_a_captive_portal_is_reported(client: httpx.AsyncClient) -> None:
     """The HTML page of a captive portal or proxy is reported as such."""
     error = await refusal(client, Answer(HTML), "device_code")
 
@@ -194,7 +192,7 @@ async def test_a_login_page_in_between_is_said_to_be_one(client: httpx.AsyncClie
     assert "HTTPS_PROXY" in str(error.hint)
 
 
-async def test_a_redirect_is_not_github(client: httpx.AsyncClient) -> None:
+async def test_redirects_are_not_followed(client: httpx.AsyncClient) -> None:
     """Redirects are not followed, so no token is sent elsewhere."""
     answer = Answer("", status=302, headers={"location": "https://portal.example"})
 
@@ -218,9 +216,7 @@ async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> 
 # The exchange
 
 
-async def test_the_exchange_brings_copilots_token_and_host(
-    github: GitHub, simulator: Simulator
-) -> None:
+async def test_an_exchange_returns_token_and_host(github: GitHub, simulator: Simulator) -> None:
     """Token, host and times come from one answer."""
     exchange = await github.exchange(TOKEN)
 
@@ -232,7 +228,7 @@ async def test_the_exchange_brings_copilots_token_and_host(
     assert exchange.token.reveal() not in repr(exchange)
 
 
-async def test_the_exchange_says_who_asks(github: GitHub, simulator: Simulator) -> None:
+async def test_the_exchange_identifies_this_program(github: GitHub, simulator: Simulator) -> None:
     """The exchange sends our user agent, the editor version and GitHub's API version."""
     await github.exchange(TOKEN)
     sent = simulator.state.requests[0].headers
@@ -242,42 +238,42 @@ async def test_the_exchange_says_who_asks(github: GitHub, simulator: Simulator) 
     assert "2025-04-01" == sent["x-github-api-version"]
 
 
-async def test_a_wrong_clock_here_does_not_shorten_the_token(client: httpx.AsyncClient) -> None:
+async def test_a_wrong_local_clock_does_not_shorten_the_token(client: httpx.AsyncClient) -> None:
     """The token's life is measured by the Date header of GitHub's answer."""
     now = 1_000_000_000
-    github, stranger = await asking(
+    github, server = await github_with(
         client,
         Answer(
             {**EXCHANGE, "expires_at": now + 1800}, headers={"date": formatdate(now, usegmt=True)}
         ),
     )
-    with stranger:
+    with server:
         exchange = await github.exchange(TOKEN)
 
     assert 1800.0 == exchange.lifetime
 
 
 @pytest.mark.parametrize("date", ["", "odd"])
-async def test_without_githubs_clock_this_machines_is_used(
+async def test_without_a_date_header_the_local_clock_is_used(
     client: httpx.AsyncClient, date: str
 ) -> None:
     """Without a valid Date header the local clock is used."""
     soon = time.time() + 1700
-    github, stranger = await asking(
+    github, server = await github_with(
         client, Answer({**EXCHANGE, "expires_at": soon}, headers={"date": date})
     )
-    with stranger:
+    with server:
         exchange = await github.exchange(TOKEN)
 
     assert exchange.lifetime == pytest.approx(1700, abs=5)
 
 
-async def test_a_token_that_seems_to_have_expired_lives_by_refresh_in(
+async def test_the_life_of_a_token_that_seems_expired_is_refresh_in(
     client: httpx.AsyncClient,
 ) -> None:
     """With a clock that is far off, `refresh_in` gives the token's life."""
-    github, stranger = await asking(client, Answer({**EXCHANGE, "expires_at": 1}))
-    with stranger:
+    github, server = await github_with(client, Answer({**EXCHANGE, "expires_at": 1}))
+    with server:
         exchange = await github.exchange(TOKEN)
 
     assert (1500.0, 1560.0) == (exchange.refresh_in, exchange.lifetime)
@@ -290,22 +286,24 @@ async def test_a_token_that_seems_to_have_expired_lives_by_refresh_in(
         {"endpoints": {"api": "https://api.githubcopilot.com"}, "sku": ["x"]},
     ],
 )
-async def test_a_field_of_a_new_type_keeps_nobody_from_working(
+async def test_unused_fields_may_have_any_type(
     client: httpx.AsyncClient, drift: dict[str, object]
 ) -> None:
     """Only token, expires_at and refresh_in must have their known types."""
-    github, stranger = await asking(client, Answer({**EXCHANGE, **drift}))
-    with stranger:
+    github, server = await github_with(client, Answer({**EXCHANGE, **drift}))
+    with server:
         exchange = await github.exchange(TOKEN)
 
     assert ("https://api.githubcopilot.com", None) == (exchange.api_url, exchange.sku)
 
 
 @pytest.mark.parametrize("endpoints", ["odd", {"api": 7}, None])
-async def test_endpoints_may_be_anything(client: httpx.AsyncClient, endpoints: object) -> None:
+async def test_malformed_endpoints_are_ignored(
+    client: httpx.AsyncClient, endpoints: object
+) -> None:
     """Malformed endpoints are treated as missing."""
-    github, stranger = await asking(client, Answer({**EXCHANGE, "endpoints": endpoints}))
-    with stranger:
+    github, server = await github_with(client, Answer({**EXCHANGE, "endpoints": endpoints}))
+    with server:
         exchange = await github.exchange(TOKEN)
 
     assert exchange.api_url is None
@@ -324,7 +322,7 @@ async def test_endpoints_may_be_anything(client: httpx.AsyncClient, endpoints: o
         HTML,
     ],
 )
-async def test_an_exchange_without_a_usable_token_is_broken(
+async def test_an_exchange_without_a_usable_token_is_an_error(
     client: httpx.AsyncClient, body: Any
 ) -> None:
     """An exchange without a usable token is an error."""
@@ -361,7 +359,7 @@ async def test_an_account_without_copilot(
     assert "https://" in str(caught.value.hint)
 
 
-async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient) -> None:
+async def test_a_refusal_of_the_account_without_details(client: httpx.AsyncClient) -> None:
     """Even empty error details mean that the account was refused."""
     error = await refusal(client, Answer({"error_details": {}}, status=403), "exchange")
 
@@ -379,7 +377,7 @@ async def test_an_account_level_refusal_without_words(client: httpx.AsyncClient)
         Answer({"message": "no"}, status=429),
     ],
 )
-async def test_a_rate_limit_of_github_passes(client: httpx.AsyncClient, answer: Answer) -> None:
+async def test_a_rate_limit_is_temporary(client: httpx.AsyncClient, answer: Answer) -> None:
     """A rate limit is temporary and is not about the account."""
     error = await refusal(client, answer, "exchange")
 
@@ -387,7 +385,7 @@ async def test_a_rate_limit_of_github_passes(client: httpx.AsyncClient, answer: 
     assert (429, "rate_limited") == (error.status, error.code)
 
 
-async def test_githubs_wait_is_passed_on(client: httpx.AsyncClient) -> None:
+async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
     """A Retry-After in seconds is passed on; other values are ignored."""
     limited = {"status": 429, "body": {"message": "no"}}
     numbered = await refusal(client, Answer(**limited, headers={"retry-after": "77"}), "exchange")
@@ -396,7 +394,7 @@ async def test_githubs_wait_is_passed_on(client: httpx.AsyncClient) -> None:
     assert ({"retry-after": "77"}, {}) == (numbered.headers, dated.headers)
 
 
-async def test_a_personal_access_token_that_got_this_far(client: httpx.AsyncClient) -> None:
+async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
     """GitHub's message about a personal access token gives the same error as the prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
@@ -429,7 +427,7 @@ async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
         ({"message": 7}, "forbidden"),
     ],
 )
-async def test_any_other_403_is_about_the_account(
+async def test_githubs_message_about_the_account_is_sanitised(
     client: httpx.AsyncClient, body: object, words: str
 ) -> None:
     """GitHub's message is shown without control characters and tokens."""
@@ -441,7 +439,7 @@ async def test_any_other_403_is_about_the_account(
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("body", [HTML, {"message": "Server Error"}])
-async def test_trouble_at_github_passes(
+async def test_server_errors_are_temporary(
     client: httpx.AsyncClient, status: int, body: object
 ) -> None:
     """Server errors are temporary, whether HTML or JSON."""
@@ -451,13 +449,13 @@ async def test_trouble_at_github_passes(
     assert (503, status) == (error.status, error.upstream_status)
 
 
-async def test_a_403_page_is_not_github(client: httpx.AsyncClient) -> None:
+async def test_a_403_page_of_a_proxy_is_not_a_refusal(client: httpx.AsyncClient) -> None:
     """The block page of a proxy is not taken for a refusal of the account."""
 
     assert "not_github" == (await refusal(client, Answer(HTML, status=403), "exchange")).code
 
 
-async def test_an_unknown_refusal_is_quoted(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_refusal_is_shown(client: httpx.AsyncClient) -> None:
     """An unknown refusal is shown with its status."""
     error = await refusal(client, Answer({"message": "Teapot"}, status=418), "exchange")
 
@@ -477,7 +475,7 @@ async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) ->
 # The account
 
 
-async def test_whose_token_it_is(github: GitHub, simulator: Simulator) -> None:
+async def test_user_returns_the_login(github: GitHub, simulator: Simulator) -> None:
     """`/user` gives the login, and is called with its own API version."""
 
     assert "mona" == await github.user(TOKEN)
@@ -485,7 +483,7 @@ async def test_whose_token_it_is(github: GitHub, simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"login": 7}, {"login": ""}])
-async def test_a_user_without_a_login_is_broken(client: httpx.AsyncClient, body: object) -> None:
+async def test_a_user_without_a_login_is_an_error(client: httpx.AsyncClient, body: object) -> None:
     """An answer of `/user` without a login is an error."""
 
     assert isinstance(await refusal(client, Answer(body), "user"), BrokenResponse)
@@ -512,7 +510,7 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
         (Answer(HTML, status=502), UpstreamRefusal),
     ],
 )
-async def test_refusals_of_the_account_pages(
+async def test_refusals_of_the_account_endpoints(
     client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
     """Refusals of the account endpoints give the usual errors."""
@@ -528,7 +526,7 @@ async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None
     assert "https://api.acme.ghe.com" == github.at("acme.ghe.com").addresses.api
 
 
-def test_an_exchange_does_not_show_its_token() -> None:
+def test_the_repr_of_an_exchange_hides_its_token() -> None:
     """The repr of an exchange hides its token."""
     exchange = TokenExchange(Secret("tid=1;exp=2:ff"), 1.0, 2.0, None, None)
 

@@ -28,7 +28,7 @@ def settings(**environ: str) -> Settings:
         "acme.ghe.com.",
     ],
 )
-def test_whatever_people_paste_for_a_tenant_is_understood(pasted: str) -> None:
+def test_any_url_of_a_tenant_is_accepted(pasted: str) -> None:
     """Any URL or host of a GHE.com tenant means the tenant."""
 
     assert "acme.ghe.com" == hosts.normalize(pasted)
@@ -38,7 +38,7 @@ def test_whatever_people_paste_for_a_tenant_is_understood(pasted: str) -> None:
     "pasted",
     ["github.com", "https://github.com/", "GitHub.com", "www.github.com", "api.github.com"],
 )
-def test_github_itself_is_understood(pasted: str) -> None:
+def test_any_url_of_github_com_is_accepted(pasted: str) -> None:
     """Any URL or host of github.com means github.com."""
 
     assert "github.com" == hosts.normalize(pasted)
@@ -94,7 +94,7 @@ def test_a_tenants_addresses() -> None:
     assert expected == hosts.addresses("acme.ghe.com", DEFAULTS)
 
 
-def test_addresses_that_the_person_set_win_over_the_host() -> None:
+def test_url_settings_take_precedence_over_the_host() -> None:
     """A URL setting takes precedence, even if it repeats the default."""
     ours = settings(
         GITHUB_URL="https://github.com",
@@ -106,7 +106,7 @@ def test_addresses_that_the_person_set_win_over_the_host() -> None:
     assert expected == hosts.addresses("acme.ghe.com", ours)
 
 
-def test_settings_made_without_sources_count_as_set_when_they_differ() -> None:
+def test_settings_without_sources_count_as_set_if_they_differ() -> None:
     """`Settings(github_url=...)` counts as set if it differs from the default."""
     ours = Settings(github_url="http://127.0.0.1:1")
 
@@ -131,7 +131,7 @@ def test_the_settings_host() -> None:
         "https://API.Enterprise.GitHubCopilot.com",
     ],
 )
-def test_githubs_own_copilot_hosts_are_taken(url: str) -> None:
+def test_githubs_own_copilot_hosts_are_accepted(url: str) -> None:
     """githubcopilot.com and its subdomains are accepted over https."""
 
     assert url == hosts.check_api_url(url + "/", "github.com", DEFAULTS)
@@ -159,7 +159,7 @@ def test_githubs_own_copilot_hosts_are_taken(url: str) -> None:
         "https://[::1",
     ],
 )
-def test_a_strange_copilot_host_gets_no_token(url: str) -> None:
+def test_an_unknown_copilot_host_is_refused(url: str) -> None:
     """Any other host in an answer is refused, with a hint."""
     with pytest.raises(SignInError) as caught:
         hosts.check_api_url(url, "github.com", DEFAULTS)
@@ -177,7 +177,7 @@ def test_a_tenants_copilot_host_is_for_that_tenant_only() -> None:
         hosts.check_api_url(url, "other.ghe.com", DEFAULTS)
 
 
-def test_hosts_that_the_person_named_are_taken() -> None:
+def test_hosts_in_the_settings_are_accepted() -> None:
     """Hosts in URL settings are accepted, on any port."""
     ours = settings(GITHUB_API_URL="https://github.example", GITHUB_URL="http://127.0.0.1:1")
 
@@ -190,27 +190,27 @@ def test_hosts_that_the_person_named_are_taken() -> None:
 @pytest.mark.parametrize(
     "url", ["http://github.example", "http://localhost:2", "https://other.example"]
 )
-def test_hosts_near_those_that_the_person_named_are_not(url: str) -> None:
+def test_hosts_similar_to_those_in_the_settings_are_refused(url: str) -> None:
     """Similar hosts, and plain http except on loopback, are refused."""
     ours = settings(GITHUB_API_URL="https://github.example", GITHUB_URL="http://127.0.0.1:1")
     with pytest.raises(SignInError):
         hosts.check_api_url(url, "github.com", ours)
 
 
-def test_a_default_setting_names_no_host() -> None:
+def test_a_default_setting_does_not_allow_a_host() -> None:
     """The default github.com is not accepted as a Copilot API."""
     with pytest.raises(SignInError):
         hosts.check_api_url("https://github.com", "github.com", settings())
 
 
-def test_the_setting_is_the_copilot_api_whatever_the_answer_says() -> None:
+def test_the_setting_overrides_the_endpoint_of_the_answer() -> None:
     """COPILOT_API_URL overrides the endpoint of the answer."""
     ours = settings(COPILOT_API_URL="http://127.0.0.1:9")
 
     assert "http://127.0.0.1:9" == hosts.copilot_url("https://evil.example", {}, "github.com", ours)
 
 
-def test_the_endpoint_of_the_answer_comes_before_the_tokens_own() -> None:
+def test_the_endpoint_of_the_answer_overrides_that_of_the_token() -> None:
     """`endpoints.api` takes precedence over the token's field."""
     url = hosts.copilot_url(
         "https://api.business.githubcopilot.com/",
@@ -223,7 +223,7 @@ def test_the_endpoint_of_the_answer_comes_before_the_tokens_own() -> None:
 
 
 @pytest.mark.parametrize("endpoint", [None, "", "  ", 7, {"api": 1}])
-def test_without_an_endpoint_the_tokens_own_is_used(endpoint: object) -> None:
+def test_without_an_endpoint_that_of_the_token_is_used(endpoint: object) -> None:
     """`proxy-ep=proxy.X` in the token means https://api.X."""
     fields = {"proxy-ep": "proxy.individual.githubcopilot.com"}
 
@@ -232,7 +232,7 @@ def test_without_an_endpoint_the_tokens_own_is_used(endpoint: object) -> None:
     )
 
 
-def test_a_strange_host_in_the_token_is_refused_as_well() -> None:
+def test_an_unknown_host_in_the_token_is_refused() -> None:
     """An unknown host in the token's field is refused, too."""
     with pytest.raises(SignInError):
         hosts.copilot_url(None, {"proxy-ep": "proxy.evil.example"}, "github.com", DEFAULTS)

@@ -19,7 +19,7 @@ from copilot_proxy.auth.network_errors import map_http_error
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
-from tests.auth.stranger import Answer, Stranger
+from tests.auth.scripted_server import Answer, ScriptedServer
 from tests.conftest import Proxy, settings_at
 
 SETTINGS = Settings(connect_timeout=5, read_timeout=5)
@@ -40,17 +40,17 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def secure(authority: trustme.CA) -> Iterator[Stranger]:
+def secure(authority: trustme.CA) -> Iterator[ScriptedServer]:
     """A server with a certificate of that authority."""
-    stranger = Stranger(Answer({"ok": True}))
+    server = ScriptedServer(Answer({"ok": True}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    server: HTTPServer = stranger._server
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *args: None  # type: ignore[method-assign]
-    stranger.url = stranger.url.replace("http:", "https:")
-    with stranger:
-        yield stranger
+    listener: HTTPServer = server._server
+    listener.socket = context.wrap_socket(listener.socket, server_side=True)
+    listener.handle_error = lambda *args: None  # type: ignore[method-assign]
+    server.url = server.url.replace("http:", "https:")
+    with server:
+        yield server
 
 
 async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:
@@ -61,14 +61,14 @@ async def failure(url: str, settings: Settings = SETTINGS) -> httpx.HTTPError:
     return caught.value
 
 
-async def test_the_client_says_its_own_name_and_follows_no_redirect() -> None:
+async def test_the_client_sends_our_user_agent_and_follows_no_redirect() -> None:
     """The client sends our user agent, and does not follow redirects."""
-    with Stranger(Answer(status=302, headers={"location": "https://evil.example"})) as stranger:
+    with ScriptedServer(Answer(status=302, headers={"location": "https://evil.example"})) as server:
         async with make_client(SETTINGS) as client:
-            response = await client.get(stranger.url)
+            response = await client.get(server.url)
 
     assert 302 == response.status_code
-    assert stranger.headers[0]["user-agent"].startswith("g-copilot-proxy/")
+    assert server.headers[0]["user-agent"].startswith("g-copilot-proxy/")
 
 
 async def test_the_timeouts_are_those_of_the_settings() -> None:
@@ -79,28 +79,28 @@ async def test_the_timeouts_are_those_of_the_settings() -> None:
     assert (3, 600) == (timeout.connect, timeout.read)
 
 
-async def test_plain_http_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client for plain http does not load certificates."""
     monkeypatch.setattr(
         certificates._Context,
         "_read_certificates",
         lambda self: pytest.fail("certificates were read"),
     )
-    with Stranger() as stranger:
+    with ScriptedServer() as server:
         async with make_client(SETTINGS) as client:
-            response = await client.get(stranger.url)
+            response = await client.get(server.url)
 
     assert 200 == response.status_code
 
 
-def test_the_context_is_made_once() -> None:
+def test_clients_share_one_tls_context() -> None:
     """All clients of a process share one TLS context."""
 
     assert certificates._ssl_context(None, None) is certificates._ssl_context(None, None)
 
 
-async def test_ssl_cert_file_makes_a_companys_authority_trusted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
+async def test_ssl_cert_file_is_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: ScriptedServer
 ) -> None:
     """SSL_CERT_FILE makes the connection work, and certificates are read once."""
     file = tmp_path / "company.pem"
@@ -114,8 +114,8 @@ async def test_ssl_cert_file_makes_a_companys_authority_trusted(
     assert (200, 200) == (first.status_code, secure_again.status_code)
 
 
-async def test_ssl_cert_dir_is_taken_too(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
+async def test_ssl_cert_dir_is_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: ScriptedServer
 ) -> None:
     """SSL_CERT_DIR is a separate store, which does not trust other authorities."""
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
@@ -124,7 +124,7 @@ async def test_ssl_cert_dir_is_taken_too(
     assert "is not trusted" in error.message
 
 
-async def test_an_untrusted_certificate_is_said_to_be_one(secure: Stranger) -> None:
+async def test_an_untrusted_certificate_is_reported(secure: ScriptedServer) -> None:
     """The error names the usual reason, a company proxy, and the variable that helps."""
     error = map_http_error(await failure(secure.url))
 
@@ -136,7 +136,7 @@ async def test_an_untrusted_certificate_is_said_to_be_one(secure: Stranger) -> N
 
 
 async def test_the_systems_store_is_found_where_openssl_does_not_look(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: Stranger
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: ScriptedServer
 ) -> None:
     """A Python that was built elsewhere still finds the distribution's store."""
     file = tmp_path / "ca-certificates.crt"
@@ -151,8 +151,8 @@ async def test_the_systems_store_is_found_where_openssl_does_not_look(
     assert 200 == response.status_code
 
 
-async def test_a_machine_without_any_store_trusts_nobody(
-    monkeypatch: pytest.MonkeyPatch, secure: Stranger
+async def test_without_a_certificate_store_no_certificate_is_trusted(
+    monkeypatch: pytest.MonkeyPatch, secure: ScriptedServer
 ) -> None:
     """Without a certificate store no certificate is trusted."""
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ async def test_a_machine_without_any_store_trusts_nobody(
     assert "is not trusted" in error.message
 
 
-def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_macos_and_windows_use_the_systems_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """On macOS and Windows, truststore uses the system's store."""
     import truststore
 
@@ -174,15 +174,17 @@ def test_macos_and_windows_check_with_their_own_store(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_a_broken_certificate_path_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_a_wrong_certificate_path_is_reported(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     """A wrong certificate path is reported at once, not as a failed handshake."""
     monkeypatch.setenv(variable, "/nonexistent/company.pem")
     with pytest.raises(UsageError, match=f"{variable} is set to /nonexistent/company.pem"):
         make_client(SETTINGS)
 
 
-async def test_a_certificate_file_with_something_else_in_it_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: Stranger
+async def test_a_certificate_file_that_is_not_pem_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: ScriptedServer
 ) -> None:
     """A file that is not PEM, such as DER or HTML, is reported."""
     file = tmp_path / "company.der"
@@ -193,7 +195,7 @@ async def test_a_certificate_file_with_something_else_in_it_is_named(
             await client.get(secure.url)
 
 
-def test_a_client_is_told_what_is_wrong_with_the_certificates(
+def test_clients_get_certificate_errors_with_a_hint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, simulator: Simulator
 ) -> None:
     """Clients get a code and a hint for certificate errors."""
@@ -214,7 +216,7 @@ def test_a_client_is_told_what_is_wrong_with_the_certificates(
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://a:b:c"])
-def test_a_proxy_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+def test_unusable_proxies_are_reported(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     """SOCKS proxies, unknown schemes and malformed addresses are reported at the start."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(UsageError) as caught:
@@ -225,7 +227,7 @@ def test_a_proxy_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, prox
 
 async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy of the environment is used without further settings."""
-    with Stranger(Answer("from the proxy")) as proxy:
+    with ScriptedServer(Answer("from the proxy")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with make_client(SETTINGS) as client:
             response = await client.get("http://elsewhere.example/x")
@@ -253,7 +255,7 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
         ({"ALL_PROXY": "http://a:1"}, "http://[::1]:8000", None),
     ],
 )
-def test_other_programs_are_told_the_same_proxy(
+def test_child_processes_use_the_same_proxy(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
 ) -> None:
     """Child processes that call Copilot use the same proxy."""
@@ -261,26 +263,26 @@ def test_other_programs_are_told_the_same_proxy(
         monkeypatch.setenv(name, value)
 
     assert proxy == proxy_for(url)
-    # httpx shows it to nobody.
+    # httpx has no public attribute for it.
     way: Any = make_client(load_settings())._transport_for_url(httpx.URL(url))
     assert (proxy is not None) == ("Proxy" in type(way._pool).__name__)
 
 
-async def test_this_machine_is_never_asked_through_a_proxy(
+async def test_loopback_is_never_accessed_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Loopback is never accessed through a proxy, whatever NO_PROXY says."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with Stranger(Answer("direct")) as stranger:
+    with ScriptedServer(Answer("direct")) as server:
         async with make_client(SETTINGS) as client:
-            response = await client.get(stranger.url)
+            response = await client.get(server.url)
 
     assert "direct" == response.text
 
 
-async def test_a_proxy_that_refuses_is_the_one_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_by_a_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy's refusal is reported as such, and as not sent."""
-    with Stranger(Answer(status=407)) as proxy:
+    with ScriptedServer(Answer(status=407)) as proxy:
         proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         error = map_http_error(await failure("https://api.github.com/user"))
@@ -302,7 +304,7 @@ async def test_a_refused_connection() -> None:
 
 
 async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed name lookup is told apart from later failures."""
+    """A failed name lookup is distinguished from later failures."""
 
     def nothing(*args: object, **more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -314,10 +316,10 @@ async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> No
     assert error.sent is False
 
 
-async def test_tls_towards_something_that_does_not_speak_it() -> None:
+async def test_tls_to_a_plain_http_port() -> None:
     """TLS to a plain http port is reported as a wrong protocol."""
-    with Stranger() as stranger:
-        error = map_http_error(await failure(stranger.url.replace("http:", "https:")))
+    with ScriptedServer() as server:
+        error = map_http_error(await failure(server.url.replace("http:", "https:")))
 
     assert error.message.startswith("The TLS handshake with 127.0.0.1:")
     assert error.sent is False
@@ -350,7 +352,9 @@ async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> 
     assert (504, True, "false") == (error.status, error.sent, error.headers["x-should-retry"])
 
 
-async def test_an_answer_that_breaks_off(mute: tuple[str, threading.Event]) -> None:
+async def test_a_connection_that_closes_without_an_answer(
+    mute: tuple[str, threading.Event],
+) -> None:
     """A connection closed without an answer counts as sent."""
     mute[1].set()
     error = map_http_error(await failure(mute[0]))
@@ -381,9 +385,7 @@ REQUEST = httpx.Request("GET", "https://api.github.com/user")
         (httpx.TooManyRedirects("", request=REQUEST), 502, True),
     ],
 )
-def test_every_failure_of_httpx_has_its_words(
-    error: httpx.HTTPError, status: int, sent: bool
-) -> None:
+def test_every_httpx_error_has_a_message(error: httpx.HTTPError, status: int, sent: bool) -> None:
     """`sent` is false only if nothing can have been sent."""
     ours = map_http_error(error)
 
@@ -391,7 +393,7 @@ def test_every_failure_of_httpx_has_its_words(
     assert ours.message.endswith(".")
 
 
-def test_no_failure_of_httpx_was_forgotten() -> None:
+def test_every_httpx_error_class_is_covered() -> None:
     """Every transport error class of httpx has a message."""
     known = {
         "CloseError", "ConnectError", "ConnectTimeout", "LocalProtocolError", "NetworkError",
@@ -408,7 +410,7 @@ def test_no_failure_of_httpx_was_forgotten() -> None:
     assert known == found
 
 
-def test_an_error_without_its_request_still_has_words() -> None:
+def test_an_error_without_its_request_has_a_message() -> None:
     """An error without a request has a message, too."""
 
     assert "GitHub could not be reached." == map_http_error(httpx.ConnectError("x")).message
@@ -426,7 +428,7 @@ def test_the_cause_is_found_inside_a_group() -> None:
 @pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
 async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
     """Cookies of one answer are not sent with other requests."""
-    with Stranger(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
+    with ScriptedServer(Answer(headers={"set-cookie": "who=somebody; Path=/"})) as server:
         async with make() as client:
             for _ in range(2):
                 await client.get(server.url)

@@ -19,7 +19,7 @@ EVERY = 30.0
         ([0, 0, 0, 9999, 9999, 9999, 9999], [0, 0, 0, 0, 0, 0, 30]),
     ],
 )
-def test_pace(asked_at: list[float], expected: list[float]) -> None:
+def test_burst_and_interval(asked_at: list[float], expected: list[float]) -> None:
     """A refused call uses up nothing, and no more than the burst is saved up."""
     now = 0.0
     limiter = RateLimiter(3, EVERY, lambda: now)

@@ -7,24 +7,24 @@ import pytest
 from copilot_proxy.auth.copilot_auth import CopilotAuth, CopilotToken
 from copilot_proxy.errors import NotSignedIn, UpstreamError, UpstreamRefusal
 from copilot_proxy.simulator.server import Simulator
-from tests.auth.accounts import Time, failing, settle
+from tests.auth.accounts import Time, failing, wait_for_exchange
 
 EXCHANGE = "/copilot_internal/v2/token"
 
 
 async def renewed(auth: CopilotAuth, stale: CopilotToken) -> CopilotToken:
-    """What `renew` gives, where it gives one."""
+    """Return the renewed token; fail if there is none."""
     token = await auth.renew(stale)
     assert token is not None
     return token
 
 
-async def test_a_refused_token_is_replaced_once_for_all(
+async def test_requests_refused_together_share_one_renewal(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """One exchange serves all requests that were refused together."""
     stale = await auth.token()
-    now.passes(600)
+    now.advance(600)
     tokens = await asyncio.gather(*(auth.renew(stale) for _ in range(200)))
 
     assert 1 == len(set(tokens))
@@ -33,12 +33,12 @@ async def test_a_refused_token_is_replaced_once_for_all(
     assert 2 == simulator.state.exchanges
 
 
-async def test_a_newer_token_is_handed_over_at_once(
+async def test_a_newer_token_is_returned_at_once(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A request that was refused with an older token gets the current one."""
     stale = await auth.token()
-    now.passes(600)
+    now.advance(600)
     fresh = await auth.renew(stale)
 
     assert fresh == await auth.renew(stale)
@@ -54,7 +54,7 @@ async def test_a_few_renewals_are_made_at_once(auth: CopilotAuth, simulator: Sim
     assert 6 == simulator.state.exchanges
 
 
-async def test_a_request_that_is_always_refused_makes_no_storm(
+async def test_a_request_that_is_always_refused_causes_few_exchanges(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """Repeated refusals of one request do not cause an exchange each."""
@@ -62,13 +62,13 @@ async def test_a_request_that_is_always_refused_makes_no_storm(
         token = await auth.token()
         auth.accepted(token)
         await auth.renew(token)
-        now.passes(1)
+        now.advance(1)
 
     # The first, five at once, and one in half a minute.
     assert 25 == simulator.state.exchanges
 
 
-async def test_a_token_that_is_really_refused_is_replaced_within_half_a_minute(
+async def test_a_refused_token_is_replaced_within_half_a_minute(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A refused token is replaced even after other requests have used up all renewals."""
@@ -80,24 +80,24 @@ async def test_a_token_that_is_really_refused_is_replaced_within_half_a_minute(
     assert token is await auth.token()
     assert asked == len(simulator.state.requests)
 
-    now.passes(30)
+    now.advance(30)
     assert token != await renewed(auth, token)
 
 
-async def test_a_token_at_its_end_is_replaced_in_any_case(
+async def test_an_expiring_token_is_always_replaced(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """The limit on renewals does not apply to tokens that are about to expire."""
     token = await auth.token()
     while (other := await auth.renew(token)) is not None:
         token = other
-    now.passes(1)
+    now.advance(1)
     now.wall += 3600  # the laptop slept
 
     assert token != await renewed(auth, token)
 
 
-async def test_others_keep_the_token_while_its_successor_is_fetched(
+async def test_others_keep_the_token_during_a_renewal(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
     """Other requests do not wait for the exchange that a refusal has caused."""
@@ -140,17 +140,17 @@ async def test_a_second_refusal_ends_a_token_without_a_successor(
     assert isinstance(await failing(auth.token), UpstreamError)
     assert asked == len(simulator.state.requests)
 
-    now.passes(3)
+    now.advance(3)
     await failing(auth.token)
     assert asked + 1 == len(simulator.state.requests)
     assert token is await auth.token()
 
     simulator.state.github_down = False
-    now.passes(6)
+    now.advance(6)
     assert token != await renewed(auth, token)
 
 
-async def test_a_revoked_sign_in_is_told_at_once(
+async def test_a_revoked_sign_in_is_reported_at_once(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """If GitHub confirms a refusal, the token is not used and GitHub is not asked again."""
@@ -159,7 +159,7 @@ async def test_a_revoked_sign_in_is_told_at_once(
     assert isinstance(await failing(lambda: auth.renew(token)), NotSignedIn)
     asked = len(simulator.state.requests)
     for _ in range(100):
-        now.passes(1)
+        now.advance(1)
         assert isinstance(await failing(auth.token), NotSignedIn)
         assert isinstance(await failing(lambda: auth.renew(token)), NotSignedIn)
 
@@ -167,14 +167,14 @@ async def test_a_revoked_sign_in_is_told_at_once(
     assert ("no", None) == (auth.state().signed_in, auth.state().expires_in)
 
 
-async def test_a_refusal_joins_the_refresh_that_is_under_way(
+async def test_a_refusal_waits_for_a_refresh_in_progress(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A refusal waits for a refresh in progress instead of starting another."""
     token = await auth.token()
-    now.passes(1500)
+    now.advance(1500)
     await auth.token()
     assert token != await renewed(auth, token)
-    await settle(auth)
+    await wait_for_exchange(auth)
 
     assert 2 == simulator.state.exchanges

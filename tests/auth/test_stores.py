@@ -52,7 +52,7 @@ def same(expected: Credential, actual: Credential | None, source: str) -> bool:
 
 @pytest.fixture(params=["keyring", "file"])
 def store(request: pytest.FixtureRequest, memory_keyring: MemoryKeyring, tmp_path: Path) -> object:
-    """Each of them."""
+    """Each of the stores."""
     return KeyringStore() if request.param == "keyring" else FileStore(tmp_path / "home")
 
 
@@ -199,7 +199,9 @@ def test_a_file_that_cannot_be_repaired_is_refused(
     assert f"Run: chmod 600 {file.path}" == caught.value.hint
 
 
-def test_another_users_file_is_refused(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_refused(
+    file: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file owned by another user is refused."""
     monkeypatch.setattr(file_store.os, "geteuid", lambda: os.getuid() + 1000)
     real = os.fstat
@@ -238,7 +240,7 @@ def test_forgetting_a_link_leaves_what_it_points_to(file: FileStore, tmp_path: P
     assert elsewhere.exists()
 
 
-def test_a_pipe_or_folder_in_the_files_place_does_not_hang(file: FileStore) -> None:
+def test_a_pipe_or_folder_in_place_of_the_file_is_refused(file: FileStore) -> None:
     """A pipe or folder in place of the file is refused at once."""
     file.path.unlink()
     os.mkfifo(file.path, 0o600)
@@ -270,7 +272,7 @@ def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: 
     assert file.delete() is True
 
 
-def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     """A file in place of the folder is an error only for writing."""
     (tmp_path / "home").write_text("x")
     store = FileStore(tmp_path / "home")
@@ -290,7 +292,7 @@ def failing(number: int, text: str) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_token_and_no_rubbish(
+def test_a_full_disk_leaves_the_old_token_and_no_other_file(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """The old file is replaced only when the new one is complete."""
@@ -302,7 +304,7 @@ def test_a_full_disk_leaves_the_old_token_and_no_rubbish(
     assert ["credentials.json"] == os.listdir(file.path.parent)
 
 
-def test_a_file_system_without_folder_sync_will_do(
+def test_a_file_system_without_folder_sync(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is written even if the file system cannot sync folders."""
@@ -320,7 +322,7 @@ def test_a_file_system_without_folder_sync_will_do(
 
 
 @pytest.mark.parametrize(("place", "call"), [(private_files, "_check"), (file_store.os, "open")])
-def test_an_unreadable_file_is_named(
+def test_an_unreadable_file_is_reported(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, place: object, call: str
 ) -> None:
     """The error has the system's reason."""
@@ -329,9 +331,7 @@ def test_an_unreadable_file_is_named(
         file.load()
 
 
-def test_an_error_without_words_has_its_name(
-    file: FileStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_system_error_without_a_message(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system error without a message is named by its class."""
 
     def fail(*args: object) -> None:
@@ -342,9 +342,7 @@ def test_an_error_without_words_has_its_name(
         file.delete()
 
 
-def test_where_there_are_no_modes_none_are_checked(
-    file: FileStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_modes_are_not_checked_on_windows(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows file modes are not checked."""
     monkeypatch.setattr(file_store, "_POSIX", False)
     monkeypatch.setattr(private_files, "_POSIX", False)
@@ -489,9 +487,7 @@ def missing(*args: object) -> object:
 @pytest.mark.parametrize(
     "absent", ["no backend", "null", "empty chain", "chain of nothing", "broken import"]
 )
-def test_a_machine_without_a_keyring_says_so_in_a_sentence(
-    absent: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_keyring(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a keyring, loading and forgetting do nothing, and saving is an error."""
     if absent == "null":
         keyring.set_keyring(null.Keyring())
@@ -514,7 +510,7 @@ def test_a_machine_without_a_keyring_says_so_in_a_sentence(
         assert "login --store file" in str(caught.value.hint)
 
 
-def test_a_chain_with_a_keyring_in_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_that_contains_a_keyring_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chain that contains a keyring is accepted."""
     monkeypatch.setattr(EmptyChain, "backends", [MemoryKeyring()])
     keyring.set_keyring(EmptyChain())
@@ -523,7 +519,7 @@ def test_a_chain_with_a_keyring_in_it_is_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_whatever_a_keyring_raises_is_a_sentence(error: Exception) -> None:
+def test_any_exception_of_a_keyring_becomes_a_message(error: Exception) -> None:
     """Any exception of a backend becomes a message, never a traceback."""
     keyring.set_keyring(BrokenKeyring(error))
     store = KeyringStore()
@@ -533,7 +529,7 @@ def test_whatever_a_keyring_raises_is_a_sentence(error: Exception) -> None:
         assert "login --store file" in str(caught.value.hint)
 
 
-def test_an_error_without_words_is_named() -> None:
+def test_a_keyring_error_without_a_message() -> None:
     """An error without a message is named by its class."""
     keyring.set_keyring(BrokenKeyring(OSError()))
     with pytest.raises(StoreError, match=r"The keyring failed: OSError\."):
@@ -549,7 +545,7 @@ def test_a_token_in_a_backends_error_is_masked() -> None:
     assert "ghu_mona" not in caught.value.message
 
 
-def test_a_locked_keyring_says_that_it_is_locked() -> None:
+def test_a_locked_keyring_gives_a_hint() -> None:
     """A locked keyring gives a hint to unlock it."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="The keyring is locked") as caught:
@@ -558,7 +554,7 @@ def test_a_locked_keyring_says_that_it_is_locked() -> None:
     assert "Unlock it" in str(caught.value.hint)
 
 
-def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
+def test_a_keyring_that_loses_entries_is_reported() -> None:
     """A saved entry is read back, so a lost one is noticed."""
     keyring.set_keyring(ForgetfulKeyring())
     for call in (KeyringStore().check_writable, lambda: KeyringStore().save(MONA)):
@@ -566,7 +562,7 @@ def test_a_keyring_that_keeps_nothing_is_found_out() -> None:
             call()
 
 
-def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKeyring) -> None:
+def test_an_entry_in_another_format_is_refused(memory_keyring: MemoryKeyring) -> None:
     """An entry in another format is refused, and not shown."""
     memory_keyring.entries["g-copilot-proxy", "github"] = "hunter2"
     with pytest.raises(StoreError, match="does not contain a token of copilot-proxy") as caught:
@@ -575,7 +571,7 @@ def test_somebody_elses_entry_is_not_taken_for_a_token(memory_keyring: MemoryKey
     assert "hunter2" not in repr(caught.value)
 
 
-def test_a_prompt_that_nobody_answers_does_not_hang_for_ever() -> None:
+def test_an_unanswered_prompt_times_out() -> None:
     """After a timeout an error is raised, and no second prompt is opened."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
@@ -599,7 +595,7 @@ def test_a_prompt_that_nobody_answers_does_not_hang_for_ever() -> None:
 # The environment
 
 
-def test_the_setting_comes_first_and_is_never_written(memory_keyring: MemoryKeyring) -> None:
+def test_the_setting_takes_precedence_and_is_never_written(memory_keyring: MemoryKeyring) -> None:
     """A token in the settings takes precedence, and only the user can remove it."""
     settings = load_settings(
         environ={
@@ -618,7 +614,7 @@ def test_the_setting_comes_first_and_is_never_written(memory_keyring: MemoryKeyr
             call()
 
 
-def test_a_token_in_the_configuration_file_names_that_file(own_home: Path) -> None:
+def test_the_source_of_a_token_in_the_configuration_file(own_home: Path) -> None:
     """The source of the token names the configuration file."""
     own_home.mkdir()
     (own_home / "config.toml").write_text('github_token = "ghu_config"')
@@ -670,7 +666,7 @@ def test_a_failing_keyring_does_not_hide_the_file(credentials: Credentials) -> N
     assert same(MONA, credentials.load(), "file")
 
 
-def test_a_failing_keyring_alone_is_said_to_fail(credentials: Credentials) -> None:
+def test_a_failing_keyring_is_reported(credentials: Credentials) -> None:
     """A failed keyring is reported, instead of "not signed in"."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="locked"):
@@ -678,7 +674,7 @@ def test_a_failing_keyring_alone_is_said_to_fail(credentials: Credentials) -> No
 
 
 @pytest.mark.parametrize("place", ["environment", "keyring", "file"])
-def test_a_personal_access_token_is_refused_wherever_it_comes_from(
+def test_personal_access_tokens_are_refused_from_every_source(
     place: str, memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused before any network call, and the error names its source."""
@@ -695,7 +691,7 @@ def test_a_personal_access_token_is_refused_wherever_it_comes_from(
     )
 
 
-def test_saving_forgets_what_others_hold(
+def test_saving_removes_tokens_from_other_stores(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
     """Saving removes older tokens from other stores."""
@@ -706,7 +702,7 @@ def test_saving_forgets_what_others_hold(
     assert {} == memory_keyring.entries
 
 
-def test_what_could_not_be_forgotten_is_told(credentials: Credentials) -> None:
+def test_a_token_that_cannot_be_removed_is_reported(credentials: Credentials) -> None:
     """If an older token cannot be removed, the new one is kept and this is reported."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
 
@@ -714,7 +710,7 @@ def test_what_could_not_be_forgotten_is_told(credentials: Credentials) -> None:
     assert same(MONA, credentials.load(), "file")
 
 
-def test_forgetting_names_each_store_that_held_one(
+def test_forgetting_returns_stores_and_hosts(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
     """Stores and hosts are returned, so that the user can revoke the grants."""
@@ -727,7 +723,7 @@ def test_forgetting_names_each_store_that_held_one(
     assert [] == credentials.hosts()
 
 
-def test_two_stores_of_one_host_name_it_once(
+def test_a_host_in_two_stores_is_named_once(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
     """A host is named once, even if two stores had a token for it."""
@@ -737,7 +733,7 @@ def test_two_stores_of_one_host_name_it_once(
     assert ["github.com"] == credentials.hosts()
 
 
-def test_a_store_that_cannot_forget_does_not_keep_the_others_from_it(
+def test_a_failing_store_does_not_prevent_clearing_the_others(
     credentials: Credentials,
 ) -> None:
     """The other stores are cleared before the failure is reported."""
@@ -765,7 +761,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
     assert await credentials.load_async() is None
 
 
-async def test_what_a_thread_raises_reaches_whoever_waits() -> None:
+async def test_exceptions_in_the_thread_are_raised_to_the_caller() -> None:
     """An exception in the thread is raised to the caller."""
     with pytest.raises(StoreError, match="odd"):
         await run_in_thread(failing_store)
@@ -775,7 +771,7 @@ def failing_store() -> None:
     raise StoreError("odd")
 
 
-def test_the_bound_is_half_a_minute() -> None:
+def test_the_timeout_of_prompts() -> None:
     """A keyring prompt has a timeout of 30 seconds."""
 
     assert 30.0 == keyring_store.KeyringStore()._timeout

@@ -14,27 +14,27 @@ def hubot(simulator: Simulator) -> Credential:
     return Credential(Secret(simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")))
 
 
-async def test_the_same_sign_in_is_no_successor(
+async def test_the_same_sign_in_is_not_a_successor(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
     """The store is read at most every ten seconds, and GitHub is not asked about the same token."""
     token = await auth.token()
     for _ in range(60):
         assert await auth.successor(token) is None
-        now.passes(1)
+        now.advance(1)
 
-    assert 6 == store.looks
+    assert 6 == store.reads
     assert 1 == simulator.state.exchanges
 
 
-async def test_a_new_sign_in_is_one(
+async def test_a_new_sign_in_is_used(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
     """A new sign-in is exchanged once, and then used by all requests."""
     token = await auth.token()
     store.holds = hubot(simulator)
     assert await auth.successor(token) is None
-    now.passes(10)
+    now.advance(10)
     found = await asyncio.gather(*(auth.successor(token) for _ in range(50)))
     later = await auth.successor(token)
 
@@ -46,19 +46,19 @@ async def test_a_new_sign_in_is_one(
     assert 2 == simulator.state.exchanges
 
 
-async def test_one_that_cannot_be_exchanged_takes_nothing_away(
+async def test_a_failed_successor_leaves_the_old_token_in_use(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
     """If the new sign-in fails or the store is empty, other requests keep the old token."""
     token = await auth.token()
     for held in (Credential(Secret("ghu_unknown")), StoreError("Locked."), None, MONA):
         store.holds = held
-        now.passes(10)
+        now.advance(10)
         assert await auth.successor(token) is None
         assert token == await auth.token()
 
     store.holds = hubot(simulator)
     simulator.state.github_down = True
-    now.passes(10)
+    now.advance(10)
     assert await auth.successor(token) is None
     assert token == await auth.token()

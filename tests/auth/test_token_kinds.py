@@ -10,7 +10,7 @@ COPILOT = Secret("tid=0f3c;exp=1795331400;sku=x;proxy-ep=proxy.individual.github
 
 
 @pytest.mark.parametrize("value", ["ghp_abcdefgh", "github_pat_11ABC_def"])
-def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) -> None:
+def test_personal_access_tokens_are_refused_with_the_command_to_use(value: str) -> None:
     """Personal access tokens are refused at once, with the command to sign in."""
     with pytest.raises(NotSignedIn) as caught:
         token_kinds.reject_personal_token(Secret(value), where="in the keyring")
@@ -21,12 +21,12 @@ def test_personal_access_tokens_are_refused_with_the_line_to_type(value: str) ->
 
 
 @pytest.mark.parametrize("value", ["ghu_abc", "gho_abc", "something else"])
-def test_other_tokens_pass(value: str) -> None:
+def test_other_tokens_are_accepted(value: str) -> None:
     """Tokens with an unknown prefix are accepted, since GitHub may know them."""
     token_kinds.reject_personal_token(Secret(value), where="here")
 
 
-def test_oauth_tokens_are_known_by_their_prefix() -> None:
+def test_oauth_tokens_are_recognised_by_their_prefix() -> None:
     """Only tokens that start with `ghu_` or `gho_` are OAuth tokens."""
 
     assert token_kinds.is_oauth(Secret("ghu_16C7e42F292c6912E7710c838347Ae178B4a"))
@@ -37,7 +37,7 @@ def test_oauth_tokens_are_known_by_their_prefix() -> None:
     assert not token_kinds.is_oauth(Secret("sk-ghu_16C7"))
 
 
-def test_copilots_own_tokens_are_known_by_their_fields() -> None:
+def test_copilot_tokens_are_recognised_by_their_fields() -> None:
     """Copilot tokens are recognised by their fields `tid` and `exp`."""
 
     assert token_kinds.is_copilot(COPILOT)

@@ -25,7 +25,7 @@ FAILURES: dict[str, CopilotProxyError] = {
 
 
 def state_after(now: Time, events: str) -> TokenState:
-    """A token, and what happened since."""
+    """Return the state of a token after these events."""
     token = CopilotToken(Secret("tid=1"), "https://x", 1440.0, 1800.0, now.monotonic, now.wall)
     state = TokenState(now.clock)
     state.succeeded(token)
@@ -37,7 +37,7 @@ def state_after(now: Time, events: str) -> TokenState:
         elif event == "renewed":
             state.succeeded(token)
         elif event.isdigit():
-            now.passes(int(event))
+            now.advance(int(event))
         else:
             state.failed(FAILURES[event], MONA)
     return state
@@ -50,10 +50,10 @@ def state_after(now: Time, events: str) -> TokenState:
         ("accepted", True),
         ("1799", True),
         ("1800", False),
-        # A refusal may be about the request, and so may many while exchanges work.
+        # Refusals may be about the request, even many of them, as long as exchanges work.
         ("refused", True),
         ("refused refused refused", True),
-        # No successor can be had: one refusal is not enough, a second one is.
+        # Without a successor, the second refusal ends the use of the token, not the first.
         ("refused down", True),
         ("refused refused down", True),
         ("refused down refused", False),
@@ -61,14 +61,14 @@ def state_after(now: Time, events: str) -> TokenState:
         ("refused locked refused", False),
         ("down refused", True),
         ("down refused refused", False),
-        # Taken elsewhere, it is good.
+        # If another request succeeded with it, it is good.
         ("refused down accepted refused", True),
         ("refused down refused accepted", True),
-        # After each failure it gets another chance, which one refusal ends.
+        # After each failure it gets another chance, which ends with one refusal.
         ("refused down refused 2 down", True),
         ("refused down refused 2 down refused", False),
         ("refused down refused renewed", True),
-        # GitHub's word counts, where upstream has refused it as well.
+        # GitHub's refusal counts if upstream has refused the token, too.
         ("revoked", True),
         ("blocked", True),
         ("refused accepted revoked", True),
@@ -113,7 +113,7 @@ def test_is_refresh_due(now: Time, events: str, due: bool) -> None:
         ("down down down down down down 20", "down"),
         ("down down down down down down 38", None),
         ("down down broken 3", None),
-        # The store may have another sign-in by now.
+        # The store may contain another sign-in by now.
         ("revoked 2", "revoked"),
         ("revoked 3", None),
     ],
@@ -124,7 +124,7 @@ def test_recent_failure(now: Time, events: str, expected: str | None) -> None:
     state.store_read()
     for event in events.split():
         if event.isdigit():
-            now.passes(int(event))
+            now.advance(int(event))
         elif event == "slept":
             now.wall += 8 * 3600
         elif event == "renewed":
@@ -136,7 +136,7 @@ def test_recent_failure(now: Time, events: str, expected: str | None) -> None:
     assert (FAILURES[expected] if expected else None) is state.recent_failure()
 
 
-def test_a_stranger_is_not_taken_for_the_token(now: Time) -> None:
+def test_the_acceptance_of_an_older_token_does_not_count(now: Time) -> None:
     """The acceptance of an older token does not clear the current one."""
     state = state_after(now, "refused down refused")
     state.accepted(CopilotToken(Secret("tid=0"), "https://x"))

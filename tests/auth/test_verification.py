@@ -12,13 +12,13 @@ from copilot_proxy.settings import Settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
 from tests.auth.conftest import settings_for
-from tests.auth.stranger import HTML, Answer, Stranger
+from tests.auth.scripted_server import HTML, Answer, ScriptedServer
 
 MONA = Credential(Secret(SIMULATED_TOKEN))
 
 
 class Pauses(list[float]):
-    """A sleep that only remembers."""
+    """A sleep that only records its duration."""
 
     async def __call__(self, seconds: float) -> None:
         self.append(seconds)
@@ -30,7 +30,7 @@ def github(client: httpx.AsyncClient, settings: Settings) -> GitHub:
     return GitHub(client, settings)
 
 
-async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) -> None:
+async def test_a_valid_sign_in_is_verified(github: GitHub, simulator: Simulator) -> None:
     """A sign-in reports login, plan, host and the number of usable models."""
     chat = {"capabilities": {"type": "chat"}, "model_picker_enabled": True}
     simulator.state.catalogue = [
@@ -45,9 +45,7 @@ async def test_a_good_sign_in_is_proved(github: GitHub, simulator: Simulator) ->
     assert Verification("mona", "Pro", simulator.url, 1) == await verify(github, MONA)
 
 
-async def test_the_models_are_asked_for_as_an_editor_would(
-    github: GitHub, simulator: Simulator
-) -> None:
+async def test_the_headers_of_the_model_list(github: GitHub, simulator: Simulator) -> None:
     """The model list is requested with the Copilot token and GitHub's expected intent."""
     await verify(github, MONA)
     sent = next(one for one in simulator.state.requests if one.path == "/models").headers
@@ -56,7 +54,7 @@ async def test_the_models_are_asked_for_as_an_editor_would(
     assert sent["authorization"].startswith("Bearer tid=")
 
 
-async def test_a_hiccup_of_github_is_waited_out(github: GitHub, simulator: Simulator) -> None:
+async def test_a_short_failure_of_github_is_retried(github: GitHub, simulator: Simulator) -> None:
     """A short failure of GitHub does not make the sign-in fail."""
     simulator.state.faults.on("exchange_500", times=2)
     pauses = Pauses()
@@ -65,7 +63,7 @@ async def test_a_hiccup_of_github_is_waited_out(github: GitHub, simulator: Simul
     assert [1.0, 3.0] == pauses
 
 
-async def test_trouble_that_stays_is_told(github: GitHub, simulator: Simulator) -> None:
+async def test_a_lasting_failure_is_reported(github: GitHub, simulator: Simulator) -> None:
     """After four failed attempts the error is reported."""
     simulator.state.github_down = True
     pauses = Pauses()
@@ -76,7 +74,7 @@ async def test_trouble_that_stays_is_told(github: GitHub, simulator: Simulator) 
 
 
 @pytest.mark.parametrize(("trouble", "kind"), [("block", NoCopilotAccess), ("revoke", NotSignedIn)])
-async def test_a_refusal_is_not_repeated(
+async def test_a_refusal_is_not_retried(
     github: GitHub, simulator: Simulator, trouble: str, kind: type[Exception]
 ) -> None:
     """A refusal of the account is reported without further attempts."""
@@ -108,16 +106,16 @@ WAIT = {"retry-after": "600"}
     ],
     ids=str,
 )
-async def test_whoever_wants_to_be_left_alone_is(
+async def test_a_rate_limit_is_not_retried(
     client: httpx.AsyncClient, answer: Answer, wait: str | None
 ) -> None:
     """A rate limit is reported at once with its wait, without further attempts."""
     pauses = Pauses()
-    with Stranger(answer) as stranger, pytest.raises(UpstreamError) as raised:
-        await verify(GitHub(client, settings_for(stranger.url)), MONA, sleep=pauses)
+    with ScriptedServer(answer) as server, pytest.raises(UpstreamError) as raised:
+        await verify(GitHub(client, settings_for(server.url)), MONA, sleep=pauses)
 
     assert [] == pauses
-    assert ["/copilot_internal/v2/token"] == stranger.paths
+    assert ["/copilot_internal/v2/token"] == server.paths
     assert wait == raised.value.headers.get("retry-after")
 
 
@@ -135,18 +133,18 @@ EXCHANGE = {
 @pytest.mark.parametrize(
     "models", [Answer(status=500), Answer(HTML), Answer({"data": 1}), Answer("[" * 9000)]
 )
-async def test_the_exchange_alone_proves_enough(
+async def test_a_successful_exchange_is_enough(
     client: httpx.AsyncClient, user: Answer, login: str | None, models: Answer
 ) -> None:
     """A successful exchange verifies the sign-in; other data may stay unknown."""
-    with Stranger(Answer(EXCHANGE), Answer(status=500), user, models) as stranger:
-        github = GitHub(client, settings_for(stranger.url, COPILOT_API_URL=stranger.url))
+    with ScriptedServer(Answer(EXCHANGE), Answer(status=500), user, models) as server:
+        github = GitHub(client, settings_for(server.url, COPILOT_API_URL=server.url))
         proof = await verify(github, MONA)
 
-    assert Verification(login, "Max", stranger.url, None) == proof
+    assert Verification(login, "Max", server.url, None) == proof
 
 
-async def test_whose_token_it_is_may_stay_open(github: GitHub, simulator: Simulator) -> None:
+async def test_the_login_may_stay_unknown(github: GitHub, simulator: Simulator) -> None:
     """The login may stay unknown, since it is only shown in a message."""
     assert "mona" == await fetch_login(github, MONA)
     simulator.state.revoke()

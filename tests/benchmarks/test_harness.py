@@ -77,7 +77,7 @@ def test_streams_of_every_route_arrive_whole(
     assert 2400 == result["events"]
 
 
-def test_paced_streams_tell_their_delays(proxy: Proxy) -> None:
+def test_paced_streams_report_their_delays(proxy: Proxy) -> None:
     """First token, transit and pace are reported; nothing arrives before it was sent."""
     result = measured(proxy.url, "streams", streams=2, rate=100, count=10)
     assert (2, []) == (result["completed"], result["problems"])
@@ -86,7 +86,7 @@ def test_paced_streams_tell_their_delays(proxy: Proxy) -> None:
     assert result["pace"] > 0.9
 
 
-def test_leaving_is_seen_by_the_upstream(proxy: Proxy, fake: Fake) -> None:
+def test_a_disconnect_reaches_the_upstream(proxy: Proxy, fake: Fake) -> None:
     """A client's disconnect closes the upstream connection, and the harness measures when."""
     result = measured(proxy.url, "leaving", times=2, upstream=fake.url)
     assert (2, 0) == (result["left"], result["never"])
@@ -104,7 +104,7 @@ def test_leaving_is_seen_by_the_upstream(proxy: Proxy, fake: Fake) -> None:
         (mark(0) + mark(1), "no end"),
     ],
 )
-def test_the_load_client_sees_what_is_wrong(body: bytes, problem: str | None) -> None:
+def test_the_load_client_finds_wrong_marks(body: bytes, problem: str | None) -> None:
     """Lost, duplicated, swapped and broken marks are found, however the data is split."""
 
     async def check(size: int) -> str | None:

@@ -27,7 +27,7 @@ async def test_a_few_seconds(tmp_path: Path) -> None:
 
 
 def used(**more: float) -> dict[str, Any]:
-    """The resources of a server, with `more` added to some of them."""
+    """Return the resources of a server, with `more` added to some of them."""
     return {name: value + more.get(name, 0) for name, value in SAMPLE.items()}
 
 
@@ -52,7 +52,7 @@ def test_what_is_left_over_is_found(name: str) -> None:
     assert "left over" in found[0]
 
 
-def test_a_busy_server_that_stays_so_is_flat() -> None:
+def test_fluctuation_is_not_a_leak() -> None:
     """Fluctuation around the same level is not a leak."""
     choice = random.Random(1)
     samples = [used(memory=choice.random() * 2**20, tasks=choice.randrange(90)) for _ in range(200)]
@@ -70,7 +70,7 @@ class Canned(Client):
 
 
 def judged(response: ClientResponse, *, fault: bool) -> list[str]:
-    """The problems that the soak finds in a response that should be `right`."""
+    """Return the problems that the soak finds in a response that should be `right`."""
     request = Request(
         "words",
         "POST",

@@ -35,7 +35,7 @@ class Terminal:
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
         self._lines: list[str] | None = None
-        """What was found when it was last looked at, until more is written."""
+        """The lines as last read; None if more has been written since."""
         self.written = b""
         with warnings.catch_warnings():
             # The child calls exec at once, so the threads of this process do not affect it.

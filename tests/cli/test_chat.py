@@ -86,14 +86,14 @@ def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], [" "]])
-def test_nothing_to_ask(chat: Chat, arguments: list[str]) -> None:
+def test_an_empty_prompt(chat: Chat, arguments: list[str]) -> None:
     """An empty prompt is a usage error, and nothing is sent."""
     ran = chat(*arguments)
     assert ran.code == 2
     assert "The prompt is empty." in ran.err
 
 
-def test_binary_data_is_no_question(chat: Chat) -> None:
+def test_piped_binary_data(chat: Chat) -> None:
     """For a piped image, the hint names the --image option."""
     ran = chat("look", piped=PNG + b"\0")
     assert ran.code == 2
@@ -138,7 +138,7 @@ def test_a_model_that_needs_enabling(chat: Chat, account: Simulator) -> None:
     assert "raptor-mini needs enabling: accept its terms at https://github.com/settings" in ran.err
 
 
-def test_a_sign_in_that_copilot_refuses(chat: Chat, account: Simulator) -> None:
+def test_a_refused_sign_in(chat: Chat, account: Simulator) -> None:
     """The exit code is 3, as for every error that signing in fixes."""
     account.state.faults.on("authentication_failed")
     ran = chat("Hi")
@@ -165,7 +165,7 @@ def test_json(chat: Chat, account: Simulator) -> None:
     assert "tokens in" in ran.err
 
 
-def test_json_needs_a_question(chat: Chat) -> None:
+def test_json_needs_a_prompt(chat: Chat) -> None:
     """A conversation cannot be printed as JSON."""
     assert chat("--json", keyboard="").code == 2
 
@@ -185,7 +185,7 @@ def test_verbose(chat: Chat) -> None:
     assert " AI credits ($" in ran.err
 
 
-def test_what_an_answer_took() -> None:
+def test_the_summary_of_an_answer() -> None:
     """Cached tokens and notes are shown; unknown values are left out."""
     one = chat_answer.new_answer()
     one.record.model, one.record.duration = "m", 2.0
@@ -245,7 +245,7 @@ def test_an_error_in_the_middle(chat: Chat, account: Simulator) -> None:
     assert "Error: " in ran.err
 
 
-def test_a_reader_that_leaves(account: Simulator) -> None:
+def test_a_pipe_that_is_closed_early(account: Simulator) -> None:
     """If the pipe is closed early, the request ends and nothing is printed."""
     account.state.pace = 0.01
     code = f"{sys.executable} -m copilot_proxy chat 'count to 3000' | head -c 5"
@@ -284,7 +284,7 @@ def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_
     assert picture["image_url"]["url"].startswith(f"data:{media_type};base64,")
 
 
-def test_files_that_are_no_images(chat: Chat, tmp_path: Path) -> None:
+def test_invalid_images(chat: Chat, tmp_path: Path) -> None:
     """A missing, unsupported or too large file is an error before anything is sent."""
     other = tmp_path / "other.png"
     assert "No such file" in chat("Hi", "-i", str(other)).err
@@ -297,7 +297,7 @@ def test_files_that_are_no_images(chat: Chat, tmp_path: Path) -> None:
     assert "too large (21.0 MB)" in chat("Hi", "-i", str(other)).err
 
 
-def test_images_that_the_model_does_not_take(chat: Chat, image: Path, tmp_path: Path) -> None:
+def test_images_that_the_model_does_not_support(chat: Chat, image: Path, tmp_path: Path) -> None:
     """The model's own limits are checked before the request is sent."""
     show = ["-i", str(image)]
     assert (
@@ -314,7 +314,7 @@ def test_images_that_the_model_does_not_take(chat: Chat, image: Path, tmp_path: 
     assert "too large (3.8 MB): claude-sonnet-4.5 takes images of up to 3.0 MB." in ran.err
 
 
-def test_a_model_of_which_nothing_is_known(image: Path) -> None:
+def test_images_for_an_unknown_model(image: Path) -> None:
     """Without known limits, the images are sent to Copilot."""
     unknown = next(iter(parse_models([{"id": "a"}])))
     attachments.check_images([attachments.read_image(image)], unknown)
@@ -353,7 +353,7 @@ def test_ctrl_c_ends_an_answer(account: Simulator) -> None:
     assert sent.closed_by_client
 
 
-def test_something_moves_while_one_waits(account: Simulator) -> None:
+def test_a_spinner_is_shown_until_the_first_word(account: Simulator) -> None:
     """A spinner is shown until the first word, and then erased."""
     account.state.faults.on("stall_before_headers", value=0.5)
     with Terminal("chat", "Hi") as terminal:
@@ -362,7 +362,7 @@ def test_something_moves_while_one_waits(account: Simulator) -> None:
         assert "Waiting" not in terminal.text
 
 
-def test_a_terminal_that_can_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dumb terminal gets plain text."""
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -371,7 +371,9 @@ def test_a_terminal_that_can_do_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(chat_answer.new_printer(), MarkdownPrinter)
 
 
-def test_the_sign_of_life(monkeypatch: pytest.MonkeyPatch, account: Simulator, chat: Chat) -> None:
+def test_the_spinner_shows_reasoning(
+    monkeypatch: pytest.MonkeyPatch, account: Simulator, chat: Chat
+) -> None:
     """The spinner shows the end of the model's reasoning."""
     shown: list[str] = []
     real = spinner.Spinner.show_reasoning
@@ -430,7 +432,7 @@ def drawn(pieces: list[str], *, height: int = 8, terminal: bool = True) -> str:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_markdown_looks_the_same_however_it_arrives(size: int) -> None:
+def test_markdown_does_not_depend_on_the_pieces(size: int) -> None:
     """The result does not depend on how the answer was split into pieces."""
     pieces = [MARKDOWN[i : i + size] for i in range(0, len(MARKDOWN), size)]
     assert drawn(pieces, terminal=False) == drawn([MARKDOWN], terminal=False)
@@ -440,7 +442,7 @@ def test_markdown_looks_the_same_however_it_arrives(size: int) -> None:
     assert " \n" not in shown
 
 
-def test_markdown_moves_no_cursor() -> None:
+def test_markdown_without_control_characters() -> None:
     """Control characters in an answer do not reach the terminal."""
     shown = drawn(["a\x1b]0;title\x07b\x1b[31mc\r\nd\x9b1m"], terminal=False)
     assert shown == "a]0;titleb[31mc d1m\n"
@@ -498,7 +500,7 @@ def test_what_is_finished(text: str, finished: list[str]) -> None:
     assert split(text) == (finished, text[len("".join(finished)) :])
 
 
-def test_a_tail_that_is_costly_is_not_redrawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrawing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """While redrawing would take too much time, the last drawing is shown again."""
     module = import_module("copilot_proxy.cli.markdown")
     now = iter([0.0, 1.0, 2.0, 10.0, 10.1])
@@ -594,7 +596,7 @@ def test_lines_can_be_recalled(talking: Terminal) -> None:
     assert talking.end() == 0
 
 
-def test_nothing_came_before_ctrl_c(talking: Terminal, account: Simulator) -> None:
+def test_ctrl_c_before_the_answer(talking: Terminal, account: Simulator) -> None:
     """A question without an answer is not kept, so that it can be asked again."""
     account.state.faults.on("stall_before_headers", times=1)
     talking.type("First")
@@ -657,7 +659,7 @@ def test_commands(chat: Chat, account: Simulator) -> None:
     assert " tokens in, " in ran.err
 
 
-def test_trouble_leaves_the_conversation_usable(chat: Chat, account: Simulator) -> None:
+def test_a_conversation_continues_after_an_error(chat: Chat, account: Simulator) -> None:
     """After an error, the same question can be asked again, and is sent once."""
     account.state.faults.on("server_error_500", times=1)
     ran = converse(chat, "/model nope", "Hello", "Hello")
@@ -667,7 +669,9 @@ def test_trouble_leaves_the_conversation_usable(chat: Chat, account: Simulator) 
     assert asked(account)["messages"] == [{"role": "user", "content": "Hello"}]
 
 
-def test_images_go_with_the_first_words(chat: Chat, account: Simulator, image: Path) -> None:
+def test_images_are_sent_with_the_first_question(
+    chat: Chat, account: Simulator, image: Path
+) -> None:
     """They are sent with the first question and stay in the history."""
     converse(chat, "Look", "And?", arguments=("-i", str(image)))
     first, _, third = asked(account)["messages"]
@@ -675,7 +679,7 @@ def test_images_go_with_the_first_words(chat: Chat, account: Simulator, image: P
     assert third["content"] == "And?"
 
 
-def test_a_conversation_that_cannot_begin(chat: Chat, account: Simulator, image: Path) -> None:
+def test_a_conversation_that_cannot_start(chat: Chat, account: Simulator, image: Path) -> None:
     """An unknown model, or one without vision for an image, is an error at once."""
     assert converse(chat, "Hi", arguments=("-m", "nope")).code == 1
     assert converse(chat, "Hi", arguments=("-m", "gpt-4", "-i", str(image))).code == 2

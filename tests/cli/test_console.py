@@ -48,7 +48,7 @@ def test_an_error_on_a_terminal() -> None:
         assert terminal.lines[:2] == ["Error: Not signed in to", "GitHub."]
 
 
-def test_no_terminal_no_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_not_wrapped_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal, lines are not wrapped."""
     console.print_message("word " * 100)
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -64,7 +64,7 @@ def test_no_terminal_no_breaks(capsys: pytest.CaptureFixture[str]) -> None:
         ("/usr/lib/python/copilot_proxy/__main__.py", "copilot-proxy"),
     ],
 )
-def test_commands_are_those_that_work(
+def test_commands_in_messages_can_be_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -87,7 +87,7 @@ def test_commands_are_those_that_work(
     )
 
 
-def test_a_time_to_wait_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_seconds_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
     """The seconds to wait are shown exactly once."""
     for hint in (None, "Or ask another model.", "Wait 9 s."):
         console.print_error(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
@@ -98,7 +98,7 @@ def test_a_time_to_wait_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_token_of_the_environment_is_named(
+def test_a_token_in_the_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """If a variable with a token is set, the hint says to unset it."""
@@ -109,7 +109,9 @@ def test_a_token_of_the_environment_is_named(
     )
 
 
-def test_a_personal_token_of_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_personal_access_token_in_the_environment(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The hint has the full name of the variable, and says to unset it first."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_0123456789")
     ran = cli("status")
@@ -120,7 +122,9 @@ def test_a_personal_token_of_the_environment(cli: Cli, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 @pytest.mark.parametrize("no_color", ["", "1"])
-def test_what_a_terminal_can_do(monkeypatch: pytest.MonkeyPatch, term: str, no_color: str) -> None:
+def test_dumb_terminals_and_no_color(
+    monkeypatch: pytest.MonkeyPatch, term: str, no_color: str
+) -> None:
     """A dumb terminal gets no escape codes; NO_COLOR only disables styles."""
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("NO_COLOR", no_color)
@@ -184,7 +188,7 @@ def test_a_closed_stdout() -> None:
     assert shell("copilot-proxy --version 2>&-").returncode == 0
 
 
-def test_a_reader_that_has_enough() -> None:
+def test_a_pipe_that_is_closed_early() -> None:
     """A reader such as `head` may close the pipe early; that is no error."""
     ran = shell("(copilot-proxy models --simulate; echo $? >&2) | head -1 | cut -c 1-5")
     assert (ran.stdout, ran.stderr.splitlines()[-1]) == ("MODEL\n", "0")
@@ -211,7 +215,7 @@ def raising(error: Exception) -> int:
         ),
     ],
 )
-def test_the_systems_own_words(
+def test_system_errors_have_the_systems_message(
     capsys: pytest.CaptureFixture[str], error: OSError, said: str
 ) -> None:
     """The error has the system's message, and the file if there is one."""
@@ -219,13 +223,13 @@ def test_the_systems_own_words(
     assert capsys.readouterr().err == said
 
 
-def test_an_error_of_the_system_without_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_system_error_without_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     """It is reported as an unexpected error."""
     assert raising(OSError()) == 1
     assert "An unexpected error occurred" in capsys.readouterr().err
 
 
-def test_debug_shows_our_own_frames_for_what_is_foreseen(
+def test_debug_shows_only_our_frames_for_known_errors(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The traceback leaves out the frames of libraries."""
@@ -254,7 +258,7 @@ def test_debug_shows_our_own_frames_for_what_is_foreseen(
         (["serve", "--cors-origin", "*"], "Error: --cors-origin is invalid: "),
     ],
 )
-def test_a_wrong_value_is_told_in_plain_words(cli: Cli, arguments: list[str], said: str) -> None:
+def test_an_invalid_value_is_a_plain_error(cli: Cli, arguments: list[str], said: str) -> None:
     """The error is in plain English, and names the option."""
     ran = cli(*arguments)
     assert ran.code == 2

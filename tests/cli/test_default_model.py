@@ -59,7 +59,7 @@ def test_what_default_means(wanted: str | None, used: str, said: str | None) -> 
 
 
 def test_an_account_without_any_model_for_chat() -> None:
-    """Then no model is the default."""
+    """Without a chat model there is no default."""
     none = parse_models([{"id": "vectors", "capabilities": {"type": "embeddings"}}])
     assert default_model_warning(none, load_settings({"default_model": "nope"}, {})) is None
 
@@ -78,7 +78,7 @@ def test_models_and_chat(nothing_piped: Cli) -> None:
     assert SAID not in cli("chat", "Hi", "-m", "gpt-5-mini").err
 
 
-def test_a_list_that_cannot_be_had(nothing_piped: Cli, account: Simulator) -> None:
+def test_a_list_that_cannot_be_loaded(nothing_piped: Cli, account: Simulator) -> None:
     """If the list of models cannot be loaded, there is no warning."""
     account.state.faults.on("models_500")
     ran = nothing_piped("chat", "Hi")
@@ -108,7 +108,7 @@ def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
         assert json.loads(told[0])["event"] == "default_model"
 
 
-def test_a_model_in_a_conversation_is_checked_at_once(account: Simulator) -> None:
+def test_a_model_chosen_in_a_conversation_is_checked_at_once(account: Simulator) -> None:
     """It has to exist, be for chat, and be enabled."""
     with Terminal("chat") as terminal:
         terminal.wait_for_prompt()

@@ -33,7 +33,7 @@ def leave(talking: Terminal) -> None:
     assert talking.end() == 0
 
 
-def test_a_paste_that_the_terminal_marks(talking: Terminal, simulator: Simulator) -> None:
+def test_bracketed_paste(talking: Terminal, simulator: Simulator) -> None:
     """A bracketed paste is one question, which the user still has to send."""
     talking.type("\x1b[200~one\rtwo\r\rthree\x1b[201~ and more")
     talking.wait_for("You said: one")
@@ -42,7 +42,7 @@ def test_a_paste_that_the_terminal_marks(talking: Terminal, simulator: Simulator
 
 
 @pytest.mark.parametrize("count", [3, 400])
-def test_a_paste_that_nobody_marks(talking: Terminal, simulator: Simulator, count: int) -> None:
+def test_paste_without_brackets(talking: Terminal, simulator: Simulator, count: int) -> None:
     """Lines that arrive together are one question, since each question is billed."""
     lines = [f"line {number} of a text" for number in range(count)]
     talking.type("\r".join(lines))
@@ -62,7 +62,7 @@ def test_a_last_line_without_an_end(talking: Terminal, simulator: Simulator) -> 
     assert questions(simulator) == ["one\ntwo\nthree"]
 
 
-def test_several_lines_are_no_command(talking: Terminal, simulator: Simulator) -> None:
+def test_commands_with_several_lines(talking: Terminal, simulator: Simulator) -> None:
     """Only /system may have several lines."""
     talking.type("/system be brief\rand kind")
     talking.wait_for("Instructions set.")
@@ -83,7 +83,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
     os.close(ours)
 
 
-def test_lines_that_wait(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
     """Waiting lines belong to the first one, also if the answers go to a file."""
     line("eins\nzwei ü\n\ndrei\n".encode())
     assert keyboard.read_input() == "eins\nzwei ü\n\ndrei"
@@ -92,8 +92,8 @@ def test_lines_that_wait(line: Callable[[bytes], None], capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("sent as one question") == 1
 
 
-def test_where_waiting_lines_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then each line is a question of its own."""
+def test_waiting_lines_that_cannot_be_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If waiting lines cannot be detected, each line is a separate question."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
     assert keyboard.read_input() == "one"
     with open(os.devnull) as nothing:

@@ -38,7 +38,7 @@ def models(simulator: Simulator) -> int:
 # Without a terminal
 
 
-def test_a_sign_in_ends_with_who_which_plan_and_how_many_models(
+def test_a_sign_in_reports_login_plan_and_models(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
     """It prints plain lines on stderr, nothing on stdout, and the token's file is for its owner
@@ -54,7 +54,7 @@ def test_a_sign_in_ends_with_who_which_plan_and_how_many_models(
     assert 0o600 == stat.S_IMODE((own_home / FILE).stat().st_mode)
 
 
-def test_no_token_is_ever_shown(cli: Cli, simulator: Simulator, own_home: Path) -> None:
+def test_no_token_is_printed(cli: Cli, simulator: Simulator, own_home: Path) -> None:
     """GitHub's token, Copilot's token and the device code are not printed."""
     ran = cli("login", "--store", "file")
     kept = stored(own_home)
@@ -65,7 +65,7 @@ def test_no_token_is_ever_shown(cli: Cli, simulator: Simulator, own_home: Path) 
         assert secret not in ran.err
 
 
-def test_the_keyring_is_where_a_token_goes_by_default(
+def test_tokens_are_stored_in_the_keyring_by_default(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
 ) -> None:
     """Then no file is written."""
@@ -77,8 +77,10 @@ def test_the_keyring_is_where_a_token_goes_by_default(
     assert stored(own_home) is None
 
 
-def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Simulator) -> None:
-    """The user does not have to sign in only to learn that the token cannot be stored."""
+def test_without_keyring_and_terminal_the_sign_in_does_not_start(
+    cli: Cli, simulator: Simulator
+) -> None:
+    """Otherwise the user would learn only after the sign-in that the token cannot be stored."""
     ran = cli("login")
 
     assert 1 == ran.code
@@ -90,7 +92,7 @@ def test_without_a_keyring_and_a_person_nothing_is_begun(cli: Cli, simulator: Si
     assert "copilot-proxy login --with-token --store file" in with_token.err
 
 
-def test_a_locked_keyring_is_like_none(cli: Cli, simulator: Simulator) -> None:
+def test_a_locked_keyring(cli: Cli, simulator: Simulator) -> None:
     """It is detected before the sign-in."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("login")
@@ -101,7 +103,7 @@ def test_a_locked_keyring_is_like_none(cli: Cli, simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("store", ["keyring", "file"])
-def test_a_store_that_was_asked_for_must_work(
+def test_the_requested_store_is_checked_first(
     cli: Cli, simulator: Simulator, own_home: Path, store: str
 ) -> None:
     """It is checked before the sign-in."""
@@ -127,7 +129,7 @@ def test_the_file_may_be_chosen_although_there_is_a_keyring(
     assert stored(own_home) is not None
 
 
-def test_a_present_sign_in_without_a_name(cli: Cli, simulator: Simulator, own_home: Path) -> None:
+def test_a_stored_token_without_a_login(cli: Cli, simulator: Simulator, own_home: Path) -> None:
     """It is replaced like any other."""
     own_home.mkdir()
     (own_home / FILE).write_text('{"token": "ghu_old"}')
@@ -138,9 +140,7 @@ def test_a_present_sign_in_without_a_name(cli: Cli, simulator: Simulator, own_ho
     )
 
 
-def test_a_corrupt_file_does_not_keep_anybody_from_signing_in(
-    cli: Cli, simulator: Simulator, own_home: Path
-) -> None:
+def test_a_corrupt_file_is_replaced(cli: Cli, simulator: Simulator, own_home: Path) -> None:
     """It is replaced."""
     own_home.mkdir()
     (own_home / FILE).write_text("corrupt")
@@ -152,7 +152,7 @@ def test_a_corrupt_file_does_not_keep_anybody_from_signing_in(
 def test_a_token_in_the_environment_is_mentioned(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It keeps taking precedence over the stored one."""
+    """It takes precedence over the stored one."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     ran = cli("login", "--store", "file")
 
@@ -160,7 +160,7 @@ def test_a_token_in_the_environment_is_mentioned(
     assert "A token is set in COPILOT_PROXY_GITHUB_TOKEN; it takes precedence over" in ran.err
 
 
-def test_an_old_token_that_stays_is_told(
+def test_an_old_token_that_cannot_be_deleted_is_reported(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the keyring fails to delete the old token, it could be used again later."""
@@ -175,7 +175,7 @@ def test_an_old_token_that_stays_is_told(
     ("step", "words"),
     [("denied", "was cancelled on GitHub's page"), ("expired", "expired before it was entered")],
 )
-def test_a_sign_in_that_ends_badly_stores_nothing(
+def test_a_failed_sign_in_stores_nothing(
     cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str
 ) -> None:
     """The error says how to start again."""
@@ -188,7 +188,7 @@ def test_a_sign_in_that_ends_badly_stores_nothing(
     assert stored(own_home) is None
 
 
-def test_hiccups_while_waiting_are_told_once_each(cli: Cli, simulator: Simulator) -> None:
+def test_temporary_errors_are_reported_once_each(cli: Cli, simulator: Simulator) -> None:
     """They do not end the sign-in."""
     simulator.state.device_flow = ["drop", "drop", "html", "pending", "ok"]
     ran = cli("login", "--store", "file")
@@ -197,7 +197,7 @@ def test_hiccups_while_waiting_are_told_once_each(cli: Cli, simulator: Simulator
     assert 2 == ran.err.count("Still trying.")
 
 
-def test_an_account_without_copilot_is_told_in_githubs_words(
+def test_an_account_without_copilot_gets_githubs_message(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
     """The error has GitHub's link and exit code 4, and nothing is stored."""
@@ -211,7 +211,7 @@ def test_an_account_without_copilot_is_told_in_githubs_words(
     assert stored(own_home) is None
 
 
-def test_the_name_is_added_where_githubs_words_lack_it(
+def test_the_login_is_added_to_githubs_message(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user with two accounts can see which one it was."""
@@ -221,7 +221,7 @@ def test_the_name_is_added_where_githubs_words_lack_it(
     assert "Error: Signed in as mona, but: " in ran.err
 
 
-def test_github_failing_after_the_approval_loses_nothing(
+def test_a_failure_after_the_approval_does_not_lose_the_token(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
     """The token is stored, and a message says that it could not be checked."""
@@ -237,8 +237,10 @@ def test_github_failing_after_the_approval_loses_nothing(
     assert stored(own_home) is not None
 
 
-def test_github_being_away_is_said_at_once(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """Without a device code, it does not wait for an approval."""
+def test_an_unreachable_github_is_reported_at_once(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """Without a device code, the command does not wait for an approval."""
     simulator.state.github_down = True
     ran = cli("login", "--store", "file")
 
@@ -247,7 +249,7 @@ def test_github_being_away_is_said_at_once(cli: Cli, simulator: Simulator, own_h
 
 
 @pytest.mark.parametrize("pasted", ["acme.ghe.com", "https://api.ACME.ghe.com/"])
-def test_a_companys_host_is_kept_with_the_token(
+def test_the_host_is_stored_with_the_token(
     cli: Cli, simulator: Simulator, own_home: Path, pasted: str
 ) -> None:
     """The host may be pasted in any form."""
@@ -258,7 +260,7 @@ def test_a_companys_host_is_kept_with_the_token(
     assert "acme.ghe.com" == kept["host"]
 
 
-def test_a_host_that_is_none_is_wrong_usage(cli: Cli, simulator: Simulator) -> None:
+def test_an_invalid_host_is_a_usage_error(cli: Cli, simulator: Simulator) -> None:
     """The error has an example of a host."""
     ran = cli("login", "--host", "evil.example")
 
@@ -270,7 +272,7 @@ def test_a_host_that_is_none_is_wrong_usage(cli: Cli, simulator: Simulator) -> N
 # A token from standard input
 
 
-def test_a_token_is_taken_from_standard_input(
+def test_a_token_is_read_from_standard_input(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
     """It is checked like any other, without the device flow."""
@@ -301,7 +303,7 @@ def test_a_personal_access_token_is_refused_before_any_call(
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two words", "ghu_\x1b[31m", "ghu_é"])
-def test_standard_input_without_a_token_is_wrong_usage(
+def test_standard_input_without_a_token_is_a_usage_error(
     cli: Cli, simulator: Simulator, text: str
 ) -> None:
     """The input is not repeated on the screen."""
@@ -322,7 +324,7 @@ def test_a_given_token_that_github_refuses_is_not_stored(
     assert stored(own_home) is None
 
 
-def test_a_given_token_that_cannot_be_proved_is_not_stored(
+def test_a_given_token_that_cannot_be_checked_is_not_stored(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
     """The user still has the token, and can try again."""
@@ -333,7 +335,7 @@ def test_a_given_token_that_cannot_be_proved_is_not_stored(
     assert stored(own_home) is None
 
 
-def test_a_sign_in_whose_owner_github_does_not_name(cli: Cli, simulator: Simulator) -> None:
+def test_a_sign_in_without_a_login(cli: Cli, simulator: Simulator) -> None:
     """The token exchange is enough; neither name nor models are invented."""
     simulator.state.faults.on("user_500")
     simulator.state.faults.on("models_500")
@@ -357,7 +359,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("watched")
-def test_a_panel_shows_code_and_address(cli: Cli, simulator: Simulator) -> None:
+def test_the_panel_shows_code_and_url(cli: Cli, simulator: Simulator) -> None:
     """The code and the URL are not broken, so that they can be copied."""
     ran = cli("login", "--store", "file")
 
@@ -368,7 +370,7 @@ def test_a_panel_shows_code_and_address(cli: Cli, simulator: Simulator) -> None:
 
 @pytest.mark.usefixtures("watched")
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
-def test_the_file_needs_a_yes(
+def test_the_file_store_needs_a_confirmation(
     cli: Cli, simulator: Simulator, own_home: Path, answer: str, code: int
 ) -> None:
     """A message says that there is no keyring; without a yes, the sign-in does not start."""
@@ -381,7 +383,7 @@ def test_the_file_needs_a_yes(
     assert (code == 0) == bool(simulator.state.requests)
 
 
-def test_the_countdown_shows_time_left_and_trouble() -> None:
+def test_the_countdown_shows_remaining_time_and_errors() -> None:
     """It counts down between two reports."""
     from copilot_proxy.auth.device_flow import Waiting
 
@@ -434,7 +436,7 @@ def approving(simulator: Simulator) -> Simulator:
     return simulator
 
 
-def test_a_person_signs_in(
+def test_an_interactive_sign_in(
     terminal: Callable[..., Terminal], approving: Simulator, own_home: Path, tmp_path: Path
 ) -> None:
     """The question, panel, countdown, browser and result all work on a real terminal."""
@@ -463,7 +465,7 @@ def test_a_person_signs_in(
     assert f"{approving.url}/login/device" == opened.read_text()
 
 
-def test_no_browser_means_none(
+def test_without_a_browser(
     terminal: Callable[..., Terminal], approving: Simulator, tmp_path: Path
 ) -> None:
     """The URL is shown all the same."""
@@ -475,7 +477,7 @@ def test_no_browser_means_none(
     assert not opened.exists()
 
 
-def test_a_browser_that_hangs_does_not_hold_anybody_up(
+def test_a_browser_that_hangs_does_not_delay_the_sign_in(
     terminal: Callable[..., Terminal], approving: Simulator
 ) -> None:
     """It runs in a separate process, which may outlive the command."""
@@ -484,7 +486,7 @@ def test_a_browser_that_hangs_does_not_hold_anybody_up(
     assert 0 == person.end()
 
 
-def test_ctrl_c_while_waiting_ends_it(
+def test_ctrl_c_while_waiting(
     terminal: Callable[..., Terminal], simulator: Simulator, own_home: Path
 ) -> None:
     """The exit code is 130, a message is shown, and nothing is stored."""
@@ -500,9 +502,7 @@ def test_ctrl_c_while_waiting_ends_it(
     assert "\x1b[?25h" in person.raw.rpartition("\x1b[?25l")[2]
 
 
-def test_ctrl_c_at_the_question_ends_it(
-    terminal: Callable[..., Terminal], simulator: Simulator
-) -> None:
+def test_ctrl_c_at_the_question(terminal: Callable[..., Terminal], simulator: Simulator) -> None:
     """The sign-in does not start."""
     person = terminal("login")
     person.expect("[y/N]: ")
@@ -539,7 +539,7 @@ def test_a_pipe_gets_plain_lines(
     assert "" == ran.stdout
 
 
-def test_what_login_stores_the_rest_finds(
+def test_other_commands_find_the_stored_token(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring
 ) -> None:
     """Other commands load the token from the store that login named."""

@@ -32,7 +32,7 @@ def test_the_store_that_held_the_token_is_named(cli: Cli, own_home: Path) -> Non
     assert not (own_home / "credentials.json").exists()
 
 
-def test_every_store_forgets(cli: Cli, memory_keyring: MemoryKeyring, own_home: Path) -> None:
+def test_every_store_is_cleared(cli: Cli, memory_keyring: MemoryKeyring, own_home: Path) -> None:
     """Every store is named, and so is the page of each host."""
     keep(MONA, "file")
     keep(ACME, "keyring")
@@ -51,7 +51,7 @@ def test_nothing_stored_is_no_error(cli: Cli) -> None:
     assert (0, "Not signed in: no token is stored.\n") == (ran.code, ran.err)
 
 
-def test_a_token_in_the_environment_cannot_be_forgotten_here(
+def test_a_token_in_the_environment_cannot_be_deleted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says that the user has to unset it."""
@@ -66,7 +66,7 @@ def test_a_token_in_the_environment_cannot_be_forgotten_here(
     assert "Not signed in" not in ran.err
 
 
-def test_a_store_that_fails_is_told_after_the_others(cli: Cli, own_home: Path) -> None:
+def test_a_failing_store_is_reported_after_the_others(cli: Cli, own_home: Path) -> None:
     """The exit code is 1, since a token may remain."""
     keep(MONA, "file")
     keyring.set_keyring(BrokenKeyring(LOCKED))
@@ -77,7 +77,7 @@ def test_a_store_that_fails_is_told_after_the_others(cli: Cli, own_home: Path) -
     assert "Error: The keyring is locked." in ran.err
 
 
-def test_a_corrupt_file_is_forgotten_too(cli: Cli, own_home: Path) -> None:
+def test_a_corrupt_file_is_deleted(cli: Cli, own_home: Path) -> None:
     """It is deleted, because it may still contain a token."""
     own_home.mkdir()
     (own_home / "credentials.json").write_text("ghu_half")

@@ -44,7 +44,7 @@ def test_the_version_names_the_distribution(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
-def test_the_help_lists_the_commands_and_where_to_begin(cli: Cli, arguments: list[str]) -> None:
+def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: list[str]) -> None:
     """The command without arguments shows the help, too."""
     ran = cli(*arguments)
 
@@ -75,9 +75,7 @@ def test_each_command_has_its_help(cli: Cli, command: str) -> None:
         (["status", "surplus"], "copilot-proxy status"),
     ],
 )
-def test_a_wrong_command_line_is_two_lines_and_exit_2(
-    cli: Cli, arguments: list[str], where: str
-) -> None:
+def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], where: str) -> None:
     """They say what is wrong, and which help to read."""
     ran = cli(*arguments)
 
@@ -92,11 +90,11 @@ def test_a_wrong_command_line_is_two_lines_and_exit_2(
     "command",
     ["login --no-browser", "logout", "status", "models", "chat hi", "serve --port 0"],
 )
-def test_a_typo_in_an_address_is_a_wrong_setting(
+def test_a_malformed_url_is_a_wrong_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, name: str
 ) -> None:
-    """In every command, before anything is asked for; not a name that is looked up in vain later,
-    and nothing unexpected."""
+    """Every command reports it before any request, neither as a failed name lookup nor as an
+    unexpected error."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdef")
     monkeypatch.setenv(f"COPILOT_PROXY_{name}", "https://api..github.com")
     ran = cli(*command.split(), terminal=True)
@@ -118,7 +116,7 @@ def test_a_typo_in_an_address_is_a_wrong_setting(
         (CopilotProxyError("It cannot."), 1),
     ],
 )
-def test_our_errors_are_a_sentence_a_hint_and_their_exit_code(
+def test_known_errors_have_a_sentence_a_hint_and_an_exit_code(
     capsys: pytest.CaptureFixture[str], error: CopilotProxyError, code: int
 ) -> None:
     """They go to stderr, without a traceback."""
@@ -155,8 +153,8 @@ def test_an_option_without_its_value_names_the_command(cli: Cli) -> None:
         assert f"See: copilot-proxy {arguments[0]} --help" in ran.err
 
 
-def test_a_bare_group_shows_its_help(cli: Cli) -> None:
-    """As the program without arguments does."""
+def test_a_group_without_a_command_shows_its_help(cli: Cli) -> None:
+    """As does the program without arguments."""
     ran = cli("pi-ai")
 
     assert (0, "") == (ran.code, ran.err)
@@ -179,7 +177,7 @@ def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
     assert (130, "", "") == (ran.returncode, ran.stdout, ran.stderr)
 
 
-def test_a_defect_is_a_sentence_and_says_how_to_see_more(
+def test_an_unexpected_error_says_how_to_see_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The exception's text is not shown, since it could contain secrets."""
@@ -208,7 +206,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
-def test_debug_may_stand_anywhere(cli: Cli, arguments: list[str]) -> None:
+def test_debug_is_accepted_anywhere(cli: Cli, arguments: list[str]) -> None:
     """Users add it at the end of the line that failed."""
     ran = cli(*arguments)
 
@@ -216,7 +214,7 @@ def test_debug_may_stand_anywhere(cli: Cli, arguments: list[str]) -> None:
     assert "Traceback" in ran.err
 
 
-def test_behind_two_dashes_debug_is_no_option(cli: Cli) -> None:
+def test_debug_after_two_dashes_is_an_argument(cli: Cli) -> None:
     """After ``--`` it is an argument of the command."""
     ran = cli("status", "--", "--debug")
 
@@ -224,7 +222,7 @@ def test_behind_two_dashes_debug_is_no_option(cli: Cli) -> None:
     assert "Traceback" not in ran.err
 
 
-def test_a_broken_setting_is_wrong_usage(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_is_a_usage_error(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error has the name of the setting."""
     monkeypatch.setenv("COPILOT_PROXY_PORT", "many")
     ran = cli("status")
@@ -233,7 +231,7 @@ def test_a_broken_setting_is_wrong_usage(cli: Cli, monkeypatch: pytest.MonkeyPat
     assert "COPILOT_PROXY_PORT" in ran.err
 
 
-def test_our_log_lines_do_not_get_between_a_commands(
+def test_log_lines_are_not_printed_by_commands(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without logging handlers, Python would print warnings to stderr."""
@@ -244,7 +242,7 @@ def test_our_log_lines_do_not_get_between_a_commands(
 
 
 def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the installed command does."""
+    """The entry point of the installed command exits with this code."""
     monkeypatch.setattr(sys, "argv", ["copilot-proxy", "bogus"])
     with pytest.raises(SystemExit) as caught:
         main_module.main()
@@ -265,7 +263,7 @@ def test_the_package_runs_as_a_module(
     )
 
 
-def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path) -> None:
+def test_a_pipe_that_is_closed_early_is_not_an_error(tmp_path: Path) -> None:
     """``copilot-proxy --help | head -1`` prints nothing to stderr."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -298,7 +296,7 @@ def test_a_broken_pipe_inside_a_command_is_quiet(
     assert ("", "") == capfd.readouterr()
 
 
-def test_what_is_still_in_the_buffer_is_part_of_the_command(
+def test_a_failed_last_flush_is_an_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk is reported even if only the last flush fails."""
@@ -310,8 +308,8 @@ def test_what_is_still_in_the_buffer_is_part_of_the_command(
 
 
 def loaded_by(code: str, names: tuple[str, ...]) -> str:
-    """Return which of the modules `names` a fresh Python has loaded after `code`, as a printed
-    list."""
+    """Return which of the modules `names` a new Python process has loaded after `code`, as a
+    printed list."""
     ran = subprocess.run(
         [
             sys.executable,
@@ -327,12 +325,12 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
     return ran.stdout.splitlines()[-1]
 
 
-def test_the_help_loads_nothing_heavy() -> None:
+def test_the_help_imports_nothing_heavy() -> None:
     """A server, a keyring or an HTTP client would make every command slow."""
     assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", HEAVY)
 
 
-def test_a_server_loads_nothing_that_it_has_no_use_for() -> None:
+def test_a_server_imports_no_unused_modules() -> None:
     """Imports are most of the startup time, so each of these would be noticeable."""
     unused = ("faker", "httpx._main", "keyring", "pygments", "rich", "tiktoken")
     code = (

@@ -64,8 +64,8 @@ def test_a_filter(cli: Cli) -> None:
     assert "hidden" not in cli("models", "opus").err
 
 
-def test_a_filter_finds_what_the_menu_leaves_out(cli: Cli) -> None:
-    """A model that is named is shown even if the menu omits it."""
+def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
+    """A model that is named is shown even if Copilot's picker omits it."""
     assert "text-embedding-3-small" in cli("models", "embedding").out
 
 
@@ -117,7 +117,7 @@ def test_simulated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "claude-sonnet-4.5" in cli("models", "--simulate").out
 
 
-def test_strange_entries_hide_nothing(cli: Cli, account: Simulator) -> None:
+def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> None:
     """Malformed entries in GitHub's list do not hide the others."""
     account.state.catalogue += [
         {
@@ -166,7 +166,7 @@ def test_a_narrow_terminal(columns: int, shown: list[str], dropped: list[str]) -
 
 
 def test_the_heading_is_bold() -> None:
-    """On a terminal alone; nothing follows the last word of a line."""
+    """The heading is bold only on a terminal, and lines have no trailing spaces."""
     with Terminal("models", columns=200) as terminal:
         assert terminal.end() == 0
     heading, first, *_ = terminal.written.splitlines()

@@ -48,7 +48,7 @@ def ask_health(client: httpx.Client) -> None:
     assert client.get("/health").status_code == 200
 
 
-def test_the_block_has_a_curl_line_that_works(
+def test_the_banner_has_a_curl_command_that_works(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The curl command in the banner gets an answer."""
@@ -65,7 +65,7 @@ def test_the_block_has_a_curl_line_that_works(
     assert "simulator" in answers[0].json()["choices"][0]["message"]["content"]
 
 
-def test_the_block_says_all_that_a_client_needs(
+def test_the_banner_has_all_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The banner has the base URL, the key, three models with prices, and how to stop; stdout stays
@@ -81,7 +81,7 @@ def test_the_block_says_all_that_a_client_needs(
     assert err.endswith("Stopped.\n")
 
 
-def test_the_key_is_asked_for_and_never_shown(
+def test_the_banner_does_not_show_the_key(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The banner says which variable has the key, and the curl command uses that variable."""
@@ -102,7 +102,7 @@ def test_the_key_is_asked_for_and_never_shown(
     assert '-H "Authorization: Bearer $COPILOT_PROXY_API_KEY"' in err
 
 
-def test_named_keys_are_told_by_name(
+def test_named_keys_are_shown_by_name(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names and limits are shown, and the log has the name of the key, but no key is shown."""
@@ -136,7 +136,9 @@ def test_a_key_from_a_flag_is_a_placeholder(
 @pytest.mark.parametrize(
     ("flags", "code"), [((), "unsupported_value"), (("--fetch-images",), "invalid_image_url")]
 )
-def test_fetching_images_is_a_switch(account: Simulator, flags: tuple[str, ...], code: str) -> None:
+def test_images_are_fetched_only_with_the_flag(
+    account: Simulator, flags: tuple[str, ...], code: str
+) -> None:
     """Without the flag no URL is fetched; with it, no URL of this machine is."""
     codes: list[str] = []
 
@@ -218,7 +220,7 @@ def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixt
     assert notice not in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path: Path) -> None:
+def test_the_notice_with_a_read_only_folder(tmp_path: Path) -> None:
     """The notice is shown all the same."""
     (tmp_path / "file").touch()
     assert banner.first_time_notice(tmp_path / "file" / "data") is not None
@@ -318,7 +320,7 @@ def test_github_is_down_at_the_start(
     assert '"model":"default"' in err
 
 
-def test_health_is_answered_before_github_has(account: Simulator) -> None:
+def test_health_is_answered_before_github_answers(account: Simulator) -> None:
     """The server accepts requests at once; only the banner waits for GitHub."""
     account.state.faults.on("stall_before_headers", path="/copilot_internal/v2/token")
     port = free_port()
@@ -332,7 +334,7 @@ def test_health_is_answered_before_github_has(account: Simulator) -> None:
     assert ("ok", "unknown") == (told["status"], told["signed_in"])
 
 
-def test_a_sentence_of_somebody_elses_is_ended(
+def test_githubs_message_gets_a_full_stop(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """GitHub's message gets a full stop before the next sentence."""
@@ -377,7 +379,7 @@ def test_the_network_needs_a_key_that_is_not_guessed(
     assert "kkkkkkk" not in err
 
 
-def test_commands_of_the_block_work_where_it_stands(
+def test_commands_in_the_banner_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They have the path of the program if needed, and --simulate for a simulated server."""
@@ -448,7 +450,7 @@ def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"in use by {name} (process {os.getpid()})" in capsys.readouterr().err
 
 
-def test_port_taken_by_somebody(
+def test_port_taken_by_an_unknown_program(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the program cannot be identified, the error says "another program"."""
@@ -459,7 +461,7 @@ def test_port_taken_by_somebody(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
-def test_processes_of_others_are_passed_over(
+def test_processes_of_other_users_are_skipped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes that this user may not inspect are skipped."""
@@ -485,7 +487,9 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Use --port 8000, or stop that program." in capsys.readouterr().err
 
 
-def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_taken_before_listening(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A port that is taken between binding and listening has the same error."""
     settings = load_settings({"port": free_port()})
     with listen_socket.bind(settings) as ours, socket.socket() as other:
@@ -504,7 +508,7 @@ def test_another_program_was_faster(account: Simulator, capsys: pytest.CaptureFi
         (OSError(105, "No buffer space"), "Cannot listen on 127.0.0.1, port 8000: No buffer space"),
     ],
 )
-def test_other_trouble_with_the_port(failure: OSError, said: str) -> None:
+def test_other_errors_of_the_port(failure: OSError, said: str) -> None:
     """Other errors of the system have readable messages."""
     assert said in listen_socket._failed(failure, load_settings()).message
 
@@ -529,7 +533,7 @@ def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(key.reveal()) == 32
 
 
-def test_windows_gets_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands to paste are for the shell of the system."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert listen_socket._make_key_command().startswith("$env:COPILOT_PROXY_API_KEY = ")
@@ -557,12 +561,12 @@ def test_base_url(host: str, url: str) -> None:
 def test_listens_on_other_hosts(host: str) -> None:
     """Names and IPv6 work; all IPv6 addresses include those of IPv4."""
     if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+        pytest.skip("this machine has no IPv6")
     settings = load_settings({"host": host, "port": 0, "api_key": "k" * 8})
     try:
         bound = listen_socket.bind(settings)
     except (OSError, CopilotProxyError):
-        pytest.skip("no IPv6 here")
+        pytest.skip("this machine has no IPv6")
     with bound:
         listen_socket.listen(bound, settings)
         port = bound.getsockname()[1]
@@ -722,7 +726,7 @@ def test_ctrl_c_before_the_server_is_up(account: Simulator) -> None:
         assert "Traceback" not in terminal.text
 
 
-def test_three_models_to_begin_with() -> None:
+def test_the_suggested_models() -> None:
     """Models that need enabling are not suggested, whatever their API; the default comes first."""
     entries = [
         {"id": "off", "policy": {"state": "disabled"}},
@@ -738,7 +742,7 @@ def test_three_models_to_begin_with() -> None:
     assert banner.suggest(none, load_settings()) == []
 
 
-def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without uvloop, the server runs on asyncio's own event loop."""
     monkeypatch.setitem(sys.modules, "uvloop", None)
     loop = new_event_loop()
@@ -746,7 +750,7 @@ def test_without_the_fast_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(loop).__module__.startswith("asyncio")
 
 
-def test_help_is_light() -> None:
+def test_help_imports_nothing_heavy() -> None:
     """The help of any command imports no HTTP library, no server and no keyring."""
     code = (
         "import sys\n"

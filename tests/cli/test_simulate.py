@@ -17,7 +17,7 @@ from tests.cli.terminals import Terminal
 module = import_module("copilot_proxy.cli.simulate")  # the package has a function of that name
 
 
-def test_what_it_says_is_enough(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+def test_the_printed_variables_are_sufficient(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     """The printed variables are all that copilot-proxy needs; Ctrl+C exits with 0."""
     with Terminal("simulate", "--port", "0", "--pace", "0", "--fault", "models_500") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
@@ -83,20 +83,20 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ends_here(
+def test_signals_stop_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Either signal stops it, and the signal handlers are restored."""
     before = signal.getsignal(signal.SIGTERM)
     wait = module._wait
 
-    def wait_and_be_told() -> None:
+    def wait_for_the_end() -> None:
         told = threading.Timer(0.1, lambda: os.kill(os.getpid(), number))
         told.start()
         wait()
         told.join()
 
-    monkeypatch.setattr(module, "_wait", wait_and_be_told)
+    monkeypatch.setattr(module, "_wait", wait_for_the_end)
     assert run(["simulate", "--port", "0"]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
     assert "Stop with Ctrl+C." in capsys.readouterr().err

@@ -41,7 +41,9 @@ def rows(text: str) -> dict[str, str]:
     return {line[:14].strip(): line[14:] for line in text.splitlines()}
 
 
-def test_status_says_who_where_and_how_much(cli: Cli, signed_in: Simulator, own_home: Path) -> None:
+def test_status_shows_account_store_and_quota(
+    cli: Cli, signed_in: Simulator, own_home: Path
+) -> None:
     """It prints two columns to stdout."""
     ran = cli("status")
     shown = rows(ran.out)
@@ -69,7 +71,7 @@ def test_status_says_who_where_and_how_much(cli: Cli, signed_in: Simulator, own_
         ("max", "Max", "left"),
     ],
 )
-def test_every_plan_has_its_name_and_measure(
+def test_every_plan_has_its_name_and_unit(
     cli: Cli, signed_in: Simulator, plan: str, name: str, quota: str
 ) -> None:
     """Each plan has its official name and the unit that it is billed in."""
@@ -91,7 +93,7 @@ def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, pl
     assert "https://github.com/github-copilot/signup" in ran.err
 
 
-def test_nobody_signed_in_is_exit_3(cli: Cli) -> None:
+def test_not_signed_in_is_exit_3(cli: Cli) -> None:
     """The hint says how to sign in, and stdout stays empty."""
     ran = cli("status")
 
@@ -118,7 +120,7 @@ def test_a_revoked_token_is_exit_3(cli: Cli, signed_in: Simulator) -> None:
     assert "no longer accepts the token" in ran.err
 
 
-def test_a_failing_keyring_is_told(cli: Cli) -> None:
+def test_a_failing_keyring_is_reported(cli: Cli) -> None:
     """It is not reported as signed out."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("status")
@@ -127,7 +129,7 @@ def test_a_failing_keyring_is_told(cli: Cli) -> None:
     assert "The keyring is locked." in ran.err
 
 
-def test_a_strange_api_host_is_told(
+def test_an_untrusted_api_host_is_reported(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account is shown, and the untrusted API host is not used."""
@@ -177,7 +179,7 @@ def test_json_of_a_failure_is_still_json(
     assert shown["error"]["message"] in ran.err
 
 
-def test_the_token_of_the_environment_has_its_name_from_github(
+def test_the_login_of_a_token_in_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The login is fetched, because it is not stored with such a token."""
@@ -188,9 +190,7 @@ def test_the_token_of_the_environment_has_its_name_from_github(
     assert "in COPILOT_PROXY_GITHUB_TOKEN" == shown["Token"]
 
 
-def test_a_name_that_nobody_knows(
-    cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the login is neither stored nor available from GitHub, it is unknown."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     simulator.state.github_down = True
@@ -222,14 +222,14 @@ def test_a_name_that_nobody_knows(
         ),
     ],
 )
-def test_what_is_left_in_words(quota: Quota, expected: str) -> None:
+def test_the_remaining_quota(quota: Quota, expected: str) -> None:
     """Numbers are shown where they are meaningful, and the percentage always."""
 
     assert expected == quota_text(quota)
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_chat_that_is_switched_off_is_exit_4(
+def test_disabled_chat_is_exit_4(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
     """GitHub returns the account, but Copilot Chat is disabled for it."""
@@ -261,7 +261,7 @@ def test_status_without_quota_and_reset_day(
 # The token exchange, which every request needs.
 
 
-def test_a_token_that_brings_no_copilot_token(cli: Cli, signed_in: Simulator) -> None:
+def test_a_failed_token_exchange(cli: Cli, signed_in: Simulator) -> None:
     """The account is shown, and the error says that the token exchange failed."""
     signed_in.state.notification = "feature_flag_blocked"
     ran = cli("status")
@@ -271,7 +271,7 @@ def test_a_token_that_brings_no_copilot_token(cli: Cli, signed_in: Simulator) ->
     assert "Error: " in ran.err
 
 
-def test_an_exchange_that_is_down(cli: Cli, signed_in: Simulator) -> None:
+def test_an_unavailable_token_exchange(cli: Cli, signed_in: Simulator) -> None:
     """The error says that the Copilot token is the problem."""
     signed_in.state.faults.on("exchange_500")
     ran = cli("status")
@@ -281,7 +281,7 @@ def test_an_exchange_that_is_down(cli: Cli, signed_in: Simulator) -> None:
     assert "GitHub did not issue a Copilot token: " in ran.err
 
 
-def test_an_account_whose_page_is_missing(cli: Cli, signed_in: Simulator) -> None:
+def test_a_missing_account_endpoint(cli: Cli, signed_in: Simulator) -> None:
     """If the token exchange works, its data is shown, and the exit code is 0."""
     signed_in.state.faults.on("user_404")
     ran = cli("status")
@@ -292,7 +292,7 @@ def test_an_account_whose_page_is_missing(cli: Cli, signed_in: Simulator) -> Non
     assert ("mona (github.com)", "Pro") == (shown["Signed in as"], shown["Plan"])
 
 
-def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
+def test_a_failing_account_endpoint(cli: Cli, signed_in: Simulator) -> None:
     """The data of the token exchange is shown, and an error for the rest."""
     signed_in.state.faults.on("user_500")
     ran = cli("status")
@@ -302,7 +302,7 @@ def test_an_account_whose_page_fails(cli: Cli, signed_in: Simulator) -> None:
     assert "GitHub is temporarily unavailable" in ran.err
 
 
-def test_a_refused_token_of_the_environment(
+def test_a_refused_token_in_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not reported as signed in, and the variable is named."""
@@ -325,7 +325,7 @@ def test_the_simulators_account(cli: Cli) -> None:
     assert "in the simulator" == rows(ran.out)["Token"]
 
 
-def test_a_defect_is_not_taken_for_a_refusal(
+def test_an_unexpected_error_is_not_reported_as_a_refusal(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is reported as an unexpected error."""

@@ -19,7 +19,7 @@ import pytest
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = Path(os.environ.get("TEST_CLIENTS_MODULES") or FOLDER / "node_modules")
-"""Where npm has put the clients; `make clients` puts them beside this file."""
+"""Where npm has installed the clients; `make clients` installs them next to this file."""
 KEY = "local-key-123456"
 
 
@@ -55,15 +55,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stderr=log,
     )
     try:
-        yield _told(home / "log", process)
+        yield _await_server(home / "log", process)
     finally:
         process.terminate()
         process.wait(10)
         log.close()
 
 
-def _told(log: Path, process: subprocess.Popen[bytes]) -> Server:
-    """Return the addresses that the server prints."""
+def _await_server(log: Path, process: subprocess.Popen[bytes]) -> Server:
+    """Wait until the server has printed its addresses, and return them."""
     while process.poll() is None:
         text = log.read_text()
         if "Stop with Ctrl+C" in text:
@@ -91,7 +91,7 @@ class Home:
     work: Path
     node: str
     outside: int
-    """The port of an HTTP proxy that leads nowhere."""
+    """The port of an HTTP proxy that is not running."""
 
     def run(self, script: str, *arguments: str, **environ: str) -> str:
         """Return the standard output of a client installed by npm."""
@@ -123,7 +123,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     """A new home; afterwards, check that only the server was contacted."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("there is no node here")
+        pytest.skip("Node is not installed")
     for name in ("own", "work"):
         (tmp_path / name).mkdir()
     with socket.create_server(("127.0.0.1", 0)) as outside:

@@ -29,7 +29,7 @@ def set_up(home: Home, server: Server, more: str = "") -> None:
     provider = setup.replace("http://127.0.0.1:8000", server.url)
     folder = home.path / ".codex"
     folder.mkdir()
-    # Top-level keys have to stand before the tables.
+    # Top-level keys must come before the tables.
     top, tables = quiet.split("\n\n", 1)
     config = f'{top}\n{provider}env_key = "COPILOT_PROXY_API_KEY"\n{more}\n{tables}'
     (folder / "config.toml").write_text(config)

@@ -17,7 +17,7 @@ def lines() -> Iterator[str]:
             forms = [("both", row.whole)]
         for form, error in forms:
             if row.forms in ("both", form):
-                yield "| " + " | ".join([row.name, form, *_cells(error), asked(row)]) + " |"
+                yield "| " + " | ".join([row.name, form, *_cells(error), calls(row)]) + " |"
 
 
 def _cells(error: Error | None) -> list[str]:
@@ -26,17 +26,17 @@ def _cells(error: Error | None) -> list[str]:
     wait = f", Retry-After {error.wait}" if error.wait else ""
     when = "event: " if error.midway else f"{error.status} "
     code = f" `{error.code}`" if error.code else ""
-    again = "" if error.midway else "yes" if error.again else "no"
-    return [f"{when}`{error.type}`{code}{wait}", f"{when}`{error.anthropic}`{wait}", again]
+    retry = "" if error.midway else "yes" if error.retry else "no"
+    return [f"{when}`{error.type}`{code}{wait}", f"{when}`{error.anthropic}`{wait}", retry]
 
 
-def asked(row: Row) -> str:
+def calls(row: Row) -> str:
     """Return how many times the request reaches Copilot."""
-    if row.asked == 2:
+    if row.calls == 2:
         return "two"
-    if row.asked:
+    if row.calls:
         return "one"
-    sent = row.whole is not None and not row.whole.again
+    sent = row.whole is not None and not row.whole.retry
     return "one, in part" if sent else "none; connects twice" if row.connects == 2 else "none"
 
 
@@ -49,7 +49,7 @@ def short() -> Iterator[str]:
         if "(simulator)" not in row.name:
             whole = _outcome(row.whole) if row.forms != "stream" else ""
             stream = _outcome(row.stream) if row.forms != "whole" else ""
-            groups.setdefault((whole, stream, asked(row)), []).append(row.name)
+            groups.setdefault((whole, stream, calls(row)), []).append(row.name)
     for outcome, names in groups.items():
         yield f"| {'; '.join(names)} | {' | '.join(outcome)} |"
 
@@ -60,8 +60,8 @@ def _outcome(error: Error | None) -> str:
     if error.midway:
         return f"what arrived, then `{error.code}`"
     wait = f", `Retry-After: {error.wait}`" if error.wait else ""
-    again = "" if error.again else ", no retry"
-    return f"{error.status} `{error.code or error.type}`{wait}{again}"
+    retry = "" if error.retry else ", no retry"
+    return f"{error.status} `{error.code or error.type}`{wait}{retry}"
 
 
 if __name__ == "__main__":

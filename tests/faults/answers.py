@@ -11,21 +11,21 @@ from tests.matrix_clients import Client, Json
 
 @dataclass
 class Seen:
-    """What a client and Copilot have seen of one request."""
+    """The response to one request, and what reached Copilot."""
 
     answer: httpx.Response
     text: str = ""
-    """What was said of the answer."""
+    """The text of the answer, as far as it arrived."""
     error: Json | None = None
-    """The error object, wherever it came; None for an answer that says it is complete."""
+    """The error object, from the body or an event; None if the answer is complete."""
     midway: bool = False
-    """Whether it came as an event of a stream that had begun."""
-    asked: int = 0
+    """Whether the error is an event of a stream that had started."""
+    calls: int = 0
     connects: int = 0
 
 
 def read(client: Client, answer: httpx.Response, stream: bool) -> Seen:
-    """Return what an answer says; fail if it violates the API's grammar."""
+    """Return the text and error of an answer; fail if it violates the API's grammar."""
     seen = Seen(answer)
     if answer.status_code != 200:
         assert answer.headers["content-type"] == "application/json"
@@ -50,7 +50,7 @@ def _read_stream(client: Client, body: str, seen: Seen) -> None:
     if seen.error is None and '"usage":{' in body:
         assert client.read(client.fold(body)).text == seen.text
     elif seen.error is None:
-        # The counts come last, and the end was lost.
+        # The usage comes last, and was lost with the end of the stream.
         assert client.stopped in body
     elif len(events) > 1:
         client.check_broken(body)

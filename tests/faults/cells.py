@@ -10,14 +10,14 @@ from tests.matrix_clients import CLIENTS, Ask, Client, Json
 
 EMBEDDINGS: Final = "/v1/embeddings"
 BY_POOL: Final = (*CONNECTION, *CUT, *WRONG)
-"""What is tried on httpx's own connections as well."""
+"""Faults that are also tested with httpx's connection pool."""
 TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *SERVER)
 
 
 class Embeddings(Client):
     """The embeddings API, as far as faults affect it."""
 
-    api = "embeddings"  # type: ignore[assignment]  # it is no chat API
+    api = "embeddings"  # type: ignore[assignment]  # it is not a chat API
     path = EMBEDDINGS
     endpoint = "/embeddings"
 
@@ -68,8 +68,8 @@ class Cell:
     row: Row
     route: Route
     stream: bool
-    stand: str
-    """Which of the servers meets it."""
+    setup: str
+    """The name of the setup that it is tested on."""
 
     @property
     def expected(self) -> Error | None:
@@ -78,18 +78,18 @@ class Cell:
 
     def __str__(self) -> str:
         form = "stream" if self.stream else "whole"
-        pool = ", httpx" if self.stand == "httpx" else ""
+        pool = ", httpx" if self.setup == "httpx" else ""
         return f"{self.row.name}, {self.route.name}, {form}{pool}"
 
 
 def cells() -> Iterator[Cell]:
-    """The whole table."""
+    """Yield all cells of the table."""
     for row in TABLE:
         for route in ROUTES if row.translated else NATIVE:
             for stream in route.streams:
                 known = row.forms in ("both", "stream" if stream else "whole")
                 if known and (row.embeddings or route.client.path != EMBEDDINGS):
-                    yield Cell(row, route, stream, row.stand)
-                    # The connections of the terminal, and of those behind a company's proxy.
-                    if row.stand == "plain" and row in BY_POOL and route is NATIVE[0]:
+                    yield Cell(row, route, stream, row.setup)
+                    # Commands, and servers behind a proxy, use httpx's connection pool.
+                    if row.setup == "plain" and row in BY_POOL and route is NATIVE[0]:
                         yield Cell(row, route, stream, "httpx")

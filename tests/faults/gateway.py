@@ -1,7 +1,7 @@
-"""A server of raw bytes in front of the simulator: connections break here, exactly as told.
+"""A server of raw bytes in front of the simulator, which breaks connections exactly as a test says.
 
-What is not to break goes through it untouched, so it also counts what reaches Copilot: requests,
-connections, and which of them are still open.
+All other bytes pass through it unchanged. It also counts the requests and connections that reach
+Copilot, and knows which connections are still open.
 """
 
 import asyncio
@@ -42,12 +42,13 @@ class Good:
 
     status: str
     headers: list[tuple[str, str]]
-    """Without those that frame the body."""
+    """Without those about the framing of the body."""
     body: bytes
 
     @property
     def head(self) -> bytes:
-        """Return status line and headers, open for more headers."""
+        """Return the status line and headers, without the blank line, so that headers can be
+        added."""
         lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in self.headers)]
         return ("\r\n".join(lines) + "\r\n").encode()
 
@@ -61,7 +62,7 @@ class Good:
 
 
 class Line:
-    """A connection whose request meets a fault."""
+    """A connection whose request is answered with a fault."""
 
     def __init__(
         self,
@@ -97,13 +98,13 @@ class Line:
         raise Gone
 
     def reset(self) -> None:
-        """Breaks the connection (TCP RST)."""
+        """Break the connection (TCP RST)."""
         reset(self._writer)
         raise Gone
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Breaks a connection; with no time to linger the kernel sends RST instead of FIN."""
+    """Break a connection: with a linger time of zero, the kernel sends RST instead of FIN."""
     with suppress(OSError):
         connection: socket.socket = writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -114,11 +115,11 @@ Script = Callable[[Line], Awaitable[None]]
 
 
 class Gateway:
-    """Listens on `url`; with `contexts` it speaks TLS, with the one that `welcome` names.
+    """Listens on `url`, with TLS if there are `contexts`.
 
-    `script` meets every request to a model while it is set. `welcome` is how a connection is met:
-    ``good``, another name of `contexts`, ``plain``, ``reset`` or ``stall``. `impatient` resets a
-    connection as soon as the head of a request for a model has come.
+    While `script` is set, it answers every request to a model. `handshake` is how new connections
+    are treated: ``good`` or another key of `contexts`, ``plain``, ``reset`` or ``stall``. With
+    `resets_early`, a connection is reset as soon as the head of a request to a model has arrived.
     """
 
     def __init__(
@@ -132,13 +133,13 @@ class Gateway:
         self._contexts = contexts or {}
         self._name = name
         self.script: Script | None = None
-        self.welcome = "good"
-        self.impatient = False
+        self.handshake = "good"
+        self.resets_early = False
         self.posts: list[str] = []
-        """The paths of the requests to models, as far as they were read to their end."""
+        """The paths of all requests to models that were read completely."""
         self.connects = 0
         self.good: Good | None = None
-        """The answer that the last script began with."""
+        """The answer that the last script used."""
         self.open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def __enter__(self) -> Self:
@@ -172,7 +173,7 @@ class Gateway:
         self._wait_for(self._listen(self.port))
 
     def hang_up(self, *, broken: bool = False) -> None:
-        """Close open connections, as a server does with idle ones, or reset them."""
+        """Close open connections, as a server does with idle ones; reset them if `broken`."""
         self._wait_for(self._hang_up(broken=broken))
 
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
@@ -188,7 +189,7 @@ class Gateway:
         await self._close()
 
     async def _listen(self, port: int) -> None:
-        self._server = await asyncio.start_server(self._met, HOST, port)
+        self._server = await asyncio.start_server(self._accept, HOST, port)
 
     async def _close(self) -> None:
         await close(self._server)
@@ -202,13 +203,13 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connects += 1
         task = asyncio.current_task()
         assert task is not None
         self.open[task] = writer
         try:
-            await self._greet(reader, writer)
+            await self._start_connection(reader, writer)
             await self._talk(reader, writer)
         except (Gone, asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
             pass
@@ -216,21 +217,23 @@ class Gateway:
             del self.open[task]
             writer.close()
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.welcome == "reset":
+    async def _start_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self.handshake == "reset":
             reset(writer)
             raise Gone
-        if self.welcome == "stall":
+        if self.handshake == "stall":
             await reader.read()
             raise Gone
-        if self.welcome == "plain":
+        if self.handshake == "plain":
             writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
             raise Gone
         if self._contexts:
-            await writer.start_tls(self._contexts[self.welcome])
+            await writer.start_tls(self._contexts[self.handshake])
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass requests on to the simulator, or to the script."""
+        """Forward requests to the simulator, or answer them with the script."""
         onward: asyncio.StreamWriter | None = None
         back: asyncio.Task[None] | None = None
         try:
@@ -256,7 +259,7 @@ class Gateway:
     ) -> Request:
         head = await reader.readuntil(b"\r\n\r\n")
         path = head.split(b" ")[1].decode()
-        if self.impatient and path in MODEL_PATHS:
+        if self.resets_early and path in MODEL_PATHS:
             reset(writer)
             raise Gone
         length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
@@ -283,7 +286,7 @@ class Gateway:
 
 
 async def _pump(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass answers on, and close the connection as upstream did."""
+    """Forward answers, and close the connection as the simulator did."""
     try:
         while piece := await answers.read(_PIECE):
             writer.write(piece)

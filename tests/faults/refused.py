@@ -1,7 +1,7 @@
-"""The part of the table in which Copilot refuses: every status and body that it is known for.
+"""The part of the table in which Copilot refuses the request, with every known status and body.
 
-Pure data; `made` is the name of the simulator's fault. What is told before the answer is the same
-for both forms, and is not tried again with the models of other APIs.
+Pure data; `cause` is the name of the simulator's fault. A refusal comes before the answer, so it is
+the same for both forms, and is not tested again with the models of other APIs.
 """
 
 from typing import Any, Final
@@ -11,20 +11,20 @@ from tests.faults.table import Error, Row
 BAD: Final = Error(400, None, "invalid_request_error", "invalid_request_error")
 MISSING: Final = Error(404, None, "invalid_request_error", "not_found_error")
 TOO_LONG: Final = BAD._replace(code="context_length_exceeded")
-FILTERED: Final = BAD._replace(code="content_filter", again=False)
-SIGN_IN: Final = Error(401, None, "authentication_error", "authentication_error", again=False)
+FILTERED: Final = BAD._replace(code="content_filter", retry=False)
+SIGN_IN: Final = Error(401, None, "authentication_error", "authentication_error", retry=False)
 QUOTA: Final = Error(
-    429, "insufficient_quota", "insufficient_quota", "rate_limit_error", again=False
+    429, "insufficient_quota", "insufficient_quota", "rate_limit_error", retry=False
 )
-FORBIDDEN: Final = Error(403, None, "permission_error", "permission_error", again=False)
-LARGE: Final = Error(413, None, "invalid_request_error", "request_too_large", again=False)
+FORBIDDEN: Final = Error(403, None, "permission_error", "permission_error", retry=False)
+LARGE: Final = Error(413, None, "invalid_request_error", "request_too_large", retry=False)
 LIMIT: Final = Error(429, "rate_limit_exceeded", "rate_limit_error", "rate_limit_error")
-OURS: Final = Error(502, None, "server_error", "api_error", again=False)
+OURS: Final = Error(502, None, "server_error", "api_error", retry=False)
 FAILED: Final = Error(502, None, "server_error", "api_error")
 
 
-def _row(name: str, made: str, error: Error | None, **more: Any) -> Row:
-    return Row(name, made, error, error, translated=False, **{"own": True, **more})
+def _row(name: str, cause: str, error: Error | None, **more: Any) -> Row:
+    return Row(name, cause, error, error, translated=False, **{"own": True, **more})
 
 
 def _coded(error: Error, *codes: str) -> list[Row]:
@@ -35,10 +35,10 @@ REQUEST: Final = (
     _row("400 `model_not_supported`", "model_not_supported",
          MISSING._replace(code="model_not_found")),
     _row("400 `unsupported_api_for_model`, always", "unsupported_api_for_model",
-         BAD._replace(code="unsupported_api_for_model"), asked=2,
+         BAD._replace(code="unsupported_api_for_model"), calls=2,
          embeddings=False),
     _row("400 wrong API, only as text", "unsupported_api_in_words",
-         BAD._replace(code="unsupported_api_for_model"), asked=2,
+         BAD._replace(code="unsupported_api_for_model"), calls=2,
          embeddings=False),
     _row("400 `model_max_prompt_tokens_exceeded`", "prompt_too_long", TOO_LONG),
     _row("400 a long prompt, without a code", "prompt_too_long_old", TOO_LONG),
@@ -46,12 +46,12 @@ REQUEST: Final = (
     _row("400 `context_length_exceeded`", "context_length_exceeded", TOO_LONG),
     *_coded(BAD, "invalid_request_body", "previous_response_not_found", "off_topic",
             "cyber_policy"),
-    *_coded(BAD._replace(again=False), "invalid_reasoning_effort", "invalid_encrypted_content"),
+    *_coded(BAD._replace(retry=False), "invalid_reasoning_effort", "invalid_encrypted_content"),
     _row("400 missing vision header", "missing_vision_header", BAD),
     _row("400 missing Editor-Version", "missing_editor_version", OURS),
     _row("400 Authorization badly formatted", "authorization_badly_formatted", SIGN_IN),
-    _row("400 foreign item id", "foreign_item_id", BAD._replace(again=False)),
-    _row("401 foreign item id", "foreign_item_id", BAD._replace(again=False), value="401"),
+    _row("400 foreign item id", "foreign_item_id", BAD._replace(retry=False)),
+    _row("401 foreign item id", "foreign_item_id", BAD._replace(retry=False), value="401"),
     _row("400 `rate_limited`", "rate_limited_400", LIMIT),
     _row("400 `Bad Request`", "bad_request", BAD),
     _row("400 FAILED_PRECONDITION", "failed_precondition", BAD),
@@ -67,22 +67,22 @@ REQUEST: Final = (
     _row("424", "agent_failed_424", OURS),
     _row("466 API version too old", "api_version_466", OURS),
 )  # fmt: skip
-"""About the request."""
+"""Refusals because of the request."""
 
 ACCOUNT: Final = (
-    _row("401 token expired, once", "token_expired", None, asked=2, times=1, own=False,
-         stand="renewed"),
-    _row("401 token expired, always", "token_expired", SIGN_IN, asked=2, own=False,
-         stand="renewed"),
-    _row("401 authentication failed, always", "authentication_failed", SIGN_IN, asked=2,
+    _row("401 token expired, once", "token_expired", None, calls=2, times=1, own=False,
+         setup="renewed"),
+    _row("401 token expired, always", "token_expired", SIGN_IN, calls=2, own=False,
+         setup="renewed"),
+    _row("401 authentication failed, always", "authentication_failed", SIGN_IN, calls=2,
          own=False,
-         stand="renewed"),
+         setup="renewed"),
     _row("401 `authorize_url`", "authorize_url", SIGN_IN, own=False,
-         stand="renewed"),
-    _row("421, once", "misdirected_421", None, asked=2, times=1, own=False,
-         stand="renewed"),
-    _row("421, always", "misdirected_421", OURS, asked=2, own=False,
-         stand="renewed"),
+         setup="renewed"),
+    _row("421, once", "misdirected_421", None, calls=2, times=1, own=False,
+         setup="renewed"),
+    _row("421, always", "misdirected_421", OURS, calls=2, own=False,
+         setup="renewed"),
     _row("402 `quota_exceeded`", "quota_exceeded", QUOTA),
     _row("402 `free_quota_exceeded`", "free_quota_exceeded", QUOTA),
     _row("402 `overage_limit_reached`", "overage_limit_reached", QUOTA),
@@ -94,7 +94,7 @@ ACCOUNT: Final = (
     _row("403 Terms of Service", "terms_of_service", FORBIDDEN),
     _row("403 feature not authorized", "feature_not_authorized", FORBIDDEN),
 )  # fmt: skip
-"""About the account."""
+"""Refusals because of the account."""
 
 LIMITS: Final = (
     *(
@@ -111,13 +111,13 @@ LIMITS: Final = (
     ),
     _row("429 `rate_limited`, without a time", "rate_limited", LIMIT, value="none"),
     _row("429 `user_weekly_rate_limited`", "user_weekly_rate_limited",
-         LIMIT._replace(wait=183600, again=False)),
-    _row("429 `extension_blocked`", "extension_blocked", LIMIT._replace(again=False)),
+         LIMIT._replace(wait=183600, retry=False)),
+    _row("429 `extension_blocked`", "extension_blocked", LIMIT._replace(retry=False)),
     _row("429 with the time to wait in the body", "rate_limited_body", LIMIT._replace(wait=30)),
     _row("429 RESOURCE_EXHAUSTED", "resource_exhausted", LIMIT),
     _row("429 JSON within a string", "nested_json_429", LIMIT),
 )  # fmt: skip
-"""Too much at once."""
+"""Rate limits."""
 
 SERVER: Final = (
     _row("499", "cancelled_499", OURS),
@@ -135,4 +135,4 @@ SERVER: Final = (
          Error(529, "overloaded_error", "server_error", "overloaded_error")),
     _row("677", "script:odd_status", FAILED),
 )  # fmt: skip
-"""About GitHub's own state."""
+"""Failures of GitHub itself."""

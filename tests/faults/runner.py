@@ -1,5 +1,5 @@
-"""Runs one cell of the table: lets the fault happen, looks at what the client sees, and then at
-what stays behind."""
+"""Runs one cell of the table: causes the fault, checks what the client sees, and looks for
+leftovers."""
 
 import time
 from collections.abc import Callable
@@ -7,31 +7,31 @@ from collections.abc import Callable
 from tests.faults.answers import Seen, delta, events_of
 from tests.faults.cells import MESSAGES, RESPONSES, Cell
 from tests.faults.scripts import first_half
-from tests.faults.stands import TIMEOUT, Stand
+from tests.faults.setups import TIMEOUT, Setup
 
 
-def run(stand: Stand, cell: Cell) -> None:
+def run(setup: Setup, cell: Cell) -> None:
     """Fail unless the cell has the outcome of the table, without leftovers."""
     row, route, stream = cell.row, cell.route, cell.stream
-    full = stand.full(route, stream)
-    if row.asked == 2 and not row.own:
-        # Its token is renewed: the connection to GitHub is kept for a while, as it should be.
-        stand.simulator.state.expire_tokens()
-        stand.answer(route, stream)
-    before = stand.held()
-    with stand.fault(row):
-        seen = stand.ask(route, stream, own=row.own, size=row.size)
+    full = setup.full(route, stream)
+    if row.calls == 2 and not row.own:
+        # A renewal leaves an idle connection to GitHub open for a while, as it should.
+        setup.simulator.state.expire_tokens()
+        setup.answer(route, stream)
+    before = setup.held()
+    with setup.fault(row):
+        seen = setup.ask(route, stream, own=row.own, size=row.size)
 
     check_error(seen, cell)
     if cell.expected is None:
         assert seen.text == full
     elif cell.expected.midway and row.begun:
-        check_intact(seen, cell, stand, full)
-    assert row.asked == seen.asked, f"Copilot was asked {seen.asked} times"
-    assert row.connects in (None, seen.connects), f"there were {seen.connects} connections"
-    assert stand.answer(route, stream) == full, "the next request is answered"
-    assert until(lambda: all(now <= was for now, was in zip(stand.held(), before, strict=True))), (
-        f"tasks, connections, files: {before} before, {stand.held()} after"
+        check_intact(seen, cell, setup, full)
+    assert row.calls == seen.calls, f"{seen.calls} requests reached Copilot"
+    assert row.connects in (None, seen.connects), f"{seen.connects} connections were made"
+    assert setup.answer(route, stream) == full, "the next request was not answered correctly"
+    assert until(lambda: all(now <= was for now, was in zip(setup.held(), before, strict=True))), (
+        f"tasks, connections, files: {before} before, {setup.held()} after"
     )
 
 
@@ -46,30 +46,30 @@ def check_error(seen: Seen, cell: Cell) -> None:
         assert expected.anthropic == error["type"]
     else:
         assert expected.code == error["code"]
-        # An event of Responses has a type that is the event's own.
+        # In a Responses event, `type` is the type of the event.
         is_event = seen.midway and cell.route.client is RESPONSES
         assert is_event or expected.type == error["type"]
     assert error["message"]
     assert error["hint"]
-    assert (None if expected.again else "false") == headers.get("x-should-retry")
+    assert (None if expected.retry else "false") == headers.get("x-should-retry")
     assert (str(expected.wait) if expected.wait else None) == headers.get("retry-after")
 
 
-def check_intact(seen: Seen, cell: Cell, stand: Stand, full: str) -> None:
+def check_intact(seen: Seen, cell: Cell, setup: Setup, full: str) -> None:
     """Fail unless everything before the failure has reached the client unchanged."""
     assert seen.text
     assert seen.text != full
     assert full.startswith(seen.text)
-    if cell.row.made.startswith("script:") and cell.row.exact:
-        assert stand.gateway.good is not None
-        sent = b"".join(first_half(stand.gateway.good)).decode()
+    if cell.row.cause.startswith("script:") and cell.row.exact:
+        assert setup.gateway.good is not None
+        sent = b"".join(first_half(setup.gateway.good)).decode()
         assert "".join(map(delta, events_of(sent))) == seen.text
 
 
-def until(met: Callable[[], bool]) -> bool:
-    """Return whether a condition is met in time."""
+def until(condition: Callable[[], bool]) -> bool:
+    """Wait until `condition` is true; return false after the timeout."""
     deadline = time.monotonic() + TIMEOUT
-    while not met():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.002)

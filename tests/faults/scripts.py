@@ -1,5 +1,4 @@
-"""What happens on the wire, by name: faults that need raw bytes. The answer is the simulator's own
-as far as it goes."""
+"""Faults that need raw bytes, by name; up to the fault, the answer is the simulator's."""
 
 import gzip as packer
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from tests.faults.gateway import Good, Line, Script
 CHUNKED: Final = b"transfer-encoding: chunked\r\n\r\n"
 UNTIL_CLOSED: Final = b"connection: close\r\n\r\n"
 BIG: Final = 20_000_000
-"""Bytes of the event that is too big for anything an API has in mind."""
+"""Size in bytes of the event that exceeds every limit."""
 
 
 async def reset_before_head(line: Line) -> None:

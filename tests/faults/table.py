@@ -1,8 +1,8 @@
-"""The table: every fault that a request to Copilot can meet, and what the client then sees.
+"""The table: every fault that a request to Copilot can run into, and what the client then sees.
 
-Pure data. `made` says how the fault is made: ``script:NAME`` is one of `scripts`, ``new:NAME`` the
-same on a new connection, ``welcome:NAME`` how the gateway meets a connection, and a bare name
-something that `runner` does, or a fault of the simulator's.
+Pure data. `cause` says how to cause the fault: ``script:NAME`` is one of `scripts`, ``new:NAME`` is
+the same on a new connection, ``handshake:NAME`` is how the gateway treats new connections, and a
+plain name is a fault that `setups` causes or one of the simulator's.
 """
 
 from typing import Any, Final, NamedTuple
@@ -18,64 +18,64 @@ class Error(NamedTuple):
     """`type` in OpenAI's error object."""
     anthropic: str
     """`type` in Anthropic's error object."""
-    again: bool = True
-    """Whether SDKs are left to repeat the request, or told not to (``x-should-retry: false``)."""
+    retry: bool = True
+    """Whether SDKs may retry the request; otherwise the response has ``x-should-retry: false``."""
     wait: int | None = None
     """Seconds of ``Retry-After``."""
     midway: bool = False
-    """Told by an event of a stream that has begun; all that came before it is intact."""
+    """Whether it is an event of a stream that has started; everything before it is intact."""
 
 
 class Row(NamedTuple):
-    """One fault; None as an outcome is the right answer."""
+    """A fault and its outcomes; None as an outcome is the correct answer."""
 
     name: str
-    made: str
+    cause: str
     whole: Error | None
-    """What a client sees that wants no stream."""
+    """What a client sees that does not stream."""
     stream: Error | None
-    asked: int = 1
-    """How many requests for the model reach Copilot."""
+    calls: int = 1
+    """Number of requests to the model that reach Copilot."""
     connects: int | None = None
-    """How many connections are made for it, where that matters."""
+    """Number of new connections, if that matters."""
     value: Any = None
     times: int | None = None
     forms: str = "both"
-    """``stream`` or ``whole`` if the other form does not know this fault."""
+    """``stream`` or ``whole`` if the fault exists only in that form."""
     begun: bool = True
-    """Whether some of the answer has come before the failure."""
+    """Whether part of the answer has arrived before the failure."""
     exact: bool = True
-    """Whether nothing that was sent can be lost on the way, as it may with a reset."""
-    stand: str = "plain"
+    """Whether everything that was sent arrives; a reset may lose some of it."""
+    setup: str = "plain"
     own: bool = False
-    """Whether the client brings a token, so that what is remembered of it is this cell's alone."""
+    """Whether the client sends its own token, so that cooldowns do not affect other cells."""
     translated: bool = True
-    """Whether it is tried with models of other APIs as well."""
+    """Whether it is also tested with models of other APIs."""
     embeddings: bool = True
-    """Whether embeddings know it."""
+    """Whether it can affect embeddings."""
     size: int = 0
-    """Bytes that the request has on top of its few."""
+    """Additional bytes in the request."""
 
 
-BROKEN: Final = Error(502, "upstream_broken", "server_error", "api_error", again=False)
-MIDWAY: Final = BROKEN._replace(status=200, again=True, midway=True)
-LOST: Final = Error(502, "upstream_unreachable", "server_error", "api_error", again=False)
+BROKEN: Final = Error(502, "upstream_broken", "server_error", "api_error", retry=False)
+MIDWAY: Final = BROKEN._replace(status=200, retry=True, midway=True)
+LOST: Final = Error(502, "upstream_unreachable", "server_error", "api_error", retry=False)
 LATE: Final = LOST._replace(status=504, anthropic="timeout_error")
-UNSENT: Final = LOST._replace(again=True)
-UNSENT_LATE: Final = LATE._replace(again=True)
-EVENT: Final = Error(502, "internal_error", "server_error", "api_error", again=False)
+UNSENT: Final = LOST._replace(retry=True)
+UNSENT_LATE: Final = LATE._replace(retry=True)
+EVENT: Final = Error(502, "internal_error", "server_error", "api_error", retry=False)
 
 CONNECTION: Final = (
-    Row("connection refused", "refused", UNSENT, UNSENT, asked=0, connects=0),
-    Row("DNS: the host name is not found", "unknown_name", UNSENT, UNSENT, 0, 0, stand="tls"),
-    Row("TLS: the certificate is not trusted", "welcome:untrusted", UNSENT, UNSENT, 0, 1,
-        stand="tls"),
-    Row("TLS: the certificate is for another host", "welcome:other_name", UNSENT, UNSENT, 0, 1,
-        stand="tls"),
-    Row("TLS: the port speaks plain HTTP", "welcome:plain", UNSENT, UNSENT, 0, 1, stand="tls"),
-    Row("TLS: reset during the handshake", "welcome:reset", UNSENT, UNSENT, 0, 2, stand="tls"),
-    Row("TLS: silence during the handshake", "welcome:stall", UNSENT_LATE, UNSENT_LATE, 0, 1,
-        stand="tls", forms="whole", translated=False),
+    Row("connection refused", "refused", UNSENT, UNSENT, calls=0, connects=0),
+    Row("DNS: the host name is not found", "unknown_name", UNSENT, UNSENT, 0, 0, setup="tls"),
+    Row("TLS: the certificate is not trusted", "handshake:untrusted", UNSENT, UNSENT, 0, 1,
+        setup="tls"),
+    Row("TLS: the certificate is for another host", "handshake:other_name", UNSENT, UNSENT, 0, 1,
+        setup="tls"),
+    Row("TLS: the port speaks plain HTTP", "handshake:plain", UNSENT, UNSENT, 0, 1, setup="tls"),
+    Row("TLS: reset during the handshake", "handshake:reset", UNSENT, UNSENT, 0, 2, setup="tls"),
+    Row("TLS: silence during the handshake", "handshake:stall", UNSENT_LATE, UNSENT_LATE, 0, 1,
+        setup="tls", forms="whole", translated=False),
     Row("an idle connection was closed", "hang_up", None, None, connects=1),
     Row("an idle connection was reset", "break_up", None, None, connects=1),
     Row("an idle connection is reset as the request arrives", "head", LOST, LOST, 0, 0),
@@ -86,21 +86,21 @@ CONNECTION: Final = (
         LOST, connects=1),
     Row("reset before the headers", "script:reset_before_head", LOST, LOST, connects=0),
     Row("reset before the headers, on a new TLS connection", "new:reset_before_head", LOST, LOST,
-        connects=1, stand="tls"),
+        connects=1, setup="tls"),
     Row("reset before the headers (simulator)", "cut_before_headers", LOST, LOST,
         translated=False),
     Row("cut within the headers", "script:cut_in_head", LOST, LOST),
-    Row("silence before the headers", "script:stall_before_head", LATE, LATE, stand="impatient",
+    Row("silence before the headers", "script:stall_before_head", LATE, LATE, setup="timeouts",
         translated=False),
     Row("silence before the headers, after the stream has started", "script:stall_before_head",
-        LATE, LATE._replace(status=200, again=True, midway=True, anthropic="timeout_error"),
-        stand="early", begun=False, translated=False),
+        LATE, LATE._replace(status=200, retry=True, midway=True, anthropic="timeout_error"),
+        setup="early", begun=False, translated=False),
     Row("silence before the headers (simulator)", "stall_before_headers", LATE, LATE,
-        stand="impatient", translated=False),
+        setup="timeouts", translated=False),
     Row("not HTTP at all", "script:not_http", LOST, LOST),
     Row("headers of 2 MB", "script:huge_head", LOST, LOST),
 )  # fmt: skip
-"""Before the answer."""
+"""Faults before the answer."""
 
 CUT: Final = (
     Row("reset after the headers", "script:reset_after_head", BROKEN, BROKEN),
@@ -108,7 +108,7 @@ CUT: Final = (
     Row("closed after the headers (simulator)", "cut_after_headers", None, BROKEN, forms="stream",
         translated=False),
     Row("silence after the headers", "script:stall_after_head", BROKEN, BROKEN,
-        stand="impatient", translated=False),
+        setup="timeouts", translated=False),
     Row("cut between events", "script:cut_between_events", BROKEN, MIDWAY),
     Row("cut between events (simulator)", "cut_mid_stream", None, MIDWAY, forms="stream"),
     Row("reset between events", "script:reset_between_events", BROKEN, MIDWAY, exact=False),
@@ -116,23 +116,23 @@ CUT: Final = (
     Row("cut within an event (simulator)", "cut_mid_event", None, MIDWAY, forms="stream"),
     Row("ended within an event as if complete", "script:end_mid_event", BROKEN, MIDWAY),
     Row("ended without a finish reason", "end_early", None, MIDWAY, forms="stream"),
-    Row("silence within the answer", "script:stall_mid_answer", BROKEN, MIDWAY, stand="impatient",
+    Row("silence within the answer", "script:stall_mid_answer", BROKEN, MIDWAY, setup="timeouts",
         translated=False),
     Row("silence within the answer (simulator)", "stall_mid_stream", None, MIDWAY, forms="stream",
-        stand="impatient", translated=False),
+        setup="timeouts", translated=False),
     Row("cut after the finish", "script:cut_after_all", BROKEN, None),
     Row("ended after the finish, without the last event", "cut_after_finish", None, None,
         forms="stream"),
     Row("no [DONE]", "no_done", None, None, forms="stream"),
-    Row("silence after the finish", "script:stall_after_all", BROKEN, None, stand="impatient",
+    Row("silence after the finish", "script:stall_after_all", BROKEN, None, setup="timeouts",
         translated=False),
     Row("silence before the last event", "stall_after_finish", None, None, forms="stream",
-        stand="impatient"),
+        setup="timeouts"),
     Row("Content-Length too small", "script:short_length", BROKEN, MIDWAY),
     Row("Content-Length too large", "script:long_length", BROKEN, None),
     Row("a broken chunk", "script:bad_chunk", BROKEN, MIDWAY),
 )  # fmt: skip
-"""In the middle of the answer."""
+"""Faults within the answer."""
 
 WRONG: Final = (
     Row("200 with an empty body", "script:empty", BROKEN, BROKEN),
@@ -152,9 +152,9 @@ WRONG: Final = (
     Row("304", "script:not_modified", BROKEN, BROKEN),
     Row("an error event first", "error_first_chunk", None, EVENT, forms="stream"),
     Row("an error event within the stream", "error_chunk", None,
-        EVENT._replace(status=200, again=True, midway=True), forms="stream"),
+        EVENT._replace(status=200, retry=True, midway=True), forms="stream"),
     Row("`response.failed` or an error within the stream", "failed", None,
-        EVENT._replace(status=200, code="server_error", again=True, midway=True), forms="stream"),
+        EVENT._replace(status=200, code="server_error", retry=True, midway=True), forms="stream"),
     Row("an event that is not JSON", "invalid_json_event", None, MIDWAY, forms="stream"),
     Row("an event that is not UTF-8", "invalid_utf8", None, None, forms="stream"),
     Row("an event of 5 MB", "huge_event", None, None, value=5_000_000, forms="stream"),
@@ -162,7 +162,7 @@ WRONG: Final = (
     Row("an answer without an end", "script:endless", BROKEN, MIDWAY, translated=False),
     Row("invalid gzip", "script:no_gzip", BROKEN, BROKEN),
 )  # fmt: skip
-"""Answers that are not what was asked for."""
+"""Answers of the wrong kind."""
 
 ODD: Final = tuple(
     Row(name, f"script:{script}", None, None, translated=False)
@@ -189,4 +189,4 @@ ODD: Final = tuple(
         ("two [DONE] events", "extra_done"),
     )
 )
-"""Right answers in an odd form."""
+"""Correct answers in an unusual form."""

@@ -11,7 +11,7 @@ from tests.faults.__main__ import short
 from tests.faults.cells import TABLE, Cell, cells
 from tests.faults.runner import run
 from tests.faults.scripts import SCRIPTS
-from tests.faults.stands import Stands
+from tests.faults.setups import Setups
 
 CELLS = list(cells())
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -20,29 +20,29 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 
 @pytest.fixture(autouse=True)
 def clean_environment() -> None:
-    """The servers have a shared clean environment."""
+    """Replace the fixture of that name, since the servers share one clean environment."""
 
 
 @pytest.fixture(scope="module")
-def stands() -> Iterator[Stands]:
+def setups() -> Iterator[Setups]:
     """Servers that all cells share."""
-    with Stands() as stands:
-        yield stands
+    with Setups() as setups:
+        yield setups
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_fault(stands: Stands, cell: Cell) -> None:
-    """The client sees what the table says, with a hint; what came before is intact; Copilot is
-    asked as often as the table says; no task, connection or file stays behind; and the next
-    request is answered."""
-    run(stands.get(cell.stand), cell)
+def test_fault(setups: Setups, cell: Cell) -> None:
+    """The client gets what the table says, with a hint, and everything before the failure is
+    intact. Copilot gets as many requests as the table says; no task, connection or file is left
+    open; and the next request is answered."""
+    run(setups.get(cell.setup), cell)
 
 
 def test_every_fault_is_in_the_table() -> None:
     """All faults of the simulator and of the wire are in the table."""
-    made = {row.made.rpartition(":")[2] for row in TABLE}
+    causes = {row.cause.rpartition(":")[2] for row in TABLE}
 
-    assert set() == {*ANSWERS, *BREAKS, *STREAMS, *SCRIPTS} - made
+    assert set() == {*ANSWERS, *BREAKS, *STREAMS, *SCRIPTS} - causes
 
 
 def test_the_table_in_the_documents() -> None:

@@ -50,7 +50,7 @@ def test_wrong_requests(request_: dict[str, Any], param: str) -> None:
     assert (400, param) == (raised.value.status, raised.value.param)
 
 
-def test_a_body_that_is_no_object() -> None:
+def test_a_body_that_is_not_an_object() -> None:
     """A JSON list is not accepted as a request."""
     with pytest.raises(RequestError):
         embeddings.parse_request(b"[]")
@@ -107,7 +107,7 @@ def test_batches() -> None:
         {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]},
     ],
 )
-def test_answers_that_are_none(answer: Any) -> None:
+def test_invalid_numbers_of_vectors(answer: Any) -> None:
     """A response with the wrong number of vectors is an upstream error."""
     with pytest.raises(BrokenResponse):
         embeddings.vectors(answer, 1)
@@ -134,7 +134,7 @@ def test_base64_round_trip(vector: list[float]) -> None:
     assert vector == list(struct.unpack(f"<{len(vector)}f", packed))
 
 
-def test_vectors_of_something_else() -> None:
+def test_invalid_vectors() -> None:
     """A vector that cannot be encoded is an upstream error."""
     request = parsed(input="x", encoding_format="base64")
     for vector in ([None], ["x"], [1e300]):

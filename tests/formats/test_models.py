@@ -25,7 +25,7 @@ def test_every_recorded_model_has_the_shape() -> None:
         )
 
 
-def test_a_model_tells_what_it_can() -> None:
+def test_the_properties_of_a_model() -> None:
     """Limits, capabilities, prices and vendor are in the fields that clients read."""
     model = recorded("claude-opus-4.6")
     body = model_object(model)
@@ -51,7 +51,7 @@ def test_a_model_tells_what_it_can() -> None:
     ("type", "endpoints", "output"),
     [("chat", "/chat/completions", "text"), ("embeddings", "/embeddings", "embeddings")],
 )
-def test_a_model_that_says_little(type: str, endpoints: str, output: str) -> None:
+def test_a_model_with_few_properties(type: str, endpoints: str, output: str) -> None:
     """Fields that Copilot does not send are left out, or have a default for the model type."""
     body = model_object(a_model("m", type=type))
 
@@ -62,7 +62,7 @@ def test_a_model_that_says_little(type: str, endpoints: str, output: str) -> Non
     assert not {"context_length", "capabilities", "billing", "enable_url"} & set(body)
 
 
-def test_an_alias_is_answered_by_its_own_name() -> None:
+def test_a_model_requested_by_an_alias() -> None:
     """A model requested by an alias has the alias as id, and names the actual model."""
     body = model_object(recorded("gpt-4o"), name="default")
 
@@ -78,7 +78,7 @@ def test_an_alias_is_answered_by_its_own_name() -> None:
         ({"state": "enabled"}, "enabled", None),
     ],
 )
-def test_a_model_that_needs_enabling_says_where(policy: Any, state: str, url: str | None) -> None:
+def test_a_model_that_needs_enabling(policy: Any, state: str, url: str | None) -> None:
     """A model whose terms are not accepted has the URL of the page to accept them."""
     (model,) = parse_models([{"id": "m", "policy": policy}])
     body = model_object(model)

@@ -29,7 +29,7 @@ def test_members_are_one_body(members: list[bytes], size: int) -> None:
 
 @pytest.mark.parametrize("behind", [b"garbage", b"\0\0", zlib.compress(b"x")])
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_nothing_else_may_follow(encoding: str, behind: bytes) -> None:
+def test_data_after_the_end_is_invalid(encoding: str, behind: bytes) -> None:
     """Data after the end of the body makes it invalid."""
     packed = gzip.compress(b"x") if encoding == "gzip" else zlib.compress(b"x")
     with pytest.raises(zlib.error):
@@ -45,7 +45,7 @@ def test_an_incomplete_member_is_not_the_end() -> None:
 
 
 def test_the_number_of_members_is_limited() -> None:
-    """Each costs some time, however small it is."""
+    """Every member takes some time, however small it is."""
     packed = gzip.compress(b"") * MAX_MEMBERS
 
     assert [] == list(Unpacker("gzip").feed(packed))

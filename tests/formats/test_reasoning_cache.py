@@ -29,7 +29,7 @@ def asked(**more: Any) -> Json:
     return {"role": "assistant", "content": None, "tool_calls": [call("f", "one")], **more}
 
 
-def test_lost_reasoning_is_recalled() -> None:
+def test_missing_reasoning_is_restored() -> None:
     """The next request gets the reasoning that the client did not send."""
     memory = ReasoningCache()
     heard(memory)
@@ -50,7 +50,7 @@ def test_lost_reasoning_is_recalled() -> None:
         ("gemini", {"role": "assistant", "tool_calls": [call("f", "another")]}),
     ],
 )
-def test_nothing_else_is_recalled(model: str, message: Json) -> None:
+def test_nothing_else_is_restored(model: str, message: Json) -> None:
     """Reasoning is not restored for other models or calls, and never replaces the client's."""
     memory = ReasoningCache()
     heard(memory)
@@ -58,7 +58,7 @@ def test_nothing_else_is_recalled(model: str, message: Json) -> None:
     assert [message] == memory.restore(model, [message])
 
 
-def test_recollection_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     """The cache is limited by number and size, and entries that are too large are not stored."""
     few = ReasoningCache(calls=2)
     small = ReasoningCache(characters=10)
@@ -79,7 +79,7 @@ def test_recollection_is_bounded() -> None:
     assert ["three"] == known(small)
 
 
-def test_reasoning_without_text_is_recalled_without_text() -> None:
+def test_only_existing_fields_are_restored() -> None:
     """Only the reasoning fields that the response had are restored."""
     memory = ReasoningCache()
     memory.store("m", ["one"], "", "sealed")
@@ -87,7 +87,7 @@ def test_reasoning_without_text_is_recalled_without_text() -> None:
     assert [asked(reasoning_opaque="sealed")] == memory.restore("m", [asked()])
 
 
-def test_seals_of_other_vendors_are_not_sent() -> None:
+def test_encrypted_reasoning_of_other_vendors_is_not_sent() -> None:
     """Reasoning that another vendor's model encrypted is removed."""
     memory = ReasoningCache(calls=2)
     recorder = ReasoningRecorder(memory, "gemini", "Google")

@@ -19,7 +19,7 @@ def decode(*pieces: bytes) -> list[bytes]:
     return [event for piece in pieces for event in decoder.feed(piece)]
 
 
-def each_cut(data: bytes) -> list[tuple[bytes, bytes]]:
+def every_split(data: bytes) -> list[tuple[bytes, bytes]]:
     return [(data[:at], data[at:]) for at in range(len(data) + 1)]
 
 
@@ -42,7 +42,7 @@ def each_cut(data: bytes) -> list[tuple[bytes, bytes]]:
 )
 def test_the_specifications_examples(stream: bytes, expected: list[bytes]) -> None:
     """The examples of the HTML standard are decoded as it says, wherever they are split."""
-    for pieces in each_cut(stream):
+    for pieces in every_split(stream):
         assert expected == decode(*pieces)
 
 
@@ -72,7 +72,7 @@ def test_the_specifications_examples(stream: bytes, expected: list[bytes]) -> No
 )  # fmt: skip
 def test_odd_streams(stream: bytes, expected: list[bytes]) -> None:
     """Unusual but valid streams are decoded the same, wherever they are split."""
-    for pieces in each_cut(stream):
+    for pieces in every_split(stream):
         assert expected == decode(*pieces)
     assert expected == decode(*(bytes([byte]) for byte in stream))
 
@@ -89,7 +89,7 @@ def test_odd_streams(stream: bytes, expected: list[bytes]) -> None:
 )
 def test_line_ends(stream: bytes, expected: list[bytes]) -> None:
     """CR, LF and CRLF all end a line, and a split CRLF ends only one."""
-    for pieces in each_cut(stream):
+    for pieces in every_split(stream):
         assert expected == decode(*pieces)
     assert expected == decode(*(bytes([byte]) for byte in stream))
     assert expected == decode(*(piece for byte in stream for piece in (bytes([byte]), b"")))
@@ -115,7 +115,7 @@ def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
 
     assert expected == decode(b"".join(frames))
     assert expected == decode(*(bytes([byte]) for byte in b"".join(frames)))
-    # Nothing outlives an event, so cutting each next to its neighbour cuts the whole anywhere.
+    # Each event is decoded by itself, so it is enough to split each pair of neighbours.
     for (one, two), wanted in zip(pairwise(frames), pairwise(expected), strict=True):
         for at in range(len(one) + 1):
             assert list(wanted) == decode(one[:at], one[at:] + two)
@@ -152,7 +152,7 @@ def test_the_limit_is_for_one_event() -> None:
 
 def test_a_line_is_counted_once() -> None:
     """A line counts the same against the limit, whether it arrives whole or in pieces."""
-    for pieces in each_cut(b"data: " + b"x" * 60 + b"\n"):
+    for pieces in every_split(b"data: " + b"x" * 60 + b"\n"):
         decoder = EventDecoder(limit=100)
         for piece in pieces:
             decoder.feed(piece)
@@ -219,7 +219,7 @@ def test_encoding() -> None:
         "x\n\nevent: message_stop\ndata: {}",
     ],
 )
-def test_a_name_is_one_word_or_none(name: str) -> None:
+def test_names_with_line_breaks_are_left_out(name: str) -> None:
     """Event names may come from upstream: a name with a line break, which could inject an event, is
     left out. The data contain the type as well."""
     assert b"data: {}\n\n" == encode(b"{}", name)
@@ -238,7 +238,7 @@ LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size
 
 @examples(60)
 @given(st.lists(st.tuples(LINE, LINE), max_size=8), st.data())
-def test_what_is_encoded_decodes_to_itself(
+def test_encoded_events_are_decoded_unchanged(
     events: list[tuple[str, str]], data: st.DataObject
 ) -> None:
     """Any list of events, encoded and split anywhere, is decoded unchanged."""
@@ -259,7 +259,7 @@ def test_what_is_encoded_decodes_to_itself(
     ),
     st.data(),
 )
-def test_no_cut_changes_anything(parts: list[bytes], data: st.DataObject) -> None:
+def test_splitting_does_not_matter(parts: list[bytes], data: st.DataObject) -> None:
     """Any bytes are decoded the same, whole or in pieces."""
     stream = b"".join(parts)
     at = data.draw(st.integers(0, len(stream)))

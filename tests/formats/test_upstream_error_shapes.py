@@ -155,7 +155,7 @@ def test_retry_after(value: str, expected: str | None) -> None:
         (500, b"Authorization header is badly formatted", None, "false"),
     ],
 )
-def test_whether_an_sdk_may_try_again(
+def test_whether_sdks_may_retry(
     status: int, body: bytes, wait: str | None, expected: str | None
 ) -> None:
     """SDKs are asked not to retry if it is useless, or if they would sleep for over a minute."""
@@ -190,7 +190,7 @@ SECRETS = ["ghu_16C7e42F292c6912E7710c838347Ae178B4a", "tid=0f3c;exp=1795331400;
         "<html><title>SECRET</title>",
     ],
 )
-def test_no_secret_passes(secret: str, answer: str) -> None:
+def test_tokens_are_masked(secret: str, answer: str) -> None:
     """A token anywhere in the error response does not reach the client."""
     error = parse_error_response(400, {}, answer.replace("SECRET", secret).encode())
     shown = json.dumps(error_body(error, "id"))
@@ -200,14 +200,14 @@ def test_no_secret_passes(secret: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize("length", range(1980, 2001))
-def test_no_half_of_a_secret_passes(length: int) -> None:
+def test_tokens_are_masked_before_a_message_is_cut(length: int) -> None:
     """Tokens are masked before a long message is cut, so that no part of one is left."""
     message = parse_error_response(400, {}, b"x" * length + b" " + SECRETS[0].encode()).message
 
     assert ("x" * length + " ***")[:2000] == message
 
 
-def test_json_in_a_text_in_json_without_end() -> None:
+def test_deeply_nested_json_strings() -> None:
     """Deeply nested JSON strings are parsed in bounded time."""
     text = "No."
     for _ in range(10):
@@ -231,7 +231,7 @@ def test_long_texts_are_cut() -> None:
 @pytest.mark.parametrize(
     "body", [b'{"a":' * 100_000, b"[" * 100_000, b'{"a":' + b"9" * 5000 + b"}"]
 )
-def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
+def test_malicious_bodies(body: bytes) -> None:
     """JSON that is too deep or too large to be parsed is treated as text."""
     assert body[:50].decode() == parse_error_response(500, {}, body).message[:50]
 
@@ -258,7 +258,7 @@ def test_bodies_that_are_made_to_hurt(body: bytes) -> None:
         st.text(max_size=8),
     ),
 )
-def test_whatever_comes_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
+def test_any_response_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
     """Any status, body and headers give an error with all keys of OpenAI's error object."""
     error = parse_error_response(status, headers, body)
 

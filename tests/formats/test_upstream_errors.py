@@ -117,7 +117,7 @@ SERVER = "server_error"
         (418, coded("teapot", param="pot"), (418, BAD, "teapot", "pot")),
     ],
 )  # fmt: skip
-def test_what_a_refusal_means(
+def test_refusals(
     status: int, body: bytes, expected: tuple[int, str, str | None, str | None]
 ) -> None:
     """Each error has the status, type, code and param that OpenAI clients expect."""
@@ -143,7 +143,7 @@ def test_published_refusals(name: str, expected: tuple[int, str, str]) -> None:
     assert expected == (error.status, error.code, error.message)
 
 
-def test_upstreams_own_words_are_kept() -> None:
+def test_the_details_of_a_refusal_are_kept() -> None:
     """The client can see Copilot's own status and code, and GitHub's request id."""
     headers = {"x-github-request-id": "C0DE:1A2B"}
     error = parse_error_response(402, headers, coded("quota_exceeded"))
@@ -187,7 +187,7 @@ def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:
     assert words in str(parse_error_response(status, {}, body).hint)
 
 
-def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
+def test_terms_in_a_rate_limit_do_not_mean_a_blocked_account() -> None:
     """Rate limits mention GitHub's terms; only a 403 with them means a blocked account."""
     error = parse_error_response(429, {}, b"Please review our [Terms of Service](https://x).")
 
@@ -199,7 +199,7 @@ def test_terms_in_a_rate_limit_are_no_blocked_account() -> None:
     ("code", "expected"),
     [("rate_limited", (429, LIMIT)), ("server_error", (502, SERVER)), (None, (502, SERVER))],
 )
-def test_an_error_in_the_middle_of_an_answer(code: str | None, expected: tuple[int, str]) -> None:
+def test_an_error_event_in_a_stream(code: str | None, expected: tuple[int, str]) -> None:
     """An error event is parsed like an error response, and SDKs do not retry it."""
     error = parse_error_event({"error": {"message": "Overloaded", "code": code}})
 

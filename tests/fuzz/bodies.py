@@ -11,13 +11,13 @@ Json = dict[str, Any]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 ANY_TEXT: Final = st.text(st.characters(exclude_categories=()), max_size=8)
-"""Lone surrogates and NUL included."""
+"""Any text, including lone surrogates and NUL."""
 SCALARS: Final = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-2, 3),
     st.sampled_from([10**400, -(2**63) - 1, 2**64, 1e308, -0.0, 5e-324, 0.5]),
-    st.floats(),  # NaN and the infinities, which Python writes, too
+    st.floats(),  # including NaN and infinities, which Python can write
     ANY_TEXT,
     st.sampled_from(["", "user", "auto", "data:image/png;base64,AAAA", "https://example.com/a"]),
 )
@@ -39,7 +39,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @st.composite
 def changed(draw: Draw, valid: list[Json]) -> Json:
-    """A valid value with up to three parts replaced, removed or moved."""
+    """Return a valid value with up to three parts replaced, removed or moved."""
     value: Json = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 3))):
         found = list(places(value))
@@ -63,7 +63,7 @@ def changed(draw: Draw, valid: list[Json]) -> Json:
 
 
 def like(value: Any) -> st.SearchStrategy[Any]:
-    """A value of the same type; for an object or a list, any value."""
+    """Return values of the same type; for an object or a list, any values."""
     match value:
         case bool():
             return st.booleans()
@@ -77,7 +77,7 @@ def like(value: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def nudged(draw: Draw, valid: list[Json]) -> Json:
-    """A valid value with small changes that may keep it valid."""
+    """Return a valid value with small changes that may keep it valid."""
     value: Json = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 3))):
         holder, key = draw(st.sampled_from([p for p in places(value) if p[1] != "model"]))
@@ -92,7 +92,7 @@ def nudged(draw: Draw, valid: list[Json]) -> Json:
 
 @st.composite
 def written(draw: Draw, values: st.SearchStrategy[Any]) -> bytes:
-    """A value as JSON, mostly in UTF-8, else wrongly encoded, cut, mixed or repeated."""
+    """Return a value as JSON, mostly in UTF-8, or else wrongly encoded, cut, mixed or repeated."""
     text = json.dumps(draw(values))
     match draw(st.sampled_from(["plain"] * 5 + ["raw", "utf-16", "bom", "twice", "cut", "noise"])):
         case "raw":
@@ -135,9 +135,9 @@ Sent = tuple[bytes, dict[str, str]]
 
 
 def sent(valid: list[Json]) -> st.SearchStrategy[Sent]:
-    """Bodies and headers for a route that would take the `valid` ones.
+    """Return bodies and headers for a route that accepts the `valid` bodies.
 
-    Half of them may well be right, a quarter is nearly so, and the others are anything.
+    Half of them are probably valid, a quarter is almost valid, and the others are arbitrary.
     """
     nudge = st.tuples(nudged(valid).map(_plain), st.just(JSON_HEADERS))
     change = st.tuples(changed(valid).map(_plain), st.just(JSON_HEADERS))

@@ -14,10 +14,8 @@ OUR_FAULT: Final = "copilot-proxy failed with an internal error"
 
 
 def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = False) -> None:
-    """A refusal or failure of the client's API, a stream of it, or a whole answer.
-
-    `passed_on` is a stream in upstream's own order, which is not ours to judge.
-    """
+    """Check that an answer is an error, a stream or a whole answer of the client's API. `passed_on`
+    means that the order of a stream's events is upstream's."""
     assert OUR_FAULT not in answer.text, answer.text
     if answer.status_code != 200:
         assert 400 <= answer.status_code

@@ -13,11 +13,11 @@ from hypothesis import settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, examples, settings_at
 
-_LONGER: Final = int(os.environ.get("FUZZ", "1"))
-PATIENCE: Final = 60 * _LONGER
+_FACTOR: Final = int(os.environ.get("FUZZ", "1"))
+TIMEOUT: Final = 60 * _FACTOR
 """Seconds that a test may take."""
 _SILENCE: Final = 15
-"""Seconds of silence that make a hang; comments that keep a stream open must not break it."""
+"""Seconds of silence that count as a hang; keep-alive comments are sent less often."""
 
 
 def server_for(simulator: Simulator, **more: object) -> Proxy:
@@ -26,8 +26,9 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Try so many cases in CI, and a fifth elsewhere; FUZZ=20 makes it twenty times as many."""
-    return examples(cases * _LONGER)
+    """Return settings for `cases` examples in CI, and a fifth of them elsewhere; FUZZ=20 multiplies
+    them by 20."""
+    return examples(cases * _FACTOR)
 
 
 class Target:
@@ -45,8 +46,8 @@ class Target:
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
         return self._http.post(path, content=content, headers=encoded)
 
-    def check_it_is_well(self, model: str = "gpt-4o") -> None:
-        """Check that the server answers and has no leftover tasks."""
+    def check_health(self, model: str = "gpt-4o") -> None:
+        """Check that the server still answers and has no leftover tasks."""
         body = {"model": model, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         assert 200 == self._http.get("/health").status_code
         assert 200 == self._http.post("/v1/chat/completions", json=body).status_code

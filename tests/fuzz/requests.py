@@ -7,7 +7,7 @@ from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
 Json = dict[str, Any]
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
-"""Of each of Copilot's APIs, and one of several."""
+"""A model of each of Copilot's APIs, and one of several."""
 MORE: Final[dict[str, Json]] = {
     "chat_completions": {
         "temperature": 0.5,
@@ -64,7 +64,7 @@ EMBEDDINGS: Final[list[Json]] = [
 
 
 def requests_of(client: Client) -> list[Json]:
-    """For each model a short request, a stream, and a long conversation."""
+    """Return for each model a short request, a stream, and a long conversation."""
     found: list[Json] = []
     for model in MODELS:
         turns = [
@@ -84,7 +84,7 @@ def requests_of(client: Client) -> list[Json]:
 
 
 def counted_requests() -> list[Json]:
-    """Requests whose tokens are counted."""
+    """Return requests for the counting of tokens."""
     requests = requests_of(CLIENTS[2])
     dropped = ("max_tokens", "stream", "temperature", "stop_sequences", "metadata")
     return [{k: v for k, v in body.items() if k not in dropped} for body in requests]

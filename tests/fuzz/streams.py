@@ -1,4 +1,4 @@
-"""What a broken upstream may send after a 200: valid streams with errors in them."""
+"""Malformed answers of an upstream after a 200: valid streams with errors in them."""
 
 import copy
 import gzip
@@ -49,7 +49,7 @@ HEADS: Final = [
 
 
 def recorded(simulator: Simulator) -> dict[str, list[bytes]]:
-    """For each of Copilot's APIs, valid answers of the simulator."""
+    """Return valid answers of the simulator for each of Copilot's APIs."""
     function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
     with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS) as http:
         ask = Copilot(simulator, http)
@@ -79,7 +79,7 @@ def _frames(answer: bytes) -> list[bytes]:
 
 @st.composite
 def _with_another_value(draw: Draw, frame: bytes) -> bytes:
-    """The frame with one part of its data replaced or removed."""
+    """Return the frame with one part of its data replaced or removed."""
     start, mark, data = frame.partition(b"data: ")
     try:
         value = json.loads(data)
@@ -98,7 +98,7 @@ def _with_another_value(draw: Draw, frame: bytes) -> bytes:
 
 @st.composite
 def contents(draw: Draw, good: list[bytes]) -> bytes:
-    """A valid answer with up to four errors, or random bytes."""
+    """Return a valid answer with up to four errors, or random bytes."""
     if draw(st.integers(0, 9)) == 9:
         return draw(st.binary(max_size=60) | st.lists(st.sampled_from(ODD_FRAMES)).map(b"".join))
     frames = _frames(draw(st.sampled_from(good)))
@@ -125,7 +125,7 @@ def contents(draw: Draw, good: list[bytes]) -> bytes:
 
 @st.composite
 def answers(draw: Draw, good: list[bytes]) -> bytes:
-    """A 200 with such contents, in any framing, and possibly cut."""
+    """Return a 200 with such contents, in any framing, and possibly cut."""
     body = draw(contents(good))
     head = draw(st.sampled_from([HEADS[0]] * 6 + HEADS))
     if head.endswith(b"gzip") and draw(st.booleans()):

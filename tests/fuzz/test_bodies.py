@@ -10,12 +10,12 @@ from hypothesis import given
 
 from tests.fuzz.bodies import Sent, sent
 from tests.fuzz.checks import OUR_FAULT, check_answer, check_refusal
-from tests.fuzz.conftest import PATIENCE, Target, many
+from tests.fuzz.conftest import TIMEOUT, Target, many
 from tests.fuzz.requests import EMBEDDINGS, counted_requests, requests_of
 from tests.matrix_clients import CLIENTS
 
 CHAT, _, MESSAGES = CLIENTS
-pytestmark = pytest.mark.timeout(PATIENCE)
+pytestmark = pytest.mark.timeout(TIMEOUT)
 Check = Callable[[httpx.Response], None]
 
 
@@ -30,7 +30,7 @@ def test_conversations(target: Target, client: Any) -> None:
 
 
 def test_counting(target: Target) -> None:
-    """The same for counting tokens."""
+    """Invalid requests to count tokens are refused in the API's format."""
 
     def check(answer: httpx.Response) -> None:
         if answer.status_code == 200:
@@ -42,7 +42,7 @@ def test_counting(target: Target) -> None:
 
 
 def test_embeddings(target: Target) -> None:
-    """The same for embeddings."""
+    """Invalid requests for embeddings are refused in the API's format."""
 
     def check(answer: httpx.Response) -> None:
         if answer.status_code == 200:
@@ -65,4 +65,4 @@ def fuzz(target: Target, path: str, valid: list[Any], check: Check) -> None:
         check(answer)
 
     one()
-    target.check_it_is_well()
+    target.check_health()

@@ -13,11 +13,11 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from tests.conftest import Proxy
-from tests.fuzz.conftest import PATIENCE, Target, many
+from tests.fuzz.conftest import TIMEOUT, Target, many
 from tests.fuzz.requests import MODELS, requests_of
 from tests.matrix_clients import CLIENTS
 
-pytestmark = pytest.mark.timeout(PATIENCE)
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 CHECKS: Final = [
     not_a_server_error,
@@ -45,14 +45,14 @@ def document(running: Proxy) -> Any:
         return http.get("/schema/openapi.json").json()
 
 
-def test_nothing_is_left_out(document: Any) -> None:
+def test_every_operation_is_tested(document: Any) -> None:
     """Each operation of the document is tested here."""
     told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
     assert told == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
-def test_good_answers_are_as_documented(
+def test_successful_answers_are_as_documented(
     target: Target, running: Proxy, document: Any, client: Any
 ) -> None:
     """Streams and whole answers of models of every kind have the documented type and shape."""
@@ -79,7 +79,7 @@ def test_answers_are_as_documented(
     @given(strategy, st.sampled_from(MODELS))
     def one(case: schemathesis.Case, model: str) -> None:
         if isinstance(case.body, dict) and "model" in case.body:
-            # Else hardly any request would get beyond a model that does not exist.
+            # Otherwise almost all requests would name a model that does not exist.
             case.body["model"] = model
         target.cases += 1
         case.call_and_validate(running.url, session=session, checks=CHECKS, timeout=20)
@@ -87,4 +87,4 @@ def test_answers_are_as_documented(
     with requests.Session() as session:
         session.trust_env = False
         one()
-    target.check_it_is_well()
+    target.check_health()

@@ -1,4 +1,4 @@
-"""Whatever Copilot sends after a 200, the client gets a valid answer or an error."""
+"""For any answer of Copilot with status 200, the client gets a valid answer or an error."""
 
 import json
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
 from tests.fuzz.checks import check_answer
-from tests.fuzz.conftest import PATIENCE, Target, many, server_for
+from tests.fuzz.conftest import TIMEOUT, Target, many, server_for
 from tests.fuzz.streams import answers, recorded
 from tests.fuzz.upstream import MODELS, RawUpstream, raw_upstream
 from tests.matrix_clients import CLIENTS, Ask
 
-pytestmark = pytest.mark.timeout(PATIENCE)
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 
 @pytest.fixture(scope="module")
 def simulator(clean_module: None) -> Iterator[Simulator]:
-    """Provides the token, and the valid answers that are broken here."""
+    """A simulator that provides the token, and the valid answers that are broken here."""
     with Simulator(pace=0) as simulator:
         yield simulator
 
@@ -60,4 +60,4 @@ def test_answers(
 
     one()
     upstream.answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + good[0]
-    target.check_it_is_well(model)
+    target.check_health(model)

@@ -1,4 +1,4 @@
-"""The thread that writes the log: nothing else waits for a reader or a disk."""
+"""The thread that writes the log, so that no other thread waits for a reader or a disk."""
 
 import io
 import json
@@ -29,11 +29,11 @@ log = logging.getLogger("a.library")
 
 
 class Blocked(logging.Handler):
-    """Writes what `log` gets, but nothing until it is let go; `lines` are written."""
+    """A log handler that writes nothing until `go` is called; `lines` are those written."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.log = logging.Logger("by itself")
+        self.log = logging.Logger("separate")
         self.lines: list[str] = []
         self._began, self._may_go = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -43,21 +43,21 @@ class Blocked(logging.Handler):
         self.lines.append(self.format(record))
 
     def wait(self) -> None:
-        """Until it is stuck with a line."""
+        """Wait until it is blocked by a line."""
         assert self._began.acquire(timeout=20)
 
     def go(self, lines: int = 1000) -> None:
-        """Lets it write so many."""
+        """Let it write this many lines."""
         self._may_go.release(lines)
 
     def flush(self) -> None:
-        """Waits until it has written all."""
+        """Wait until all lines are written."""
         self.log.handlers[0].flush()
 
 
 @pytest.fixture
 def blocked() -> Iterator[Blocked]:
-    """It is stuck with a first line."""
+    """A handler that is blocked by its first line."""
     target = Blocked()
     handler = BackgroundHandler(target, if_slow="why")
     target.log.addHandler(handler)
@@ -70,7 +70,7 @@ def blocked() -> Iterator[Blocked]:
 
 @contextmanager
 def pipe() -> Iterator[io.TextIOWrapper]:
-    """The end to read of a pipe that is stderr while the block runs."""
+    """Yield the reading end of a pipe that is stderr while the block runs."""
     reading, writing = os.pipe()
     with (
         open(reading, encoding="utf-8") as reader,
@@ -84,7 +84,7 @@ def pipe() -> Iterator[io.TextIOWrapper]:
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_log_that_nobody_reads_holds_nothing_up(form: str) -> None:
-    """If nobody reads the log, lines are dropped, and a line says how many."""
+    """If the log is not read, lines are dropped, and a line says how many."""
     with pipe() as reader, logging_to_stderr(form, Reporter()):
         for number in range(5000):
             log.warning("line %d", number)
@@ -105,7 +105,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up(form: str) -> None:
         assert "warning" == json.loads(notice)["level"]
 
 
-def test_one_line_is_one(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_dropped_line(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
     """If one line is dropped, the notice uses the singular."""
     monkeypatch.setattr(background, "_MAX_LINES", 1)
     for word in ("waits", "dropped"):
@@ -115,8 +115,10 @@ def test_one_line_is_one(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> N
     assert ["first", "waits", "1 log line dropped: why"] == blocked.lines
 
 
-def test_a_slow_reader_gets_one_gap(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are dropped until the reader has caught up, rather than one here and one there."""
+def test_a_slow_reader_misses_consecutive_lines(
+    blocked: Blocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a line is dropped, further ones are, too, until the reader has caught up."""
     monkeypatch.setattr(background, "_MAX_LINES", 2)
     for word in ("a", "b", "dropped"):
         blocked.log.warning(word)
@@ -134,7 +136,7 @@ def test_a_slow_reader_gets_one_gap(blocked: Blocked, monkeypatch: pytest.Monkey
 def test_a_log_file_that_is_slow_holds_up_no_other_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file and stderr have a thread each."""
+    """The log file and stderr have separate threads."""
     file = LogFile(tmp_path / "x.log", most_bytes=1000, count=1)
     go = threading.Event()
     monkeypatch.setattr(file, "emit", lambda _: go.wait(20))
@@ -148,7 +150,7 @@ def test_a_log_file_that_is_slow_holds_up_no_other_line(
 
 
 def test_everything_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines that wait when the server ends are not lost."""
+    """Lines that are still waiting when the server ends are not lost."""
     with logging_to_stderr("text", Reporter()):
         for number in range(900):
             log.warning("line %d", number)
@@ -158,19 +160,19 @@ def test_everything_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.timeout(20)
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If nobody reads stderr, closing gives up, and further output is discarded."""
+    """If stderr is not read, closing gives up, and further output is discarded."""
     monkeypatch.setattr(background, "_STOP_TIMEOUT", 0.05)
     with pipe() as reader:
         with logging_to_stderr("text", Reporter()):
             for _ in range(5000):
-                log.warning("l" * 200)  # even the 1000 lines that are kept do not fit into a pipe
+                log.warning("l" * 200)  # even the 1000 waiting lines do not fit into a pipe
         print("x" * 100_000, file=sys.stderr, flush=True)
         assert "x" not in reader.read()
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_that_does_not_block_loses_nothing() -> None:
-    """Programs that share stderr, such as Node, may have made it so."""
+def test_a_non_blocking_pipe_loses_nothing() -> None:
+    """Programs that share stderr, such as Node, may have made it non-blocking."""
     with pipe() as reader, logging_to_stderr("text", Reporter()):
         os.set_blocking(sys.stderr.fileno(), False)
         for number in range(500):
@@ -181,11 +183,11 @@ def test_a_pipe_that_does_not_block_loses_nothing() -> None:
 
 
 class Big:
-    """Somebody's request."""
+    """A large object of a request."""
 
 
-def test_a_line_that_waits_keeps_nothing_alive(blocked: Blocked) -> None:
-    """Neither what it names, nor what stood where an exception came from."""
+def test_waiting_lines_do_not_keep_objects_alive(blocked: Blocked) -> None:
+    """Waiting lines keep neither their arguments nor the locals of a traceback in memory."""
 
     def fail() -> list[weakref.ref[Any]]:
         named, local = Big(), Big()
@@ -205,8 +207,8 @@ def test_a_line_that_waits_keeps_nothing_alive(blocked: Blocked) -> None:
     assert blocked.lines[1].endswith("ValueError: x")
 
 
-def test_a_line_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """That there was one is said, and the next ones are written."""
+def test_a_line_that_cannot_be_formatted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is replaced by an error, and the next lines are written."""
     with logging_to_stderr("text", Reporter()):
         log.warning("a", extra={"record": "none"})
         log.warning("b")
@@ -214,10 +216,10 @@ def test_a_line_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixtur
     assert ["error a log line could not be written: AttributeError", "warning b"] == lines
 
 
-def test_no_half_token_stands_at_the_end_of_a_long_line(
+def test_tokens_are_masked_before_a_line_is_cut(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What is cut is masked before."""
+    """So no part of a token is left at the end of a line that was cut."""
     with logging_to_stderr("text", Reporter()):
         log.warning("%s Bearer %s", "x" * (64 * 1024 - 13), "secret" * 10)
     assert "secret"[:5] not in capsys.readouterr().err
@@ -228,7 +230,7 @@ def test_no_half_token_stands_at_the_end_of_a_long_line(
 def test_a_terminal_that_nobody_reads(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
-    """After Ctrl+S the server starts, answers, and ends when it is asked to, with exit code 0."""
+    """After Ctrl+S, the server starts, answers and stops as usual, with exit code 0."""
     sign_in(monkeypatch, simulator)
     port = free_port()
     with Terminal("serve", "--port", str(port), "--workers", workers) as terminal:

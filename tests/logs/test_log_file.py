@@ -1,4 +1,4 @@
-"""The log in a file: every line once, nobody else's eyes, and no trouble to the server."""
+"""The log file: complete, private, and never in the way of the server."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from tests.cli.terminals import question, serve_while, sign_in
 
 
 def warn(message: str, *args: object) -> None:
-    """Logs it, and waits until it is written."""
+    """Log a warning, and wait until it is written."""
     logging.getLogger("a.library").warning(message, *args)
     for handler in logging.getLogger().handlers:
         handler.flush()
@@ -28,7 +28,7 @@ def warn(message: str, *args: object) -> None:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
-    """The simulator, with the person signed in to it."""
+    """The simulator, with the user signed in to it."""
     sign_in(monkeypatch, simulator)
     return simulator
 
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(path: Path) -> Iterator[LogFile]:
-    """A log file of at most 1000 bytes with three old ones, in use."""
+    """A log file of at most 1000 bytes, with up to three old ones."""
     made = LogFile(path, most_bytes=1000, count=3)
     with logging_to_stderr("text", Reporter(), made):
         yield made
@@ -55,7 +55,7 @@ def modes(folder: Path) -> set[int]:
 def test_the_file_has_the_lines_of_stderr(
     account: Simulator, path: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same lines, with the date, and the start and the end of the server."""
+    """It has the same lines with the date, including the start and the end of the server."""
 
     def use(client: httpx.Client) -> None:
         client.post("/v1/chat/completions", json=question("my secret plan"))
@@ -84,7 +84,7 @@ def test_the_file_has_the_lines_of_stderr(
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_the_file_is_its_owners(path: Path, umask: int) -> None:
-    """0600 in a folder 0700, from the first byte and after every rotation."""
+    """It has mode 0600, in a folder with 0700, at all times and after every rotation."""
     before = os.umask(umask)
     try:
         made = LogFile(path, most_bytes=100, count=2)
@@ -99,7 +99,7 @@ def test_the_file_is_its_owners(path: Path, umask: int) -> None:
 
 
 def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
-    """Each line stands in one of the files, whole and once; none is larger than it may be."""
+    """Each line is in exactly one file and complete; no file exceeds the maximum size."""
     for number in range(70):
         warn("line %d é", number)
     files = [path.with_name(f"proxy.log.{n}") for n in (2, 1)] + [path]
@@ -108,8 +108,8 @@ def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
     assert re.findall(r"line (\d+) é\n", text) == [str(number) for number in range(70)]
 
 
-def test_old_files_are_forgotten(file: LogFile, path: Path) -> None:
-    """There are never more than were asked for; a line larger than a file has one to itself."""
+def test_old_files_are_deleted(file: LogFile, path: Path) -> None:
+    """The number of files is limited; a line larger than a file gets a separate file."""
     for number in range(300):
         warn("line %d", number)
     warn("x" * 3000)
@@ -123,8 +123,8 @@ def test_old_files_are_forgotten(file: LogFile, path: Path) -> None:
     assert path.read_text().endswith("after\n")
 
 
-def test_what_was_there_is_kept(path: Path) -> None:
-    """A server that starts again goes on where the last one ended."""
+def test_an_existing_file_is_continued(path: Path) -> None:
+    """After a restart, the server appends to the file."""
     for word in ("first", "second"):
         made = LogFile(path, most_bytes=1000, count=1)
         made.handle(logging.makeLogRecord({"msg": word}))
@@ -134,7 +134,7 @@ def test_what_was_there_is_kept(path: Path) -> None:
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(file: LogFile, path: Path) -> None:
-    """As programs that rotate logs do it, without a signal."""
+    """Programs that rotate logs may move the file without sending a signal."""
     warn("one")
     path.rename(path.with_name("archive"))
     warn("two")
@@ -147,7 +147,7 @@ def test_a_file_that_was_moved_away_is_begun_anew(file: LogFile, path: Path) -> 
 def test_a_place_that_cannot_be_used_is_told_before_the_start(
     tmp_path: Path, thing: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2 and a sentence; whatever is there stays as it is."""
+    """The exit code is 2, with a message; an existing file is not changed."""
     path, other = tmp_path / "x.log", tmp_path / "other"
     other.write_text("untouched")
     if thing == "link":
@@ -171,7 +171,8 @@ def test_a_place_that_cannot_be_used_is_told_before_the_start(
 def test_trouble_is_told_once_and_the_server_goes_on(
     file: LogFile, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that has vanished and cannot be made again, until it can."""
+    """If the folder is gone and cannot be created, this is reported once; writing resumes when
+    possible."""
     warn("one")
     path.parent.rename(tmp_path / "moved")
     (tmp_path / "logs").write_text("in the way")
@@ -190,7 +191,7 @@ def test_trouble_is_told_once_and_the_server_goes_on(
 def test_a_full_disk_is_told_once(
     file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half a line is taken back, so that the next one begins where a line begins."""
+    """An incomplete line is removed, so that the next one starts on a new line."""
     warn("one")
     size = path.stat().st_size
     real = os.write
@@ -215,7 +216,7 @@ def test_a_full_disk_is_told_once(
 def test_a_rotation_that_fails_loses_nothing(
     file: LogFile, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file grows on, and that is said once."""
+    """The file keeps growing, and the failure is reported once."""
     path.with_name("proxy.log.1").mkdir()
     path.with_name("proxy.log.2").touch()
     path.with_name("proxy.log.3").mkdir()
@@ -225,8 +226,8 @@ def test_a_rotation_that_fails_loses_nothing(
     assert capsys.readouterr().err.count("cannot be rotated: ") == 1
 
 
-def test_each_worker_has_a_file_of_its_own() -> None:
-    """The first has the name that was asked for."""
+def test_each_worker_has_a_separate_file() -> None:
+    """The first worker's file has the requested name."""
     path = Path("/var/log/proxy.log")
     assert [str(log_file_of(path, worker)) for worker in (1, 2, 10)] == [
         "/var/log/proxy.log",
@@ -237,14 +238,14 @@ def test_each_worker_has_a_file_of_its_own() -> None:
 
 
 def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever stderr is."""
+    """Colours depend on stderr, but the file never has any."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     warn("one")
     assert "\x1b" not in path.read_text()
 
 
 def test_a_line_has_an_end(file: LogFile, path: Path) -> None:
-    """However much somebody wants to be logged, a file stays bounded."""
+    """Lines have a maximum length, so that the file stays bounded."""
     warn("ä" * 1_000_000)
     warn("the next one")
     lines = path.with_name("proxy.log.1").read_text().splitlines()

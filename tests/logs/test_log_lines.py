@@ -1,4 +1,4 @@
-"""Log lines: what is told of a request, and what never is."""
+"""Log lines: what they say about a request, and what they never contain."""
 
 import io
 import json
@@ -32,13 +32,13 @@ def record(**more: object) -> RequestRecord:
 
 
 def http(method: str, path: str, status: int) -> None:
-    """As the access middleware does it with a request that asks Copilot nothing."""
+    """Log a request that does not call Copilot, as the access middleware does."""
     context = RequestContext("an-id", method, path, {}, status=status)
     logging.getLogger("copilot_proxy.middleware.access").info("http", extra={"context": context})
 
 
 def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Time, status, model, times, tokens, route, cost and what was changed stand in columns."""
+    """Time, status, model, times, tokens, route, cost and the number of notes are in columns."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(
@@ -60,16 +60,16 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert failed[8:].startswith(" 502 gpt-5-mini ")
 
 
-def test_the_route_is_told_where_it_is_another(capsys: pytest.CaptureFixture[str]) -> None:
-    """It goes without saying when it is the API that the client asked on."""
+def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The route is left out if it is the API that the client used."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(route="messages"))
     assert capsys.readouterr().err.endswith(" messages\n")
 
 
-def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    """A refusal that was told again without asking Copilot is no second one."""
+def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal that is repeated without calling Copilot is marked as such."""
     reporter = Reporter()
     refused = record(status=429, error="rate_limit_exceeded", route=None, local=True)
     for form in ("text", "json"):
@@ -81,7 +81,7 @@ def test_what_was_not_asked(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_cooldown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """A program learns what is not asked for, and for how long, without reading sentences."""
+    """The scope, model and remaining time of a cooldown are separate keys for programs."""
     refused = parse_error_response(
         429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}'
     )
@@ -98,7 +98,7 @@ def test_a_cooldown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every key is there, also for what is not known."""
+    """Every key is present, even if its value is unknown."""
     reporter = Reporter()
     with logging_to_stderr("json", reporter):
         reporter(record(duration=1.23456, usage=USAGE))
@@ -134,7 +134,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "line_end"),
     [
         (
             {"items": 3, "tools": 2, "images": 1, "body_bytes": 12_345},
@@ -151,18 +151,19 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_the_shape_of_a_request(
-    shape: dict[str, object], told: str, capsys: pytest.CaptureFixture[str]
+    shape: dict[str, object], line_end: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """How much there was of what, in few words; what there was none of is left out."""
+    """The line has counts of messages, tools, images and bytes; those that are zero are left
+    out."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(**shape))
-    assert capsys.readouterr().err.endswith(f"  {told}\n")
+    assert capsys.readouterr().err.endswith(f"  {line_end}\n")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_token_gets_through(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is logged, a traceback too, shows no token."""
+def test_tokens_are_masked(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Log lines, including tracebacks, contain no token."""
     with logging_to_stderr(form, Reporter()):
         try:
             raise ValueError(f"refused: {TOKEN}")
@@ -175,8 +176,8 @@ def test_no_token_gets_through(form: str, capsys: pytest.CaptureFixture[str]) ->
     assert TOKEN not in err
 
 
-def test_what_does_not_reach_the_relay(capsys: pytest.CaptureFixture[str]) -> None:
-    """Refusals and questions about models have a line, which nothing in the path can break."""
+def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
+    """Refusals and lookups of models have a line, whatever characters are in the path."""
     with logging_to_stderr("text", Reporter()):
         http("POST", "/v1/chat/completions", 401)
         http("GET", "/v1/models/" + "x" * 100, 200)
@@ -189,8 +190,8 @@ def test_what_does_not_reach_the_relay(capsys: pytest.CaptureFixture[str]) -> No
     ]
 
 
-def test_other_lines_say_how_bad_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """What libraries say is told from warnings on."""
+def test_other_lines_have_their_level(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of libraries are shown from warnings on."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("httpx").info("chatter")
         logging.getLogger("copilot_proxy.auth").warning("no new token")
@@ -198,7 +199,7 @@ def test_other_lines_say_how_bad_it_is(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_no_advice_on_web_sockets(capsys: pytest.CaptureFixture[str]) -> None:
-    """uvicorn's advice to install something for WebSockets is not for whoever reads this log."""
+    """uvicorn's advice to install a WebSocket library is left out."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("uvicorn.error").warning("Unsupported upgrade request.")
         logging.getLogger("uvicorn.error").warning("No supported WebSocket library detected.")
@@ -208,8 +209,8 @@ def test_no_advice_on_web_sockets(capsys: pytest.CaptureFixture[str]) -> None:
     assert ["Something else."] == [line.split("warning ")[1] for line in lines]
 
 
-def test_nothing_is_left_behind() -> None:
-    """After the block, logging is as it was."""
+def test_logging_is_restored() -> None:
+    """After the block, logging is configured as before."""
     root = logging.getLogger()
     requests = logging.getLogger("copilot_proxy.requests")
     before = (list(root.handlers), root.level, requests.level)
@@ -218,8 +219,8 @@ def test_nothing_is_left_behind() -> None:
     assert (list(root.handlers), root.level, requests.level) == before
 
 
-def test_a_cut_answer_is_not_the_clients_doing(capsys: pytest.CaptureFixture[str]) -> None:
-    """When the server stops, the line says that, and what asyncio thinks of it is left out."""
+def test_an_answer_that_the_shutdown_aborts(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the shutdown as the reason, and asyncio's messages about it are left out."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter.is_cutting = True
@@ -259,8 +260,8 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[33mwarning\x1b[0m hm" in shown
 
 
-def test_a_closed_stderr_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server whose terminal is gone goes on."""
+def test_a_closed_stderr_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server continues after its terminal has been closed."""
     closed = io.StringIO()
     closed.close()
     reporter = Reporter()
@@ -269,8 +270,8 @@ def test_a_closed_stderr_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
         reporter(record())
 
 
-def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
-    """The name of the key that a client sent stands in its line, in both formats."""
+def test_the_name_of_the_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line has the name of the client's key, in both formats."""
     for form in ("text", "json"):
         reporter = Reporter()
         with logging_to_stderr(form, reporter):
@@ -283,7 +284,7 @@ def test_whose_request_it_was(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_is_long_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """No name, note or message makes a line of megabytes."""
+    """Long names, notes and messages are cut, so that lines stay short."""
     reporter = Reporter()
     with logging_to_stderr(form, reporter):
         reporter(record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))

@@ -113,7 +113,7 @@ def test_foreign_host_names(proxy: Proxy, path: str, host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:1", "LOCALHOST", "[::1]:8000", "a.localhost"]
 )
-def test_own_host_names(proxy: Proxy, host: str) -> None:
+def test_loopback_host_names(proxy: Proxy, host: str) -> None:
     """Every loopback name is allowed."""
     with proxy.client() as client:
         assert 200 == client.get("/health", headers={"host": host}).status_code
@@ -148,7 +148,7 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
     ["http://{}#", "//{}", "{}", "http://{}/", "http://{}?", "http://me@{}", "ftp://{}", "http:{}",
      "http://{}, http://evil.example", "http://{}.evil.example", "http://http://{}"],
 )  # fmt: skip
-def test_origins_that_are_nearly_its_own(proxy: Proxy, odd: str) -> None:
+def test_origins_similar_to_its_own(proxy: Proxy, odd: str) -> None:
     """A browser sends the origin and nothing else; other texts that name the server are refused."""
     origin = odd.format(proxy.url.removeprefix("http://"))
     with proxy.client() as client:

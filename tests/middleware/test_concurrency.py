@@ -159,7 +159,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
     ]
 
 
-def test_the_queue_has_an_end(simulator: Simulator) -> None:
+def test_the_queue_is_limited(simulator: Simulator) -> None:
     """The queue takes as many requests as the setting says; further ones get 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
@@ -168,7 +168,7 @@ def test_the_queue_has_an_end(simulator: Simulator) -> None:
         assert 200 == asked.result(10).status_code
 
 
-def test_nobody_waits_for_ever(simulator: Simulator) -> None:
+def test_requests_wait_for_a_limited_time(simulator: Simulator) -> None:
     """A request that has waited for the maximum time gets 503, and leaves the queue."""
     with small(simulator, queue_timeout=0.05) as proxy, occupied(proxy, simulator):
         refused = post(proxy, chat())
@@ -274,7 +274,7 @@ def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> Non
     ],
     ids=str,
 )
-def test_limits_that_cannot_be(setting: dict[str, object]) -> None:
+def test_invalid_limits(setting: dict[str, object]) -> None:
     """A limit that allows no request, or is not a number, is an error at the start."""
     with pytest.raises(UsageError):
         load_settings(setting)

@@ -1,7 +1,7 @@
-"""The server with an ear on its way to the simulator: what was asked there, and answered.
+"""The server, with a recording of its connection to the simulator.
 
-A native call loses nothing: request and answer pass as they came, but for the repairs that the
-tests here name. The simulator is strict and its records are exact.
+Native requests and answers pass unchanged, except for the repairs that these tests name. The
+simulator is strict, and its records are exact.
 """
 
 from collections.abc import Iterator
@@ -52,18 +52,18 @@ class Wire:
 def wire(proxy: Proxy, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     written: list[bytes] = []
     for name in ("write", "end"):
-        _listen(monkeypatch, name, written)
+        _record(monkeypatch, name, written)
     wire = Wire(proxy, simulator, written)
     with wire.http:
         yield wire
 
 
-def _listen(monkeypatch: pytest.MonkeyPatch, name: str, written: list[bytes]) -> None:
+def _record(monkeypatch: pytest.MonkeyPatch, name: str, written: list[bytes]) -> None:
     original = getattr(Call, name)
 
-    async def tapped(call: Call, data: bytes = b"") -> None:
+    async def recorded(call: Call, data: bytes = b"") -> None:
         if call.path in MODEL_PATHS:
             written.append(data)
         await original(call, data)
 
-    monkeypatch.setattr(Call, name, tapped)
+    monkeypatch.setattr(Call, name, recorded)

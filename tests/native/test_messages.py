@@ -144,7 +144,7 @@ def test_betas(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_thinking_goes_back(wire: Wire, stream: bool) -> None:
+def test_thinking_is_sent_back(wire: Wire, stream: bool) -> None:
     """Signed thinking is sent back to Copilot unchanged."""
     request = messages_request(stream=stream, **{**FRESH, **THINKS})
     answer = wire.post(PATH, request)

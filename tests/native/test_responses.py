@@ -94,7 +94,7 @@ def test_repairs_of_responses_requests(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_answers_go_back_without_their_ids(wire: Wire, stream: bool) -> None:
+def test_answers_are_sent_back_without_ids(wire: Wire, stream: bool) -> None:
     """Items of an answer are sent back to Copilot unchanged, except for ids."""
     request = responses_request(model="gpt-5.4", stream=stream)
     answer = wire.post(PATH, request)

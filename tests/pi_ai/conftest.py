@@ -1,4 +1,5 @@
-"""The server in front of the simulator, once for each upstream, with the real pi-ai where it is."""
+"""The server in front of the simulator, once for each upstream, with the real pi-ai if it is
+installed."""
 
 import os
 import shutil
@@ -11,7 +12,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
 
 FOLDER = Path(os.environ.get("TEST_PI_AI_FOLDER") or Path(__file__).parent)
-"""Where npm has put pi-ai; `make clients` puts it beside this file."""
+"""Where npm has installed pi-ai; `make clients` installs it next to this file."""
 
 
 def pi_ai_is_here() -> bool:

@@ -18,7 +18,7 @@ from tests.pi_ai.conftest import Served
 Json = dict[str, Any]
 
 MODELS = ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro")
-"""One of each vendor, and of each of Copilot's APIs."""
+"""Models that cover all vendors and all of Copilot's APIs."""
 TOOL: Any = {
     "type": "function",
     "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA},
@@ -122,7 +122,7 @@ def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: b
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_who_asked_is_told_by_our_rule(http: httpx.Client, served: Served, model: str) -> None:
+def test_the_initiator_follows_our_rule(http: httpx.Client, served: Served, model: str) -> None:
     """A result without its call is rephrased for the model, and counts as an agent's turn."""
     lost = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
 
@@ -162,9 +162,9 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6"])
-def test_reasoning_is_shown_and_goes_back(http: httpx.Client, served: Served, model: str) -> None:
-    """The model's thoughts are told, and in the next turn it has them again, also from a client
-    that does not send them back."""
+def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, model: str) -> None:
+    """The client gets the model's reasoning, and the model gets it again in the next turn, even if
+    the client does not send it back."""
     request = {
         "model": model,
         "reasoning_effort": "low",
@@ -185,7 +185,7 @@ def test_reasoning_is_shown_and_goes_back(http: httpx.Client, served: Served, mo
     assert seal in json.dumps(asked(served).body)
 
 
-def test_reasoning_that_is_told_in_the_end_only(http: httpx.Client, served: Served) -> None:
+def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Served) -> None:
     """Reasoning that is sent only at the end is shown, too."""
     served.simulator.state.faults.on("no_reasoning_deltas")
     request = {"model": "gpt-5.4", "reasoning_effort": "low", "messages": user("Think")}
@@ -234,7 +234,7 @@ def test_refusals(
     http: httpx.Client, served: Served, fault: str, status: int, code: str | None, stream: bool
 ) -> None:
     """Refusals have the same status, code and hint, and are not retried."""
-    # A model of its own where a refusal starts a cooldown.
+    # Refusals that start a cooldown use a separate model.
     cooling = {"rate_limited": ("gpt-4o", "gpt-4o-mini"), "quota_exceeded": ("gpt-4", "gpt-4-0613")}
     model = cooling.get(fault, ("gpt-4.1", "gpt-4.1"))[stream]
     served.simulator.state.faults.on(fault, path="/chat/completions")
@@ -251,11 +251,11 @@ def test_refusals(
 @pytest.mark.parametrize(
     ("fault", "code"), [("html_instead", "upstream_broken"), ("json_error_instead_of_sse", None)]
 )
-def test_what_is_no_stream(
+def test_a_page_or_error_instead_of_a_stream(
     http: httpx.Client, served: Served, fault: str, code: str | None
 ) -> None:
-    """A page or an error in the place of a stream is a failure, also for whoever wants no stream
-    where pi-ai asks for one all the same."""
+    """A page or an error in place of a stream is a failure, also if only pi-ai requested the stream
+    and not the client."""
     served.simulator.state.faults.on(fault, path="/chat/completions")
     for stream in [True] if served.upstream == "copilot" else [True, False]:
         request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": stream}
@@ -293,7 +293,7 @@ def test_an_answer_that_breaks_off_is_no_answer(
             ("cut_after_finish", "stop"),
         )
         for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5")
-        # The finish of a response is its last event: nothing can be cut after it.
+        # A response finishes with its last event, so nothing after the finish can be missing.
         if (fault, model) != ("cut_after_finish", "gpt-5.4")
     ],
 )
@@ -362,14 +362,14 @@ def test_odd_answers_that_are_complete(http: httpx.Client, served: Served, fault
     assert "Say hello" in answer.json()["choices"][0]["message"]["content"]
 
 
-def test_what_was_said_is_in_no_log(
+def test_conversations_are_not_logged(
     http: httpx.Client, served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Conversations are never logged, even if Copilot's answer is malformed."""
     for fault in ("invalid_json_event", "invalid_utf8"):
         served.simulator.state.faults.on(fault, times=1)
         http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
-    # What the process writes arrives before what it answers afterwards.
+    # The process writes its log before its answer, so the log has arrived by now.
     http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Mind the raspberries")})
 
     assert "raspberries" not in caplog.text
@@ -414,7 +414,7 @@ def test_leaving_closes_the_call(http: httpx.Client, served: Served, model: str)
 
 
 def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
-    """So does a disconnect before the status."""
+    """A disconnect before the status also stops the model at once."""
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")
@@ -445,7 +445,9 @@ def test_many_at_once(served: Served) -> None:
         assert f"Number {number}." in text
 
 
-def test_a_client_that_does_not_read_holds_nobody_up(http: httpx.Client, served: Served) -> None:
+def test_a_client_that_does_not_read_does_not_delay_others(
+    http: httpx.Client, served: Served
+) -> None:
     """A client that stops reading does not delay others, and gets its whole stream later."""
     words = " ".join(f"w{n}" for n in range(20_000))
     request = {"model": "gpt-4.1", "messages": user(words)}
@@ -464,7 +466,7 @@ def test_a_client_that_does_not_read_holds_nobody_up(http: httpx.Client, served:
     assert whole == text
 
 
-def test_the_route_and_the_log_tell_who_asked(http: httpx.Client, served: Served) -> None:
+def test_the_route_and_the_log_name_the_upstream(http: httpx.Client, served: Served) -> None:
     """A header and the log name the route of an answer, and /health the upstream."""
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
 

@@ -49,7 +49,7 @@ class Upstream:
     def __init__(self) -> None:
         self.heads: list[str] = []
         self.connections: list[int] = []
-        """On which each request came."""
+        """The connection of each request, by id."""
         self.tasks: set[asyncio.Task[None] | None] = set()
         self.gone = asyncio.Event()
         self.answer: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
@@ -72,8 +72,8 @@ class Upstream:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    def says(self, *parts: bytes) -> None:
-        """Answer so from now on, and keep the connection open."""
+    def set_answer(self, *parts: bytes) -> None:
+        """From now on, answer with these parts, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:
@@ -83,7 +83,7 @@ class Upstream:
         self.answer = answer
 
 
-class Asked:
+class Client:
     """The sidecar, and the server that it calls."""
 
     def __init__(
@@ -122,7 +122,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     """One process and one server for all tests."""
     home = tmp_path_factory.mktemp("home") / "pi"
     settings = load_settings({"upstream": "pi-ai", "home_dir": give_pi_ai(Path(home))})
@@ -130,14 +130,14 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ask
     patient = SidecarCommand([*command.arguments, "100"], command.environ)
     sidecar, upstream = Sidecar("pi-ai", lambda: patient), Upstream()
     async with serving(upstream.take) as port:
-        yield Asked(sidecar, upstream, f"http://127.0.0.1:{port}", patient)
+        yield Client(sidecar, upstream, f"http://127.0.0.1:{port}", patient)
         # Its end closes all connections.
         await sidecar.aclose()
     await asyncio.gather(*filter(None, upstream.tasks))
 
 
 @pytest.fixture
-def asked(running: Asked) -> Asked:
+def client(running: Client) -> Client:
     """The sidecar, without requests so far."""
     running.upstream.heads.clear()
     running.upstream.connections.clear()
@@ -150,32 +150,32 @@ def text_of(completion: Json) -> str:
     return text
 
 
-async def test_what_is_complete_is_not_waited_for(asked: Asked) -> None:
+async def test_what_is_complete_is_not_waited_for(client: Client) -> None:
     """After the last event, an open connection does not delay the answer."""
-    asked.upstream.says(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
+    client.upstream.set_answer(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
 
-    assert "Hello" == text_of(await asked.answer())
+    assert "Hello" == text_of(await client.answer())
 
 
-async def test_the_connection_of_a_complete_answer_is_used_again(asked: Asked) -> None:
+async def test_the_connection_of_a_complete_answer_is_reused(client: Client) -> None:
     """The end of a body that comes a little later is read, and the connection reused."""
     body = said("Hello", "stop") + b"data: [DONE]\n\n"
-    asked.upstream.says(CHUNKED, b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n")
+    client.upstream.set_answer(CHUNKED, b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n")
 
     for _ in range(3):
-        assert "Hello" == text_of(await asked.answer())
-    assert 1 == len(set(asked.upstream.connections))
+        assert "Hello" == text_of(await client.answer())
+    assert 1 == len(set(client.upstream.connections))
 
 
-async def test_nobody_waits_long_after_the_finish(asked: Asked) -> None:
+async def test_the_wait_after_the_finish_is_short(client: Client) -> None:
     """After the finish, missing events are waited for only briefly."""
-    asked.upstream.says(OPEN, said("Hello", "stop"))
+    client.upstream.set_answer(OPEN, said("Hello", "stop"))
 
-    assert "Hello" == text_of(await asked.answer())
-    await asked.upstream.gone.wait()
+    assert "Hello" == text_of(await client.answer())
+    await client.upstream.gone.wait()
 
 
-async def test_a_connection_that_breaks_after_the_finish(asked: Asked) -> None:
+async def test_a_connection_that_breaks_after_the_finish(client: Client) -> None:
     """A connection that breaks after the finish loses nothing."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -185,47 +185,49 @@ async def test_a_connection_that_breaks_after_the_finish(asked: Asked) -> None:
         await writer.drain()
         writer.close()
 
-    asked.upstream.answer = answer
+    client.upstream.answer = answer
 
-    assert "Hello" == text_of(await asked.answer())
+    assert "Hello" == text_of(await client.answer())
 
 
 @pytest.mark.parametrize("ending", [b"", b'data: {"type": "message_stop"}\n\n'])
-async def test_an_event_that_is_none_is_not_passed_over(asked: Asked, ending: bytes) -> None:
+async def test_an_event_that_is_none_is_not_passed_over(client: Client, ending: bytes) -> None:
     """A malformed event is an error, although pi-ai would skip it."""
     start = {"type": "message_start", "message": {"id": "m", "usage": {}}}
     done = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}
-    asked.upstream.says(
+    client.upstream.set_answer(
         OPEN,
         events(start) + b'data: {"type": "content_blo\n\n' + events(done, {"type": "message_stop"}),
         ending,
     )
 
     with pytest.raises(CopilotProxyError, match="not a JSON object"):
-        await asked.answer(CLAUDE)
+        await client.answer(CLAUDE)
 
 
-async def test_a_refusal_is_told_though_its_body_stalls(asked: Asked) -> None:
+async def test_a_refusal_whose_body_stalls(client: Client) -> None:
     """A refusal is reported with as much of its body as has arrived."""
-    asked.upstream.says(b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\nSlow")
+    client.upstream.set_answer(
+        b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\nSlow"
+    )
 
-    told = (await asked.first()).refused or {}
+    told = (await client.first()).refused or {}
 
     assert (429, "7", "Slow") == (told["status"], told["headers"]["retry-after"], told["body"])
 
 
-async def test_a_refusal_without_end_is_cut(asked: Asked) -> None:
+async def test_a_refusal_without_end_is_cut(client: Client) -> None:
     """The body of a refusal is read only up to a limit."""
-    asked.upstream.says(b"HTTP/1.1 500 No\r\n\r\n" + b"x" * 1_000_000)
+    client.upstream.set_answer(b"HTTP/1.1 500 No\r\n\r\n" + b"x" * 1_000_000)
 
-    told = (await asked.first()).refused or {}
+    told = (await client.first()).refused or {}
 
     assert 256 * 1024 == len(told["body"])
 
 
 ASK_ANOTHER = """
 const { REQUEST_ID_HEADER, createFetch } = await import(process.argv[1]);
-const undici = { Agent: class {}, request: () => console.log("asked") };
+const undici = { Agent: class {}, request: () => console.log("client") };
 const known = { url: "https://a.example", report() {} };
 const fetch = createFetch(undici, {}, (id) => id === "1" && known);
 for (const [url, id] of [["https://b.example/x", "1"], ["https://a.example:8/x", "1"],
@@ -250,26 +252,26 @@ def test_no_host_but_the_requests_own_is_asked() -> None:
     assert ["Requests may only be sent to Copilot."] * 4 == ran.stdout.splitlines()
 
 
-async def test_a_redirect_is_not_followed(asked: Asked) -> None:
+async def test_a_redirect_is_not_followed(client: Client) -> None:
     """A redirect is reported and not followed."""
-    asked.upstream.says(
-        f"HTTP/1.1 307 No\r\nlocation: {asked.url}/x\r\ncontent-length: 0\r\n\r\n".encode()
+    client.upstream.set_answer(
+        f"HTTP/1.1 307 No\r\nlocation: {client.url}/x\r\ncontent-length: 0\r\n\r\n".encode()
     )
 
-    told = (await asked.first()).refused or {}
+    told = (await client.first()).refused or {}
 
     assert 307 == told["status"]
-    assert 1 == len(asked.upstream.heads)
+    assert 1 == len(client.upstream.heads)
 
 
-async def test_only_what_we_say_goes_along(asked: Asked) -> None:
+async def test_only_our_headers_are_sent(client: Client) -> None:
     """Each header is sent once, ours instead of pi-ai's, and no internal ones."""
-    asked.upstream.says(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
+    client.upstream.set_answer(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
     headers = {"x-initiator": "agent", "openai-intent": "conversation-panel", "user-agent": "us"}
 
-    await asked.first(headers=headers)
+    await client.first(headers=headers)
 
-    lines = asked.upstream.heads[0].split("\r\n")[1:-2]
+    lines = client.upstream.heads[0].split("\r\n")[1:-2]
     names = [line.partition(":")[0] for line in lines]
     assert len(names) == len(set(names))
     assert {"x-initiator: agent", "openai-intent: conversation-panel", "user-agent: us"} < set(
@@ -279,30 +281,30 @@ async def test_only_what_we_say_goes_along(asked: Asked) -> None:
     assert not [name for name in names if name.startswith("x-ask")]
 
 
-async def test_nobody_listens(asked: Asked) -> None:
+async def test_a_refused_connection(client: Client) -> None:
     """A refused connection is reported with Node's code."""
-    told = (await asked.first(url="http://127.0.0.1:9")).unreachable or {}
+    told = (await client.first(url="http://127.0.0.1:9")).unreachable or {}
 
     error = request_error(told, "http://127.0.0.1:9")
     assert "refused the connection" in error.message
 
 
-async def test_open_calls_end_with_stdin(asked: Asked) -> None:
+async def test_open_calls_end_with_stdin(client: Client) -> None:
     """If the server is killed, open calls are aborted, so nothing more is billed."""
-    asked.upstream.says(OPEN, said("Hel"))
+    client.upstream.set_answer(OPEN, said("Hel"))
     process = await asyncio.create_subprocess_exec(
-        *asked.command.arguments,
+        *client.command.arguments,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=dict(asked.command.environ),
+        env=dict(client.command.environ),
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps({"ask": 1, "window": 9, **asked.request()}).encode() + b"\n")
+    process.stdin.write(json.dumps({"ask": 1, "window": 9, **client.request()}).encode() + b"\n")
     while "event" not in json.loads(await process.stdout.readline()):
         pass
 
     process.stdin.close()
 
     assert 0 == await process.wait()
-    await asked.upstream.gone.wait()
+    await client.upstream.gone.wait()

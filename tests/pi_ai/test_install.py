@@ -76,8 +76,8 @@ def home(tmp_path: Path) -> Path:
 def test_installing(
     programs: Programs, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """npm fetches the pinned version; what was checked is installed, without running its scripts
-    and without a lock file, and npm sees no setting of ours."""
+    """npm fetches the pinned version, without a lock file, without our settings, and without
+    running scripts of packages; the checked archive is installed."""
     assert 0 == run(["pi-ai", "install"])
 
     assert version() == installed(home)
@@ -92,7 +92,7 @@ def test_installing(
     assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
 
 
-def test_it_is_there_already(
+def test_it_is_already_installed(
     programs: Programs, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An installed version is kept, unless a new installation is requested."""
@@ -229,7 +229,7 @@ def test_what_is_damaged_is_installed_anew(
     assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
 
 
-def test_what_killed_installations_left_is_removed(programs: Programs, home: Path) -> None:
+def test_leftovers_of_killed_installations_are_removed(programs: Programs, home: Path) -> None:
     """Leftovers older than an hour are removed, since newer ones may be in use."""
     long_ago = time.time() - 4000
     for name, age in (("pi-ai.dead", long_ago), ("pi-ai.new", None)):
@@ -241,7 +241,7 @@ def test_what_killed_installations_left_is_removed(programs: Programs, home: Pat
     assert {"pi-ai", "pi-ai.new"} == {path.name for path in home.parent.iterdir()}
 
 
-def test_a_file_in_its_place_gives_way(programs: Programs, home: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_replaced(programs: Programs, home: Path) -> None:
     """A file in place of the folder is replaced without leftovers."""
     home.parent.mkdir()
     home.touch()
@@ -252,7 +252,7 @@ def test_a_file_in_its_place_gives_way(programs: Programs, home: Path) -> None:
     assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
 
 
-def test_another_installation_was_quicker(programs: Programs, home: Path) -> None:
+def test_concurrent_installations(programs: Programs, home: Path) -> None:
     """Two concurrent installations leave one working version."""
     put_there = f"""
         mkdir -p {home}/node_modules/{PACKAGE}
@@ -266,7 +266,7 @@ def test_another_installation_was_quicker(programs: Programs, home: Path) -> Non
     assert ["pi-ai"] == [path.name for path in home.parent.iterdir()]
 
 
-def test_no_room(
+def test_a_full_disk(
     programs: Programs,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -313,7 +313,7 @@ def test_it_can_be_interrupted(programs: Programs, home: Path, number: int) -> N
         assert "begun\n" == told.readline()
         asked.send_signal(number)
         _, said = asked.communicate(timeout=20)
-        assert not told.read(), "npm goes on, and holds its end"
+        assert not told.read(), "npm is still running"
 
     assert (130, True) == (
         asked.returncode,
@@ -322,14 +322,14 @@ def test_it_can_be_interrupted(programs: Programs, home: Path, number: int) -> N
     assert not list(home.parent.iterdir())
 
 
-def test_models_needs_none_of_it(programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_works_without_it(programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
     """`models` works without pi-ai, since the list is Copilot's."""
     assert 0 == run(["models", "--simulate", "--upstream", "pi-ai", "--json"])
 
     assert "gpt-4.1" in capsys.readouterr().out
 
 
-def test_the_tests_run_what_people_install() -> None:
+def test_the_tests_use_the_shipped_version() -> None:
     """`make clients` installs the shipped version."""
     tested = json.loads((Path(__file__).parent / "package.json").read_text())
 

@@ -92,8 +92,8 @@ def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_pat
 def test_silence_and_proxies(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Copilot that falls silent is given up after `read_timeout`; what runs on this machine is
-    asked directly, whatever proxy the environment names."""
+    """A silent Copilot is given up after `read_timeout`; programs on this machine are called
+    directly, whatever proxy the environment names."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     home = give_pi_ai(tmp_path / "pi")
@@ -126,7 +126,9 @@ def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> 
 
 
 @needs_pi_ai
-def test_without_a_list_of_models_the_reason_is_told(simulator: Simulator, tmp_path: Path) -> None:
+def test_without_a_list_of_models_the_reason_is_reported(
+    simulator: Simulator, tmp_path: Path
+) -> None:
     """Without the list of models, the error says that Copilot is unreachable."""
     settings = settings_at(simulator, upstream="pi-ai", home_dir=give_pi_ai(tmp_path / "pi"))
     simulator.stop()
@@ -210,11 +212,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def until_gone(process: int) -> None:
-    """Wait until it has exited, or the test times out."""
+    """Wait until the process has exited, or the test times out."""
     while Path(f"/proc/{process}/cmdline").exists():
         try:
             if not Path(f"/proc/{process}/cmdline").read_bytes():
-                return  # ended, and nobody has asked yet how
+                return  # it has exited, and its status has not been read yet
         except OSError:
             return
         select.select([], [], [], 0.01)
@@ -315,8 +317,8 @@ async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> N
 
 
 def test_the_process_gets_what_it_needs_of_the_environment() -> None:
-    """Where certificates are, and nothing else that a person has set: the address of a proxy may
-    hold a password, and goes over the pipe."""
+    """It gets the variables about certificates and no other settings of the user: proxy URLs, which
+    may contain passwords, are sent over the pipe."""
     given = {
         "PATH": "/bin",
         "Path": "C:\\",
@@ -373,7 +375,7 @@ class Spy:
         """Do nothing."""
 
 
-async def test_what_the_process_is_told(
+async def test_the_message_to_the_process(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message has the initiator, the vision flag, the host with its token, and the proxy."""
@@ -405,9 +407,9 @@ async def test_what_the_process_is_told(
 
 
 @needs_pi_ai
-async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
-    """The way that a request names is taken, with the password; a proxy that refuses is the one to
-    blame, and nothing was sent."""
+async def test_a_proxy_is_used(tmp_path: Path) -> None:
+    """The proxy in the message is used, with its password; if it refuses, it is named in the error,
+    and nothing was sent."""
     heads: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -445,7 +447,7 @@ async def test_a_proxy_is_asked_for_the_host(tmp_path: Path) -> None:
 
 
 @needs_pi_ai
-async def test_half_a_character_waits_for_the_other(tmp_path: Path) -> None:
+async def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
     """Split surrogate pairs are joined, and lone ones are harmless."""
     pieces = ["a\ud83e", "\udd8ab", "\ud83e", "", "\ud83e"]
     choices: list[Any] = [{"index": 0, "delta": {"content": piece}} for piece in pieces]

@@ -152,7 +152,7 @@ def test_an_alias_as_the_limit(simulator: Simulator) -> None:
     assert [200, 200, 403] == codes
 
 
-def test_a_long_context_is_a_model_of_its_own(simulator: Simulator) -> None:
+def test_the_long_context_is_a_separate_model(simulator: Simulator) -> None:
     """A client that asks for the long context gets the edition that its key allows."""
     keys = {"ci": {"key": CI, "models": ["claude-opus-4.6"]}, "laptop": LAPTOP}
     beta = {"anthropic-beta": "context-1m-2025-08-07"}

@@ -255,7 +255,7 @@ def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
     ],
 )
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
-def test_oddities_do_no_harm(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
+def test_oddities_are_harmless(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
     """However oddly an answer is sent, the client gets all of it."""
     text = "Grüße, 世界 🙂"
     simulator.state.faults.on(fault, path="/chat/completions")

@@ -1,4 +1,4 @@
-"""Upstream's words in the frame of an event: its data, and never its lines."""
+"""The names of events: text from upstream cannot break the format of a stream."""
 
 import json
 from typing import Any
@@ -28,9 +28,9 @@ STREAMS: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("api", STREAMS)
-def test_a_type_cannot_end_its_line(simulator: Simulator, api: str) -> None:
-    """An event of an unheard-of type reaches the client as one event, without a name if that could
-    be taken for more; all others have their type as their name."""
+def test_types_with_line_breaks(simulator: Simulator, api: str) -> None:
+    """An event of an unknown type reaches the client as one event. It has no name if its type could
+    break the format; otherwise its name is its type."""
     asked = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9, "input": "Hi"}
     with raw_upstream() as upstream:
         upstream.answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + b"".join(

@@ -1,4 +1,4 @@
-"""Unique secrets, and the search for them in all output."""
+"""Unique secrets, and the search for them in any output."""
 
 import base64
 import secrets
@@ -9,21 +9,21 @@ from urllib.parse import quote
 from copilot_proxy.simulator import Simulator
 
 SHORTEST = 12
-"""Letters of a mark; a shorter one might stand somewhere by chance."""
+"""Minimum length of a secret; a shorter one might occur somewhere by chance."""
 
 
 class Marks:
-    """The secrets of a test by description, such as ``the API key``."""
+    """The secrets of a test, by description, such as ``the API key``."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
 
     def new(self, what: str, before: str = "") -> str:
-        """Return a new secret that starts with `before`."""
+        """Return a new secret that starts with the prefix `before`."""
         return self.add(what, before + secrets.token_hex(18))
 
     def add(self, what: str, secret: str) -> str:
-        """Add a secret that was made elsewhere."""
+        """Add a secret that was created elsewhere, and return it."""
         assert len(secret) >= SHORTEST
         self.known[what] = secret
         return secret
@@ -49,7 +49,8 @@ class Marks:
             self.add(f"GitHub's token {number}", token)
 
     def found(self, places: Mapping[str, bytes | str], *, but: str = "") -> list[str]:
-        """Where a secret stands in clear, in base64 or as in a URL; but for the secret `but`."""
+        """Return a description of each secret that occurs in `places`, as it is, in base64 or
+        URL-encoded. The secret `but` is not searched for."""
         forms = {
             f"{what}{form}": sought
             for what, secret in self.known.items()
@@ -61,7 +62,7 @@ class Marks:
             for place, content in places.items()
         }
         return [
-            f"{what} stands in {place} after {text[: text.find(sought)][-60:]!r}"
+            f"{what} is in {place} after {text[: text.find(sought)][-60:]!r}"
             for place, text in texts.items()
             for what, sought in forms.items()
             if sought in text
@@ -74,13 +75,13 @@ def _forms(secret: str) -> Iterator[tuple[str, bytes]]:
     if (escaped := quote(secret, safe="")) != secret:
         yield " (as in a URL)", escaped.encode()
     for before, drop in ((b"", 0), (b"x", 2), (b"xx", 3)):
-        # Wherever it begins in a longer text; its ends are mixed with what is around.
+        # For each alignment in a longer text; the characters at both ends depend on that text.
         yield " (in base64)", base64.b64encode(before + raw)[drop:-4]
         yield " (in base64 of URLs)", base64.urlsafe_b64encode(before + raw)[drop:-4]
 
 
 def files(*folders: Path, but: tuple[str, ...] = ()) -> dict[str, bytes]:
-    """Every file below `folders`, except those named in `but`, and its name."""
+    """Return the name and content of every file below `folders`, except those named in `but`."""
     found = {}
     for folder in folders:
         for path in folder.rglob("*"):
@@ -90,8 +91,8 @@ def files(*folders: Path, but: tuple[str, ...] = ()) -> dict[str, bytes]:
 
 
 def sent(simulator: Simulator) -> dict[str, str]:
-    """What the simulator was sent, without what has to hold a secret: Authorization, and the
-    device code in the questions of a sign-in."""
+    """Return the requests to the simulator without the places where a secret belongs: the
+    Authorization header, and the device code in polls of a sign-in."""
     places = {}
     for number, one in enumerate(simulator.state.requests):
         headers = {name: value for name, value in one.headers.items() if name != "authorization"}

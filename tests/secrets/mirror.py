@@ -1,4 +1,4 @@
-"""An upstream that echoes requests wherever it can."""
+"""An upstream that echoes tokens in every possible place."""
 
 import json
 from http.server import BaseHTTPRequestHandler
@@ -19,10 +19,11 @@ HEADERS = (
 
 
 class Mirror(HttpServer):
-    """Answers with `status`, and a body of a `kind` that holds the request's Authorization:
+    """Answers with `status` and with a body that contains the request's Authorization header.
 
-    ``json``, ``nested``, ``github``, ``text``, ``html``, ``broken`` (no JSON after all), ``event``
-    (an error in a stream), ``exchange`` (an access that names a host), ``redirect``.
+    The `kind` of body is ``json``, ``nested``, ``github``, ``text``, ``html``, ``broken`` (invalid
+    JSON), ``event`` (an error in a stream), ``exchange`` (a token exchange that names a host) or
+    ``redirect``.
     """
 
     protocol = "HTTP/1.1"
@@ -30,9 +31,9 @@ class Mirror(HttpServer):
     def __init__(self, status: int, kind: str) -> None:
         self.paths: list[str] = []
         self.tokens: set[str] = set()
-        """The Authorization headers that came."""
+        """The Authorization headers that were received."""
         self.others: list[str] = []
-        """What came apart from Authorization."""
+        """The other parts of the requests."""
         self._status, self._kind = status, kind
         super().__init__()
         self.handler.do_CONNECT = self.handler.do_GET  # type: ignore[attr-defined]
@@ -79,12 +80,12 @@ def _body(path: str, secret: str, kind: str) -> tuple[bytes, str]:
         return json.dumps({"error": {"message": nested}}).encode(), "application/json"
     if kind == "github":
         details = {"message": said, "title": said, "url": said, "notification_id": secret}
-        told = {"message": said, "error": secret, "error_description": said}
-        return json.dumps({**told, "error_details": details}).encode(), "application/json"
+        answer = {"message": said, "error": secret, "error_description": said}
+        return json.dumps({**answer, "error_details": details}).encode(), "application/json"
     if kind == "exchange":
         endpoints = {"api": f"https://{quote(secret)}.example"}
-        told = {"token": secret, "expires_at": secret, "refresh_in": secret}
-        return json.dumps({**told, "endpoints": endpoints}).encode(), "application/json"
+        answer = {"token": secret, "expires_at": secret, "refresh_in": secret}
+        return json.dumps({**answer, "endpoints": endpoints}).encode(), "application/json"
     if kind == "event":
         return _events(path, error).encode(), "text/event-stream"
     return json.dumps({"type": "error", "error": error}).encode(), "application/json"
@@ -93,9 +94,9 @@ def _body(path: str, secret: str, kind: str) -> tuple[bytes, str]:
 def _events(path: str, error: dict[str, str]) -> str:
     if path == "/responses":
         failed = {"type": "response.failed", "response": {"id": "r", "error": error}}
-        told = [{**error, "type": "error"}, failed]
+        answer = [{**error, "type": "error"}, failed]
     elif path == "/v1/messages":
-        told = [{"type": "error", "error": error}]
+        answer = [{"type": "error", "error": error}]
     else:
-        told = [{"error": error}]
-    return "".join(f"data: {json.dumps(one)}\n\n" for one in told)
+        answer = [{"error": error}]
+    return "".join(f"data: {json.dumps(one)}\n\n" for one in answer)

@@ -1,4 +1,4 @@
-"""An upstream that echoes tokens: none reaches an answer, a log line or a file."""
+"""An upstream that echoes tokens: they reach no answer, log line or file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,7 +105,7 @@ def test_copilot_echoes_its_token(
     kind: str,
     form: str,
 ) -> None:
-    """In any header, message, code or event, in a URL, or in nested JSON."""
+    """Copilot echoes it in headers, messages, codes, events, URLs and nested JSON."""
     marks = Marks()
     key = marks.new("the API key", "key-")
     with Mirror(status, kind) as mirror:
@@ -130,7 +130,7 @@ def test_copilot_echoes_its_token(
 def test_github_echoes_its_token(
     folder: Path, capsys: pytest.CaptureFixture[str], status: int, kind: str, whose: str
 ) -> None:
-    """At the exchange, for the server's token and for a caller's."""
+    """GitHub echoes the server's token or a client's at the exchange."""
     marks = Marks()
     own = marks.new("the server's token", "gho_")
     callers = marks.new("the caller's token", "ghu_")

@@ -1,4 +1,4 @@
-"""Every command with `--debug`, succeeding and failing: no secret leaves the store."""
+"""Every command with `--debug`, succeeding and failing: secrets are only in the store."""
 
 import io
 import json
@@ -71,7 +71,7 @@ def said(ran: Ran) -> dict[str, str]:
 def test_a_sign_in_from_its_beginning_to_its_end(
     cli: Cli, github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
-    """The token is only in the store, and removed by `logout`."""
+    """The token is only in the store, and `logout` removes it."""
     login = cli("login", "--store", "file", "--debug")
     assert login.code == 0
     kept = (home / STORE).read_text()
@@ -134,7 +134,7 @@ def test_a_github_that_echoes_the_token(
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", mirror.url)
         for command in COMMANDS:
             if command[0] == "login" and kind == "github" and status == 200:
-                continue  # that is a sign-in which waits for somebody
+                continue  # this sign-in waits for the user
             ran = cli(*command, "--debug", stdin=typed)
             assert [] == marks.found(said(ran)), command
     assert mirror.paths
@@ -221,7 +221,7 @@ def test_a_setting_that_cannot_be_used(
     assert [] == marks.found({"stderr": err})
 
 
-def test_a_configuration_file_that_cannot_be_read(
+def test_an_invalid_configuration_file(
     home: Path, marks: Marks, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """TOML errors do not quote the line."""
@@ -236,7 +236,7 @@ def test_a_configuration_file_that_cannot_be_read(
 def test_the_browser_is_told_nothing(
     terminal: Callable[..., Terminal], github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
-    """The browser gets GitHub's page, and neither a key nor a token."""
+    """The browser is opened with GitHub's page, without a key or token."""
     browser, told = tmp_path / "browser", tmp_path / "told"
     browser.write_text(f'#!/bin/sh\n(echo "$@"; env) >{told}.new && mv {told}.new {told}\n')
     browser.chmod(0o700)

@@ -35,12 +35,12 @@ FAULTS = {
     "gzip": "gpt-4o",
     "rate_limited_body": "gemini-3.1-pro-preview",
 }
-"""What goes wrong, with a model for each: one that has refused may rest."""
+"""Faults, each with a separate model, since a refusal may start a cooldown."""
 
 
 @contextlib.contextmanager
 def served(home: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A server of its own process, and its address; what it says goes to files in `home`."""
+    """Yield a server process and its URL; its output goes to files in `home`."""
     out, err = home / "stdout", home / "stderr"
     with out.open("wb") as to_out, err.open("wb") as to_err:
         process = subprocess.Popen(
@@ -72,8 +72,8 @@ def family(pid: int) -> list[int]:
 
 
 def seen_by_others(pid: int) -> dict[str, bytes]:
-    """What any program can read of a process: its command line, and its environment without what
-    was set by whoever started the server."""
+    """Return what other programs can read of a process: the command line and the environment,
+    without the variables that were set for the server."""
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     ours = [one for one in environment if not one.startswith(KEY.encode() + b"=")]
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -114,7 +114,7 @@ def ask(url: str, simulator: Simulator, keys: list[str], wrong: str) -> dict[str
 
 
 def interrupt(process: subprocess.Popen[bytes], url: str, key: str, err: Path) -> bytes:
-    """Press Ctrl+C twice while an answer is open; return what was received."""
+    """Press Ctrl+C twice during an answer; return what was received."""
     asked = {"model": "gpt-4o", "messages": TURNS, "stream": True}
     headers = {"x-api-key": key}
     address = f"{url}/v1/chat/completions"
@@ -140,8 +140,8 @@ def test_a_server_keeps_its_secrets(
     form: str,
     workers: int,
 ) -> None:
-    """Keys, tokens and what they are exchanged for: in no answer, log, dump, command line, nor in
-    an environment beyond what its owner set."""
+    """No answer, log, dump, command line or environment contains keys, tokens or what they are
+    exchanged for, except for the variables that the user has set."""
     marks = Marks()
     key, named = marks.new("the API key"), marks.new("a named key")
     wrong = marks.new("a wrong key")

@@ -90,8 +90,8 @@ async def until_asked(simulator: Simulator, *paths: str) -> None:
 
 
 async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator) -> None:
-    """A connection that the system has accepted, but not yet the server, is still served when the
-    server is told to stop."""
+    """A connection that the system has accepted, but not yet the server, is still served during a
+    shutdown."""
     body = json.dumps(question("Hi")).encode()
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -222,7 +222,7 @@ async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> Non
 async def test_a_client_that_connects_during_shutdown_does_not_wait(
     simulator: Simulator, iterations: int
 ) -> None:
-    """In whichever iteration of the event loop it connects, it is let go or refused."""
+    """Its connection is closed or refused, in whichever iteration of the event loop it connects."""
     loop = asyncio.get_running_loop()
 
     def connect(left: int) -> None:

@@ -78,7 +78,7 @@ def test_the_file_is_for_its_owner_only_from_the_first_moment(
     assert stat.S_IMODE(modes[0]) == 0o600
 
 
-def test_the_block_has_a_curl_line_that_works(
+def test_the_banner_has_a_curl_command_that_works(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It names the socket in a way that works in any folder."""
@@ -132,7 +132,7 @@ def test_a_second_server_is_told(path: Path, capsys: pytest.CaptureFixture[str])
     assert serve_while(use, uds=path) == 0
 
 
-def test_a_strange_program_is_left_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_program_keeps_its_socket(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Another program that listens there keeps the socket."""
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
@@ -197,7 +197,7 @@ def test_the_socket_of_a_successor_stays(path: Path) -> None:
     assert path.is_socket()
 
 
-def test_paths_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error says what is wrong with the path."""
     assert run(["serve", "--uds", str(tmp_path / ("x" * 108))]) == 2
     assert (
@@ -215,14 +215,14 @@ def test_paths_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (OSError(28, "No space left on device"), "Cannot listen at /x/y: No space left on device."),
     ],
 )
-def test_other_trouble_with_the_path(failure: OSError, said: str) -> None:
+def test_other_errors_of_the_path(failure: OSError, said: str) -> None:
     """Other errors of the system have readable messages."""
     error = unix_socket._failed(failure, Path("/x/y"))
     assert isinstance(error, CopilotProxyError)
     assert said in error.message
 
 
-def test_one_or_the_other(
+def test_contradictory_flags(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contradictory flags are a usage error; a flag overrides a socket in the settings."""

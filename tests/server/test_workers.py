@@ -58,7 +58,7 @@ class Stream:
         assert self.begun.wait(10)
 
     def end(self) -> list[str]:
-        """Waits for the end; all lines."""
+        """Wait for the end of the stream; return all lines."""
         self._thread.join(20)
         assert not self._thread.is_alive()
         return self.lines
@@ -232,7 +232,7 @@ def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
         assert terminal.end() == 0
 
 
-def test_simulated_at_a_unix_socket(
+def test_the_simulator_with_a_unix_socket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The simulator serves all workers, the Unix socket is shared, and it is removed at the end."""
@@ -298,7 +298,7 @@ def test_workers_that_cannot_start_are_given_up(
     assert told in err
 
 
-async def test_a_worker_that_fails_beside_another_one_is_no_reason_to_give_up(
+async def test_one_failing_worker_does_not_stop_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The other worker keeps serving, however often the first one fails."""
@@ -370,7 +370,7 @@ def test_what_a_worker_does(simulator: Simulator, by: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [0, 2, 50])
-def test_a_server_that_is_gone_before_the_start(simulator: Simulator, sent: int) -> None:
+def test_a_worker_without_its_configuration(simulator: Simulator, sent: int) -> None:
     """A worker that gets no configuration, or part of it, ends."""
     ours, theirs = socket.socketpair()
     start = WorkerConfig(
@@ -382,7 +382,7 @@ def test_a_server_that_is_gone_before_the_start(simulator: Simulator, sent: int)
     assert theirs.fileno() == -1
 
 
-def test_one_process_needs_none_of_it(account: Simulator) -> None:
+def test_one_process_does_not_import_the_worker_modules(account: Simulator) -> None:
     """A server with one process does not import the worker modules."""
     code = (
         "import os, signal, sys, threading\n"
@@ -397,7 +397,7 @@ def test_one_process_needs_none_of_it(account: Simulator) -> None:
 
 
 @linux
-def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers start even if the current folder has been deleted."""
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -432,7 +432,7 @@ def test_how_a_worker_ended(code: int, told: str) -> None:
     assert supervisor_module._describe_exit(code) == told
 
 
-def test_no_worker_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_workers_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     """The number of workers must be at least 1."""
     assert run(["serve", "--workers", "0"]) == 2
     assert "--workers is invalid" in capsys.readouterr().err

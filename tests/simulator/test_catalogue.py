@@ -47,7 +47,7 @@ def test_one_default_and_one_fallback(listed):
         ("minimax-m2.5", ["/chat/completions", "/v2/interactions"]),
     ],
 )
-def test_models_of_every_kind_are_there(by_id, model, endpoints):
+def test_models_of_every_kind_exist(by_id, model, endpoints):
     """Chat only, responses only, messages only, both, silent and unknown endpoints."""
     assert endpoints == by_id[model].get("supported_endpoints")
 
@@ -55,12 +55,12 @@ def test_models_of_every_kind_are_there(by_id, model, endpoints):
 @pytest.mark.parametrize(
     "model", ["claude-sonnet-4.5", "gpt-4.1", "gpt-4o", "gpt-5-mini", "claude-haiku-4.5"]
 )
-def test_the_everyday_models_chat(copilot, model):
+def test_common_models_chat(copilot, model):
     """The most common models answer on chat completions."""
     assert 200 == copilot.chat(model=model).status_code
 
 
-def test_entries_have_every_oddity(by_id):
+def test_unusual_entries(by_id):
     """There are disabled, hidden, sparse and priced entries, and both spellings of a price."""
     assert "disabled" == by_id["raptor-mini"]["policy"]["state"]
     assert not by_id["goldeneye"]["model_picker_enabled"]
@@ -85,7 +85,7 @@ def test_without_an_api_version_the_list_is_shorter(copilot, listed):
     assert not any("supported_endpoints" in model for model in shorter)
 
 
-def test_a_free_plan_sees_less(simulator, copilot, listed):
+def test_a_free_plan_has_fewer_models(simulator, copilot, listed):
     """Models that are restricted to paid plans are neither listed nor served."""
     simulator.state.plan = "free"
     ids = {model["id"] for model in copilot.get("/models").json()["data"]}
@@ -102,8 +102,8 @@ def test_the_catalogue_can_be_changed(simulator, copilot):
     assert 200 == copilot.chat(model="mine").status_code
 
 
-def test_every_recorded_model_is_there(by_id):
-    """Every model of the recorded list is there."""
+def test_every_recorded_model_exists(by_id):
+    """Every model of the recorded list exists."""
     recording = Path(__file__).parents[1] / "recordings" / "models.json"
     recorded = json.loads(recording.read_text())["data"]
     assert set() == {model["id"] for model in recorded} - set(by_id)
@@ -137,21 +137,21 @@ def test_wrong_policies_are_refused(copilot, model, body, status):
     assert status == copilot.post(f"/models/{model}/policy", body).status_code
 
 
-def test_organisations_decide_for_their_seats(simulator, copilot):
+def test_managed_accounts_cannot_enable_models(simulator, copilot):
     """A managed account cannot enable models itself."""
     simulator.state.plan = "business"
     answer = copilot.post("/models/raptor-mini/policy", {"state": "enabled"})
     assert 403 == answer.status_code
 
 
-def test_ids_with_a_slash_are_reached(copilot):
+def test_ids_with_a_slash(copilot):
     """An encoded slash is part of the model's id."""
     answer = copilot.post("/models/acme%2Fllama-4-scout/policy", {"state": "disabled"})
     assert {"state": "disabled"} == answer.json()
     assert 400 == copilot.chat(model="acme/llama-4-scout").status_code
 
 
-def test_without_a_model_github_chooses(copilot):
+def test_without_a_model_the_default_is_used(copilot):
     """A chat request without a model uses the default model."""
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     answer = copilot.post("/chat/completions", body)
@@ -180,7 +180,7 @@ def test_without_a_model_github_chooses(copilot):
         ),
     ],
 )
-def test_the_wrong_api_for_a_model_is_told(copilot, path, model, words):
+def test_a_model_on_the_wrong_api(copilot, path, model, words):
     """A model answers only on its own endpoints; the error names the endpoint."""
     body = {
         "model": model,
@@ -196,7 +196,7 @@ def test_the_wrong_api_for_a_model_is_told(copilot, path, model, words):
     )
 
 
-def test_ghost_text_models_are_served_nowhere(copilot):
+def test_completion_models_have_no_endpoint(copilot):
     """Completion models have no endpoint in this API."""
     assert [] == endpoints_of({"id": "x", "capabilities": {"type": "completion"}})
     assert 400 == copilot.chat(model="gpt-41-copilot").status_code

@@ -8,7 +8,7 @@ from tests.simulator.chunks import ASK, MODELS, calls_of, finishes, text_of
 
 
 @pytest.mark.parametrize("model", MODELS.values())
-def test_a_stream_says_what_the_whole_answer_says(copilot, model):
+def test_streams_and_whole_answers_are_equal(copilot, model):
     """Both forms have the same text and one finish, and the stream ends with [DONE]."""
     chunks = copilot.chunks(model=model)
     assert copilot.said(model=model) == text_of(chunks)
@@ -57,7 +57,7 @@ def test_azure_streams_begin_without_choices(copilot):
     assert 1 == sum("usage" in chunk for chunk in chunks[:-1])
 
 
-def test_azure_gives_usage_in_openais_form_when_asked(copilot):
+def test_azure_usage_with_include_usage(copilot):
     """With include_usage, chunks are typed, have a null usage, and a last chunk has it."""
     chunks = copilot.chunks(stream_options={"include_usage": True})
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
@@ -78,7 +78,7 @@ def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
     assert [{"city": "Paris"}, {"city": "London"}] == [json.loads(one) for one in joined]
 
 
-def test_azure_answers_several_choices(copilot):
+def test_azure_returns_several_choices(copilot):
     """GPT honours n, whole and streamed."""
     assert [0, 1] == [one["index"] for one in copilot.chat(n=2).json()["choices"]]
     chunks = copilot.chunks(n=2)
@@ -86,7 +86,7 @@ def test_azure_answers_several_choices(copilot):
     assert ({0, 1}, ["stop"] * 2) == (indices, finishes(chunks))
 
 
-def test_claude_splits_one_answer_over_choices(copilot, weather_tool):
+def test_claude_splits_answers_into_choices(copilot, weather_tool):
     """Text and calls are in separate choices, without an index, with the same finish."""
     body = copilot.chat(ASK, MODELS["claude"], tools=[weather_tool]).json()
     assert 3 == len(body["choices"])
@@ -107,7 +107,7 @@ def test_claude_calls_begin_without_arguments(copilot, weather_tool):
     assert {"function"} == {one["type"] for one in fragments}
 
 
-def test_claude_reasons_when_asked(copilot):
+def test_claude_reasons_on_request(copilot):
     """Reasoning, on request only, is sent as text and a signature before the answer."""
     chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="high")
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
@@ -119,7 +119,7 @@ def test_claude_reasons_when_asked(copilot):
     assert {"content", "role"} == set(plain["choices"][0]["message"])
 
 
-def test_claude_says_little_without_a_limit(copilot):
+def test_claude_has_a_default_limit(copilot):
     """Without max_tokens Claude has a default limit, and GPT has none."""
 
     def finish(model, **fields):
@@ -143,7 +143,7 @@ def test_gemini_sends_a_usage_on_every_chunk(copilot):
     )
 
 
-def test_gemini_calls_are_whole_and_come_with_the_finish(copilot, weather_tool):
+def test_gemini_calls_are_complete_and_in_the_last_delta(copilot, weather_tool):
     """One delta has all calls, the signature and the finish."""
     chunks = copilot.chunks(ASK, MODELS["gemini"], tools=[weather_tool])[:-1]
     assert "reasoning_text" in chunks[0]["choices"][0]["delta"]
@@ -157,7 +157,7 @@ def test_gemini_calls_are_whole_and_come_with_the_finish(copilot, weather_tool):
     assert {"content", "role", "tool_calls", "reasoning_text", "reasoning_opaque"} == set(message)
 
 
-def test_gpt5_reasons_in_secret(copilot):
+def test_gpt5_hides_its_reasoning(copilot):
     """Only the number of reasoning tokens is shown."""
     usage = copilot.chat(model="gpt-5-mini").json()["usage"]
     assert usage["completion_tokens_details"]["reasoning_tokens"] > 0
@@ -165,7 +165,7 @@ def test_gpt5_reasons_in_secret(copilot):
     assert "reasoning_tokens" not in quiet["completion_tokens_details"]
 
 
-def test_what_was_cached_is_told(copilot):
+def test_cached_tokens_are_reported(copilot):
     """Most of a long conversation's prompt is reported as cached."""
     said = {"role": "assistant", "content": "Well."}
     messages = [{"role": "user", "content": "x" * 8000}, said, {"role": "user", "content": "Hi"}]
@@ -173,7 +173,7 @@ def test_what_was_cached_is_told(copilot):
     assert 0 < usage["prompt_tokens_details"]["cached_tokens"] < usage["prompt_tokens"]
 
 
-def test_the_price_fits_the_tokens(copilot):
+def test_the_price_matches_the_tokens(copilot):
     """The total of copilot_usage is the sum of its parts at the model's prices."""
     body = copilot.chat(model="claude-opus-4.7").json()
     details = body["copilot_usage"]["token_details"]

@@ -25,15 +25,15 @@ def quirk(simulator):
 )
 @pytest.mark.parametrize("model", MODELS.values())
 def test_calls_can_be_numbered_wrongly(copilot, quirk, weather_tool, name, indices, model):
-    """Indexes may all be zero, start at one, or be missing; ids tell the calls apart."""
+    """All indexes may be zero, start at one, or be missing; ids distinguish the calls."""
     quirk(name)
     fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
     assert indices == [one.get("index") for one in fragments if "id" in one]
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
-def test_calls_can_come_whole_or_in_other_choices(copilot, quirk, weather_tool, model):
-    """A call may be complete in one delta, or stand in a second choice."""
+def test_calls_can_be_complete_or_in_other_choices(copilot, quirk, weather_tool, model):
+    """A call may be complete in one delta, or be in a second choice."""
     quirk("whole_calls")
     fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
     assert ['{"city":"Paris"}', '{"city":"London"}'] == [
@@ -70,7 +70,7 @@ def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish
     assert expected == body["choices"][0]["finish_reason"]
 
 
-def test_filtered_answers_say_why(copilot, quirk):
+def test_filtered_answers_have_a_category(copilot, quirk):
     """With content_filter the filter results name the category."""
     quirk("content_filter")
     chunks = copilot.chunks()
@@ -78,7 +78,7 @@ def test_filtered_answers_say_why(copilot, quirk):
     assert found["violence"]["filtered"]
 
 
-def test_arguments_can_be_spoiled(copilot, quirk, weather_tool):
+def test_arguments_can_be_invalid(copilot, quirk, weather_tool):
     """Arguments may be cut off or endless."""
     quirk("broken_arguments")
     spoiled = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
@@ -90,7 +90,7 @@ def test_arguments_can_be_spoiled(copilot, quirk, weather_tool):
     assert any("\n\t\r" * 2 in one["function"]["arguments"] for one in endless)
 
 
-def test_a_tool_without_arguments_gets_none(copilot):
+def test_a_tool_without_arguments(copilot):
     """Without properties the arguments are an empty string."""
     tool = {
         "type": "function",
@@ -101,7 +101,7 @@ def test_a_tool_without_arguments_gets_none(copilot):
         assert {""} == {one["function"].get("arguments", "") for one in fragments}
 
 
-def test_claude_may_answer_in_its_own_shape(copilot, quirk, weather_tool):
+def test_claude_can_answer_in_its_native_format(copilot, quirk, weather_tool):
     """The newest Claude may give a whole answer of its native API, without choices."""
     quirk("native_claude_body")
     body = copilot.chat(ASK, "claude-opus-4.7", tools=[weather_tool]).json()
@@ -128,7 +128,7 @@ def test_claude_may_use_other_names_for_its_reasoning(copilot, quirk):
 
 
 @pytest.mark.parametrize("model", MODELS.values())
-def test_chunks_can_carry_noise(copilot, quirk, model, simulator):
+def test_chunks_can_have_unusual_fields(copilot, quirk, model, simulator):
     """Chunks may have annotations, null choices, changing ids, display names and no text."""
     quirk("annotations")
     quirk("references")

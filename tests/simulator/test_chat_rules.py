@@ -92,8 +92,8 @@ def test_invalid_bodies_are_refused(copilot, fields):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff"])
-def test_bodies_that_are_no_json_object_are_refused(copilot, content):
-    """So is a body that is not an object."""
+def test_bodies_that_are_not_objects_are_refused(copilot, content):
+    """A body that is not an object is also a 400 invalid_request_body."""
     answer = copilot.http.post("/chat/completions", content=content, headers=copilot.headers)
     assert "invalid request body" == refused(answer)
 
@@ -115,7 +115,7 @@ def test_bodies_that_are_no_json_object_are_refused(copilot, content):
         {"prediction": {"type": "content", "content": "Hello"}},
     ],
 )
-def test_good_bodies_pass(copilot, fields):
+def test_valid_bodies_are_accepted(copilot, fields):
     """Valid bodies are accepted, and GPT ignores unknown fields."""
     assert 200 == copilot.chat(**fields).status_code
 
@@ -140,13 +140,13 @@ def test_gpt5_refuses_max_tokens(copilot, model):
 
 
 @pytest.mark.parametrize("name", ["temperature", "top_p"])
-def test_gpt5_takes_only_the_default_temperature(copilot, name):
+def test_gpt5_accepts_only_the_default_temperature(copilot, name):
     """Only the temperature 1 is accepted."""
     assert "Only the default (1)" in refused(copilot.chat(model="gpt-5-mini", **{name: 0.5}))
     assert 200 == copilot.chat(model="gpt-5-mini", **{name: 1}).status_code
 
 
-def test_efforts_have_to_be_offered(copilot):
+def test_unsupported_efforts_are_refused(copilot):
     """The error lists the efforts that the model supports."""
     assert (
         'reasoning_effort "xhigh" is not supported by model gpt-5-mini; '
@@ -212,7 +212,7 @@ def test_efforts_have_to_be_offered(copilot):
         ("acme/llama-4-scout", {"tools": [tool()]}, "tools are not supported"),
     ],
 )
-def test_vendors_have_rules_of_their_own(copilot, model, fields, words):
+def test_rules_of_the_vendors(copilot, model, fields, words):
     """Vendors refuse different requests."""
     assert words in refused(copilot.chat(model=model, **fields))
 
@@ -230,7 +230,7 @@ def test_vendors_have_rules_of_their_own(copilot, model, fields, words):
         ("mai-code-1", {}),
     ],
 )
-def test_what_vendors_allow_passes(copilot, model, fields):
+def test_requests_that_vendors_accept(copilot, model, fields):
     """Valid requests are accepted."""
     assert 200 == copilot.chat(model=model, **fields).status_code
 
@@ -246,13 +246,13 @@ def test_what_vendors_allow_passes(copilot, model, fields):
     ],
 )
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
-def test_calls_and_results_have_to_match(copilot, messages, number, model):
+def test_calls_and_results_must_match(copilot, messages, number, model):
     """Calls without results and results without calls are refused."""
     words = refused(copilot.chat(model=model, messages=messages))
     assert words.startswith(f"messages.{number}: {UNMATCHED}")
 
 
-def test_gemini_wants_its_signature_back(copilot):
+def test_gemini_requires_its_signature(copilot):
     """Gemini 3 requires the signature of a tool call; 2.5 does not."""
     turn = [USER, ASKS, RESULT]
     words = refused(copilot.chat(model="gemini-3.5-flash", messages=turn))
@@ -263,7 +263,7 @@ def test_gemini_wants_its_signature_back(copilot):
     assert 200 == copilot.chat(model="gemini-2.5-pro", messages=turn).status_code
 
 
-def test_gemini_wants_neighbours_merged(copilot):
+def test_gemini_refuses_consecutive_assistant_messages(copilot):
     """Two assistant messages in a row are refused."""
     said = {"role": "assistant", "content": "Well."}
     messages = [USER, said, said, USER]
@@ -282,7 +282,7 @@ def test_images_need_the_vision_header(copilot):
     assert 200 == look(copilot, picture()).status_code
 
 
-def test_an_old_image_needs_the_header_too(copilot):
+def test_an_image_of_an_earlier_turn_needs_the_header(copilot):
     """An image in an earlier turn requires the header, too."""
     shown = {"role": "user", "content": [picture()]}
     messages = [shown, {"role": "assistant", "content": "A cat."}, USER]
@@ -300,12 +300,12 @@ def test_an_old_image_needs_the_header_too(copilot):
         (picture(size=3145729), "image size of 3145729 bytes exceeds the limit of 3145728"),
     ],
 )
-def test_bad_images_are_refused(copilot, part, words):
+def test_invalid_images_are_refused(copilot, part, words):
     """Images must be base64 data URLs of limited size."""
     assert words in refused(look(copilot, part))
 
 
-def test_strange_image_types_are_refused(copilot):
+def test_unsupported_image_types_are_refused(copilot):
     """Only the model's media types are accepted, and no documents."""
     assert "image media type not supported" == refused(look(copilot, picture("image/bmp")), "")
     document = look(copilot, picture("application/pdf"), model="claude-opus-4.7")
@@ -313,19 +313,19 @@ def test_strange_image_types_are_refused(copilot):
     assert 200 == look(copilot, picture("image/heic"), model="gemini-2.5-pro").status_code
 
 
-def test_images_are_counted(copilot):
+def test_the_number_of_images_is_limited(copilot):
     """The number of images is limited by the model."""
     assert "image count of 2 exceeds the limit of 1" == refused(look(copilot, picture(), picture()))
     assert 200 == look(copilot, picture(), picture(), model="claude-sonnet-4.5").status_code
 
 
-def test_blind_models_refuse_images(copilot):
+def test_models_without_vision_refuse_images(copilot):
     """A model without vision refuses images."""
     answer = look(copilot, picture(), model="gpt-4o-mini")
     assert "does not support image input" in refused(answer)
 
 
-def test_long_prompts_are_refused_with_the_numbers(copilot):
+def test_long_prompts_are_refused(copilot):
     """The limit is max_prompt_tokens, and the error has count and limit."""
     words = refused(copilot.chat("x" * 4 * 64000), "model_max_prompt_tokens_exceeded")
     assert "prompt token count of 64007 exceeds the limit of 64000" == words
@@ -349,7 +349,7 @@ def nonsense(value):
             )
 
 
-def test_nonsense_is_never_a_crash(copilot, simulator):
+def test_arbitrary_values_do_not_crash_it(copilot, simulator):
     """Whatever part is replaced, the result is an answer or a refusal."""
     format_ = {"type": "json_schema", "json_schema": {"schema": {"type": "integer", "minimum": 1}}}
     body = {

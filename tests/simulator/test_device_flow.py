@@ -34,7 +34,7 @@ def test_a_login_begins_with_a_code(simulator, http):
     assert f"{simulator.url}/login/device" == found["verification_uri"]
 
 
-def test_a_form_is_taken_like_json(http):
+def test_forms_and_json_are_accepted(http):
     """Both forms and JSON can start and poll a sign-in."""
     found = http.post("/login/device/code", data={"client_id": CLIENT}, headers=JSON).json()
     body = {"client_id": CLIENT, "device_code": found["device_code"], "grant_type": GRANT}
@@ -55,7 +55,7 @@ def test_an_unknown_app_cannot_begin(http):
     assert (404, {"error": "Not Found"}) == (answer.status_code, answer.json())
 
 
-def test_after_two_pendings_it_is_approved(simulator, http):
+def test_the_third_poll_succeeds(simulator, http):
     """Without a script a login succeeds at the third poll, and its token can be exchanged."""
     simulator.state.interval = 0
     code = begin(http)["device_code"]
@@ -78,7 +78,7 @@ def test_polling_too_fast_is_slowed_down(http):
     assert [10, 15] == [one["interval"] for one in found[1:]]
 
 
-def test_a_person_approves_on_the_page(simulator, http):
+def test_approval_on_the_page(simulator, http):
     """Entering the code on the page approves the sign-in."""
     simulator.state.auto_approve = False
     simulator.state.interval = 0
@@ -92,7 +92,7 @@ def test_a_person_approves_on_the_page(simulator, http):
     assert "access_token" in poll(http, found["device_code"]).json()
 
 
-def test_a_person_refuses_on_the_page(simulator, http):
+def test_refusal_on_the_page(simulator, http):
     """Cancelling on the page, or with JSON, makes the next poll fail."""
     simulator.state.interval = 0
     found = begin(http)
@@ -101,12 +101,12 @@ def test_a_person_refuses_on_the_page(simulator, http):
     assert "access_denied" == poll(http, found["device_code"]).json()["error"]
 
 
-def test_a_wrong_code_on_the_page_is_told(http):
+def test_a_wrong_code_on_the_page(http):
     """An unknown code is 404."""
     assert 404 == http.post("/login/device", json={"user_code": "AAAA-AAAA"}).status_code
 
 
-def test_a_login_expires(simulator, http):
+def test_a_sign_in_expires(simulator, http):
     """After its lifetime a sign-in answers expired_token."""
     simulator.state.device_expires_in = 0
     assert "expired_token" == poll(http, begin(http)["device_code"]).json()["error"]
@@ -158,7 +158,7 @@ def test_a_script_decides_every_answer(simulator, http):
     assert "access_token" not in found[3].json()
 
 
-def test_a_script_can_break_things(simulator, http):
+def test_a_script_can_cause_failures(simulator, http):
     """A poll may be answered with an HTML page, or not at all."""
     simulator.state.device_flow = ["html", "drop", "ok"]
     code = begin(http)["device_code"]
@@ -181,7 +181,7 @@ def test_other_apps_get_tokens_that_cannot_be_exchanged(simulator, http):
     assert 200 == http.get("/copilot_internal/user", headers=headers).status_code
 
 
-def test_a_body_that_is_no_object_is_no_crash(http):
+def test_a_body_that_is_not_an_object(http):
     """A malformed body is answered like an unknown app."""
     answer = http.post("/login/device/code", content=b"nonsense", headers=JSON)
     assert 404 == answer.status_code

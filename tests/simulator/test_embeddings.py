@@ -12,7 +12,7 @@ def embed(copilot, given, model=SMALL, **fields):
 
 
 def test_the_answer_lacks_object_and_model(copilot):
-    """Only data and usage are there."""
+    """The answer has only data and usage."""
     body = embed(copilot, ["first", "second text"]).json()
     assert {"data", "usage"} == set(body)
     assert {"prompt_tokens": 5, "total_tokens": 5} == body["usage"]
@@ -20,8 +20,8 @@ def test_the_answer_lacks_object_and_model(copilot):
     assert {"embedding"} == {one["object"] for one in body["data"]}
 
 
-def test_vectors_have_length_one_and_depend_on_the_text(copilot):
-    """The same text gets the same vector, another text another one."""
+def test_vectors(copilot):
+    """Vectors have length 1; equal texts have equal vectors, and other texts have others."""
     first, second, third = (
         one["embedding"] for one in embed(copilot, ["a", "b", "a"]).json()["data"]
     )
@@ -37,7 +37,7 @@ def test_dimensions_are_honoured(copilot):
     assert 400 == embed(copilot, ["a"], "text-embedding-ada-002", dimensions=5).status_code
 
 
-def test_base64_is_not_honoured(copilot):
+def test_the_encoding_is_ignored(copilot):
     """Floats are returned whatever encoding is requested."""
     found = embed(copilot, ["a"], encoding_format="base64").json()["data"][0]["embedding"]
     assert isinstance(found[0], float)
@@ -50,8 +50,8 @@ def test_anything_but_a_list_of_strings_is_a_bad_request(copilot, given):
     assert (400, "Bad Request\n") == (answer.status_code, answer.text)
 
 
-def test_a_body_that_is_no_object_is_a_bad_request(copilot):
-    """So does a body that is not an object."""
+def test_a_body_that_is_not_an_object_is_a_bad_request(copilot):
+    """A body that is not an object gives the same 400."""
     assert "Bad Request\n" == copilot.post("/embeddings", []).text
 
 
@@ -62,7 +62,7 @@ def test_lists_have_limits(copilot, given):
     assert (400, "invalid_request_body") == (answer.status_code, answer.json()["error"]["code"])
 
 
-def test_512_texts_are_taken(copilot):
+def test_512_texts_are_accepted(copilot):
     """The limit itself is allowed."""
     answer = embed(copilot, ["x"] * 512, dimensions=1)
     assert (200, 512) == (answer.status_code, len(answer.json()["data"]))
@@ -71,12 +71,12 @@ def test_512_texts_are_taken(copilot):
 @pytest.mark.parametrize(
     ("model", "code"), [("gpt-4o", "unsupported_api_for_model"), ("x", "model_not_supported")]
 )
-def test_other_models_embed_nothing(copilot, model, code):
+def test_other_models_are_refused(copilot, model, code):
     """A chat model is refused, as on any wrong endpoint."""
     assert code == embed(copilot, ["a"], model).json()["error"]["code"]
 
 
-def test_items_can_come_unordered(simulator, copilot):
+def test_items_can_be_unordered(simulator, copilot):
     """The order follows from the index, not from the position."""
     simulator.state.faults.on("unordered", times=1)
     data = embed(copilot, ["a", "b", "c"], dimensions=2).json()["data"]

@@ -11,7 +11,8 @@ from copilot_proxy.simulator.state import FOREIGN_TOKEN
 
 
 def test_a_token_has_the_real_shape(simulator, copilot):
-    """The token is pairs, a colon and a MAC; the rest of the answer says how to use it."""
+    """The token has the format of Copilot's: pairs, a colon and a MAC; the rest of the answer says
+    how to use it."""
     body = copilot.exchange().json()
     pairs, _, mac = body["token"].partition(":")
     fields = dict(pair.split("=", 1) for pair in pairs.split(";"))
@@ -57,7 +58,7 @@ def test_no_token_is_refused(http, header):
     assert (401, "Requires authentication") == (answer.status_code, answer.json()["message"])
 
 
-def test_a_user_agent_is_wanted(http):
+def test_a_user_agent_is_required(http):
     """GitHub's REST API requires a user agent."""
     http.headers["user-agent"] = ""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
@@ -77,7 +78,7 @@ def test_some_user_agents_are_refused(http):
 @pytest.mark.parametrize(
     "reason", ["no_copilot_access", "programmatic_token_generation", "spammy_user"]
 )
-def test_a_blocked_account_is_told_why(simulator, copilot, reason):
+def test_a_blocked_account(simulator, copilot, reason):
     """The refusal has a message and a link for the user; unblocking works."""
     simulator.state.block(reason)
     answer = copilot.exchange()
@@ -88,8 +89,8 @@ def test_a_blocked_account_is_told_why(simulator, copilot, reason):
     assert 200 == copilot.exchange().status_code
 
 
-def test_good_news_come_with_the_token(simulator, copilot):
-    """A notification may accompany a valid token."""
+def test_a_notification_with_the_token(simulator, copilot):
+    """A valid token may come with a notification."""
     note = {"notification_id": "subscription_trial_ending", "message": "Soon", "title": "Trial"}
     simulator.state.user_notification = note
     assert note == copilot.exchange().json()["user_notification"]
@@ -129,7 +130,7 @@ def test_times_can_be_set(simulator, copilot):
 
 
 def test_github_can_be_down(simulator, copilot):
-    """Connections to GitHub break while the Copilot API goes on."""
+    """Connections to GitHub break while the Copilot API keeps working."""
     simulator.state.github_down = True
     assert simulator.state.github_down
     with pytest.raises(httpx.TransportError):
@@ -139,7 +140,7 @@ def test_github_can_be_down(simulator, copilot):
     assert 200 == copilot.exchange().status_code
 
 
-def test_options_of_the_start_reach_the_state():
+def test_settings_at_the_start():
     """All settings can be given at the start."""
     simulator = Simulator(
         github_down=True, plan="max", faults=["rate_limited=7", "crlf"], catalogue=[]
@@ -156,7 +157,7 @@ def test_unknown_plans_are_refused():
         Simulator(plan="premium")
 
 
-def test_user_says_who_it_is(copilot):
+def test_user_has_the_login(copilot):
     """`/user` has the login."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     assert "mona" == copilot.http.get("/user", headers=headers).json()["login"]
@@ -176,8 +177,8 @@ def test_every_plan_has_its_account(simulator, copilot, plan):
     assert PLANS[plan].chat_enabled == found["chat_enabled"]
 
 
-def test_free_accounts_have_monthly_quotas_instead_of_snapshots(copilot):
-    """The older free plan counts what is left in fields of its own."""
+def test_free_accounts_with_monthly_quotas(copilot):
+    """The older free plan has the remaining quota in separate fields, and no snapshots."""
     found = account(copilot, "free")
     assert {"chat": 410, "completions": 4000} == found["limited_user_quotas"]
     assert {"chat": 500, "completions": 4000} == found["monthly_quotas"]
@@ -187,8 +188,8 @@ def test_free_accounts_have_monthly_quotas_instead_of_snapshots(copilot):
     assert token["limited_user_reset_date"] > time.time()
 
 
-def test_free_accounts_billed_by_tokens_are_metered_by_chat(copilot):
-    """The newer free plan has snapshots, of which premium interactions are at nothing."""
+def test_free_accounts_billed_by_tokens(copilot):
+    """The newer free plan has snapshots; its premium interactions are zero."""
     found = account(copilot, "free_credits")["quota_snapshots"]
     assert (97.8, 0, 100) == (
         found["chat"]["percent_remaining"],
@@ -197,8 +198,8 @@ def test_free_accounts_billed_by_tokens_are_metered_by_chat(copilot):
     )
 
 
-def test_pro_accounts_count_premium_interactions(copilot):
-    """Paid plans are unlimited but for premium interactions."""
+def test_pro_accounts_with_premium_interactions(copilot):
+    """Paid plans are unlimited, except for premium interactions."""
     found = account(copilot, "pro")
     premium = found["quota_snapshots"]["premium_interactions"]
     assert (300, 171, 171.67, 57.2, False) == (
@@ -212,8 +213,8 @@ def test_pro_accounts_count_premium_interactions(copilot):
     assert (False, True) == (found["token_based_billing"], "quota_reset_date_utc" in found)
 
 
-def test_pro_accounts_billed_by_tokens_count_credits(copilot):
-    """Credits have the used amount and the reset time."""
+def test_pro_accounts_billed_by_tokens(copilot):
+    """Credits have the used amount and the time of the reset."""
     premium = account(copilot, "pro_credits")["quota_snapshots"]["premium_interactions"]
     assert (1500, 596.59, True) == (
         premium["entitlement"],
@@ -233,8 +234,8 @@ def test_overage_is_counted(copilot):
     )
 
 
-def test_business_seats_show_no_number(copilot):
-    """A seat of an organisation is unlimited, with one snapshot only."""
+def test_business_seats(copilot):
+    """A seat of an organisation is unlimited, and has only one snapshot."""
     found = account(copilot, "business")
     assert ["acme"] == found["organization_login_list"]
     assert ["premium_interactions"] == list(found["quota_snapshots"])
@@ -246,7 +247,8 @@ def test_business_seats_show_no_number(copilot):
 
 
 def test_an_exhausted_pool_is_unlimited_without_quota(copilot):
-    """“Unlimited” with nothing left: only has_quota tells; premium models answer 402."""
+    """The account is “unlimited” with nothing left: only has_quota shows that, and premium models
+    answer 402."""
     premium = account(copilot, "pool_exhausted")["quota_snapshots"]["premium_interactions"]
     assert (True, False) == (premium["unlimited"], premium["has_quota"])
     answer = copilot.chat(model="claude-sonnet-4.5")
@@ -255,8 +257,8 @@ def test_an_exhausted_pool_is_unlimited_without_quota(copilot):
 
 
 @pytest.mark.parametrize("plan", ["no_seat", "none"])
-def test_accounts_without_copilot_get_no_token(copilot, plan):
-    """Without a seat or a subscription there are no quotas and no token."""
+def test_accounts_without_copilot(copilot, plan):
+    """Without a seat or a subscription, there are no quotas and no token."""
     assert "quota_snapshots" not in account(copilot, plan)
     answer = copilot.exchange()
     assert (403, "no_copilot_access") == (
@@ -265,8 +267,8 @@ def test_accounts_without_copilot_get_no_token(copilot, plan):
     )
 
 
-def test_the_account_page_can_fail(simulator, copilot):
-    """404 and 500 can be switched on for the account."""
+def test_the_account_endpoint_can_fail(simulator, copilot):
+    """The account endpoint can be made to answer 404 or 500."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     for fault, status in (("user_404", 404), ("user_500", 500)):
         simulator.state.faults.on(fault, times=1)
@@ -274,7 +276,8 @@ def test_the_account_page_can_fail(simulator, copilot):
 
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
-    """User requests cost the model's multiplier, agent requests nothing; headers follow."""
+    """Users' requests cost the model's multiplier, agents' requests nothing; the quota headers
+    agree."""
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
     assert 0 == simulator.state.spent
@@ -289,7 +292,7 @@ def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
 
 
 def test_a_used_up_quota_is_402(simulator, copilot):
-    """Without overage nothing is served beyond the plan; free models still are."""
+    """Without overage, only free models are served once the quota is used up."""
     simulator.state.plan = "pro_credits"
     simulator.state.spent = 1000
     assert 402 == copilot.chat(model="claude-sonnet-4.5").status_code

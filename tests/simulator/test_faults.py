@@ -35,7 +35,7 @@ def test_unknown_faults_are_refused(simulator):
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_every_error_answer_can_be_ordered(copilot, name):
+def test_every_error_response_can_be_switched_on(copilot, name):
     """Each error response has the status that its description names, on every model API."""
     expected = int(ANSWERS[name].description[:3])
     for path in ("/chat/completions", "/responses", "/v1/messages", "/embeddings"):
@@ -76,7 +76,7 @@ def test_errors_read_as_documented(copilot):
     ("value", "expected"),
     [(None, "30"), (7, "7"), ("Wed, 21 Oct 2026 07:28:00 GMT",) * 2, ("none", None)],
 )
-def test_rate_limits_say_how_long(copilot, value, expected):
+def test_retry_after_of_rate_limits(copilot, value, expected):
     """Retry-After is the fault's value: seconds, a date, or missing."""
     on(copilot, "rate_limited", value=value)
     answer = copilot.chat()
@@ -85,14 +85,15 @@ def test_rate_limits_say_how_long(copilot, value, expected):
 
 
 def test_weekly_limits_take_days(copilot):
-    """The weekly limit waits for days and mentions the terms, which is no abuse notice."""
+    """The weekly limit lasts for days and mentions the terms, although it is not an abuse
+    notice."""
     on(copilot, "user_weekly_rate_limited")
     answer = copilot.chat()
     assert int(answer.headers["retry-after"]) > 100_000
     assert "Terms of Service" in answer.json()["error"]["message"]
 
 
-def test_a_fault_strikes_as_often_as_told(copilot):
+def test_the_number_of_failures_can_be_set(copilot):
     """`times` limits a fault; without it a fault stays until it is switched off."""
     faults = copilot.simulator.state.faults
     faults.on("forbidden", times=2)
@@ -105,7 +106,7 @@ def test_a_fault_strikes_as_often_as_told(copilot):
     assert 200 == copilot.chat().status_code
 
 
-def test_a_fault_strikes_where_told(copilot):
+def test_the_path_of_a_fault_can_be_set(copilot):
     """`path` limits a fault to one path, even one that it would not apply to otherwise."""
     faults = copilot.simulator.state.faults
     faults.on("server_error_500", path="/responses")
@@ -115,7 +116,7 @@ def test_a_fault_strikes_where_told(copilot):
     assert (200, 500) == (copilot.chat().status_code, copilot.get("/models").status_code)
 
 
-def test_faults_do_not_open_the_door(copilot):
+def test_faults_do_not_bypass_authentication(copilot):
     """A request without a token is refused for that, whatever fault is on."""
     copilot.simulator.state.faults.on("quota_exceeded")
     assert 400 == copilot.http.post("/chat/completions", json={}).status_code
@@ -137,7 +138,7 @@ def test_faults_do_not_open_the_door(copilot):
     ],
 )
 def test_the_exchange_can_fail(copilot, name, value, status):
-    """Each failure of the exchange can be switched on, and goes away again."""
+    """Each failure of the exchange can be switched on and off."""
     before = copilot.simulator.state.exchanges
     on(copilot, name, value=value)
     answer = copilot.exchange()
@@ -159,14 +160,14 @@ def test_the_connection_can_be_reset_before_the_answer(copilot):
 
 
 def test_faults_before_the_answer_reach_every_path_that_is_named(copilot):
-    """Also the token exchange can be cut or stalled."""
+    """Other paths, such as the token exchange, can also be cut or stalled."""
     on(copilot, "cut_before_headers", path="/copilot_internal/v2/token")
     assert 200 == copilot.chat().status_code
     with pytest.raises(httpx.TransportError):
         copilot.exchange()
 
 
-def test_the_answer_can_be_late(copilot):
+def test_the_answer_can_be_delayed(copilot):
     """The headers are delayed by the value, or until the client disconnects."""
     on(copilot, "stall_before_headers", value=0.05)
     begun = time.monotonic()

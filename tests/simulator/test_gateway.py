@@ -29,8 +29,8 @@ PLAIN = "text/plain; charset=utf-8"
         ),
     ],
 )
-def test_only_exchanged_tokens_open_the_door(copilot, path, value, status, text):
-    """Every other token is refused in plain text, in the words of the real service."""
+def test_only_exchanged_tokens_are_accepted(copilot, path, value, status, text):
+    """Every other token is refused in plain text, with the message of the real service."""
     method = "GET" if path == "/models" else "POST"
     headers = copilot.merged({"authorization": value})
     answer = copilot.http.request(method, path, headers=headers)
@@ -63,7 +63,7 @@ def test_known_editors_are_served(copilot, editor):
     assert 200 == copilot.http.get("/models", headers=headers).status_code
 
 
-def test_the_oldest_editor_can_be_moved(simulator, copilot):
+def test_the_minimum_editor_version_is_a_setting(simulator, copilot):
     """The minimum editor version is a setting."""
     simulator.state.minimum_editor = (1, 138)
     assert 466 == copilot.chat().status_code
@@ -84,7 +84,7 @@ def test_known_api_versions_are_served(copilot, version):
     assert 200 == copilot.http.get("/models", headers=headers).status_code
 
 
-def test_the_oldest_api_version_can_be_moved(simulator, copilot):
+def test_the_minimum_api_version_is_a_setting(simulator, copilot):
     """The minimum API version is a setting."""
     simulator.state.minimum_api_version = "2026-08-02"
     assert 466 == copilot.get("/models").status_code
@@ -98,7 +98,7 @@ def test_the_integration_is_checked(copilot, value):
     assert (403, TERMS) == (answer.status_code, answer.text)
 
 
-def test_a_foreign_oauth_token_works_directly(copilot):
+def test_an_oauth_token_of_another_app_works_directly(copilot):
     """A token of another OAuth app needs neither editor nor integration."""
     headers = {"authorization": f"Bearer {FOREIGN_TOKEN}"}
     assert 200 == copilot.http.get("/models", headers=headers).status_code
@@ -106,7 +106,7 @@ def test_a_foreign_oauth_token_works_directly(copilot):
     assert 401 == copilot.http.get("/models", headers=headers).status_code
 
 
-def test_every_answer_carries_ids_and_security_headers(copilot):
+def test_every_answer_has_ids_and_security_headers(copilot):
     """The request's id is returned, together with GitHub's own ids."""
     answer = copilot.post("/chat/completions", {}, x_request_id="mine")
     assert (400, "mine") == (answer.status_code, answer.headers["x-request-id"])
@@ -123,7 +123,7 @@ def test_every_answer_carries_ids_and_security_headers(copilot):
     assert "x-request-id" in copilot.get("/models").headers
 
 
-def test_errors_claim_to_be_plain_text(copilot):
+def test_errors_are_labelled_as_plain_text(copilot):
     """A JSON error is labelled as text, as the real API does."""
     answer = copilot.chat(model="nothing")
     assert (PLAIN, "model_not_supported") == (

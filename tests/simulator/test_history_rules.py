@@ -60,7 +60,7 @@ def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
         ("claude-sonnet-4.5", "x" * 99, ""),
     ],
 )
-def test_calls_that_chat_takes(copilot, model, id, arguments):
+def test_calls_that_chat_accepts(copilot, model, id, arguments):
     """Calls that are valid for the vendor are accepted."""
     assert 200 == chat(copilot, model, id, arguments).status_code
 
@@ -106,7 +106,7 @@ def test_sampling_of_newer_claudes(copilot, model, field):
         assert 200 == copilot.messages(model=model, **{field: 1}).status_code
 
 
-def test_sonnet_5_takes_no_budget(copilot):
+def test_sonnet_5_refuses_a_budget(copilot):
     """From 4.7 on Claude refuses a thinking budget."""
     thinking = {"type": "enabled", "budget_tokens": 1024}
 

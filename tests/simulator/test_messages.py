@@ -1,4 +1,4 @@
-"""Claude's own API behind GitHub: its rules, events and token counting."""
+"""The Messages API for Claude models: its rules, events and token counting."""
 
 import base64
 
@@ -32,7 +32,7 @@ def stream(copilot, text="Hi", **fields):
 
 
 def refused(answer):
-    """The message of a refusal in Claude's own envelope."""
+    """Return the message of a refusal in Anthropic's error format."""
     body = answer.json()
     assert (400, "error", "invalid_request_error") == (
         answer.status_code,
@@ -45,7 +45,7 @@ def refused(answer):
 
 
 def test_a_whole_answer_has_the_recorded_shape(copilot):
-    """Content blocks, a stop reason, usage in Claude's words, and GitHub's price."""
+    """It has content blocks, a stop reason, usage in Anthropic's format, and GitHub's price."""
     body = copilot.messages().json()
     assert ("message", "assistant", "end_turn", None) == (
         body["type"],
@@ -60,8 +60,8 @@ def test_a_whole_answer_has_the_recorded_shape(copilot):
     assert {"input_tokens", "cache_read_input_tokens", "output_tokens"} <= set(body["usage"])
 
 
-def test_events_come_in_their_order(copilot):
-    """Every event is named in its data too; blocks open and close one after the other."""
+def test_the_order_of_events(copilot):
+    """The data of every event repeats its name; blocks start and stop one after the other."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL])
     assert [event.name for event in events] == [event.data["type"] for event in events]
     short = [e.name for number, e in enumerate(events) if e.name != events[number - 1].name]
@@ -83,7 +83,7 @@ def test_events_come_in_their_order(copilot):
 
 
 def test_tool_input_is_streamed_as_json(copilot):
-    """The block starts with an empty input, and the deltas join to the whole."""
+    """The block starts with an empty input, and the deltas add up to the whole input."""
     tool = {**TOOL, "input_schema": {**TOOL["input_schema"], "required": ["city"]}}
     events = stream(copilot, "Weather in Rome?", tools=[tool])
     starts = [e.data["content_block"] for e in events if e.name == "content_block_start"]
@@ -101,7 +101,7 @@ def test_tool_input_is_streamed_as_json(copilot):
 
 
 def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
-    """Or one empty delta, if a quirk says so."""
+    """With a quirk, it has one empty delta."""
 
     def deltas():
         events = stream(copilot, "Weather?", tools=[TOOL], tool_choice={"type": "any"})
@@ -113,7 +113,7 @@ def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
 
 
 def test_thinking_is_signed(copilot):
-    """Thinking comes first, with a signature that has to be sent back as it is."""
+    """Thinking comes first, with a signature that must be sent back unchanged."""
     body = copilot.messages(**THINK).json()
     block = body["content"][0]
     assert ("thinking", True) == (block["type"], len(block["signature"]) > 100)
@@ -199,13 +199,13 @@ def mark(count):
         ({"tool_choice": {"type": "tool", "name": "x"}}, "Tool 'x' not found"),
     ],
 )
-def test_bodies_are_refused_in_claudes_words(copilot, fields, words):
-    """The schema's errors have Claude's own envelope and a request id."""
+def test_invalid_bodies_are_refused(copilot, fields, words):
+    """Errors of the schema have Anthropic's format and a request id."""
     assert words in refused(copilot.messages(**fields))
 
 
-def test_errors_come_in_both_envelopes(copilot):
-    """What GitHub itself refuses has GitHub's envelope."""
+def test_errors_come_in_both_formats(copilot):
+    """Refusals by GitHub itself have GitHub's format."""
     for answer, code in (
         (copilot.messages(model="nothing"), "model_not_supported"),
         (copilot.messages(model="claude-opus-4.7", output_config={"effort": "x"}), None),
@@ -215,13 +215,13 @@ def test_errors_come_in_both_envelopes(copilot):
         assert (400, expected) == (answer.status_code, answer.json()["error"]["code"])
 
 
-def test_a_body_that_is_no_object_is_refused(copilot):
-    """In Claude's envelope as well."""
+def test_a_body_that_is_not_an_object_is_refused(copilot):
+    """The error also has Anthropic's format."""
     assert "not valid JSON" in refused(copilot.post("/v1/messages", []))
 
 
-def test_opus_has_rules_of_its_own(copilot):
-    """The newest Opus thinks adaptively and knows no temperature."""
+def test_rules_of_opus(copilot):
+    """The newest Opus thinks adaptively and does not accept a temperature."""
     opus = {"model": "claude-opus-4.7"}
     assert "deprecated" in refused(copilot.messages(temperature=0.5, **opus))
     assert "thinking.type.enabled" in refused(copilot.messages(**THINK, **opus))
@@ -250,8 +250,8 @@ def test_opus_has_rules_of_its_own(copilot):
         {"output_config": {}, "model": "claude-sonnet-4.6"},
     ],
 )
-def test_what_is_allowed_passes(copilot, fields):
-    """The rules refuse no more than they say."""
+def test_valid_requests_are_accepted(copilot, fields):
+    """Requests that break no rule are answered."""
     assert 200 == copilot.messages(**fields).status_code
 
 
@@ -260,8 +260,8 @@ def beta(copilot, name, **fields):
     return copilot.post("/v1/messages", body, anthropic_beta=name)
 
 
-def test_only_some_betas_pass(copilot):
-    """An unknown beta is refused; a known one brings its fields with it."""
+def test_only_known_betas_are_accepted(copilot):
+    """An unknown beta is refused; a known one enables its fields."""
     for name in ("context-1m-2025-08-07", "claude-code-20250219", "effort-2025-11-24"):
         assert f"`{name}`" in refused(beta(copilot, f"interleaved-thinking-2025-05-14,{name}"))
     assert 200 == beta(copilot, "interleaved-thinking-2025-05-14,").status_code
@@ -275,7 +275,7 @@ def test_only_some_betas_pass(copilot):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_images_need_the_header(copilot, nested):
-    """Also an image inside the result of a tool."""
+    """An image inside a tool result needs it, too."""
     image = {**RESULT, "content": [IMAGE]} if nested else IMAGE
     turn = [USER, ASKS, {"role": "user", "content": [image] if nested else [RESULT, image]}]
     body = {"model": "claude-sonnet-4.5", "messages": turn, "max_tokens": 99}
@@ -284,7 +284,7 @@ def test_images_need_the_header(copilot, nested):
     assert 200 == copilot.post("/v1/messages", body, copilot_vision_request="true").status_code
 
 
-def test_image_addresses_are_refused(copilot):
+def test_image_urls_are_refused(copilot):
     """Image URLs are refused, since GitHub does not fetch images."""
     image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
     body = {
@@ -297,13 +297,13 @@ def test_image_addresses_are_refused(copilot):
 
 
 def test_long_prompts_are_refused(copilot):
-    """With the numbers, in Claude's words."""
+    """The error has both numbers, in Anthropic's wording."""
     answer = copilot.messages("x" * 4 * 168000)
     assert "prompt is too long: 168007 tokens > 168000 maximum" == refused(answer)
 
 
 def test_stop_reasons(copilot):
-    """A limit, a sequence and a refusal each have their own."""
+    """The limit, a stop sequence and a refusal have different stop reasons."""
     cut = copilot.messages("Count to 500", max_tokens=10).json()
     assert "max_tokens" == cut["stop_reason"]
     stopped = copilot.messages("Count to 9", stop_sequences=["5"]).json()
@@ -312,14 +312,14 @@ def test_stop_reasons(copilot):
     assert "refusal" == copilot.messages().json()["stop_reason"]
 
 
-def test_results_are_answered(copilot):
+def test_tool_results_are_answered(copilot):
     """A tool result is quoted in the answer."""
     body = copilot.messages(messages=[USER, ASKS, ANSWERS]).json()
     assert "get_weather answered: Sunny" in body["content"][0]["text"]
 
 
 def test_tools_can_be_forced(copilot):
-    """By name; and in parallel unless that is switched off."""
+    """A tool can be forced by its name; calls are parallel unless that is disabled."""
     named = {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "get_weather"}}
     assert "tool_use" == copilot.messages(**named).json()["stop_reason"]
     both = copilot.messages("weather in Rome and Paris", tools=[TOOL]).json()
@@ -329,23 +329,23 @@ def test_tools_can_be_forced(copilot):
     assert 2 == len(one["content"])
 
 
-def test_arguments_that_are_cut_are_empty(copilot):
-    """A whole answer cannot show half an object."""
+def test_cut_arguments_are_empty(copilot):
+    """A whole answer cannot contain half an object."""
     tool = {**TOOL, "input_schema": {**TOOL["input_schema"], "required": ["city"]}}
     body = copilot.messages("weather in Rome", tools=[tool], max_tokens=10).json()
     assert ("max_tokens", {}) == (body["stop_reason"], body["content"][-1]["input"])
 
 
-def test_json_is_given_when_asked(copilot):
-    """output_config.format is honoured where it is known."""
+def test_structured_output(copilot):
+    """output_config.format works for models that support it."""
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     config = {"format": {"type": "json_schema", "schema": schema}}
     body = copilot.messages("Take 5", model="claude-sonnet-4.6", output_config=config).json()
     assert '{"n":5}' == body["content"][0]["text"]
 
 
-def test_the_cache_is_counted_apart(copilot):
-    """input_tokens does not include what was read from the cache."""
+def test_cached_tokens_are_counted_separately(copilot):
+    """input_tokens does not include the tokens read from the cache."""
     marked = [
         {"role": "user", "content": [{"type": "text", "text": "x" * 400, "cache_control": MARK}]}
     ]
@@ -367,8 +367,8 @@ def test_streams_have_quirks(simulator, copilot, quirk, words):
     assert [] == copilot.messages().json()["content"]
 
 
-def test_tokens_are_counted_for_nothing(simulator, copilot):
-    """The count equals the answer's usage, needs no max_tokens and costs nothing."""
+def test_counting_tokens_is_free(simulator, copilot):
+    """The count equals the answer's usage, needs no max_tokens, and uses no quota."""
     body = {"model": "claude-sonnet-4.5", "messages": [USER], "tools": [TOOL], "system": mark(1)}
     spent = simulator.state.spent
     counted = copilot.post("/v1/messages/count_tokens", body)

@@ -11,7 +11,7 @@ from tests.conftest import NO_TLS
 
 
 def test_every_request_is_recorded(simulator, copilot):
-    """Method, path, headers, body, initiator, vision flag and status."""
+    """Records have method, path, headers, body, initiator, vision flag and status."""
     copilot.post(
         "/chat/completions?x=1",
         {"model": "none"},
@@ -46,7 +46,7 @@ def test_a_client_that_leaves_a_stream_is_noticed(simulator, copilot):
     assert record.closed_by_client
 
 
-def test_a_fast_stream_notices_it_too(simulator, copilot):
+def test_a_disconnect_from_a_fast_stream_is_noticed(simulator, copilot):
     """A disconnect is also noticed without pauses between events."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 100000"}]}
     with copilot.http.stream(
@@ -56,13 +56,13 @@ def test_a_fast_stream_notices_it_too(simulator, copilot):
     simulator.state.recorder.wait_for(lambda one: one.closed_by_client, 2)
 
 
-def test_waiting_has_an_end(simulator):
+def test_waiting_times_out(simulator):
     """Waiting raises TimeoutError if no such request arrives."""
     with pytest.raises(TimeoutError):
         simulator.state.recorder.wait_for(lambda record: True, timeout=0.01)
 
 
-async def test_waiting_need_not_block(simulator):
+async def test_waiting_without_blocking(simulator):
     """Waiting also works without blocking the event loop."""
     async with httpx.AsyncClient(base_url=simulator.url, trust_env=False, verify=NO_TLS) as client:
         await client.get("/_ping")
@@ -70,7 +70,7 @@ async def test_waiting_need_not_block(simulator):
     assert "GET" == record.method
 
 
-def test_waiting_sees_what_comes_later(simulator, copilot):
+def test_waiting_for_a_later_request(simulator, copilot):
     """A request that arrives later ends the waiting."""
     found = []
     waiter = threading.Thread(
@@ -84,7 +84,7 @@ def test_waiting_sees_what_comes_later(simulator, copilot):
     assert ["/models"] == [record.path for record in found]
 
 
-def test_concurrency_is_counted(simulator, copilot):
+def test_concurrent_requests_are_counted(simulator, copilot):
     """The number of concurrent requests is recorded."""
     simulator.state.faults.on("stall_before_headers", path="/_ping")
 
@@ -129,7 +129,7 @@ def test_masks_keep_the_kind_of_token(header, expected):
     assert expected == masked(header)
 
 
-def test_faults_are_switched_by_hand(simulator, copilot):
+def test_faults_are_controlled_over_http(simulator, copilot):
     """PUT, DELETE and GET under /_simulator/faults control the faults."""
     body = {"times": 1, "path": "/chat/completions", "value": 9}
     assert {"rate_limited": {"value": 9, "path": "/chat/completions", "times": 1}} == (
@@ -155,11 +155,11 @@ def test_faults_are_switched_by_hand(simulator, copilot):
         ("POST", "/_simulator/faults", None, 404),
     ],
 )
-def test_wrong_controls_are_told(http, method, path, content, status):
+def test_invalid_controls_are_errors(http, method, path, content, status):
     """An unknown fault or a malformed body is an error."""
     assert status == http.request(method, path, content=content).status_code
 
 
-def test_the_pace_is_a_persons(copilot):
-    """By default events arrive at a pace that can be watched."""
+def test_the_default_pace(copilot):
+    """By default, events arrive slowly enough to watch."""
     assert 0 < Simulator().state.pace < 0.1

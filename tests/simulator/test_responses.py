@@ -1,4 +1,4 @@
-"""The Responses API: its rules, its events, and the ids that change in each of them."""
+"""The Responses API: its rules, its events, and their changing ids."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def refused(answer, code="invalid_request_body"):
 
 
 def words(body):
-    """The text of a whole answer."""
+    """Return the text of a whole answer."""
     return "".join(
         part["text"]
         for item in body["output"]
@@ -42,7 +42,7 @@ def words(body):
 
 
 def test_a_whole_answer_has_the_recorded_shape(copilot):
-    """A long id without prefix, a null output_text, a dated model, usage, price."""
+    """It has a long id without a prefix, a null output_text, a dated model, usage and a price."""
     body = copilot.responses(model="gpt-5.1").json()
     assert 200 <= len(body["id"]) <= 450
     assert (None, "response", "completed", False, "gpt-5.1-2025-11-13") == (
@@ -59,15 +59,16 @@ def test_a_whole_answer_has_the_recorded_shape(copilot):
     assert ["message"] == [item["type"] for item in body["output"]]
 
 
-def test_echoed_tools_are_made_strict(copilot):
+def test_tools_are_returned_as_strict(copilot):
     """Tools are returned as strict, although the request does not say so."""
     body = copilot.responses("Weather?", tools=[TOOL]).json()
     tool = body["tools"][0]
     assert (True, False) == (tool["strict"], tool["parameters"]["additionalProperties"])
 
 
-def test_events_come_in_their_order(copilot):
-    """Reasoning, text and calls, each announced, streamed and finished; numbers count up."""
+def test_the_order_of_events(copilot):
+    """Reasoning, text and calls are each added, streamed and completed; sequence numbers count
+    up."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL | {"strict": False}], **SEALED)
     kinds = [event.data["type"] for event in events]
     assert kinds == [event.name for event in events]
@@ -102,7 +103,7 @@ def test_events_come_in_their_order(copilot):
     ]
 
 
-def test_deltas_join_to_what_done_says(copilot):
+def test_deltas_add_up(copilot):
     """Text and arguments are the same in deltas, in done and in the whole answer."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL])
     for base in ("response.output_text", "response.function_call_arguments"):
@@ -111,7 +112,7 @@ def test_deltas_join_to_what_done_says(copilot):
         assert deltas == done.get("text", done.get("arguments"))
 
 
-def test_no_id_occurs_twice(copilot):
+def test_ids_change_with_every_event(copilot):
     """Every event has new ids, even for the same item and response."""
     events = stream(copilot)
     found = []
@@ -125,7 +126,7 @@ def test_no_id_occurs_twice(copilot):
 
 
 def test_ids_are_refused_when_sent_back(copilot):
-    """An id of an earlier answer, however short or long, is not known any more."""
+    """The ids of an earlier answer are unknown, however short or long they are."""
     item = copilot.responses().json()["output"][0]
     again = {**item, "type": "message", "content": [{"type": "output_text", "text": "Hi"}]}
     sentence = "input item ID does not belong to this connection"
@@ -137,8 +138,8 @@ def test_ids_are_refused_when_sent_back(copilot):
     assert 200 == copilot.responses([{**USER, "id": "msg_123"}]).status_code
 
 
-def test_sealed_reasoning_goes_back_to_its_model_only(copilot):
-    """encrypted_content is accepted by the model it came from and by no other."""
+def test_encrypted_reasoning_is_accepted_only_by_its_model(copilot):
+    """encrypted_content is accepted only by the model that created it."""
     item = copilot.responses(**SEALED).json()["output"][0]
     assert ("reasoning", True) == (item["type"], len(item["encrypted_content"]) > 100)
     back = {key: value for key, value in item.items() if key != "id"}
@@ -149,7 +150,7 @@ def test_sealed_reasoning_goes_back_to_its_model_only(copilot):
     assert 200 == copilot.responses([USER, {"type": "reasoning", "summary": []}]).status_code
 
 
-def test_reasoning_is_as_open_as_asked(copilot):
+def test_reasoning_appears_on_request(copilot):
     """Effort, summary and encrypted content appear only on request."""
     assert ["message"] == [one["type"] for one in copilot.responses().json()["output"]]
     body = copilot.responses(reasoning={"effort": "high"}).json()
@@ -160,8 +161,8 @@ def test_reasoning_is_as_open_as_asked(copilot):
     assert ["reasoning", "message"] == [one["type"] for one in usual]
 
 
-def test_newer_models_name_the_phase(copilot):
-    """Words before a call are commentary, the rest is the final answer."""
+def test_newer_models_return_the_phase(copilot):
+    """Text before a call is commentary, and the rest is the final answer."""
     assert "final_answer" == copilot.responses(model="gpt-5.3-codex").json()["output"][-1]["phase"]
     called = copilot.responses("Weather?", "gpt-5.4", tools=[TOOL]).json()["output"]
     assert ["commentary", None] == [one.get("phase") for one in called]
@@ -194,8 +195,8 @@ def test_newer_models_name_the_phase(copilot):
         ({"stream": "yes"}, "invalid_request_body", "invalid"),
     ],
 )
-def test_fields_are_refused(copilot, fields, code, words):
-    """What GitHub does not take is refused by name."""
+def test_unsupported_fields_are_refused(copilot, fields, code, words):
+    """The error names the field that GitHub does not support."""
     assert words in refused(copilot.responses(**fields), code)
 
 
@@ -221,13 +222,14 @@ def test_fields_are_refused(copilot, fields, code, words):
         [USER, OUTPUT],
     ],
 )
-def test_inputs_are_refused(copilot, given):
-    """Items that break the schema, and calls and outputs without each other."""
+def test_invalid_inputs_are_refused(copilot, given):
+    """Items that violate the schema, calls without outputs, and outputs without calls are
+    refused."""
     refused(copilot.responses(given))
 
 
-def test_a_body_that_is_no_object_is_refused(copilot):
-    """So is a list."""
+def test_a_body_that_is_not_an_object_is_refused(copilot):
+    """For example, a list is refused."""
     refused(copilot.post("/responses", []))
 
 
@@ -248,8 +250,8 @@ def test_a_body_that_is_no_object_is_refused(copilot):
         {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
     ],
 )
-def test_what_is_allowed_passes(copilot, fields):
-    """The rules refuse no more than they say."""
+def test_valid_requests_are_accepted(copilot, fields):
+    """Requests that break no rule are answered."""
     assert 200 == copilot.responses(fields.pop("input", "Hi"), **fields).status_code
 
 
@@ -267,7 +269,7 @@ def test_hosted_tools_can_be_allowed(simulator, copilot):
     ],
 )
 def test_images_need_the_header_at_any_depth(copilot, item):
-    """Also an image inside the output of a tool."""
+    """An image inside the output of a tool needs it, too."""
     given = [USER, CALL, OUTPUT, item] if "role" in item else [USER, CALL, item]
     body = {"model": "gpt-5.4", "input": given}
     assert "Copilot-Vision-Request" in refused(copilot.post("/responses", body), "")
@@ -275,22 +277,22 @@ def test_images_need_the_header_at_any_depth(copilot, item):
 
 
 def test_long_inputs_are_refused(copilot):
-    """The error is that of this API."""
+    """The error has this API's format."""
     assert "exceeds the context window" in refused(
         copilot.responses("x" * 4 * 272000), "context_length_exceeded"
     )
 
 
 def test_long_conversations_are_cached(copilot):
-    """Most of a long conversation is found in the cache."""
+    """Most tokens of a long conversation are read from the cache."""
     given = [{"role": "user", "content": "x" * 8000}, CALL, OUTPUT]
     body = copilot.responses(given).json()
     assert body["usage"]["input_tokens_details"]["cached_tokens"] > 1000
     assert "get_weather answered: Sunny" in words(body)
 
 
-def test_answers_can_be_cut(copilot):
-    """max_output_tokens makes the answer incomplete and says why."""
+def test_answers_can_be_incomplete(copilot):
+    """An answer that reaches max_output_tokens is incomplete, with the reason."""
     body = copilot.responses("Count to 500", max_output_tokens=16).json()
     assert ("incomplete", {"reason": "max_output_tokens"}) == (
         body["status"],
@@ -301,8 +303,8 @@ def test_answers_can_be_cut(copilot):
     assert "copilot_usage" in last.data
 
 
-def test_json_is_given_when_asked(copilot):
-    """A schema is satisfied, and an object is an object."""
+def test_structured_output(copilot):
+    """An answer matches the requested schema, or is any object for `json_object`."""
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     format_ = {"type": "json_schema", "name": "x", "schema": schema}
     body = copilot.responses("Take 5", text={"format": format_}).json()
@@ -312,7 +314,7 @@ def test_json_is_given_when_asked(copilot):
 
 
 def test_tools_can_be_forced(copilot):
-    """By name, and by `required`."""
+    """A tool can be forced by its name, or any tool by `required`."""
     for choice in ({"type": "function", "name": "get_weather"}, "required"):
         body = copilot.responses("Hi", "gpt-5.1", tools=[TOOL], tool_choice=choice).json()
         assert ["{}"] == [item["arguments"] for item in body["output"]]

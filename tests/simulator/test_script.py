@@ -22,14 +22,14 @@ def called(user, *names, **more):
     return [call.name for call in talk(user, *names, **more).calls]
 
 
-def test_it_says_that_it_is_simulated(copilot):
+def test_the_answer_says_that_it_is_simulated(copilot):
     """The answer says that it is simulated, and repeats the prompt."""
     text = copilot.said("How are you?")
     assert "This is copilot-proxy's simulator, playing gpt-4o" in text
     assert text.endswith("You said: How are you?")
 
 
-def test_it_says_how_many_images_it_saw(copilot, picture):
+def test_the_answer_has_the_number_of_images(copilot, picture):
     """The number of images is in the answer."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": [picture]}]}
     answer = copilot.post("/chat/completions", body, copilot_vision_request="true")
@@ -38,17 +38,17 @@ def test_it_says_how_many_images_it_saw(copilot, picture):
 
 
 def test_the_same_question_gets_the_same_answer(copilot):
-    """Two equal requests differ in nothing but ids and times."""
+    """The answers to equal requests differ only in ids and times."""
     assert copilot.said("Tell me") == copilot.said("Tell me")
 
 
-def test_the_last_text_is_the_persons():
+def test_text_of_coding_agents_is_ignored():
     """Text that coding agents add before the user's own is ignored."""
     parts = [{"text": "Use all tools."}, {"image": 1}, {"text": "Hi"}, {"text": None}]
     assert ["Hi", "Hi", "", ""] == [last_words(said) for said in (parts, "Hi", [], None)]
 
 
-def test_very_long_questions_are_not_repeated_whole():
+def test_long_prompts_are_truncated():
     """A long prompt is truncated in the answer."""
     assert len(talk("x" * 10_000).text) < 2200
 
@@ -68,7 +68,7 @@ def test_long_answers_on_request(user, count, last):
     assert (count, last or words[-1]) == (len(words), words[-1])
 
 
-def test_pieces_join_to_the_text():
+def test_pieces_add_up_to_the_text():
     """The streamed pieces add up to the text."""
     text = "A few  words,\nsome äöü 日本語のテキスト and a verylongwordindeed \n"
     assert text == "".join(pieces(text))
@@ -95,12 +95,12 @@ def test_pieces_join_to_the_text():
         ("Hello", ["get_weather"], []),
     ],
 )
-def test_tools_are_called_when_the_words_ask_for_it(user, names, expected):
-    """Naming a tool, its subject or "use the tool" calls it; a greeting does not."""
+def test_tools_are_called_if_the_prompt_asks_for_it(user, names, expected):
+    """The tool's name, its subject or "use the tool" leads to a call; a greeting does not."""
     assert expected == called(user, *names)
 
 
-def test_named_things_are_called_side_by_side():
+def test_parallel_calls():
     """Two cities lead to two calls, or to one without parallel calls."""
     found = [
         call.arguments for call in talk("weather in Paris, New York and London", "weather").calls
@@ -112,15 +112,15 @@ def test_named_things_are_called_side_by_side():
 
 
 def test_forced_tools_are_called_and_forbidden_ones_are_not():
-    """`required`, a name, and `none` are obeyed."""
+    """`required`, a name, and `none` are respected."""
     assert ["alpha"] == called("Hello", "alpha", "beta", forced="required")
     assert ["beta"] == called("Hello", "alpha", "beta", forced="beta")
     assert [] == called("use the tool", "alpha", forced="none")
     assert ["beta"] == called("beta tool", "alpha", "beta", forced="required")
 
 
-def test_results_are_answered_in_words(copilot, weather_tool):
-    """Tool results are quoted, and nothing more is called."""
+def test_results_are_answered_with_text(copilot, weather_tool):
+    """Tool results are quoted, and no more tools are called."""
     call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
     messages = [
         {"role": "user", "content": "Weather in Paris?"},
@@ -131,8 +131,8 @@ def test_results_are_answered_in_words(copilot, weather_tool):
     assert "get_weather answered: Sunny, 22 degrees" in text
 
 
-def test_the_limit_cuts_and_says_so(copilot):
-    """max_tokens ends the text with finish `length`; the count never goes beyond it."""
+def test_the_limit_of_the_text(copilot):
+    """max_tokens ends the text with finish `length`; the count never exceeds it."""
     body = copilot.chat("Count to 500", max_tokens=10).json()
     assert ("length", 10) == (
         body["choices"][0]["finish_reason"],
@@ -146,7 +146,7 @@ def test_the_limit_cuts_and_says_so(copilot):
 
 
 @pytest.mark.parametrize(("limit", "calls"), [(6, 0), (8, 0), (9, 1), (14, 2), (40, 2)])
-def test_the_limit_cuts_calls(limit, calls):
+def test_the_limit_of_calls(limit, calls):
     """Calls that do not fit are cut off or left out."""
     said = talk("weather in Paris and London", "weather", limit=limit)
     assert calls == len(said.calls)
@@ -236,7 +236,7 @@ def test_values_are_valid_against_their_schema(schema):
     jsonschema.validate(fill(schema, Prompt("Weather in Paris on 5 May")), schema)
 
 
-def test_deep_types_with_null_end():
+def test_recursive_types_with_null():
     """A schema that nests through a list of types ends with null."""
     node = {"type": ["object", "null"], "properties": {"n": {"$ref": "#"}}, "required": ["n"]}
     assert json.dumps(fill(node, Prompt("x"))).endswith("null" + "}" * 12)
@@ -265,36 +265,36 @@ def test_deep_types_with_null_end():
     ],
     ids=json.dumps,
 )
-def test_what_is_no_schema_is_noticed(schema):
+def test_invalid_schemas_are_noticed(schema):
     """Keywords with values of wrong types are found at any depth."""
     assert not is_schema(schema)
     assert not is_schema({"properties": {"a": {"items": schema}}})
 
 
-def test_a_size_that_may_be_large_is_no_fault():
-    """Only what a schema insists on has to be made, and is limited."""
+def test_large_maximum_sizes_are_accepted():
+    """Only required sizes are limited, since the value must have them."""
     assert is_schema({"maxLength": 10**9, "maxItems": 10**9})
 
 
-def test_schemas_of_true_are_schemas():
-    """JSON schema allows true and false wherever a schema may stand."""
+def test_booleans_are_schemas():
+    """JSON Schema allows true and false in place of any schema."""
     assert is_schema({"items": True, "properties": {"a": False}})
 
 
-def test_anything_goes_without_a_schema():
-    """The schema true accepts anything."""
+def test_true_accepts_any_value():
+    """The schema true accepts any value."""
     assert {"a": "y"} == fill({"properties": {"a": True}, "required": ["a"]}, Prompt("x y"))
     assert "y" == fill(True, Prompt("x y"))
 
 
-def test_references_to_nothing_are_anything():
-    """A broken reference accepts anything."""
+def test_broken_references_accept_any_value():
+    """A reference without a target accepts any value."""
     schema = {"properties": {"a": {"$ref": "#/nothing/here"}}, "required": ["a"]}
     assert {"a": "y"} == fill(schema, Prompt("x y"))
 
 
 def test_json_is_valid_against_the_schema(copilot):
-    """A response format with a schema is honoured, on chat as on responses."""
+    """A response format with a schema works on chat completions and responses."""
     schema = {
         "type": "object",
         "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
@@ -307,7 +307,7 @@ def test_json_is_valid_against_the_schema(copilot):
 
 
 def test_json_objects_are_objects(copilot):
-    """Without a schema any object will do."""
+    """Without a schema, the answer is any object."""
     text = copilot.said(response_format={"type": "json_object"})
     assert {"simulated": True, "answer": "Hi"} == json.loads(text)
     text = copilot.said(response_format={"type": "json_schema", "json_schema": {"name": "x"}})
@@ -333,7 +333,7 @@ def test_strings_are_taken_from_the_prompt(text, name, expected):
     assert expected == Prompt(text).phrase(name)
 
 
-def test_an_enumeration_follows_the_prompt():
+def test_enum_values_follow_the_prompt():
     """An enum value that the prompt mentions is preferred."""
     schema = {"enum": [1, "celsius", "fahrenheit"]}
     assert "fahrenheit" == fill(schema, Prompt("in Fahrenheit please"))

@@ -23,7 +23,7 @@ def test_it_listens_on_loopback_only(simulator):
     assert f"http://127.0.0.1:{simulator.port}" == simulator.url
 
 
-def test_it_leaves_no_thread_and_no_port_behind():
+def test_stop_ends_the_thread_and_frees_the_port():
     """`stop` ends the thread and frees the port."""
     before = threading.active_count()
     with Simulator() as simulator:
@@ -46,7 +46,7 @@ def test_it_stops_at_once_with_open_streams(simulator, copilot):
     simulator.stop()
 
 
-def test_a_taken_port_is_an_error_that_names_it(simulator):
+def test_a_port_that_is_in_use(simulator):
     """Starting on a port that is in use raises OSError with the port in it."""
     with pytest.raises(OSError, match=str(simulator.port)):
         Simulator(port=simulator.port).start()
@@ -63,7 +63,7 @@ def test_it_can_be_started_again(simulator):
         simulator.start()
 
 
-def test_a_failing_start_is_told(monkeypatch):
+def test_a_failing_start_raises(monkeypatch):
     """If the server fails to start, `start` raises instead of waiting."""
 
     def fail(*args, **more):
@@ -79,7 +79,7 @@ def test_run_serves_until_interrupted(monkeypatch):
     simulator = Simulator()
 
     def interrupted(thread, timeout=None):
-        # The first wait of the foreground is where the person presses the keys.
+        # Ctrl+C is pressed during the first wait of the main thread.
         monkeypatch.undo()
         assert 200 == httpx.get(simulator.url, trust_env=False).status_code
         raise KeyboardInterrupt
@@ -102,7 +102,7 @@ def test_run_ends_when_the_server_ends():
     assert not runner.is_alive()
 
 
-def test_importing_it_is_light():
+def test_importing_it_loads_nothing_heavy():
     """Importing it loads no web framework, HTTP client or terminal library."""
     heavy = {"litestar", "httpx", "typer", "rich", "keyring", "copilot_proxy.formats"}
     code = "import copilot_proxy.simulator, sys; print(*sys.modules)"
@@ -118,25 +118,25 @@ def test_the_front_page_says_what_it_is(http):
     assert 200 == http.head("/").status_code
 
 
-def test_ping_answers_anybody(http):
+def test_ping_needs_no_token(http):
     """`/_ping` needs no token."""
     assert 200 == http.get("/_ping").status_code
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/nothing", "/v1"])
 def test_unknown_paths_are_plain_404(copilot, path):
-    """The Copilot API has no `/v1` but for messages, and says so in plain text."""
+    """Only Messages has a `/v1` path in the Copilot API; other such paths get a plain-text 404."""
     answer = copilot.post(path, {})
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
 
 
 @pytest.mark.parametrize("path", ["/models", "/user", "/models/gpt-4o/policy"])
 def test_wrong_methods_are_405(copilot, path):
-    """A known path with another method is not a 404."""
+    """A known path with another method does not get a 404."""
     assert 405 == copilot.http.put(path, headers=copilot.headers).status_code
 
 
-def test_a_bug_is_recorded_as_one(simulator, copilot, monkeypatch, caplog):
+def test_a_bug_is_recorded(simulator, copilot, monkeypatch, caplog):
     """If the simulator itself fails, the client gets 500, and the record says why."""
 
     def fail(*args, **more):
@@ -149,7 +149,7 @@ def test_a_bug_is_recorded_as_one(simulator, copilot, monkeypatch, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_it_speaks_http_only():
+async def test_only_http_is_served():
     """Nothing but HTTP is served."""
     with pytest.raises(RuntimeError, match="websocket"):
         await Application(State())({"type": "websocket"}, None, None)  # type: ignore[arg-type]
@@ -183,9 +183,9 @@ async def test_nothing_is_sent_to_a_client_that_has_left():
             await send()
 
 
-def test_a_client_that_connects_during_shutdown_is_let_go():
-    """A connection accepted in the iteration in which the server closes is closed, and not left to
-    the garbage collector."""
+def test_a_client_that_connects_during_shutdown_is_closed():
+    """A connection that is accepted while the server closes is closed, too, instead of being
+    garbage-collected."""
     simulator = Simulator().start()
     standing, go_on = threading.Event(), threading.Event()
 

@@ -106,8 +106,8 @@ def test_a_stall_ends_when_the_client_leaves(copilot, path):
     assert record.done.is_set()
 
 
-def test_streams_can_carry_errors(copilot, path):
-    """First or in the middle, in the shape of the API, with the code that was asked for."""
+def test_streams_can_contain_errors(copilot, path):
+    """The error is first or in the middle, in the API's format, with the requested code."""
     on(copilot, "error_first_chunk", value="api_error")
     text, _ = stream(copilot, path)
     (event,) = copilot.events(text)
@@ -121,7 +121,7 @@ def test_streams_can_carry_errors(copilot, path):
 
 
 def test_responses_can_fail(copilot, path):
-    """A responses stream may end with response.failed; others with their own error."""
+    """A Responses stream can end with response.failed, and other streams with their own error."""
     on(copilot, "failed", value="cyber_policy")
     text, _ = stream(copilot, path)
     last = copilot.events(text)[-1]
@@ -132,7 +132,7 @@ def test_responses_can_fail(copilot, path):
         assert "copilot_usage" in last.data
 
 
-def test_streams_can_be_something_else(copilot, path):
+def test_streams_can_be_json_or_html(copilot, path):
     """JSON or an HTML page is sent although a stream was requested."""
     on(copilot, "json_instead_of_sse")
     answer = copilot.post(path, STREAMS[path])
@@ -146,7 +146,7 @@ def test_streams_can_be_something_else(copilot, path):
 
 
 def test_events_can_be_broken(copilot, path):
-    """An event that is not JSON, one that is not UTF-8, one that is huge."""
+    """An event can be invalid JSON, invalid UTF-8 or huge."""
     on(copilot, "invalid_json_event")
     text, _ = stream(copilot, path)
     assert 1 == sum(
@@ -162,8 +162,8 @@ def test_events_can_be_broken(copilot, path):
     assert ends(text)
 
 
-def test_the_end_can_be_marked_wrongly(copilot, path):
-    """[DONE] may be missing, or be sent where there should be none."""
+def test_the_end_mark_can_be_wrong(copilot, path):
+    """[DONE] can be missing, or be sent where it does not belong."""
     on(copilot, "no_done")
     text, _ = stream(copilot, path)
     assert (True, False) == (ends(text), "[DONE]" in text)
@@ -173,12 +173,12 @@ def test_the_end_can_be_marked_wrongly(copilot, path):
 
 
 def strip(events):
-    """Events without what differs from answer to answer."""
+    """Return events without the fields that differ between answers."""
     return [(event.name, type(event.data), str(event.data)[:20]) for event in events]
 
 
 @pytest.mark.parametrize("name", ["one_byte_writes", "split_writes", "crlf", "comments", "gzip"])
-def test_the_wire_can_be_odd(copilot, path, name):
+def test_bytes_can_be_split_joined_or_compressed(copilot, path, name):
     """However the bytes are split, joined or compressed, the events are the same."""
     plain, _ = stream(copilot, path)
     on(copilot, name)
@@ -196,7 +196,7 @@ def test_the_wire_can_be_odd(copilot, path, name):
     assert strip(copilot.events(plain))[-1] == strip(copilot.events(raw.decode()))[-1]
 
 
-def test_splits_fall_inside_characters(copilot):
+def test_characters_can_be_split(copilot):
     """A character of several bytes arrives in two pieces, so that decoders are tested."""
     on(copilot, "split_writes")
     body = {**CHAT, "messages": [{"role": "user", "content": "日本語" * 30}]}
@@ -213,7 +213,7 @@ def test_splits_fall_inside_characters(copilot):
         return True
 
     assert len(parts) > 10
-    # The kernel may join writes, so single parts say little: all together have to be right.
+    # The kernel may join writes, so only the whole is checked, not each part.
     assert "日本語" * 2 in "".join(
         event.data["choices"][0]["delta"].get("content") or ""
         for event in copilot.events(b"".join(parts).decode())
@@ -222,13 +222,13 @@ def test_splits_fall_inside_characters(copilot):
     assert is_whole(b"".join(parts))
 
 
-def test_faults_of_streams_leave_whole_answers_alone(copilot):
+def test_stream_faults_do_not_affect_whole_answers(copilot):
     """Stream faults do not apply to whole answers."""
     on(copilot, "cut_mid_stream")
     assert 200 == copilot.chat().status_code
 
 
-def test_short_streams_break_before_their_finish(copilot):
+def test_short_streams_fail_before_their_finish(copilot):
     """A mid-stream fault happens before the finish, even in a short stream."""
     copilot.simulator.state.faults.on("wordless")
     on(copilot, "cut_mid_stream")

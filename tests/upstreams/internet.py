@@ -46,19 +46,19 @@ class Received:
 
 
 class Internet:
-    """Names lead to `PUBLIC` unless `names` has another answer; the last one of several stays.
+    """Names resolve to `PUBLIC` unless `names` has other results; the last of several is repeated.
 
-    The guard stays as it is: only behind it is each connection led to the server on this machine.
+    The guard is not replaced: connections are redirected to the server on this machine after it.
     """
 
     def __init__(self, authority: trustme.CA, *hosts: str) -> None:
         self.names: dict[str, list[list[str]]] = {}
         self.pages: dict[str, Page] = {"/a.png": Page()}
         self.looked_up: list[str] = []
-        self.visits: list[Received] = []
-        self.asked: list[Mapping[str, str]] = []
-        self.dead: set[str] = set()
-        """Addresses that nobody answers at."""
+        self.connections: list[Received] = []
+        self.requests: list[Mapping[str, str]] = []
+        self.unreachable: set[str] = set()
+        """Addresses that accept no connection."""
         internet = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ class Internet:
         return client
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        self.asked.append({name.lower(): value for name, value in handler.headers.items()})
+        self.requests.append({name.lower(): value for name, value in handler.headers.items()})
         page = self.pages[handler.path]
         handler.send_response_only(page.status)
         for name, value in {"content-length": str(len(page.body)), **page.headers}.items():
@@ -131,8 +131,8 @@ class _Detour(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         sni = request.extensions["sni_hostname"]
-        self._internet.visits.append(Received(url.host, url.port or 443, sni, request.headers))
-        if url.host in self._internet.dead:
+        self._internet.connections.append(Received(url.host, url.port or 443, sni, request.headers))
+        if url.host in self._internet.unreachable:
             raise httpx.ConnectError("nobody is there", request=request)
         request.url = url.copy_with(host="127.0.0.1", port=self._internet.port)
         return await self._inner.handle_async_request(request)

@@ -83,13 +83,14 @@ def ask(
 
 
 def left(cooldowns: Cooldowns, now: Time, events: str) -> int:
-    """Seconds to wait after all `events`: outcomes, and pauses in seconds such as ``+10``.
+    """Return the remaining seconds of the cooldown after all `events`; 0 if there is none.
 
-    An outcome that is never asked for is written with a dash in front. 0 is for: may be asked.
+    Events are outcomes and pauses in seconds, such as ``+10``. A dash before an outcome means that
+    upstream is not called.
     """
     for event in events.split():
         if event.startswith("+"):
-            now.passes(float(event))
+            now.advance(float(event))
         else:
             refused = ask(cooldowns, event.lstrip("-"))
             assert event.startswith("-") == (refused is not None), event

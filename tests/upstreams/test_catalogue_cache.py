@@ -89,7 +89,7 @@ async def test_read_once_for_all(upstream: Upstream) -> None:
     assert 1 == upstream.asked
 
 
-async def test_trouble_is_left_alone(upstream: Upstream) -> None:
+async def test_pauses_after_failures(upstream: Upstream) -> None:
     """After a failure the same error is returned during pauses that grow."""
     auth = Auth()
     upstream.outcome = BrokenResponse("no list")

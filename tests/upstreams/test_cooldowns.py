@@ -20,7 +20,7 @@ def cooldowns(now: Time) -> Cooldowns:
 @pytest.mark.parametrize(
     ("events", "waits"),
     [
-        # A time that is named is kept to the second.
+        # A cooldown lasts exactly as long as the named wait.
         ("limited=30", 30),
         ("limited=30 +29 -ok", 1),
         ("limited=30 +29.5 -ok", 1),
@@ -29,17 +29,17 @@ def cooldowns(now: Time) -> Cooldowns:
         ("busy=5", 5),
         ("quota=600", 600),
         ("quota403=600", 600),
-        # Refused once more, once more for the time that is then named.
+        # A second refusal starts a cooldown with its own wait.
         ("limited=30 +30 limited=60", 60),
-        # It is the truth, but after an hour one request asks.
+        # A longer wait is reported, but one probe is sent after an hour.
         ("weekly=183600 +3599 -ok", 180001),
         ("weekly=183600 +3600 ok ok", 0),
         ("weekly=183600 +3600 weekly=180000 -ok +3599 -ok +1 ok", 0),
         ("weekly=183600 +3600 weekly=20 -ok +20 ok", 0),
-        # The limit goes on where that request is refused without a time, or learns nothing.
+        # The limit continues if the probe is refused without a wait, or fails for another reason.
         ("weekly=183600 +3600 weekly -ok +3599 -ok", 176401),
         ("weekly=183600 +3600 500 weekly -ok", 180000),
-        # Without a time the first two count for nothing.
+        # Without a wait, the first two refusals have no effect.
         ("limited limited", 0),
         ("limited limited limited", 10),
         ("limited=0 limited=0 limited=0", 10),
@@ -49,22 +49,22 @@ def cooldowns(now: Time) -> Cooldowns:
         ("given given given", 10),
         ("403 403 403", 10),
         ("terms 403 terms", 10),
-        # In a row means within a minute, and with no answer in between.
+        # Refusals count together within a minute, and without an answer between them.
         ("403 +29 403 +29 403", 10),
         ("403 +31 403 +31 403", 0),
         ("403 +31 403 +31 403 403", 10),
         ("403 403 ok 403 403", 0),
         ("401 403 401 403", 0),
-        # Then one asks, with ever longer pauses.
+        # Then one probe is sent at a time, with growing pauses.
         ("403 403 403 +10 403", 20),
         ("403 403 403 +10 403 +20 403", 40),
         ("403 403 403 +10 403 +20 403 +40 403 +80 403 +160 403", 300),
         ("403 403 403 +10 403 +20 403 +40 403 +80 403 +160 403 +300 403", 300),
         ("403 403 403 +10 ok 403 403", 0),
         ("403 403 403 +10 limited=7", 7),
-        # What it learned may have been about something else: the next one asks.
+        # A probe that fails for another reason is followed by the next one.
         ("403 403 403 +10 bad 500 cut down 403", 20),
-        # What is about the request alone, or no refusal, never counts.
+        # Errors of the request, and failures that are not refusals, never count.
         ("bad bad bad bad", 0),
         ("unknown unknown unknown unknown", 0),
         ("sealed sealed sealed sealed", 0),
@@ -101,7 +101,7 @@ def test_waits(cooldowns: Cooldowns, now: Time, events: str, waits: int) -> None
         ("extension extension extension", False, False, False),
         ("limited limited limited", False, False, True),
         ("401 401 401", False, False, False),
-        # Counting tokens, for one, may be forbidden where answers are not.
+        # For example, counting tokens may be forbidden although answers are allowed.
         ("403 403 403", False, True, True),
     ],
 )
@@ -120,11 +120,11 @@ def test_scope(
     assert ["model" if other_model else "account"] == told
 
 
-def test_the_refusal_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
+def test_the_refusal_is_repeated(cooldowns: Cooldowns, now: Time) -> None:
     """A refusal from memory has all facts of the original, and the remaining time."""
     first = made("model=90")
     ask(cooldowns, "model=90")
-    now.passes(29.2)
+    now.advance(29.2)
     again = ask(cooldowns)
 
     assert again is not None
@@ -137,10 +137,10 @@ def test_the_refusal_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
     assert str(again.hint).startswith("The request was not sent")
 
 
-def test_sdks_wait_by_themselves_only_for_a_minute(cooldowns: Cooldowns, now: Time) -> None:
+def test_sdks_retry_only_after_a_short_cooldown(cooldowns: Cooldowns, now: Time) -> None:
     """SDKs may retry after a short cooldown, but not after a long or indefinite one."""
     ask(cooldowns, "model=90")
-    now.passes(30)
+    now.advance(30)
     short = ask(cooldowns)
     left(cooldowns, now, "+60 403 403 403")
     opaque = ask(cooldowns)
@@ -151,7 +151,7 @@ def test_sdks_wait_by_themselves_only_for_a_minute(cooldowns: Cooldowns, now: Ti
     assert {"retry-after": "10", "x-should-retry": "false"} == opaque.headers
 
 
-def test_a_refused_token_of_a_callers_own_is_told_again(cooldowns: Cooldowns, now: Time) -> None:
+def test_the_refusal_of_a_callers_token_is_repeated(cooldowns: Cooldowns, now: Time) -> None:
     """A caller's rejected token keeps its code and status when refused from memory."""
     left(cooldowns, now, "given given given")
     again = ask(cooldowns)

@@ -27,7 +27,7 @@ def cooldowns(now: Time) -> Cooldowns:
 
 
 @pytest.mark.parametrize("events", ["403 403 403 +10", "weekly=9000 +3600"])
-def test_one_request_asks(cooldowns: Cooldowns, now: Time, events: str) -> None:
+def test_one_probe_is_sent(cooldowns: Cooldowns, now: Time, events: str) -> None:
     """One probe is sent after a cooldown; the others are refused until it succeeds."""
     left(cooldowns, now, events)
     with cooldowns.guard(API, MODEL):
@@ -37,13 +37,13 @@ def test_one_request_asks(cooldowns: Cooldowns, now: Time, events: str) -> None:
 
 
 @pytest.mark.parametrize("events", ["403 403 403 +10", "weekly=9000 +3600"])
-def test_one_that_hangs_is_not_waited_for(cooldowns: Cooldowns, now: Time, events: str) -> None:
+def test_a_probe_that_hangs(cooldowns: Cooldowns, now: Time, events: str) -> None:
     """After 30 seconds another probe is sent; the outcome of the first still counts."""
     left(cooldowns, now, events)
     with cooldowns.guard(API, MODEL):
-        now.passes(29)
+        now.advance(29)
         assert ask(cooldowns) is not None
-        now.passes(1)
+        now.advance(1)
         assert ask(cooldowns, "500") is None
 
     assert not cooldowns.active()
@@ -60,7 +60,7 @@ def test_one_that_is_left_alone_counts_for_nothing(cooldowns: Cooldowns, now: Ti
 
 
 @pytest.mark.parametrize("refused", ["limited=30", "403 403 403"])
-def test_an_answer_that_was_under_way_ends_nothing(
+def test_an_answer_to_an_earlier_request_does_not_end_it(
     cooldowns: Cooldowns, now: Time, refused: str
 ) -> None:
     """An answer to a request sent before the refusal does not end the cooldown."""
@@ -70,24 +70,23 @@ def test_an_answer_that_was_under_way_ends_nothing(
     assert ask(cooldowns) is not None
 
 
-def test_refusals_that_were_under_way(
+def test_concurrent_refusals(
     cooldowns: Cooldowns, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Many that are refused together make one cooldown, the longest that any of them was given,
-    and one line in the log."""
+    """Concurrent refusals start one cooldown with the longest wait, and one log line."""
     requests = [cooldowns.guard(API, MODEL) for _ in range(50)]
     for request in requests:
         request.__enter__()
     for number, request in enumerate(requests):
         error = made("limited=30" if number % 2 else "limited")
         request.__exit__(type(error), error, None)
-        now.passes(0.01)
+        now.advance(0.01)
 
     assert [30] == [one.retry_in for one in cooldowns.active()]
     assert 1 == len(caplog.messages)
 
 
-def test_a_time_that_came_late_is_kept(cooldowns: Cooldowns, now: Time) -> None:
+def test_a_longer_wait_from_an_earlier_request(cooldowns: Cooldowns, now: Time) -> None:
     """A longer wait from an earlier request extends the cooldown."""
     with pytest.raises(CopilotProxyError), cooldowns.guard(API, MODEL):
         ask(cooldowns, "limited=10")
@@ -98,7 +97,7 @@ def test_a_time_that_came_late_is_kept(cooldowns: Cooldowns, now: Time) -> None:
         cooldowns.guard(API, MODEL).__enter__()
 
 
-def test_a_shorter_time_that_came_late_changes_nothing(cooldowns: Cooldowns) -> None:
+def test_a_shorter_wait_from_an_earlier_request(cooldowns: Cooldowns) -> None:
     """A shorter wait from an earlier request does not shorten the cooldown."""
     with pytest.raises(CopilotProxyError), cooldowns.guard(API, MODEL):
         ask(cooldowns, "limited=100")
@@ -107,7 +106,7 @@ def test_a_shorter_time_that_came_late_changes_nothing(cooldowns: Cooldowns) -> 
     assert [100] == [one.retry_in for one in cooldowns.active()]
 
 
-def test_two_that_asked_at_odds(cooldowns: Cooldowns, now: Time) -> None:
+def test_a_success_and_a_refusal_at_once(cooldowns: Cooldowns, now: Time) -> None:
     """A success of an earlier request does not end the cooldown of a later refusal."""
     left(cooldowns, now, "403 403 403 +10")
     with cooldowns.guard(API, MODEL):
@@ -125,11 +124,11 @@ def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
     assert told is not None
     assert "100" == told.headers["retry-after"]
 
-    now.passes(20)
+    now.advance(20)
     told = ask(cooldowns)
     assert told is not None
     assert "user_global_rate_limited:pro" == told.upstream_code
-    now.passes(80)
+    now.advance(80)
     assert ask(cooldowns) is None
 
 
@@ -156,7 +155,7 @@ class Body:
     """A long conversation."""
 
 
-def test_what_was_asked_is_not_kept(cooldowns: Cooldowns) -> None:
+def test_refused_requests_are_not_kept(cooldowns: Cooldowns) -> None:
     """A cooldown does not keep the refused request in memory."""
 
     def request() -> weakref.ref[Body]:
@@ -169,7 +168,7 @@ def test_what_was_asked_is_not_kept(cooldowns: Cooldowns) -> None:
     assert cooldowns.active()
 
 
-def test_made_up_models_take_no_room(cooldowns: Cooldowns) -> None:
+def test_the_number_of_models_is_limited(cooldowns: Cooldowns) -> None:
     """The number of remembered models is limited."""
     for number in range(1000):
         ask(cooldowns, "limited=3600", model=f"model-{number}")
@@ -186,7 +185,7 @@ class Auth:
         self.token = CopilotToken(Secret("tid=1"), "https://x", github_token=Secret(github_token))
 
 
-def test_each_sign_in_by_itself(now: Time) -> None:
+def test_cooldowns_are_per_sign_in(now: Time) -> None:
     """Cooldowns apply to one account, and a new sign-in starts without any."""
     accounts = AccountCooldowns(now.clock)
     mona, hubot = Auth("ghu_mona"), Auth("ghu_hubot")
@@ -198,12 +197,12 @@ def test_each_sign_in_by_itself(now: Time) -> None:
     assert 1 == len(accounts.active(mona))  # type: ignore[arg-type]
     after = accounts.of(mona, Auth("ghu_octocat").token)  # type: ignore[arg-type]
     assert ask(after) is None
-    # What was under way for the old account says nothing about the new one.
+    # Requests of the old account do not affect the new one.
     ask(before, "weekly=3600", model="other")
     assert not accounts.active(mona)  # type: ignore[arg-type]
 
 
-def test_sign_ins_that_are_gone_are_forgotten(now: Time) -> None:
+def test_cooldowns_of_dropped_sign_ins_are_dropped(now: Time) -> None:
     """The cooldowns of a dropped caller token are dropped, too."""
     accounts = AccountCooldowns(now.clock)
     gone = Auth("ghu_gone")
@@ -217,7 +216,7 @@ def test_sign_ins_that_are_gone_are_forgotten(now: Time) -> None:
     ("monotonic", "wall", "waits"),
     [(10, 10, 20), (1, 20, 10), (20, 1, 10), (0, 8 * 3600, 0), (8 * 3600, 0, 0), (10, -9000, 20)],
 )
-def test_clocks_that_jump(now: Time, monotonic: float, wall: float, waits: int) -> None:
+def test_sleep_and_clock_changes(now: Time, monotonic: float, wall: float, waits: int) -> None:
     """Sleep counts towards a cooldown, and a clock set back does not extend it."""
     auth = Auth("ghu_mona")
     accounts = AccountCooldowns(now.clock)
@@ -229,7 +228,7 @@ def test_clocks_that_jump(now: Time, monotonic: float, wall: float, waits: int) 
     assert waits == max((one.retry_in for one in active), default=0)
 
 
-def test_nothing_is_looked_up_without_a_cooldown(now: Time) -> None:
+def test_without_a_cooldown_the_clock_is_not_read(now: Time) -> None:
     """Without a cooldown not even the clock is read."""
 
     def no_clock() -> float:
@@ -239,7 +238,7 @@ def test_nothing_is_looked_up_without_a_cooldown(now: Time) -> None:
     assert ask(Cooldowns(no_clock), "bad") is None
 
 
-def test_the_words_of_the_log_hold_no_line_breaks(
+def test_line_breaks_do_not_reach_the_log(
     cooldowns: Cooldowns, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Line breaks in a model's name do not reach the log."""

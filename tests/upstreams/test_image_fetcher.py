@@ -63,7 +63,7 @@ AT = {"type": "url", "url": URL}
          AT, SOURCE, "messages[0].content[0].source.content[0].source"),
     ],
 )  # fmt: skip
-async def test_where_images_are(
+async def test_where_images_are_found(
     internet: Internet, request_with: Any, url: object, data: object, path: str
 ) -> None:
     """In requests of every API, only the image's URL is replaced, at any depth."""
@@ -129,7 +129,7 @@ async def test_types(internet: Internet, body: bytes, kind: str) -> None:
         Page(gzip.compress(PNG), headers={"content-encoding": "gzip"}),
     ],
 )
-async def test_what_is_no_image(internet: Internet, page: Page) -> None:
+async def test_other_files_are_refused(internet: Internet, page: Page) -> None:
     """Anything but an image is refused, and compressed bodies are not unpacked."""
     internet.pages["/a.png"] = page
 
@@ -143,7 +143,7 @@ async def test_each_address_is_fetched_once(internet: Internet) -> None:
 
     notes = await internet.fetcher().inline(request)
 
-    assert 2 == len(internet.asked) == len(notes)
+    assert 2 == len(internet.requests) == len(notes)
     assert all(
         part["image_url"]["url"].startswith(DATA_URL[:30])
         for part in request["messages"][0]["content"]
@@ -170,7 +170,7 @@ async def test_only_a_few_at_once(internet: Internet) -> None:
     assert (4, 6) == (waiting, len(await running))
 
 
-async def test_a_server_that_has_no_image(internet: Internet) -> None:
+async def test_error_statuses(internet: Internet) -> None:
     """The error gives the status; a redirect without a location is an error."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     gone = await refusal(internet, URL)
@@ -181,14 +181,14 @@ async def test_a_server_that_has_no_image(internet: Internet) -> None:
     assert "answered with status 302" in aimless.message
 
 
-async def test_an_answer_that_breaks_off(internet: Internet) -> None:
+async def test_an_incomplete_image(internet: Internet) -> None:
     """An incomplete image is an error."""
     internet.pages["/a.png"] = Page(headers={"content-length": "1000", "connection": "close"})
 
     assert REFUSED == (await refusal(internet, URL)).message
 
 
-async def test_the_largest_image(internet: Internet) -> None:
+async def test_the_maximum_size(internet: Internet) -> None:
     """An image at the size limit is accepted; one byte more is not."""
     internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
     assert [f"inlined messages[0].content[0].image_url: {MAX_IMAGE} bytes"] == (
@@ -199,17 +199,17 @@ async def test_the_largest_image(internet: Internet) -> None:
     assert f"larger than {MAX_IMAGE} bytes." in (await refusal(internet, URL)).message
 
 
-async def test_the_largest_sum(internet: Internet) -> None:
+async def test_the_maximum_total_size(internet: Internet) -> None:
     """An image counts once per use, although it is fetched once."""
     internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
 
     error = await refusal(internet, *[URL] * (MAX_TOTAL // MAX_IMAGE + 1))
 
     assert f"larger than {MAX_TOTAL} bytes in total." in error.message
-    assert 1 == len(internet.asked)
+    assert 1 == len(internet.requests)
 
 
-async def test_the_most_addresses(internet: Internet) -> None:
+async def test_the_maximum_number_of_urls(internet: Internet) -> None:
     """A request with too many URLs is refused before any is fetched."""
     error = await refusal(internet, *(f"{URL}?{i}" for i in range(MAX_URLS + 1)))
 
@@ -228,7 +228,7 @@ async def test_a_slow_server(internet: Internet) -> None:
     assert "messages[0].content[1].image_url" == error.param
 
 
-async def test_a_fault_of_ours_is_not_hidden(internet: Internet) -> None:
+async def test_unexpected_exceptions_are_not_hidden(internet: Internet) -> None:
     """Unexpected exceptions are not turned into fetch errors."""
 
     async def broken(host: str) -> list[str]:

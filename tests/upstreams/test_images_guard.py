@@ -27,36 +27,36 @@ async def test_the_connection_goes_to_the_address_that_was_checked(internet: Int
 
     await internet.fetcher().inline(chat(URL))
 
-    visit = internet.visits[0]
+    visit = internet.connections[0]
     assert ([HOST], PUBLIC, 443, HOST) == (
         internet.looked_up,
         visit.address,
         visit.port,
         visit.sni,
     )
-    assert HOST == internet.asked[0]["host"]
+    assert HOST == internet.requests[0]["host"]
 
 
-async def test_an_address_of_ipv6(internet: Internet) -> None:
+async def test_an_ipv6_address(internet: Internet) -> None:
     """IPv6 addresses work."""
     internet.names[HOST] = [["2606:4700::1"]]
 
     await internet.fetcher().inline(chat(URL))
 
-    assert "2606:4700::1" == internet.visits[0].address
+    assert "2606:4700::1" == internet.connections[0].address
 
 
 async def test_the_next_address_is_tried(internet: Internet) -> None:
     """If an address of a name fails, the next one is tried."""
     internet.names[HOST] = [["8.8.8.8", PUBLIC]]
-    internet.dead.add("8.8.8.8")
+    internet.unreachable.add("8.8.8.8")
 
     await internet.fetcher().inline(chat(URL))
 
-    assert ["8.8.8.8", PUBLIC] == [visit.address for visit in internet.visits]
+    assert ["8.8.8.8", PUBLIC] == [visit.address for visit in internet.connections]
 
 
-async def test_nothing_of_ours_goes_along(
+async def test_no_cookies_or_credentials_are_sent(
     internet: Internet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A fetch sends no cookies, .netrc passwords or tokens."""
@@ -70,9 +70,9 @@ async def test_nothing_of_ours_goes_along(
     await internet.fetcher().inline(chat(f"https://{HOST}/"))
 
     assert [{"host", "accept", "accept-encoding", "connection", "user-agent"}] * 2 == [
-        set(headers) for headers in internet.asked
+        set(headers) for headers in internet.requests
     ]
-    assert internet.asked[1]["user-agent"].startswith("g-copilot-proxy/")
+    assert internet.requests[1]["user-agent"].startswith("g-copilot-proxy/")
 
 
 @pytest.mark.parametrize(
@@ -93,23 +93,23 @@ async def test_addresses_that_are_refused(internet: Internet, url: str) -> None:
 
     assert REFUSED == caught.value.message
     assert "messages[0].content[1].image_url" == caught.value.param
-    assert [] == internet.visits
+    assert [] == internet.connections
 
 
 @pytest.mark.parametrize(
     "addresses", [["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["fe80::1%eth0"], ["::ffff:8.8.8.8"], []]
 )
-async def test_names_that_lead_inside(internet: Internet, addresses: list[str]) -> None:
+async def test_names_with_private_addresses(internet: Internet, addresses: list[str]) -> None:
     """A name with any non-public address is refused without a connection."""
     internet.names[HOST] = [addresses]
 
     assert REFUSED == (await refusal(internet, URL)).message
-    assert [] == internet.visits
+    assert [] == internet.connections
 
 
-async def test_nothing_is_told_of_what_is_inside(internet: Internet) -> None:
-    """A name that does not exist, one that leads inside, a dead host and a stranger's certificate
-    all get one and the same answer."""
+async def test_errors_reveal_nothing_about_private_networks(internet: Internet) -> None:
+    """An unknown name, a name with a private address, an unreachable host and an untrusted
+    certificate all give the same error."""
 
     async def unknown(host: str) -> list[str]:
         raise OSError(f"{host} is not known")
@@ -117,14 +117,14 @@ async def test_nothing_is_told_of_what_is_inside(internet: Internet) -> None:
     with pytest.raises(RequestError) as nowhere:
         await ImageFetcher(unknown, internet.make_client).inline(chat(URL))
     internet.names["inside.example"] = [["192.168.0.1"]]
-    internet.dead.add("8.8.8.8")
+    internet.unreachable.add("8.8.8.8")
     internet.names["dead.example"] = [["8.8.8.8"]]
-    hosts = ("inside.example", "dead.example", "stranger.example")
+    hosts = ("inside.example", "dead.example", "untrusted.example")
     others = [await refusal(internet, f"https://{host}/a.png") for host in hosts]
 
     told = {(e.message, e.hint, e.param, e.code, e.status) for e in (nowhere.value, *others)}
     assert 1 == len(told)
-    assert [] == internet.asked
+    assert [] == internet.requests
 
 
 async def test_redirects(internet: Internet) -> None:
@@ -149,14 +149,14 @@ async def test_redirects(internet: Internet) -> None:
         "file:///etc/passwd", "https://[", "https://me:x@pictures.example/a.png",
     ],
 )  # fmt: skip
-async def test_redirects_to_where_nothing_may_be_fetched(internet: Internet, location: str) -> None:
+async def test_redirects_to_forbidden_urls(internet: Internet, location: str) -> None:
     """Every redirect is checked like the first URL."""
     internet.names |= {"127.0.0.1": [["127.0.0.1"]], "::1": [["::1"]]}
     internet.names["inside.example"] = [["169.254.169.254"]]
     internet.pages["/a.png"] = Page(b"", 302, {"location": location})
 
     assert REFUSED == (await refusal(internet, URL)).message
-    assert 1 == len(internet.visits)
+    assert 1 == len(internet.connections)
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -174,7 +174,7 @@ async def test_behind_a_proxy(
     assert [] == await internet.fetcher().inline(chat(DATA_URL))
 
 
-async def test_the_client_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_settings_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fetcher ignores proxy settings and proxy passwords."""
     monkeypatch.setenv("HTTPS_PROXY", "no address at all")
 

@@ -21,25 +21,25 @@ def test_public(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        # this machine, and no address at all
+        # this machine, and unspecified addresses
         "127.0.0.1", "127.255.255.254", "::1", "0.0.0.0", "0.1.2.3", "::",
-        # networks of one's own, a provider's, and of links
+        # private, shared (carrier-grade NAT) and link-local networks
         "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "fc00::1", "fd00:ec2::254",
         "100.64.0.1", "100.100.100.200", "100.127.255.255",
         "169.254.169.254", "fe80::1", "fe80::1%eth0", "fec0::1",
-        # many at once
+        # multicast and broadcast
         "224.0.0.1", "239.255.255.250", "255.255.255.255", "ff02::1", "ff0e::1",
-        # reserved, for documents, for measuring
+        # reserved, for documentation, for benchmarks
         "240.0.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.7", "198.18.0.1", "198.19.255.255",
         "192.0.0.1", "192.0.0.9", "192.0.0.192", "192.88.99.1",
         "2001:db8::1", "3fff::1", "100::1", "5f00::1", "4000::1",
-        # IPv4 in IPv6, whatever it stands for: mapped, compatible, NAT64, 6to4, Teredo
+        # IPv4 in IPv6, whatever the address: mapped, compatible, NAT64, 6to4, Teredo
         "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "::8.8.8.8", "64:ff9b::7f00:1",
         "64:ff9b::808:808", "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:808:808::1",
         "2001:0:7f00:1::1", "2001:10::1", "2001:20::1",
-        # of one link, though its number is public
+        # public addresses with a scope
         "2606:4700:4700::1111%eth0", "2606:4700:4700::1111%1",
-        # no address in its one plain form
+        # not the canonical form of an address
         "", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "8.8.8.8 ", "[::1]",
         "８.８.８.８",
     ],
@@ -84,13 +84,13 @@ def test_not_plain(url: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-async def test_an_address_is_its_own_look_up(address: str) -> None:
+async def test_addresses_are_read_as_the_system_does(address: str) -> None:
     """An address is read as the system would read it."""
     assert [address] == await look_up(address)
 
 
 @pytest.mark.parametrize("odd", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
-async def test_odd_forms_are_read_as_the_system_does(odd: str) -> None:
+async def test_unusual_forms_of_addresses(odd: str) -> None:
     """Short and unusual forms of addresses are checked as what they mean."""
     try:
         found = await look_up(odd)

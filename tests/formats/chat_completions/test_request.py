@@ -61,7 +61,7 @@ def test_unknown_fields_are_preserved() -> None:
         (b"[" * 100_000, "The body is nested too deeply."),
     ],
 )
-def test_bodies_that_are_not_requests(body: bytes, message: str) -> None:
+def test_invalid_bodies(body: bytes, message: str) -> None:
     """The error says what is wrong with the body."""
     with pytest.raises(RequestError) as caught:
         parse_request(body)
@@ -239,7 +239,7 @@ def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected
         ([user([{"type": ["image"], "content": 5}])], False),
     ],
 )
-def test_an_image_anywhere_is_seen(messages: list[Any], expected: bool) -> None:
+def test_images_are_found_in_all_messages(messages: list[Any], expected: bool) -> None:
     """Old and nested images count, too: the request needs the vision header."""
     assert expected is (count_images(messages) > 0)
 

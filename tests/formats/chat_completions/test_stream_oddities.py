@@ -119,7 +119,7 @@ def test_copilot_usage_is_sent_with_the_usage() -> None:
     assert not any("copilot_usage" in chunk for chunk in repair(events))
 
 
-def test_no_counts_make_no_usage_chunk() -> None:
+def test_without_counts_there_is_no_usage_chunk() -> None:
     """If a model sends no counts, no usage is invented."""
     chunks = repair([event("stop", content="x")], include_usage=True)
 
@@ -276,7 +276,7 @@ def test_an_empty_error_is_ignored(error: object) -> None:
     assert "x" == message_of([{**event("stop", content="x"), "error": error}])["content"]
 
 
-def test_a_stream_knows_when_it_is_finished() -> None:
+def test_when_a_stream_is_finished() -> None:
     """A stream is finished only once the finish reason has arrived."""
     stream = ChatRepair(MODEL)
     stream.feed(event(content="x"))

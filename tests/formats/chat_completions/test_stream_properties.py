@@ -174,7 +174,7 @@ def test_calls_in_a_row_keep_everything_without_an_index(
 
 @examples(60)
 @given(st.lists(st.tuples(st.sampled_from(["content", "refusal", "reasoning_text"]), st.text())))
-def test_texts_keep_every_character(parts: list[tuple[str, str]]) -> None:
+def test_texts_are_complete(parts: list[tuple[str, str]]) -> None:
     """Content, refusal and reasoning, in any order, are joined and otherwise unchanged."""
     message = message_of([*(event(**{name: text}) for name, text in parts), event("stop")])
 

@@ -58,7 +58,7 @@ def test_recorded_streams_are_valid_streams(name: str, include_usage: bool) -> N
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_recorded_streams_lose_nothing(name: str) -> None:
+def test_recorded_streams_are_complete(name: str) -> None:
     """Every character, call id and argument of a recorded stream is in the response."""
     events = recorded_events(name)
     message = message_of(events)
@@ -71,7 +71,7 @@ def test_recorded_streams_lose_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_recorded_streams_at_any_cut(name: str, size: int) -> None:
+def test_recorded_streams_however_they_are_split(name: str, size: int) -> None:
     """The response does not depend on how the bytes of a recording are split."""
     data = (RECORDINGS / name).read_bytes()
     decoder = EventDecoder()

@@ -81,6 +81,6 @@ def test_cache_writes_are_counted() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 5])
-def test_no_usage_stays_none(value: object) -> None:
+def test_missing_usage_is_none(value: object) -> None:
     """If a model sends no counts, none are invented."""
     assert repair_usage(value) is None

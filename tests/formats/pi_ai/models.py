@@ -44,6 +44,6 @@ ADAPTIVE = model(
 STRANGE = model(
     "claude-opus-9", MESSAGES, vendor="Anthropic", adaptive_thinking=True, reasoning_effort=["low"]
 )
-"""A model whose kind of thinking pi-ai does not know."""
+"""A model with a kind of thinking that pi-ai does not support."""
 GEMINI = model("gemini-3-pro", CHAT, vendor="Google", reasoning_effort=["none", "low", "high"])
 ALL = (GPT_4, GPT_5, CLAUDE, ADAPTIVE, STRANGE, GEMINI, model("silent"))

@@ -30,27 +30,27 @@ def result(id: str = "a") -> Json:
     return {"said": "result", "id": id}
 
 
-def body_of(client: str, *steps: Json, **wish: Any) -> Json:
+def body_of(client: str, *steps: Json, **options: Any) -> Json:
     """Return a request of `client` with a conversation of `steps`.
 
-    `wish` may have `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
+    `options` may have `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
     `system`, and fields whose name is the same on all APIs.
     """
-    return _BODIES[client](list(steps) or [user()], wish)
+    return _BODIES[client](list(steps) or [user()], options)
 
 
-def _chat(steps: list[Json], wish: Json) -> Json:
+def _chat(steps: list[Json], options: Json) -> Json:
     body: Json = {"messages": [_chat_turn(step) for step in steps]}
-    if system := wish.pop("system", None):
+    if system := options.pop("system", None):
         body["messages"].insert(0, {"role": "system", "content": system})
-    if tool := wish.pop("tool", None):
-        function = {"name": tool, "parameters": wish.pop("schema", SCHEMA)}
+    if tool := options.pop("tool", None):
+        function = {"name": tool, "parameters": options.pop("schema", SCHEMA)}
         body["tools"] = [{"type": "function", "function": function}]
-    if wish.pop("forced", False):
+    if options.pop("forced", False):
         body["tool_choice"] = "required"
     names = {"limit": "max_tokens", "effort": "reasoning_effort", "budget": "thinking_budget"}
     names |= {"stops": "stop"}
-    return body | {names.get(name, name): value for name, value in wish.items()}
+    return body | {names.get(name, name): value for name, value in options.items()}
 
 
 def _chat_turn(step: Json) -> Json:
@@ -63,18 +63,18 @@ def _chat_turn(step: Json) -> Json:
     return {"role": step["said"], "content": step["text"]}
 
 
-def _responses(steps: list[Json], wish: Json) -> Json:
+def _responses(steps: list[Json], options: Json) -> Json:
     body: Json = {"input": [_item(step) for step in steps]}
-    if system := wish.pop("system", None):
+    if system := options.pop("system", None):
         body["instructions"] = system
-    if tool := wish.pop("tool", None):
-        schema = wish.pop("schema", SCHEMA)
+    if tool := options.pop("tool", None):
+        schema = options.pop("schema", SCHEMA)
         body["tools"] = [{"type": "function", "name": tool, "parameters": schema}]
-    if wish.pop("forced", False):
+    if options.pop("forced", False):
         body["tool_choice"] = "required"
-    if effort := wish.pop("effort", None):
+    if effort := options.pop("effort", None):
         body["reasoning"] = {"effort": effort}
-    return body | {"max_output_tokens" if n == "limit" else n: v for n, v in wish.items()}
+    return body | {"max_output_tokens" if n == "limit" else n: v for n, v in options.items()}
 
 
 def _item(step: Json) -> Json:
@@ -92,22 +92,22 @@ def _item(step: Json) -> Json:
     return {"role": step["said"], "content": [{"type": kind, "text": step["text"]}]}
 
 
-def _messages(steps: list[Json], wish: Json) -> Json:
+def _messages(steps: list[Json], options: Json) -> Json:
     body: Json = {"messages": [_turn(step) for step in steps]}
-    if tool := wish.pop("tool", None):
-        body["tools"] = [{"name": tool, "input_schema": wish.pop("schema", SCHEMA)}]
-    if wish.pop("forced", False):
+    if tool := options.pop("tool", None):
+        body["tools"] = [{"name": tool, "input_schema": options.pop("schema", SCHEMA)}]
+    if options.pop("forced", False):
         body["tool_choice"] = {"type": "any"}
-    if effort := wish.pop("effort", None):
+    if effort := options.pop("effort", None):
         body["thinking"] = {"type": "adaptive"}
         body["output_config"] = {"effort": effort}
-    if budget := wish.pop("budget", None):
+    if budget := options.pop("budget", None):
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    if "parallel_tool_calls" in wish:
-        wish.pop("parallel_tool_calls")
+    if "parallel_tool_calls" in options:
+        options.pop("parallel_tool_calls")
         body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
-    body["max_tokens"] = wish.pop("limit", 4000)
-    return body | {"stop_sequences" if n == "stops" else n: v for n, v in wish.items()}
+    body["max_tokens"] = options.pop("limit", 4000)
+    return body | {"stop_sequences" if n == "stops" else n: v for n, v in options.items()}
 
 
 def _turn(step: Json) -> Json:

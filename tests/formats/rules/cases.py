@@ -42,7 +42,7 @@ class Case:
     broken: Callable[[Json], bool]
     """Whether a body for Copilot is one that the model refuses."""
     steps: tuple[Json, ...] = ()
-    wish: Json = field(default_factory=dict)
+    options: Json = field(default_factory=dict)
     own: dict[str, Json] = field(default_factory=dict)
     """Additional fields, by client API."""
     clients: tuple[str, ...] = tuple(CLIENTS)
@@ -54,7 +54,7 @@ class Case:
 
     def body(self, client: str, model: str) -> Json:
         """Return the request in the format of `client`."""
-        body = body_of(client, *self.steps, **self.wish)
+        body = body_of(client, *self.steps, **self.options)
         return {"model": model, **body, **self.own.get(client, {})}
 
 
@@ -86,7 +86,7 @@ def _marked(client: str) -> list[Json]:
 CASES: Final[dict[str, Case]] = {
     "fields.refused": Case(
         models=ALL,
-        wish={"service_tier": "flex"},
+        options={"service_tier": "flex"},
         broken=lambda body: "service_tier" in body,
         note="dropped service_tier",
         bites=lambda client, route: client == route or (client, route) == OPENAIS[::-1],
@@ -94,30 +94,30 @@ CASES: Final[dict[str, Case]] = {
     "fields.prediction": Case(
         models=("gpt-4o",),
         clients=CHAT,
-        wish={"prediction": {"type": "content", "content": ""}},
+        options={"prediction": {"type": "content", "content": ""}},
         broken=lambda body: "prediction" in body,
         note="dropped prediction",
     ),
     "fields.parallel_calls": Case(
         models=("gpt-4-0613",),
-        wish={"tool": "f", "parallel_tool_calls": True},
+        options={"tool": "f", "parallel_tool_calls": True},
         broken=lambda body: "parallel_tool_calls" in body,
         note="dropped parallel_tool_calls",
     ),
     "fields.stream": Case(
         models=("mai-code-1",),
-        wish={"stream": True},
+        options={"stream": True},
         broken=lambda body: body["stream"] is True,
     ),
     "tools.names": Case(
         models=ALL,
-        wish={"tool": "with.dots"},
+        options={"tool": "with.dots"},
         broken=_dumped("with.dots"),
         note="renamed tool with.dots",
     ),
     "tools.schemas": Case(
         models=ALL,
-        wish={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
+        options={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
         broken=lambda body: any(one.get("type") != "object" for one in schemas(body)),
     ),
     "tools.ids": Case(
@@ -172,46 +172,46 @@ CASES: Final[dict[str, Case]] = {
     "stops.blank": Case(
         models=CLAUDE,
         clients=STOPPING,
-        wish={"stops": [" ", "END"]},
+        options={"stops": [" ", "END"]},
         broken=lambda body: " " in stops(body),
         note="dropped a blank stop sequence",
     ),
     "stops.maximum": Case(
         models=("gpt-4o", "gemini-2.5-pro"),
         clients=STOPPING,
-        wish={"stops": list("vwxyz")},
+        options={"stops": list("vwxyz")},
         broken=lambda body: len(stops(body)) > 4,
         note="dropped stop beyond 4",
     ),
     "limits.invalid": Case(
         models=ALL,
         clients=OPENAIS,
-        wish={"limit": -1},
+        options={"limit": -1},
         broken=lambda body: limit(body) is not None and limit(body) < 1000,
         note="-1 is not a valid limit",
     ),
     "limits.name": Case(
         models=("gpt-5-mini",),
-        wish={"limit": 500},
+        options={"limit": 500},
         broken=lambda body: "messages" in body and "max_tokens" in body,
         bites=lambda client, route: route == "chat_completions",
     ),
     "limits.default": Case(models=CLAUDE, clients=OPENAIS, broken=lambda body: limit(body) is None),
     "limits.minimum": Case(
         models=("gpt-5.4",),
-        wish={"limit": 5},
+        options={"limit": 5},
         broken=lambda body: limit(body) < 16,
         note="5 to 16",
     ),
     "limits.maximum": Case(
         models=CLAUDE,
-        wish={"limit": 10**6},
+        options={"limit": 10**6},
         broken=lambda body: limit(body) == 10**6,
         note="the model's limit",
     ),
     "limits.stream": Case(
         models=CLAUDE,
-        wish={"limit": 20_000},
+        options={"limit": 20_000},
         broken=lambda body: body.get("stream") is not True,
     ),
     "output.schema": Case(
@@ -223,13 +223,13 @@ CASES: Final[dict[str, Case]] = {
     ),
     "tools.forced": Case(
         models=(ALWAYS_THINKS,),
-        wish={"tool": "f", "forced": True},
+        options={"tool": "f", "forced": True},
         broken=forced,
         note="changed tool_choice",
     ),
     "thinking.forced_tool": Case(
         models=("claude-sonnet-4.6",),
-        wish={"tool": "f", "forced": True, "effort": "high"},
+        options={"tool": "f", "forced": True, "effort": "high"},
         broken=lambda body: thinks(body) and forced(body),
         note="when tool_choice forces a tool",
     ),
@@ -237,58 +237,58 @@ CASES: Final[dict[str, Case]] = {
         models=("claude-sonnet-4.5",),
         clients=("messages",),
         steps=(user(), called(), result()),
-        wish={"budget": 2000},
+        options={"budget": 2000},
         broken=thinks,
         note="began without it",
     ),
     "thinking.none": Case(
         models=("gpt-4o",),
         clients=CHAT,
-        wish={"budget": 2000},
+        options={"budget": 2000},
         broken=thinks,
         note="dropped thinking_budget",
     ),
     "thinking.form": Case(
         models=("claude-opus-5",),
         clients=STOPPING,
-        wish={"budget": 2000},
+        options={"budget": 2000},
         broken=lambda body: budget(body) is not None,
         note="requires adaptive",
     ),
     "thinking.budget": Case(
         models=("claude-sonnet-4.5",),
         clients=STOPPING,
-        wish={"budget": 100},
+        options={"budget": 100},
         broken=lambda body: budget(body) < 1024,
         note="100 to 1024",
     ),
     "effort": Case(
         models=("gpt-5.4", "gpt-5-mini", "claude-sonnet-4.6", "claude-opus-5", "gemini-3.5-flash"),
-        wish={"effort": "minimal"},
+        options={"effort": "minimal"},
         broken=lambda body: effort(body) == "minimal",
         note="minimal to",
     ),
     "sampling.fixed": Case(
         models=SAMPLED,
-        wish={"temperature": 0.5},
+        options={"temperature": 0.5},
         broken=lambda body: "temperature" in body,
         note="accepts only its default",
     ),
     "sampling.thinking": Case(
         models=("claude-sonnet-4.6",),
-        wish={"temperature": 0.5, "effort": "high"},
+        options={"temperature": 0.5, "effort": "high"},
         broken=lambda body: "temperature" in body,
         note="with thinking",
     ),
     "sampling.one": Case(
         models=("claude-sonnet-4.5",),
-        wish={"temperature": 0.5, "top_p": 0.5},
+        options={"temperature": 0.5, "top_p": 0.5},
         broken=lambda body: {"temperature", "top_p"} <= set(body),
         note="with temperature",
     ),
     "sampling.range": Case(
         models=("claude-sonnet-4",),
-        wish={"temperature": 1.5},
+        options={"temperature": 1.5},
         broken=lambda body: body["temperature"] > 1,
         note="1.5 to 1",
     ),

@@ -48,7 +48,7 @@ def test_an_unknown_vendor_is_treated_leniently() -> None:
         ("claude-mythos-1", "adaptive_only"),
     ],
 )
-def test_thinking_classes_where_the_catalogue_is_silent(id: str, thinking: ThinkingClass) -> None:
+def test_thinking_classes_that_the_catalogue_omits(id: str, thinking: ThinkingClass) -> None:
     """Claude models think as Anthropic's documentation says."""
     assert thinking == claude(id).thinking
 
@@ -67,7 +67,9 @@ def test_thinking_classes_where_the_catalogue_is_silent(id: str, thinking: Think
         ),
     ],
 )
-def test_the_catalogue_wins(id: str, supports: Any, thinking: str, adaptive: bool) -> None:
+def test_the_catalogue_takes_precedence(
+    id: str, supports: Any, thinking: str, adaptive: bool
+) -> None:
     """The catalogue takes precedence over the family."""
     profile = claude(id, **supports)
 

@@ -105,12 +105,12 @@ def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
     assert {f"renamed tool {name[:80]}: {short}"} == {n for n in notes if n.startswith("renamed")}
 
 
-def test_good_names_are_left_alone() -> None:
+def test_valid_names_are_not_changed() -> None:
     """Valid names are not changed."""
     assert [{}] * 5 == [each.tool_names for each in sent("read_file", GPT, [])]
 
 
-def test_names_that_differ_stay_different() -> None:
+def test_different_names_stay_different() -> None:
     """Two long names with the same beginning get different new names."""
     tools = [{"type": "function", "function": {"name": LONG + end}} for end in "ab"]
     fitted = chat_for_model({"model": "m", "messages": [HI], "tools": tools}, GPT, [])
@@ -193,7 +193,7 @@ def ids_of(body: Json) -> list[str]:
     return re.findall(r'"(?:id|call_id|tool_call_id|tool_use_id)": "([^"]*)"', json.dumps(body))
 
 
-def test_ids_that_differ_stay_different() -> None:
+def test_different_ids_stay_different() -> None:
     """Ids that differ only in invalid characters stay different, and the same in every request."""
     first = [
         ids_of(chat_for_model(chat(id=id), CLAUDE, []).body)[0] for id in ("a:1", "a_1", "a.1")

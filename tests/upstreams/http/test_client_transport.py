@@ -116,7 +116,7 @@ async def failure(transport: Transport, url: str, read_timeout: float = 5) -> Up
     return map_http_error(caught.value, url)
 
 
-async def test_nothing_is_sent_that_was_not_asked_for(transport: Transport) -> None:
+async def test_no_library_adds_headers(transport: Transport) -> None:
     """No library adds headers, and connections are reused."""
     async with peer(OK) as other:
         for _ in range(2):
@@ -150,7 +150,7 @@ async def test_neither_redirects_nor_cookies(transport: Transport) -> None:
     assert b"cookie" not in other.requests[1]
 
 
-async def test_answers_that_stretch_the_rules(transport: Transport) -> None:
+async def test_unusual_answers(transport: Transport) -> None:
     """Early hints are skipped, and long headers are accepted."""
     answer = (
         b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
@@ -191,7 +191,7 @@ async def test_a_refused_connection(transport: Transport) -> None:
 async def test_a_name_that_does_not_exist(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A failed name lookup is told apart from later failures."""
+    """A failed name lookup is distinguished from later failures."""
 
     def nothing(*args: object, **more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -203,7 +203,7 @@ async def test_a_name_that_does_not_exist(
     assert error.sent is False
 
 
-async def test_a_certificate_that_nobody_knows(transport: Transport) -> None:
+async def test_an_untrusted_certificate(transport: Transport) -> None:
     """An untrusted certificate is reported as such, and as not sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -214,7 +214,7 @@ async def test_a_certificate_that_nobody_knows(transport: Transport) -> None:
     assert (False, []) == (error.sent, other.requests)
 
 
-async def test_tls_towards_something_that_does_not_speak_it(
+async def test_tls_to_a_plain_http_port(
     transport: Transport,
 ) -> None:
     """TLS to a plain http port is reported as a wrong protocol."""
@@ -241,7 +241,7 @@ async def reset(_: Peer, head: bytes, writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("answer", [hang_up, reset, b"HTTP/9.9 what\r\n\r\n", b"\x00\x01\r\n\r\n"])
-async def test_a_request_without_an_answer_was_sent(
+async def test_a_request_without_an_answer_counts_as_sent(
     transport: Transport, answer: bytes | Answer
 ) -> None:
     """A request without an answer counts as sent, since it may have been billed."""
@@ -287,7 +287,7 @@ async def test_a_kept_connection_that_has_ended_is_not_used(
     assert (200, 2) == (response.status, other.connections)
 
 
-async def test_silence(transport: Transport) -> None:
+async def test_a_read_timeout(transport: Transport) -> None:
     """A read timeout counts as sent."""
     async with peer(b"") as other:
         error = await failure(transport, other.url, read_timeout=0.05)
@@ -300,7 +300,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"
 
 
 @pytest.mark.parametrize("ending", [b"5\r\nde", b"zz\r\n", b""])
-async def test_a_body_that_breaks_off(transport: Transport, ending: bytes) -> None:
+async def test_an_incomplete_body(transport: Transport, ending: bytes) -> None:
     """The received part of the body is returned before the failure is raised."""
 
     async def cut(_: Peer, head: bytes, writer: asyncio.StreamWriter) -> None:
@@ -324,14 +324,14 @@ async def test_a_body_that_breaks_off(transport: Transport, ending: bytes) -> No
     assert b"".join(pieces) in (b"abc", b"abcde")
 
 
-async def test_more_than_was_announced(transport: Transport) -> None:
+async def test_bytes_after_the_content_length(transport: Transport) -> None:
     """An answer is complete at its content-length, even if more bytes follow."""
     answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok, and more"
     async with peer(answer) as made:
         assert b"ok" == await whole(await ask(transport, made.url))
 
 
-async def test_silence_in_the_middle(transport: Transport) -> None:
+async def test_a_timeout_within_a_stream(transport: Transport) -> None:
     """A timeout during a stream has its own error."""
     async with peer(CHUNKED) as other:
         response = await ask(transport, other.url, read_timeout=0.05)
@@ -339,7 +339,7 @@ async def test_silence_in_the_middle(transport: Transport) -> None:
             await whole(response)
 
 
-async def test_leaving_in_the_middle_hangs_up(transport: Transport) -> None:
+async def test_leaving_early_closes_the_connection(transport: Transport) -> None:
     """Leaving a stream early closes the connection at once."""
     async with peer(CHUNKED) as other:
         response = await ask(transport, other.url)
@@ -349,7 +349,7 @@ async def test_leaving_in_the_middle_hangs_up(transport: Transport) -> None:
             await other.gone.wait()
 
 
-async def test_a_proxy_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_behind_a_proxy_the_ordinary_client_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a proxy the server uses the ordinary HTTP client."""
     async with peer(OK) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -361,7 +361,7 @@ async def test_a_proxy_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) ->
     assert proxy.requests[0].startswith(b"POST http://elsewhere.example/x HTTP/1.1\r\n")
 
 
-async def test_headers_cannot_smuggle_in_others(transport: Transport) -> None:
+async def test_line_breaks_in_headers_are_refused(transport: Transport) -> None:
     """Line breaks in header values are refused."""
     async with peer(OK) as other:
         for value in ("a\r\nb: c", "a\nb", "a\0b"):
@@ -452,6 +452,6 @@ async def test_leaving_at_the_last_event_closes_the_connection(
             await asyncio.sleep(0)
         closing.cancel()
         await asyncio.wait({closing})
-        if turns:  # else it had not begun, and whoever owns the answer closes it again
+        if turns:  # otherwise it has not started, and the owner of the answer closes it again
             async with asyncio.timeout(5):
                 await other.gone.wait()

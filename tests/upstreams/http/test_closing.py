@@ -41,14 +41,14 @@ async def test_hanging_up_at_the_end_gives_the_connection_back(
         has_all = asyncio.Event()
         await read(transport, simulator.url, has_all)
         assert has_all.is_set()
-        if isinstance(transport, ConnectionPool):  # which has no limit that could be reached
+        if isinstance(transport, ConnectionPool):  # which has no limit on connections
             free = [one for some in transport._idle.values() for one in some]
             assert transport._open == set(free)
         await transport.aclose()
 
 
 class Body(httpx.AsyncByteStream):
-    """A body that closes when the test lets it."""
+    """A body that finishes closing only when the test allows it."""
 
     def __init__(self, *, fails: bool) -> None:
         self.fails = fails
@@ -65,7 +65,7 @@ class Body(httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_closing_goes_on_for_one_who_is_cancelled(fails: bool) -> None:
+async def test_closing_continues_after_a_cancellation(fails: bool) -> None:
     """Cancellation waits until the answer is closed."""
     body = Body(fails=fails)
     closing = asyncio.create_task(shield_close(httpx.Response(200, stream=body)).aclose())
@@ -79,7 +79,7 @@ async def test_closing_goes_on_for_one_who_is_cancelled(fails: bool) -> None:
     assert body.is_closed
 
 
-async def test_a_failure_of_the_closing_is_told() -> None:
+async def test_a_failure_to_close_is_raised() -> None:
     """Without a cancellation, a failure to close is raised."""
     body = Body(fails=True)
     body.may_end.set()

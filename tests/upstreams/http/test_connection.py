@@ -44,7 +44,7 @@ class Wire(asyncio.Transport):
         return self.unsent
 
 
-class Talk:
+class Conversation:
     """A connection on a `Wire`; `free` counts how often it was released."""
 
     def __init__(self) -> None:
@@ -64,8 +64,8 @@ class Talk:
 
 
 @pytest.fixture
-async def talk() -> Talk:
-    return Talk()
+async def talk() -> Conversation:
+    return Conversation()
 
 
 async def body(exchange: HttpExchange) -> bytes:
@@ -85,10 +85,10 @@ async def body(exchange: HttpExchange) -> bytes:
         (b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n", b""),
     ],
 )
-async def test_any_cut_makes_no_difference(answer: bytes, expected: bytes) -> None:
+async def test_splitting_does_not_matter(answer: bytes, expected: bytes) -> None:
     """An answer is read the same however it is split, and the connection is released."""
     for at in range(len(answer)):
-        talk = Talk()
+        talk = Conversation()
         exchange = talk.ask()
         talk.hear(answer[:at])
         talk.hear(answer[at:])
@@ -98,7 +98,7 @@ async def test_any_cut_makes_no_difference(answer: bytes, expected: bytes) -> No
         assert "x-trailer" not in exchange.headers
 
 
-async def test_headers_that_come_twice(talk: Talk) -> None:
+async def test_repeated_headers(talk: Conversation) -> None:
     """Repeated headers are joined, and names are lower-case (RFC 9110, 5.3)."""
     exchange = talk.ask()
     talk.hear(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n")
@@ -107,14 +107,14 @@ async def test_headers_that_come_twice(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("size", [1, connection._MAX_JOINED, connection._MAX_JOINED + 1])
-async def test_a_request_is_sent_whole(talk: Talk, size: int) -> None:
+async def test_a_request_is_sent_completely(talk: Conversation, size: int) -> None:
     """Head and body are sent completely, in one write or more."""
     talk.connection.send(b"head ", b"b" * size, 5)
 
     assert b"head " + b"b" * size == talk.wire.sent
 
 
-async def test_an_answer_without_a_length_ends_with_the_connection(talk: Talk) -> None:
+async def test_an_answer_without_a_length_ends_with_the_connection(talk: Conversation) -> None:
     """Without a length, the end of the connection is the end of the answer."""
     exchange = talk.ask()
     talk.hear(b"HTTP/1.1 200 OK\r\n\r\nabc")
@@ -125,7 +125,7 @@ async def test_an_answer_without_a_length_ends_with_the_connection(talk: Talk) -
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nx", CHUNKED + b"3\r\nab", OK[:-1]])
-async def test_any_other_end_is_a_failure(talk: Talk, answer: bytes) -> None:
+async def test_an_incomplete_answer_is_an_error(talk: Conversation, answer: bytes) -> None:
     """An incomplete answer is an error."""
     exchange = talk.ask()
     if answer:
@@ -146,7 +146,7 @@ async def test_any_other_end_is_a_failure(talk: Talk, answer: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nx: " + b"a" * 300_000,
     ],
 )
-async def test_what_is_not_an_answer(talk: Talk, answer: bytes) -> None:
+async def test_invalid_answers(talk: Conversation, answer: bytes) -> None:
     """Other protocols, broken framing and endless headers close the connection."""
     exchange = talk.ask()
     talk.hear(answer)
@@ -156,7 +156,7 @@ async def test_what_is_not_an_answer(talk: Talk, answer: bytes) -> None:
     assert talk.wire.is_closed
 
 
-async def test_who_left_takes_nothing_from_the_next_one(talk: Talk) -> None:
+async def test_leaving_a_complete_answer_does_not_disturb_the_next(talk: Conversation) -> None:
     """Leaving a complete answer does not disturb the next request on the connection."""
     first = talk.ask()
     talk.hear(OK)
@@ -168,7 +168,7 @@ async def test_who_left_takes_nothing_from_the_next_one(talk: Talk) -> None:
     assert not talk.wire.is_closed
 
 
-async def test_who_leaves_early_hangs_up(talk: Talk) -> None:
+async def test_leaving_early_closes_the_connection(talk: Conversation) -> None:
     """Leaving early closes the connection and wakes up pending readers."""
     exchange = talk.ask()
     waiting = asyncio.create_task(body(exchange))
@@ -181,7 +181,7 @@ async def test_who_leaves_early_hangs_up(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("answers", [OK + OK, OK + b"junk"])
-async def test_nobody_gets_an_answer_to_somebody_elses_question(talk: Talk, answers: bytes) -> None:
+async def test_unexpected_data_is_not_an_answer(talk: Conversation, answers: bytes) -> None:
     """Unexpected data is never taken for the answer to the next request."""
     exchange = talk.ask()
     talk.hear(answers)
@@ -190,7 +190,7 @@ async def test_nobody_gets_an_answer_to_somebody_elses_question(talk: Talk, answ
     assert talk.wire.is_closed
 
 
-async def test_what_comes_between_two_requests(talk: Talk) -> None:
+async def test_data_on_an_idle_connection(talk: Conversation) -> None:
     """Data on an idle connection closes it."""
     talk.hear(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
 
@@ -201,7 +201,7 @@ async def test_what_comes_between_two_requests(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("header", [b"connection: close\r\n", b""])
-async def test_a_connection_that_cannot_stay(talk: Talk, header: bytes) -> None:
+async def test_connections_that_are_not_reused(talk: Conversation, header: bytes) -> None:
     """A connection is not reused after `connection: close` or with unsent data."""
     talk.wire.unsent = 0 if header else 10
     exchange = talk.ask()
@@ -211,7 +211,7 @@ async def test_a_connection_that_cannot_stay(talk: Talk, header: bytes) -> None:
     assert (0, True) == (talk.free, talk.wire.is_closed)
 
 
-async def test_a_slow_reader_makes_the_other_side_wait(talk: Talk) -> None:
+async def test_a_slow_reader_pauses_reading(talk: Conversation) -> None:
     """Reading is paused while the reader is slow, and resumed later."""
     exchange = talk.ask()
     talk.hear(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n")
@@ -222,7 +222,7 @@ async def test_a_slow_reader_makes_the_other_side_wait(talk: Talk) -> None:
     assert not talk.wire.is_paused
 
 
-async def test_the_next_request_never_finds_it_paused(talk: Talk) -> None:
+async def test_reading_resumes_for_the_next_request(talk: Conversation) -> None:
     """Reading is not paused after an unread answer has ended."""
     exchange = talk.ask()
     talk.hear(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n")
@@ -232,14 +232,14 @@ async def test_the_next_request_never_finds_it_paused(talk: Talk) -> None:
     assert exchange.is_complete
 
 
-async def test_patience_ends(talk: Talk) -> None:
+async def test_a_read_timeout(talk: Conversation) -> None:
     """A read timeout has its own error."""
     exchange = talk.connection.send(b"", b"", 0.01)
     with pytest.raises(httpx.ReadTimeout):
         await exchange.head()
 
 
-async def test_patience_begins_when_the_request_has_left(talk: Talk) -> None:
+async def test_the_timeout_starts_after_the_request_was_sent(talk: Conversation) -> None:
     """The read timeout starts when the request has been sent completely."""
     talk.wire.unsent = 3
     exchange = talk.connection.send(b"", b"abc", 0.02)
@@ -255,16 +255,16 @@ async def test_patience_begins_when_the_request_has_left(talk: Talk) -> None:
     with pytest.raises(httpx.ReadTimeout):
         await exchange.head()
 
-    assert 5 == looks  # three while it was taken, and two when nothing moved any more
+    assert 5 == looks  # three while data was being accepted, and two after that
 
 
-async def test_who_stood_still_itself_blames_nobody(talk: Talk) -> None:
+async def test_a_blocked_loop_causes_no_timeout(talk: Conversation) -> None:
     """Data that arrived while the loop was blocked prevents the timeout."""
     exchange = talk.connection.send(b"", b"", 5)
     waiting = asyncio.create_task(body(exchange))
     await asyncio.sleep(0)
     exchange._deadline = 0
-    exchange._check_timeout()  # the timer is due, and so is what lies in the socket
+    exchange._check_timeout()  # both the timer and the data in the socket are due
     talk.hear(OK)
 
     assert b"ok" == await waiting

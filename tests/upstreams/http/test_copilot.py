@@ -104,7 +104,7 @@ async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
     assert 6 == simulator.state.exchanges
 
 
-async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) -> None:
+async def test_a_failed_renewal_does_not_affect_other_requests(simulator: Simulator) -> None:
     """A single refusal does not withdraw a token that still works."""
     async with services(simulator) as made:
         await ask(made.relay)
@@ -120,7 +120,7 @@ async def test_others_go_on_while_no_new_token_can_be_had(simulator: Simulator) 
 
 
 @pytest.mark.parametrize(("fault", "value"), [("foreign_item_id", "401"), ("authorize_url", None)])
-async def test_not_every_401_is_a_stale_token(
+async def test_not_every_401_renews_the_token(
     simulator: Simulator, fault: str, value: str | None
 ) -> None:
     """A 401 about the request itself or an agent's sign-in does not renew the token."""
@@ -146,7 +146,7 @@ async def test_not_every_401_is_a_stale_token(
         "cut_before_headers",
     ],
 )
-async def test_nothing_else_is_asked_twice(simulator: Simulator, fault: str) -> None:
+async def test_other_requests_are_not_retried(simulator: Simulator, fault: str) -> None:
     """Requests that may have been billed or were refused are not retried."""
     simulator.state.faults.on(fault, path="/chat/completions")
     async with services(simulator) as made:
@@ -171,7 +171,7 @@ async def test_revoked_login(simulator: Simulator) -> None:
     assert len(tries) <= 3
 
 
-async def test_nobody_listens(simulator: Simulator) -> None:
+async def test_a_refused_connection(simulator: Simulator) -> None:
     """A refused connection names the host, and is reported as not sent."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -184,7 +184,7 @@ async def test_nobody_listens(simulator: Simulator) -> None:
     assert str(port) in raised.value.message
 
 
-async def test_silence(simulator: Simulator) -> None:
+async def test_a_silent_upstream(simulator: Simulator) -> None:
     """A silent upstream is a timeout, before and during an answer."""
     async with services(simulator, read_timeout="0.2") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
@@ -210,7 +210,7 @@ async def test_models_are_kept(simulator: Simulator) -> None:
 
         simulator.state.faults.on("models_500")
         first = await made.upstream.models()
-        await asyncio.sleep(1.05)  # a list is fresh for a second, whatever is asked of it
+        await asyncio.sleep(1.05)  # within a second, the list is not read again for any name
         assert first is await made.upstream.models(fresh=True)
     assert 2 == asked(simulator, "/models")
 
@@ -299,7 +299,7 @@ def test_a_stream_is_read_to_its_end(simulator: Simulator, fault: str | None) ->
     assert ["complete"] * 5 == [record.finished for record in done]
 
 
-async def test_an_error_without_an_end(simulator: Simulator) -> None:
+async def test_a_refusal_whose_body_never_ends(simulator: Simulator) -> None:
     """A refusal whose body never ends is reported by its status."""
     answered = asyncio.Event()
 

@@ -46,7 +46,7 @@ async def test_many_who_ask_at_once_are_one_question(server: NameServer) -> None
     assert all(HERE == one for one in [*found, again])
 
 
-async def test_an_answer_does_not_last(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_results_expire(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results expire, and are dropped when a host cannot be reached."""
     names = DnsCache()
     await names.addresses("a.example", 1)
@@ -58,7 +58,7 @@ async def test_an_answer_does_not_last(server: NameServer, monkeypatch: pytest.M
     assert 3 == server.asked
 
 
-async def test_a_failure_is_everybodys_and_not_kept(server: NameServer) -> None:
+async def test_failures_are_shared_and_not_cached(server: NameServer) -> None:
     """A failed lookup fails for all who wait, and is not cached."""
     names = DnsCache()
     server.is_in_trouble = True
@@ -72,13 +72,13 @@ async def test_a_failure_is_everybodys_and_not_kept(server: NameServer) -> None:
 
 
 @pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
-async def test_what_is_no_name_is_not_found(name: str) -> None:
+async def test_malformed_names_are_not_found(name: str) -> None:
     """A malformed name fails like an unknown one."""
     with pytest.raises(socket.gaierror):
         await DnsCache().addresses(name, 1)
 
 
-async def test_who_gives_up_takes_nothing_from_the_others(server: NameServer) -> None:
+async def test_a_cancelled_waiter_does_not_cancel_the_lookup(server: NameServer) -> None:
     """A lookup continues when one of its waiters is cancelled."""
     names = DnsCache()
     server.may_answer.clear()

@@ -86,10 +86,10 @@ _BROKEN = BrokenResponse
         (b"", UpstreamUnreachable, "broke"),
     ],
 )  # fmt: skip
-async def test_told(
+async def test_malformed_answers(
     simulator: Simulator, answer: bytes, error: type[UpstreamError], said: str, stream: bool
 ) -> None:
-    """Each is a readable error, without a retry or a followed redirect."""
+    """Each gives a readable error, and no request is retried or redirected."""
     async with answering(simulator, answer) as (relay, asked):
         with pytest.raises(error) as raised:
             await text_of(relay, stream=stream)
@@ -101,24 +101,26 @@ async def test_told(
 @pytest.mark.parametrize(
     ("stream", "answer"),
     [
-        # Half a character, whole and streamed.
+        # A part of a character, whole and streamed.
         (False, head("200 OK", "content-type: application/json")
          + b'{"choices":[{"message":{"content":"Hi\\ud83d"},"finish_reason":"stop"}]}'),
         (True, head("200 OK", "content-type: text/event-stream")
          + b'data: {"choices":[{"delta":{"content":"Hi\\ud83d"},"finish_reason":"stop"}]}\n\n'),
-        # No type of content, and no blank line after the last event.
+        # No content type, and no blank line after the last event.
         (True, head("200 OK") + b"data: " + FINISH + b"\n\ndata: [DONE]\n"),
-        # Packed in two members, of which the second has the answer.
+        # Compressed in two members, of which the second contains the answer.
         (False, head("200 OK", "content-type: application/json", "content-encoding: gzip")
          + gzip.compress(b"  ") + gzip.compress(FINISH)),
         (True, head("200 OK", "content-type: text/event-stream", "content-encoding: gzip")
          + gzip.compress(b": wait\n\n") + gzip.compress(b"data: %b\n\ndata: [DONE]\n\n" % FINISH)),
-        # Cut in the piece after the end.
+        # Cut in the chunk after the end.
         (True, head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")
          + b"%x\r\ndata: %b\n\ndata: [DONE]\n\n\r\n5" % (len(FINISH) + 22, FINISH)),
     ],
 )  # fmt: skip
-async def test_read_all_the_same(simulator: Simulator, stream: bool, answer: bytes) -> None:
+async def test_slightly_malformed_answers(
+    simulator: Simulator, stream: bool, answer: bytes
+) -> None:
     """Slightly malformed answers are read."""
     async with answering(simulator, answer) as (relay, _):
         assert "Hi" == (await text_of(relay, stream=stream)).rstrip("\ufffd")

@@ -1,4 +1,4 @@
-"""A child that does what each request says: the other end of `upstreams.sidecar`, for its tests."""
+"""A child process that does what each request says, for the tests of `upstreams.pi_ai.sidecar`."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def flood(id: int, count: int) -> None:
     say(id=id, end=True)
 
 
-def asked(line: dict[str, Any]) -> None:
+def handle(line: dict[str, Any]) -> None:
     id, what = line["ask"], line["what"]
     windows[id] = line["window"]
     if what == "echo":
@@ -46,7 +46,7 @@ def asked(line: dict[str, Any]) -> None:
     elif what == "die":
         os._exit(1)
     elif what == "stall":
-        # Takes nothing in any more, and says nothing.
+        # Stop reading and writing.
         time.sleep(60)
     elif what == "garbage":
         sys.stdout.write("not ours\n")
@@ -71,7 +71,7 @@ def main() -> None:
     for text in sys.stdin:
         line = json.loads(text)
         if "ask" in line:
-            asked(line)
+            handle(line)
         elif "more" in line:
             with changed:
                 windows[line["more"]] += line["window"]

@@ -21,7 +21,7 @@ URL = "https://api.githubcopilot.com"
         ("", 502, True, "broke before the answer"),
     ],
 )
-def test_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
+def test_error_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
     """Each code has a message, a hint, and whether the request may have been sent."""
     error = request_error({"code": code, "text": "tid=secretsecret"}, URL)
 
@@ -32,7 +32,7 @@ def test_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
     assert "secret" not in error.message
 
 
-def test_what_failed_before_copilot_was_asked() -> None:
+def test_failures_before_the_call_to_copilot() -> None:
     """pi-ai's message is shown without secrets."""
     error = request_error({"code": "PI_AI", "text": "No tool for Bearer tid=secretsecret"}, URL)
 
@@ -41,12 +41,12 @@ def test_what_failed_before_copilot_was_asked() -> None:
     assert "no reason given" in request_error({"code": "PI_AI"}, URL).message
 
 
-def test_a_redirect_is_no_answer() -> None:
+def test_redirects_are_not_followed() -> None:
     """Redirects are not followed."""
     assert isinstance(response_error({"status": 302, "headers": {}, "body": ""}), BrokenResponse)
 
 
-def test_missing_seals_have_a_hint() -> None:
+def test_missing_signatures_have_a_hint() -> None:
     """Gemini's error about missing signatures gets a hint about pi-ai."""
     body = '{"error": {"message": "Function call is missing a thought_signature: f"}}'
     error = response_error({"status": 400, "headers": {}, "body": body})

@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.upstreams.pi_ai.interrupts import uninterrupted
 
 
-def test_it_comes_when_the_block_has_ended() -> None:
+def test_an_interrupt_is_raised_after_the_block() -> None:
     """The interrupt is raised after the block, which is completed."""
     done = []
     with pytest.raises(KeyboardInterrupt), uninterrupted():
@@ -17,7 +17,7 @@ def test_it_comes_when_the_block_has_ended() -> None:
     assert done
 
 
-def test_without_one_nothing_happens() -> None:
+def test_without_an_interrupt() -> None:
     """Without an interrupt nothing is raised, and later ones work."""
     with uninterrupted():
         pass
@@ -26,7 +26,7 @@ def test_without_one_nothing_happens() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
-def test_what_is_ignored_stays_so() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     """An ignored SIGINT, as under nohup, stays ignored, also for child processes."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -44,7 +44,7 @@ def test_other_failures() -> None:
     assert "npm failed: old words" == npm_error("npm ERR! old words").message
 
 
-def test_what_it_sees_of_the_environment() -> None:
+def test_the_environment_of_npm() -> None:
     """npm gets the environment without our settings; its own certificate file wins."""
     given = {"HOME": "/home/me", "COPILOT_PROXY_GITHUB_TOKEN": "ghu_x"}
 

@@ -54,7 +54,7 @@ async def begun(sidecar: Sidecar, exchange: SidecarExchange) -> int:
 
 
 async def waiting(exchange: SidecarExchange, count: int) -> None:
-    """Wait until so many messages have arrived."""
+    """Wait until this many messages have arrived."""
     while exchange.waiting < count:  # noqa: ASYNC110  # there is no event for it
         await asyncio.sleep(0.001)
 
@@ -119,7 +119,9 @@ async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
         assert list(range(count)) == [event["number"] for event in await events(exchange)]
 
 
-async def test_leaving_tells_the_child(sidecar: Sidecar, caplog: pytest.LogCaptureFixture) -> None:
+async def test_leaving_cancels_the_exchange(
+    sidecar: Sidecar, caplog: pytest.LogCaptureFixture
+) -> None:
     """An exchange that is left early is cancelled in the child; a complete one is not."""
     await echo(sidecar, "whole")
     async with sidecar.exchange({"what": "begin"}) as exchange:
@@ -155,7 +157,7 @@ async def test_a_death_costs_what_was_open(
     [{"what": "garbage"}, {"what": "long", "size": 33 * 1024 * 1024}],
     ids=["garbage", "long"],
 )
-async def test_what_cannot_be_understood_ends_the_child(
+async def test_malformed_output_restarts_the_child(
     sidecar: Sidecar, request_: dict[str, Any]
 ) -> None:
     """After malformed output the child is restarted."""
@@ -166,7 +168,7 @@ async def test_what_cannot_be_understood_ends_the_child(
     assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
 
 
-async def test_what_came_before_a_death_is_read_first(
+async def test_output_before_a_crash_is_read_first(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Output from before a crash is read before the error."""
@@ -196,7 +198,7 @@ async def test_a_child_that_dies_again_and_again_rests(sidecar: Sidecar) -> None
     assert (503, "1") == (caught.value.status, caught.value.headers["retry-after"])
 
 
-async def test_an_answer_ends_the_row_of_deaths(sidecar: Sidecar) -> None:
+async def test_an_answer_resets_the_count_of_crashes(sidecar: Sidecar) -> None:
     """An answer resets the count of crashes."""
     for _ in range(4):
         async with sidecar.exchange({"what": "die"}) as exchange:
@@ -250,7 +252,7 @@ async def test_a_child_that_is_stuck_is_given_up() -> None:
         await sidecar.aclose()
 
 
-async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
+async def test_a_suspended_child_is_kept() -> None:
     """A child that was suspended together with the server is kept."""
     sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
@@ -265,7 +267,7 @@ async def test_a_child_that_was_stopped_with_us_is_kept() -> None:
         await sidecar.aclose()
 
 
-async def test_nothing_comes_after_the_end(sidecar: Sidecar) -> None:
+async def test_messages_after_the_end_are_ignored(sidecar: Sidecar) -> None:
     """Messages about finished or unknown exchanges are ignored."""
     async with sidecar.exchange({"what": "ghosts"}) as exchange:
         assert [{"said": "all"}] == await events(exchange)
@@ -273,7 +275,7 @@ async def test_nothing_comes_after_the_end(sidecar: Sidecar) -> None:
         assert [] == await exchange.read()
 
 
-async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -> None:
+async def test_a_body_that_cannot_be_encoded_is_a_client_error(sidecar: Sidecar) -> None:
     """A body nested too deeply is a client error, and other exchanges work."""
     deep: list[Any] = []
     for _ in range(2000):
@@ -285,7 +287,7 @@ async def test_what_cannot_be_written_is_the_callers_mistake(sidecar: Sidecar) -
     assert [{"said": "Hi"}] == await echo(sidecar, "Hi")
 
 
-async def test_a_quiet_child_that_lives_is_kept() -> None:
+async def test_an_idle_child_is_kept() -> None:
     """An idle child that answers pings is kept."""
     sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
@@ -315,7 +317,7 @@ async def test_its_words_are_in_the_log_without_secrets(
     assert len(record.getMessage()) < 2100
 
 
-async def test_it_sees_what_it_is_given(sidecar: Sidecar) -> None:
+async def test_the_environment_of_the_child(sidecar: Sidecar) -> None:
     """The child gets only the environment that the command sets."""
     async with sidecar.exchange({"what": "environment"}) as exchange:
         (message,) = await exchange.read()
@@ -325,7 +327,7 @@ async def test_it_sees_what_it_is_given(sidecar: Sidecar) -> None:
     assert [str(CHILD)] == told["arguments"]
 
 
-async def test_it_ends_with_us(sidecar: Sidecar) -> None:
+async def test_closing_ends_the_child(sidecar: Sidecar) -> None:
     """Closing ends the child, fails open exchanges, and starts no other child."""
     async with sidecar.exchange({"what": "begin"}) as exchange:
         pid = await begun(sidecar, exchange)
@@ -337,7 +339,7 @@ async def test_it_ends_with_us(sidecar: Sidecar) -> None:
         await echo(sidecar, "Hi")
 
 
-async def test_a_child_that_does_not_listen_is_ended_all_the_same(
+async def test_a_child_that_ignores_the_end_is_killed(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child that ignores the request to end is killed."""

@@ -1,5 +1,5 @@
-"""The servers on which faults happen: a simulator, a gateway in front of it, and behind both the
-server under test."""
+"""The servers on which faults are tested: a simulator, a gateway in front of it, and the server
+under test, which uses both."""
 
 import asyncio
 import os
@@ -27,25 +27,25 @@ from tests.matrix_clients import Ask
 NAME: Final = "copilot.test"
 """The host of the gateway that speaks TLS; only these tests can look it up."""
 MIDDLE: Final = 8
-"""Events before the simulator fails in mid-stream: with any API some of the text has come."""
+"""Number of events before the simulator fails in mid-stream: enough for some text on any API."""
 TIMEOUT: Final = 10.0
-"""Seconds that this machine may take for what is done at once."""
-HURRIED: Final = {
+"""Seconds after which something that should happen at once counts as failed."""
+SHORT_TIMEOUTS: Final = {
     "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
     "script:refusal_without_end": "copilot_proxy.upstreams.http.copilot._ERROR_BODY_TIMEOUT",
 }
-"""Timeouts that are not settings, and would cost seconds."""
+"""Timeouts that are not settings, shortened because the tests would take seconds."""
 FLAGS: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
     "renewed": {},
     "httpx": {"pool": True},
-    "impatient": {"read_timeout": "0.4"},
+    "timeouts": {"read_timeout": "0.4"},
     "early": {"read_timeout": "0.4", "header_grace": "0.01"},
 }
 
 
-class Stand:
+class Setup:
     """A simulator, a gateway in front of it, and a server that uses them."""
 
     def __init__(
@@ -57,14 +57,14 @@ class Stand:
         *,
         tries: int,
     ) -> None:
-        """`tries` is how often a request is made until it is answered: a server with short
-        timeouts can fail one on a busy machine."""
+        """`tries` is the number of attempts at an answer without a fault: with short timeouts, one
+        may fail on a busy machine."""
         self.simulator = simulator
         self.gateway = gateway
         self.proxy = proxy
         self.http = http
         self.tries = tries
-        self.blind = False
+        self.lookup_fails = False
         """Whether the gateway's name cannot be looked up."""
         self._full: dict[tuple[str, bool], str] = {}
 
@@ -84,37 +84,38 @@ class Stand:
         raise AssertionError(seen.answer.text)
 
     def ask(self, route: Route, stream: bool, *, own: bool = False, size: int = 0) -> Seen:
-        """Sends a request of `size` bytes or a few more; `own` with a Copilot token of the
-        client's own."""
+        """Send a request with about `size` additional bytes, with `own` as a client with its own
+        Copilot token."""
         client = route.client
         turns = client.user("Write 30 words" + " please" * (size // 7))
         body = client.body(Ask(route.model, turns, stream=stream))
         headers = {}
         if own:
             headers["authorization"] = f"Bearer {self.simulator.state.issue_copilot_token()[0]}"
-        asked, connects = len(self.gateway.posts), self.gateway.connects
+        calls, connects = len(self.gateway.posts), self.gateway.connects
         seen = read(client, self.http.post(client.path, json=body, headers=headers), stream)
-        seen.asked = len(self.gateway.posts) - asked
+        seen.calls = len(self.gateway.posts) - calls
         seen.connects = self.gateway.connects - connects
         return seen
 
     def held(self) -> tuple[int, int, int]:
-        """Return the server's tasks, the gateway's connections, the process's file descriptors."""
+        """Return the number of the server's tasks, the gateway's connections and open file
+        descriptors."""
         loop = self.proxy._loop
 
         async def tasks() -> int:
-            return len(asyncio.all_tasks()) - 1  # but for this one
+            return len(asyncio.all_tasks()) - 1  # without this one
 
         counted = asyncio.run_coroutine_threadsafe(tasks(), loop).result(TIMEOUT)
         return counted, len(self.gateway.open), len(os.listdir("/dev/fd"))
 
     @contextmanager
     def fault(self, row: Row) -> Iterator[None]:
-        """Make the fault happen to the requests in the block."""
+        """Cause the fault for requests in the block."""
         with pytest.MonkeyPatch.context() as patch:
-            if row.made in HURRIED:
-                patch.setattr(HURRIED[row.made], 0.05)
-            # Names are remembered for a while: here the name server is asked each time.
+            if row.cause in SHORT_TIMEOUTS:
+                patch.setattr(SHORT_TIMEOUTS[row.cause], 0.05)
+            # Disable the DNS cache, so that every connection looks up the name.
             patch.setattr("copilot_proxy.upstreams.http.dns_cache._MAX_AGE", 0.0)
             try:
                 self._on(row)
@@ -122,82 +123,82 @@ class Stand:
             finally:
                 self.simulator.state.faults.clear()
                 self.gateway.script = None
-                self.gateway.welcome = "good"
-                self.gateway.impatient = False
-                self.blind = False
-                if row.made == "refused":
+                self.gateway.handshake = "good"
+                self.gateway.resets_early = False
+                self.lookup_fails = False
+                if row.cause == "refused":
                     self.gateway.listen()
 
     def _on(self, row: Row) -> None:
-        kind, _, name = row.made.rpartition(":")
-        if kind in ("new", "welcome") or name in ("unknown_name", "hang_up", "break_up"):
+        kind, _, name = row.cause.rpartition(":")
+        if kind in ("new", "handshake") or name in ("unknown_name", "hang_up", "break_up"):
             self.gateway.hang_up(broken=name == "break_up")
         match kind, name:
             case (("script" | "new"), _):
                 self.gateway.script = SCRIPTS[name]
-            case "welcome", _:
-                self.gateway.welcome = name
+            case "handshake", _:
+                self.gateway.handshake = name
             case _, "refused":
                 self.gateway.refuse()
             case _, "unknown_name":
-                self.blind = True
+                self.lookup_fails = True
             case _, "head":
-                self.gateway.impatient = True
+                self.gateway.resets_early = True
             case _, ("hang_up" | "break_up"):
                 pass
             case _:
                 self.simulator.state.faults.on(name, value=row.value, times=row.times)
 
 
-class Stands:
-    """The stands of the table, each made on first use."""
+class Setups:
+    """The setups of the table, each made on first use."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._made: dict[str, Stand] = {}
+        self._setups: dict[str, Setup] = {}
 
-    def __enter__(self) -> "Stands":
+    def __enter__(self) -> "Setups":
         patch = self._stack.enter_context(pytest.MonkeyPatch.context())
         self._home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self._patch = patch
         clear_environment(patch, self._home)
-        # How often a token is renewed has its own tests.
+        # The limit on renewals has its own tests.
         patch.setattr("copilot_proxy.auth.copilot_auth._FORCED", 1000)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def get(self, kind: str) -> Stand:
-        if kind not in self._made:
-            # One each: where tokens expire they do so for everybody.
+    def get(self, kind: str) -> Setup:
+        if kind not in self._setups:
+            # Each has its own simulator, since expired tokens affect all users of one.
             self._simulator = self._stack.enter_context(Simulator(pace=0, middle=MIDDLE))
-            self._made[kind] = self._secure() if kind == "tls" else self._plain(**FLAGS[kind])
-            stand = self._made[kind]
+            self._setups[kind] = self._secure() if kind == "tls" else self._plain(**FLAGS[kind])
+            setup = self._setups[kind]
             for route in ROUTES:
                 for stream in route.streams:
-                    stand.full(route, stream)
-        return self._made[kind]
+                    setup.full(route, stream)
+        return self._setups[kind]
 
-    def _plain(self, **flags: Any) -> Stand:
+    def _plain(self, **flags: Any) -> Setup:
         gateway = self._stack.enter_context(Gateway(self._simulator.url))
         return self._behind(gateway, **flags)
 
-    def _behind(self, gateway: Gateway, *, pool: bool = False, **flags: Any) -> Stand:
+    def _behind(self, gateway: Gateway, *, pool: bool = False, **flags: Any) -> Setup:
         settings = settings_at(self._simulator, copilot_api_url=gateway.url, **flags)
         with pytest.MonkeyPatch.context() as patch:
             if pool:
-                # httpx knows how to pass a proxy; this machine is reached without it.
+                # With a proxy the server uses httpx; loopback is reached without the proxy.
                 patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
             proxy = self._stack.enter_context(Proxy(settings))
         http = self._stack.enter_context(
-            # A connection that is kept would be closed at any time, and be counted.
+            # Kept connections could be closed at any time, which would change the counts.
             proxy.client(limits=httpx.Limits(max_keepalive_connections=0))
         )
         tries = 5 if {"read_timeout", "connect_timeout"} & flags.keys() else 1
-        return Stand(self._simulator, gateway, proxy, http, tries=tries)
+        return Setup(self._simulator, gateway, proxy, http, tries=tries)
 
-    def _secure(self) -> Stand:
+    def _secure(self) -> Setup:
         authority = trustme.CA()
         file = self._home / "authority.pem"
         authority.cert_pem.write_to_path(file)
@@ -213,17 +214,17 @@ class Stands:
             certificate.configure_cert(contexts[name])
         gateway = Gateway(self._simulator.url, name=NAME, contexts=contexts)
         self._stack.enter_context(gateway)
-        stand_of: list[Stand] = []
+        made: list[Setup] = []
         look_up = socket.getaddrinfo
 
         def getaddrinfo(host: Any, *args: Any, **more: Any) -> Any:
             if host not in (NAME, NAME.encode()):
                 return look_up(host, *args, **more)
-            if stand_of and stand_of[0].blind:
+            if made and made[0].lookup_fails:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             return look_up("127.0.0.1", *args, **more)
 
         self._patch.setattr(socket, "getaddrinfo", getaddrinfo)
-        stand = self._behind(gateway, connect_timeout="0.5")
-        stand_of.append(stand)
-        return stand
+        setup = self._behind(gateway, connect_timeout="0.5")
+        made.append(setup)
+        return setup

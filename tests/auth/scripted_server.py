@@ -20,7 +20,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Stranger(HttpServer):
+class ScriptedServer(HttpServer):
     """Returns `answers` in turn, repeating the last one, and records the requests."""
 
     def __init__(self, *answers: Answer) -> None:
