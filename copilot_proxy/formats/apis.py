@@ -1,8 +1,8 @@
 """Chooses the Copilot API that a request is sent to.
 
-If the model lists the client's own API, that one is used, so that request and response are only
-repaired. Otherwise the first API that the model lists is used. The catalogue decides, never the
-name of a model.
+If the model lists the client's own API, that one is used: request and response then need only
+repairs. Otherwise it is the first of `UPSTREAM_APIS` that the model lists. The catalogue decides,
+never the name of a model.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,7 +21,7 @@ UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = (CHAT_COMPLETIONS, RESPONSES, MESS
 def choose(
     client: ClientApi, model: Model | None, refused: Collection[UpstreamApi] = ()
 ) -> UpstreamApi:
-    """Return the API to call `model` on for a client of `client`.
+    """Return the API to call `model` on for a client that uses the API `client`.
 
     `refused` are APIs on which Copilot has refused to serve the model. Without a catalogue, the
     choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model

@@ -162,7 +162,7 @@ class Stands:
         self._patch = patch
         clear_environment(patch, self._home)
         # How often a token is renewed has its own tests.
-        patch.setattr("copilot_proxy.auth.copilot_auth._FORCED", 1000)
+        patch.setattr("copilot_proxy.auth.copilot_auth._FORCED_BURST", 1000)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The rule book: every change to a request that its model would otherwise refuse.
+"""The rule book: all changes without which a model would refuse a request.
 
 `fit` is called once per request, whatever API the client speaks and whatever API the model is
 called on. A rule reads the model's profile and accesses the body through `OutgoingBody`; the
@@ -82,7 +82,7 @@ RULES: Final = (
     Rule("output.schema", _OBSERVED, schemas.fit_output),
     Rule("tools.forced", _THINKING, thinking.unforce_tool),
     Rule("thinking.forced_tool", _THINKING, thinking.disable_for_forced_tool),
-    Rule("thinking.mid_turn", _THINKING, thinking.disable_in_mid_turn),
+    Rule("thinking.mid_turn", _THINKING, thinking.disable_mid_turn),
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported),
     Rule("thinking.form", _THINKING, thinking.fit_form),
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
@@ -98,23 +98,23 @@ RULES: Final = (
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedBody:
     """A request body that the model accepts."""
 
     body: UpstreamBody
     tool_names: Mapping[str, str] = field(default_factory=dict)
-    """The client's names of renamed tools, by the names that the model gets."""
+    """The client's names of renamed tools, by the names sent to the model."""
 
 
-def fit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitted:
+def fit(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> FittedBody:
     """Apply all rules; raises `RequestError` if the conversation is empty afterwards."""
     for rule in RULES:
         rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
-    return Fitted(outgoing.body, outgoing.tool_names)
+    return FittedBody(outgoing.body, outgoing.tool_names)
 
 
-def fit_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Fitted:
+def fit_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> FittedBody:
     """Apply only the rules for messages and tools, since pi-ai sets the other fields itself.
 
     Raises `RequestError` if the conversation is empty afterwards.
@@ -123,4 +123,4 @@ def fit_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
         if rule.conversation:
             rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
-    return Fitted(outgoing.body, outgoing.tool_names)
+    return FittedBody(outgoing.body, outgoing.tool_names)
