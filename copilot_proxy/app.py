@@ -46,7 +46,7 @@ _PATHS_HINT: Final = (
 def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
     """Return the ASGI application, which closes `services` when it shuts down.
 
-    `router` may be the one of an application that has shut down, which saves building the routes.
+    `router` may come from an application that has shut down, which saves building the routes again.
     """
     router = router or make_router()
     router.state["services"] = services

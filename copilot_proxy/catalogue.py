@@ -16,7 +16,7 @@ ENABLE_URL: Final = "https://github.com/settings/copilot/features"
 """The page for accepting the terms of a model that GitHub lists as disabled."""
 
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    # Names that clients use by default. Each stands for the first of these models in the catalogue.
+    # Names that clients use by default. Each means the first of its models that the catalogue has.
     "gpt-4": ("gpt-4.1", "gpt-4o", "gpt-5-mini"),
     "gpt-4-turbo": ("gpt-4.1", "gpt-4o", "gpt-5-mini"),
     "gpt-3.5-turbo": ("gpt-4o-mini", "gpt-5-mini", "gpt-4o", "gpt-4.1"),
@@ -73,7 +73,7 @@ class Model:
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
     @property
-    def is_picked(self) -> bool:
+    def in_picker(self) -> bool:
         """Whether it is in Copilot's own model picker."""
         return self.raw.get("model_picker_enabled") is True
 
@@ -169,7 +169,7 @@ class Catalogue:
     def picker_models(self) -> list[Model]:
         """The enabled chat models in Copilot's own model picker."""
         return [
-            m for m in self._by_id.values() if m.is_chat and m.is_picked and not m.needs_enabling
+            m for m in self._by_id.values() if m.is_chat and m.in_picker and not m.needs_enabling
         ]
 
     def similar_ids(self, name: str) -> list[str]:

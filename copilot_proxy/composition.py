@@ -81,7 +81,7 @@ def make_backend(
     dumps: "Dumps | None" = None,
     serving: bool = False,
 ) -> Backend:
-    """Create the backend; an event loop must be running.
+    """Create the backend; requires a running event loop.
 
     `report` is called after each request. `load` replaces the credential stores of the settings,
     and `clock` the system's clock. `dumps` records the traffic. Set `serving` for many concurrent

@@ -1,9 +1,9 @@
 """Dumps: files with the complete requests and responses, for debugging.
 
-A request has up to two files of its own and two more for each request to Copilot, all named
+A client's request has up to two files, and up to two more for each request to Copilot, all named
 ``YYYYMMDD-HHMMSS-<request id>.<message>.txt``. Each contains the request or status line, the
-headers of an allowlist, an empty line, and the body, decompressed and with tokens masked. While the
-server runs nothing here raises: if a dump cannot be written, that is logged once.
+allowlisted headers, an empty line, and the body, decompressed and with tokens masked. While the
+server runs, nothing here raises: if a dump cannot be written, that is logged once.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Final
 
 from copilot_proxy import private_files
 from copilot_proxy.errors import UsageError
-from copilot_proxy.formats.packed import CHUNK_SIZE, WINDOWS, Unpacker
+from copilot_proxy.formats.decompression import CHUNK_SIZE, WINDOWS, Decompressor
 from copilot_proxy.masking import StreamMask, mask
 from copilot_proxy.settings import Settings
 
@@ -31,7 +31,7 @@ _DUMP_NAME: Final = re.compile(
     r"\d{8}-\d{6}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"\.(?:client|copilot-\d+)-(?:request|answer)\.txt"
 )
-_SHOWN: Final = frozenset(
+_DUMPED_HEADERS: Final = frozenset(
     (
         b"accept",
         b"anthropic-beta",
@@ -52,8 +52,8 @@ _SHOWN: Final = frozenset(
         b"x-request-id",
     )
 )
-"""The headers that are dumped: they never contain a secret. All others are left out."""
-_SHOWN_PREFIX: Final = b"x-copilot-proxy-"
+"""The headers that are dumped, because they never contain a secret."""
+_DUMPED_PREFIX: Final = b"x-copilot-proxy-"
 _UNCOMPRESSED: Final = ("", "identity")
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of a body that are dumped, so that a small compressed body cannot fill the disk."""
@@ -70,9 +70,9 @@ class DumpFile:
         self._mask = StreamMask()
         lower = [(name.lower(), value) for name, value in headers]
         encoding = dict(lower).get(b"content-encoding", b"").decode("latin-1").strip().lower()
-        self._decompressor = Unpacker(encoding) if encoding in WINDOWS else None
+        self._decompressor = Decompressor(encoding) if encoding in WINDOWS else None
         self._descriptor = dumps.open_file(path)
-        lines = [first_line, *(_line(name, value) for name, value in lower if _is_shown(name))]
+        lines = [first_line, *(_line(name, value) for name, value in lower if _is_dumped(name))]
         self._append(mask("\n".join(lines) + "\n\n").encode())
         if encoding not in (*WINDOWS, *_UNCOMPRESSED):
             self._append(b"(the body has an unsupported content encoding)")
@@ -247,8 +247,8 @@ def dumps_for(settings: Settings) -> Dumps | None:
     return Dumps(settings.dump_dir, settings.dump_hours) if settings.dump_dir else None
 
 
-def _is_shown(name: bytes) -> bool:
-    return name in _SHOWN or name.startswith(_SHOWN_PREFIX)
+def _is_dumped(name: bytes) -> bool:
+    return name in _DUMPED_HEADERS or name.startswith(_DUMPED_PREFIX)
 
 
 def _line(name: bytes, value: bytes) -> str:

@@ -174,7 +174,7 @@ class CooldownRefusal(UpstreamRefusal):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """There was no response.
+    """Upstream did not respond.
 
     `sent` is false if upstream has certainly not received any part of the request. `temporary` is
     true if an immediate retry may succeed.

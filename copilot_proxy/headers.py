@@ -27,24 +27,23 @@ GITHUB_API_VERSION: Final = "2025-04-01"
 Initiator = Literal["user", "agent"]
 
 Turn = Literal["user", "results", "agent", "aside"]
-"""Whose a message is: words of the user's, results of tools, anything else of the agent's, or an
-aside, which the client wrote in the user's name."""
+"""The kind of a message: the user's own words (``user``), tool results (``results``), anything else
+from the agent (``agent``), or a reminder that the client added as a user message (``aside``)."""
 
 _ASIDE: Final = re.compile(
-    # Each part is taken or left as a whole: what does not match is found out in one reading.
+    # Possessive and atomic, so that text that does not match takes linear time.
     r"\s*+(?:<system-reminder>(?>.*?</system-reminder>)\s*+)*+",
     re.DOTALL,
 )
 
 
 def initiator(turns: Iterable[Turn | None]) -> Initiator:
-    """Who asked, by whose turn each message is; the latest comes first.
+    """Return who caused a request, from the kinds of its messages, the latest first.
 
-    The user did exactly when the last turn is theirs. Instructions and lists of tools are nobody's
-    turn (None): clients put them after the user's words as well, and what holds nothing else was
-    asked by a user. An aside belongs to what it follows: clients put reminders of their own
-    behind the results of tools. Request-billed plans charge for ``user`` only, so this is never
-    bent in either direction.
+    It is ``user`` if and only if the last turn is the user's own. Instructions and lists of tools
+    (None) are not turns and are skipped, since clients also put them after the user's words; a
+    request without any turn counts as the user's. Asides after tool results belong to the results.
+    Plans with premium requests charge only for ``user``, so the value must always be truthful.
     """
     aside = False
     for turn in turns:
@@ -58,15 +57,16 @@ def initiator(turns: Iterable[Turn | None]) -> Initiator:
 
 
 def user_turn(content: object) -> Turn:
-    """Whose a message with the role of the user is, by its text or its list of parts.
+    """Return the kind of a message with the role ``user``; `content` is a string or list of parts.
 
-    It is the user's if it holds an image, a file or words, other than in ``<system-reminder>``.
+    It is ``user`` if it has an image, a file or text outside of ``<system-reminder>`` tags, else
+    ``aside``.
     """
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    return "user" if any(map(_is_the_user_s, parts)) else "aside"
+    return "user" if any(map(_is_user_content, parts)) else "aside"
 
 
-def _is_the_user_s(part: dict[str, object]) -> bool:
+def _is_user_content(part: dict[str, object]) -> bool:
     if part.get("type") not in ("text", "input_text"):
         return True
     return _ASIDE.fullmatch(str(part.get("text") or "")) is None

@@ -1,4 +1,4 @@
-"""The server's API keys: their names, finding the one in a request, and the models it allows."""
+"""The server's API keys: finds the key of a request, and the models that it allows."""
 
 import hashlib
 import hmac

@@ -19,7 +19,7 @@ from copilot_proxy.masking import Secret, mask
 
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 _HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
-_LONGEST_HOST: Final = 253
+_MAX_HOST_LENGTH: Final = 253
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -193,7 +193,7 @@ def origins(value: object) -> tuple[str, ...]:
 
 
 def _without_default_port(origin: str) -> str:
-    """Browsers omit the default port in the Origin header."""
+    """Return the origin without its default port, which browsers omit in the Origin header."""
     if origin.startswith("http://"):
         return origin.removesuffix(":80")
     return origin.removesuffix(":443") if origin.startswith("https://") else origin
@@ -295,12 +295,14 @@ def choice(*choices: str) -> Callable[[object], str]:
 
 
 def is_host(name: str) -> bool:
-    """Whether `name` is an IP address, or a name that can be looked up: none of its parts is empty
-    or too long, and all of it is ASCII. Libraries fail on anything else in ways of their own."""
+    """Return whether `name` is an IP address, or an ASCII name whose parts all have a valid length.
+
+    Checked here because libraries raise various errors for other names.
+    """
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return len(name) <= _LONGEST_HOST and _HOST.fullmatch(name) is not None
+        return len(name) <= _MAX_HOST_LENGTH and _HOST.fullmatch(name) is not None
     return "%" not in name
 
 

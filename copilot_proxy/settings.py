@@ -89,7 +89,9 @@ class Settings:
         "How Copilot is called: directly (`copilot`), or through the pi agent's library (`pi-ai`).",
     )
     default_model: str = _setting(
-        "claude-sonnet-4.5", parse.header_value, "The model for `default` and for a bare `chat`."
+        "claude-sonnet-4.5",
+        parse.header_value,
+        "The model for `default`, and for `chat` without --model.",
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),

@@ -1,4 +1,4 @@
-"""What a terminal can show, escape codes and colours, and what to do where nobody reads."""
+"""Detects what a terminal can show, and discards output that is not read."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def can_style(stream: TextIO | None = None) -> bool:
 
 
 def discard(stream: TextIO) -> None:
-    """Lets everything that is still written to `stream`, a standard stream, go nowhere."""
+    """Discard all further output to `stream`, which must be stdout or stderr."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

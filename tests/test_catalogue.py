@@ -81,7 +81,7 @@ def test_models_in_the_picker(says: Any, expected: bool) -> None:
     """A model is in Copilot's picker only if its entry says so."""
     (model,) = catalogue_of({"id": "a", **says})
 
-    assert expected is model.is_picked
+    assert expected is model.in_picker
 
 
 def test_a_model_with_only_an_id() -> None:

@@ -31,14 +31,14 @@ _PLANS_BY_NAME: Final = {
 
 @dataclass(frozen=True)
 class Quota:
-    """The quota that meters the plan; None if GitHub did not report a value."""
+    """The quota that meters the plan; a field is None if GitHub did not report it."""
 
     unit: str
     """``chat messages``, ``premium requests`` or ``AI credits`` (1 credit is 0.01 US dollars)."""
     entitlement: float | None
     remaining: float | None
     percent_remaining: float | None
-    """0 to 100, or negative if more was used than the plan includes."""
+    """From 0 to 100; negative if more was used than the plan includes."""
     unlimited: bool
     """Whether this seat has no quota of its own; a shared pool can still be `used_up`."""
     used_up: bool
@@ -148,7 +148,7 @@ def _reset_date(payload: Mapping[str, object], snapshot: Mapping[str, object]) -
 
 
 def _text(value: object) -> str | None:
-    """Return the printable characters of `value`, or None if it is not text or has none."""
+    """Return the printable characters of `value`; None if it is not text, or has none."""
     if not isinstance(value, str):
         return None
     return "".join(char for char in value if char.isprintable()).strip() or None

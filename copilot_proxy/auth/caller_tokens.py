@@ -62,7 +62,8 @@ class CallerTokens:
     def for_header(self, value: str | None) -> TokenSource | None:
         """Return the source for the value of an Authorization header, or for a bare token.
 
-        None if it is not a token of GitHub. Raises `RequestError` (401) for an expired token.
+        Returns None if it is not a GitHub or Copilot token. Raises `RequestError` (401) for an
+        expired token.
         """
         token = _bare(value or "")
         if is_oauth(token):

@@ -15,7 +15,7 @@ CERTIFICATE_FILES: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, BSD
 )
-"""The stores of Linux distributions, for a Python whose OpenSSL has another default path."""
+"""The certificate files of Linux distributions, in case OpenSSL's default path is another one."""
 
 _HINT: Final = (
     "Unset it to use the system's certificates, or set it to certificates in PEM format. Then "
@@ -48,7 +48,7 @@ class _Context(ssl.SSLContext):
     httpx needs the context when a client is created, but loading the certificates takes longer than
     everything else at startup, and plain http does not need them. On Linux, where the system's
     store is a file, this is used instead of truststore, which would read the file again for every
-    connection (50 ms each).
+    connection (50 ms each time).
     """
 
     _file: str | None
@@ -58,7 +58,7 @@ class _Context(ssl.SSLContext):
         self._file, self._folder = file, folder
         self._lock = threading.Lock()
         self._ready = False
-        # A company's store often contains only an intermediate authority.
+        # A company's certificate file often contains only an intermediate authority.
         self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def wrap_bio(

@@ -26,13 +26,14 @@ from copilot_proxy.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_EARLY: Final = 60.0
+_REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
-_SHORTEST: Final = 30.0
-_LONGEST: Final = 24 * 3600.0
-_FORCED: Final = 5
-_FORCED_EVERY: Final = 30.0
-"""Seconds between two renewals caused by rejected requests, after the first `_FORCED`."""
+_MIN_LIFETIME: Final = 30.0
+"""The least lifetime, and time until a refresh, that GitHub's values are corrected to."""
+_MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
+_FORCED_BURST: Final = 5
+_FORCED_INTERVAL: Final = 30.0
+"""Seconds between two renewals caused by rejected requests, after the first `_FORCED_BURST`."""
 _HOST_TIMEOUT: Final = 2.0
 """Seconds that reading the host of the stored credential may take."""
 
@@ -61,7 +62,7 @@ class CopilotAuth:
         self._refused_hint = refused_hint
         self._permit = permit
         self._token_state = TokenState(self._clock)
-        self._forced_renewals = RateLimiter(_FORCED, _FORCED_EVERY, self._clock.monotonic)
+        self._forced_renewals = RateLimiter(_FORCED_BURST, _FORCED_INTERVAL, self._clock.monotonic)
         self._host: str | None = None
         self._task: asyncio.Task[CopilotToken | CopilotProxyError] | None = None
 
@@ -99,9 +100,9 @@ class CopilotAuth:
         return await self._exchanged()
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return a token of a newer sign-in than that of `token`, or None if there is none.
+        """Return a token of a sign-in newer than that of `token`, or None if there is none.
 
-        Meant for a `token` that cannot be used at the moment. The store is read at most once every
+        For use when `token` cannot be used at the moment. The store is read at most once every
         few seconds.
         """
         state = self._token_state
@@ -190,7 +191,7 @@ class CopilotAuth:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
             self._token_state.failed(error, credential)
-            log.warning("no new Copilot token: %s", _public(error))
+            log.warning("cannot get a new Copilot token: %s", _public(error))
             return error
         self._token_state.succeeded(token)
         return token
@@ -209,8 +210,10 @@ class CopilotAuth:
         self._host = credential.host if credential else None
 
     def _copilot_token(self, exchange: TokenExchange, credential: Credential) -> CopilotToken:
-        lifetime = max(exchange.lifetime, _SHORTEST)
-        early = max(exchange.refresh_in - _EARLY, exchange.refresh_in / 2, _SHORTEST)
+        lifetime = max(exchange.lifetime, _MIN_LIFETIME)
+        refresh_after = max(
+            exchange.refresh_in - _REFRESH_LEAD, exchange.refresh_in / 2, _MIN_LIFETIME
+        )
         return CopilotToken(
             value=exchange.token,
             api_url=hosts.copilot_url(
@@ -219,7 +222,7 @@ class CopilotAuth:
                 credential.host,
                 self._settings,
             ),
-            refresh_after=min(early, _LONGEST),
+            refresh_after=min(refresh_after, _MAX_REFRESH_INTERVAL),
             lifetime=lifetime,
             monotonic=self._clock.monotonic(),
             wall=self._clock.wall(),

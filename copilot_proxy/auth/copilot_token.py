@@ -10,7 +10,7 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """Both clocks: the monotonic one stops while a laptop sleeps, the wall clock may jump."""
+    """Both clocks: the monotonic one may stop while a laptop sleeps, the wall clock may jump."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -32,7 +32,7 @@ class CopilotToken:
     token from a request."""
 
     def age(self, clock: Clock) -> float:
-        """Return the seconds since it was issued, the larger value of the two clocks."""
+        """Return the seconds since it was issued, by whichever clock shows more."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
 
@@ -63,7 +63,7 @@ class TokenSource(Protocol):
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return a token of a newer sign-in than that of `token`, or None if there is none."""
+        """Return a token of a sign-in newer than that of `token`, or None if there is none."""
         ...
 
     def state(self) -> AuthState:

@@ -41,8 +41,8 @@ async def wait_for_approval(
     """Poll until the user has entered `code`, and return the GitHub token.
 
     Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's own error
-    if it asks to wait for longer than the code is valid. Network errors do not end the wait. May be
-    cancelled at any time.
+    if GitHub asks to wait for longer than the code is valid. Network errors do not end the wait.
+    May be cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval

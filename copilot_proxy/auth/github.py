@@ -26,7 +26,7 @@ _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
 """The API version for ``/user``, which does not support the newer one of the Copilot endpoints."""
 _TIMEOUT: Final = 30.0
-"""Read timeout in seconds; these responses are short, unlike a model's."""
+"""Read timeout in seconds; short, because no model has to answer."""
 _GRACE: Final = 60.0
 """Seconds that a Copilot token is valid after `refresh_in`, if its expiry is not plausible."""
 _CODE_LIFETIME: Final = 900.0
@@ -83,7 +83,7 @@ class GitHub:
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:
-        """Close the client, which those from `at` share."""
+        """Close the client, also for the objects that `at` has returned."""
         await self.client.aclose()
 
     async def device_code(self) -> DeviceCode:
@@ -190,7 +190,7 @@ class GitHub:
         return self.addresses.web + "/login/device"
 
 
-class _Envelope(msgspec.Struct):
+class _ExchangeResponse(msgspec.Struct):
     """The response of the token exchange; only the first three fields are required."""
 
     token: str
@@ -200,21 +200,21 @@ class _Envelope(msgspec.Struct):
     sku: str | None = None
 
 
-class _Critical(msgspec.Struct):
+class _RequiredFields(msgspec.Struct):
     token: str
     expires_at: float
     refresh_in: float
 
 
 def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> TokenExchange:
-    envelope: _Envelope | _Critical
+    response: _ExchangeResponse | _RequiredFields
     try:
-        envelope = msgspec.convert(payload, _Envelope)
-        api_url, sku = (envelope.endpoints or {}).get("api"), envelope.sku
+        response = msgspec.convert(payload, _ExchangeResponse)
+        api_url, sku = (response.endpoints or {}).get("api"), response.sku
     except msgspec.ValidationError:
         # Accept the response if only an optional field has an unexpected type.
         try:
-            envelope = msgspec.convert(payload, _Critical)
+            response = msgspec.convert(payload, _RequiredFields)
         except msgspec.ValidationError as error:
             raise BrokenResponse(
                 f"GitHub's token exchange has an unexpected response: {error}."
@@ -222,12 +222,12 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
         endpoints = payload.get("endpoints")
         api_url = endpoints.get("api") if isinstance(endpoints, Mapping) else None
         sku = None
-    if not _is_sendable(envelope.token):
+    if not _is_sendable(response.token):
         raise BrokenResponse("GitHub's token exchange returned an invalid token.")
-    refresh_in = max(envelope.refresh_in, 0.0)
-    lifetime = envelope.expires_at - _timestamp(sent_at)
+    refresh_in = max(response.refresh_in, 0.0)
+    lifetime = response.expires_at - _timestamp(sent_at)
     return TokenExchange(
-        token=Secret(envelope.token),
+        token=Secret(response.token),
         refresh_in=refresh_in,
         lifetime=lifetime if lifetime >= refresh_in else refresh_in + _GRACE,
         api_url=api_url if isinstance(api_url, str) else None,
@@ -241,7 +241,7 @@ def _is_sendable(token: str) -> bool:
 
 
 def _timestamp(http_date: str | None) -> float:
-    """Parse the Date header of a response; the local time if there is none."""
+    """Return the time in the Date header of a response; the local time if there is none."""
     try:
         return parsedate_to_datetime(http_date or "").timestamp()
     except ValueError:
@@ -249,7 +249,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Parse a number of seconds between 0 and a day, also from a form-encoded response."""
+    """Return a number of seconds from 0 to a day, also if it is text; else `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -63,7 +63,7 @@ def json_or_form(response: httpx.Response) -> dict[str, object]:
 
 
 def not_github_error(response: httpx.Response) -> CopilotProxyError:
-    """Return the error for a response that is not JSON: GitHub is down, or it is not GitHub's."""
+    """Return the error for a response that is not JSON: GitHub is down, or did not send it."""
     if response.status_code >= 500 or response.status_code == 429:
         return transient_error(response)
     host = response.url.netloc.decode("ascii")
@@ -157,7 +157,7 @@ def account_error(response: httpx.Response) -> CopilotProxyError:
 
 
 def clean(text: object) -> str:
-    """Return a text from a response as one printable line without secrets; "" if not a text."""
+    """Return text from a response as one printable line without secrets; "" if it is no text."""
     if not isinstance(text, str):
         return ""
     line = " ".join(text.split())

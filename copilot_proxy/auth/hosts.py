@@ -49,7 +49,7 @@ def normalize(host: str) -> str:
     if name in (GITHUB, "www.github.com", "api.github.com"):
         return GITHUB
     for service in _SERVICES:
-        # `api.ghe.com` is a tenant called "api"; a service comes before a tenant's name.
+        # `api.ghe.com` is a tenant called "api": a service is a label before the tenant's name.
         if name.startswith(service) and name.count(".") > _TENANTS.count("."):
             name = name.removeprefix(service)
             break
@@ -63,7 +63,7 @@ def normalize(host: str) -> str:
 
 
 def host_of(settings: Settings) -> str:
-    """Return the host in the settings, for a token without a host of its own."""
+    """Return the host in the settings, for a token that was stored without one."""
     try:
         return normalize(settings.github_url)
     except UsageError:

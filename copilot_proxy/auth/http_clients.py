@@ -78,8 +78,10 @@ def proxy_for(url: str) -> str | None:
 
 
 def make_anonymous_client() -> httpx.AsyncClient:
-    """Create a client for URLs from requests: it sends no credentials, and uses no proxy. From the
-    environment it only reads SSL_CERT_FILE and SSL_CERT_DIR."""
+    """Create a client for URLs from requests, which sends no credentials and uses no proxy.
+
+    From the environment, it only reads SSL_CERT_FILE and SSL_CERT_DIR.
+    """
     return httpx.AsyncClient(
         verify=tls_context(),
         trust_env=False,

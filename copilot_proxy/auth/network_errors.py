@@ -1,5 +1,4 @@
-"""Maps the errors of httpx to `UpstreamUnreachable`, and tells whether a request may have been
-sent."""
+"""Maps httpx's errors to `UpstreamUnreachable`, and determines whether anything was sent."""
 
 import socket
 import ssl
@@ -12,12 +11,11 @@ import httpx
 from copilot_proxy.errors import UpstreamUnreachable
 
 _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""The server closed the connection during the handshake, which busy servers do."""
+"""Errors if the server closes the connection during the handshake, as busy servers do."""
 
 
 def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
-    """Return the error for a failed request to `url`, by default to the URL of the request in
-    `error`.
+    """Return the error for a failed request to `url`, by default the URL in `error`.
 
     Its `sent` is false only if certainly nothing was sent.
     """

@@ -1,24 +1,24 @@
-"""Limits how often something may be done."""
+"""Limits the rate of an action."""
 
 from collections.abc import Callable
 
 
 class RateLimiter:
-    """A token bucket: `burst` at once, and after that one every `every` seconds."""
+    """A token bucket: allows `burst` actions at once, then one every `interval` seconds."""
 
-    def __init__(self, burst: int, every: float, monotonic: Callable[[], float]) -> None:
-        self._every = every
-        self._slack = (burst - 1) * every
+    def __init__(self, burst: int, interval: float, monotonic: Callable[[], float]) -> None:
+        self._interval = interval
+        self._slack = (burst - 1) * interval
         self._monotonic = monotonic
         self._full_at = float("-inf")
         """When the bucket is full again."""
 
     def acquire(self) -> float:
-        """Take one and return 0, or return the seconds to wait if there is none."""
+        """Take a token and return 0; without one, return the seconds until there is one."""
         now = self._monotonic()
         full_at = max(self._full_at, now)
         wait = full_at - now - self._slack
         if wait > 0:
             return wait
-        self._full_at = full_at + self._every
+        self._full_at = full_at + self._interval
         return 0.0

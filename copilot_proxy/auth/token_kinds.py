@@ -1,4 +1,4 @@
-"""Tells the types of tokens apart by their format, before one is sent anywhere."""
+"""Distinguishes types of tokens by their format, before one is sent anywhere."""
 
 import re
 from typing import Final

@@ -11,7 +11,7 @@ from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 _STORE_INTERVAL: Final = 3.0
 """Minimum seconds between two reads of the store without a valid token."""
 _STORE_INTERVAL_VALID: Final = 10.0
-"""The same with a valid token, during a cooldown."""
+"""Minimum seconds between two reads with a valid token, during a cooldown."""
 _BACKOFF: Final = 2.0
 _MAX_BACKOFF: Final = 30.0
 """Longest backoff without a valid token."""
@@ -34,7 +34,7 @@ class Failure:
     jitter: float
 
     def age(self, clock: Clock) -> float:
-        """Return the seconds since then, by the clock that says more, to include sleep."""
+        """Return the seconds since then, by whichever clock shows more."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
     def backoff(self, *, has_token: bool) -> float:
@@ -59,7 +59,7 @@ class TokenState:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._store_read_at = float("-inf")
-        self._refusals = 0  # of this token, since upstream last accepted it
+        self._refusals = 0  # number of refusals since upstream last accepted this token
         self.token: CopilotToken | None = None
         self.failure: Failure | None = None
 
@@ -106,7 +106,7 @@ class TokenState:
         self._store_read_at = self._clock.monotonic()
 
     def accepted(self, token: CopilotToken) -> None:
-        """Report that upstream accepted `token`, so earlier refusals had another reason."""
+        """Report that upstream accepted `token`, so its earlier refusals had other reasons."""
         if token is self.token:
             self._refusals = 0
 
@@ -122,7 +122,7 @@ class TokenState:
         """Report a failed exchange."""
         if self._refusals and isinstance(error, NotSignedIn | NoCopilotAccess):
             self.token = None
-        # A doubted token gets another chance after each failure, in case it is valid after all.
+        # After each failure, a refused token is tried again, in case it is valid after all.
         self._refusals = min(self._refusals, 1)
         before = self.failure
         again = before is not None and type(before.error) is type(error)

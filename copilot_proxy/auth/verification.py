@@ -75,7 +75,7 @@ async def _with_retries(
 
 
 def _may_pass(error: UpstreamError) -> bool:
-    """Whether it may be over in seconds. GitHub's word that it wants to be left alone is not."""
+    """Whether the failure may pass within seconds; not if GitHub asked to wait."""
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers
     return isinstance(error, UpstreamUnreachable)
@@ -96,8 +96,10 @@ async def _login(github: GitHub, credential: Credential) -> str | None:
 
 
 async def _count_models(github: GitHub, exchange: TokenExchange, api_url: str) -> int | None:
-    """Return the number of usable models, or None on any error: the exchange has succeeded, and
-    this number is only informative."""
+    """Return the number of usable models, or None on any error.
+
+    The number is only informative, so an error must not make the verification fail.
+    """
     identity = github.settings.identity
     try:
         response = await github.client.get(

@@ -1,1 +1,1 @@
-"""The terminal: the only room that knows Typer and Rich, one module a command."""
+"""The command line: one module per command. Only this package imports Typer and Rich."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from copilot_proxy.catalogue import Model
 
 _LARGEST: Final = 20 * 1024 * 1024
-"""The largest image in bytes; no model takes more, whatever the list of models says."""
+"""Maximum size of an image in bytes; no model accepts more, whatever the catalogue says."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read_image(path: Path) -> Image:
 
 
 def check_images(images: Sequence[Image], model: "Model") -> None:
-    """Raise `UsageError` if `model` is known not to take the images."""
+    """Raise `UsageError` if `model` is known not to accept the images."""
     if not images:
         return
     if model.supports and model.supports.get("vision") is not True:

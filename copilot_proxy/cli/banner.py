@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from copilot_proxy.keys import ApiKey
     from copilot_proxy.settings import Settings
 
-_SHOWN: Final = 3
+_MAX_SUGGESTIONS: Final = 3
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
-_FAULT: Final = "server_error_500"
+_EXAMPLE_FAULT: Final = "server_error_500"
 """The fault in the example: it affects a single request. Others, such as a rate limit, would keep
 the server from sending more requests for a while."""
 _NOTICE: Final = (
@@ -117,7 +117,7 @@ class Banner:
         return "--api-key" if source == "flag" else source
 
     def _network(self) -> str:
-        """Say how other machines reach the server."""
+        """Describe how other machines reach the server."""
         if self.settings.host.strip("[]") not in ("0.0.0.0", "::"):  # noqa: S104  # only compared
             return "other machines use the same URL, and need the key"
         port = self.address.rpartition(":")[2]
@@ -139,7 +139,7 @@ class Banner:
     def _simulated(self, simulator: str) -> Iterable[str]:
         yield "Simulated: no account is used, and no model sees what you send."
         yield f"The simulator is at {simulator}. Make its next response fail with:"
-        yield f"curl -X PUT {simulator}/_simulator/faults/{_FAULT} -d {_quoted(_ONCE)}"
+        yield f"curl -X PUT {simulator}/_simulator/faults/{_EXAMPLE_FAULT} -d {_quoted(_ONCE)}"
         yield "List all faults: copilot-proxy simulate --list-faults"
 
 
@@ -149,7 +149,7 @@ _ONCE: Final = '{"times":1}'
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Return up to three models to start with: the default, a free one, and another vendor's."""
     usable = [model for model in catalogue if model.is_chat and not model.needs_enabling]
-    usable.sort(key=lambda model: not model.is_picked)
+    usable.sort(key=lambda model: not model.in_picker)
     default = default_model(catalogue, settings)
     chosen = [default] if default in usable else []
     chosen += [model for model in usable if is_included(model) and model not in chosen][:1]
@@ -157,7 +157,7 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
         if _maker(model) not in map(_maker, chosen):
             chosen.append(model)
     chosen += [model for model in usable if model not in chosen]
-    return [model for model in chosen if model is not None][:_SHOWN]
+    return [model for model in chosen if model is not None][:_MAX_SUGGESTIONS]
 
 
 def _with_limit(key: "ApiKey") -> str:

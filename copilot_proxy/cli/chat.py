@@ -104,7 +104,7 @@ async def _open(settings: "Settings") -> "Backend":
 
 
 async def _warn_about_default(backend: "Backend", settings: "Settings") -> None:
-    """Print a warning if ``default`` does not stand for the configured model."""
+    """Print a warning if ``default`` does not mean the configured model."""
     # If the list of models cannot be loaded, the question itself will fail with the error.
     with suppress(CopilotProxyError, TimeoutError):
         async with asyncio.timeout(_CATALOGUE_TIMEOUT):

@@ -156,7 +156,7 @@ def _read(chunks: "Iterable[dict[str, Any]]", answer: ChatAnswer) -> tuple[str, 
 
 
 class _Progress(Protocol):
-    """Shows that an answer is awaited, until it is stopped."""
+    """Shows that an answer is awaited, until `stop` is called."""
 
     def show_reasoning(self, reasoning: str) -> None: ...
 

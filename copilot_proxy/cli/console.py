@@ -26,7 +26,7 @@ _COMMAND: Final = re.compile(
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
 """A line with a name and a value in two columns."""
 _GLUE: Final = "\xa0"
-"""A space at which lines are not broken; it is printed as a normal space."""
+"""A non-breaking space, which is printed as a normal space."""
 
 
 def print_result(text: str) -> None:

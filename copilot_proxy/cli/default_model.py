@@ -1,4 +1,4 @@
-"""Which model ``default`` stands for, and a warning if it is not the configured one."""
+"""Determines the default model, with a warning if it is not the configured one."""
 
 from typing import TYPE_CHECKING
 

@@ -63,7 +63,7 @@ def _read(prompt: str) -> str:
         lines, _, begun = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
         text = "\n".join(part for part in (text, lines) if part)
         if begun:
-            # The last line has no line break yet: the user can still edit it, and has to send it.
+            # The last line has no line break yet: the user can still edit it, and must press Enter.
             text += "\n" + begun + _read_line(MORE + begun)
     if pasted:
         print_message(f"{text.count(chr(10)) + 1} pasted lines are sent as one question.")

@@ -66,7 +66,7 @@ class LifecycleMessages:
             self._say(f"{warning}\n", event="default_model")
 
     def finishing(self, count: int) -> None:
-        """Report that the server stops once `count` open requests have finished."""
+        """Report that the server will stop once `count` open requests have finished."""
         requests = "open request" if count == 1 else "open requests"
         # Without a terminal, the user cannot press Ctrl+C.
         again = "; press Ctrl+C again to stop now" if stderr_is_tty() else ""
@@ -77,7 +77,7 @@ class LifecycleMessages:
         )
 
     def cut(self, count: int) -> None:
-        """Report that `count` open requests are aborted."""
+        """Report that `count` open requests are being aborted."""
         requests = "open request" if count == 1 else "open requests"
         self._say(f"Aborting {count} {requests}.", event="cut", open=count)
 
@@ -86,14 +86,14 @@ class LifecycleMessages:
         self._say("Stopped.", event="stopped")
 
     def _say(self, text: str, **fields: object) -> None:
-        # Sent through the log, which never waits for a terminal. Stderr shows the whole text, the
-        # log file only its first line, and JSON the fields as well.
+        # The log never waits for a terminal. Stderr shows the whole text, the log file only its
+        # first line, and JSON the fields as well.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 
 
 def _offline(error: UpstreamError | None) -> str:
-    """Say why there is no list of models, and when the server will work."""
+    """Explain why there is no list of models, and when the server will work."""
     later = "Requests will work as soon as GitHub responds."
     if error is None:
         return f"GitHub has not responded yet. {later}"

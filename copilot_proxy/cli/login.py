@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.verification import Verification
     from copilot_proxy.masking import Secret
 
-_LONGEST_TOKEN: Final = 1000
+_MAX_TOKEN_LENGTH: Final = 1000
 
 
 class Store(StrEnum):
@@ -85,25 +85,25 @@ async def _login(
         if not has_token:
             print_message("Approved. Checking that the account has Copilot.")
         try:
-            proof: Verification | None = await verify(github, credential)
+            verification: Verification | None = await verify(github, credential)
         except NoCopilotAccess as error:
             raise await _with_name(error, github, credential) from None
         except UpstreamError as error:
             if has_token:
                 raise
             # Without storing the token, the user would have to approve again.
-            check_error, proof = error, None
-        login = proof.login if proof else None
+            check_error, verification = error, None
+        login = verification.login if verification else None
         stored = Credential(credential.token, host, login, store_name)
         await run_in_thread(lambda: _store(credentials, stored))
-    if proof is None:
+    if verification is None:
         print_error(check_error)
         print_message(
             "The token is stored, but it could not be checked. Check it later with: "
             "copilot-proxy status"
         )
         raise typer.Exit(1)
-    _report_success(proof)
+    _report_success(verification)
 
 
 async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
@@ -120,9 +120,9 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
 
 
 def _choose_store(credentials: "Credentials", wanted: Store | None, flags: str) -> str:
-    """Return the name of a writable store, before the user signs in for nothing.
+    """Return the name of a writable store; called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command of the hint. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command in the hint. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()
@@ -160,7 +160,7 @@ def _token_from_stdin() -> "Secret":
     if sys.stdin.isatty():
         text = typer.prompt("GitHub OAuth token", hide_input=True, err=True)
     else:
-        text = sys.stdin.readline(_LONGEST_TOKEN)
+        text = sys.stdin.readline(_MAX_TOKEN_LENGTH)
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise UsageError(
@@ -173,7 +173,7 @@ def _token_from_stdin() -> "Secret":
 
 
 def _report_existing(credentials: "Credentials") -> None:
-    """Report the sign-in that will be replaced; an unreadable one is replaced silently."""
+    """Report the sign-in that this one replaces; an unreadable one is replaced silently."""
     from copilot_proxy.auth.stores import EnvironmentStore
 
     for store in credentials.stores:
@@ -202,7 +202,7 @@ def _store(credentials: "Credentials", credential: "Credential") -> None:
 
 
 async def _with_name(error: SignInError, github: "GitHub", credential: "Credential") -> SignInError:
-    """Return `error` with the account's name in its message, if it was not there."""
+    """Return `error` with the account's name in its message."""
     from copilot_proxy.auth.verification import fetch_login
 
     login = await fetch_login(github, credential)
@@ -211,9 +211,10 @@ async def _with_name(error: SignInError, github: "GitHub", credential: "Credenti
     return error
 
 
-def _report_success(proof: "Verification") -> None:
-    models = f", {proof.models} models" if proof.models is not None else ""
+def _report_success(verification: "Verification") -> None:
+    models = f", {verification.models} models" if verification.models is not None else ""
     print_message(
-        f"Signed in as {proof.login or 'an unnamed account'} ({proof.plan} plan{models})."
+        f"Signed in as {verification.login or 'an unnamed account'} "
+        f"({verification.plan} plan{models})."
     )
     print_message("Start the server with: copilot-proxy serve")

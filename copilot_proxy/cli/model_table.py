@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _GAP: Final = 2
 _UNBOUNDED: Final = 100_000
-"""Characters, so that no name is cut."""
+"""A width in characters at which no name is cut."""
 _APIS: Final = {
     "/chat/completions": "chat",
     "/responses": "responses",
@@ -21,10 +21,10 @@ _APIS: Final = {
 
 
 class Column(NamedTuple):
-    """One column; the columns with the highest `spare` are dropped first if space is short."""
+    """One column; if space is short, columns with the highest `drop_order` are dropped first."""
 
     title: str
-    spare: int
+    drop_order: int
     cell: Callable[[Model], str]
     right: bool = False
 
@@ -112,7 +112,7 @@ def _fitting(models: Sequence[Model], width: int | None) -> list[Column]:
             for column in columns
         }
         while len(columns) > 1 and sum(map(room.__getitem__, columns)) - _GAP > width:
-            columns.remove(max(columns, key=lambda column: column.spare))
+            columns.remove(max(columns, key=lambda column: column.drop_order))
     return columns
 
 

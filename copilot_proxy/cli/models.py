@@ -25,7 +25,7 @@ def models(
             help="Show only models with this text in their id, name or vendor.", metavar="FILTER"
         ),
     ] = None,
-    every: Annotated[
+    include_all: Annotated[
         bool,
         typer.Option(
             "--all", help="Include models that Copilot's own menu omits, and embedding models."
@@ -46,7 +46,7 @@ def models(
     if as_json:
         _print_json(catalogue, filter)
     else:
-        _print_table(catalogue, filter, settings, every=every)
+        _print_table(catalogue, filter, settings, include_all=include_all)
 
 
 def _read(settings: "Settings") -> "Catalogue":
@@ -71,13 +71,15 @@ def _print_json(catalogue: "Catalogue", words: str | None) -> None:
 
 
 def _print_table(
-    catalogue: "Catalogue", words: str | None, settings: "Settings", *, every: bool
+    catalogue: "Catalogue", words: str | None, settings: "Settings", *, include_all: bool
 ) -> None:
     from copilot_proxy.cli.model_table import draw, matching
 
     found = matching(catalogue.usable, words or "")
-    shown = found if every else [model for model in found if model.is_chat and model.is_picked]
-    # With a filter, also show models that the menu omits if there are no others.
+    shown = (
+        found if include_all else [model for model in found if model.is_chat and model.in_picker]
+    )
+    # If a filter matches only models that the menu omits, show those.
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."

@@ -12,7 +12,7 @@ _CREDIT: Final = 0.01
 
 def price_text(model: Model) -> str:
     """Return a model's price: dollars per million tokens in and out, such as ``$3/$15``, or the
-    multiplier of a premium request, such as ``1x``; ``included``; or "" if it is not known."""
+    multiplier of a premium request, such as ``1x``, or ``included``; "" if it is unknown."""
     billing = _mapping(model.raw.get("billing"))
     prices = _mapping(billing.get("token_prices"))
     tier = _mapping(prices.get("default")) or prices

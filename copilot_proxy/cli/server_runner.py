@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from copilot_proxy.server.uvicorn_server import Server
 
 _MODELS_TIMEOUT: Final = 5.0
-"""Seconds that GitHub has to return the list of models before the banner is shown without it."""
+"""Seconds to wait for the list of models before the banner is shown without it."""
 
 
 class ServerRunner:
@@ -113,7 +113,7 @@ class ServerRunner:
                 else self._supervisor(credential, on_ready)
             )
             with server.capture_signals():
-                # An earlier Ctrl+C takes effect here, and not in the middle of the startup.
+                # An earlier Ctrl+C takes effect here instead of in the middle of the startup.
                 await asyncio.sleep(0)
                 listen(self._socket, self._settings)
                 with tune_gc_for_serving():

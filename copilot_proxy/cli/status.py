@@ -23,7 +23,7 @@ _SIMULATOR: Final = "the simulator"
 
 @dataclass
 class AccountStatus:
-    """What is known of the account; `error` is why something is not known or not usable."""
+    """What is known about the account; `error` explains what is unknown or unusable."""
 
     credential: "Credential | None" = None
     account: "Account | None" = None
@@ -102,7 +102,7 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
 async def _account_of(
     exchange: "TokenExchange", github: "GitHub", credential: "Credential"
 ) -> "Account":
-    """Return what the token says of the account, for when GitHub does not return the account."""
+    """Return what the token says about the account, if GitHub does not return the account."""
     from copilot_proxy.auth.account import parse_account
     from copilot_proxy.auth.verification import fetch_login
 
@@ -113,13 +113,13 @@ async def _account_of(
 def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Return why Copilot cannot be used, or why the account is not known; None if all is well."""
+    """Return why Copilot cannot be used, or why the account is unknown; None if neither."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
         return exchange
     if isinstance(account, NoCopilotAccess):
-        # Not every account may read this endpoint; what counts is that the token was issued.
+        # Not every account may read this endpoint; it is enough that the token was issued.
         return None
     if isinstance(account, CopilotProxyError):
         return account

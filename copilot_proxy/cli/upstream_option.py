@@ -7,7 +7,7 @@ import typer
 
 
 class UpstreamName(StrEnum):
-    """The code that talks to Copilot."""
+    """The ways to call Copilot."""
 
     copilot = "copilot"
     pi_ai = "pi-ai"

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def run_worker(channel: socket.socket) -> None:
-    """Serve with the configuration from `channel` until the supervisor says stop or is gone."""
+    """Serve with the configuration from `channel` until the supervisor stops it or exits."""
     config = receive_config(channel)
     if config is None:
         channel.close()

@@ -1,7 +1,7 @@
-"""The protocols of an API: as clients speak it, as Copilot serves it, or both in one object.
+"""The protocols of an API: as clients use it, and as Copilot serves it.
 
-Each folder of `formats` is one API, and its `api.py` defines the one object that the rest of the
-program uses. A request and its response pass these steps, all of them pure:
+Each folder of `formats` is one API; its `api.py` defines the object that the rest of the program
+uses, which may implement both. A request and its response take these steps, all of them pure:
 
     request   ClientApi.parse -> ClientApi.to_chat -> UpstreamApi.from_chat -> Copilot
     response  client <- ChatWriter (client's events) <- StreamTranslator (chunks) <- Copilot
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import (
     ChatChunk,
     ChatRequest,
@@ -70,7 +70,7 @@ class StreamTranslator(Protocol):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the model has sent its finish reason; only token counts may still follow."""
+        """Whether the model has sent its finish reason; only token counts may come after it."""
         ...
 
     @property
@@ -230,7 +230,7 @@ def is_same_api(client: object, upstream: object) -> bool:
 class NativePassage(Protocol):
     """Passes requests and responses on if the client speaks the API that the model is called on."""
 
-    def body(self, request: ClientRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def body(self, request: ClientRequest, model: Model | None, notes: list[str]) -> FittedBody:
         """Return the request, changed only where the model requires it; raises `RequestError`."""
         ...
 
@@ -252,10 +252,10 @@ class UpstreamApi(Protocol):
 
     @property
     def native(self) -> NativePassage | None:
-        """For clients of the same API; None for Chat Completions, which needs no translation."""
+        """The passage for clients of the same API; None for Chat Completions, which needs none."""
         ...
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         """Translate a Chat Completions request into the body for `model`; raises `RequestError`."""
         ...
 

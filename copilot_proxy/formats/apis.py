@@ -1,8 +1,8 @@
 """Chooses the API that a client speaks, and the Copilot API that a request is sent to.
 
-If the model lists the client's own API, that one is used, so that request and response are only
-repaired. Otherwise the first API that the model lists is used. The catalogue decides, never the
-name of a model.
+If the model lists the client's own API, that one is used: request and response then need only
+repairs. Otherwise it is the first of `UPSTREAM_APIS` that the model lists. The catalogue decides,
+never the name of a model.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
 def choose(
     client: ClientApi, model: Model | None, refused: Collection[UpstreamApi] = ()
 ) -> UpstreamApi:
-    """Return the API to call `model` on for a client of `client`.
+    """Return the API to call `model` on for a client that uses the API `client`.
 
     `refused` are APIs on which Copilot has refused to serve the model. Without a catalogue, the
     choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model

@@ -14,7 +14,7 @@ BUDGETS: Final[Mapping[str, int]] = {
     "xhigh": 24576,
     "max": 32000,
 }
-"""Thinking tokens per effort, for models that take a budget. The scale is our own estimate."""
+"""Thinking tokens per effort, for models that require a budget. The scale is our estimate."""
 
 
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Converts OpenAI's embeddings requests and responses to Copilot's and back.
+"""Converts embeddings requests and responses between OpenAI's format and Copilot's.
 
 Copilot only accepts lists of texts of limited length, and returns floats in any order.
 Source of the shapes: https://platform.openai.com/docs/api-reference/embeddings

@@ -38,7 +38,7 @@ class Family:
     traits: Mapping[str, Any] = field(default_factory=dict)
 
     def applies_to(self, model: Model | None, api: str) -> bool:
-        """Whether the row applies to `model` on `api`; None is a model that is not known."""
+        """Whether the row applies to `model` on `api`; `model` is None if it is unknown."""
         if self.apis and api not in self.apis:
             return False
         if model is None:
@@ -61,7 +61,8 @@ class Family:
 def claude_version(model: Model) -> tuple[str, tuple[int, int]]:
     """Return the kind and version in a Claude model id, such as ``("opus", (4, 7))``.
 
-    Returns ``("", (0, 0))`` for other models. Older ids join the two numbers: ``claude-opus-41``.
+    Returns ``("", (0, 0))`` for other models. Older ids join the two numbers, as in
+    ``claude-opus-41``.
     """
     found = _CLAUDE.match(model.id)
     if found is None:

@@ -1,7 +1,7 @@
 """What a model accepts, as data: one `ModelProfile` for a model on one of Copilot's APIs.
 
-The catalogue takes precedence. What it does not say comes from `FAMILIES`, whose rows are read in
-order, so that a later row wins. No other file of `formats` looks at a model's id, vendor or family.
+The catalogue takes precedence. What it does not say comes from `FAMILIES`, whose later rows
+override earlier ones. No other file of `formats` looks at a model's id, vendor or family.
 """
 
 import re
@@ -23,7 +23,7 @@ ThinkingClass = Literal["none", "optional", "required_form", "adaptive_only"]
 """
 
 MIN_BUDGET: Final = 1024
-"""Thinking tokens; Claude refuses less."""
+"""The smallest thinking budget that Claude accepts, in tokens."""
 _DEFAULT_OUTPUT: Final = 8192
 """Output tokens, for an API that requires a limit, if the catalogue does not give one."""
 
@@ -32,7 +32,7 @@ _DEFAULT_OUTPUT: Final = 8192
 class ModelProfile:
     """What one model accepts on one API.
 
-    The defaults accept everything: they apply to a model of which nothing is known.
+    The defaults accept everything; they apply to an unknown model.
     """
 
     id: str | None = None

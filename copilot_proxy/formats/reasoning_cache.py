@@ -18,7 +18,7 @@ _MAX_CHARACTERS: Final = 20_000_000
 
 
 class ReasoningCache:
-    """A least recently used cache of the reasoning before tool calls, plain and encrypted.
+    """An LRU cache of the reasoning before tool calls, plain and encrypted.
 
     `calls` and `characters` limit its size.
     """
@@ -48,8 +48,10 @@ class ReasoningCache:
             self._vendors.popitem(last=False)
 
     def restore(self, model: str, messages: list[Json], vendor: str | None = None) -> list[Json]:
-        """Return the messages with cached reasoning filled in where it is missing, and without
-        reasoning that another vendor than `vendor` is known to have encrypted."""
+        """Return the messages with missing reasoning restored from the cache.
+
+        Reasoning that is known to be encrypted by a vendor other than `vendor` is removed.
+        """
         own = [self._without_foreign(vendor, message) for message in messages]
         return [self._with_reasoning(model, message) for message in own]
 

@@ -32,7 +32,7 @@ def is_json(text: str) -> bool:
 
 
 class RunawayGuard:
-    """Stops a model that is stuck writing blank lines into a tool call, since each costs money."""
+    """Stops a model that is stuck writing blank lines into a tool call, which cost money."""
 
     __slots__ = ("_blanks",)
 
@@ -103,8 +103,8 @@ class Arguments:
 class _End:
     """Finds the end of the first object, list or string of a text that arrives in pieces.
 
-    Before this end, the text cannot be JSON, and with anything but blanks after it, it never will
-    be. Otherwise a parser has to decide.
+    A text that has not reached this end is not JSON yet, and one with anything but blanks after it
+    never will be. Otherwise a parser has to decide.
     """
 
     __slots__ = ("_depth", "_first", "_has_more", "_in_string", "_is_escaped", "_is_found")

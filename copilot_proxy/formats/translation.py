@@ -48,20 +48,20 @@ def prepare(
     model: Model | None,
     cache: ReasoningCache,
     *,
-    only: UpstreamApi | None = None,
+    fixed_api: UpstreamApi | None = None,
     refused: Collection[UpstreamApi] = (),
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
     """Translate a validated request of `client` for `model`.
 
-    `model` is None if the catalogue could not be read. `only` is the API to use if there is just
-    one; `refused` are APIs on which Copilot has refused to serve the model. `betas` are the values
-    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
-    express the request.
+    `model` is None if the catalogue could not be read. `fixed_api` is the API to use if the
+    upstream has just one; `refused` are APIs on which Copilot has refused to serve the model.
+    `betas` are the values of the client's ``anthropic-beta`` headers. Raises `RequestError` if the
+    chosen API cannot express the request.
     """
     notes: list[str] = []
-    api = only or choose(client, model, refused)
+    api = fixed_api or choose(client, model, refused)
     translator: StreamTranslator
     if api.native is not None and is_same_api(client, api):
         fitted = api.native.body(request, model, notes)
@@ -90,7 +90,7 @@ def prepare(
 
 
 class Pipeline:
-    """A `StreamTranslator` of two steps: Copilot's events to chunks to the client's events."""
+    """A `StreamTranslator` in two steps: Copilot's events to chunks to the client's events."""
 
     failure: CopilotProxyError | None = None
     is_complete = False

@@ -19,29 +19,29 @@ UpstreamBody = dict[str, Any]
 """A request body in the format of the API that the model is called on."""
 
 ChatRequest = dict[str, Any]
-"""A request of Chat Completions: `chat_completions.schema.ChatCompletionRequest`."""
+"""A Chat Completions request: `chat_completions.schema.ChatCompletionRequest`."""
 ChatChunk = dict[str, Any]
-"""A chunk of a stream of Chat Completions: `chat_completions.schema.ChatCompletionChunk`."""
+"""A chunk of a Chat Completions stream: `chat_completions.schema.ChatCompletionChunk`."""
 ChatCompletion = dict[str, Any]
-"""A whole response of Chat Completions: `chat_completions.schema.ChatCompletion`."""
+"""A whole Chat Completions response: `chat_completions.schema.ChatCompletion`."""
 ChatUsage = dict[str, Any]
-"""Token counts of Chat Completions: `chat_completions.schema.Usage`."""
+"""Token counts in the format of Chat Completions: `chat_completions.schema.Usage`."""
 CopilotUsage = dict[str, Any]
 """The cost that GitHub charges for a response: ``total_nano_aiu`` and ``token_details``."""
 
 ResponsesRequest = dict[str, Any]
-"""A request of Responses: `responses.schema.ResponsesRequest`."""
+"""A Responses request: `responses.schema.ResponsesRequest`."""
 ResponsesEvent = dict[str, Any]
-"""An event of a stream of Responses; its ``type`` names the kind."""
+"""An event of a Responses stream; `type` is its kind."""
 Response = dict[str, Any]
-"""A whole response of Responses: `responses.schema.Response`."""
+"""A whole Responses response: `responses.schema.Response`."""
 
 MessagesRequest = dict[str, Any]
-"""A request of Messages: `messages.schema.MessagesRequest`."""
+"""A Messages request: `messages.schema.MessagesRequest`."""
 MessagesEvent = dict[str, Any]
-"""An event of a stream of Messages; its ``type`` names the kind."""
+"""An event of a Messages stream; `type` is its kind."""
 Message = dict[str, Any]
-"""A whole response of Messages: `messages.schema.Message`."""
+"""A whole Messages response: `messages.schema.Message`."""
 
 PiAiRequest = dict[str, Any]
 """A request to pi-ai's process: `pi_ai.request_from_chat.from_chat`."""

@@ -133,7 +133,7 @@ def _truncated(text: str | None) -> str | None:
 
 
 def _text(error: Mapping[str, Any], name: str) -> str | None:
-    """Return a field's text; not digits, because Gemini's numeric codes only repeat the status."""
+    """Return a field's text; digits are ignored: Gemini's numeric codes only repeat the status."""
     value = error.get(name)
     return value.strip() if isinstance(value, str) and not value.strip().isdigit() else None
 

@@ -1,4 +1,4 @@
-"""What log lines say of a request, in either format; nothing in it can break a line."""
+"""The fields of a request in log lines of both formats, safe to print on one line."""
 
 import logging
 from typing import TYPE_CHECKING, Any, Final
@@ -7,11 +7,11 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestContext, RequestRecord
 
-_LONGEST_PATH: Final = 80
+_MAX_PATH_LENGTH: Final = 80
 
 
 def token_counts(record: "RequestRecord") -> dict[str, int | None]:
-    """The tokens of a request, by the names that they have in JSON."""
+    """Return the token counts of a request, under their names in JSON log lines."""
     usage = record.usage or {}
     details = usage.get("prompt_tokens_details") or {}
     return {
@@ -22,25 +22,28 @@ def token_counts(record: "RequestRecord") -> dict[str, int | None]:
 
 
 def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
-    """The fields of a request without a `RequestRecord`; None for any other entry."""
+    """Return the fields of a request without a `RequestRecord`; None for any other entry."""
     context: RequestContext | None = getattr(entry, "context", None)
     if context is None:
         return None
     fields = {
         "method": printable(context.method, 10),
-        "path": printable(quote(context.path, errors="replace"), _LONGEST_PATH),
+        "path": printable(quote(context.path, errors="replace"), _MAX_PATH_LENGTH),
         "status": context.status,
         "key": context.key.name if context.key else None,
     }
     if context.error:
-        # The client has the same two, so that its report leads to this line.
+        # The client gets both as well, so a bug report can be matched with this line.
         fields |= {"error": context.error, "request_id": context.request_id}
     return fields
 
 
-def printable(text: str, longest: int) -> str:
-    """One short line: what a client sends must not move the cursor or fake other lines."""
-    line = text[:longest]
+def printable(text: str, max_length: int) -> str:
+    """Return `text` as one line of at most `max_length` characters, unprintable ones as ``?``.
+
+    Text from a client must not move the cursor or fake other log lines.
+    """
+    line = text[:max_length]
     if not line.isprintable():
         line = "".join(char if char.isprintable() else "?" for char in line)
-    return line if len(text) <= longest else line[:-1] + "…"
+    return line if len(text) <= max_length else line[:-1] + "…"

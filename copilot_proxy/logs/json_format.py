@@ -1,4 +1,4 @@
-"""Log lines for a program: an object each."""
+"""Formats log lines as JSON objects, for other programs."""
 
 import json
 import logging
@@ -12,13 +12,16 @@ from copilot_proxy.masking import mask
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
-_LONGEST_MODEL: Final = 256
-_LONGEST_VALUE: Final = 16 * 1024
-"""Characters of one value, such as a traceback."""
+_MAX_MODEL_LENGTH: Final = 256
+_MAX_VALUE_LENGTH: Final = 16 * 1024
+"""Maximum length, in characters, of one value, such as a traceback."""
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line; `event` says which keys it has, and those are always all there."""
+    """Formats each record as one JSON object.
+
+    Its ``event`` (``request``, ``http`` or ``log``) determines its keys.
+    """
 
     def format(self, entry: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -37,14 +40,14 @@ class JsonFormatter(logging.Formatter):
                 entry.exc_text = self.formatException(entry.exc_info)
             if entry.exc_text:
                 line["traceback"] = entry.exc_text
-        # Each value by itself: what is masked must not take the syntax along.
+        # Mask each value separately, so that masking cannot break the JSON syntax.
         return json.dumps({key: _masked(value) for key, value in line.items()})
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, list):
         return [_masked(one) for one in value]
-    return mask(value)[:_LONGEST_VALUE] if isinstance(value, str) else value
+    return mask(value)[:_MAX_VALUE_LENGTH] if isinstance(value, str) else value
 
 
 def _request_fields(record: "RequestRecord") -> dict[str, Any]:
@@ -53,7 +56,7 @@ def _request_fields(record: "RequestRecord") -> dict[str, Any]:
         "key": record.key,
         "api": record.api,
         "route": record.route,
-        "model": printable(record.model, _LONGEST_MODEL) if record.model else record.model,
+        "model": printable(record.model, _MAX_MODEL_LENGTH) if record.model else record.model,
         "stream": record.stream,
         "items": record.items,
         "tools": record.tools,

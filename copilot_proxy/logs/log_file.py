@@ -1,4 +1,4 @@
-"""The log in a file: rotated by size, its owner's alone, and no trouble to the server."""
+"""Writes the log to a file that only its owner can read, and rotates it by size."""
 
 import logging
 import os
@@ -15,32 +15,31 @@ from copilot_proxy.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_LONGEST: Final = 64 * 1024
-"""Bytes of a line; with more of them the size of a file would be no bound."""
+_MAX_LINE: Final = 64 * 1024
+"""Maximum size of a line in bytes; a longer one could exceed the maximum size of the file."""
 
 
 class LogFile(RotatingFileHandler):
-    """Appends each line to `path` in one write, so that none is ever split.
+    """Appends each line to `path` in one write, so that no line is ever split.
 
-    A file that somebody else has moved away is replaced by a new one. What cannot be written is
-    reported once on stderr, and again only after it went well in between. Raises `OSError` when the
-    file cannot be opened.
+    If another program moves the file away, a new one is created. A failure to write or rotate is
+    logged to stderr once, and again only after a success in between. Raises `OSError` if the file
+    cannot be opened.
     """
 
-    def __init__(self, path: Path, *, most_bytes: int, count: int) -> None:
-        """Rotates before a line would make the file larger than `most_bytes`, and keeps `count` old
-        files."""
-        super().__init__(path, maxBytes=most_bytes, backupCount=count, encoding="utf-8")
+    def __init__(self, path: Path, *, max_bytes: int, count: int) -> None:
+        """The file is rotated before it exceeds `max_bytes`; `count` old files are kept."""
+        super().__init__(path, maxBytes=max_bytes, backupCount=count, encoding="utf-8")
         self._failing: set[str] = set()
-        """What has failed, and has not gone well since."""
+        """The actions (``written``, ``rotated``) that have failed since their last success."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes the line of `record`, whatever the disk does."""
+        """Write the line of `record`; failures are logged, not raised."""
         if record.name == __name__:
-            return  # the news that this file cannot be written
+            return  # the warning that this file cannot be written
         line = self.format(record).encode(errors="backslashreplace")
-        if len(line) > _LONGEST:
-            line = line[:_LONGEST].decode(errors="ignore").encode() + b" (cut)"
+        if len(line) > _MAX_LINE:
+            line = line[:_MAX_LINE].decode(errors="ignore").encode() + b" (cut)"
         try:
             self._append(line + b"\n")
         except OSError as error:
@@ -49,7 +48,7 @@ class LogFile(RotatingFileHandler):
             self._failing.discard("written")
 
     def doRollover(self) -> None:
-        """Moves every file on by one; where that fails, the one at hand grows on."""
+        """Rename each file to the next number; if that fails, continue with the current file."""
         try:
             super().doRollover()
         except OSError as error:
@@ -58,7 +57,7 @@ class LogFile(RotatingFileHandler):
             self._failing.discard("rotated")
 
     def _append(self, line: bytes) -> None:
-        # Past the stream, which would keep what a full disk did not take, and write it later.
+        # Bypass the stream, which would buffer what a full disk rejects, and write it later.
         descriptor = self._descriptor()
         size = os.fstat(descriptor).st_size
         if size and size + len(line) > self.maxBytes:
@@ -67,12 +66,12 @@ class LogFile(RotatingFileHandler):
             size = os.fstat(descriptor).st_size
         written = os.write(descriptor, line)
         if written < len(line):
-            # The disk is full. Half a line would spoil the next one, too.
+            # The disk is full. The next line would be appended to an incomplete one.
             os.ftruncate(descriptor, size)
-            os.write(descriptor, line)  # raises, and says why
+            os.write(descriptor, line)  # raises the reason
 
     def _descriptor(self) -> int:
-        """Of the file that is at the path now, which is opened if it is another one."""
+        """Return the descriptor of the file at the path, which is reopened if it was replaced."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
             self.stream.close()
             self.stream = None
@@ -100,29 +99,32 @@ def _is_at(path: str, descriptor: int) -> bool:
         return False
 
 
-def log_file_of(path: Path, worker: int) -> Path:
-    """The file of process number `worker`, counted from 1: the first has `path` itself, the others
-    ``stem-2.suffix`` and so on, since several processes that rotate one file lose lines."""
+def log_file_path(path: Path, worker: int) -> Path:
+    """Return the log file of process number `worker`, counted from 1.
+
+    The first process uses `path` itself, the others ``stem-2.suffix`` and so on: processes that
+    rotate the same file would lose lines.
+    """
     return path if worker == 1 else path.with_name(f"{path.stem}-{worker}{path.suffix}")
 
 
 @contextmanager
 def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | None]:
-    """The log file of the settings, open while the block runs; None if there is to be none.
+    """Open the log file of the settings while the block runs; None if they name no file.
 
     Raises `UsageError` if it cannot be written.
     """
     if settings.log_file is None:
         yield None
         return
-    path = log_file_of(settings.log_file, worker)
+    path = log_file_path(settings.log_file, worker)
     try:
-        file = LogFile(path, most_bytes=settings.log_file_bytes, count=settings.log_file_count)
+        file = LogFile(path, max_bytes=settings.log_file_bytes, count=settings.log_file_count)
     except OSError as error:
         hint = error.hint if isinstance(error, private_files.UnsafeFileError) else None
         raise UsageError(
             f"The log file {path} cannot be used: {private_files.failure_reason(error)}.",
-            hint=hint or "Name another one with --log-file.",
+            hint=hint or "Use another file with --log-file.",
         ) from error
     with closing(file):
         yield file

@@ -1,4 +1,4 @@
-"""Logs each request that the relay has ended."""
+"""Logs each finished request."""
 
 import logging
 from typing import TYPE_CHECKING, Final
@@ -7,19 +7,19 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
 REQUESTS: Final = "copilot_proxy.requests"
-"""The logger of requests."""
+"""The name of the logger of requests."""
 STOPPED: Final = "server_stopped"
-"""The error of an answer that was cut because the server had to end."""
+"""The error code of an answer that was cut off by a shutdown."""
 
 log = logging.getLogger(REQUESTS)
 
 
 class Reporter:
-    """Takes the record of each request that the relay has ended, and logs it."""
+    """Logs the record of each finished request."""
 
     def __init__(self) -> None:
         self.is_cutting = False
-        """Whether the server has cut the answers that were still open."""
+        """Whether the server is cutting off the open requests."""
 
     def __call__(self, record: "RequestRecord") -> None:
         if self.is_cutting and record.client_gone:

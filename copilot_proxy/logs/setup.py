@@ -1,4 +1,4 @@
-"""What is logged, and where: on stderr, and in a file if there is one."""
+"""Sets up what is logged, and where: to stderr, and to the log file if there is one."""
 
 import logging
 from collections.abc import Iterator
@@ -21,19 +21,20 @@ _LEVELS: Final = {
     "copilot_proxy.middleware.access": logging.INFO,
 }
 _SERVER: Final = "uvicorn.error"
-_LEFT_OUT: Final = (
+_OMITTED: Final = (
     "Unsupported upgrade request",
     "No supported WebSocket library",
     "Invalid HTTP request",
 )
-"""How uvicorn's lines begin where ours, or the answer, say more."""
+"""The beginnings of uvicorn's messages that repeat what our own log lines say."""
 
 
 @contextmanager
 def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None) -> Iterator[None]:
-    """Sends everything that is logged while the block runs to stderr, as `form` text or json, and
-    to `file`. Both are written in the background; leaving the block waits for them, for a second
-    each at most."""
+    """Log to stderr and to `file` while the block runs; `form` is ``text`` or ``json``.
+
+    Both are written in the background. The end of the block waits for up to a second for each.
+    """
     screen = StderrHandler()
     screen.setFormatter(
         JsonFormatter() if form == "json" else TextFormatter(colour=can_style(), announce=True)
@@ -61,8 +62,8 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
 
 
 def _is_wanted(entry: logging.LogRecord, reporter: Reporter) -> bool:
-    if entry.name == _SERVER and entry.getMessage().startswith(_LEFT_OUT):
+    if entry.name == _SERVER and entry.getMessage().startswith(_OMITTED):
         return False
-    # The line of a request says that it was cut off; what asyncio says of its end adds nothing.
+    # The line of the request already says that it was cut off.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
     return not (reporter.is_cutting and (cancelled == "CancelledError" or entry.name == "asyncio"))

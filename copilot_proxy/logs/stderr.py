@@ -10,27 +10,25 @@ from copilot_proxy.terminal import discard
 
 
 class StderrHandler(logging.Handler):
-    """Writes to whatever stderr is now; one thread alone may use it.
+    """Writes to the current `sys.stderr`; must be used by only one thread.
 
-    Where nobody reads stderr, a write may never end. The end of the program would then wait for the
-    locks that the thread holds, so it takes none: neither the handler's own, nor that of stderr's
-    buffer.
+    If stderr is not read, a write may block forever. Any lock held meanwhile would block the exit
+    of the program, so none is taken: neither the handler's nor that of stderr's buffer.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Writes `record` in a line, without a lock."""
+        """Write `record` without taking the handler's lock."""
         self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes `record` in a line."""
+        """Write `record` as a line."""
         line = f"{self.format(record)}\n"
-        with suppress(OSError, ValueError):  # stderr is closed: there is nobody to tell
+        with suppress(OSError, ValueError):  # stderr is closed
             _write(sys.stderr, line)
 
     def abandon(self) -> None:
-        """Lets everything else that is written to stderr go nowhere, so that the program can end
-        though nobody reads."""
+        """Discard all further output to stderr, so that the program can exit if it is not read."""
         discard(sys.stderr)
 
 
@@ -45,7 +43,7 @@ def _write(stream: TextIO, line: str) -> None:
     while left:
         written = raw.write(left)
         if written is None:
-            # Another program has made it non-blocking, and it is full.
+            # Another program has made stderr non-blocking, and its buffer is full.
             select.select([], [raw], [])
         else:
             left = left[written:]

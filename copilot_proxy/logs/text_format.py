@@ -1,4 +1,4 @@
-"""Log lines for a person: one a request, in columns."""
+"""Formats log lines as text in columns, one line per request."""
 
 import logging
 from datetime import datetime
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
-_LONGEST_NAME: Final = 24
+_NAME_WIDTH: Final = 24
 
 
 class TextFormatter(logging.Formatter):
     """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  3 msgs 2 tools``.
 
-    `dated` lines have the day as well. With `announce`, what is meant for the eyes of whoever
-    started the server (`announcement`) is shown as it is.
+    With `dated`, lines start with the date. With `announce`, a record's `announcement`, a text for
+    the user who started the server, is shown unchanged.
     """
 
     def __init__(
@@ -58,30 +58,30 @@ class TextFormatter(logging.Formatter):
 
 
 def _request_columns(record: "RequestRecord") -> str:
-    name = printable(record.model or "-", _LONGEST_NAME)
+    name = printable(record.model or "-", _NAME_WIDTH)
     first = "" if record.first_token is None else f"first {record.first_token:.2f}s"
-    # The route goes without saying where it is the API that the client asked on.
+    # The route is shown only if it differs from the client's API.
     route = record.route if record.route != record.api else None
     key = f"key {record.key}" if record.key else None
     remarks = [key, _shape(record), route, _failure(record)]
     if record.local:
-        remarks.append("not asked")
+        remarks.append("not sent")
     if record.client_gone:
-        remarks.append("client left")
+        remarks.append("client disconnected")
     if record.notes:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
     if (credits := credits_of(record.copilot_usage)) is not None:
         remarks.append(f"{credits:.3g} credits")
     if record.error:
-        # The client has it as well, so that its report leads to this line.
+        # The client gets the id as well, so a bug report can be matched with this line.
         remarks.append(record.request_id)
     last = ", ".join(remark for remark in remarks if remark)
     times = f"{record.duration:>6.2f}s {first:>12}"
-    return f"{name:<{_LONGEST_NAME}} {times}  {_tokens(record):<26} {last}"
+    return f"{name:<{_NAME_WIDTH}} {times}  {_tokens(record):<26} {last}"
 
 
 def _shape(record: "RequestRecord") -> str:
-    """``3 msgs 2 tools 1 image 12 kB stream high``; without what there is none of."""
+    """Return the size, such as ``3 msgs 2 tools 1 image 12 kB stream high``; zeros are omitted."""
     counts = ((record.items, record.noun), (record.tools, "tool"), (record.images, "image"))
     words = [f"{count} {one}{'s' if count > 1 else ''}" for count, one in counts if count]
     if record.body_bytes:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _OPEN_PATHS: Final = ("/health",)
 _QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
-_EXPOSED: Final = (
+_EXPOSED_HEADERS: Final = (
     "x-request-id",
     "request-id",
     "retry-after",
@@ -43,7 +43,7 @@ _VARY_PREFLIGHT: Final = (
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
     b"Access-Control-Request-Private-Network",
 )
-_ALWAYS: Final = (
+_SECURITY_HEADERS: Final = (
     # No response of this server may load anything, run scripts, or be put into a frame.
     (
         b"content-security-policy",
@@ -68,8 +68,8 @@ class AccessMiddleware:
     ) -> None:
         self._app = app
         self._keys = Keys(keys)
-        # A server on another address than loopback has an API key, which a page that uses DNS
-        # rebinding does not know. So any host name may be used there.
+        # A server on an address other than loopback has an API key, which a page that uses DNS
+        # rebinding does not know. So any host name is allowed there.
         self._any_host = not is_loopback(host)
         self._hosts = {name.lower() for name in allowed_hosts} | {host.lower().strip("[]")}
         self._origins = set(cors_origins)
@@ -85,7 +85,7 @@ class AccessMiddleware:
         context = RequestContext(new_request_id(), scope["method"], path, headers, client)
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
-        extra = [(b"x-request-id", request_id), *_ALWAYS]
+        extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]
         if client.request_id_header:
             extra.append((client.request_id_header, request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
@@ -220,10 +220,10 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without the port and the brackets of IPv6; empty if it is none.
+    """Return the name in a Host header, without port and IPv6 brackets; empty if it is invalid.
 
-    All of it must be as it should be: a browser that is led here by a name like
-    ``evil.example:80:.localhost`` looks at another part of it than whoever takes it apart.
+    The whole value must be valid: for ``evil.example:80:.localhost``, a browser and a lenient
+    parser could disagree on which part is the host.
     """
     if ":" in host and is_host(host):
         return host  # IPv6 without its brackets
@@ -254,13 +254,13 @@ def _bearer(authorization: bytes) -> bytes:
 
 
 def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
-    """Whether the page came from this very server: by http, or by https through a proxy."""
+    """Return whether the page is from this server: by http, or by https through a proxy."""
     host = headers.get(b"host", b"").decode("latin-1").lower()
     return host_name(host) != "" and origin in (f"http://{host}", f"https://{host}")
 
 
 def _address(server: tuple[str, int | None] | None) -> str:
-    """Return the URL that the request came in on; for a Unix socket any local name will do."""
+    """Return the URL of the server that received the request; for a Unix socket, a local name."""
     host, port = server or ("", None)
     if port is None:
         return "http://localhost"
@@ -271,7 +271,7 @@ def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
     """Return the header that lets a page read this server's own headers and those on quota."""
     names = (name.decode("latin-1").lower() for name, _ in headers)
     exposed = dict.fromkeys(
-        (*_EXPOSED, *(name for name in names if name.startswith(FORWARDED_PREFIXES)))
+        (*_EXPOSED_HEADERS, *(name for name in names if name.startswith(FORWARDED_PREFIXES)))
     )
     return b"access-control-expose-headers", ", ".join(exposed).encode()
 

@@ -16,7 +16,7 @@ from copilot_proxy.middleware.error_responses import send_error
 
 _RETRY_AFTER: Final = 5
 """Seconds after which a refused client may try again."""
-_MOST_KEPT: Final = 64 * 1024
+_MAX_BUFFERED: Final = 64 * 1024
 """Bytes of a waiting request's body that are buffered; then its client has to stop sending."""
 
 
@@ -75,7 +75,7 @@ class ConcurrencyLimiter:
             return False
         if not turn.done():
             self._withdraw(turn)
-            raise self._busy(f"and none of them ended within {self._timeout:g} seconds")
+            raise self._busy(f"and none of them finished within {self._timeout:g} seconds")
         return True
 
     def _withdraw(self, turn: "asyncio.Future[None]") -> None:
@@ -144,7 +144,7 @@ class _QueuedRequest:
 
     async def _until_gone(self) -> None:
         size = 0
-        while size <= _MOST_KEPT:
+        while size <= _MAX_BUFFERED:
             message = await self._receive()
             if message["type"] != "http.request":
                 return

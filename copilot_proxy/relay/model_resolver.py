@@ -35,7 +35,7 @@ class ModelResolver:
         self._listed: set[str] = set()
 
     def is_listed(self, model_id: str) -> bool:
-        """Return whether a catalogue has had this id, so that it is not a client's invention."""
+        """Return whether a catalogue has listed this id, so that no client made it up."""
         return model_id in self._listed
 
     def alias(self, name: str) -> Alias | None:

@@ -56,7 +56,7 @@ class RequestRecord:
     """The reasoning effort, as the client wrote it."""
     model: str | None = None
     route: str | None = None
-    """The API of Copilot's that was called."""
+    """The Copilot API that was called."""
     initiator: Initiator | None = None
     status: int = 200
     """The client's HTTP status; also 200 for a stream that failed after it had started."""
@@ -67,7 +67,7 @@ class RequestRecord:
     client_gone: bool = False
     """Whether the client disconnected before it had the whole answer."""
     complete: bool = False
-    """Whether the last event has been produced; some clients disconnect as soon as they get it."""
+    """Whether the last event has been produced. Some clients disconnect as soon as they get it."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0

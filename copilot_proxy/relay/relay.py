@@ -19,7 +19,7 @@ from copilot_proxy.formats.api import (
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
-from copilot_proxy.formats.types import ClientRequest, Json
+from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -44,13 +44,13 @@ class Relay:
         self._report = report
         self._reasoning = ReasoningCache()
         self._unsupported: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
-        """By model id and listed endpoints: the APIs on which Copilot refused that model."""
+        """The APIs on which Copilot refused a model, by its id and listed endpoints."""
 
     @asynccontextmanager
     async def answer(
         self,
         client: ClientApi,
-        request: Json,
+        request: ClientRequest,
         record: RequestRecord,
         *,
         caller: Caller = SERVER_USER,
@@ -153,7 +153,7 @@ class Relay:
 
     @contextmanager
     def _recording(
-        self, record: RequestRecord, request: Json, metrics: RequestMetrics
+        self, record: RequestRecord, request: ClientRequest, metrics: RequestMetrics
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
         record.model = request["model"]
@@ -178,7 +178,7 @@ class Relay:
     async def _send(
         self,
         client: ClientApi,
-        request: Json,
+        request: ClientRequest,
         record: RequestRecord,
         caller: Caller,
         betas: Collection[str],
@@ -187,9 +187,9 @@ class Relay:
 
         If Copilot refuses the API for this model, it is sent once more on another one.
         """
-        only = self._upstream.fixed_api
+        fixed_api = self._upstream.fixed_api
         resolved = await self.models.for_request(
-            "chat", request["model"], caller, betas, required=only is not None
+            "chat", request["model"], caller, betas, required=fixed_api is not None
         )
         known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
         refused = list(self._unsupported.get(known, ())) if known is not None else []
@@ -201,7 +201,7 @@ class Relay:
                 request,
                 resolved.model,
                 self._reasoning,
-                only=only,
+                fixed_api=fixed_api,
                 refused=refused,
                 betas=betas,
                 request_id=record.request_id,
@@ -214,7 +214,7 @@ class Relay:
             try:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
-                if retried or only is not None or error.code != "unsupported_api_for_model":
+                if retried or fixed_api is not None or error.code != "unsupported_api_for_model":
                     raise
                 retried = True
                 refused.append(prepared.api)
@@ -248,7 +248,7 @@ def _call(
     api: str,
     path: str | None,
     resolved: ResolvedModel,
-    body: Json,
+    body: UpstreamBody,
     record: RequestRecord,
     caller: Caller,
     headers: Mapping[str, str] | None = None,

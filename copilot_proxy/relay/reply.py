@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -10,11 +10,10 @@ from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamErro
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import DONE
 from copilot_proxy.formats.translation import PreparedRequest
+from copilot_proxy.formats.types import ClientEvent, ClientResponse
 from copilot_proxy.headers import forwarded_headers
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
-
-Json = dict[str, Any]
 
 _MAX_HEADER_LENGTH: Final = 2000
 _END_TIMEOUT: Final = 3.0
@@ -44,11 +43,11 @@ class Reply:
             headers["x-copilot-proxy-notes"] = _header_value("; ".join(self._prepared.notes))
         return headers
 
-    def fail(self, error: CopilotProxyError) -> list[Json]:
+    def fail(self, error: CopilotProxyError) -> list[ClientEvent]:
         """Return the events that report `error` in the middle of the stream, and end it."""
         return self._translator.fail(error, self._record.request_id)
 
-    async def whole(self) -> Json:
+    async def whole(self) -> ClientResponse:
         """Return the whole answer in the format of the client's API; raises `UpstreamError`."""
         if self._response.is_stream:
             events = [event async for batch in self.events() for event in batch]
@@ -62,7 +61,7 @@ class Reply:
         finally:
             self._record_usage()
 
-    async def events(self) -> AsyncGenerator[list[Json], None]:
+    async def events(self) -> AsyncGenerator[list[ClientEvent], None]:
         """Yield the client's events as they arrive; those that arrived together share one list.
 
         Raises `UpstreamError`.
@@ -115,10 +114,12 @@ class Reply:
         self._is_read = True
         return [await self._response.whole()]
 
-    def _translate(self, batch: Sequence[object]) -> tuple[list[Json], UpstreamError | None, bool]:
+    def _translate(
+        self, batch: Sequence[object]
+    ) -> tuple[list[ClientEvent], UpstreamError | None, bool]:
         """Return the client's events, the error that stopped the translation, and whether the
         stream has ended."""
-        events: list[Json] = []
+        events: list[ClientEvent] = []
         for data in batch:
             event = _decode(data) if isinstance(data, bytes) else data
             if event is DONE:

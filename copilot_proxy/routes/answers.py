@@ -2,25 +2,24 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.relay.reply import Reply
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
 
 _encode: Final = msgspec.json.Encoder().encode
 
-Json = dict[str, Any]
-
 
 def answer(
     request: LitestarRequest,
     client: ClientApi,
-    body: Json,
+    body: ClientRequest,
     *,
     body_bytes: int,
     betas: Collection[str] = (),

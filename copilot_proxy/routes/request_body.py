@@ -8,7 +8,7 @@ from typing import Final
 from litestar.types import Receive
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.packed import MAX_MEMBERS, WINDOWS, Unpacker
+from copilot_proxy.formats.decompression import MAX_MEMBERS, WINDOWS, Decompressor
 
 _MIN_RATE: Final = 64 * 1024
 """Bytes a second at which a large body has to arrive."""
@@ -70,21 +70,21 @@ def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
             status=415,
             hint="Send the body uncompressed, or compress it with gzip or deflate.",
         )
-    unpacker = Unpacker(encoding)
+    decompressor = Decompressor(encoding)
     parts: list[bytes] = []
     left = limit
     try:
-        for part in unpacker.feed(body):
+        for part in decompressor.feed(body):
             parts.append(part)
             left -= len(part)
             if left < 0:
                 raise _too_large(limit)
     except zlib.error:
         raise RequestError(
-            f"The body is not valid {encoding}, or more than that.",
-            hint=f"Send one body, as gzip of at most {MAX_MEMBERS} members.",
+            f"The body is not valid {encoding}, or has other data after it.",
+            hint=f"Send a single body; as gzip, it may have at most {MAX_MEMBERS} members.",
         ) from None
-    if not unpacker.is_complete:
+    if not decompressor.is_complete:
         raise RequestError(f"The body's {encoding} data is not complete.")
     return b"".join(parts)
 

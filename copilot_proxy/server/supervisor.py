@@ -27,9 +27,9 @@ _MIN_UPTIME: Final = 10.0
 _MAX_FAILED_STARTS: Final = 5
 """Failed starts of every worker after which the supervisor gives up."""
 _REPORT_TIMEOUT: Final = 3.0
-"""Seconds that a worker has to report its open requests; ample, for a busy machine."""
+"""Seconds that a worker has to report its open requests; generous, for a busy machine."""
 _EXIT_TIMEOUT: Final = 6.0
-"""Seconds that a worker has to exit after the command to cut; it needs about four."""
+"""Seconds that a worker has to exit after the command ``cut``; it needs about four."""
 
 
 class Supervisor:

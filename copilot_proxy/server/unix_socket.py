@@ -18,10 +18,10 @@ from typing import Final
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.server.port_owner import is_copilot_proxy
 
-_LONGEST: Final = 103 if sys.platform == "darwin" else 107
+_MAX_PATH_LENGTH: Final = 103 if sys.platform == "darwin" else 107
 """The longest path in bytes that the system accepts for a socket."""
 _TIMEOUT: Final = 1.0
-"""Seconds that a program which listens at the path has to accept a connection and to answer."""
+"""Seconds that a program listening at the path has to accept a connection and answer."""
 _BACKLOG: Final = 2048
 _UMASK: Final = 0o177
 """The umask under which the file gets mode 0600."""
@@ -53,9 +53,10 @@ def _check(path: Path) -> None:
     if sys.platform == "win32":
         raise UsageError("Unix sockets need Linux or macOS.", hint="Use --host and --port here.")
     length = len(os.fsencode(path))
-    if length > _LONGEST:
+    if length > _MAX_PATH_LENGTH:
         raise UsageError(
-            f"The path of the socket has {length} bytes; the system allows at most {_LONGEST}.",
+            f"The path of the socket has {length} bytes; "
+            f"the system allows at most {_MAX_PATH_LENGTH}.",
             hint="Use a shorter path, or one relative to the current folder.",
         )
 

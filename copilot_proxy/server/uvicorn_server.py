@@ -14,10 +14,10 @@ from copilot_proxy.server.http_protocol import server_config
 from copilot_proxy.settings import Settings
 
 _LOOP_ITERATIONS: Final = 4
-"""Iterations of the event loop before the server stops accepting: connections that the system has
-accepted, and requests that have arrived, are read in them, so that they are answered."""
+"""Iterations of the event loop before the server stops accepting. During these, connections that
+the system has accepted and requests that have arrived are read, so that they are answered."""
 _CANCEL_TIMEOUT: Final = 2.0
-"""Seconds that requests which are cut have to send their error."""
+"""Seconds for requests that are cut off to send their error."""
 
 
 class Server(uvicorn.Server):

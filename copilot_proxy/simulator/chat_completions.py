@@ -1,4 +1,4 @@
-"""``POST /chat/completions``: check the request and answer in the format of the vendor."""
+"""``POST /chat/completions``: checks the request and answers in the format of the vendor."""
 
 from __future__ import annotations
 

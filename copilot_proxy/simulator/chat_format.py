@@ -118,7 +118,7 @@ class ChatFormat:
         raise NotImplementedError
 
     def costs(self) -> Json:
-        """Return usage and price, which stand beside the choices."""
+        """Return the fields with usage and price."""
         if "usage_nowhere" in self.quirks:
             return {}
         return {"usage": self.usage(), "copilot_usage": copilot_usage(self.facts.model, self.reply)}

@@ -189,7 +189,7 @@ def snapshot(plan: Plan, quota: str, spent: float) -> dict[str, Any]:
 
 
 def _other_snapshot(plan: Plan, quota: str) -> dict[str, Any]:
-    """The snapshot of a quota by which this plan is not metered."""
+    """Return the snapshot of a quota that does not meter this plan."""
     if not plan.free:
         more = {"overage_count": 0, "overage_permitted": False, "quota_id": quota}
         return {**UNLIMITED, "unlimited": True, **more}

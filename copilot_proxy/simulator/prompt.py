@@ -1,4 +1,4 @@
-"""Extract from a prompt what a model would use: names, numbers, paths, quoted text."""
+"""Extracts from a prompt what a model would use: names, numbers, paths, quoted text."""
 
 from __future__ import annotations
 

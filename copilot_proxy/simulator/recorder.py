@@ -1,4 +1,4 @@
-"""Record every request, so that tests can check what was sent, how often and how it ended."""
+"""Records every request, so that tests can check what was sent, how often and how it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /responses``: check the request and answer in the format of the Responses API."""
+"""``POST /responses``: checks the request and answers in the format of the Responses API."""
 
 from __future__ import annotations
 

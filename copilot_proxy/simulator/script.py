@@ -144,7 +144,7 @@ def pieces(text: str) -> list[str]:
 
 
 def _calls(conversation: Conversation) -> list[ToolCall]:
-    """The tool calls of the reply, if any."""
+    """Return the tool calls of the reply, if any."""
     if not conversation.tools or conversation.forced == "none":
         return []
     prompt = Prompt(conversation.user)
@@ -163,7 +163,7 @@ def _calls(conversation: Conversation) -> list[ToolCall]:
 
 
 def _meant(conversation: Conversation) -> list[Tool]:
-    """The tools that the prompt asks for."""
+    """Return the tools that the prompt asks for."""
     text = conversation.user.lower()
     exact = [tool for tool in conversation.tools if _named(tool.name, text)]
     if SEVERAL_TOOLS.search(text):
@@ -177,7 +177,7 @@ def _meant(conversation: Conversation) -> list[Tool]:
 
 
 def _spoken(name: str) -> str:
-    """Turn a tool's name into words: ``getWeather`` and ``get_weather`` give "get weather"."""
+    """Return the words of a tool's name: ``getWeather`` and ``get_weather`` give "get weather"."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.sub(r"[\s_-]+", " ", parted).lower()
 
@@ -196,13 +196,13 @@ def _named(name: str, text: str) -> bool:
 
 
 def _nouns(name: str) -> set[str]:
-    """The nouns in a tool's name: ``get_weather`` gives {"weather"}."""
+    """Return the nouns in a tool's name: ``get_weather`` gives {"weather"}."""
     words = _spoken(name).split()
     return {word for word in words if len(word) > 3 and word not in VERBS}
 
 
 def _first_string(tool: Tool) -> str | None:
-    """The name of the first property that accepts any string."""
+    """Return the name of the first property that accepts any string."""
     for name, schema in tool.schema.get("properties", {}).items():
         if isinstance(schema, dict) and schema.get("type") == "string" and "enum" not in schema:
             return str(name)
@@ -217,7 +217,7 @@ def _call(tool: Tool, prompt: Prompt) -> ToolCall:
 
 
 def _text(conversation: Conversation) -> str:
-    """The text of the answer, which is JSON if the conversation has a schema."""
+    """Return the text of the answer, which is JSON if the conversation has a schema."""
     prompt = Prompt(conversation.user)
     if conversation.schema is not None:
         value = fill(conversation.schema, prompt) if conversation.schema else None

@@ -1,4 +1,4 @@
-"""Run the simulator under uvicorn, in a background thread or in the foreground."""
+"""Runs the simulator under uvicorn, in a background thread or in the foreground."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
             await self._abort_connections()
 
     async def _abort_connections(self) -> None:
-        """Abort every connection, those included that were accepted just now.
+        """Abort every connection, including those that were just accepted.
 
         An accepted connection is announced some iterations of the event loop later, and an aborted
         one is closed in the iteration after.

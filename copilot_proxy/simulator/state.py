@@ -15,7 +15,7 @@ from .plans import PLANS, Plan
 from .recorder import Concurrency, RecordedRequest, Recorder
 
 SIMULATED_TOKEN = "ghu_Simu1ated0000000000000000000000000"  # noqa: S105  # opens nothing real
-"""An OAuth token that is valid from the start, without signing in."""
+"""An OAuth token that is valid from the start, without a sign-in."""
 FOREIGN_TOKEN = "gho_Foreign00000000000000000000000000"  # noqa: S105
 """A valid token of an OAuth app that may not exchange it, but may use it directly."""
 

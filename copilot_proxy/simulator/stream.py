@@ -1,4 +1,4 @@
-"""Send an answer event by event, at the configured pace and with the active faults."""
+"""Sends an answer event by event, at the configured pace and with the active faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Circuit breakers: requests like those that Copilot has refused are not sent during a cooldown.
+"""Circuit breakers: after a refusal, similar requests are not sent to Copilot for a while.
 
 A refusal with a time to wait starts a cooldown of that length, for its model or, if its code says
 so, for the whole account. A refusal without a time counts as a failure, and the third in a row
@@ -49,7 +49,7 @@ _PROBE_TIMEOUT: Final = 30.0
 """Seconds in which a probe must be answered; after that another one may be sent."""
 _MAX_ENTRIES: Final = 256
 """Maximum number of breakers: without the list of models, clients can send any model name."""
-_LONGEST_NAME: Final = 100
+_MAX_NAME_LENGTH: Final = 100
 
 
 class _Target(NamedTuple):
@@ -70,7 +70,7 @@ class _Breaker:
     probe_at: float
     """When a probe may be sent."""
     until: float | None = None
-    """When the time that Copilot gave is over; None if it gave none."""
+    """When the time that Copilot gave ends; None if it gave none."""
     failed_probes: int = 0
 
     def left(self, now: float) -> float:
@@ -111,7 +111,7 @@ class Cooldowns:
             target = _target_of(error, model, api)
             for one, breaker in probed:
                 if one != target and self._breakers.get(one) is breaker:
-                    breaker.probe_at = self._now()  # nothing was learned: the next one probes
+                    breaker.probe_at = self._now()  # no result, so the next request is the probe
             if target is not None and isinstance(error, CopilotProxyError):
                 was_probe = (target, self._breakers.get(target)) in probed
                 self._refused(target, error.copy(), was_probe)
@@ -162,7 +162,7 @@ class Cooldowns:
             failed = before.failed_probes + 1
             pause = min(_MIN_COOLDOWN * 2 ** min(failed, 10), _MAX_COOLDOWN)
             self._open(target, _Breaker(error, now + pause, failed_probes=failed))
-        # Otherwise it was sent before the cooldown began, and tells nothing new.
+        # Otherwise it was sent before the cooldown began, so its refusal is no news.
 
     def _open_for(
         self,
@@ -172,7 +172,7 @@ class Cooldowns:
         wait: float,
         before: _Breaker | None,
     ) -> None:
-        """Start a cooldown of `wait` seconds, as Copilot told, unless `before` ends later."""
+        """Start a cooldown of `wait` seconds, as Copilot asked, unless `before` ends later."""
         known = before.until if before is not None and before.until is not None else None
         until = now + wait
         if known is not None and known >= until:
@@ -209,7 +209,7 @@ def _targets(model: str, api: str) -> tuple[_Target, ...]:
 
 
 def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
-    """Return what `error` applies to, or None if only to this request, or if it is no refusal."""
+    """Return what `error` applies to; None if only to this request, or if it is not a refusal."""
     if isinstance(error, CopilotProxyError) and error.code == "caller_token_refused":
         return _ACCOUNT
     if not isinstance(error, UpstreamRefusal):
@@ -243,7 +243,7 @@ def _cooldown(target: _Target, breaker: _Breaker, now: float) -> Cooldown:
 
 def _printable(name: str) -> str:
     """Return `name` as one short line: clients can send anything as a model name."""
-    return "".join(c if c.isprintable() else "?" for c in mask(name)[:_LONGEST_NAME])
+    return "".join(c if c.isprintable() else "?" for c in mask(name)[:_MAX_NAME_LENGTH])
 
 
 def _remember(where: dict[_Target, Any], target: _Target, what: object) -> None:

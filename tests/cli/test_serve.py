@@ -643,7 +643,7 @@ def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
             terminal.press("c")
         assert terminal.end() == 130
         assert "server_stopped" in terminal.text
-        assert "client left" not in terminal.text
+        assert "client disconnected" not in terminal.text
         assert "Traceback" not in terminal.text
     assert record[-2] == "data: [DONE]"
     told = json.loads(record[-4].removeprefix("data: "))["error"]

@@ -163,7 +163,7 @@ class Setups:
         self._patch = patch
         clear_environment(patch, self._home)
         # The limit on renewals has its own tests.
-        patch.setattr("copilot_proxy.auth.copilot_auth._FORCED", 1000)
+        patch.setattr("copilot_proxy.auth.copilot_auth._FORCED_BURST", 1000)
         return self
 
     def __exit__(self, *_: object) -> None:

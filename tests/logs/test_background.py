@@ -137,7 +137,7 @@ def test_a_log_file_that_is_slow_holds_up_no_other_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log file and stderr have separate threads."""
-    file = LogFile(tmp_path / "x.log", most_bytes=1000, count=1)
+    file = LogFile(tmp_path / "x.log", max_bytes=1000, count=1)
     go = threading.Event()
     monkeypatch.setattr(file, "emit", lambda _: go.wait(20))
     with pipe() as reader, logging_to_stderr("text", Reporter(), file):

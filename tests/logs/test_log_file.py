@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from copilot_proxy.cli.main import run
-from copilot_proxy.logs.log_file import LogFile, log_file_of
+from copilot_proxy.logs.log_file import LogFile, log_file_path
 from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def file(path: Path) -> Iterator[LogFile]:
     """A log file of at most 1000 bytes, with up to three old ones."""
-    made = LogFile(path, most_bytes=1000, count=3)
+    made = LogFile(path, max_bytes=1000, count=3)
     with logging_to_stderr("text", Reporter(), made):
         yield made
     made.close()
@@ -87,7 +87,7 @@ def test_the_file_is_its_owners(path: Path, umask: int) -> None:
     """It has mode 0600, in a folder with 0700, at all times and after every rotation."""
     before = os.umask(umask)
     try:
-        made = LogFile(path, most_bytes=100, count=2)
+        made = LogFile(path, max_bytes=100, count=2)
         assert {0o600} == modes(path.parent)
         for number in range(10):
             made.handle(logging.makeLogRecord({"msg": f"{number} " + "x" * 40}))
@@ -126,7 +126,7 @@ def test_old_files_are_deleted(file: LogFile, path: Path) -> None:
 def test_an_existing_file_is_continued(path: Path) -> None:
     """After a restart, the server appends to the file."""
     for word in ("first", "second"):
-        made = LogFile(path, most_bytes=1000, count=1)
+        made = LogFile(path, max_bytes=1000, count=1)
         made.handle(logging.makeLogRecord({"msg": word}))
         made.close()
         made.close()
@@ -163,7 +163,7 @@ def test_a_place_that_cannot_be_used_is_told_before_the_start(
     assert run(["serve", "--simulate", "--port", "0", "--log-file", str(path)]) == 2
     err = capsys.readouterr().err
     assert f"Error: The log file {path} cannot be used: " in err
-    assert "Name another one with --log-file." in err
+    assert "Use another file with --log-file." in err
     assert "is ready" not in err
     assert other.read_text() == "untouched"
 
@@ -229,12 +229,12 @@ def test_a_rotation_that_fails_loses_nothing(
 def test_each_worker_has_a_separate_file() -> None:
     """The first worker's file has the requested name."""
     path = Path("/var/log/proxy.log")
-    assert [str(log_file_of(path, worker)) for worker in (1, 2, 10)] == [
+    assert [str(log_file_path(path, worker)) for worker in (1, 2, 10)] == [
         "/var/log/proxy.log",
         "/var/log/proxy-2.log",
         "/var/log/proxy-10.log",
     ]
-    assert log_file_of(Path("log"), 3) == Path("log-3")
+    assert log_file_path(Path("log"), 3) == Path("log-3")
 
 
 def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
         " 2 notes, 0.113 credits"
     )
-    assert failed.endswith("  upstream_broken, client left, 1 note, an-id")
+    assert failed.endswith("  upstream_broken, client disconnected, 1 note, an-id")
     assert failed[8:].startswith(" 502 gpt-5-mini ")
 
 
@@ -76,7 +76,7 @@ def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
         with logging_to_stderr(form, reporter):
             reporter(refused)
     text, line = capsys.readouterr().err.splitlines()
-    assert text.endswith("  rate_limit_exceeded, not asked, an-id")
+    assert text.endswith("  rate_limit_exceeded, not sent, an-id")
     assert (None, True) == (json.loads(line)["route"], json.loads(line)["local"])
 
 
@@ -232,7 +232,7 @@ def test_an_answer_that_the_shutdown_aborts(capsys: pytest.CaptureFixture[str]) 
             logging.getLogger("uvicorn.error").exception("real trouble")
     err = capsys.readouterr().err
     assert "cut: server_stopped" in err
-    assert "client left" not in err
+    assert "client disconnected" not in err
     assert "asyncio" not in err
     assert "destroyed" not in err
     assert "real trouble" in err

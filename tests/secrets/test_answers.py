@@ -66,7 +66,7 @@ class Logged(Proxy):
 @contextmanager
 def running(settings: Settings, folder: Path, form: str) -> Iterator[Logged]:
     """A server with all logs and dumps enabled."""
-    file = LogFile(folder / "proxy.log", most_bytes=10_000_000, count=1)
+    file = LogFile(folder / "proxy.log", max_bytes=10_000_000, count=1)
     with logging_to_stderr(form, Reporter(), file), Logged(settings) as server:
         yield server
     file.close()

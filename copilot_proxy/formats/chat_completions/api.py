@@ -17,7 +17,7 @@ from copilot_proxy.formats.chat_completions.request_to_model import chat_for_mod
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
 from copilot_proxy.headers import Initiator
 
@@ -74,7 +74,7 @@ class ChatCompletionsApi:
     ) -> list[ErrorBody]:
         return [error_body(error, request_id)]
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return chat_for_model(chat, model, notes)
 
     def headers(

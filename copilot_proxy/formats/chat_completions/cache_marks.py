@@ -11,9 +11,9 @@ from copilot_proxy.formats.types import Json
 _FIELD: Final = "copilot_cache_control"
 _EPHEMERAL: Final = {"type": "ephemeral"}
 _MARKS_PER_END: Final = 2
-"""Marks on the first system messages, and on the last other messages.
+"""Number of marks on the first system messages, and on the last other messages.
 
-The mark before the last one lets the next request read what this one has cached."""
+The second-to-last mark lets this request read what the previous one has cached."""
 
 
 def mark_stable(messages: list[Json]) -> None:
@@ -26,8 +26,8 @@ def mark_stable(messages: list[Json]) -> None:
         message[_FIELD] = dict(_EPHEMERAL)
 
 
-def reduce_marks(messages: list[Json], most: int, notes: list[str]) -> None:
-    """Change marks in place to the form that Copilot accepts, and keep the last `most` marks.
+def reduce_marks(messages: list[Json], max_marks: int, notes: list[str]) -> None:
+    """Change marks in place to the form that Copilot accepts, and keep the last `max_marks` marks.
 
     A mark covers everything before it, so the last ones are the most useful.
     """
@@ -36,7 +36,7 @@ def reduce_marks(messages: list[Json], most: int, notes: list[str]) -> None:
         notes.append(f"reduced {_FIELD}: Copilot supports neither ttl nor scope")
         for message in marked:
             message[_FIELD] = dict(_EPHEMERAL)
-    if len(marked) > most:
-        notes.append(f"dropped {_FIELD} of some messages: Copilot allows at most {most}")
-        for message in marked[:-most]:
+    if len(marked) > max_marks:
+        notes.append(f"dropped {_FIELD} of some messages: Copilot allows at most {max_marks}")
+        for message in marked[:-max_marks]:
             del message[_FIELD]

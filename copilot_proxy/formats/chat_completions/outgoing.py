@@ -64,7 +64,7 @@ class ChatBody(OutgoingBody):
         return {"role": "user", "content": text}
 
     def contents(self) -> Iterable[Json]:
-        # A tool result may be a blank text: a command may have printed nothing.
+        # A tool result that is a string may be blank: a command may have printed nothing.
         return [
             message
             for message in self.turns
@@ -162,8 +162,8 @@ class ChatBody(OutgoingBody):
     def mark_stable(self) -> None:
         cache_marks.mark_stable(self.turns)
 
-    def reduce_marks(self, most: int, notes: list[str]) -> None:
-        cache_marks.reduce_marks(self.turns, most, notes)
+    def reduce_marks(self, max_marks: int, notes: list[str]) -> None:
+        cache_marks.reduce_marks(self.turns, max_marks, notes)
 
 
 def _piece(message: Json, index: int) -> Piece:

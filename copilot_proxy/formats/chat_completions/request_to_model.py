@@ -6,14 +6,14 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.rules import Fitted, fit
+from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
 _OTHER_APIS: Final = ("responses:", "messages:")
-"""Prefixes of ``reasoning_opaque`` that was encrypted for a model on another API."""
+"""Prefixes of a ``reasoning_opaque`` that another API encrypted."""
 
 
-def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
     """Return the body for Copilot's chat API; add a note for each change that may matter.
 
     `model` is None if the catalogue could not be read; then only the changes that every model
@@ -32,8 +32,8 @@ def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> 
 def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     """Return a copy of the request in the form that Copilot's chat API accepts.
 
-    Nulls are removed, old roles and fields are replaced, and images of tool results are moved. The
-    copy is as deep as the rules change it.
+    Nulls are removed, old roles and fields are replaced, and images of tool results are moved.
+    Parts that the rules may change are copied.
     """
     body = {name: value for name, value in chat.items() if value is not None}
     body.pop("n", None)
@@ -99,7 +99,7 @@ def _normalize_assistant(message: Json) -> None:
         message.pop("tool_calls", None)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(_OTHER_APIS):
-        # It was encrypted by another vendor, so neither it nor its text is for this model.
+        # Another vendor encrypted it, so neither it nor its text is of use to this model.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)
         reasoning = None

@@ -82,14 +82,14 @@ class DeveloperMessage(Struct, tag_field="role", tag="developer"):
 
 
 class UserMessage(Struct, tag_field="role", tag="user"):
-    """A message of the user."""
+    """A user message."""
 
     content: Content
     name: str | None = None
 
 
 class AssistantMessage(Struct, tag_field="role", tag="assistant"):
-    """An earlier message of the model; `reasoning_content` and `reasoning_opaque` are unchanged."""
+    """An earlier message of the model, with its reasoning fields sent back unchanged."""
 
     content: Content | None = None
     tool_calls: list[ToolCall] | None = None
@@ -228,7 +228,7 @@ class ChatCompletion(Struct):
 
 
 class CalledFunctionDelta(Struct):
-    """`name` is sent once; the `arguments` of one index are joined to one JSON text."""
+    """`name` is sent once; the `arguments` of one index are concatenated to one JSON text."""
 
     name: str | None = None
     arguments: str | None = None

@@ -129,7 +129,7 @@ class ChatRepair(ChunkTranslator):
             chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
 
         out: Json = {}
-        # Most deltas have one field, so checking for the others takes most of the time.
+        # Most deltas have a single field, and checking for all others would take most of the time.
         for field in _REASONING_FIELDS:
             if field in delta and (text := _text(delta[field])):
                 out["reasoning_content"] = text

@@ -21,7 +21,7 @@ from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
 from copilot_proxy.headers import Initiator
 
@@ -32,7 +32,7 @@ _VERSION: Final = "2023-06-01"
 class _Native:
     """Passes on a Messages request to a model that Copilot serves on Messages."""
 
-    def body(self, request: MessagesRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def body(self, request: MessagesRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_for_model(request, model, notes)
 
     def translator(
@@ -108,7 +108,7 @@ class MessagesApi:
     ) -> list[MessagesEvent]:
         return self.writer(request).fail(error, request_id)
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_from_chat(chat, model, notes)
 
     def for_counting(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:

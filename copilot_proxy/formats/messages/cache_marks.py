@@ -1,4 +1,4 @@
-"""Fits the marks for Claude's prompt cache to the form and the number that Copilot accepts.
+"""Sets and limits the marks for Claude's prompt cache.
 
 A mark (``cache_control``) stores the prompt in the cache from its start to the end of the marked
 block. The order of the prompt is tools, system, messages. A later request with the same start
@@ -13,8 +13,8 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 EPHEMERAL: Final = {"type": "ephemeral"}
 
 
-def reduce_marks(body: MessagesRequest, most: int, notes: list[str]) -> None:
-    """Reduce the marks of `body` to the fields that Copilot accepts, and to `most` marks.
+def reduce_marks(body: MessagesRequest, max_marks: int, notes: list[str]) -> None:
+    """Reduce the marks of `body` to the fields that Copilot accepts, and to `max_marks` marks.
 
     Changes the blocks in place.
     """
@@ -30,13 +30,13 @@ def reduce_marks(body: MessagesRequest, most: int, notes: list[str]) -> None:
         marked[section].append(block)
     if trimmed:
         notes.append("reduced cache_control: Copilot supports neither ttl nor scope")
-    if sum(map(len, marked.values())) > most:
-        _drop_marks(marked, most)
-        notes.append(f"dropped cache_control of some blocks: Copilot allows at most {most}")
+    if sum(map(len, marked.values())) > max_marks:
+        _drop_marks(marked, max_marks)
+        notes.append(f"dropped cache_control of some blocks: Copilot allows at most {max_marks}")
 
 
-def _drop_marks(marked: dict[str, list[Json]], most: int) -> None:
-    """Keep the `most` marks that are most useful.
+def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
+    """Keep the `max_marks` marks that are most useful.
 
     Those are the last one of the tools and the last one of the system prompt, which all
     conversations of a client share, and then the last ones of the messages, since a mark covers
@@ -44,7 +44,7 @@ def _drop_marks(marked: dict[str, list[Json]], most: int) -> None:
     """
     tools, system, messages = marked["tools"], marked["system"], marked["messages"]
     by_use = [*tools[-1:], *system[-1:], *reversed(messages), *system[-2::-1], *tools[-2::-1]]
-    for block in by_use[most:]:
+    for block in by_use[max_marks:]:
         del block["cache_control"]
 
 
@@ -56,8 +56,8 @@ def has_marks(body: MessagesRequest) -> bool:
 def mark_stable(body: MessagesRequest) -> None:
     """Mark what the next request is likely to start with, for clients that cannot set marks.
 
-    The last tool and the last system block are marked because they are the same in all
-    conversations of a client. The last two user messages are marked because the mark of the last
+    The last tool and the last system block are marked because all conversations of a client share
+    them. The last two user messages are marked because the mark of the last
     one writes what the next request will read, and the mark before it reads what the previous
     request wrote. A first question without tools is often the only one, and writing to the cache
     costs a quarter more, so its message is not marked.

@@ -29,7 +29,7 @@ _GAP: Final = "\n\n"
 
 
 class Thought(NamedTuple):
-    """One thinking block of Claude's; if it is redacted, `signature` is its data."""
+    """One thinking block of Claude; if it is redacted, `signature` is its data."""
 
     text: str
     signature: str
@@ -47,7 +47,7 @@ class Thought(NamedTuple):
 
 
 def claude_signature(value: object) -> str | None:
-    """Return a signature of Claude's without our tag, or None if `value` is not one."""
+    """Return Claude's signature without our tag, or None if `value` is not one."""
     if not isinstance(value, str):
         return None
     value = value.removeprefix(_MESSAGES)
@@ -125,7 +125,7 @@ def to_signature(opaque: str) -> str:
 
 
 def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
-    """Return the reasoning text and the opaque value of the thinking blocks of a client.
+    """Return the reasoning text and the opaque value of a client's thinking blocks.
 
     One opaque value cannot combine blocks of different APIs: those of the first block's API are
     kept.

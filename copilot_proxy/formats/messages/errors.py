@@ -54,7 +54,7 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
 
 
 def prefixed_request_id(request_id: str) -> str:
-    """Return our id of a request with the prefix ``req_`` that Anthropic's ids have."""
+    """Return our request id with the prefix ``req_`` of Anthropic's ids."""
     return request_id if request_id.startswith("req_") else f"req_{request_id}"
 
 
@@ -67,8 +67,10 @@ def _type(error: CopilotProxyError) -> str:
 
 
 def _message(error: CopilotProxyError) -> str:
-    """Return the message; for a prompt that is too long, in the words that make clients compact
-    the conversation."""
+    """Return the message.
+
+    For a prompt that is too long, its wording makes clients compact the conversation.
+    """
     if error.code != "context_length_exceeded" or _TOO_LONG in error.message:
         return error.message
     if match := _TOKEN_COUNTS.search(error.message):

@@ -101,7 +101,7 @@ class MessageAssembler:
 
     @property
     def message(self) -> Message:
-        """The message that the events so far make."""
+        """The message assembled from the events so far."""
         blocks = {index: dict(block) for index, block in self._blocks.items()}
         for (index, name), parts in self._texts.items():
             text = "".join(parts)

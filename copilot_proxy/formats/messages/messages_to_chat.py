@@ -13,11 +13,11 @@ from copilot_proxy.formats.types import Json
 
 _THINKING_TYPES: Final = ("thinking", "redacted_thinking")
 FAILED: Final = "The tool failed:"
-"""What the text of a tool result starts with if its ``is_error`` is true."""
+"""The beginning of a tool result's text if its ``is_error`` is true."""
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """Return the system prompt, a text or blocks, as one message; an empty list if it is empty."""
+    """Return the system prompt, a string or blocks, as a list of one message, or none if empty."""
     if isinstance(system, list):
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))

@@ -10,7 +10,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.types import Json
 
 _CREATED_AT: Final = "1970-01-01T00:00:00Z"
-"""Anthropic's value for an unknown date; Copilot does not give one."""
+"""Anthropic's value for an unknown date, since Copilot's list has no dates."""
 
 
 def model_info(model: Model, *, name: str | None = None) -> Json:

@@ -204,8 +204,8 @@ class MessagesBody(OutgoingBody):
         elif self._translated and not cache_marks.has_marks(self.body):
             cache_marks.mark_stable(self.body)
 
-    def reduce_marks(self, most: int, notes: list[str]) -> None:
-        cache_marks.reduce_marks(self.body, most, notes)
+    def reduce_marks(self, max_marks: int, notes: list[str]) -> None:
+        cache_marks.reduce_marks(self.body, max_marks, notes)
 
     def instruct_schema(self, notes: list[str]) -> None:
         instruct_schema(self.body, notes)

@@ -44,12 +44,12 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
 
 
 def is_client_tool(tool: Json) -> bool:
-    """Return whether the client defines and runs the tool, as opposed to a tool of Anthropic's."""
+    """Return whether the client defines and runs the tool, as opposed to Anthropic's own tools."""
     return tool.get("type") in (None, "custom")
 
 
 def is_thinking_enabled(request: MessagesRequest) -> bool:
-    """Return whether the request turns on thinking."""
+    """Return whether the request enables thinking."""
     thinking = request.get("thinking")
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 

@@ -12,7 +12,7 @@ from copilot_proxy.formats.messages.request_from_chat import from_chat
 from copilot_proxy.formats.messages.system import fit_system
 from copilot_proxy.formats.messages.tools import fit_tools
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.rules import Fitted, fit
+from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, MessagesRequest
 
 _NOT_COUNTED_FIELDS: Final = MESSAGES_FIELDS - {
@@ -36,7 +36,7 @@ rejects."""
 
 def messages_for_model(
     request: MessagesRequest, model: Model | None, notes: list[str], *, counting: bool = False
-) -> Fitted:
+) -> FittedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
     `notes` gets a line for each change that may matter. With `counting`, it is a request to count
@@ -62,7 +62,7 @@ def messages_for_model(
     return fitted
 
 
-def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
     """Return the body for Copilot's Messages API of a Chat Completions request.
 
     `notes` gets a line for each change that may matter. Raises `RequestError`.
@@ -86,7 +86,7 @@ def _move_output_format(body: MessagesRequest) -> None:
 
 
 def _fit_context_management(body: MessagesRequest, notes: list[str]) -> None:
-    """Drop the context edits that Copilot does not support, or that need thinking without it."""
+    """Drop context edits that Copilot does not support, or that need thinking if there is none."""
     context = body.get("context_management")
     if context is None:
         return

@@ -53,7 +53,7 @@ class MessageParam(Struct):
 
 
 class Tool(Struct):
-    """A tool of the client's with `input_schema`, or a tool of Anthropic's with a dated `type`."""
+    """A client's tool with `input_schema`, or one of Anthropic's tools with a dated `type`."""
 
     name: str | None = None
     type: str | None = None

@@ -57,12 +57,12 @@ class _Block:
 class ChatToMessages:
     """Translates one response for an Anthropic client.
 
-    `feed` takes a chunk and returns the events that it makes, `close` returns the last events, and
-    `fail` those that end a broken stream; `whole` makes one message of all events. `feed` and
+    `feed` takes a chunk and returns its events, `close` returns the last events, and `fail` those
+    that end a broken stream; `whole` assembles one message from all events. `feed` and
     `close` raise `BrokenResponse` if the chunks do not form a response.
 
-    Thinking is only sent to clients that turned it on. Other clients only get its encrypted form,
-    and only before a tool call, since the model needs it back with the result.
+    Thinking is only sent to clients that enabled it. Other clients get only its encrypted form, and
+    only before a tool call, because the model needs it together with the result.
     """
 
     def __init__(self, request: MessagesRequest, model: str) -> None:
@@ -117,7 +117,7 @@ class ChatToMessages:
         return [*events, last, {"type": "message_stop"}]
 
     def whole(self, events: list[MessagesEvent]) -> Message:
-        """Return the message that all the events make."""
+        """Return the message assembled from all events."""
         assembler = MessageAssembler()
         for event in events:
             assembler.feed(event)

@@ -28,7 +28,7 @@ class MessagesRepair:
     instead, and `failure` is set.
 
     `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
-    tool names that the model got to the client's names.
+    tool names sent to the model to the client's names.
     """
 
     def __init__(self, request_id: str = "", tool_names: Mapping[str, str] | None = None) -> None:
@@ -60,7 +60,7 @@ class MessagesRepair:
         return self._has_stopped
 
     def whole(self, events: list[MessagesEvent]) -> Message:
-        """Return the message that came as a whole, or else the one that `events` make.
+        """Return the message that arrived as a whole, or else the one assembled from `events`.
 
         `events` are all events that `feed` and `close` returned. Raises `UpstreamError`.
         """
@@ -174,7 +174,7 @@ def _renamed(block: Any, names: Mapping[str, str]) -> Any:
 def repair_message(body: object, tool_names: Mapping[str, str] | None = None) -> Message:
     """Return a whole response with all the fields of a message.
 
-    `tool_names` maps the tool names that the model got to the client's names. Raises
+    `tool_names` maps the tool names sent to the model to the client's names. Raises
     `UpstreamError` if the body is an error, or not a message.
     """
     if not isinstance(body, dict):
@@ -209,7 +209,7 @@ def repair_message(body: object, tool_names: Mapping[str, str] | None = None) ->
 
 
 def message_from_events(events: Iterable[MessagesEvent]) -> Message:
-    """Return the message that the events of a stream make.
+    """Return the message assembled from the events of a stream.
 
     Raises `UpstreamError` if the stream contains an error, or if the events do not form a message.
     """

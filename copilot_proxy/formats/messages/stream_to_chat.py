@@ -1,4 +1,4 @@
-"""Translates the response of a model that Copilot serves on Messages to chat chunks."""
+"""Translates responses of Copilot's Messages API to chat chunks."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -31,8 +31,8 @@ _FINISH_REASONS: Final[Mapping[str, str]] = {
 class MessagesToChat(ChunkTranslator):
     """Translates one response of Copilot's Messages API, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole message, and returns the chunks that
-    it makes; `close` returns the last ones, including the finish reason. Both raise
+    `feed` takes the decoded JSON of an event, or of a whole message, and returns its chunks;
+    `close` returns the last ones, including the finish reason. Both raise
     `UpstreamError` if the response is broken or an error. `usage` and `copilot_usage` have
     Copilot's counts so far.
     """

@@ -13,7 +13,7 @@ BY_SCHEMA: Final = (
 )
 
 _SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
-"""The keywords whose value maps names of the client's to schemas."""
+"""The keywords whose value maps client-defined names to schemas."""
 
 _VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
 """The keywords whose value contains no schemas."""

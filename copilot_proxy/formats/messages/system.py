@@ -1,4 +1,4 @@
-"""Fits the system prompt to what Claude models on Copilot need."""
+"""Removes from the system prompt what would defeat Claude's prompt cache."""
 
 from typing import Final
 
@@ -17,8 +17,8 @@ def fit_system(body: MessagesRequest, notes: list[str]) -> None:
 def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
     """Return the blocks without the one in which Claude Code identifies itself for billing.
 
-    It is not an instruction, and it changes with each request, so that nothing after it could be
-    read from the prompt cache.
+    It is not an instruction. It changes with each request, so nothing after it could be read from
+    the prompt cache.
     """
     kept = [block for block in blocks if not str(block.get("text")).startswith(_BILLING)]
     if len(kept) < len(blocks):

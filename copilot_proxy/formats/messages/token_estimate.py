@@ -1,10 +1,9 @@
 """Collects what counts as tokens in a request, for an estimate without a call to Copilot.
 
-The caller counts the tokens of the text. Each image counts as `IMAGE_TOKENS`: Claude's own rule is
-width times height divided by 750, and at most 1600, which the screenshots that clients send come
-close to. Each document that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, which is one
-or two pages, since its length is not known without reading it. For images, the estimate is rather
-too high than too low.
+The caller counts the tokens of the text. Each image counts as `IMAGE_TOKENS`, which errs on the
+high side: Claude's own rule is width times height divided by 750, and at most 1600. Each document
+that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, since its
+length is not known without reading it.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Fits tools and the tool choice to what Claude models on Copilot accept."""
+"""Adapts tools and the tool choice to what Claude models on Copilot accept."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from copilot_proxy.formats.messages.request import is_client_tool
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _FIELDS: Final = ("name", "description", "input_schema", "cache_control", "type", "defer_loading")
-"""The fields of a tool that Copilot accepts; with any other, it can reject the request."""
+"""The fields of a tool that Copilot accepts; it may reject requests with any other."""
 
 _TOOL_SEARCH: Final = "tool_search_tool"
 
@@ -34,7 +34,7 @@ def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
 def _tool(tool: Json, dropped_fields: set[str], *, loads: bool) -> Json:
     """Return a copy of the tool with the fields that Copilot accepts.
 
-    With `loads`, its loading is not deferred.
+    With `loads`, the tool is loaded at once instead of deferred.
     """
     unknown = {name for name, value in tool.items() if name not in _FIELDS and value is not None}
     dropped_fields |= unknown

@@ -32,7 +32,7 @@ def add_usage(known: Json, usage: object) -> Json:
 
 
 def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
-    """Return the usage of Chat Completions for Anthropic's."""
+    """Return Anthropic's usage in the format of Chat Completions."""
     counts = {name: count(dict(usage), name) for name in COUNTS}
     cached, created = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
     details = usage.get("output_tokens_details")
@@ -52,7 +52,7 @@ def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
 
 
 def usage_from_chat(usage: ChatUsage | None) -> Json:
-    """Return Anthropic's usage for that of Chat Completions; zeros if there is none."""
+    """Return Chat Completions usage in Anthropic's format; zeros if there is none."""
     usage = usage or {}
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}

@@ -1,4 +1,4 @@
-"""The API of the pi-ai package, as an upstream API."""
+"""pi-ai as an upstream API."""
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.api import NativePassage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
-from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, PiAiRequest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class PiAiApi:
     path: str | None = None
     native: NativePassage | None = None
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 
         return pi_ai_from_chat(chat, model, notes)

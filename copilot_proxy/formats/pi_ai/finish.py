@@ -1,7 +1,7 @@
 """Reads how a response of pi-ai ended: its finish reason, its usage, or its error.
 
-pi-ai reports its own reason, or an error message. Copilot's event with the actual reason (``last``,
-of any of its APIs) takes precedence: pi-ai treats Claude's refusals as failures, and does not know
+pi-ai reports its own reason, or an error message. Copilot's event with the actual reason
+(``last``) takes precedence: pi-ai treats Claude's refusals as failures, and does not know
 that a response may be incomplete.
 """
 
@@ -20,7 +20,7 @@ _FINISH: Final = re.compile(
     r"Provider finish_reason: (?P<reason>\w+)|Unhandled stop reason: \w+|An unknown error occurred"
     r"|\w+ stream ended before \w+"
 )
-"""pi-ai's messages for an end that it treats as a failure."""
+"""pi-ai's messages for finish reasons that it treats as failures."""
 _INCOMPLETE: Final = "response.incomplete"
 _INVALID_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
 _MAX_REASON: Final = 500
@@ -28,7 +28,10 @@ _MAX_REASON: Final = 500
 
 
 def finish_reason(event: PiAiEvent) -> str | None:
-    """Return the chat API's finish reason that Copilot gave, or ``error``; None if it gave none."""
+    """Return Copilot's finish reason in the format of Chat Completions, or ``error``.
+
+    Returns None if Copilot gave none.
+    """
     last = _last(event)
     if event.get("type") == "error":
         # With any other message, pi-ai may have given up before it read the last event.
@@ -48,9 +51,9 @@ def finish_reason(event: PiAiEvent) -> str | None:
 
 
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
-    """Return the hub's usage, or None if there is none.
+    """Return the usage of Chat Completions, or None if there is none.
 
-    For an incomplete response it is taken from Copilot's event, since pi-ai has none.
+    For an incomplete response, it is taken from Copilot's event, since pi-ai reports none.
     """
     last = _last(event)
     if last.get("type") == _INCOMPLETE:

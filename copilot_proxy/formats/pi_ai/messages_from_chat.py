@@ -1,4 +1,4 @@
-"""Translates the messages of a hub request into pi-ai's system prompt and messages.
+"""Translates the messages of a chat request into pi-ai's system prompt and messages.
 
 Encrypted reasoning is only sent back to the API that made it. It has the same labels as in the
 other formats, so that a conversation can switch between the upstreams.
@@ -19,7 +19,7 @@ from copilot_proxy.formats.tool_arguments import parsed_input
 from copilot_proxy.formats.types import Json
 
 _EMPTY: Final = "(The result is empty.)"
-"""The text of an empty result: without one, pi-ai would mention an image."""
+"""The text of an empty result; without it, pi-ai would claim that there is an image."""
 _TAGS: Final = ("messages:", "responses:", "chat:")
 _SEPARATOR: Final = "\n\n"
 _NO_TOKENS: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
@@ -38,7 +38,7 @@ class MessagesTranslator:
         """The name of the called tool, by call id."""
 
     def context(self, chat: list[Json]) -> Json:
-        """Return pi-ai's `Context` for the hub's messages: ``systemPrompt`` and ``messages``.
+        """Return pi-ai's `Context` for chat messages: ``systemPrompt`` and ``messages``.
 
         Raises `RequestError` if nothing is left, or for an image that pi-ai cannot send.
         """
@@ -117,7 +117,7 @@ class MessagesTranslator:
             return [_thinking_block("", msgspec.json.encode(item).decode()) for item in items]
         if opaque and not opaque.startswith(_TAGS):
             self._new_notes.add("dropped reasoning_opaque: pi-ai does not send it back")
-        # Here, pi-ai's signature is the name of the field in which to send the text back.
+        # On this API, pi-ai's signature is the name of the field in which to send the text back.
         foreign = opaque.startswith(_TAGS)
         return [_thinking_block(text, "reasoning_text")] if text and not foreign else []
 
@@ -161,7 +161,7 @@ def _id(id: str) -> str:
 
 
 def _texts(content: Any) -> list[str]:
-    """Return the texts of a content, which is a text, a list of parts, or None."""
+    """Return the texts in `content`: a string, a list of parts, or None."""
     if isinstance(content, str):
         return [content]
     return [part.get("text") or part.get("refusal") or "" for part in content or ()]

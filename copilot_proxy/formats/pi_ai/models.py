@@ -1,6 +1,6 @@
 """Describes the models of Copilot's catalogue to pi-ai, and chooses their APIs.
 
-pi-ai's own list of models is not used, so that the catalogue decides here as well.
+pi-ai's own list of models is not used: the catalogue decides here as well.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Translates a hub request into a request to pi-ai.
+"""Translates a chat request into a request to pi-ai.
 
 The tables at the top say which fields are passed on, refused or dropped.
 """
@@ -34,7 +34,7 @@ PASSED_ON: Final = (
 """The fields that pi-ai's context and options support."""
 
 IGNORED: Final = ("stream", "stream_options", "n", "store", "parallel_tool_calls")
-"""Fields that pi-ai does not support, but whose usual values are how it always works: it streams,
+"""Fields that pi-ai does not support, but whose usual values match what it always does: it streams,
 counts tokens, stores nothing, and lets models call several tools at once."""
 
 
@@ -43,7 +43,7 @@ class RefusedField(NamedTuple):
 
     field: str
     feature: str
-    """What it requests, for the error message."""
+    """The feature that it requests, for the error message."""
 
 
 REFUSED: Final = (
@@ -78,7 +78,7 @@ DROPPED: Final = (
 _LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh")
 """pi-ai's thinking levels."""
 _BUDGET_LEVELS: Final = _LEVELS[:-1]
-"""The levels for which it takes a number of tokens."""
+"""The levels for which pi-ai accepts a number of tokens."""
 _BETA: Final = "interleaved-thinking-2025-05-14"
 """The only one of pi-ai's betas that Copilot accepts; for models without adaptive thinking."""
 
@@ -180,9 +180,9 @@ def _tool(function: Json) -> Json:
 
 
 def _claude_tools(tools: list[Json]) -> list[Json]:
-    """Return the tools as pi-ai would write them, but with their whole schemas.
+    """Return the tools as pi-ai would send them, but with their whole schemas.
 
-    pi-ai keeps only the properties of a schema, which would break references in them.
+    pi-ai keeps only the properties of a schema, which breaks references in them.
     """
     claude_tools = [
         {

@@ -1,4 +1,4 @@
-"""Makes the request to pi-ai from a hub request."""
+"""Prepares the request to pi-ai from a chat request."""
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import UpstreamError
@@ -6,13 +6,13 @@ from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
 from copilot_proxy.formats.profiles import profile_of
-from copilot_proxy.formats.rules import Fitted, fit
+from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
 
 def pi_ai_from_chat(
     chat: ChatRequest, model: Model | None, notes: list[str], now: int | None = None
-) -> Fitted:
+) -> FittedBody:
     """Return the request to pi-ai, with a note for each change that may matter.
 
     `now` is in ms since 1970. Raises `RequestError` for what pi-ai does not support, and
@@ -26,7 +26,7 @@ def pi_ai_from_chat(
         )
     profile = profile_of(model, APIS[api_of(model)])
     fitted = fit(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
-    return Fitted(from_chat(fitted.body, model, profile, notes, now), fitted.tool_names)
+    return FittedBody(from_chat(fitted.body, model, profile, notes, now), fitted.tool_names)
 
 
 def _copy(chat: ChatRequest) -> ChatRequest:

@@ -1,8 +1,8 @@
-"""Translates the events of a pi-ai response into the hub's chunks.
+"""Translates the events of a pi-ai response into chat chunks.
 
 The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds
-``block``, the content block that an event is about, as far as it is known, and ``api`` to
-``start``. The end events of blocks have ``content`` only if there was no delta of it.
+``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
+have ``content`` only if there were no deltas for it.
 
 pi-ai treats every end of a stream as success, and reports only some of the finish reasons. The
 sidecar therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said
@@ -47,7 +47,7 @@ _DECODER: Final = json.JSONDecoder()
 
 
 class PiAiToChat(ChunkTranslator):
-    """One response of pi-ai as chunks.
+    """Translates one response of pi-ai to chat chunks.
 
     `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
@@ -167,7 +167,7 @@ class PiAiToChat(ChunkTranslator):
     def _add_call(self, index: int, block: Json, text: str, chunks: list[ChatChunk]) -> None:
         fragment: Json = {"index": index, "function": {"name": block.get("name")}}
         if isinstance(block.get("id"), str):
-            # After the bar is an item id, which is only valid on its own connection.
+            # The part after the bar is an item id, which is valid only on its own connection.
             fragment["id"] = block["id"].partition("|")[0]
         if text:
             self._arguments.setdefault(index, []).append(text)
@@ -177,7 +177,7 @@ class PiAiToChat(ChunkTranslator):
             chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
     def _end_call(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        """Add the whole arguments, if there were no pieces of them."""
+        """Add the whole arguments if they were not sent in pieces."""
         call = event.get("toolCall")
         arguments = call.get("arguments") if isinstance(call, dict) else None
         index = _index(event)
@@ -200,7 +200,7 @@ class PiAiToChat(ChunkTranslator):
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         """End the stream, or raise the error if Copilot gave no finish reason.
 
-        pi-ai reports some ends as failures that are none.
+        pi-ai reports some regular ends as failures.
         """
         self.usage = usage_of(event)
         finish = finish_reason(event)

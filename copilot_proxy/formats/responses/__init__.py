@@ -1,4 +1,4 @@
-"""OpenAI Responses: passed on to models that support it, else translated by way of the hub.
+"""OpenAI Responses: passed on to models that support it, else translated via Chat Completions.
 
 Source of the shapes: https://platform.openai.com/docs/api-reference/responses
 """

@@ -19,7 +19,7 @@ from copilot_proxy.formats.responses.request_to_model import (
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
-from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import (
     ChatRequest,
     ResponsesEvent,
@@ -31,7 +31,7 @@ from copilot_proxy.headers import Initiator
 class _Native:
     """Passes Responses requests on to models that support the Responses API."""
 
-    def body(self, request: ResponsesRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def body(self, request: ResponsesRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return responses_for_model(request, model, notes)
 
     def translator(
@@ -98,7 +98,7 @@ class ResponsesApi:
     ) -> list[ResponsesEvent]:
         return self.writer(request).fail(error, request_id)
 
-    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
+    def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return responses_from_chat(chat, model, notes)
 
     def headers(

@@ -1,9 +1,9 @@
 """Labels encrypted reasoning with its origin, so that it only goes back to the API that made it.
 
-The hub has it in `reasoning_opaque`: ``responses:A B`` for the encrypted contents of two items of
-the Responses API, ``messages:A`` for Anthropic's signatures, and no label for what the chat API
-itself returned. Clients of the Responses API have it in `encrypted_content`: there, the Responses
-API's own has no label, and the chat API's has ``chat:``.
+Chat messages hold it in `reasoning_opaque`, the opaque value: ``responses:A B`` for the encrypted
+contents of two items of the Responses API, ``messages:A`` for Anthropic's signatures, and no label
+for reasoning from the chat API itself. Responses items hold it in `encrypted_content`: there, the
+Responses API's own has no label, and the chat API's has ``chat:``.
 """
 
 from typing import Final
@@ -14,14 +14,14 @@ _CHAT: Final = "chat:"
 
 
 def tag_of(opaque: str) -> str:
-    """Return the label that a hub value begins with, or an empty string."""
+    """Return the label that an opaque value begins with, or an empty string."""
     return next((tag for tag in (RESPONSES, MESSAGES) if opaque.startswith(tag)), "")
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
-    """Return the piece of a hub value for one encrypted content; the first one has the label.
+    """Return the piece of an opaque value for one encrypted content; the first one has the label.
 
-    Empty for a content with white space in it: spaces separate contents, and real contents have
+    Empty if the content has white space in it: spaces separate contents, and real contents have
     none.
     """
     if encrypted.split() != [encrypted]:
@@ -30,14 +30,14 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return the encrypted contents in a hub value; an empty list if another API made it."""
+    """Return the encrypted contents in an opaque value; an empty list if another API made it."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES))]
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return a hub value, or a later piece of one with the label `tag`, as `encrypted_content`."""
+    """Return an opaque value, or a later piece of one labelled `tag`, as `encrypted_content`."""
     text = opaque.strip()
     if tag_of(text):
         return text
@@ -45,14 +45,14 @@ def to_client(opaque: str, tag: str) -> str:
 
 
 def from_client(encrypted: str) -> str:
-    """Return the hub value for a client's `encrypted_content`."""
+    """Return the opaque value for a client's `encrypted_content`."""
     if encrypted.startswith(_CHAT):
         return encrypted.removeprefix(_CHAT)
     return encrypted if tag_of(encrypted) else f"{RESPONSES}{encrypted}"
 
 
 def join_opaque(first: str, second: str) -> str:
-    """Join two hub values of one message; if different APIs made them, return the second."""
+    """Join two opaque values of one message; if different APIs made them, return the second."""
     if not first or tag_of(first) != tag_of(second):
         return second
     tag = tag_of(second)

@@ -24,7 +24,7 @@ _PREFIXES: Final = (
 
 
 class _Item:
-    """An output item: the id it keeps, the tool it calls, and `done`, the item when complete."""
+    """An output item: its fixed id, the tool that it calls, and the completed item (`done`)."""
 
     def __init__(
         self, id: str, kind: object = None, call_id: object = None, tool: Tool | None = None
@@ -34,7 +34,7 @@ class _Item:
         self.call_id = call_id
         self.tool = tool
         self.is_input_sent = False
-        """Whether the client has got the input of a custom tool's call."""
+        """Whether the client has received the input of a custom tool call."""
         self.done: Json | None = None
 
     def matches(self, item: Json) -> bool:
@@ -59,8 +59,8 @@ class ItemRepair:
     def repair(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
         """Return the client's events for an event of type `kind` about the item at `index`.
 
-        `event` may be changed. Raises `BrokenResponse` if a call's arguments are endless white
-        space.
+        `event` may be changed in place. Raises `BrokenResponse` if a call's arguments are endless
+        whitespace.
         """
         if isinstance(event.get("item"), dict):
             return self._item_event(kind, index, event)
@@ -154,7 +154,7 @@ class ItemRepair:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with the id it keeps, and a call as a call of the client's tool."""
+    """Return the item with its fixed id, and a call as a call of the client's tool."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":

@@ -1,7 +1,7 @@
-"""Builds the hub's messages from the items of a Responses request.
+"""Builds chat messages from the items of a Responses request.
 
 Consecutive items of the assistant (reasoning, text and calls) become one message, and the results
-of its calls directly follow it, wherever they were in the input: models refuse any other order.
+of its calls directly follow it, wherever they were in the input: models reject any other order.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from copilot_proxy.formats.types import Json
 
 
 class _Turn:
-    """One message and, if it is the assistant's, the results of its calls."""
+    """One message and, for an assistant message, the results of its calls."""
 
     def __init__(self, message: Json | None = None) -> None:
         self.message = message
@@ -71,7 +71,7 @@ class MessagesBuilder:
         return out
 
     def add_message(self, message: Json) -> None:
-        """Add a message that is not the assistant's."""
+        """Add a message of another role than the assistant."""
         self._current = None
         self._turns.append(_Turn(message))
 
@@ -142,7 +142,7 @@ class MessagesBuilder:
 
 
 def _content(content: Any, path: str) -> str | list[Json]:
-    """Return the hub's content; a single text part becomes a plain text."""
+    """Return the content of a chat message; a single text part becomes a plain text."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

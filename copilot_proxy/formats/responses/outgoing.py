@@ -7,9 +7,9 @@ from copilot_proxy.formats.types import Json, ResponsesRequest
 
 
 class ResponsesBody(OutgoingBody):
-    """A body whose items and tools are copies; its input may be a text.
+    """The view of a Responses body; its items and tools are copies, and its input may be a string.
 
-    `translated` says that it was made from a chat request, whose fields have other names.
+    `translated` means that the client sent a chat request, so notes use the names of its fields.
     """
 
     api = "responses"

@@ -1,4 +1,4 @@
-"""Makes the events of output items that are written piece by piece.
+"""Creates the events of output items that are written piece by piece.
 
 Each type of item has `open`, `add` for a piece, and `close`; `item` is the item so far.
 """
@@ -43,7 +43,8 @@ class OutputItem:
 class ReasoningItem(OutputItem):
     """Reasoning: a summary of one part, and its encrypted content.
 
-    `opaque` is the hub's `reasoning_opaque`; `tag` is its label, for later pieces that have none.
+    `opaque` is the `reasoning_opaque` of the chat message; `tag` is its label, which later pieces
+    lack.
     """
 
     kind = "reasoning"

@@ -1,4 +1,4 @@
-"""Translates a hub request into one for Copilot's Responses API.
+"""Translates a chat request into one for Copilot's Responses API.
 
 For models that Copilot serves only there. Fields that the API does not support are dropped, as the
 tables at the top say, with a note for each.
@@ -58,7 +58,7 @@ audio.
 
 
 def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> ResponsesRequest:
-    """Return the Responses request for `chat`, a hub request that `check_request` has accepted.
+    """Return the Responses request for `chat`, a chat request that `check_request` has accepted.
 
     The rules for what the model itself accepts are applied later. `profile` only says whether the
     model reasons; if so, a summary is requested.

@@ -1,7 +1,7 @@
-"""Translates a client's Responses request into a hub request.
+"""Translates a client's Responses request into a chat request.
 
-For models that do not support the Responses API. Fields that the hub does not support are dropped,
-as the tables at the top say, with a note for each.
+For models that do not support the Responses API. Fields that Chat Completions does not support are
+dropped, as the tables at the top say, with a note for each.
 """
 
 from collections.abc import Mapping
@@ -45,14 +45,14 @@ _TRANSLATED: Final = frozenset(
 )
 
 _FUNCTION: Final = ("name", "description", "parameters", "strict")
-"""The fields of a function in the hub."""
+"""The fields of a function in Chat Completions."""
 
 _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "store": (False,),
     "background": (False,),
     "truncation": ("disabled",),
 }
-"""Values that request what happens anyway, and so need no note."""
+"""Values that match what happens anyway, so dropping them needs no note."""
 
 _REASONS: Final[Mapping[str, str]] = {
     "store": "Copilot stores nothing",
@@ -62,7 +62,7 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
-    """Return the hub request for `request`, which `parse_request` has accepted.
+    """Return the chat request for `request`, which `parse_request` has accepted.
 
     Raises `RequestError` if no message is left, or for a part that no model accepts.
     """

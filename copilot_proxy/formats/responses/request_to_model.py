@@ -1,4 +1,4 @@
-"""Makes the requests for Copilot's Responses API, from a client's request or a hub request."""
+"""Prepares requests for Copilot's Responses API, from Responses or chat clients."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -18,7 +18,7 @@ from copilot_proxy.formats.responses.tools import (
     is_client_search,
     search_to_function_item,
 )
-from copilot_proxy.formats.rules import Fitted, fit
+from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ITEM_TOOLS: Final[Mapping[str, str]] = {
@@ -45,13 +45,18 @@ ITEM_TOOLS: Final[Mapping[str, str]] = {
     "additional_tools": "tool_search",
     "program": "programmatic_tool_calling",
     "program_output": "programmatic_tool_calling",
-    # It refers to a stored item.
+    # It refers to a stored item, and nothing is stored.
     "item_reference": "",
 }
-"""The type of tool that an input item belongs to, and is handled like; others are passed on."""
+"""The type of tool whose handling applies to an input item, by item type.
+
+Items of other types are passed on.
+"""
 
 
-def responses_for_model(request: ResponsesRequest, model: Model | None, notes: list[str]) -> Fitted:
+def responses_for_model(
+    request: ResponsesRequest, model: Model | None, notes: list[str]
+) -> FittedBody:
     """Return the body for Copilot's Responses API, for a request from `parse_request`.
 
     `model` is None if the catalogue could not be read: then only the changes that every model
@@ -71,8 +76,8 @@ def responses_for_model(request: ResponsesRequest, model: Model | None, notes: l
     return fit(ResponsesBody(body), profile_of(model, "responses"), notes)
 
 
-def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> Fitted:
-    """Return the body for Copilot's Responses API, for a hub request."""
+def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
+    """Return the body for Copilot's Responses API, for a chat request."""
     profile = profile_of(model, "responses")
     return fit(ResponsesBody(from_chat(chat, profile, notes), translated=True), profile, notes)
 

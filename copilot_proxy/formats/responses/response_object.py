@@ -7,7 +7,7 @@ from copilot_proxy.masking import mask
 
 
 def base_response(request: ResponsesRequest, model: str, created: int) -> Response:
-    """Return all fields that OpenAI's schema requires of a response, but `id`, `status`, `usage`.
+    """Return the fields that OpenAI's schema requires, except `id`, `status` and `usage`.
 
     `created` is in seconds since 1970.
     """

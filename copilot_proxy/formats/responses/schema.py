@@ -109,13 +109,13 @@ class OutputItem(Struct):
 
 
 class InputTokensDetails(Struct):
-    """Details of the prompt's tokens."""
+    """Details of the input tokens."""
 
     cached_tokens: int
 
 
 class OutputTokensDetails(Struct):
-    """Details of the response's tokens."""
+    """Details of the output tokens."""
 
     reasoning_tokens: int
 

@@ -1,7 +1,4 @@
-"""Writes the hub's chunks as a Responses stream.
-
-The same object returns the whole response, for clients that do not stream.
-"""
+"""Translates chat chunks to the events of a Responses stream, or to one response."""
 
 import time
 from typing import Any
@@ -31,7 +28,7 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 
 class ChatToResponses:
-    """The response to one Responses request, from the hub's chunks.
+    """Translates chat chunks to the response to one Responses request.
 
     `feed` takes a chunk and returns its events, `close` returns those that end the stream, and
     `fail` those that end it with an error. `request` is the client's, unchanged; `model` is the
@@ -52,10 +49,10 @@ class ChatToResponses:
         self._items: list[OutputItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
-        """Open until the response ends, since the pieces of several calls may be interleaved."""
+        """Open until the response ends, since the pieces of several calls may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning that arrived after its item was closed: it gets another item."""
+        """Encrypted reasoning that arrived after its item was closed; it gets a new item."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 

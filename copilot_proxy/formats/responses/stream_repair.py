@@ -1,7 +1,7 @@
-"""Repairs the responses of models that support the Responses API themselves.
+"""Repairs the responses of models that Copilot serves on the Responses API.
 
-Copilot gives an item another id in every event, which confuses clients that rely on ids. Calls of
-tools that Copilot got as functions are changed back to calls of the client's tools.
+Copilot sends a different id for an item in every event, which confuses clients that rely on ids.
+Calls of tools that were sent to Copilot as functions become calls of the client's tools again.
 """
 
 import time
@@ -41,7 +41,7 @@ class ResponsesRepair:
     was given; `now` is in seconds since 1970.
 
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
-    the hub's shape; `response` is the response of the final event.
+    the format of Chat Completions; `response` is the response of the final event.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class ResponsesRepair:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the final event has arrived, so that no more events need be awaited."""
+        """Whether the final event has arrived, so that there is nothing more to wait for."""
         return self.is_finished
 
     @property
     def is_complete(self) -> bool:
-        """Whether the client has got the final event."""
+        """Whether the final event has been returned for the client."""
         return self.response is not None
 
     def whole(self, events: list[ResponsesEvent]) -> Response:
@@ -125,7 +125,7 @@ class ResponsesRepair:
 
     def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         for event in events:
-            # Replaces upstream's numbers, since calls may have become fewer events.
+            # Upstream's numbers no longer fit, since some calls have fewer events than before.
             event["sequence_number"] = self._number
             self._number += 1
         return events
@@ -141,7 +141,7 @@ class ResponsesRepair:
         return self._items.repair(kind, index, out) if type(index) is int else [out]
 
     def _response(self, kind: str, response: Response, event: ResponsesEvent) -> Response:
-        """Return the response with the id it keeps and all that OpenAI's schema requires."""
+        """Return the response with its fixed id and all fields that OpenAI's schema requires."""
         self._id = self._id or short_id("resp", response.get("id"))
         out = {**self._base, **response, "id": self._id}
         # A null would keep OpenAI's own SDKs from filling it in.

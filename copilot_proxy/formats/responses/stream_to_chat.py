@@ -1,4 +1,4 @@
-"""Translates the responses of Copilot's Responses API into the hub's chunks.
+"""Translates the responses of Copilot's Responses API into chat chunks.
 
 Each event becomes a chunk that is passed to `ChatRepair`, so that the numbering of calls, the
 finish reason and the usage follow the same rules as for all other models.
@@ -62,16 +62,16 @@ class ResponsesToChat(ChunkTranslator):
             tool_names=tool_names,
         )
         self._sent: dict[_Key, list[str]] = {}
-        """The pieces sent of each text: the whole text at its end adds only what is missing."""
+        """The pieces of each text so far; the whole text at its end only adds what is missing."""
         self._calls: dict[int, list[str]] = {}
-        """The pieces sent of each call's arguments, by output index, since ids change."""
+        """The pieces of each call's arguments so far, by output index, since ids change."""
         self._call_ids: set[str] = set()
         self._has_encrypted = False
         self._last_summary: _Key | None = None
 
     @property
     def usage(self) -> ChatUsage | None:
-        """Upstream's token counts so far, in the hub's shape."""
+        """Upstream's token counts so far, in the format of Chat Completions."""
         return self._chat.usage
 
     @property
@@ -210,7 +210,7 @@ class ResponsesToChat(ChunkTranslator):
             raise parse_error_event({"error": error if isinstance(error, dict) else {}})
         chunks: list[ChatChunk] = []
         new = [item for item in _objects(response.get("output")) if self._is_new(item)]
-        # Other indexes than the streamed calls had: the positions of items may have changed.
+        # Positions may have changed, so use indexes that no streamed call had.
         first = max(self._calls, default=-1) + 1
         for index, item in enumerate(new, first):
             chunks += self._item(index, item)

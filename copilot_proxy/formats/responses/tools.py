@@ -1,8 +1,8 @@
-"""Maps the tools of a request to the functions that Copilot's models take, and calls back.
+"""Maps a client's tools to functions for Copilot, and maps calls back to the client's tools.
 
-Copilot's models take functions. A custom tool, whose input is one text, becomes a function with
-one text argument. A namespace becomes the functions in it. A tool search that the client runs
-itself becomes a function, and the tools that it has found so far become functions, too.
+Copilot's models only support functions. A custom tool, whose input is one text, becomes a function
+with one text argument. A namespace becomes the functions in it. A tool search that the client runs
+becomes a function, and so do the tools that it has found so far.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json, ResponsesRequest
 
 HANDLING: Final[Mapping[str, Literal["pass", "function", "flatten", "drop"]]] = {
     "function": "pass",
-    # Such as apply_patch of the Codex CLI.
+    # For example, apply_patch of the Codex CLI.
     "custom": "function",
     # How newer clients group the tools of an MCP server.
     "namespace": "flatten",
@@ -63,10 +63,10 @@ class Tool(NamedTuple):
 
 
 class ToolMapping:
-    """The tools of one request, by the names of the functions that stand for them.
+    """The tools of one request, by the names of the functions that represent them.
 
     `functions` are sent to Copilot: ``{"type": "function", "name", "parameters", …}``. `dropped`
-    are the types of the tools that are not.
+    are the types of the tools that are not sent.
     """
 
     def __init__(self, tools: object) -> None:
@@ -79,7 +79,7 @@ class ToolMapping:
 
     @property
     def is_changed(self) -> bool:
-        """Whether Copilot gets other tools than the client sent."""
+        """Whether the tools sent to Copilot differ from the client's."""
         return bool(self.dropped) or any(
             not tool.is_plain or tool.name != name for name, tool in self._tools.items()
         )

@@ -5,7 +5,7 @@ from copilot_proxy.formats.types import ChatUsage, Json
 
 
 def chat_usage(usage: object) -> ChatUsage | None:
-    """Return the `usage` of the Responses API in the hub's shape, or None if there is none."""
+    """Return Responses usage in the format of Chat Completions, or None if there is none."""
     if not isinstance(usage, dict):
         return None
     return repair_usage(
@@ -31,7 +31,7 @@ def complete_usage(usage: Json) -> Json:
 
 
 def responses_usage(usage: ChatUsage) -> Json:
-    """Return the hub's usage in the shape of the Responses API."""
+    """Return Chat Completions usage in the format of the Responses API."""
     prompt_details = usage["prompt_tokens_details"]
     return {
         "input_tokens": usage["prompt_tokens"],

@@ -1,4 +1,4 @@
-"""The rule book: every change to a request that its model would otherwise refuse.
+"""The rule book: all changes without which a model would refuse a request.
 
 `fit` is called once per request, whatever API the client speaks and whatever API the model is
 called on. A rule reads the model's profile and accesses the body through `OutgoingBody`; the
@@ -82,7 +82,7 @@ RULES: Final = (
     Rule("output.schema", _OBSERVED, schemas.fit_output),
     Rule("tools.forced", _THINKING, thinking.unforce_tool, pi_ai=True),
     Rule("thinking.forced_tool", _THINKING, thinking.disable_for_forced_tool),
-    Rule("thinking.mid_turn", _THINKING, thinking.disable_in_mid_turn),
+    Rule("thinking.mid_turn", _THINKING, thinking.disable_mid_turn),
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported),
     Rule("thinking.form", _THINKING, thinking.fit_form),
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
@@ -103,17 +103,17 @@ RULES: Final = (
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedBody:
     """A request body that the model accepts."""
 
     body: UpstreamBody
     tool_names: Mapping[str, str] = field(default_factory=dict)
-    """The client's names of renamed tools, by the names that the model gets."""
+    """The client's names of renamed tools, by the names sent to the model."""
 
 
 def fit(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
-) -> Fitted:
+) -> FittedBody:
     """Apply all rules, or with `pi_ai` those that apply to pi-ai.
 
     Raises `RequestError` if the conversation is empty afterwards.
@@ -122,4 +122,4 @@ def fit(
         if rule.pi_ai or not pi_ai:
             rule.apply(outgoing, profile, notes)
     turns.check(outgoing)
-    return Fitted(outgoing.body, outgoing.tool_names)
+    return FittedBody(outgoing.body, outgoing.tool_names)

@@ -1,4 +1,4 @@
-"""Prompt cache marks for Claude: set for clients that set none, and limited to what is accepted.
+"""Sets prompt cache marks for Claude if the client sets none, and limits the client's own.
 
 GPT and Gemini cache prompts without marks.
 """

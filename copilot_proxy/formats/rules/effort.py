@@ -1,4 +1,4 @@
-"""The reasoning effort, limited to what the model offers."""
+"""Adapts the reasoning effort to what the model offers."""
 
 from copilot_proxy.formats.efforts import nearest_effort
 from copilot_proxy.formats.profiles import ModelProfile

@@ -1,4 +1,4 @@
-"""The output limit, under the name and within the bounds that the model accepts."""
+"""Adapts the output limit to the name and the range that the model accepts."""
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody

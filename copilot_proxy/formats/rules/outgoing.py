@@ -63,7 +63,7 @@ class OutgoingBody(ABC):
     def __init__(self, body: UpstreamBody) -> None:
         self.body = body
         self.tool_names: dict[str, str] = {}
-        """The client's names of renamed tools, by the names that Copilot gets."""
+        """The client's names of renamed tools, by the names sent to Copilot."""
         self._calls: list[Json] | None = None
         self._results: list[Json] = []
 
@@ -233,8 +233,8 @@ class OutgoingBody(ABC):
         Marks that the client has set are kept instead.
         """
 
-    def reduce_marks(self, most: int, notes: list[str]) -> None:  # noqa: B027
-        """Remove the attributes of marks that Copilot refuses, and the marks beyond `most`."""
+    def reduce_marks(self, max_marks: int, notes: list[str]) -> None:  # noqa: B027
+        """Remove attributes of marks that Copilot refuses, and all but `max_marks` marks."""
 
     # Structured output
 

@@ -45,7 +45,7 @@ class _Pairs:
         self._where = outgoing.conversation_field
         self._out: list[Piece] = []
         self.is_scattered = False
-        """Whether results that must be in one message come from several."""
+        """Whether results that must share a message were in several."""
 
     def anywhere_after(self) -> list[Piece]:
         """Return the order for APIs that accept results anywhere after their calls."""

@@ -1,4 +1,4 @@
-"""Temperature, top_p and top_k, as far as the model accepts them."""
+"""Adapts temperature, top_p and top_k to what the model accepts."""
 
 from typing import Final
 

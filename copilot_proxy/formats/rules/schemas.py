@@ -1,4 +1,4 @@
-"""Schemas of tools and of structured output, in the form that the model accepts."""
+"""Adapts the schemas of tools and of structured output to what the model accepts."""
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody

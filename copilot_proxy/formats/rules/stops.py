@@ -1,4 +1,4 @@
-"""Stop sequences, of the kind and number that the model accepts."""
+"""Drops stop sequences that the model does not accept."""
 
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
@@ -19,7 +19,7 @@ def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 def drop_surplus(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop the stop sequences beyond the number that is accepted."""
-    stops, most = outgoing.stops, profile.max_stops
-    if most is not None and len(stops) > most:
-        outgoing.body[outgoing.stop_field] = stops[:most]
-        notes.append(f"dropped {outgoing.stop_field} beyond {most}: the model accepts no more")
+    stops, max_stops = outgoing.stops, profile.max_stops
+    if max_stops is not None and len(stops) > max_stops:
+        outgoing.body[outgoing.stop_field] = stops[:max_stops]
+        notes.append(f"dropped {outgoing.stop_field} beyond {max_stops}: the model accepts no more")

@@ -1,4 +1,4 @@
-"""Thinking, in the form that the model accepts; dropped if the model cannot think."""
+"""Adapts thinking to the form that the model accepts, or drops it if the model has none."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def disable_for_forced_tool(
         outgoing.disable_thinking("Claude does not think when tool_choice forces a tool", notes)
 
 
-def disable_in_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Disable thinking if the current turn began without it: Claude cannot start it there."""
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)

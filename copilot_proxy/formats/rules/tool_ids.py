@@ -1,6 +1,6 @@
-"""Ids of tool calls from other models, changed to the form that this model accepts.
+"""Changes the ids of earlier tool calls to a form that the model accepts.
 
-The ids need not be restored, since each response brings ids of its own. A valid id is left alone.
+The ids need not be restored, since each response has new ones. A valid id is not changed.
 The replacement for an invalid one depends only on the old id, so that a call and its result still
 match, also in later requests.
 """
@@ -15,23 +15,23 @@ from copilot_proxy.formats.types import Json
 
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH: Final = 8
-"""Characters of a hash that keep two ids different after they were shortened or cleaned."""
+"""Characters of the hash that keeps ids distinct after they were shortened or cleaned."""
 _DEFAULT_LENGTH: Final = 64
 """The most characters of a new id if the model has no limit."""
 
 
 def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the ids of calls and results that the model refuses."""
-    pattern, longest = profile.tool_id, profile.max_tool_id_length
-    if pattern is None and longest is None:
+    pattern, max_length = profile.tool_id, profile.max_tool_id_length
+    if pattern is None and max_length is None:
         return
-    length = longest or _DEFAULT_LENGTH
+    length = max_length or _DEFAULT_LENGTH
 
     def fit(holders: list[Json], key: str) -> bool:
         changed = False
         for holder in holders:
             id = str(holder[key])
-            if (longest is not None and len(id) > longest) or (
+            if (max_length is not None and len(id) > max_length) or (
                 pattern is not None and not pattern.fullmatch(id)
             ):
                 holder[key] = shortened(id, _INVALID, length)
@@ -43,7 +43,7 @@ def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> 
         notes.append("changed ids of tool calls: the model does not accept them")
 
 
-def shortened(text: str, invalid: re.Pattern[str], longest: int) -> str:
-    """Return `text` cut to `longest` characters, without `invalid` ones, and with a hash added."""
+def shortened(text: str, invalid: re.Pattern[str], max_length: int) -> str:
+    """Return `text` without `invalid` characters, shortened to `max_length`, with a hash."""
     digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
-    return f"{invalid.sub('_', text)[: longest - _HASH_LENGTH - 1]}_{digest}"
+    return f"{invalid.sub('_', text)[: max_length - _HASH_LENGTH - 1]}_{digest}"

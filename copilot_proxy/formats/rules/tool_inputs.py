@@ -1,4 +1,4 @@
-"""Invalid arguments of earlier tool calls, wrapped in an object.
+"""Wraps invalid arguments of earlier tool calls in an object.
 
 If a model once wrote invalid arguments, every later request of the conversation would otherwise be
 refused. The object shows the original text: ``{"INVALID_JSON": text}``.

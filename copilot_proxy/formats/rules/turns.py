@@ -1,4 +1,4 @@
-"""The order of a conversation: who begins it, who ends it, and consecutive messages."""
+"""Adapts the order of a conversation: its first, last and consecutive messages."""
 
 from typing import Final
 

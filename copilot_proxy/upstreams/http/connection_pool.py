@@ -1,8 +1,8 @@
 """A connection pool for the Copilot API, made for many concurrent requests.
 
 httpx's own pool iterates over all its connections for every request, and passes every chunk through
-several layers: with 16 clients that is most of the cost of a request. This pool also tells whether
-a request was sent: certainly not, if it failed with `httpx.ConnectError` or `httpx.ConnectTimeout`.
+several layers: with 16 clients that is most of the cost of a request. This pool also shows whether
+a request was sent: certainly not if it failed with `httpx.ConnectError` or `httpx.ConnectTimeout`.
 """
 
 import asyncio

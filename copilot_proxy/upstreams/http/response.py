@@ -10,8 +10,8 @@ import httpx
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.decompression import Decompressor
 from copilot_proxy.formats.lenient_json import decode_leniently
-from copilot_proxy.formats.packed import Unpacker
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 from copilot_proxy.upstreams.http.transport import HttpResponse
 
@@ -102,7 +102,7 @@ def body_reader(response: HttpResponse) -> Callable[[], Awaitable[bytes]]:
     if encoding is None:
         return response.read
     if (name := encoding.strip().lower()) in ("gzip", "x-gzip"):
-        return _gzip_reader(response, Unpacker(name))
+        return _gzip_reader(response, Decompressor(name))
     headers = {b"content-encoding": encoding.encode("latin-1")}
     decompressed = httpx.Response(200, headers=headers, stream=_RawBody(response)).aiter_bytes()
 
@@ -112,13 +112,15 @@ def body_reader(response: HttpResponse) -> Callable[[], Awaitable[bytes]]:
     return read
 
 
-def _gzip_reader(response: HttpResponse, unpacker: Unpacker) -> Callable[[], Awaitable[bytes]]:
+def _gzip_reader(
+    response: HttpResponse, decompressor: Decompressor
+) -> Callable[[], Awaitable[bytes]]:
     """Read all members of a gzip body; httpx silently stops after the first."""
 
     async def read() -> bytes:
         while piece := await response.read():
             try:
-                if plain := b"".join(unpacker.feed(piece)):
+                if plain := b"".join(decompressor.feed(piece)):
                     return plain
             except zlib.error as error:
                 raise httpx.DecodingError(str(error)) from error

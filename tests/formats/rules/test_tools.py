@@ -15,7 +15,7 @@ from copilot_proxy.formats.responses.request_to_model import (
     responses_from_chat,
 )
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
-from copilot_proxy.formats.rules import Fitted
+from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import Json
 from tests.formats.requests import a_model
 
@@ -74,7 +74,7 @@ def responses(name: str = "f", *, id: str = "a", arguments: str = "{}") -> Json:
     }
 
 
-def sent(name: str, model: Model, notes: list[str]) -> list[Fitted]:
+def sent(name: str, model: Model, notes: list[str]) -> list[FittedBody]:
     """Return a request with this tool, on each path to the model."""
     return [
         chat_for_model(chat(name), model, notes),

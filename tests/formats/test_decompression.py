@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from copilot_proxy.formats.packed import CHUNK_SIZE, MAX_MEMBERS, Unpacker
+from copilot_proxy.formats.decompression import CHUNK_SIZE, MAX_MEMBERS, Decompressor
 
 
 @given(
@@ -18,12 +18,12 @@ from copilot_proxy.formats.packed import CHUNK_SIZE, MAX_MEMBERS, Unpacker
 def test_members_are_one_body(members: list[bytes], size: int) -> None:
     """The contents of all members are joined, wherever the body is split."""
     packed = b"".join(map(gzip.compress, members))
-    unpacker = Unpacker("gzip")
+    decompressor = Decompressor("gzip")
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
-    plain = [part for piece in pieces for part in unpacker.feed(piece)]
+    plain = [part for piece in pieces for part in decompressor.feed(piece)]
 
     assert b"".join(members) == b"".join(plain)
-    assert unpacker.is_complete
+    assert decompressor.is_complete
     assert all(0 < len(part) <= CHUNK_SIZE for part in plain)
 
 
@@ -33,32 +33,32 @@ def test_data_after_the_end_is_invalid(encoding: str, behind: bytes) -> None:
     """Data after the end of the body makes it invalid."""
     packed = gzip.compress(b"x") if encoding == "gzip" else zlib.compress(b"x")
     with pytest.raises(zlib.error):
-        list(Unpacker(encoding).feed(packed + behind))
+        list(Decompressor(encoding).feed(packed + behind))
 
 
 def test_an_incomplete_member_is_not_the_end() -> None:
     """A body with an incomplete last member is not complete."""
-    unpacker = Unpacker("gzip")
+    decompressor = Decompressor("gzip")
 
-    assert [b"x"] == list(unpacker.feed(gzip.compress(b"x") + gzip.compress(b"y")[:9]))
-    assert not unpacker.is_complete
+    assert [b"x"] == list(decompressor.feed(gzip.compress(b"x") + gzip.compress(b"y")[:9]))
+    assert not decompressor.is_complete
 
 
 def test_the_number_of_members_is_limited() -> None:
     """Every member takes some time, however small it is."""
     packed = gzip.compress(b"") * MAX_MEMBERS
 
-    assert [] == list(Unpacker("gzip").feed(packed))
+    assert [] == list(Decompressor("gzip").feed(packed))
     with pytest.raises(zlib.error):
-        list(Unpacker("gzip").feed(packed + gzip.compress(b"")))
+        list(Decompressor("gzip").feed(packed + gzip.compress(b"")))
 
 
 def test_large_contents_are_returned_in_chunks() -> None:
     """Decompressed data comes in chunks, so that the caller can enforce a limit."""
     packed = gzip.compress(b" " * 50_000_000)
-    unpacker = Unpacker("gzip")
+    decompressor = Decompressor("gzip")
     tracemalloc.start()
-    sizes = [len(part) for part in unpacker.feed(packed)]
+    sizes = [len(part) for part in decompressor.feed(packed)]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -12,7 +12,7 @@ MAX_MEMBERS: Final = 1000
 """The most members of one gzip body: each costs time, even if it is empty."""
 
 
-class Unpacker:
+class Decompressor:
     """Decompresses one body in one of the encodings of `WINDOWS`.
 
     A gzip body may have several members in a row, whose contents are joined (RFC 1952, section
@@ -21,13 +21,13 @@ class Unpacker:
 
     def __init__(self, encoding: str) -> None:
         self._window = WINDOWS[encoding]
-        self._unpacker = zlib.decompressobj(self._window)
+        self._decompressor = zlib.decompressobj(self._window)
         self._members_left = MAX_MEMBERS if self._window == WINDOWS["gzip"] else 1
 
     @property
     def is_complete(self) -> bool:
         """Whether the body may end here: the last member is complete."""
-        return self._unpacker.eof
+        return self._decompressor.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decompress the next part of the body, in chunks of at most `CHUNK_SIZE` bytes.
@@ -41,17 +41,17 @@ class Unpacker:
     def _decompress(self, packed: bytes) -> Iterator[bytes]:
         plain = b""
         while packed or len(plain) == CHUNK_SIZE:
-            if self._unpacker.eof:
+            if self._decompressor.eof:
                 if not packed:
                     return
                 self._begin_member()
-            plain = self._unpacker.decompress(packed, CHUNK_SIZE)
+            plain = self._decompressor.decompress(packed, CHUNK_SIZE)
             if plain:
                 yield plain
-            packed = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+            packed = self._decompressor.unconsumed_tail or self._decompressor.unused_data
 
     def _begin_member(self) -> None:
         self._members_left -= 1
         if self._members_left < 1:
             raise zlib.error("too many members")
-        self._unpacker = zlib.decompressobj(self._window)
+        self._decompressor = zlib.decompressobj(self._window)
