@@ -7,10 +7,10 @@ MINUTES ?= 2
 # No install scripts are run, and no lock file is written: it would record a registry's address.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 
-# Compiling all the tests again would take each worker as long as running a twentieth of them.
+# Without cached bytecode, each worker would compile all tests, which takes a twentieth of the run.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One worker per core; a worker that is done takes tests from the others.
+# One worker per core; a worker that has finished takes over tests of the others.
 PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -19,7 +19,7 @@ PYTEST := -m pytest -n auto --maxprocesses 8 --dist worksteal
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-# The stamps record the time of the last installation: a changed pyproject.toml installs again.
+# The stamps record the last installation; a change of pyproject.toml triggers a new one.
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is required. Choose one with: make PYTHON=python3.12 ..."; exit 1; }
@@ -46,7 +46,7 @@ else
 	$(BIN)/python $(PYTEST)
 endif
 
-lowest: $(VENV)/dev.stamp  ## run tests with the lowest versions of dependencies that pyproject.toml allows
+lowest: $(VENV)/dev.stamp  ## run tests with the lowest dependency versions that pyproject.toml allows
 	@$(BIN)/python -m tests.lowest
 
 matrix: $(VENV)/dev.stamp  ## try every model on every API and print a table
@@ -61,7 +61,7 @@ faults: $(VENV)/dev.stamp  ## try every fault between the server and Copilot and
 soak: $(VENV)/dev.stamp  ## run the server under mixed traffic with faults; MINUTES=60 for longer
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
-clients:  ## install with npm what some tests need: OpenAI for Node, Codex, Claude Code, pi-ai
+clients:  ## install the clients that some tests need, with npm: OpenAI for Node, Codex, Claude Code, pi-ai
 	cd tests/node && npm install $(NPM_FLAGS)
 	cd tests/clients && npm install $(NPM_FLAGS)
 	cd tests/pi_ai && npm install $(NPM_FLAGS)
@@ -88,7 +88,7 @@ types: $(VENV)/dev.stamp  ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy --explicit-package-bases benchmarks
 
-contracts: $(VENV)/dev.stamp  ## check which module imports which
+contracts: $(VENV)/dev.stamp  ## check the imports between modules
 	$(BIN)/lint-imports
 
 wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment and try it

@@ -154,7 +154,7 @@ class CallerCopilotToken:
         raise _refused("Copilot does not accept the token in the request.")
 
     async def successor(self, token: CopilotToken) -> None:
-        """Return None: a new token of this caller has a source of its own."""
+        """Return None, because each token in a request has its own source."""
 
     def state(self) -> AuthState:
         """Return the unknown state."""

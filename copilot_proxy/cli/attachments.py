@@ -40,7 +40,7 @@ def read_image(path: Path) -> Image:
         size = path.stat().st_size
         if size > _LARGEST:
             raise UsageError(
-                f"{path} is too large ({_megabytes(size)}): no model takes more than "
+                f"{path} is too large ({_megabytes(size)}): no model accepts more than "
                 f"{_megabytes(_LARGEST)}.",
                 hint="Use a smaller image.",
             )
@@ -68,7 +68,9 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
     limits = vision if isinstance(vision, dict) else {}
     most, largest = limits.get("max_prompt_images"), limits.get("max_prompt_image_size")
     if isinstance(most, int) and len(images) > most > 0:
-        raise UsageError(f"{len(images)} images are attached, and {model.id} takes at most {most}.")
+        raise UsageError(
+            f"{len(images)} images are attached, but {model.id} accepts at most {most}."
+        )
     types = limits.get("supported_media_types")
     for image in images:
         if isinstance(largest, int) and len(image.data) > largest > 0:

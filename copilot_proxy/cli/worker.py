@@ -26,8 +26,8 @@ from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
 
 LEEWAY: Final = 3.0
-"""Seconds that a worker waits longer for its open requests than the supervisor does. The supervisor
-tells all workers at once to cut them; a worker decides that itself only without a supervisor."""
+"""Seconds that a worker waits for open requests beyond the supervisor's own timeout. The supervisor
+cuts off the requests of all workers at once; a worker does so itself only without a supervisor."""
 
 
 def main() -> None:

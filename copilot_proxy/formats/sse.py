@@ -96,7 +96,7 @@ def encode(data: bytes, event: str = "") -> bytes:
     """Encode an event; `data` must be a single line, such as JSON without indentation.
 
     `event` may come from Copilot. A name unlike those of known events is left out, because it could
-    end its line and start an event of its own.
+    end its line and start another event.
     """
     return b"%bdata: %b\n\n" % (_event_line(event), data)
 

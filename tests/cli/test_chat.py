@@ -304,14 +304,14 @@ def test_images_that_the_model_does_not_support(chat: Chat, image: Path, tmp_pat
         "grok-code-fast-1 does not support images."
         in chat("Hi", "-m", "grok-code-fast-1", *show).err
     )
-    assert "takes at most 1." in chat("Hi", "-m", "gpt-5-mini", *show, *show).err
+    assert "accepts at most 1." in chat("Hi", "-m", "gpt-5-mini", *show, *show).err
     gif = tmp_path / "moving.gif"
     gif.write_bytes(b"GIF89a")
     assert "does not support image/gif" in chat("Hi", "-i", str(gif)).err
     image.write_bytes(PNG + b"0" * 4_000_000)
     ran = chat("Hi", *show)
     assert ran.code == 2
-    assert "too large (3.8 MB): claude-sonnet-4.5 takes images of up to 3.0 MB." in ran.err
+    assert "too large (3.8 MB): claude-sonnet-4.5 accepts images of up to 3.0 MB." in ran.err
 
 
 def test_images_for_an_unknown_model(image: Path) -> None:
