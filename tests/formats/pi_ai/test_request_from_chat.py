@@ -1,4 +1,4 @@
-"""Hub requests become requests to pi-ai."""
+"""Chat requests become requests to pi-ai."""
 
 from typing import Any
 

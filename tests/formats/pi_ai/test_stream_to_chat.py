@@ -1,4 +1,4 @@
-"""pi-ai's events become hub chunks."""
+"""pi-ai's events become Chat Completions chunks."""
 
 from typing import Any
 

@@ -200,7 +200,7 @@ def repair_whole(body: object, client_request: Json) -> Json:
 
 
 def chunks_of(events: Iterable[Any]) -> list[Json]:
-    """Return the hub's chunks for upstream's events, after checking them."""
+    """Return the chat chunks for upstream's events, after checking them."""
     stream = ResponsesToChat(MODEL, include_usage=True, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
@@ -209,13 +209,13 @@ def chunks_of(events: Iterable[Any]) -> list[Json]:
 
 
 def message_of(events: Iterable[Any]) -> Json:
-    """Return the hub's message for upstream's events, without its null fields."""
+    """Return the chat message for upstream's events, without its null fields."""
     message = fold(chunks_of(events))["choices"][0]["message"]
     return {name: value for name, value in message.items() if value is not None}
 
 
 def write(chunks: Iterable[Json], client_request: Json | None = None) -> tuple[list[Json], Json]:
-    """Return the Responses events for the hub's chunks, and the whole response."""
+    """Return the Responses events for the chat chunks, and the whole response."""
     writer = ChatToResponses(client_request or request(), MODEL, now=NOW)
     events = [event for chunk in chunks for event in writer.feed(chunk)]
     events += writer.close()

@@ -65,5 +65,5 @@ def test_recorded_responses_are_repaired(name: str) -> None:
     ],
 )
 def test_recorded_responses_are_translated(name: str, field: str, said: Any) -> None:
-    """The hub gets the content of a real response."""
+    """A real response keeps its content as a chat message."""
     assert said == message_of([recorded(f"{name}-response")])[field]

@@ -1,4 +1,4 @@
-"""Hub requests become requests for Copilot's Responses API."""
+"""Chat requests become requests for Copilot's Responses API."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def translated(
     chat = {"model": MODEL, "messages": messages or [USER], **fields}
     before = repr(chat)
     body = responses_from_chat(chat, model, notes).body
-    assert before == repr(chat), "the hub request was changed"
+    assert before == repr(chat), "the chat request was changed"
     always = {
         "model": model.id if model else MODEL,
         "store": False,

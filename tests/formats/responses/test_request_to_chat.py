@@ -1,4 +1,4 @@
-"""Responses requests become hub requests."""
+"""Responses requests become chat requests."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def thought(encrypted: str | None, *texts: str) -> Json:
 
 
 def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
-    """Return the hub request, which must be valid, and the notes."""
+    """Return the chat request, which must be valid, and the notes."""
     notes: list[str] = []
     asked = request(given, **fields)
     before = repr(asked)
@@ -239,7 +239,7 @@ def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[st
 def test_tools_and_the_tool_choice_become_functions(
     choice: Any, names: list[str], left: str | None
 ) -> None:
-    """Functions and custom tools become functions of the hub."""
+    """Functions and custom tools become functions of the chat request."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)

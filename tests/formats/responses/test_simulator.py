@@ -84,7 +84,7 @@ class Copilot:
     def chat(
         self, model: str, messages: list[Json], *, vision: bool = False, **fields: Any
     ) -> Json:
-        """Return the hub's completion, after checking it."""
+        """Return the chat completion, after checking it."""
         chat = {"model": model, "messages": messages, "stream": True, **fields}
         stream = ResponsesToChat(MODEL, include_usage=True)
         body = responses_from_chat(chat, self.models.get(model), []).body
@@ -209,7 +209,7 @@ def test_a_broken_response_is_an_error(copilot: Copilot, fault: str) -> None:
     copilot.quirk(fault)
     events = copilot.send(body)
 
-    native, hub = ResponsesRepair(asked), ResponsesToChat(MODEL)
+    native, translated = ResponsesRepair(asked), ResponsesToChat(MODEL)
     with pytest.raises(UpstreamError):
         for event in events:
             native.feed(event)
@@ -217,8 +217,8 @@ def test_a_broken_response_is_an_error(copilot: Copilot, fault: str) -> None:
         raise native.failure or AssertionError("no failure")
     with pytest.raises(UpstreamError):
         for event in events:
-            hub.feed(event)
-        hub.close()
+            translated.feed(event)
+        translated.close()
 
 
 def test_json_instead_of_a_stream_is_streamed(copilot: Copilot) -> None:

@@ -1,4 +1,4 @@
-"""Hub chunks become Responses streams."""
+"""Chat chunks become Responses streams."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ TOOLS = [
 
 
 def chunks(*events: Any) -> list[Json]:
-    """Return the hub's chunks for a chat model's text."""
+    """Return the chat chunks for a chat model's text."""
     stream = ChatRepair(MODEL, include_usage=True, now=NOW)
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()

@@ -1,4 +1,4 @@
-"""Copilot's Responses streams become hub chunks."""
+"""Copilot's Responses streams become chat chunks."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def items(up: Upstream) -> list[Json]:
 
 
 def test_events_become_chunks_at_once() -> None:
-    """Each event's chunk is returned at once and in order, followed by the hub's own end."""
+    """Each event's chunk is returned at once and in order, followed by the end of a chat stream."""
     up = Upstream()
 
     chunks = chunks_of(up.whole([*up.text(0, "Hel", "lo"), *up.call(1, "f", '{"a"', ":1}")]))
@@ -64,7 +64,7 @@ def test_events_become_chunks_at_once() -> None:
 
 
 def test_all_items_reach_the_hub() -> None:
-    """Text, encrypted reasoning, and calls with their ids all reach the hub."""
+    """Text, encrypted reasoning, and calls with their ids all become chat chunks."""
     up = Upstream()
 
     message = message_of(up.whole(items(up)))
@@ -206,7 +206,7 @@ def test_encrypted_content_with_spaces_is_dropped() -> None:
     ],
 )
 def test_finish_reasons(kind: str, details: Json | None, finish: str) -> None:
-    """A response that was cut off has the hub's finish reason for it."""
+    """A response that was cut off has the matching finish reason."""
     up = Upstream()
     text = up.text(0, "Hi")
 
