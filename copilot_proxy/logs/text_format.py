@@ -65,7 +65,7 @@ def _request_columns(record: "RequestRecord") -> str:
     # The route is shown only if it differs from the client's API.
     route = record.route if record.route != record.api else None
     key = f"key {record.key}" if record.key else None
-    remarks = [key, _shape(record), route, _failure(record)]
+    remarks = [key, _request_size(record), route, _failure(record)]
     if record.local:
         remarks.append("not sent")
     if record.client_gone:
@@ -82,7 +82,7 @@ def _request_columns(record: "RequestRecord") -> str:
     return f"{name:<{_NAME_WIDTH}} {times}  {_tokens(record):<26} {last}"
 
 
-def _shape(record: "RequestRecord") -> str:
+def _request_size(record: "RequestRecord") -> str:
     """Return the size, such as ``3 msgs 2 tools 1 image 12 kB stream high``; zeros are omitted."""
     name = _ITEMS.get(record.api, "msg")
     counts = ((record.items, name), (record.tools, "tool"), (record.images, "image"))
