@@ -65,7 +65,7 @@ class CallerTokens:
         Returns None if it is not a GitHub or Copilot token. Raises `RequestError` (401) for an
         expired token.
         """
-        token = _bare(value or "")
+        token = _without_scheme(value or "")
         if is_oauth(token):
             make: Callable[[Secret], TokenSource] = self._for_github_token
         elif is_copilot(token):
@@ -171,7 +171,7 @@ def _refused(message: str) -> RequestError:
     )
 
 
-def _bare(value: str) -> Secret:
+def _without_scheme(value: str) -> Secret:
     """Return the token without its authentication scheme."""
     value = value.strip()
     scheme, _, rest = value.partition(" ")

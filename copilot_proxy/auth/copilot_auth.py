@@ -144,7 +144,7 @@ class CopilotAuth:
             signed_in = "yes"
         else:
             signed_in = "unknown"
-        return AuthState(signed_in, left, _public(error) if error else None)
+        return AuthState(signed_in, left, _public_message(error) if error else None)
 
     async def close(self) -> None:
         """Cancel an exchange in progress."""
@@ -191,7 +191,7 @@ class CopilotAuth:
             if isinstance(error, NotSignedIn):
                 error.hint = self._refused_hint or self._hint_for(credential) or error.hint
             self._token_state.failed(error, credential)
-            log.warning("cannot get a new Copilot token: %s", _public(error))
+            log.warning("cannot get a new Copilot token: %s", _public_message(error))
             return error
         self._token_state.succeeded(token)
         return token
@@ -230,7 +230,7 @@ class CopilotAuth:
         )
 
 
-def _public(error: CopilotProxyError) -> str:
+def _public_message(error: CopilotProxyError) -> str:
     """Return a message for `error` without the names and paths that its own may contain."""
     if isinstance(error, NoCopilotAccess):
         return "GitHub says that the account has no access to Copilot."

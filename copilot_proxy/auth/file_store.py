@@ -32,7 +32,7 @@ class FileStore:
     def check_writable(self) -> None:
         if self.path.is_dir():
             raise StoreError(f"{self.path} is a folder.", hint=_LOGIN_HINT)
-        os.unlink(self._write_beside(b""))
+        os.unlink(self._write_temporary_file(b""))
 
     def load(self) -> Credential | None:
         content = self._read()
@@ -47,7 +47,7 @@ class FileStore:
             ) from None
 
     def save(self, credential: Credential) -> None:
-        temporary = self._write_beside(to_json(credential).encode())
+        temporary = self._write_temporary_file(to_json(credential).encode())
         try:
             os.replace(temporary, self.path)
             self._sync_folder()
@@ -78,7 +78,7 @@ class FileStore:
         except OSError as error:
             raise self._failed("read", error) from error
 
-    def _write_beside(self, content: bytes) -> Path:
+    def _write_temporary_file(self, content: bytes) -> Path:
         """Write `content` to a temporary file in the same folder, synced to disk."""
         temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:

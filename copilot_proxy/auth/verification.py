@@ -68,13 +68,13 @@ async def _with_retries(
         try:
             return await call()
         except UpstreamError as error:
-            if not _may_pass(error):
+            if not _is_transient(error):
                 raise
             await sleep(delay)
     return await call()
 
 
-def _may_pass(error: UpstreamError) -> bool:
+def _is_transient(error: UpstreamError) -> bool:
     """Whether the failure may pass within seconds; not if GitHub asked to wait."""
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers

@@ -75,7 +75,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
     for image in images:
         if isinstance(largest, int) and len(image.data) > largest > 0:
             raise UsageError(
-                f"{image.path} is too large ({_megabytes(len(image.data))}): {model.id} takes "
+                f"{image.path} is too large ({_megabytes(len(image.data))}): {model.id} accepts "
                 f"images of up to {_megabytes(largest)}.",
                 hint="Use a smaller image.",
             )

@@ -154,7 +154,7 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     chosen = [default] if default in usable else []
     chosen += [model for model in usable if is_included(model) and model not in chosen][:1]
     for model in usable:
-        if _maker(model) not in map(_maker, chosen):
+        if _short_vendor(model) not in map(_short_vendor, chosen):
             chosen.append(model)
     chosen += [model for model in usable if model not in chosen]
     return [model for model in chosen if model is not None][:_MAX_SUGGESTIONS]
@@ -164,7 +164,7 @@ def _with_limit(key: "ApiKey") -> str:
     return f"{key.name} ({', '.join(key.models)})" if key.models else str(key.name)
 
 
-def _maker(model: "Model") -> str:
+def _short_vendor(model: "Model") -> str:
     """Return the vendor's short name, such as ``OpenAI`` for ``Azure OpenAI``."""
     return model.vendor.rpartition(" ")[2]
 

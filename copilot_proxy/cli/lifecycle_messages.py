@@ -43,10 +43,10 @@ class LifecycleMessages:
         )
         notice = None if self._simulator else first_time_notice(self._settings.data_dir)
         if notice:
-            self._say(notice + "\n", event="notice")
-        self._say(banner.text(), **banner.fields())
+            self._emit(notice + "\n", event="notice")
+        self._emit(banner.text(), **banner.fields())
         if self._settings.upstream != "copilot":
-            self._say(
+            self._emit(
                 f"Requests go to Copilot through {self._settings.upstream}.\n",
                 event="upstream",
                 upstream=self._settings.upstream,
@@ -55,22 +55,22 @@ class LifecycleMessages:
             folder = self._settings.dump_dir.absolute()
             hours = f"{self._settings.dump_hours:g}"
             period = f"{hours} hour{'s' if hours != '1' else ''}"
-            self._say(
+            self._emit(
                 f"Every conversation is written to {folder}, and deleted after {period}.\n",
                 event="dumps",
                 dump_dir=str(folder),
             )
         if catalogue is None:
-            self._say(_offline(error), event="offline")
+            self._emit(_no_catalogue_message(error), event="offline")
         elif warning := default_model_warning(catalogue, self._settings):
-            self._say(f"{warning}\n", event="default_model")
+            self._emit(f"{warning}\n", event="default_model")
 
     def finishing(self, count: int) -> None:
         """Report that the server will stop once `count` open requests have finished."""
         requests = "open request" if count == 1 else "open requests"
         # Without a terminal, the user cannot press Ctrl+C.
         again = "; press Ctrl+C again to stop now" if stderr_is_tty() else ""
-        self._say(
+        self._emit(
             f"Finishing {count} {requests}{again}.",
             event="finishing",
             open=count,
@@ -79,20 +79,20 @@ class LifecycleMessages:
     def cut(self, count: int) -> None:
         """Report that `count` open requests are being aborted."""
         requests = "open request" if count == 1 else "open requests"
-        self._say(f"Aborting {count} {requests}.", event="cut", open=count)
+        self._emit(f"Aborting {count} {requests}.", event="cut", open=count)
 
     def stopped(self) -> None:
         """Report that the server has stopped."""
-        self._say("Stopped.", event="stopped")
+        self._emit("Stopped.", event="stopped")
 
-    def _say(self, text: str, **fields: object) -> None:
+    def _emit(self, text: str, **fields: object) -> None:
         # The log never waits for a terminal. Stderr shows the whole text, the log file only its
         # first line, and JSON the fields as well.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 
 
-def _offline(error: UpstreamError | None) -> str:
+def _no_catalogue_message(error: UpstreamError | None) -> str:
     """Explain why there is no list of models, and when the server will work."""
     later = "Requests will work as soon as GitHub responds."
     if error is None:

@@ -175,7 +175,7 @@ def quota_text(quota: "Quota") -> str:
         return f"{quota.unit}: {shared}"
     share = quota.percent_remaining
     percent = None if share is None else f"{max(share, 0):.0f} %"
-    # The Free plan counts in other units than it advertises, so only the percentage is meaningful.
+    # The Free plan does not count in the units that it advertises, so show only the percentage.
     if quota.entitlement and quota.remaining is not None and quota.unit != "chat messages":
         left = f"{max(quota.remaining, 0):g} of {quota.entitlement:g} {quota.unit} left"
         text = f"{left} ({percent})" if percent else left

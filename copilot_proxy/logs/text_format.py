@@ -63,7 +63,7 @@ def _request_columns(record: "RequestRecord") -> str:
     # The route is shown only if it differs from the client's API.
     route = record.route if record.route != record.api else None
     key = f"key {record.key}" if record.key else None
-    remarks = [key, _shape(record), route, _failure(record)]
+    remarks = [key, _request_size(record), route, _failure(record)]
     if record.local:
         remarks.append("not sent")
     if record.client_gone:
@@ -80,7 +80,7 @@ def _request_columns(record: "RequestRecord") -> str:
     return f"{name:<{_NAME_WIDTH}} {times}  {_tokens(record):<26} {last}"
 
 
-def _shape(record: "RequestRecord") -> str:
+def _request_size(record: "RequestRecord") -> str:
     """Return the size, such as ``3 msgs 2 tools 1 image 12 kB stream high``; zeros are omitted."""
     counts = ((record.items, record.noun), (record.tools, "tool"), (record.images, "image"))
     words = [f"{count} {one}{'s' if count > 1 else ''}" for count, one in counts if count]

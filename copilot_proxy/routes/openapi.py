@@ -54,7 +54,7 @@ def documented(
     @dataclass
     class Documented(Operation):
         def __post_init__(self) -> None:
-            # Litestar has built these from `answers_with`: they are responses, never references.
+            # Litestar built these from `answers_with`, so none of them is a reference.
             responses = self.responses = cast("dict[str, Any]", dict(self.responses or {}))
             responses["default"] = replace(responses["400"], description="Any other failure.")
             if request is not None:

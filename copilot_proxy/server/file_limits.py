@@ -13,7 +13,7 @@ _FALLBACK: Final = 10_240
 
 
 def raise_limit() -> None:
-    """Raise this process's soft limit of open files; leave it as it is where that fails."""
+    """Raise this process's soft limit of open files; leave it unchanged if that fails."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
         on_cut: Callable[[int], None],
         supervised: bool = False,
     ) -> None:
-        """A `supervised` server is stopped by its supervisor, and not by signals of a terminal."""
+        """A `supervised` server is stopped by its supervisor instead of signals."""
         super().__init__(server_config(app, settings))
         self.was_cut = False
         self._shutdown_timeout = settings.shutdown_timeout

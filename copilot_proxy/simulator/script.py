@@ -150,11 +150,11 @@ def _calls(conversation: Conversation) -> list[ToolCall]:
     prompt = Prompt(conversation.user)
     if conversation.forced is not None:
         named = [tool for tool in conversation.tools if tool.name == conversation.forced]
-        chosen = named or _meant(conversation)[:1] or conversation.tools[:1]
+        chosen = named or _requested_tools(conversation)[:1] or conversation.tools[:1]
     elif conversation.results:
         return []
     else:
-        chosen = _meant(conversation)
+        chosen = _requested_tools(conversation)
     if not conversation.parallel:
         return [_call(tool, prompt) for tool in chosen[:1]]
     if len(chosen) == 1 and prompt.several and _first_string(chosen[0]):
@@ -162,10 +162,10 @@ def _calls(conversation: Conversation) -> list[ToolCall]:
     return [_call(tool, prompt) for tool in chosen]
 
 
-def _meant(conversation: Conversation) -> list[Tool]:
+def _requested_tools(conversation: Conversation) -> list[Tool]:
     """Return the tools that the prompt asks for."""
     text = conversation.user.lower()
-    exact = [tool for tool in conversation.tools if _named(tool.name, text)]
+    exact = [tool for tool in conversation.tools if _is_named(tool.name, text)]
     if SEVERAL_TOOLS.search(text):
         return exact if len(exact) > 1 else conversation.tools
     if exact:
@@ -176,19 +176,19 @@ def _meant(conversation: Conversation) -> list[Tool]:
     return conversation.tools[:1] if CALLS_TOOL.search(text) else []
 
 
-def _spoken(name: str) -> str:
+def _words_of(name: str) -> str:
     """Return the words of a tool's name: ``getWeather`` and ``get_weather`` give "get weather"."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.sub(r"[\s_-]+", " ", parted).lower()
 
 
-def _named(name: str, text: str) -> bool:
+def _is_named(name: str, text: str) -> bool:
     """Whether the text names the tool.
 
     A one-word name counts only next to a word such as "call" or "tool".
     """
-    spoken = re.escape(_spoken(name))
-    if " " in _spoken(name):
+    spoken = re.escape(_words_of(name))
+    if " " in _words_of(name):
         written = re.escape(name.lower())
         return bool(re.search(rf"\b(?:{spoken}|{written})\b", text))
     pattern = rf"\b(?:use|call|invoke|run)\s+(?:the\s+)?{spoken}\b|\b{spoken}\s+(?:tool|function)\b"
@@ -197,7 +197,7 @@ def _named(name: str, text: str) -> bool:
 
 def _nouns(name: str) -> set[str]:
     """Return the nouns in a tool's name: ``get_weather`` gives {"weather"}."""
-    words = _spoken(name).split()
+    words = _words_of(name).split()
     return {word for word in words if len(word) > 3 and word not in VERBS}
 
 

@@ -61,7 +61,7 @@ def parse_object(body: bytes) -> Json:
 def _check_model_name(name: object) -> None:
     """Raise `RequestError` for a name that is too long to be compared or logged."""
     if isinstance(name, str) and len(name) > MAX_NAME_LENGTH:
-        raise _wrong(
+        raise _invalid(
             "model",
             f"The model name has {len(name)} characters; the maximum is {MAX_NAME_LENGTH}.",
             code="string_above_max_length",
@@ -80,12 +80,12 @@ def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
     check_shape(request, ChatCompletionRequest)
     if not request["model"]:
-        raise _wrong("model", "The model name is empty.")
+        raise _invalid("model", "The model name is empty.")
     if not request["messages"]:
-        raise _wrong("messages", "At least one message is required.")
+        raise _invalid("messages", "At least one message is required.")
     n = request.get("n")
     if n is not None and n != 1:
-        raise _wrong(
+        raise _invalid(
             "n",
             "Copilot returns one choice per request: only `n` = 1 is supported.",
             code="unsupported_value",
@@ -93,7 +93,7 @@ def check_request(request: ChatRequest) -> None:
         )
     for name, instead in (("functions", "tools"), ("function_call", "tool_choice")):
         if request.get(name) is not None:
-            raise _wrong(
+            raise _invalid(
                 name,
                 f"`{name}` is no longer supported.",
                 code="unsupported_parameter",
@@ -136,19 +136,19 @@ def _validation_error(text: str) -> RequestError:
     missing = _MISSING.search(text)
     if missing:
         param = f"{path}.{missing[1]}" if path else missing[1]
-        return _wrong(
+        return _invalid(
             param, f"Missing required parameter: '{param}'.", code="missing_required_parameter"
         )
     code = "invalid_value" if what.startswith("Invalid") else "invalid_type"
     if not path:
-        return _wrong(None, f"{what}.", code=code)
-    return _wrong(path, f"Invalid '{path}': {what[:1].lower()}{what[1:]}.", code=code)
+        return _invalid(None, f"{what}.", code=code)
+    return _invalid(path, f"Invalid '{path}': {what[:1].lower()}{what[1:]}.", code=code)
 
 
 def _check_tools(request: ChatRequest) -> None:
     tools = request.get("tools") or ()
     if len(tools) > MAX_TOOLS:
-        raise _wrong(
+        raise _invalid(
             "tools",
             f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {len(tools)}.",
             code="array_above_max_length",
@@ -164,7 +164,7 @@ def _check_parts(content: object, path: str) -> None:
             case "image_url":
                 _check_image(part["image_url"], f"{path}[{i}].image_url")
             case "input_audio" | "file":
-                raise _wrong(
+                raise _invalid(
                     f"{path}[{i}]",
                     "Copilot's chat API accepts only text and images.",
                     code="unsupported_value",
@@ -175,7 +175,7 @@ def _check_parts(content: object, path: str) -> None:
 def _check_image(image: Any, path: str) -> None:
     url = image if isinstance(image, str) else image["url"]
     if not url.startswith("data:"):
-        raise _wrong(
+        raise _invalid(
             path,
             "Copilot does not fetch images from URLs.",
             code="unsupported_value",
@@ -183,7 +183,7 @@ def _check_image(image: Any, path: str) -> None:
         )
 
 
-def _wrong(
+def _invalid(
     param: str | None, message: str, *, code: str | None = None, hint: str | None = None
 ) -> RequestError:
     return RequestError(message, param=param, code=code, hint=hint)

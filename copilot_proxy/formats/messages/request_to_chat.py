@@ -29,7 +29,7 @@ _TRANSLATED_FIELDS: Final = (
 """The fields that have an equivalent."""
 
 _UNNEEDED_FIELDS: Final = ("cache_control",)
-"""The fields that need no note when they are dropped: other models cache prompts by themselves."""
+"""The fields that are dropped without a note, because other models cache prompts by themselves."""
 
 _TOOL_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "any": "required", "none": "none"}
 _MAX_USER_LENGTH: Final = 64

@@ -172,7 +172,7 @@ def search_to_function_item(item: Json) -> Json:
 
 
 def parse_search_arguments(arguments: object) -> Json:
-    """Return the decoded arguments of a call of that function; ``{}`` if they are not an object."""
+    """Return the decoded arguments of a tool search call; ``{}`` if they are not an object."""
     try:
         decoded: Any = msgspec.json.decode(arguments) if isinstance(arguments, str) else None
     except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The rules that adapt requests to what a model accepts: the book, and one module per subject."""
+"""The rules that adapt requests to what a model accepts: `book` lists them all."""
 
 from copilot_proxy.formats.rules.book import FittedBody, fit
 

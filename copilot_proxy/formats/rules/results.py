@@ -64,7 +64,7 @@ class _Pairs:
                 if left[id] > open_calls[id]:
                     open_calls[id] += 1
                 else:
-                    self._invent(piece, id)
+                    self._missing_result(piece, id)
         return self._out
 
     def directly_after(self) -> list[Piece]:
@@ -91,7 +91,7 @@ class _Pairs:
                 for id in self._order(piece, found):
                     at = found.pop(id, None)
                     if at is None:
-                        self._invent(piece, id)
+                        self._missing_result(piece, id)
                     else:
                         used.add(at)
                         self._out.append(self._pieces[at])
@@ -120,7 +120,7 @@ class _Pairs:
                 results.setdefault(piece.ids[0], later)
         return results
 
-    def _invent(self, piece: Piece, id: str) -> None:
+    def _missing_result(self, piece: Piece, id: str) -> None:
         raw = self._outgoing.result(id, NO_RESULT)
         self._out.append(Piece("result", (id,), raw, piece.message_index))
         self._notes.append(
