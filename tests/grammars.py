@@ -31,8 +31,8 @@ def chat_chunks(text: str) -> list[Json]:
     *found, end = frames(text)
     assert "data: [DONE]" == end, "the stream ends with [DONE]"
     chunks: list[Json] = [json.loads(frame.removeprefix("data: ")) for frame in found]
-    told = {(c["id"], c["object"], c["created"]) for c in chunks if "error" not in c}
-    assert len(told) <= 1, "all chunks have one id"
+    heads = {(c["id"], c["object"], c["created"]) for c in chunks if "error" not in c}
+    assert len(heads) <= 1, "all chunks have one id"
     return chunks
 
 

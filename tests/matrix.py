@@ -1,4 +1,4 @@
-"""Every chat model on every API: asks for all that a client may need, and says what failed.
+"""Tests every chat model on every API with all that a client may need, and prints what failed.
 
 ``python -m tests.matrix`` prints the table, against a simulator of its own.
 """
@@ -24,7 +24,7 @@ from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json, Said
 CITIES: Final = {"Paris": "12 degrees", "London": "9 degrees"}
 SYSTEM: Final = "Answer like a pirate."
 MIDDLE: Final = 8
-"""Events before the simulator fails in mid-stream: with any API some of the text has come."""
+"""Number of events before the simulator fails in mid-stream: enough for some text on any API."""
 
 
 class Cell:
@@ -39,7 +39,7 @@ class Cell:
         self.client = client
         self.model = model
         self.routes: set[str] = set()
-        """Copilot's APIs that answered."""
+        """Copilot's APIs that have answered."""
 
     def post(self, turns: list[Json], **more: Any) -> httpx.Response:
         """Return the server's answer."""
@@ -105,7 +105,7 @@ def tool_loop(cell: Cell) -> None:
 
 
 def parallel_tools(cell: Cell) -> None:
-    """Two calls in one answer are told apart and both get results, streamed and whole."""
+    """Two calls in one answer are distinguished, and both get results, streamed and whole."""
     for streamed in (True, False):
         _tools(cell, ["Paris", "London"], stream=streamed)
 
@@ -145,7 +145,7 @@ def image(cell: Cell) -> None:
 
 
 def length(cell: Cell) -> None:
-    """An answer that was cut at the limit says so, streamed and whole."""
+    """An answer that was cut at the limit has the right finish, streamed and whole."""
     for streamed in (True, False):
         said = cell.ask(cell.client.user("Write 200 words"), limit=20, stream=streamed)
         assert cell.client.cut == said.finish
@@ -180,7 +180,7 @@ def early_error(cell: Cell) -> None:
 def late_error(cell: Cell) -> None:
     """A failed stream ends with an error in the API's grammar, and never like a complete one."""
     if cell.model.supports.get("streaming") is not True:
-        return  # Copilot answers whole: there is no middle to fail in
+        return  # Copilot does not stream, so it cannot fail in mid-stream
     for fault in ("error_chunk", "cut_mid_stream"):
         with cell.fault(fault):
             answer = cell.post(cell.client.user("Ahoy"), stream=True)
@@ -249,7 +249,7 @@ def _try(cell: Cell) -> dict[str, str]:
         cell.simulator.state.recorder.clear()
         try:
             case(cell)
-        except Exception as error:  # a cell tells all that is wrong with it
+        except Exception as error:  # report every failure of a cell, not only the first
             failures[name] = f"{type(error).__name__}: {error}"
     return failures
 

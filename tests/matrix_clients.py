@@ -41,11 +41,11 @@ class Said:
     calls: list[Call]
     finish: str
     prompt: int
-    """Tokens of the prompt, those from the cache included."""
+    """Tokens of the prompt, including those from the cache."""
     cached: int
     answered: int
     turns: list[Json]
-    """The answer as it is sent back with the next request."""
+    """The answer in the form in which it is sent back with the next request."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Client:
     api: str
     path: str
     endpoint: str
-    """The same API at Copilot."""
+    """The path of the same API at Copilot."""
     stopped: str
     called: str
     cut: str
-    """How an answer says why it ended: by itself, with calls, at the limit."""
+    """The finishes of an answer that is complete, has calls, or reached the limit."""
 
     def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
         """Return a user turn; `mark` requests caching where the API supports that."""

@@ -13,7 +13,7 @@ RECORDED = parse_models(recorded_json("models.json"))
 
 
 def catalogue_of(*entries: Any) -> Catalogue:
-    """Return a catalogue of entries; a string stands for a chat model of that id."""
+    """Return a catalogue of entries; a string means a chat model with that id."""
     return parse_models([{"id": entry} if isinstance(entry, str) else entry for entry in entries])
 
 

@@ -53,7 +53,7 @@ def client(proxy: Proxy) -> Iterator[httpx.Client]:
         yield made
 
 
-def asked(simulator: Simulator) -> int:
+def count_calls(simulator: Simulator) -> int:
     """Return how many requests have reached Copilot."""
     return sum(
         r.path in (*MODEL_PATHS, "/v1/messages/count_tokens") for r in simulator.state.requests
@@ -74,7 +74,7 @@ def cooldowns(client: httpx.Client) -> list[Any]:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("api", list(ASKS))
-def test_a_limit_is_told_again_until_it_is_over(
+def test_a_limit_is_repeated_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
     """The same refusal is repeated with the remaining time, and with its status also for streams.
@@ -88,17 +88,17 @@ def test_a_limit_is_told_again_until_it_is_over(
 
     assert (429, "30") == (first.status_code, first.headers["retry-after"])
     assert (429, "18") == (again.status_code, again.headers["retry-after"])
-    assert 1 == asked(simulator)
-    told, told_again = first.json()["error"], again.json()["error"]
+    assert 1 == count_calls(simulator)
+    error, repeated = first.json()["error"], again.json()["error"]
     assert "The request was not sent" in again.text
-    for key in told.keys() - {"hint", "request_id", "message"}:
-        assert told[key] == told_again[key]
-    assert told["message"].partition(" (")[0] in told_again["message"]
+    for key in error.keys() - {"hint", "request_id", "message"}:
+        assert error[key] == repeated[key]
+    assert error["message"].partition(" (")[0] in repeated["message"]
 
     assert 200 == client.post(path, json={**body, "model": other}).status_code
     now.advance(18)
     assert 200 == client.post(path, json=body).status_code
-    assert 3 == asked(simulator)
+    assert 3 == count_calls(simulator)
 
 
 def test_a_limit_of_the_account_stops_every_model(
@@ -117,7 +117,7 @@ def test_a_limit_of_the_account_stops_every_model(
     answers.append(client.post("/v1/messages/count_tokens", json=ASKS["messages"][1]))
 
     assert {(429, "60")} == {(a.status_code, a.headers["retry-after"]) for a in answers}
-    assert 1 == asked(simulator)
+    assert 1 == count_calls(simulator)
     assert [
         {"scope": "account", "model": None, "code": "user_global_rate_limited", "retry_in": 60}
     ] == cooldowns(client)
@@ -133,7 +133,7 @@ def test_a_wait_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
     client.post(PATH, json=CHAT)
 
     assert "25" == first.headers["retry-after"]
-    assert 1 == asked(simulator)
+    assert 1 == count_calls(simulator)
 
 
 def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None:
@@ -144,7 +144,7 @@ def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None
 
     assert int(again.headers["retry-after"]) > 3600 * 24 * 365
     assert "false" == again.headers["x-should-retry"]
-    assert 1 == asked(simulator)
+    assert 1 == count_calls(simulator)
 
 
 def test_after_an_hour_one_request_asks(
@@ -159,7 +159,7 @@ def test_after_an_hour_one_request_asks(
         answer.headers["retry-after"],
         answer.headers["x-should-retry"],
     )
-    assert 1 == asked(simulator)
+    assert 1 == count_calls(simulator)
     now.advance(1)
 
     assert 200 == client.post(PATH, json=CHAT).status_code
@@ -185,7 +185,7 @@ def test_openais_sdk(
 
     assert str(seconds) == raised.value.response.headers["retry-after"]
     assert "rate_limit_exceeded" == raised.value.code
-    assert 1 == asked(simulator)
+    assert 1 == count_calls(simulator)
 
 
 @pytest.mark.parametrize("seconds", [20, 7200])
@@ -210,7 +210,7 @@ def test_anthropics_sdk(
         pass
 
     assert str(seconds) == raised.value.response.headers["retry-after"]
-    assert 1 == asked(simulator)
+    assert 1 == count_calls(simulator)
 
 
 @pytest.mark.parametrize("fault", ["forbidden", "terms_of_service", "feature_not_authorized"])
@@ -223,7 +223,7 @@ def test_refusals_without_a_word_are_not_repeated(
     for _ in range(45):
         assert 403 == client.post(PATH, json={**CHAT, "stream": True}).status_code
         now.advance(1)
-        counts.append(asked(simulator))
+        counts.append(count_calls(simulator))
 
     assert [1, 2, 3] == counts[:3]
     assert [12, 32] == [second for second in range(3, 45) if counts[second] > counts[second - 1]]
@@ -249,7 +249,7 @@ async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) 
 
         assert [403] * 50 == [answer.status_code for answer in others]
         assert all("retry-after" in answer.headers for answer in others)
-        assert 1 == asked(simulator)
+        assert 1 == count_calls(simulator)
 
         probe.cancel()
         await simulator.state.recorder.wait_for_async(lambda r: r is stalled and r.done.is_set())
@@ -267,7 +267,7 @@ def test_a_sign_in_that_copilot_refuses_makes_no_storm(
         assert 401 == client.post(PATH, json=body).status_code
         now.advance(0.05)
 
-    assert 6 == asked(simulator)  # three requests, each retried with a new token
+    assert 6 == count_calls(simulator)  # three requests, each retried with a new token
     assert simulator.state.exchanges <= 4
     assert [{"scope": "account", "model": None, "code": "authentication_error", "retry_in": 6}] == (
         cooldowns(client)
@@ -295,7 +295,7 @@ def test_an_answer_that_was_under_way_is_not_the_end(
 
     assert (200, 429) == (early.status_code, late.status_code)
     assert 429 == client.post(PATH, json=CHAT).status_code
-    assert 2 == asked(simulator)
+    assert 2 == count_calls(simulator)
 
 
 def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simulator) -> None:
@@ -305,7 +305,7 @@ def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simula
         for _ in range(5):
             assert client.post(PATH, json=CHAT).status_code in (400, 413)
 
-    assert 20 == asked(simulator)
+    assert 20 == count_calls(simulator)
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
@@ -316,7 +316,7 @@ def test_counting_tokens_does_not_block_answers(client: httpx.Client, simulator:
     counted = [client.post(f"{path}/count_tokens", json=body).status_code for _ in range(6)]
 
     assert [403] * 6 == counted
-    assert 3 == asked(simulator)
+    assert 3 == count_calls(simulator)
     assert 200 == client.post(path, json=body).status_code
 
 
@@ -362,7 +362,7 @@ def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Sim
 
     assert (429, 429) == (first.status_code, again.status_code)
     assert 200 == client.post(PATH, json=CHAT).status_code
-    assert 2 == asked(simulator)
+    assert 2 == count_calls(simulator)
     assert [] == cooldowns(client)
 
 
@@ -384,7 +384,7 @@ def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> N
         assert [] == cooldowns(client)
         assert 200 == client.post(PATH, json=CHAT).status_code
     assert 2 == simulator.state.exchanges
-    assert 3 == asked(simulator)
+    assert 3 == count_calls(simulator)
 
 
 def test_the_openapi_document_describes_it(client: httpx.Client) -> None:

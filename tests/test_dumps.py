@@ -165,7 +165,7 @@ def test_compressed_bodies_are_decompressed(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body", "told"),
+    ("encoding", "body", "shown"),
     [
         ("br", b"x", "(the body has an unsupported content encoding)"),
         ("gzip", b"x" * 100, "(the remaining body cannot be decompressed)"),
@@ -183,7 +183,7 @@ def test_compressed_bodies_are_decompressed(
     ],
 )
 def test_bodies_that_are_left_out(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes, told: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, body: bytes, shown: str
 ) -> None:
     """Bodies that cannot be decompressed or are too large are left out."""
     monkeypatch.setattr(module, "_MAX_BODY", 1000)
@@ -194,7 +194,7 @@ def test_bodies_that_are_left_out(
         part.write(b"")
         part.write(b"more")
         part.close()
-    assert body_of(parts(folder)["client-request"]).strip() == told
+    assert body_of(parts(folder)["client-request"]).strip() == shown
 
 
 def test_old_files_of_ours_are_removed_and_nothing_else(folder: Path) -> None:
@@ -258,19 +258,19 @@ def test_a_dump_that_cannot_be_written_is_told_once(
         folder.rmdir()
         client.post("/v1/chat/completions", json=question("Hi"))
     assert len(parts(folder)) == 4
-    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert told == [f"Cannot write dumps to {folder}: No space left on device."]
+    shown = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert shown == [f"Cannot write dumps to {folder}: No space left on device."]
 
 
 @pytest.mark.parametrize(
-    ("thing", "told"),
+    ("thing", "shown"),
     [
         ("file", "cannot be used: File exists."),
         ("open", "Other users can access the dump folder"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_told_before_the_start(
-    tmp_path: Path, thing: str, told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, thing: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unusable folder is exit code 2, and its mode is not changed."""
     place = tmp_path / "dumps"
@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_used_is_told_before_the_start(
     before = place.stat().st_mode
     assert run(["serve", "--simulate", "--port", "0", "--dump-dir", str(place)]) == 2
     err = capsys.readouterr().err
-    assert told in err
+    assert shown in err
     assert "it is created if it does not exist" in err.replace("\n", " ")
     assert place.stat().st_mode == before
 
@@ -310,8 +310,8 @@ def test_the_start_says_that_conversations_are_written(
     relative = str(folder.relative_to(tmp_path))
     flags = ("--simulate", "--dump-dir", relative, "--log-format", form)
     assert serve_while(use, *flags) == 0
-    told = f"Every conversation is written to {folder}, and deleted after 24 hours."
-    assert told in capsys.readouterr().err
+    shown = f"Every conversation is written to {folder}, and deleted after 24 hours."
+    assert shown in capsys.readouterr().err
     assert len(parts(folder)) == 4
 
 

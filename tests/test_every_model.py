@@ -33,8 +33,8 @@ def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) 
 def test_the_table_in_the_documents(matrix: Matrix) -> None:
     """docs/api.md shows what `make matrix` prints, and names all the cases."""
     _, _, section = API_PAGE.read_text(encoding="utf-8").partition("## Every model on every API\n")
-    told, _, table = section.partition(START)
+    before, _, table = section.partition(START)
     table, _, _ = table.partition(END)
 
     assert list(matrix.lines()) == table.splitlines()
-    assert [] == [name for name in CASES if name not in told]
+    assert [] == [name for name in CASES if name not in before]

@@ -36,7 +36,7 @@ def post(
     return http.post(client.path, json={**body, **(extra or {})})
 
 
-def asked(simulator: Simulator) -> list[str]:
+def called_paths(simulator: Simulator) -> list[str]:
     """Return the paths of Copilot's APIs that were called, in order."""
     endpoints = [client.endpoint for client in CLIENTS]
     return [r.path for r in simulator.state.requests if r.path in endpoints]
@@ -79,7 +79,7 @@ def test_a_refused_api_is_followed_by_another(
     answer = post(http, client, model, stream=stream)
 
     assert way[-1].api == route(answer)
-    assert [one.endpoint for one in way] == asked(simulator)
+    assert [one.endpoint for one in way] == called_paths(simulator)
     assert 2 == lists_read(simulator)
     body = client.fold(answer.text) if stream else answer.json()
     assert "You said: Ahoy" in client.read(body).text
@@ -98,7 +98,7 @@ def test_never_a_third_time(
     assert 400 == answer.status_code
     client.check_error(answer.json())
     assert "is not accessible via" in answer.json()["error"]["message"]
-    assert 2 == len(asked(simulator)) == len(set(asked(simulator)))
+    assert 2 == len(called_paths(simulator)) == len(set(called_paths(simulator)))
 
 
 @EACH
@@ -147,7 +147,7 @@ def test_a_model_moves(
     for _ in range(2):
         assert now.api == route(post(http, client, model))
 
-    assert [one.endpoint for one in [*way, now]] == asked(simulator)
+    assert [one.endpoint for one in [*way, now]] == called_paths(simulator)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_unknown_values_in_the_catalogue(
 
     for client in CLIENTS:
         assert "responses" == route(post(http, client, "gpt-5.5", stream=True))
-    assert ["/responses"] * len(CLIENTS) == asked(simulator)
+    assert ["/responses"] * len(CLIENTS) == called_paths(simulator)
 
 
 @EACH
@@ -183,7 +183,7 @@ def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client
 
     assert 400 == answer.status_code
     client.check_error(answer.json())
-    assert len(asked(simulator)) <= 2
+    assert len(called_paths(simulator)) <= 2
 
 
 @pytest.mark.parametrize("fault", ["models_500", "models_429", "models_html", "models_garbage"])
@@ -195,9 +195,9 @@ def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: st
         answer = post(http, client, NATIVE[client.api])
 
         assert client.api == route(answer)
-        assert client.endpoint == asked(simulator)[-1]
+        assert client.endpoint == called_paths(simulator)[-1]
         assert "You said: Ahoy" in client.read(answer.json()).text
-    assert len(CLIENTS) == len(asked(simulator))
+    assert len(CLIENTS) == len(called_paths(simulator))
 
 
 @EACH
@@ -212,7 +212,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
     answer = post(http, client, TRANSLATED[client.api])
 
     assert client.api != route(answer)
-    assert 1 == len(asked(simulator))
+    assert 1 == len(called_paths(simulator))
 
 
 @BOTH
@@ -241,7 +241,7 @@ def test_notes(
 
 def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
     """Conversations, with the author of the last turn."""
-    question, told = client.user("Hi"), client.assistant("Hello")
+    question, reply = client.user("Hi"), client.assistant("Hello")
     calls: dict[str, list[Json]] = {
         "chat_completions": [
             {
@@ -261,10 +261,10 @@ def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
     }
     loop = [*question, *calls[client.api], *client.results([("c1", "Sunny")])]
     yield question, "user"
-    yield [*question, *told, *client.user("And?")], "user"
-    yield [*question, *told], "agent"
+    yield [*question, *reply, *client.user("And?")], "user"
+    yield [*question, *reply], "agent"
     yield loop, "agent"
-    yield [*loop, *told, *client.user("Thanks")], "user"
+    yield [*loop, *reply, *client.user("Thanks")], "user"
     yield [*question, {"role": "system", "content": "Be brief."}], "user"
     yield [*loop, *client.user("<system-reminder>Be brief.</system-reminder>")], "agent"
 
@@ -316,7 +316,7 @@ def test_accepted_requests_are_not_retried(
     for client in CLIENTS:
         post(http, client, models[client.api], stream=True)
 
-    assert len(CLIENTS) == len(asked(simulator))
+    assert len(CLIENTS) == len(called_paths(simulator))
 
 
 @BOTH_WAYS

@@ -47,7 +47,7 @@ def user(text: str) -> list[ChatCompletionMessageParam]:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_whole_answer(client: openai.OpenAI, model: str) -> None:
-    """A model of each vendor answers with text, a finish, its name as asked, and usage."""
+    """A model of each vendor answers with text, a finish, the requested model name, and usage."""
     completion = client.chat.completions.create(model=model, messages=user("Say hello"))
 
     choice = completion.choices[0]

@@ -40,7 +40,7 @@ async def many(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def asked(simulator: Simulator, path: str) -> int:
+def count_calls(simulator: Simulator, path: str) -> int:
     return sum(request.path == path for request in simulator.state.requests)
 
 
@@ -52,8 +52,8 @@ async def test_200_first_requests_make_one_exchange(proxy: Proxy, simulator: Sim
         )
 
     assert {200} == {answer.status_code for answer in answers}
-    assert (1, 1) == (asked(simulator, EXCHANGE), asked(simulator, "/models"))
-    assert 200 == asked(simulator, "/chat/completions")
+    assert (1, 1) == (count_calls(simulator, EXCHANGE), count_calls(simulator, "/models"))
+    assert 200 == count_calls(simulator, "/chat/completions")
 
 
 async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simulator) -> None:
@@ -72,7 +72,7 @@ async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simu
         await asyncio.gather(*(work(client, number) for number in range(20)))
 
     assert [200] * 200 == statuses
-    assert 3 == asked(simulator, EXCHANGE)
+    assert 3 == count_calls(simulator, EXCHANGE)
 
 
 async def test_a_token_that_ends_by_the_clock_fails_no_request(
@@ -86,7 +86,7 @@ async def test_a_token_that_ends_by_the_clock_fails_no_request(
             now.advance(300)
 
     # An hour, with tokens that must be renewed after 24 minutes.
-    assert asked(simulator, EXCHANGE) in (2, 3)
+    assert count_calls(simulator, EXCHANGE) in (2, 3)
 
 
 async def test_a_revoked_login_is_told_and_left_alone(
@@ -100,7 +100,7 @@ async def test_a_revoked_login_is_told_and_left_alone(
         simulator.state.recorder.clear()
         together = [client.post(PATH, json={**CHAT, "stream": n % 2 == 0}) for n in range(50)]
         answers = await asyncio.gather(*together)
-        first = asked(simulator, EXCHANGE), asked(simulator, "/chat/completions")
+        first = count_calls(simulator, EXCHANGE), count_calls(simulator, "/chat/completions")
         for _ in range(50):
             answers.append(await client.post(PATH, json=CHAT))
             now.advance(1)
@@ -110,7 +110,7 @@ async def test_a_revoked_login_is_told_and_left_alone(
     assert {"github_token_refused"} == {answer.json()["error"]["code"] for answer in answers}
     assert all("copilot-proxy login" in answer.json()["error"]["hint"] for answer in answers)
     assert 1 == first[0]
-    assert first == (asked(simulator, EXCHANGE), asked(simulator, "/chat/completions"))
+    assert first == (count_calls(simulator, EXCHANGE), count_calls(simulator, "/chat/completions"))
     assert "no" == health["signed_in"]
     assert 1 == len(warnings(caplog))
 
@@ -147,7 +147,7 @@ def test_github_down_for_an_hour_stops_nobody(
 JUMPS = [
     pytest.param(0, 8 * 3600, id="the machine slept"),
     pytest.param(8 * 3600, 0, id="the clock was put back meanwhile"),
-    pytest.param(8 * 3600, 8 * 3600, id="nobody asked"),
+    pytest.param(8 * 3600, 8 * 3600, id="no requests"),
     pytest.param(5, -8 * 3600, id="the clock was put back"),
     pytest.param(0, 0, id="the virtual machine stood still"),
 ]
@@ -167,7 +167,7 @@ def test_a_clock_that_jumps_is_not_noticed(
         answers = [client.post(PATH, json={**CHAT, "stream": stream}) for _ in range(3)]
 
     assert [200] * 3 == [answer.status_code for answer in answers]
-    assert 2 == asked(simulator, EXCHANGE)
+    assert 2 == count_calls(simulator, EXCHANGE)
 
 
 def test_trouble_from_before_the_sleep_is_over_after_it(
@@ -178,7 +178,7 @@ def test_trouble_from_before_the_sleep_is_over_after_it(
         client.post(PATH, json=CHAT)
         simulator.state.github_down = True
         now.advance(1900)
-        while asked(simulator, EXCHANGE) < 6:
+        while count_calls(simulator, EXCHANGE) < 6:
             now.advance(3)
             assert 502 == client.post(PATH, json=CHAT).status_code
         assert 502 == client.post(PATH, json=CHAT).status_code

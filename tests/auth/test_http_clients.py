@@ -208,10 +208,10 @@ def test_clients_get_certificate_errors_with_a_hint(
     with Proxy(settings) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json=asked)
 
-    told = answer.json()["error"]
-    assert (500, "server_misconfigured") == (answer.status_code, told["code"])
-    assert "has no certificates in PEM format" in told["message"]
-    assert "Unset it to use the system's certificates" in told["hint"]
+    error = answer.json()["error"]
+    assert (500, "server_misconfigured") == (answer.status_code, error["code"])
+    assert "has no certificates in PEM format" in error["message"]
+    assert "Unset it to use the system's certificates" in error["hint"]
     assert answer.headers["x-should-retry"] == "false"
 
 

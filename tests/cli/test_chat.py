@@ -571,9 +571,9 @@ def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> 
     talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
-    told = asked(account)["messages"]
-    assert [message["role"] for message in told] == ["user", "assistant", "user"]
-    assert told[1]["content"].startswith("1 2 3 4 5")
+    messages = asked(account)["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert messages[1]["content"].startswith("1 2 3 4 5")
 
 
 def test_ctrl_c_at_the_prompt(talking: Terminal) -> None:

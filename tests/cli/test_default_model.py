@@ -102,10 +102,10 @@ def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
 
     assert serve_while(use, "--log-format", form) == 0
     lines = capsys.readouterr().err.splitlines()
-    told = [line for line in lines if SAID in line]
-    assert len(told) == 1
+    warnings = [line for line in lines if SAID in line]
+    assert len(warnings) == 1
     if form == "json":
-        assert json.loads(told[0])["event"] == "default_model"
+        assert json.loads(warnings[0])["event"] == "default_model"
 
 
 def test_a_model_chosen_in_a_conversation_is_checked_at_once(account: Simulator) -> None:

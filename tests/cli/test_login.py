@@ -468,7 +468,7 @@ def test_an_interactive_sign_in(
 def test_without_a_browser(
     terminal: Callable[..., Terminal], approving: Simulator, tmp_path: Path
 ) -> None:
-    """The URL is shown all the same."""
+    """The URL is still shown."""
     opened = tmp_path / "opened"
     person = terminal("login", "--no-browser", "--store", "file", BROWSER=f"touch {opened} %s")
     person.expect("/login/device")

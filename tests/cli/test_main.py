@@ -236,7 +236,9 @@ def test_log_lines_are_not_printed_by_commands(
 ) -> None:
     """Without logging handlers, Python would print warnings to stderr."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    run_command(lambda: logging.getLogger("copilot_proxy.auth").warning("told twice"), debug=False)
+    run_command(
+        lambda: logging.getLogger("copilot_proxy.auth").warning("logged twice"), debug=False
+    )
 
     assert "" == capsys.readouterr().err
 

@@ -221,7 +221,7 @@ def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixt
 
 
 def test_the_notice_with_a_read_only_folder(tmp_path: Path) -> None:
-    """The notice is shown all the same."""
+    """The notice is shown even if this cannot be remembered."""
     (tmp_path / "file").touch()
     assert banner.first_time_notice(tmp_path / "file" / "data") is not None
 
@@ -328,10 +328,10 @@ def test_health_is_answered_before_github_answers(account: Simulator) -> None:
         account.state.recorder.wait_for(lambda one: "token" in one.path, timeout=TIMEOUT)
         wait_until(lambda: is_listening(port))
         with client_of(port) as client:
-            told = client.get("/health").json()
+            health = client.get("/health").json()
         assert "is ready" not in "".join(terminal.lines)
 
-    assert ("ok", "unknown") == (told["status"], told["signed_in"])
+    assert ("ok", "unknown") == (health["status"], health["signed_in"])
 
 
 def test_githubs_message_gets_a_full_stop(
@@ -341,14 +341,14 @@ def test_githubs_message_gets_a_full_stop(
     account.state.faults.on("models_500")
     assert serve_while(ask_health) == 0
     err = capsys.readouterr().err
-    told = next(line for line in err.splitlines() if "could not be loaded: " in line)
-    before, after = told.split(" Requests will work")
+    line = next(line for line in err.splitlines() if "could not be loaded: " in line)
+    before, after = line.split(" Requests will work")
     assert before.endswith(".")
     assert after == " as soon as GitHub responds."
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "shown"),
     [
         ("0.0.0.0", "other machines use http://<this machine>:8100/v1, and need the key"),
         ("::", "other machines use http://<this machine>:8100/v1, and need the key"),
@@ -356,15 +356,15 @@ def test_githubs_message_gets_a_full_stop(
         ("127.0.0.1", None),
     ],
 )
-def test_a_server_for_the_network(host: str, told: str | None) -> None:
+def test_a_server_for_the_network(host: str, shown: str | None) -> None:
     """The banner says how other machines reach the server."""
     text = banner.Banner(
         settings=load_settings({"host": host, "api_key": "k" * 20}),
         address=port_owner.base_url(host, 8100),
         catalogue=None,
     ).text()
-    assert ("Network " in text) is (told is not None)
-    assert told is None or told in text
+    assert ("Network " in text) is (shown is not None)
+    assert shown is None or shown in text
 
 
 def test_the_network_needs_a_key_that_is_not_guessed(
@@ -646,8 +646,8 @@ def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
         assert "client disconnected" not in terminal.text
         assert "Traceback" not in terminal.text
     assert record[-2] == "data: [DONE]"
-    told = json.loads(record[-4].removeprefix("data: "))["error"]
-    assert told["code"] == "server_stopped"
+    error = json.loads(record[-4].removeprefix("data: "))["error"]
+    assert error["code"] == "server_stopped"
     account.state.recorder.wait_for(
         lambda one: one.path == "/chat/completions" and one.done.is_set(), timeout=5
     )
@@ -694,11 +694,11 @@ def test_stopping_here(
     """A request that takes longer than the shutdown timeout is aborted, and its client gets an
     error."""
     account.state.faults.on("stall_before_headers", path="/chat/completions")
-    told: list[httpx.Response] = []
+    answers: list[httpx.Response] = []
 
     def use(client: httpx.Client) -> None:
         def wait() -> None:
-            told.append(client.post("/v1/chat/completions", json=question("Hi", stream=stream)))
+            answers.append(client.post("/v1/chat/completions", json=question("Hi", stream=stream)))
 
         waiting = threading.Thread(target=wait)
         waiting.start()
@@ -709,8 +709,8 @@ def test_stopping_here(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COPILOT_PROXY_SHUTDOWN_TIMEOUT", "0.05")
         assert serve_while(use) in (0, 130)
-    assert told[0].status_code == 503
-    assert told[0].json()["error"]["code"] == "server_stopped"
+    assert answers[0].status_code == 503
+    assert answers[0].json()["error"]["code"] == "server_stopped"
     err = capsys.readouterr().err
     assert "Finishing 1 open request" in err
     assert "cut: server_stopped" in err

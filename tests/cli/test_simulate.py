@@ -91,10 +91,10 @@ def test_signals_stop_it(
     wait = module._wait
 
     def wait_for_the_end() -> None:
-        told = threading.Timer(0.1, lambda: os.kill(os.getpid(), number))
-        told.start()
+        timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), number))
+        timer.start()
         wait()
-        told.join()
+        timer.join()
 
     monkeypatch.setattr(module, "_wait", wait_for_the_end)
     assert run(["simulate", "--port", "0"]) == 0

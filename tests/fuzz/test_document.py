@@ -47,8 +47,10 @@ def document(running: Proxy) -> Any:
 
 def test_every_operation_is_tested(document: Any) -> None:
     """Each operation of the document is tested here."""
-    told = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert told == set(OPERATIONS)
+    documented = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
+    assert documented == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)

@@ -54,8 +54,8 @@ def test_answers(
         upstream.answer = answer
         before = upstream.asked
         body = client.body(Ask(model, client.user("Hi"), tools=True, stream=stream))
-        told = target.post(client.path, json.dumps(body).encode(), {})
-        check_answer(client, told, passed_on=api == client.api)
+        response = target.post(client.path, json.dumps(body).encode(), {})
+        check_answer(client, response, passed_on=api == client.api)
         assert before + 1 == upstream.asked
 
     one()

@@ -256,8 +256,8 @@ def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> Non
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()
-        told = asked.result(10)
-        assert (503, "server_stopped") == (told.status_code, told.json()["error"]["code"])
+        stopped = asked.result(10)
+        assert (503, "server_stopped") == (stopped.status_code, stopped.json()["error"]["code"])
         proxy.wait_until_free()
 
 

@@ -393,9 +393,9 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
     served.simulator.state.faults.on("user_model_rate_limited", value=30, times=1)
     request = {"model": "gpt-3.5-turbo", "messages": user("Hi")}
 
-    told = [http.post(CHAT, json=request) for _ in range(2)]
+    refusals = [http.post(CHAT, json=request) for _ in range(2)]
 
-    assert [429, 429] == [answer.status_code for answer in told]
+    assert [429, 429] == [answer.status_code for answer in refusals]
     assert 1 == len([r for r in served.simulator.state.requests if r.method == "POST"])
     assert "gpt-3.5-turbo" in http.get("/health").text
 

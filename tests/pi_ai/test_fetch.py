@@ -211,18 +211,22 @@ async def test_a_refusal_whose_body_stalls(client: Client) -> None:
         b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\nSlow"
     )
 
-    told = (await client.first()).refused or {}
+    reported = (await client.first()).refused or {}
 
-    assert (429, "7", "Slow") == (told["status"], told["headers"]["retry-after"], told["body"])
+    assert (429, "7", "Slow") == (
+        reported["status"],
+        reported["headers"]["retry-after"],
+        reported["body"],
+    )
 
 
 async def test_a_refusal_without_end_is_cut(client: Client) -> None:
     """The body of a refusal is read only up to a limit."""
     client.upstream.set_answer(b"HTTP/1.1 500 No\r\n\r\n" + b"x" * 1_000_000)
 
-    told = (await client.first()).refused or {}
+    reported = (await client.first()).refused or {}
 
-    assert 256 * 1024 == len(told["body"])
+    assert 256 * 1024 == len(reported["body"])
 
 
 ASK_ANOTHER = """
@@ -258,9 +262,9 @@ async def test_a_redirect_is_not_followed(client: Client) -> None:
         f"HTTP/1.1 307 No\r\nlocation: {client.url}/x\r\ncontent-length: 0\r\n\r\n".encode()
     )
 
-    told = (await client.first()).refused or {}
+    reported = (await client.first()).refused or {}
 
-    assert 307 == told["status"]
+    assert 307 == reported["status"]
     assert 1 == len(client.upstream.heads)
 
 
@@ -283,9 +287,9 @@ async def test_only_our_headers_are_sent(client: Client) -> None:
 
 async def test_a_refused_connection(client: Client) -> None:
     """A refused connection is reported with Node's code."""
-    told = (await client.first(url="http://127.0.0.1:9")).unreachable or {}
+    reported = (await client.first(url="http://127.0.0.1:9")).unreachable or {}
 
-    error = request_error(told, "http://127.0.0.1:9")
+    error = request_error(reported, "http://127.0.0.1:9")
     assert "refused the connection" in error.message
 
 

@@ -309,11 +309,11 @@ def test_it_can_be_interrupted(programs: Programs, home: Path, number: int) -> N
         stderr=subprocess.PIPE,
         text=True,
     )
-    with begun.open() as told:
-        assert "begun\n" == told.readline()
+    with begun.open() as output:
+        assert "begun\n" == output.readline()
         asked.send_signal(number)
         _, said = asked.communicate(timeout=20)
-        assert not told.read(), "npm is still running"
+        assert not output.read(), "npm is still running"
 
     assert (130, True) == (
         asked.returncode,

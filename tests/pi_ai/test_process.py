@@ -78,8 +78,8 @@ def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_pat
             next(lines)
             (node,) = nodes(home)
             os.kill(node, signal.SIGKILL)
-            told = [line for line in lines if line.startswith("data: {")]
-        error = json.loads(told[-1].removeprefix("data: "))["error"]
+            data = [line for line in lines if line.startswith("data: {")]
+        error = json.loads(data[-1].removeprefix("data: "))["error"]
         assert "upstream_broken" == error["code"]
         assert "pi-ai process exited" in error["message"]
 
@@ -237,7 +237,7 @@ def test_no_process_survives_a_killed_server(server: Server) -> None:
 @needs_pi_ai
 @needs_proc
 def test_nobody_can_look_up_a_secret(server: Server) -> None:
-    """Command line and environment hold no token, key or setting."""
+    """The command line and the environment contain no token, key or setting."""
     assert 200 == server.client.post(CHAT, json=HI).status_code
     node = Path(f"/proc/{node_of(server.process.pid)}")
     shown = (node / "cmdline").read_bytes() + (node / "environ").read_bytes()
@@ -365,10 +365,10 @@ class Spy:
     """Replaces the process, and records its messages."""
 
     def __init__(self) -> None:
-        self.told: Any = None
+        self.message: Any = None
 
     def exchange(self, request: Any) -> Any:
-        self.told = request
+        self.message = request
         raise RequestError("That is all.")
 
     async def aclose(self) -> None:
@@ -399,10 +399,10 @@ async def test_the_message_to_the_process(
         await connection.upstream.send(call)
     await connection.aclose()
 
-    assert "https://api.githubcopilot.com" == spy.told["url"]
-    assert "http://proxy.example:8080" == spy.told["proxy"]
-    assert spy.told["token"].startswith("tid=")
-    headers = spy.told["headers"]
+    assert "https://api.githubcopilot.com" == spy.message["url"]
+    assert "http://proxy.example:8080" == spy.message["proxy"]
+    assert spy.message["token"].startswith("tid=")
+    headers = spy.message["headers"]
     assert ("agent", "true") == (headers["x-initiator"], headers["copilot-vision-request"])
 
 
@@ -430,7 +430,7 @@ async def test_a_proxy_is_used(tmp_path: Path) -> None:
     request = {**request_to(server), "proxy": f"http://me:word@127.0.0.1:{port}"}
     try:
         async with sidecar.exchange({**request, "url": "http://copilot.example"}) as exchange:
-            told = (await exchange.read())[0].refused or {}
+            refused = (await exchange.read())[0].refused or {}
         async with sidecar.exchange({**request, "url": "http://elsewhere.example"}) as exchange:
             failed = (await exchange.read())[0].unreachable or {}
     finally:
@@ -440,7 +440,7 @@ async def test_a_proxy_is_used(tmp_path: Path) -> None:
     assert heads[0].startswith(b"CONNECT copilot.example:80 ")
     assert b"bWU6d29yZA==" in heads[0]  # me:word
     assert heads[1].startswith(b"POST /chat/completions ")
-    assert (429, "Slow") == (told["status"], told["body"])
+    assert (429, "Slow") == (refused["status"], refused["body"])
     assert (
         "The proxy refused to connect" in request_error(failed, "http://elsewhere.example").message
     )
@@ -476,6 +476,6 @@ async def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
         await sidecar.aclose()
         await close(server)
 
-    told = fold(chunks + reader.close())["choices"][0]["message"]["content"]
-    assert "a🦊b" == told[:3]
-    assert told.encode()
+    text = fold(chunks + reader.close())["choices"][0]["message"]["content"]
+    assert "a🦊b" == text[:3]
+    assert text.encode()

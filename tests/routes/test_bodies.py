@@ -97,16 +97,16 @@ def test_expect_100_continue(simulator: Simulator) -> None:
     """A client that waits for 100 Continue gets it, or 413 if the body is too large."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
-        told = {}
+        replies = {}
         for size in (len(CHAT), 2001):
             with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
                 conn.sendall(
                     f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {size}\r\n"
                     "expect: 100-continue\r\n\r\n".encode()
                 )
-                told[size] = conn.recv(1000).partition(b"\r\n")[0]
+                replies[size] = conn.recv(1000).partition(b"\r\n")[0]
 
-    assert [b"HTTP/1.1 100", b"HTTP/1.1 413"] == [line[:12] for line in told.values()]
+    assert [b"HTTP/1.1 100", b"HTTP/1.1 413"] == [line[:12] for line in replies.values()]
 
 
 @pytest.mark.parametrize("refused", ["host: evil", "origin: null\r\nhost: localhost"])
@@ -256,8 +256,8 @@ def test_invalid_http(
     assert error["hint"] in error["message"]
     assert f"x-request-id: {error['request_id']}".encode() in start
     (line,) = capsys.readouterr().err.splitlines()
-    for told in (str(status), code, "127.0.0.1", error["request_id"]):
-        assert told in line
+    for part in (str(status), code, "127.0.0.1", error["request_id"]):
+        assert part in line
     assert TOKEN not in line
     if form == "json":
         assert "broken_http" == json.loads(line)["event"]

@@ -237,8 +237,8 @@ def test_the_browser_is_told_nothing(
     terminal: Callable[..., Terminal], github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
     """The browser is opened with GitHub's page, without a key or token."""
-    browser, told = tmp_path / "browser", tmp_path / "told"
-    browser.write_text(f'#!/bin/sh\n(echo "$@"; env) >{told}.new && mv {told}.new {told}\n')
+    browser, output = tmp_path / "browser", tmp_path / "output"
+    browser.write_text(f'#!/bin/sh\n(echo "$@"; env) >{output}.new && mv {output}.new {output}\n')
     browser.chmod(0o700)
     key = marks.new("the API key")
     github.state.device_flow = ["pending", "ok"]
@@ -253,7 +253,7 @@ def test_the_browser_is_told_nothing(
     child.expect("Signed in as")
     assert child.end() == 0
     marks.learn(github)
-    assert "/login/device" in told.read_text()
-    places = {"what the browser was told": told.read_text(), "the terminal": child.raw}
+    assert "/login/device" in output.read_text()
+    places = {"what the browser was given": output.read_text(), "the terminal": child.raw}
     assert [] == marks.found({**places, **files(home, but=(STORE,))})
     assert os.environ.get("COPILOT_PROXY_API_KEY") is None

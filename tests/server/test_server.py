@@ -105,9 +105,9 @@ async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator
             late.connect(one.address)
             late.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
             one.server.finish()
-            told = await run_in_thread(lambda: read(late))
-    assert told.startswith(b"HTTP/1.1 200 OK")
-    assert b"simulator" in told
+            received = await run_in_thread(lambda: read(late))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert b"simulator" in received
 
 
 @pytest.mark.parametrize("path", ASKED)
@@ -125,14 +125,14 @@ async def test_a_stream_that_is_cut_is_told(simulator: Simulator, path: str) -> 
             read += [line async for line in lines]
     assert one.cut == 1
     events = [json.loads(line[6:]) for line in read if line.startswith("data: {")]
-    told = events[-1]
+    received = events[-1]
     if path == "/v1/messages":
-        assert told["type"] == "error"
+        assert received["type"] == "error"
     elif path == "/v1/responses":
-        assert told["type"] in ("error", "response.failed")
+        assert received["type"] in ("error", "response.failed")
     else:
         assert read[-2] == "data: [DONE]"
-    assert "server_stopped" in json.dumps(told)
+    assert "server_stopped" in json.dumps(received)
 
 
 @pytest.mark.parametrize("path", ASKED)
@@ -211,11 +211,11 @@ async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> Non
         one.server.finish()
         await one.finishing.wait()
         one.server.cut()
-        told = await reader.read()
+        received = await reader.read()
         writer.close()
         await writer.wait_closed()
-    assert told.startswith(b"HTTP/1.1 503 ")
-    assert b"server_stopped" in told
+    assert received.startswith(b"HTTP/1.1 503 ")
+    assert b"server_stopped" in received
 
 
 @pytest.mark.parametrize("iterations", range(8))

@@ -193,8 +193,8 @@ def test_a_second_ctrl_c_cuts_what_all_workers_have(account: Simulator) -> None:
         assert terminal.text.count("Aborting 2 open requests.") == 1
         assert "Traceback" not in terminal.text
     for stream in streams:
-        told = json.loads(stream.end()[-4].removeprefix("data: "))["error"]
-        assert told["code"] == "server_stopped"
+        error = json.loads(stream.end()[-4].removeprefix("data: "))["error"]
+        assert error["code"] == "server_stopped"
 
 
 @linux
@@ -214,7 +214,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The workers know the key and the token all the same."""
+    """Neither contains the key or the token, although the workers know both."""
     key = "my-own-key-123456"
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", key)
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -237,15 +237,15 @@ def test_the_simulator_with_a_unix_socket(
 ) -> None:
     """The simulator serves all workers, the Unix socket is shared, and it is removed at the end."""
     monkeypatch.chdir(tmp_path)
-    told: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
 
     def use(client: httpx.Client) -> None:
-        told.append(client.get("/health").json())
+        answers.append(client.get("/health").json())
         assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
 
     path = Path("proxy.sock")
     assert serve_while(use, "--simulate", "--workers", "2", uds=path) == 0
-    assert told[0]["simulated"] is True
+    assert answers[0]["simulated"] is True
     assert not path.exists()
     assert capsys.readouterr().err.endswith("Stopped.\n")
 
@@ -294,8 +294,8 @@ def test_workers_that_cannot_start_are_given_up(
     err = capsys.readouterr().err
     assert err.count("Error: No worker could be started in 5 attempts.") == 1
     assert " is ready." not in err
-    told = "ended with exit code 1" if program else "could not be started (No such file"
-    assert told in err
+    reason = "ended with exit code 1" if program else "could not be started (No such file"
+    assert reason in err
 
 
 async def test_one_failing_worker_does_not_stop_the_server(
@@ -420,16 +420,16 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "description"),
     [
         (0, "ended with exit code 0"),
         (-9, "was killed by SIGKILL"),
         (-99, "was killed by signal 99"),
     ],
 )
-def test_how_a_worker_ended(code: int, told: str) -> None:
+def test_how_a_worker_ended(code: int, description: str) -> None:
     """The exit code is described in words."""
-    assert supervisor_module._describe_exit(code) == told
+    assert supervisor_module._describe_exit(code) == description
 
 
 def test_zero_workers_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def test_without_accept_the_answer_is_a_form(http):
 
 
 def test_an_unknown_app_cannot_begin(http):
-    """A client id that GitHub does not know is 404."""
+    """A client id that GitHub does not know gets a 404."""
     answer = http.post("/login/device/code", json={"client_id": "Iv1.nobody"}, headers=JSON)
     assert (404, {"error": "Not Found"}) == (answer.status_code, answer.json())
 

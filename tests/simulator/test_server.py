@@ -187,14 +187,14 @@ def test_a_client_that_connects_during_shutdown_is_closed():
     """A connection that is accepted while the server closes is closed, too, instead of being
     garbage-collected."""
     simulator = Simulator().start()
-    standing, go_on = threading.Event(), threading.Event()
+    blocked, go_on = threading.Event(), threading.Event()
 
-    def stand_still():
-        standing.set()
+    def block():
+        blocked.set()
         go_on.wait(10)
 
-    simulator._loop.call_soon_threadsafe(stand_still)
-    assert standing.wait(10)
+    simulator._loop.call_soon_threadsafe(block)
+    assert blocked.wait(10)
     late = [socket.create_connection(("127.0.0.1", simulator.port), timeout=10) for _ in range(20)]
     stopping = threading.Thread(target=simulator.stop)
     simulator._loop.call_soon_threadsafe(simulator._server.leave)

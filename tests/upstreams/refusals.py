@@ -24,7 +24,7 @@ def coded(status: int, code: str, wait: int | str | None = None) -> CopilotProxy
 def made(word: str) -> CopilotProxyError:
     """Return the failure for a keyword of the tables, such as ``global=30``."""
     name, _, wait = word.partition("=")
-    told = wait or None
+    retry_after = wait or None
     codes = {
         "limited": "rate_limited",
         "model": "user_model_rate_limited:gpt-5",
@@ -37,11 +37,11 @@ def made(word: str) -> CopilotProxyError:
         "extension": "extension_blocked",
     }
     if name in codes:
-        return coded(429, codes[name], told)
+        return coded(429, codes[name], retry_after)
     return {
-        "limited400": lambda: coded(400, "rate_limited", told),
-        "quota": lambda: coded(402, "quota_exceeded", told),
-        "quota403": lambda: coded(403, "free_quota_exceeded", told),
+        "limited400": lambda: coded(400, "rate_limited", retry_after),
+        "quota": lambda: coded(402, "quota_exceeded", retry_after),
+        "quota403": lambda: coded(403, "free_quota_exceeded", retry_after),
         "busy": lambda: parse_error_response(503, {"retry-after": wait} if wait else {}, b"busy"),
         "401": lambda: parse_error_response(401, {}, b"unauthorized: token expired\n"),
         "given": lambda: RequestError("No.", code="caller_token_refused", status=401),

@@ -14,7 +14,7 @@ class Upstream:
     """A list of models that counts its reads, with a clock."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.reads = 0
         self.ended = 0
         self.fetching = asyncio.Event()
         self.now = 0.0
@@ -24,7 +24,7 @@ class Upstream:
         self.catalogues = CatalogueCache(self.fetch, clock=lambda: self.now)
 
     async def fetch(self, auth: Any) -> Catalogue:
-        self.asked += 1
+        self.reads += 1
         self.fetching.set()
         try:
             await self.open.wait()
@@ -55,13 +55,13 @@ async def test_kept_for_ten_minutes(upstream: Upstream) -> None:
     await upstream.ids(auth, fresh=True)
     upstream.now = 599
     await upstream.ids(auth)
-    assert 1 == upstream.asked
+    assert 1 == upstream.reads
 
     await upstream.ids(auth, fresh=True)
-    assert 2 == upstream.asked
+    assert 2 == upstream.reads
     upstream.now = 1300
     await upstream.ids(auth)
-    assert 3 == upstream.asked
+    assert 3 == upstream.reads
 
 
 async def test_each_account_has_its_own(upstream: Upstream) -> None:
@@ -86,7 +86,7 @@ async def test_read_once_for_all(upstream: Upstream) -> None:
 
     assert isinstance(results[0], asyncio.CancelledError)
     assert [["a"]] * 19 == results[1:]
-    assert 1 == upstream.asked
+    assert 1 == upstream.reads
 
 
 async def test_pauses_after_failures(upstream: Upstream) -> None:
@@ -95,10 +95,10 @@ async def test_pauses_after_failures(upstream: Upstream) -> None:
     upstream.outcome = BrokenResponse("no list")
     moments = []
     for upstream.now in range(100):
-        before = upstream.asked
+        before = upstream.reads
         with pytest.raises(BrokenResponse):
             await upstream.ids(auth)
-        if upstream.asked > before:
+        if upstream.reads > before:
             moments.append(upstream.now)
 
     assert [0, 5, 15, 35, 75] == moments
@@ -110,7 +110,7 @@ async def test_pauses_after_failures(upstream: Upstream) -> None:
     await upstream.ids(auth)
     upstream.now = 2006
     await upstream.ids(auth)
-    assert 8 == upstream.asked
+    assert 8 == upstream.reads
 
 
 async def test_retry_after_is_honoured(upstream: Upstream) -> None:
@@ -120,7 +120,7 @@ async def test_retry_after_is_honoured(upstream: Upstream) -> None:
     for upstream.now in (0, 10, 3599):
         with pytest.raises(UpstreamRefusal):
             await upstream.ids(auth)
-    assert 1 == upstream.asked
+    assert 1 == upstream.reads
 
     upstream.now, upstream.outcome = 3601, "a"
     assert ["a"] == await upstream.ids(auth)

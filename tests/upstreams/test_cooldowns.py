@@ -116,8 +116,8 @@ def test_scope(
         ask(cooldowns, api="embeddings") is None,
         ask(cooldowns, model="other") is None,
     )
-    told = [one.scope for one in cooldowns.active()]
-    assert ["model" if other_model else "account"] == told
+    scopes = [one.scope for one in cooldowns.active()]
+    assert ["model" if other_model else "account"] == scopes
 
 
 def test_the_refusal_is_repeated(cooldowns: Cooldowns, now: Time) -> None:

@@ -120,14 +120,14 @@ def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
     with pytest.raises(CopilotProxyError), cooldowns.guard(API, MODEL):
         ask(cooldowns, "model=20")
         raise made("global=100")
-    told = ask(cooldowns)
-    assert told is not None
-    assert "100" == told.headers["retry-after"]
+    refusal = ask(cooldowns)
+    assert refusal is not None
+    assert "100" == refusal.headers["retry-after"]
 
     now.advance(20)
-    told = ask(cooldowns)
-    assert told is not None
-    assert "user_global_rate_limited:pro" == told.upstream_code
+    refusal = ask(cooldowns)
+    assert refusal is not None
+    assert "user_global_rate_limited:pro" == refusal.upstream_code
     now.advance(80)
     assert ask(cooldowns) is None
 

@@ -122,8 +122,8 @@ async def test_errors_reveal_nothing_about_private_networks(internet: Internet) 
     hosts = ("inside.example", "dead.example", "untrusted.example")
     others = [await refusal(internet, f"https://{host}/a.png") for host in hosts]
 
-    told = {(e.message, e.hint, e.param, e.code, e.status) for e in (nowhere.value, *others)}
-    assert 1 == len(told)
+    errors = {(e.message, e.hint, e.param, e.code, e.status) for e in (nowhere.value, *others)}
+    assert 1 == len(errors)
     assert [] == internet.requests
 
 

@@ -86,7 +86,7 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
     plain, _ = for_chat(asked(), model)
     body, notes = for_chat(asked(**{field: value}), model)
     for message in body["messages"]:
-        message.pop("copilot_cache_control", None)  # of its own tests
+        message.pop("copilot_cache_control", None)  # has separate tests
     for message in plain["messages"]:
         message.pop("copilot_cache_control", None)
     match fate:

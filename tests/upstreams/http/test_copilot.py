@@ -39,7 +39,7 @@ async def ask(relay: Relay) -> str:
     return str(completion["choices"][0]["message"]["content"])
 
 
-def asked(simulator: Simulator, path: str = "/chat/completions") -> int:
+def count_calls(simulator: Simulator, path: str = "/chat/completions") -> int:
     return sum(r.path == path for r in simulator.state.requests)
 
 
@@ -52,7 +52,7 @@ async def test_token_expires(simulator: Simulator) -> None:
         assert "Hello" in await ask(made.relay)
 
     assert 2 == simulator.state.exchanges
-    assert 3 == asked(simulator)
+    assert 3 == count_calls(simulator)
 
 
 async def test_token_expires_under_load(simulator: Simulator) -> None:
@@ -73,7 +73,7 @@ async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
         await asyncio.gather(*(ask(made.relay) for _ in range(50)))
 
     assert 1 == simulator.state.exchanges
-    assert 1 == asked(simulator, "/models")
+    assert 1 == count_calls(simulator, "/models")
 
 
 @pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
@@ -86,7 +86,7 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
 
     assert 401 == raised.value.status
     assert "copilot-proxy login" in (raised.value.hint or "")
-    assert 2 == asked(simulator)
+    assert 2 == count_calls(simulator)
 
 
 async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
@@ -116,7 +116,7 @@ async def test_a_failed_renewal_does_not_affect_other_requests(simulator: Simula
             assert "Hello" in await ask(made.relay)
 
     assert (503, "github_unavailable") == (raised.value.status, raised.value.code)
-    assert 2 == asked(simulator, "/copilot_internal/v2/token")
+    assert 2 == count_calls(simulator, "/copilot_internal/v2/token")
 
 
 @pytest.mark.parametrize(("fault", "value"), [("foreign_item_id", "401"), ("authorize_url", None)])
@@ -129,7 +129,7 @@ async def test_not_every_401_renews_the_token(
         with pytest.raises(UpstreamRefusal):
             await ask(made.relay)
 
-    assert (1, 1) == (simulator.state.exchanges, asked(simulator))
+    assert (1, 1) == (simulator.state.exchanges, count_calls(simulator))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ async def test_other_requests_are_not_retried(simulator: Simulator, fault: str) 
         with pytest.raises((UpstreamRefusal, UpstreamUnreachable, BrokenResponse)):
             await ask(made.relay)
 
-    assert (1, 1) == (simulator.state.exchanges, asked(simulator))
+    assert (1, 1) == (simulator.state.exchanges, count_calls(simulator))
 
 
 async def test_revoked_login(simulator: Simulator) -> None:
@@ -206,13 +206,13 @@ async def test_models_are_kept(simulator: Simulator) -> None:
     async with services(simulator) as made:
         await made.upstream.models()
         await made.upstream.models()
-        assert 1 == asked(simulator, "/models")
+        assert 1 == count_calls(simulator, "/models")
 
         simulator.state.faults.on("models_500")
         first = await made.upstream.models()
         await asyncio.sleep(1.05)  # within a second, the list is not read again for any name
         assert first is await made.upstream.models(fresh=True)
-    assert 2 == asked(simulator, "/models")
+    assert 2 == count_calls(simulator, "/models")
 
 
 @pytest.mark.parametrize("fault", ["models_garbage", "models_html"])
@@ -238,7 +238,7 @@ def test_callers_own_token(simulator: Simulator, scheme: str) -> None:
 
     assert [200] * 3 == [answer.status_code for answer in with_token]
     assert (401, "not_signed_in") == (without.status_code, without.json()["error"]["code"])
-    assert (1, 1) == (simulator.state.exchanges, asked(simulator, "/models"))
+    assert (1, 1) == (simulator.state.exchanges, count_calls(simulator, "/models"))
 
 
 def test_callers_copilot_token(simulator: Simulator) -> None:
@@ -258,7 +258,7 @@ def test_callers_copilot_token(simulator: Simulator) -> None:
     assert [200, 200] == [answer.status_code for answer in answers]
     assert before == simulator.state.exchanges
     assert f"Bearer {token}" == simulator.state.requests[-1].headers["authorization"]
-    assert 1 == asked(simulator, "/models")
+    assert 1 == count_calls(simulator, "/models")
 
 
 def test_callers_token_is_not_used_with_a_key(simulator: Simulator) -> None:

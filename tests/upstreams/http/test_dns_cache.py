@@ -17,14 +17,14 @@ class NameServer:
     """Answers when allowed, and counts lookups."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked = 0
+        self.lookups = 0
         self.is_in_trouble = False
         self.may_answer = threading.Event()
         self.may_answer.set()
         monkeypatch.setattr(socket, "getaddrinfo", self._answer)
 
     def _answer(self, *_: Any, **__: Any) -> list[Any]:
-        self.asked += 1
+        self.lookups += 1
         assert self.may_answer.wait(10)
         if self.is_in_trouble:
             raise socket.gaierror(socket.EAI_AGAIN, "try again")
@@ -42,7 +42,7 @@ async def test_many_who_ask_at_once_are_one_question(server: NameServer) -> None
     found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
     again = await names.addresses("a.example", 1)
 
-    assert 1 == server.asked
+    assert 1 == server.lookups
     assert all(HERE == one for one in [*found, again])
 
 
@@ -55,19 +55,19 @@ async def test_results_expire(server: NameServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(dns_cache, "_MAX_AGE", 0.0)
     await names.addresses("a.example", 1)
 
-    assert 3 == server.asked
+    assert 3 == server.lookups
 
 
 async def test_failures_are_shared_and_not_cached(server: NameServer) -> None:
     """A failed lookup fails for all who wait, and is not cached."""
     names = DnsCache()
     server.is_in_trouble = True
-    told = await asyncio.gather(
+    results = await asyncio.gather(
         *(names.addresses("a.example", 1) for _ in range(3)), return_exceptions=True
     )
     server.is_in_trouble = False
 
-    assert all(isinstance(one, socket.gaierror) for one in told)
+    assert all(isinstance(one, socket.gaierror) for one in results)
     assert HERE == await names.addresses("a.example", 1)
 
 

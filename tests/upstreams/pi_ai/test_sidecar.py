@@ -76,9 +76,9 @@ async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
     """Concurrent exchanges in one child get their own answers."""
     texts = [f"{i} \u2028\u2029\x85\n🦊 {'x' * i * 1000}" for i in range(40)]
 
-    told = await asyncio.gather(*(echo(sidecar, text) for text in texts))
+    received = await asyncio.gather(*(echo(sidecar, text) for text in texts))
 
-    assert [[{"said": text}] for text in texts] == told
+    assert [[{"said": text}] for text in texts] == received
 
 
 async def test_a_long_line(sidecar: Sidecar) -> None:
@@ -322,9 +322,9 @@ async def test_the_environment_of_the_child(sidecar: Sidecar) -> None:
     async with sidecar.exchange({"what": "environment"}) as exchange:
         (message,) = await exchange.read()
 
-    told = msgspec.json.decode(message.event)
-    assert set(told["environ"]) <= {"PATH", "LC_CTYPE"}
-    assert [str(CHILD)] == told["arguments"]
+    received = msgspec.json.decode(message.event)
+    assert set(received["environ"]) <= {"PATH", "LC_CTYPE"}
+    assert [str(CHILD)] == received["arguments"]
 
 
 async def test_closing_ends_the_child(sidecar: Sidecar) -> None:
