@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError
+from copilot_proxy.formats.chat_completions.refusals import stop_details
 from copilot_proxy.formats.messages.encrypted_reasoning import to_signature
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import MessageAssembler
@@ -74,7 +75,7 @@ class ChatToMessages:
         self._index = 0
         self._held_opaque = ""
         self._tag = ""
-        self._has_refusal = False
+        self._refusal = ""
         self._finish: str | None = None
         self._usage: ChatUsage | None = None
         self._copilot_usage: CopilotUsage | None = None
@@ -105,11 +106,14 @@ class ChatToMessages:
         events: list[MessagesEvent] = []
         self._send(events, closing=True)
         reason = _STOP_REASONS.get(self._finish, "end_turn")
-        if self._has_refusal and reason == "end_turn":
+        if self._refusal and reason == "end_turn":
             reason = "refusal"
+        delta: Json = {"stop_reason": reason, "stop_sequence": None}
+        if reason == "refusal" and (details := stop_details(self._refusal)):
+            delta["stop_details"] = details
         last: MessagesEvent = {
             "type": "message_delta",
-            "delta": {"stop_reason": reason, "stop_sequence": None},
+            "delta": delta,
             "usage": usage_from_chat(self._usage),
         }
         if self._copilot_usage is not None:
@@ -147,7 +151,7 @@ class ChatToMessages:
             self._add_opaque(opaque)
         for name in ("content", "refusal"):
             if text := delta.get(name):
-                self._has_refusal = self._has_refusal or name == "refusal"
+                self._refusal += text if name == "refusal" else ""
                 block = self._last_block({"type": "text", "text": ""})
                 block.deltas.append({"type": "text_delta", "text": text})
         for call in delta.get("tool_calls") or ():

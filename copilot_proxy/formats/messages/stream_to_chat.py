@@ -7,7 +7,8 @@ import msgspec
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
+from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.message_events import message_to_events
@@ -79,19 +80,18 @@ class MessagesToChat(ChunkTranslator):
                 self._end_block(_index(data), chunks)
             case "message_delta":
                 self._count(data.get("usage"))
-                reason = _object(data.get("delta")).get("stop_reason")
-                if isinstance(reason, str) and reason:
-                    self._start(chunks)
-                    self._finish = _FINISH_REASONS.get(reason, "stop")
+                self._stop(_object(data.get("delta")), chunks)
             case "message_stop":
                 self.has_ended = True
         return chunks
 
-    def close(self) -> list[ChatChunk]:
+    def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream; call once, after Copilot's last event."""
         chunks: list[ChatChunk] = []
         for index in list(self._blocks):
             self._end_block(index, chunks)
+        if done and self._finish is None and self._chunks.has_begun:
+            self._finish = unstated_reason(self._calls)
         last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
         return [*chunks, *last]
 
@@ -99,6 +99,15 @@ class MessagesToChat(ChunkTranslator):
     def is_finished(self) -> bool:
         """Whether the model has finished; only token counts can still follow."""
         return self._finish is not None
+
+    def _stop(self, delta: Json, chunks: list[ChatChunk]) -> None:
+        reason = delta.get("stop_reason")
+        if not isinstance(reason, str) or not reason:
+            return
+        self._start(chunks)
+        self._finish = _FINISH_REASONS.get(reason, "stop")
+        if reason == "refusal":
+            self._add_text("refusal", explanation(delta), chunks)
 
     def _start_message(self, message: Json, chunks: list[ChatChunk]) -> None:
         if not self._chunks.has_begun and isinstance(message.get("id"), str):
