@@ -200,7 +200,14 @@ FAMILIES: Final = (
         name="Gemini",
         source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct",
         vendors=("Google",),
-        traits={"consecutive_assistants": False, "object_arguments": True, "fields": _STRICT_CHAT},
+        traits={"consecutive_assistants": False, "object_arguments": True},
+    ),
+    Family(
+        name="Gemini on Chat Completions",
+        source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
+        vendors=("Google",),
+        apis=("chat_completions",),
+        traits={"fields": _STRICT_CHAT},
     ),
     Family(
         name="Claude",
@@ -219,7 +226,7 @@ FAMILIES: Final = (
         name="Claude 4.5 and later",
         source="Anthropic API reference: temperature or top_p, not both",
         since=(4, 5),
-        traits={"one_of_temperature_and_top_p": True},
+        traits={"one_of_temperature_and_top_p": True, "one_hour_cache": True},
     ),
     Family(
         name="Claude 4.7 and later",
@@ -239,7 +246,20 @@ FAMILIES: Final = (
             "fixed_sampling": ("temperature", "top_p", "top_k"),
             "thinking": "adaptive_only",
             "adaptive": True,
+            "one_hour_cache": True,
         },
+    ),
+    Family(
+        name="Claude Haiku 4.5",
+        source="source code of pi-ai 1.6",
+        ids=re.compile(r"claude-haiku-4[.-]5"),
+        traits={"eager_input_streaming": False},
+    ),
+    Family(
+        name="Claude 5.5 and later",
+        source="GitHub's Copilot CLI, observed 2026-11; Anthropic API reference: thinking",
+        since=(5, 5),
+        traits={"bound_thinking": True},
     ),
     Family(
         name="Claude Opus 5.5 and later, which always think",
@@ -253,7 +273,7 @@ FAMILIES: Final = (
         source="Anthropic API reference: extended thinking with tool use",
         kinds=("fable", "mythos"),
         since=(5, 1),
-        traits={"forced_tools": False},
+        traits={"forced_tools": False, "bound_thinking": True},
     ),
     Family(
         name="Kimi",

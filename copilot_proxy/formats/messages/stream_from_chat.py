@@ -69,6 +69,8 @@ class ChatToMessages:
     def __init__(self, request: MessagesRequest, model: str) -> None:
         self._model = model
         self._shows_thinking = is_thinking_enabled(request)
+        # With this display, Claude's own blocks have a signature but no text.
+        self._omits_text = (request.get("thinking") or {}).get("display") == "omitted"
         self._has_started = False
         self._blocks: list[_Block] = []  # the first is the one that is being sent
         self._calls: dict[int, _Block] = {}
@@ -158,7 +160,7 @@ class ChatToMessages:
             self._add_call(call)
 
     def _add_thinking(self, text: str) -> None:
-        if self._shows_thinking:
+        if self._shows_thinking and not self._omits_text:
             delta = {"type": "thinking_delta", "thinking": text}
             self._last_thinking().deltas.append(delta)
 

@@ -133,7 +133,7 @@ class MessagesToChat(ChunkTranslator):
             case "text":
                 self._add_text("content", block.get("text"), chunks)
             case "thinking":
-                self._add_text("reasoning_content", self._reasoning.begin(), chunks)
+                self._reasoning.begin()
                 self._add_thinking(block.get("thinking"), chunks)
                 self._add_signature(index, block.get("signature"))
             case "tool_use":
@@ -163,7 +163,7 @@ class MessagesToChat(ChunkTranslator):
                 opaque = self._reasoning.sign(block["signature"])
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "redacted_thinking" if isinstance(block.get("data"), str) and block["data"]:
-                self._add_text("reasoning_content", self._reasoning.begin(), chunks)
+                self._reasoning.begin()
                 opaque = self._reasoning.sign(block["data"], redacted=True)
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "tool_use" if isinstance(block.get("input"), dict) and block["input"]:

@@ -103,7 +103,7 @@ class PiAiToChat(ChunkTranslator):
             case "text_delta":
                 self._add("content", delta, chunks)
             case "thinking_start":
-                self._add("reasoning_content", self._sealer.begin(), chunks)
+                self._sealer.begin()
             case "thinking_delta":
                 self._add("reasoning_content", self._sealer.text(delta), chunks)
             case "text_end":

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
@@ -39,6 +40,7 @@ _TRANSLATED: Final = frozenset(
         "stream_options",
         # Only a value of 1 gets this far.
         "n",
+        REASONING_SUMMARY,
     }
 )
 
