@@ -50,7 +50,9 @@ class StreamTranslator(Protocol):
 
     `feed` takes the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the
-    last events. Both raise `UpstreamError` if Copilot's response is an error or invalid.
+    last events; `done` is whether Copilot marked the end, so that a missing finish reason does not
+    mean that the response was cut. Both raise `UpstreamError` if Copilot's response is an error or
+    invalid.
     """
 
     @property
@@ -85,7 +87,7 @@ class StreamTranslator(Protocol):
 
     def feed(self, data: object) -> list[ClientEvent]: ...
 
-    def close(self) -> list[ClientEvent]: ...
+    def close(self, *, done: bool = False) -> list[ClientEvent]: ...
 
     def whole(self, events: list[ClientEvent]) -> ClientResponse:
         """Return the response for a client that does not stream.

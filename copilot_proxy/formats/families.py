@@ -227,7 +227,7 @@ FAMILIES: Final = (
         name="Claude 4.5 and later",
         source="Anthropic API reference: temperature or top_p, not both",
         since=(4, 5),
-        traits={"one_of_temperature_and_top_p": True},
+        traits={"one_of_temperature_and_top_p": True, "one_hour_cache": True},
     ),
     Family(
         name="Claude 4.7 and later",
@@ -247,7 +247,20 @@ FAMILIES: Final = (
             "fixed_sampling": ("temperature", "top_p", "top_k"),
             "thinking": "adaptive_only",
             "adaptive": True,
+            "one_hour_cache": True,
         },
+    ),
+    Family(
+        name="Claude Haiku 4.5",
+        source="source code of pi-ai 1.6",
+        ids=re.compile(r"claude-haiku-4[.-]5"),
+        traits={"eager_input_streaming": False},
+    ),
+    Family(
+        name="Claude 5.5 and later",
+        source="GitHub's Copilot CLI, observed 2026-11; Anthropic API reference: thinking",
+        since=(5, 5),
+        traits={"bound_thinking": True},
     ),
     Family(
         name="Claude Opus 5.5 and later, which always think",
@@ -261,7 +274,7 @@ FAMILIES: Final = (
         source="Anthropic API reference: extended thinking with tool use",
         kinds=("fable", "mythos"),
         since=(5, 1),
-        traits={"forced_tools": False},
+        traits={"forced_tools": False, "bound_thinking": True},
     ),
     Family(
         name="Kimi",

@@ -49,6 +49,9 @@ class ModelProfile:
     """The smallest thinking budget, in tokens."""
     max_budget: int | None = None
     """The largest thinking budget, in tokens; None if the catalogue does not say."""
+    bound_thinking: bool = False
+    """Whether thinking belongs to the conversation before it, which must not change unless
+    ``thinking.block_binding`` says what happens then; others do not accept that field."""
     thinks_with_forced_tool: bool = True
     """Whether thinking is accepted together with a forced tool."""
     forced_tools: bool = True
@@ -93,6 +96,8 @@ class ModelProfile:
     """The most characters in the id of a call; None for any number."""
     schema_properties: bool = True
     """Whether the schema of a tool must have ``properties``, even if they are empty."""
+    eager_input_streaming: bool = True
+    """Whether tools may have the field of this name."""
     object_arguments: bool = False
     """Whether the arguments of earlier calls must be JSON objects, not just any JSON."""
 
@@ -117,6 +122,8 @@ class ModelProfile:
     """Whether a JSON schema for the output is accepted."""
     cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
+    one_hour_cache: bool = False
+    """Whether a cache mark may ask for one hour."""
 
     known_to_pi_ai: bool = False
     """Whether pi-ai supports the model's adaptive thinking."""

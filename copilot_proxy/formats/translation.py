@@ -126,8 +126,8 @@ class Pipeline:
         write = self._writer.feed
         return [event for chunk in self._reader.feed(data) for event in write(chunk)]
 
-    def close(self) -> list[ClientEvent]:
+    def close(self, *, done: bool = False) -> list[ClientEvent]:
         """Return the client's last events."""
         write = self._writer.feed
-        events = [event for chunk in self._reader.close() for event in write(chunk)]
+        events = [event for chunk in self._reader.close(done=done) for event in write(chunk)]
         return [*events, *self._writer.close()]

@@ -55,7 +55,7 @@ class Reply:
         translator = self._translator
         body = await self._response.whole()
         try:
-            events = [*translator.feed(body), *translator.close()]
+            events = [*translator.feed(body), *translator.close(done=True)]
             self._record.mark_first_token()
             return translator.whole(events)
         finally:
@@ -67,12 +67,14 @@ class Reply:
         Raises `UpstreamError`.
         """
         translator = self._translator
-        read = self._response.events if self._response.is_stream else self._whole_as_event
+        is_stream = self._response.is_stream
+        read = self._response.events if is_stream else self._whole_as_event
+        done = not is_stream
         try:
             while batch := await (
                 self._read_after_finish(read) if translator.is_finished else read()
             ):
-                events, failure, done = self._translate(batch)
+                events, failure, has_ended = self._translate(batch)
                 if events:
                     if self._record.first_token is None:
                         self._record.mark_first_token()
@@ -80,7 +82,8 @@ class Reply:
                     yield events
                 if failure is not None:
                     raise failure
-                if done:
+                if has_ended:
+                    done = True
                     self._response.finish()
                     break
         except BrokenResponse:
@@ -89,7 +92,7 @@ class Reply:
                 raise
         finally:
             self._record_usage()
-        if events := translator.close():
+        if events := translator.close(done=done):
             self._record.complete = True
             yield events
 

@@ -103,6 +103,11 @@ class Chunks:
         return chunks
 
 
+def unstated_reason(calls: ToolCalls) -> str:
+    """Return the finish reason of a response that ended properly but gave none."""
+    return "stop" if calls.are_valid else "length"
+
+
 def _final_reason(reason: str, calls: ToolCalls) -> str:
     if not calls:
         return "stop" if reason == "tool_calls" else reason

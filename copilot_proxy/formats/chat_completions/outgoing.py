@@ -103,6 +103,12 @@ class ChatBody(OutgoingBody):
     def has_instructions(self) -> bool:
         return any(self.role(message) == "system" for message in self.turns)
 
+    def instruct(self, text: str) -> None:
+        roles = [self.role(message) for message in self.turns]
+        at = next((i for i, role in enumerate(roles) if role != "system"), len(roles))
+        message = {"role": "system", "content": text}
+        self.turns = [*self.turns[:at], message, *self.turns[at:]]
+
     @property
     def effort(self) -> str | None:
         effort = self.body.get("reasoning_effort")
@@ -145,6 +151,13 @@ class ChatBody(OutgoingBody):
             return bool((choice.get("allowed_tools") or {}).get("mode") == "required")
         return choice == "required" or isinstance(choice, dict)
 
+    @property
+    def forced_tool(self) -> str | None:
+        choice = self.body.get("tool_choice")
+        function = choice.get("function") if isinstance(choice, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        return name if isinstance(name, str) else None
+
     def set_tool_choice_auto(self) -> None:
         self.body["tool_choice"] = "auto"
 
@@ -162,7 +175,8 @@ class ChatBody(OutgoingBody):
     def mark_stable(self) -> None:
         cache_marks.mark_stable(self.turns)
 
-    def reduce_marks(self, max_marks: int, notes: list[str]) -> None:
+    def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
+        # One hour is only known to be accepted on Messages.
         cache_marks.reduce_marks(self.turns, max_marks, notes)
 
 

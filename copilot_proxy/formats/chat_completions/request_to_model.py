@@ -6,6 +6,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
@@ -38,6 +39,7 @@ def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     body = {name: value for name, value in chat.items() if value is not None}
     body.pop("n", None)
     body.pop("stream_options", None)
+    body.pop(REASONING_SUMMARY, None)
     body["stream"] = body.get("stream") is True
     if tools := body.get("tools"):
         body["tools"] = [_tool(tool) for tool in tools]

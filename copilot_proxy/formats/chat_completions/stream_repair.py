@@ -11,7 +11,8 @@ import msgspec
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
+from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -74,6 +75,7 @@ class ChatRepair(ChunkTranslator):
         self._created = 0
         self._fingerprint: str | None = None
         self._finish: str | None = None
+        self._has_refusal = False
         self.is_finished = False
         self._calls = ToolCalls(tool_names)
         self.usage: ChatUsage | None = None
@@ -83,7 +85,9 @@ class ChatRepair(ChunkTranslator):
         """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
-        if "choices" not in data and isinstance(data.get("content"), list):
+        if "choices" not in data and (
+            "stop_reason" in data or isinstance(data.get("content"), list)
+        ):
             data = _from_anthropic(data)
         if data.get("error") or data.get("type") == "error":
             raise parse_error_event(data)
@@ -96,11 +100,25 @@ class ChatRepair(ChunkTranslator):
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
                 self._take(choice, chunks)
+                if choice.get("finish_reason") and not self._has_refusal:
+                    self._explain(choice, data, chunks)
         return chunks
 
-    def close(self) -> list[ChatChunk]:
-        """Return the chunks that end the stream; to be called once, after Copilot's last event."""
-        return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
+    def close(self, *, done: bool = False) -> list[ChatChunk]:
+        """Return the chunks that end the stream; to be called once, after Copilot's last event.
+
+        With `done`, a response without a finish reason is complete, and one with only token counts
+        is an answer without text: Copilot sends it if the output limit leaves room for nothing.
+        """
+        chunks: list[ChatChunk] = []
+        if done and self._finish is None:
+            if self._chunks.has_begun:
+                self._finish = unstated_reason(self._calls)
+            elif self.usage is not None:
+                chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
+                self._finish = "length"
+        last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
+        return [*chunks, *last]
 
     def _note_head(self, data: Json) -> None:
         """Keep the fields that all chunks share; events before the first choice may send them."""
@@ -144,16 +162,25 @@ class ChatRepair(ChunkTranslator):
         if out or logprobs:
             chunks.append(self._chunks.chunk(out, logprobs=logprobs))
 
+        self._has_refusal = self._has_refusal or "refusal" in out
+
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             self._finish = FINISH_REASONS.get(reason.lower(), "stop")
             self.is_finished = True
 
+    def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
+        """Add the explanation of a refusal, unless the model's text has it already."""
+        if self._finish == "content_filter" and (text := explanation(choice, data)):
+            self._has_refusal = True
+            chunks.append(self._chunks.chunk({"refusal": text}))
+
 
 def _from_anthropic(body: Message) -> ChatCompletion:
     """Convert a Messages response, which the newest Claude models sometimes send on this API."""
     message: Json = {"content": "", "reasoning_text": "", "tool_calls": []}
-    for block in body["content"]:
+    content = body.get("content")
+    for block in content if isinstance(content, list) else ():
         if not isinstance(block, dict):
             continue
         match block.get("type"):
@@ -172,6 +199,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
     return {
         "id": body.get("id"),
         "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
+        "stop_details": body.get("stop_details"),
         "usage": {
             "prompt_tokens": count(counts, "input_tokens") + cached + created,
             "completion_tokens": count(counts, "output_tokens"),

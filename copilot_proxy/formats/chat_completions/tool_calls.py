@@ -41,10 +41,14 @@ class ToolCalls:
         return bool(self._calls)
 
     @property
+    def are_valid(self) -> bool:
+        """Whether the arguments of every call that has some are valid JSON."""
+        return all(call.arguments.is_json for call in self._calls if call.arguments)
+
+    @property
     def are_complete(self) -> bool:
         """Whether the arguments of every call are valid JSON, and the last call has some."""
-        arguments = [call.arguments for call in self._calls]
-        return all(one.is_json for one in arguments if one) and all(arguments[-1:])
+        return self.are_valid and all(call.arguments for call in self._calls[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
         """Return the deltas for the fragments of one event."""

@@ -119,7 +119,7 @@ class MessagesApi:
         self, body: MessagesRequest, betas: Collection[str], notes: list[str]
     ) -> dict[str, str]:
         selected, dropped = select_betas(betas, body)
-        notes += [f"dropped beta {name}: Copilot does not support it" for name in dropped]
+        notes += [f"dropped beta {name}: {reason}" for name, reason in dropped.items()]
         headers = {"anthropic-version": _VERSION}
         if selected:
             headers["anthropic-beta"] = ",".join(selected)

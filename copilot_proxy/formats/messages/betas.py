@@ -1,16 +1,12 @@
 """Selects the ``anthropic-beta`` names to send to Copilot, which rejects unknown ones."""
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import LONG_CONTEXT_SUFFIX
+from copilot_proxy.formats.messages.cache_marks import has_long_marks
+from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
-
-CONTEXT: Final = "context-management-2025-06-27"
-TOOLS: Final = "advanced-tool-use-2025-11-20"
-SYSTEM: Final = "mid-conversation-system-2026-04-07"
-ALLOWED: Final[tuple[str, ...]] = ("interleaved-thinking-2025-05-14", CONTEXT, TOOLS, SYSTEM)
-"""The betas that the Copilot API is known to accept."""
 
 LONG_CONTEXT: Final = "context-1m-2025-08-07"
 """The beta for Anthropic's long context; Copilot has separate models for that."""
@@ -28,12 +24,45 @@ def _has_system_messages(request: MessagesRequest) -> bool:
     return any(message["role"] == "system" for message in request["messages"])
 
 
-_REQUIRED: Final[tuple[tuple[str, Callable[[MessagesRequest], bool]], ...]] = (
-    (CONTEXT, _has_context_management),
-    (TOOLS, _defers_tools),
-    (SYSTEM, _has_system_messages),
+def _binds_thinking(request: MessagesRequest) -> bool:
+    thinking = request.get("thinking")
+    return isinstance(thinking, dict) and BINDING in thinking
+
+
+_ALONE: Final = "Copilot refuses it without the field that it is for"
+
+
+class Beta(NamedTuple):
+    """A beta that Copilot accepts."""
+
+    name: str
+    source: str
+    is_needed: Callable[[MessagesRequest], bool] | None = None
+    """Whether a request needs the beta, even if the client did not name it."""
+    is_refused_alone: bool = False
+    """Whether Copilot refuses the beta in a request that does not need it."""
+
+
+_VSCODE: Final = "source code of GitHub's Copilot Chat for VS Code"
+_CLI: Final = "GitHub's Copilot CLI 1.0.102, observed"
+_IN_CLI: Final = "program text of GitHub's Copilot CLI 1.0.102"
+
+BETAS: Final = (
+    Beta("interleaved-thinking-2025-05-14", _VSCODE),
+    Beta("context-management-2025-06-27", _VSCODE, _has_context_management),
+    Beta("advanced-tool-use-2025-11-20", _VSCODE, _defers_tools),
+    Beta("mid-conversation-system-2026-04-07", "public proxies, 2026", _has_system_messages),
+    Beta("extended-cache-ttl-2025-04-11", _VSCODE, has_long_marks),
+    Beta("thinking-binding-controls-2026-08-01", _CLI, _binds_thinking, is_refused_alone=True),
+    Beta("structured-outputs-2025-11-13", "opencode 1.18, observed"),
+    Beta("fallback-credit-2026-07-01", _CLI),
+    Beta("mid-conversation-output-config-2026-07-01", _CLI),
+    Beta("inline-tools-2026-09-15", _IN_CLI),
+    Beta("mid-conversation-tool-changes-2026-07-01", _IN_CLI),
+    Beta("advisor-tool-2026-03-01", _IN_CLI),
+    Beta("thinking-display-updates-2026-08-18", _IN_CLI),
 )
-"""The betas that a request needs if the function is true, even if the client did not name them."""
+"""The betas that Copilot accepts; all others are dropped."""
 
 
 def wants_long_context(header_values: Iterable[str]) -> bool:
@@ -47,15 +76,25 @@ def wants_long_context(header_values: Iterable[str]) -> bool:
 
 def select_betas(
     header_values: Iterable[str], request: MessagesRequest
-) -> tuple[list[str], list[str]]:
-    """Return the beta names to send with `request`, and the client's names that are dropped.
+) -> tuple[list[str], dict[str, str]]:
+    """Return the beta names to send with `request`, and the client's dropped names with reasons.
 
     `header_values` are the values of all the client's ``anthropic-beta`` headers; each is a
     comma-separated list. `request` is the body as it is sent to Copilot.
     """
     named = [name.strip() for value in header_values for name in value.split(",")]
     named = list(dict.fromkeys(name for name in named if name))
-    required = [name for name, applies in _REQUIRED if applies(request)]
-    selected = [name for name in ALLOWED if name in named or name in required]
+    selected = [beta.name for beta in BETAS if _is_selected(beta, named, request)]
     fulfilled = (LONG_CONTEXT,) if request["model"].endswith(LONG_CONTEXT_SUFFIX) else ()
-    return selected, [name for name in named if name not in (*ALLOWED, *fulfilled)]
+    known = {beta.name for beta in BETAS}
+    return selected, {
+        name: _ALONE if name in known else "Copilot does not support it"
+        for name in named
+        if name not in (*selected, *fulfilled)
+    }
+
+
+def _is_selected(beta: Beta, named: list[str], request: MessagesRequest) -> bool:
+    if beta.name in named and not beta.is_refused_alone:
+        return True
+    return beta.is_needed is not None and beta.is_needed(request)

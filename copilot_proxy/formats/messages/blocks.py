@@ -22,8 +22,8 @@ _SERVER_BLOCKS: Final = (
 )
 """The blocks of tools that Anthropic's servers run; Copilot runs none and rejects these blocks."""
 
-_EMPTY_THINKING: Final = ("", "Thinking...")
-"""What clients store as thinking if the model showed none."""
+_PLACEHOLDER: Final = "Thinking..."
+"""What some clients store as thinking if the model showed none."""
 
 
 def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
@@ -94,9 +94,9 @@ def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
     if signature is None:
         unique_notes.add("dropped thinking blocks: they are not signed by Claude")
         return None
-    if block.get("thinking") in (None, *_EMPTY_THINKING):
-        return None
-    return {**block, "signature": signature}
+    # Models that hide their thinking need it back all the same: it is in the signature.
+    text = block.get("thinking") or ""
+    return {**block, "thinking": "" if text == _PLACEHOLDER else text, "signature": signature}
 
 
 def _check_source(block: Json, path: str) -> None:

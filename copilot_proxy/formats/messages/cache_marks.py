@@ -11,12 +11,17 @@ from typing import Final
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 EPHEMERAL: Final = {"type": "ephemeral"}
+ONE_HOUR: Final = {"type": "ephemeral", "ttl": "1h"}
+_FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
+"""The default, spelled out."""
 
 
-def reduce_marks(body: MessagesRequest, max_marks: int, notes: list[str]) -> None:
+def reduce_marks(
+    body: MessagesRequest, max_marks: int, notes: list[str], *, one_hour: bool = False
+) -> None:
     """Reduce the marks of `body` to the fields that Copilot accepts, and to `max_marks` marks.
 
-    Changes the blocks in place.
+    `one_hour` is whether a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
     """
     trimmed = False
     marked: dict[str, list[Json]] = {"tools": [], "system": [], "messages": []}
@@ -25,11 +30,13 @@ def reduce_marks(body: MessagesRequest, max_marks: int, notes: list[str]) -> Non
         if mark is None:
             block.pop("cache_control", None)
             continue
-        trimmed = trimmed or mark != EPHEMERAL
-        block["cache_control"] = dict(EPHEMERAL)
+        is_long = one_hour and isinstance(mark, dict) and mark.get("ttl") == "1h"
+        block["cache_control"] = dict(ONE_HOUR if is_long else EPHEMERAL)
+        trimmed = trimmed or mark not in (block["cache_control"], _FIVE_MINUTES)
         marked[section].append(block)
     if trimmed:
-        notes.append("reduced cache_control: Copilot supports neither ttl nor scope")
+        refused = "scope" if one_hour else "ttl or scope for the model"
+        notes.append(f"reduced cache_control: Copilot does not support {refused}")
     if sum(map(len, marked.values())) > max_marks:
         _drop_marks(marked, max_marks)
         notes.append(f"dropped cache_control of some blocks: Copilot allows at most {max_marks}")
@@ -53,6 +60,11 @@ def has_marks(body: MessagesRequest) -> bool:
     return any(block.get("cache_control") for _, block in _blocks(body))
 
 
+def has_long_marks(body: MessagesRequest) -> bool:
+    """Return whether any block has a mark that asks for one hour."""
+    return any(block.get("cache_control") == ONE_HOUR for _, block in _blocks(body))
+
+
 def mark_stable(body: MessagesRequest) -> None:
     """Mark what the next request is likely to start with, for clients that cannot set marks.
 
@@ -71,11 +83,11 @@ def mark_stable(body: MessagesRequest) -> None:
             mark_end(message)
 
 
-def mark_end(message: Json) -> None:
+def mark_end(message: Json, mark: Json = EPHEMERAL) -> None:
     """Mark the last block of a message."""
     if isinstance(message["content"], str):
         message["content"] = [{"type": "text", "text": message["content"]}]
-    _mark(message["content"][-1])
+    message["content"][-1]["cache_control"] = dict(mark)
 
 
 def _mark(block: Json) -> None:

@@ -6,7 +6,8 @@ it is only ever sent back to that API:
 
 - ``messages:SIGNATURE`` is Claude's. A second thinking block adds `` 57:SIGNATURE``, where 57 is
   the position in `reasoning_content` at which its text starts. A redacted block has ``!DATA``
-  instead of a signature.
+  instead of a signature. A block may have no text: newer models hide their thinking, but need its
+  signature back.
 - ``responses:…`` and values without a tag belong to other APIs. In thinking blocks, the latter
   become ``chat:…``, since a signature without a tag is Claude's there.
 """
@@ -63,17 +64,20 @@ class ReasoningWriter:
     def __init__(self) -> None:
         self._length = 0
         self._start = 0
+        self._gap = ""
         self._has_signature = False
 
-    def begin(self) -> str:
-        """Start a block; return the text that separates it from the previous one."""
-        gap = _GAP if self._length else ""
-        self._length += len(gap)
-        self._start = self._length
-        return gap
+    def begin(self) -> None:
+        """Start a block."""
+        self._gap = _GAP if self._length else ""
+        self._start = self._length + len(self._gap)
 
     def text(self, text: str) -> str:
-        """Add text to the block; return the text."""
+        """Add text to the block; return it, after what separates it from the previous block."""
+        if not text:
+            return ""
+        text = self._gap + text
+        self._gap = ""
         self._length += len(text)
         return text
 
@@ -99,7 +103,8 @@ def parse_thoughts(text: object, opaque: object) -> list[Thought]:
     matches = [_ITEM.match(item) for item in opaque.removeprefix(_MESSAGES).split(" ")]
     items = [match for match in matches if match]
     starts = [int(item["start"] or 0) for item in items]
-    if len(items) < len(matches) or starts != sorted(starts) or starts[-1] > len(text):
+    # A block without text starts after a gap that is not there.
+    if len(items) < len(matches) or starts != sorted(starts) or starts[-1] > len(text + _GAP):
         return []
     ends = [max(start, end - len(_GAP)) for start, end in pairwise(starts)]
     return [
@@ -111,12 +116,8 @@ def parse_thoughts(text: object, opaque: object) -> list[Thought]:
 
 
 def thinking_blocks(text: object, opaque: object) -> list[Json]:
-    """Return the thinking blocks of a chat message to send to Claude.
-
-    Blocks without text are left out, since Claude rejects them, unless they are redacted.
-    """
-    thoughts = parse_thoughts(text, opaque)
-    return [thought.block() for thought in thoughts if thought.text or thought.redacted]
+    """Return the thinking blocks of a chat message to send to Claude."""
+    return [thought.block() for thought in parse_thoughts(text, opaque)]
 
 
 def to_signature(opaque: str) -> str:
@@ -163,6 +164,7 @@ def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
 def _write(thoughts: list[Thought]) -> tuple[str, str]:
     writer, text, opaque = ReasoningWriter(), "", ""
     for thought in thoughts:
-        text += writer.begin() + writer.text(thought.text)
+        writer.begin()
+        text += writer.text(thought.text)
         opaque += writer.sign(thought.signature, redacted=thought.redacted)
     return text, opaque

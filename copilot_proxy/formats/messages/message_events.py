@@ -19,6 +19,7 @@ def message_to_events(message: Message) -> list[MessagesEvent]:
     """
     head = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     copilot_usage = head.pop("copilot_usage", None)
+    details = {"stop_details": head.pop("stop_details")} if "stop_details" in head else {}
     events: list[MessagesEvent] = [{"type": "message_start", "message": head}]
     for index, block in enumerate(message["content"]):
         start, deltas = _split(block)
@@ -31,6 +32,7 @@ def message_to_events(message: Message) -> list[MessagesEvent]:
         "delta": {
             "stop_reason": message["stop_reason"],
             "stop_sequence": message["stop_sequence"],
+            **details,
         },
         "usage": message["usage"],
     }

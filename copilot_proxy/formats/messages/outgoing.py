@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from copilot_proxy.formats.messages import cache_marks
 from copilot_proxy.formats.messages.request import is_thinking_enabled
-from copilot_proxy.formats.messages.structured_output import instruct_schema
+from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.rules.blanks import without_blanks
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -15,7 +15,8 @@ class MessagesBody(OutgoingBody):
 
     `translated` is whether the body is made from a chat request, whose client cannot set cache
     marks. `moved` is how many of the client's first messages were moved to the system prompt.
-    `marks_end` is whether the end of the prompt gets a cache mark.
+    `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is whether the client
+    shows the model's reasoning.
     """
 
     api = "messages"
@@ -35,12 +36,14 @@ class MessagesBody(OutgoingBody):
         *,
         translated: bool = False,
         moved: int = 0,
-        marks_end: bool = False,
+        end_mark: Json | None = None,
+        shows_reasoning: bool = False,
     ) -> None:
         super().__init__(body)
         self._translated = translated
         self._moved = moved
-        self._marks_end = marks_end
+        self._end_mark = end_mark
+        self.shows_reasoning = shows_reasoning
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
         calls: list[Json] = []
@@ -137,6 +140,9 @@ class MessagesBody(OutgoingBody):
         # A Messages client that only sends a system prompt gets an error instead.
         return self._translated and bool(self.body.get("system"))
 
+    def instruct(self, text: str) -> None:
+        add_instruction(self.body, text)
+
     @property
     def effort(self) -> str | None:
         effort = (self.body.get("output_config") or {}).get("effort")
@@ -189,6 +195,11 @@ class MessagesBody(OutgoingBody):
         choice = self.body.get("tool_choice")
         return isinstance(choice, dict) and choice.get("type") in ("any", "tool")
 
+    @property
+    def forced_tool(self) -> str | None:
+        name = (self.body.get("tool_choice") or {}).get("name")
+        return name if isinstance(name, str) else None
+
     def set_tool_choice_auto(self) -> None:
         kept = {k: v for k, v in self.body["tool_choice"].items() if k not in ("type", "name")}
         self.body["tool_choice"] = {"type": "auto", **kept}
@@ -199,13 +210,13 @@ class MessagesBody(OutgoingBody):
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
     def mark_stable(self) -> None:
-        if self._marks_end and self.turns:
-            cache_marks.mark_end(self.turns[-1])
+        if self._end_mark is not None and self.turns:
+            cache_marks.mark_end(self.turns[-1], self._end_mark)
         elif self._translated and not cache_marks.has_marks(self.body):
             cache_marks.mark_stable(self.body)
 
-    def reduce_marks(self, max_marks: int, notes: list[str]) -> None:
-        cache_marks.reduce_marks(self.body, max_marks, notes)
+    def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
+        cache_marks.reduce_marks(self.body, max_marks, notes, one_hour=one_hour)
 
     def instruct_schema(self, notes: list[str]) -> None:
         instruct_schema(self.body, notes)

@@ -11,6 +11,7 @@ from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
 from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction, close_schema
 from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, wants_summary
 from copilot_proxy.formats.rules.limits import default_limit
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
@@ -35,7 +36,7 @@ _TRANSLATED_FIELDS: Final = (
 )
 """The fields that have an equivalent."""
 
-_LOCAL_FIELDS: Final = ("stream_options", "n")
+_LOCAL_FIELDS: Final = ("stream_options", "n", REASONING_SUMMARY)
 """The fields that have no equivalent and need no note: copilot-proxy handles them itself."""
 
 _DROP_REASONS: Final[Mapping[str, str]] = {
@@ -118,6 +119,8 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
 def _set_thinking(chat: ChatRequest, body: MessagesRequest, profile: ModelProfile) -> None:
     """Set the thinking that the client requested; without a request there is none."""
     effort, budget = chat.get("reasoning_effort"), chat.get("thinking_budget")
+    if effort is None and profile.adaptive and wants_summary(chat):
+        body["thinking"] = {"type": "adaptive"}
     if isinstance(chat.get("thinking"), dict):
         body["thinking"] = chat["thinking"]
     elif type(budget) is int:
@@ -132,6 +135,20 @@ def _set_thinking(chat: ChatRequest, body: MessagesRequest, profile: ModelProfil
         most = max(_expected_limit(body, profile) // 2, BUDGETS["minimal"])
         tokens = min(BUDGETS.get(effort, BUDGETS["medium"]), most)
         body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
+
+
+def shows_reasoning(chat: ChatRequest) -> bool:
+    """Return whether the client shows the model's reasoning.
+
+    A client of Responses says so; a client of Chat Completions that asks for reasoning gets it as
+    `reasoning_content`.
+    """
+    if chat.get(REASONING_SUMMARY) is not None:
+        return wants_summary(chat)
+    thinking = chat.get("thinking")
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    asks = chat.get("reasoning_effort") not in (None, "none") or bool(chat.get("thinking_budget"))
+    return asks or kind in ("enabled", "adaptive")
 
 
 def _expected_limit(body: MessagesRequest, profile: ModelProfile) -> int:

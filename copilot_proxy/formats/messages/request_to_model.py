@@ -8,7 +8,7 @@ from copilot_proxy.formats.families import MESSAGES_FIELDS
 from copilot_proxy.formats.messages.blocks import clean_messages
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.messages.request import is_thinking_enabled
-from copilot_proxy.formats.messages.request_from_chat import from_chat
+from copilot_proxy.formats.messages.request_from_chat import from_chat, shows_reasoning
 from copilot_proxy.formats.messages.system import fit_system
 from copilot_proxy.formats.messages.tools import fit_tools
 from copilot_proxy.formats.profiles import profile_of
@@ -51,12 +51,14 @@ def messages_for_model(
     if counting:
         profile = replace(profile, default_output=None)
         body = {name: value for name, value in body.items() if name not in _NOT_COUNTED_FIELDS}
-    marks_end = body.pop("cache_control", None) is not None
+    end_mark = body.pop("cache_control", None)
+    # Before hidden thinking, a budget was how to ask for thinking that can be shown.
+    shows = (body.get("thinking") or {}).get("type") == "enabled"
     _move_output_format(body)
     moved = clean_messages(body, notes)
     fit_system(body, notes)
     fit_tools(body, notes)
-    outgoing = MessagesBody(body, moved=moved, marks_end=marks_end)
+    outgoing = MessagesBody(body, moved=moved, end_mark=end_mark, shows_reasoning=shows)
     fitted = fit(outgoing, profile, notes)
     _fit_context_management(body, notes)
     return fitted
@@ -70,7 +72,8 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     profile = profile_of(model, "messages")
     body = from_chat(chat, profile, notes)
     fit_tools(body, notes)
-    return fit(MessagesBody(body, translated=True), profile, notes)
+    outgoing = MessagesBody(body, translated=True, shows_reasoning=shows_reasoning(chat))
+    return fit(outgoing, profile, notes)
 
 
 def _move_output_format(body: MessagesRequest) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError
+from copilot_proxy.formats.chat_completions.refusals import stop_details
 from copilot_proxy.formats.messages.encrypted_reasoning import to_signature
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import MessageAssembler
@@ -68,13 +69,15 @@ class ChatToMessages:
     def __init__(self, request: MessagesRequest, model: str) -> None:
         self._model = model
         self._shows_thinking = is_thinking_enabled(request)
+        # With this display, Claude's own blocks have a signature but no text.
+        self._omits_text = (request.get("thinking") or {}).get("display") == "omitted"
         self._has_started = False
         self._blocks: list[_Block] = []  # the first is the one that is being sent
         self._calls: dict[int, _Block] = {}
         self._index = 0
         self._held_opaque = ""
         self._tag = ""
-        self._has_refusal = False
+        self._refusal = ""
         self._finish: str | None = None
         self._usage: ChatUsage | None = None
         self._copilot_usage: CopilotUsage | None = None
@@ -105,11 +108,14 @@ class ChatToMessages:
         events: list[MessagesEvent] = []
         self._send(events, closing=True)
         reason = _STOP_REASONS.get(self._finish, "end_turn")
-        if self._has_refusal and reason == "end_turn":
+        if self._refusal and reason == "end_turn":
             reason = "refusal"
+        delta: Json = {"stop_reason": reason, "stop_sequence": None}
+        if reason == "refusal" and (details := stop_details(self._refusal)):
+            delta["stop_details"] = details
         last: MessagesEvent = {
             "type": "message_delta",
-            "delta": {"stop_reason": reason, "stop_sequence": None},
+            "delta": delta,
             "usage": usage_from_chat(self._usage),
         }
         if self._copilot_usage is not None:
@@ -147,14 +153,14 @@ class ChatToMessages:
             self._add_opaque(opaque)
         for name in ("content", "refusal"):
             if text := delta.get(name):
-                self._has_refusal = self._has_refusal or name == "refusal"
+                self._refusal += text if name == "refusal" else ""
                 block = self._last_block({"type": "text", "text": ""})
                 block.deltas.append({"type": "text_delta", "text": text})
         for call in delta.get("tool_calls") or ():
             self._add_call(call)
 
     def _add_thinking(self, text: str) -> None:
-        if self._shows_thinking:
+        if self._shows_thinking and not self._omits_text:
             delta = {"type": "thinking_delta", "thinking": text}
             self._last_thinking().deltas.append(delta)
 

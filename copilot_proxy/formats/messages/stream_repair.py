@@ -19,6 +19,14 @@ _NESTED: Final = ("delta", "content_block", "message")
 """The fields of an event whose value can have additions, too."""
 
 
+_UNSTATED_END: Final[MessagesEvent] = {
+    "type": "message_delta",
+    "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+    "usage": {"output_tokens": 0},
+}
+"""The end of a response that ended properly but gave no stop reason."""
+
+
 class MessagesRepair:
     """Repairs one response, event by event.
 
@@ -93,12 +101,14 @@ class MessagesRepair:
             }
         return [event]
 
-    def close(self) -> list[MessagesEvent]:
-        """Return the last event if Copilot did not send it."""
+    def close(self, *, done: bool = False) -> list[MessagesEvent]:
+        """Return the last events if Copilot did not send them."""
         if self.failure is not None or self._has_stopped:
             return []
         if self._has_finished:
             return [{"type": "message_stop"}]
+        if done and self._has_started:
+            return [_UNSTATED_END, {"type": "message_stop"}]
         if not self._has_started:
             raise BrokenResponse(
                 "Copilot sent an empty answer.", hint="Try again, or try another model."

@@ -7,7 +7,8 @@ import msgspec
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
+from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.message_events import message_to_events
@@ -76,10 +77,7 @@ class MessagesToChat(ChunkTranslator):
                 self._end_block(_index(data), chunks)
             case "message_delta":
                 self._count(data.get("usage"))
-                reason = _object(data.get("delta")).get("stop_reason")
-                if isinstance(reason, str) and reason:
-                    self._start(chunks)
-                    self._finish = _FINISH_REASONS.get(reason, "stop")
+                self._stop(_object(data.get("delta")), chunks)
             case "message_stop":
                 self.has_ended = True
             case None | "message" if is_message(data):
@@ -87,11 +85,13 @@ class MessagesToChat(ChunkTranslator):
                 return [chunk for event in events for chunk in self.feed(event)]
         return chunks
 
-    def close(self) -> list[ChatChunk]:
+    def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream; call once, after Copilot's last event."""
         chunks: list[ChatChunk] = []
         for index in list(self._blocks):
             self._end_block(index, chunks)
+        if done and self._finish is None and self._chunks.has_begun:
+            self._finish = unstated_reason(self._calls)
         last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
         return [*chunks, *last]
 
@@ -99,6 +99,15 @@ class MessagesToChat(ChunkTranslator):
     def is_finished(self) -> bool:
         """Whether the model has finished; only token counts can still follow."""
         return self._finish is not None
+
+    def _stop(self, delta: Json, chunks: list[ChatChunk]) -> None:
+        reason = delta.get("stop_reason")
+        if not isinstance(reason, str) or not reason:
+            return
+        self._start(chunks)
+        self._finish = _FINISH_REASONS.get(reason, "stop")
+        if reason == "refusal":
+            self._add_text("refusal", explanation(delta), chunks)
 
     def _start_message(self, message: Json, chunks: list[ChatChunk]) -> None:
         if not self._chunks.has_begun and isinstance(message.get("id"), str):
@@ -124,7 +133,7 @@ class MessagesToChat(ChunkTranslator):
             case "text":
                 self._add_text("content", block.get("text"), chunks)
             case "thinking":
-                self._add_text("reasoning_content", self._reasoning.begin(), chunks)
+                self._reasoning.begin()
                 self._add_thinking(block.get("thinking"), chunks)
                 self._add_signature(index, block.get("signature"))
             case "tool_use":
@@ -154,7 +163,7 @@ class MessagesToChat(ChunkTranslator):
                 opaque = self._reasoning.sign(block["signature"])
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "redacted_thinking" if isinstance(block.get("data"), str) and block["data"]:
-                self._add_text("reasoning_content", self._reasoning.begin(), chunks)
+                self._reasoning.begin()
                 opaque = self._reasoning.sign(block["data"], redacted=True)
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "tool_use" if isinstance(block.get("input"), dict) and block["input"]:

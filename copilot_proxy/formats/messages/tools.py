@@ -5,7 +5,16 @@ from typing import Final
 from copilot_proxy.formats.messages.request import is_client_tool
 from copilot_proxy.formats.types import Json, MessagesRequest
 
-_FIELDS: Final = ("name", "description", "input_schema", "cache_control", "type", "defer_loading")
+_FIELDS: Final = (
+    "name",
+    "description",
+    "input_schema",
+    "cache_control",
+    "type",
+    "defer_loading",
+    "strict",
+    "eager_input_streaming",
+)
 """The fields of a tool that Copilot accepts; it may reject requests with any other."""
 
 _TOOL_SEARCH: Final = "tool_search_tool"

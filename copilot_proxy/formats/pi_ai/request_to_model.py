@@ -6,6 +6,7 @@ from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.pi_ai.models import APIS, api_of
 from copilot_proxy.formats.pi_ai.request_from_chat import from_chat
 from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
@@ -32,6 +33,7 @@ def pi_ai_from_chat(
 def _copy(chat: ChatRequest) -> ChatRequest:
     """Copy the parts of the request that rules may change."""
     copy = {**chat, "messages": [_message(message) for message in chat["messages"]]}
+    copy.pop(REASONING_SUMMARY, None)
     if chat.get("tools"):
         copy["tools"] = [{**t, "function": {**t["function"]}} for t in chat["tools"]]
     return copy

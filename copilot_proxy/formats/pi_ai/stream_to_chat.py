@@ -103,7 +103,7 @@ class PiAiToChat(ChunkTranslator):
             case "text_delta":
                 self._add("content", delta, chunks)
             case "thinking_start":
-                self._add("reasoning_content", self._sealer.begin(), chunks)
+                self._sealer.begin()
             case "thinking_delta":
                 self._add("reasoning_content", self._sealer.text(delta), chunks)
             case "text_end":
@@ -125,10 +125,10 @@ class PiAiToChat(ChunkTranslator):
                 self._fail(data, chunks)
         return chunks
 
-    def close(self) -> list[ChatChunk]:
+    def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream; call it once, when pi-ai has ended."""
         if self._whole is not None:
-            return self._whole.close()
+            return self._whole.close(done=True)
         return self._chunks.end(self._finish, self._calls, self.usage, None)
 
     @property

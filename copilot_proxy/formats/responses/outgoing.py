@@ -80,6 +80,10 @@ class ResponsesBody(OutgoingBody):
     def has_instructions(self) -> bool:
         return bool(self.body.get("instructions"))
 
+    def instruct(self, text: str) -> None:
+        instructions = self.body.get("instructions")
+        self.body["instructions"] = f"{instructions}\n\n{text}" if instructions else text
+
     @property
     def effort(self) -> str | None:
         effort = (self.body.get("reasoning") or {}).get("effort")
@@ -101,6 +105,12 @@ class ResponsesBody(OutgoingBody):
     def forces_tool(self) -> bool:
         choice = self.body.get("tool_choice")
         return choice == "required" or isinstance(choice, dict)
+
+    @property
+    def forced_tool(self) -> str | None:
+        choice = self.body.get("tool_choice")
+        name = choice.get("name") if isinstance(choice, dict) else None
+        return name if isinstance(name, str) else None
 
     def set_tool_choice_auto(self) -> None:
         self.body["tool_choice"] = "auto"

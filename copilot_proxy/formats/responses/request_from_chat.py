@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
@@ -40,6 +41,7 @@ _TRANSLATED: Final = frozenset(
         "stream_options",
         # Only a value of 1 gets this far.
         "n",
+        REASONING_SUMMARY,
     }
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
 from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
@@ -84,8 +85,10 @@ def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
     chat["messages"] = builder.build()
     if "max_output_tokens" in fields:
         chat["max_completion_tokens"] = fields["max_output_tokens"]
-    if effort := (fields.get("reasoning") or {}).get("effort"):
-        chat["reasoning_effort"] = effort
+    if reasoning := fields.get("reasoning"):
+        chat[REASONING_SUMMARY] = summary_of(reasoning)
+        if reasoning.get("effort"):
+            chat["reasoning_effort"] = reasoning["effort"]
     _text_config(fields.get("text") or {}, chat)
     _tools(fields, chat, notes)
     if not chat["messages"]:

@@ -52,7 +52,7 @@ class ChatToResponses:
         """Open until the response ends, since the pieces of several calls may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning that arrived after its item was closed; it gets a new item."""
+        """Encrypted reasoning without an open item, such as hidden thinking: it gets an item."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 
@@ -145,6 +145,7 @@ class ChatToResponses:
         """Return the open item of the class `kind`; opens one, and closes another, if needed."""
         if not isinstance(self._current, kind):
             self._close_current(events)
+            self._add_pending_reasoning(events)
             self._current = self._add(kind(len(self._items)), events)
         return self._current
 

@@ -97,7 +97,7 @@ class ResponsesRepair:
             events = []
         return self._numbered(events)
 
-    def close(self) -> list[ResponsesEvent]:
+    def close(self, *, done: bool = False) -> list[ResponsesEvent]:
         """Return an empty list; raises `BrokenResponse` if the response has no end."""
         if self.is_finished:
             return []

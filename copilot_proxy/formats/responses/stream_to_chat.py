@@ -107,7 +107,7 @@ class ResponsesToChat(ChunkTranslator):
             return self._chat.feed({"created": response.get("created_at")})
         return self._event(kind, data)
 
-    def close(self) -> list[ChatChunk]:
+    def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream; call it once, when upstream has ended."""
         return self._chat.close()
 

@@ -47,6 +47,7 @@ class Rule(NamedTuple):
 
 _OBSERVED: Final = "Copilot API, observed 2026-11"
 _CATALOGUE: Final = "Copilot's list of models"
+_CLIENTS: Final = "GitHub's Copilot clients"
 _THINKING: Final = "Anthropic API reference: extended thinking"
 
 RULES: Final = (
@@ -57,6 +58,7 @@ RULES: Final = (
     # The conversation. Names, ids and arguments come first: the later rules move whole messages.
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tools, pi_ai=True),
+    Rule("tools.eager_input", "source code of pi-ai 1.6", fields.drop_eager_input),
     Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, pi_ai=True),
     Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, pi_ai=True),
     Rule("tools.object_arguments", _OBSERVED, tool_inputs.fit_objects, pi_ai=True),
@@ -86,6 +88,10 @@ RULES: Final = (
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported),
     Rule("thinking.form", _THINKING, thinking.fit_form),
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
+    Rule("thinking.always", _CLIENTS, thinking.require),
+    Rule("thinking.display", _CLIENTS, thinking.ask_display),
+    Rule("thinking.binding", _CLIENTS, thinking.bind),
+    Rule("thinking.fields", _THINKING, thinking.drop_unknown),
     Rule("effort", _CATALOGUE, effort.fit_effort),
     Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, pi_ai=True),
     Rule("sampling.thinking", _THINKING, sampling.drop_while_thinking),

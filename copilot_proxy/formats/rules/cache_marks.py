@@ -16,4 +16,4 @@ def mark_stable(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 def reduce_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Keep only marks of the form and number that Copilot accepts."""
     if profile.cache_marks is not None:
-        outgoing.reduce_marks(profile.cache_marks, notes)
+        outgoing.reduce_marks(profile.cache_marks, notes, one_hour=profile.one_hour_cache)

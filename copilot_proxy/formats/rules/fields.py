@@ -6,6 +6,9 @@ from typing import Any, Final, NamedTuple
 from copilot_proxy.formats.profiles import Api, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
+EAGER_INPUT: Final = "eager_input_streaming"
+"""The field of a tool that asks Claude to stream its input piece by piece, unchecked."""
+
 
 class FieldReasons(NamedTuple):
     """The reasons for dropping fields on one API."""
@@ -79,6 +82,16 @@ def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: li
     if profile.parallel_calls is False and "parallel_tool_calls" in outgoing.body:
         del outgoing.body["parallel_tool_calls"]
         notes.append("dropped parallel_tool_calls: the model does not support it")
+
+
+def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Drop ``eager_input_streaming`` of tools if the model does not support it."""
+    if profile.eager_input_streaming:
+        return
+    tools = [tool.function for tool in outgoing.tools]
+    for tool in [tool for tool in tools if EAGER_INPUT in tool]:
+        if tool.pop(EAGER_INPUT):
+            notes.append(f"dropped {EAGER_INPUT} of tools: the model does not support it")
 
 
 def disable_unsupported_stream(

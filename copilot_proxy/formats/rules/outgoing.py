@@ -59,6 +59,8 @@ class OutgoingBody(ABC):
     """Whether the results of one message's calls must be in one message as well."""
     effort_field: str
     """The name of the effort in notes."""
+    shows_reasoning: bool = False
+    """Whether the client shows the model's reasoning."""
 
     def __init__(self, body: UpstreamBody) -> None:
         self.body = body
@@ -143,6 +145,10 @@ class OutgoingBody(ABC):
     def has_instructions(self) -> bool:
         """Whether there is a system prompt."""
 
+    @abstractmethod
+    def instruct(self, text: str) -> None:
+        """Add an instruction at the end of the system prompt."""
+
     def role(self, turn: Json) -> str:
         """Return ``system`` (also for ``developer``), ``user``, ``assistant`` or ``tool``."""
         role = turn.get("role")
@@ -217,6 +223,11 @@ class OutgoingBody(ABC):
     def forces_tool(self) -> bool:
         """Whether the model is forced to call a tool."""
 
+    @property
+    @abstractmethod
+    def forced_tool(self) -> str | None:
+        """The name of the only tool that the model is forced to call; None if there is none."""
+
     @abstractmethod
     def set_tool_choice_auto(self) -> None:
         """Let the model choose whether it calls a tool."""
@@ -233,8 +244,11 @@ class OutgoingBody(ABC):
         Marks that the client has set are kept instead.
         """
 
-    def reduce_marks(self, max_marks: int, notes: list[str]) -> None:  # noqa: B027
-        """Remove attributes of marks that Copilot refuses, and all but `max_marks` marks."""
+    def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:  # noqa: B027
+        """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
+
+        `one_hour` is whether a mark may ask for one hour instead of five minutes.
+        """
 
     # Structured output
 

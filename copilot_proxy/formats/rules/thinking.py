@@ -1,20 +1,41 @@
 """Adapts thinking to the form that the model accepts, or drops it if the model has none."""
 
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from copilot_proxy.formats.efforts import BUDGETS, effort_of
 from copilot_proxy.formats.profiles import MIN_BUDGET, ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import Json
+
+CALL_TOOL: Final = "Call the tool {} now, and no other tool."
+CALL_ANY_TOOL: Final = "Call one of the tools now. Do not answer without a tool call."
+BINDING: Final = "block_binding"
+"""The field of thinking that says what to do with thinking of a different conversation."""
+_ADAPTIVE: Final = ("required_form", "adaptive_only")
+"""The classes of models that refuse a budget."""
+_FIELDS: Final[Mapping[str, Collection[str]]] = {
+    "enabled": ("type", "budget_tokens", "display", BINDING),
+    "adaptive": ("type", "display", BINDING),
+    "disabled": ("type",),
+}
+"""The fields of each form of thinking."""
 
 
 def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change a forced tool choice to ``auto``, if the model cannot be forced to call a tool.
+    """Change a forced tool choice to ``auto`` and an instruction, if the model refuses it.
 
-    Models that always think refuse a forced tool.
+    Models that always think cannot be forced to call a tool.
     """
-    if not profile.forced_tools and outgoing.forces_tool:
-        outgoing.set_tool_choice_auto()
-        notes.append("changed tool_choice: the model cannot be forced to call a tool")
+    if profile.forced_tools or not outgoing.forces_tool:
+        return
+    name = outgoing.forced_tool
+    outgoing.set_tool_choice_auto()
+    outgoing.instruct(CALL_TOOL.format(name) if name else CALL_ANY_TOOL)
+    notes.append(
+        "changed tool_choice: to auto and an instruction in the system prompt, since the model "
+        "cannot be forced to call a tool"
+    )
 
 
 def disable_for_forced_tool(
@@ -26,7 +47,12 @@ def disable_for_forced_tool(
 
 
 def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Disable thinking if the current turn began without it: Claude cannot start it there."""
+    """Disable thinking if the current turn began without it: Claude cannot start it there.
+
+    Adaptive thinking can.
+    """
+    if profile.thinking in _ADAPTIVE:
+        return
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)
 
@@ -44,7 +70,7 @@ def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) ->
         return
     if kind == "adaptive" and profile.adaptive is False:
         _use_budget(outgoing, profile, notes)
-    elif kind == "enabled" and profile.thinking in ("required_form", "adaptive_only"):
+    elif kind == "enabled" and profile.thinking in _ADAPTIVE:
         _use_adaptive(outgoing, profile, notes)
     elif kind == "disabled" and profile.thinking == "adaptive_only":
         outgoing.set_thinking({"type": "adaptive"})
@@ -59,16 +85,18 @@ def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     if limit is not None:
         # The client did not choose the budget, so leave at least half of the limit for the output.
         budget = max(min(budget, limit // 2), MIN_BUDGET)
-    outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
+    outgoing.set_thinking({"type": "enabled", "budget_tokens": budget, **_display(outgoing)})
     notes.append("changed thinking: the model requires a budget, not adaptive")
 
 
 def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     limit = outgoing.limit
-    if limit is not None and limit <= MIN_BUDGET:
+    if limit is not None and limit <= MIN_BUDGET and profile.thinking != "adaptive_only":
         return
-    budget: Any = (outgoing.thinking or {}).get("budget_tokens")
-    outgoing.set_thinking({"type": "adaptive"})
+    thinking = outgoing.thinking or {}
+    budget: Any = thinking.get("budget_tokens")
+    kept = {name: value for name, value in thinking.items() if name != "budget_tokens"}
+    outgoing.set_thinking({**kept, "type": "adaptive"})
     if profile.efforts and isinstance(budget, int) and outgoing.effort is None:
         outgoing.set_effort(effort_of(budget))
     notes.append("changed thinking: the model requires adaptive, not a budget")
@@ -95,6 +123,58 @@ def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     if budget != thinking.get("budget_tokens"):
         outgoing.set_thinking({**thinking, "budget_tokens": budget})
         notes.append(f"changed {outgoing.budget_field}: {requested} to {budget}")
+
+
+def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Ask for adaptive thinking if the model always thinks, as GitHub's clients do."""
+    if (
+        profile.thinking == "adaptive_only"
+        and outgoing.has_thinking_forms
+        and outgoing.thinking is None
+        and not outgoing.forces_tool
+    ):
+        outgoing.set_thinking({"type": "adaptive"})
+
+
+def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Ask for a summary of adaptive thinking if the client shows it and has not said how.
+
+    Newer models leave the text out otherwise.
+    """
+    thinking = outgoing.thinking
+    if thinking and _kind(outgoing) == "adaptive" and outgoing.shows_reasoning:
+        outgoing.set_thinking({"display": "summarized", **thinking})
+
+
+def bind(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Let the model drop earlier thinking that belongs to a different conversation.
+
+    Otherwise it refuses a conversation that was changed after the thinking, for example by a
+    client that shortens it.
+    """
+    thinking = outgoing.thinking
+    if thinking and profile.bound_thinking and outgoing.thinks:
+        binding = {"prefix_mismatch_behavior": "drop_block"}
+        outgoing.set_thinking({BINDING: binding, **thinking})
+
+
+def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Drop the fields of thinking that do not belong to its form, or that the model refuses."""
+    thinking = outgoing.thinking
+    if thinking is None or not outgoing.has_thinking_forms:
+        return
+    known = _FIELDS.get(_kind(outgoing), thinking.keys())
+    unknown = [name for name in thinking if name not in known]
+    if BINDING in known and BINDING in thinking and not profile.bound_thinking:
+        unknown.append(BINDING)
+    if unknown:
+        outgoing.set_thinking({k: v for k, v in thinking.items() if k not in unknown})
+        notes += [f"dropped thinking.{name}: the model does not accept it" for name in unknown]
+
+
+def _display(outgoing: OutgoingBody) -> Json:
+    thinking = outgoing.thinking or {}
+    return {"display": thinking["display"]} if "display" in thinking else {}
 
 
 def _kind(outgoing: OutgoingBody) -> str:

@@ -20,8 +20,12 @@ from tests.formats.messages.samples import (
 )
 
 MODEL = simulated("claude-sonnet-4.5")
+OLD = simulated("claude-sonnet-4")
 HOUR: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}
-REDUCED = "reduced cache_control: Copilot supports neither ttl nor scope"
+HOUR_ALONE: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+MINUTES: Json = {"cache_control": {"type": "ephemeral", "ttl": "5m"}}
+REDUCED = "reduced cache_control: Copilot does not support ttl or scope for the model"
+NO_SCOPE = "reduced cache_control: Copilot does not support scope"
 TOO_MANY = "dropped cache_control of some blocks: Copilot allows at most 4"
 
 
@@ -36,7 +40,7 @@ def test_marks_are_reduced_to_what_copilot_accepts() -> None:
         system=[text("Be brief.", cache_control=None), text("Be kind.", **EPHEMERAL)],
     )
 
-    body = messages_for_model(sent, MODEL, notes).body
+    body = messages_for_model(sent, OLD, notes).body
 
     judge(body)
     assert [{**TOOL, **EPHEMERAL}] == body["tools"]
@@ -86,8 +90,8 @@ def test_the_most_useful_marks_are_kept(
 @pytest.mark.parametrize(
     ("last", "expected"),
     [
-        (user("Hi"), user(text("Hi", **EPHEMERAL))),
-        (user(text("a"), text("b")), user(text("a"), text("b", **EPHEMERAL))),
+        (user("Hi"), user(text("Hi", **HOUR_ALONE))),
+        (user(text("a"), text("b")), user(text("a"), text("b", **HOUR_ALONE))),
     ],
 )
 def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Json) -> None:
@@ -97,4 +101,24 @@ def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Js
     body = messages_for_model(request(last, **HOUR), MODEL, notes).body
 
     judge(body)
-    assert ([expected], []) == (body["messages"], notes)
+    assert ([expected], [NO_SCOPE]) == (body["messages"], notes)
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected", "notes"),
+    [
+        (HOUR_ALONE, HOUR_ALONE, []),
+        (HOUR, HOUR_ALONE, [NO_SCOPE]),
+        (MINUTES, EPHEMERAL, []),
+    ],
+)
+def test_a_mark_may_ask_for_one_hour(mark: Json, expected: Json, notes: list[str]) -> None:
+    """One hour is kept for Claude 4.5 and later; five minutes are the default."""
+    noted: list[str] = []
+    sent = request(user(text("Hi", **mark)), tools=[{**TOOL, **mark}])
+
+    body = messages_for_model(sent, MODEL, noted).body
+
+    assert [{**TOOL, **expected}] == body["tools"]
+    assert [user(text("Hi", **expected))] == body["messages"]
+    assert notes == noted

@@ -210,6 +210,9 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
     assert (expected, notes) == (actual, noted)
 
 
+SHOWN = {"type": "adaptive", "display": "summarized"}
+
+
 @pytest.mark.parametrize(
     ("model", "fields", "expected", "notes"),
     [
@@ -249,19 +252,19 @@ def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
         (
             OPUS,
             {"thinking": {"type": "enabled", "budget_tokens": 3000}},
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+            {"thinking": SHOWN, "output_config": {"effort": "low"}},
             ["changed thinking: the model requires adaptive, not a budget"],
         ),
         (
             ADAPTIVE,
             {"reasoning_effort": "high"},
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+            {"thinking": SHOWN, "output_config": {"effort": "high"}},
             [],
         ),
         (
             ADAPTIVE,
             {"reasoning_effort": "minimal", "temperature": 0.1},
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+            {"thinking": SHOWN, "output_config": {"effort": "low"}},
             [
                 "changed output_config.effort: minimal to low",
                 "dropped temperature: Claude does not accept it with thinking",
@@ -546,7 +549,21 @@ def test_system_messages_become_the_system_prompt() -> None:
         ("Hm.", SIGNATURE, []),
         ("Hm.", "responses:gAAA", []),
         ("Hm.", None, []),
-        ("", f"messages:{SIGNATURE}", []),
+        ("", f"messages:{SIGNATURE}", [{**THOUGHT, "thinking": ""}]),
+        (
+            "Hm.\n\nSo.",
+            f"messages:aa 5:{SIGNATURE} 5:bb",
+            [
+                {**THOUGHT, "signature": "aa"},
+                {**THOUGHT, "thinking": ""},
+                {**THOUGHT, "thinking": "So.", "signature": "bb"},
+            ],
+        ),
+        (
+            "Hm.",
+            f"messages:aa 5:{SIGNATURE}",
+            [{**THOUGHT, "signature": "aa"}, {**THOUGHT, "thinking": ""}],
+        ),
         (None, "messages:!EmwK", [{"type": "redacted_thinking", "data": "EmwK"}]),
         (
             "Hm.\n\nSo.\n\n",

@@ -189,12 +189,15 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
     [
         pytest.param(
             {"tools": [{**TOOL, "strict": True, "eager_input_streaming": True, "type": "custom"}]},
-            {"tools": [{**TOOL, "type": "custom"}]},
-            [
-                "dropped eager_input_streaming of tools: Copilot does not support it",
-                "dropped strict of tools: Copilot does not support it",
-            ],
+            {"tools": [{**TOOL, "strict": True, "eager_input_streaming": True, "type": "custom"}]},
+            [],
             id="fields of tools",
+        ),
+        pytest.param(
+            {"tools": [{**TOOL, "allowed_callers": ["direct"]}]},
+            {"tools": [TOOL]},
+            ["dropped allowed_callers of tools: Copilot does not support it"],
+            id="unknown fields of tools",
         ),
         pytest.param(
             {"tools": [{"name": "f", "description": None}, {**TOOL, "input_schema": {"x": 1}}]},
@@ -296,7 +299,11 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
                 ),
                 user("c"),
             ],
-            [user("a"), assistant(THOUGHT, REDACTED, text("b")), user("c")],
+            [
+                user("a"),
+                assistant(THOUGHT, *[{**THOUGHT, "thinking": ""}] * 3, REDACTED, text("b")),
+                user("c"),
+            ],
             [],
             id="thinking of Claude's",
         ),

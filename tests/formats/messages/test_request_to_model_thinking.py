@@ -25,6 +25,7 @@ BUDGETED = simulated("claude-sonnet-4.5")
 BOTH = simulated("claude-sonnet-4.6")
 ADAPTIVE = simulated("claude-opus-4.7")
 NONE = a_model("claude-sonnet-4.5", "Anthropic")
+SHOWN = {"type": "adaptive", "display": "summarized"}
 TO_BUDGET = "changed thinking: the model requires a budget, not adaptive"
 TO_ADAPTIVE = "changed thinking: the model requires adaptive, not a budget"
 
@@ -130,21 +131,21 @@ def fitted(model: Model, fields: Json) -> tuple[Json, list[str]]:
         pytest.param(
             ADAPTIVE,
             {"thinking": enabled(16000)},
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+            {"thinking": SHOWN, "output_config": {"effort": "high"}},
             [TO_ADAPTIVE],
             id="a budget for an adaptive model",
         ),
         pytest.param(
             ADAPTIVE,
             {"thinking": enabled(16000), "output_config": {"effort": "low"}},
-            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+            {"thinking": SHOWN, "output_config": {"effort": "low"}},
             [TO_ADAPTIVE],
             id="the client's effort wins",
         ),
         pytest.param(
             ADAPTIVE,
             {"thinking": {"type": "enabled"}},
-            {"thinking": {"type": "adaptive"}},
+            {"thinking": SHOWN},
             [TO_ADAPTIVE],
             id="no budget for an adaptive model",
         ),

@@ -255,8 +255,8 @@ def test_a_call_that_was_cut_off_finishes_with_length() -> None:
                 signs(3, "bb"),
             ],
             {
-                "reasoning_content": "Hm.\n\n\n\nSo.",
-                "reasoning_opaque": "messages:aa 5:!cc 7:bb",
+                "reasoning_content": "Hm.\n\nSo.",
+                "reasoning_opaque": "messages:aa 5:!cc 5:bb",
             },
             id="several",
         ),

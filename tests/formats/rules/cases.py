@@ -67,7 +67,8 @@ def _on(*routes: str) -> Callable[[str, str], bool]:
 
 
 LONG_ID: Final = "functions.f:0" + "x" * 70
-MARK: Final = {"type": "ephemeral", "ttl": "1h"}
+MARK: Final = {"type": "ephemeral", "scope": "global"}
+EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_streaming": True}
 SAMPLED: Final = ("gpt-5.4", "gpt-5-mini", "claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
 CHAT: Final = ("chat_completions",)
 OPENAIS: Final = ("chat_completions", "responses")
@@ -119,6 +120,13 @@ CASES: Final[dict[str, Case]] = {
         models=ALL,
         options={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
         broken=lambda body: any(one.get("type") != "object" for one in schemas(body)),
+    ),
+    "tools.eager_input": Case(
+        models=("claude-haiku-4.5",),
+        clients=("messages",),
+        own={"messages": {"tools": [EAGER]}},
+        broken=_dumped("eager_input_streaming"),
+        note="dropped eager_input_streaming",
     ),
     "tools.ids": Case(
         models=(*GPT, *CLAUDE),
@@ -262,6 +270,30 @@ CASES: Final[dict[str, Case]] = {
         broken=lambda body: budget(body) < 1024,
         note="100 to 1024",
     ),
+    "thinking.always": Case(
+        models=(ALWAYS_THINKS,),
+        broken=lambda body: body.get("thinking", {}).get("type") != "adaptive",
+    ),
+    "thinking.display": Case(
+        models=("claude-opus-5",),
+        own={
+            "chat_completions": {"reasoning_effort": "high"},
+            "responses": {"reasoning": {"effort": "high", "summary": "auto"}},
+            "messages": {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+        },
+        broken=lambda body: body["thinking"].get("display") != "summarized",
+    ),
+    "thinking.binding": Case(
+        models=(ALWAYS_THINKS,),
+        broken=lambda body: "block_binding" not in body["thinking"],
+    ),
+    "thinking.fields": Case(
+        models=("claude-opus-5",),
+        clients=STOPPING,
+        own={one: {"thinking": {"type": "adaptive", "budget_tokens": 9}} for one in STOPPING},
+        broken=lambda body: "budget_tokens" in body["thinking"],
+        note="dropped thinking.budget_tokens",
+    ),
     "effort": Case(
         models=("gpt-5.4", "gpt-5-mini", "claude-sonnet-4.6", "claude-opus-5", "gemini-3.5-flash"),
         options={"effort": "minimal"},
@@ -302,7 +334,7 @@ CASES: Final[dict[str, Case]] = {
         models=("claude-sonnet-4.5",),
         clients=STOPPING,
         own={client: {"messages": _marked(client)} for client in STOPPING},
-        broken=_dumped('"ttl"'),
+        broken=_dumped('"scope"'),
         note="cache_control of some ",
     ),
 }

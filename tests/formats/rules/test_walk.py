@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from copilot_proxy.formats.rules import book
-from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator import Simulator, messages_rules
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.formats.rules.asking import CLIENTS
 from tests.formats.rules.cases import ALWAYS_THINKS, CASES, Case, combinations
@@ -42,6 +42,8 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
             known = simulator.state.catalogue
             thinker = copy.deepcopy(next(one for one in known if one["id"] == "claude-opus-5"))
             simulator.state.catalogue.append({**thinker, "id": ALWAYS_THINKS})
+            betas = {"thinking-binding-controls-2026-08-01", *messages_rules.BETAS}
+            patch.setattr(messages_rules, "BETAS", betas)
             with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
                 yield Walk(simulator, http)
 

@@ -1,0 +1,33 @@
+"""Finds the explanation that comes with a refusal of the model.
+
+Claude's Messages API has it in ``stop_details``:
+``{"type": "refusal", "category": "cyber", "explanation": "..."}``. Where Copilot's chat API puts
+it is not documented, so several places are read.
+"""
+
+from typing import Final
+
+from copilot_proxy.formats.types import Json
+
+_PLACES: Final = ("stop_details", "refusal", "refusal_details", "finish_details", "explanation")
+_TEXTS: Final = ("explanation", "message", "text")
+
+
+def explanation(*holders: Json) -> str:
+    """Return the explanation in the first of the objects that has one; otherwise an empty text."""
+    for holder in holders:
+        for name in _PLACES:
+            if text := _text(holder.get(name)):
+                return text
+    return ""
+
+
+def stop_details(text: str) -> Json | None:
+    """Return the explanation `text` as Claude's ``stop_details``; None if it is empty."""
+    return {"type": "refusal", "category": None, "explanation": text} if text else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        value = next((value[name] for name in _TEXTS if isinstance(value.get(name), str)), "")
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,22 @@
+"""Whether a client of Responses asked for a summary of the reasoning.
+
+Chat Completions has no field for it, so a translated request has one that never leaves the program.
+"""
+
+from typing import Final
+
+from copilot_proxy.formats.types import ChatRequest, Json
+
+REASONING_SUMMARY: Final = "reasoning_summary"
+"""The field: ``auto``, ``concise``, ``detailed``, or ``none`` for a client that wants none."""
+
+
+def summary_of(reasoning: Json) -> str:
+    """Return the value of the field for the ``reasoning`` of a Responses request."""
+    summary = reasoning.get("summary") or reasoning.get("generate_summary")
+    return summary if isinstance(summary, str) else "none"
+
+
+def wants_summary(chat: ChatRequest) -> bool:
+    """Return whether the client asked for a summary."""
+    return chat.get(REASONING_SUMMARY) not in (None, "none")

@@ -1,0 +1,62 @@
+"""A reply knows whether Copilot marked the end of its answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats.sse import DONE
+from copilot_proxy.relay.records import RequestRecord
+from copilot_proxy.relay.reply import Reply
+from tests.formats.routes import every_client, model_on, sent
+
+TEXT = b'{"id": "1", "choices": [{"index": 0, "delta": {"content": "Hello"}}]}'
+PROBED = {"id": "1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+
+
+class Upstream:
+    """A response of Copilot's with these events, or with this whole body."""
+
+    def __init__(self, *batches: Sequence[bytes], body: object = None) -> None:
+        self.headers: dict[str, str] = {}
+        self.is_stream = body is None
+        self._batches = list(batches)
+        self._body = body
+
+    async def events(self) -> Sequence[bytes]:
+        return self._batches.pop(0) if self._batches else ()
+
+    async def whole(self) -> object:
+        return self._body
+
+    def finish(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+def reply(client: str, upstream: Any) -> Reply:
+    request = sent(client, model_on("chat_completions", "gemini-4-neon", "Google"))
+    return Reply(upstream, request, RequestRecord("r", client))
+
+
+@every_client
+@pytest.mark.anyio
+async def test_the_end_mark_completes_a_stream(client: str) -> None:
+    """`[DONE]` without a finish reason is the end of an answer; no more events is a cut."""
+    await reply(client, Upstream([TEXT], [DONE])).whole()
+
+    with pytest.raises(BrokenResponse, match="broke off"):
+        await reply(client, Upstream([TEXT])).whole()
+
+
+@every_client
+@pytest.mark.anyio
+async def test_a_body_with_only_token_counts_is_an_answer(client: str) -> None:
+    """A whole body needs no end mark, whether the client streams or not."""
+    await reply(client, Upstream(body=PROBED)).whole()
+
+    streamed = [batch async for batch in reply(client, Upstream(body=PROBED)).events()]
+    assert streamed
