@@ -10,7 +10,7 @@ from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.types import Json
 from tests.formats.pi_ai.models import ADAPTIVE, CHAT, CLAUDE, GEMINI, GPT_4, GPT_5, STRANGE, model
-from tests.formats.requests import PNG, asked, image, user
+from tests.formats.requests import PNG, chat_request, image, user
 
 NOW = 1_795_330_000_000
 SCHEMA: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -26,7 +26,7 @@ NAMED: Json = {"type": "function", "function": {"name": "look"}}
 
 def translated(model: Model, *messages: Json, **fields: Any) -> tuple[Json, list[str]]:
     notes: list[str] = []
-    return pi_ai_from_chat(asked(*messages, **fields), model, notes, NOW).body, notes
+    return pi_ai_from_chat(chat_request(*messages, **fields), model, notes, NOW).body, notes
 
 
 def call(id: str, arguments: str = "{}") -> Json:
