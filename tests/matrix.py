@@ -60,7 +60,7 @@ class Cell:
         assert reason in answer.json()["error"]["message"]
 
     @property
-    def asked(self) -> RecordedRequest:
+    def last_request(self) -> RecordedRequest:
         """Return the last request that reached Copilot."""
         return self.simulator.state.requests[-1]
 
@@ -93,7 +93,7 @@ def stream(cell: Cell) -> None:
 def system_prompt(cell: Cell) -> None:
     """The system prompt reaches the model as such, on every API."""
     cell.ask(cell.client.user("Ahoy"), system=SYSTEM)
-    body = cell.asked.body
+    body = cell.last_request.body
     turns = body.get("messages") or body["input"]
     led = [turn for turn in turns if turn.get("role") in ("system", "developer")]
     assert SYSTEM in json.dumps([body.get("system"), body.get("instructions"), led])
@@ -129,7 +129,7 @@ def _tools(cell: Cell, cities: list[str], *, stream: bool) -> None:
     final = cell.ask(
         [*turns, *said.turns, *cell.client.results(outputs)], tools=True, stream=stream
     )
-    assert "agent" == cell.asked.initiator
+    assert "agent" == cell.last_request.initiator
     assert all(f"{TOOL} answered: {CITIES[city]}" in final.text for city in cities)
     assert (cell.client.stopped, []) == (final.finish, final.calls)
 
@@ -141,7 +141,7 @@ def image(cell: Cell) -> None:
         assert "I see 1 image." in cell.ask(turns).text
     else:
         cell.check_refusal(cell.post(turns), "does not support image input")
-    assert cell.asked.vision
+    assert cell.last_request.vision
 
 
 def length(cell: Cell) -> None:

@@ -74,7 +74,7 @@ def cooldowns(client: httpx.Client) -> list[Any]:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("api", list(ASKS))
-def test_a_limit_is_repeated_until_it_is_over(
+def test_a_limit_is_told_again_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
     """The same refusal is repeated with the remaining time, and with its status also for streams.

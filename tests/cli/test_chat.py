@@ -50,7 +50,7 @@ def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return call
 
 
-def asked(simulator: Simulator, number: int = -1) -> dict[str, Any]:
+def last_request(simulator: Simulator, number: int = -1) -> dict[str, Any]:
     """Return the request that the simulator got, without cache control markers."""
     body = [one.body for one in simulator.state.requests if one.path == "/chat/completions"][number]
     assert isinstance(body, dict)
@@ -66,7 +66,7 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
     assert ran.out.endswith("You said: Say hi\n")
     assert "claude-sonnet-4.5" in ran.out
     assert ran.err == ""
-    assert asked(account)["stream"] is True
+    assert last_request(account)["stream"] is True
 
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,9 +80,11 @@ def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_piped_in(chat: Chat, account: Simulator) -> None:
     """Piped input follows the prompt after an empty line, or is the prompt."""
     chat("Summarise", piped=b"\xef\xbb\xbfsome text\n")
-    assert asked(account)["messages"] == [{"role": "user", "content": "Summarise\n\nsome text"}]
+    assert last_request(account)["messages"] == [
+        {"role": "user", "content": "Summarise\n\nsome text"}
+    ]
     chat(piped=b"just \xff this")
-    assert asked(account)["messages"] == [{"role": "user", "content": "just � this"}]
+    assert last_request(account)["messages"] == [{"role": "user", "content": "just � this"}]
 
 
 @pytest.mark.parametrize("arguments", [[], [" "]])
@@ -109,8 +111,8 @@ def test_no_stdin_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_model_and_system(chat: Chat, account: Simulator) -> None:
     """The model and the system prompt reach Copilot."""
     chat("Hi", "-m", "gpt-5-mini", "-s", "Be brief")
-    assert asked(account)["model"] == "gpt-5-mini"
-    assert asked(account)["messages"][0] == {"role": "system", "content": "Be brief"}
+    assert last_request(account)["model"] == "gpt-5-mini"
+    assert last_request(account)["messages"][0] == {"role": "system", "content": "Be brief"}
 
 
 def test_the_default_model_is_a_setting(
@@ -119,7 +121,7 @@ def test_the_default_model_is_a_setting(
     """Without --model, the default_model setting is used."""
     monkeypatch.setenv("COPILOT_PROXY_DEFAULT_MODEL", "gpt-4.1")
     chat("Hi")
-    assert asked(account)["model"] == "gpt-4.1"
+    assert last_request(account)["model"] == "gpt-4.1"
 
 
 @pytest.mark.parametrize(("name", "code"), [("nope", 1), ("", 2), (" ", 2)])
@@ -174,7 +176,7 @@ def test_no_stream(chat: Chat, account: Simulator) -> None:
     """The answer is requested in one piece and looks the same."""
     ran = chat("Hi", "--no-stream", "-m", "gpt-5-mini")
     assert ran.out.endswith("You said: Hi\n")
-    assert asked(account)["stream"] is False
+    assert last_request(account)["stream"] is False
 
 
 def test_verbose(chat: Chat) -> None:
@@ -279,7 +281,7 @@ def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_
     """Their type is detected from their contents, and they are sent with the question."""
     image.write_bytes(data)
     assert "I see 1 image" in chat("What is it?", "-m", "gpt-5-mini", "-i", str(image)).out
-    text, picture = asked(account)["messages"][0]["content"]
+    text, picture = last_request(account)["messages"][0]["content"]
     assert text == {"type": "text", "text": "What is it?"}
     assert picture["image_url"]["url"].startswith(f"data:{media_type};base64,")
 
@@ -533,7 +535,7 @@ def test_a_conversation(talking: Terminal, account: Simulator) -> None:
     talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
-    messages = asked(account)["messages"]
+    messages = last_request(account)["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
     assert messages[0]["content"] == "First"
     assert account.state.exchanges == 1
@@ -553,8 +555,8 @@ def test_several_lines(talking: Terminal, account: Simulator) -> None:
     talking.wait_for_prompt()
     talking.type("/exit")
     assert talking.end() == 0
-    assert asked(account, 0)["messages"][0]["content"] == "one\ntwo"
-    assert asked(account, 1)["messages"][-1]["content"] == "three\n\nfour"
+    assert last_request(account, 0)["messages"][0]["content"] == "one\ntwo"
+    assert last_request(account, 1)["messages"][-1]["content"] == "three\n\nfour"
 
 
 def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> None:
@@ -571,7 +573,7 @@ def test_ctrl_c_stops_the_answer_only(talking: Terminal, account: Simulator) -> 
     talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
-    messages = asked(account)["messages"]
+    messages = last_request(account)["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
     assert messages[1]["content"].startswith("1 2 3 4 5")
 
@@ -609,7 +611,7 @@ def test_ctrl_c_before_the_answer(talking: Terminal, account: Simulator) -> None
     talking.wait_for_prompt()
     talking.press("d")
     assert talking.end() == 0
-    assert asked(account)["messages"] == [{"role": "user", "content": "Second"}]
+    assert last_request(account)["messages"] == [{"role": "user", "content": "Second"}]
 
 
 def converse(chat: Chat, *lines: str, arguments: tuple[str, ...] = ()) -> Ran:
@@ -650,9 +652,9 @@ def test_commands(chat: Chat, account: Simulator) -> None:
     assert "/reset         clear the conversation" in ran.err
     assert "Unknown command: /nonsense." in ran.err
     assert "Instructions removed." in ran.err
-    assert asked(account, 0)["messages"][0] == {"role": "system", "content": "Be kind"}
-    assert asked(account, 1)["model"] == "gpt-5-mini"
-    assert asked(account, 1)["messages"] == [
+    assert last_request(account, 0)["messages"][0] == {"role": "system", "content": "Be kind"}
+    assert last_request(account, 1)["model"] == "gpt-5-mini"
+    assert last_request(account, 1)["messages"] == [
         {"role": "system", "content": "Be brief"},
         {"role": "user", "content": "/etc/hosts?"},
     ]
@@ -666,7 +668,7 @@ def test_a_conversation_continues_after_an_error(chat: Chat, account: Simulator)
     assert ran.code == 0
     assert "does not exist" in ran.err
     assert ran.err.count("Error: ") == 2
-    assert asked(account)["messages"] == [{"role": "user", "content": "Hello"}]
+    assert last_request(account)["messages"] == [{"role": "user", "content": "Hello"}]
 
 
 def test_images_are_sent_with_the_first_question(
@@ -674,7 +676,7 @@ def test_images_are_sent_with_the_first_question(
 ) -> None:
     """They are sent with the first question and stay in the history."""
     converse(chat, "Look", "And?", arguments=("-i", str(image)))
-    first, _, third = asked(account)["messages"]
+    first, _, third = last_request(account)["messages"]
     assert first["content"][1]["type"] == "image_url"
     assert third["content"] == "And?"
 

@@ -39,7 +39,7 @@ def image(url: Any = PNG) -> Json:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def asked(*messages: Json, **fields: Any) -> ChatRequest:
+def chat_request(*messages: Json, **fields: Any) -> ChatRequest:
     """Return a request, parsed as by the server."""
     request = {"model": "m", "messages": list(messages) or [user()], **fields}
     return parse_request(json.dumps(request).encode())

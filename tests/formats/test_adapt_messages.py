@@ -11,12 +11,12 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_request
 from tests.conftest import examples
-from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat, image, user
+from tests.formats.requests import PNG, RECORDED, TOOL, a_model, chat_request, for_chat, image, user
 
 
 def messages(*given: Any) -> Any:
     """Return the messages as Copilot gets them."""
-    return for_chat(asked(*given), None)[0]["messages"]
+    return for_chat(chat_request(*given), None)[0]["messages"]
 
 
 def test_developer_messages_become_system_messages() -> None:
@@ -79,7 +79,7 @@ def test_earlier_responses_are_sent_as_models_accept_them(given_back: Any, expec
 @pytest.mark.parametrize("empty", [None, "", [], [{"type": "text", "text": ""}]])
 def test_an_empty_assistant_message_is_dropped(empty: object) -> None:
     """An empty assistant message, which models refuse, is dropped with a note."""
-    body, notes = for_chat(asked({"role": "assistant", "content": empty}, user()), None)
+    body, notes = for_chat(chat_request({"role": "assistant", "content": empty}, user()), None)
 
     assert [user()] == body["messages"]
     assert ["dropped an assistant message: it is empty"] == notes

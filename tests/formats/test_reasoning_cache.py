@@ -13,7 +13,7 @@ def call(name: str, id: str) -> Json:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}
 
 
-def heard(memory: ReasoningCache, model: str = "gemini") -> None:
+def remember(memory: ReasoningCache, model: str = "gemini") -> None:
     recorder = ReasoningRecorder(memory, model)
     for delta in (
         {"reasoning_content": "Let me "},
@@ -25,27 +25,27 @@ def heard(memory: ReasoningCache, model: str = "gemini") -> None:
     recorder.record({}, "tool_calls")
 
 
-def asked(**more: Any) -> Json:
+def assistant(**more: Any) -> Json:
     return {"role": "assistant", "content": None, "tool_calls": [call("f", "one")], **more}
 
 
 def test_missing_reasoning_is_restored() -> None:
     """The next request gets the reasoning that the client did not send."""
     memory = ReasoningCache()
-    heard(memory)
+    remember(memory)
     user = {"role": "user", "content": "x"}
 
     assert [
         user,
-        asked(reasoning_opaque="sealed", reasoning_content="Let me see."),
-    ] == memory.restore("gemini", [user, asked()])
+        assistant(reasoning_opaque="sealed", reasoning_content="Let me see."),
+    ] == memory.restore("gemini", [user, assistant()])
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("other", asked()),
-        ("gemini", asked(reasoning_opaque="own")),
+        ("other", assistant()),
+        ("gemini", assistant(reasoning_opaque="own")),
         ("gemini", {"role": "assistant", "content": "x"}),
         ("gemini", {"role": "assistant", "tool_calls": [call("f", "another")]}),
     ],
@@ -53,7 +53,7 @@ def test_missing_reasoning_is_restored() -> None:
 def test_nothing_else_is_restored(model: str, message: Json) -> None:
     """Reasoning is not restored for other models or calls, and never replaces the client's."""
     memory = ReasoningCache()
-    heard(memory)
+    remember(memory)
 
     assert [message] == memory.restore(model, [message])
 
@@ -84,7 +84,7 @@ def test_only_existing_fields_are_restored() -> None:
     memory = ReasoningCache()
     memory.store("m", ["one"], "", "sealed")
 
-    assert [asked(reasoning_opaque="sealed")] == memory.restore("m", [asked()])
+    assert [assistant(reasoning_opaque="sealed")] == memory.restore("m", [assistant()])
 
 
 def test_encrypted_reasoning_of_other_vendors_is_not_sent() -> None:

@@ -38,7 +38,7 @@ class Wire:
         return answer
 
     @property
-    def asked(self) -> RecordedRequest:
+    def last_request(self) -> RecordedRequest:
         """Return the last request that reached the simulator."""
         return self._simulator.state.requests[-1]
 

@@ -55,7 +55,7 @@ def test_chat_requests_pass(wire: Wire, stream: bool) -> None:
     answer = wire.post(PATH, request)
 
     extra = {"stream_options": {"include_usage": True}} if stream else {}
-    assert {**request, **extra} == wire.asked.body
+    assert {**request, **extra} == wire.last_request.body
     assert "x-copilot-proxy-notes" not in answer.headers
 
 

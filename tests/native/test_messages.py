@@ -78,8 +78,8 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
 
     answer = wire.post(PATH, request)
 
-    assert request == wire.asked.body
-    assert ("/v1/messages", "") == (wire.asked.path, wire.asked.query)
+    assert request == wire.last_request.body
+    assert ("/v1/messages", "") == (wire.last_request.path, wire.last_request.query)
     assert "x-copilot-proxy-notes" not in answer.headers
 
 
@@ -129,7 +129,7 @@ def test_repairs_of_messages_requests(
     answer = wire.post(PATH, {**request, **sent})
 
     dropped = {name: value for name, value in request.items() if name not in sent}
-    assert {**dropped, **reaches} == wire.asked.body
+    assert {**dropped, **reaches} == wire.last_request.body
     assert (note or "") in answer.headers.get("x-copilot-proxy-notes", "")
 
 
@@ -139,7 +139,7 @@ def test_betas(wire: Wire) -> None:
 
     answer = wire.post(PATH, messages_request(), **{"anthropic-beta": f"{refused},{taken}"})
 
-    assert taken == wire.asked.headers["anthropic-beta"]
+    assert taken == wire.last_request.headers["anthropic-beta"]
     assert refused in answer.headers["x-copilot-proxy-notes"]
 
 
@@ -160,7 +160,7 @@ def test_thinking_is_sent_back(wire: Wire, stream: bool) -> None:
 
     wire.post(PATH, {**request, "messages": history})
 
-    assert history == wire.asked.body["messages"]
+    assert history == wire.last_request.body["messages"]
 
 
 ADDED = ("copilot_annotations", "amazon-bedrock-invocationMetrics")

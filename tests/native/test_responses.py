@@ -56,8 +56,8 @@ def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
 
     answer = wire.post(PATH, request)
 
-    assert request == wire.asked.body
-    assert "/responses" == wire.asked.path
+    assert request == wire.last_request.body
+    assert "/responses" == wire.last_request.path
     assert "x-copilot-proxy-notes" not in answer.headers
 
 
@@ -89,7 +89,7 @@ def test_repairs_of_responses_requests(
     answer = wire.post(PATH, {**request, **sent})
 
     dropped = {name: value for name, value in request.items() if name not in sent}
-    assert {**dropped, **reaches} == wire.asked.body
+    assert {**dropped, **reaches} == wire.last_request.body
     assert (note or "") in answer.headers.get("x-copilot-proxy-notes", "")
 
 
@@ -106,7 +106,7 @@ def test_answers_are_sent_back_without_ids(wire: Wire, stream: bool) -> None:
     wire.post(PATH, {**request, "input": history})
 
     expected = [{k: v for k, v in item.items() if k != "id"} for item in history]
-    assert expected == wire.asked.body["input"]
+    assert expected == wire.last_request.body["input"]
 
 
 def pinned(value: Any) -> Any:

@@ -44,7 +44,7 @@ def user(text: str) -> Any:
     return [{"role": "user", "content": text}]
 
 
-def asked(served: Served) -> Any:
+def last_request(served: Served) -> Any:
     """Return the last request to the simulator."""
     return served.simulator.state.requests[-1]
 
@@ -62,10 +62,13 @@ def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
     assert answer.usage is not None
     assert answer.usage.prompt_tokens > 0
     assert answer.usage.completion_tokens > 0
-    headers = asked(served).headers
-    assert ("user", "vscode-chat") == (asked(served).initiator, headers["copilot-integration-id"])
+    headers = last_request(served).headers
+    assert ("user", "vscode-chat") == (
+        last_request(served).initiator,
+        headers["copilot-integration-id"],
+    )
     assert headers["user-agent"].startswith("g-copilot-proxy/")
-    assert "Be brief" in json.dumps(asked(served).body)
+    assert "Be brief" in json.dumps(last_request(served).body)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -118,7 +121,7 @@ def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: b
     said = answer.choices[0].message.content or ""
     assert "sunny in Paris" in said
     assert "sunny in London" in said
-    assert "agent" == asked(served).initiator
+    assert "agent" == last_request(served).initiator
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -129,7 +132,7 @@ def test_the_initiator_follows_our_rule(http: httpx.Client, served: Served, mode
     answer = http.post(CHAT, json={"model": model, "messages": [*user("Hi"), lost]})
 
     assert 200 == answer.status_code
-    assert "agent" == asked(served).initiator
+    assert "agent" == last_request(served).initiator
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -157,8 +160,8 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
     )
 
     assert answer.choices[0].message.content
-    assert asked(served).vision
-    assert PNG in json.dumps(asked(served).body)
+    assert last_request(served).vision
+    assert PNG in json.dumps(last_request(served).body)
 
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6"])
@@ -182,7 +185,7 @@ def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, mo
     answer = http.post(CHAT, json=again)
 
     assert 200 == answer.status_code, answer.text
-    assert seal in json.dumps(asked(served).body)
+    assert seal in json.dumps(last_request(served).body)
 
 
 def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Served) -> None:
@@ -207,7 +210,7 @@ def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
         counted = claude.messages.count_tokens(model="claude-sonnet-4.5", messages=user("Hello"))
     assert "Say hello" in message.content[0].text  # type: ignore[union-attr]  # it is a text
     assert counted.input_tokens > 0
-    assert "/v1/messages/count_tokens" == asked(served).path
+    assert "/v1/messages/count_tokens" == last_request(served).path
 
 
 def test_models_and_embeddings(sdk: openai.OpenAI) -> None:

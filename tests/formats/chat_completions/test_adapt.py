@@ -7,17 +7,26 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.profiles import profile_of
-from tests.formats.requests import PNG, RECORDED, TOOL, a_model, asked, for_chat, recorded, user
+from tests.formats.requests import (
+    PNG,
+    RECORDED,
+    TOOL,
+    a_model,
+    chat_request,
+    for_chat,
+    recorded,
+    user,
+)
 
 
 def adapted(to: Model | None, /, **fields: Any) -> Any:
     """Return the body for Copilot."""
-    return for_chat(asked(**fields), to)[0]
+    return for_chat(chat_request(**fields), to)[0]
 
 
 def test_the_clients_request_is_not_touched() -> None:
     """The client's request is not modified, so that it can be adapted again for a retry."""
-    request = asked(
+    request = chat_request(
         {"role": "developer", "content": "x"},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
         user([{"type": "image_url", "image_url": PNG}]),
@@ -105,7 +114,7 @@ def test_a_claude_without_limits_gets_none() -> None:
 def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | None) -> None:
     """An effort that the model does not offer becomes the nearest one that it does."""
     model = a_model(supports={"reasoning_effort": offered})
-    body, notes = for_chat(asked(reasoning_effort=asked_for), model)
+    body, notes = for_chat(chat_request(reasoning_effort=asked_for), model)
 
     assert expected == body.get("reasoning_effort")
     assert (expected != asked_for) == bool(notes)

@@ -17,7 +17,7 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from tests.conftest import examples, recorded_json
-from tests.formats.requests import PNG, TOOL, asked, image, user
+from tests.formats.requests import PNG, TOOL, chat_request, image, user
 
 ASSISTANT = {"role": "assistant", "content": "Hello"}
 CALLING = {
@@ -143,7 +143,7 @@ def test_bodies_that_are_not_json(body: bytes) -> None:
 def test_refusals_name_the_field(fields: Any, param: str, code: str | None) -> None:
     """Invalid requests are refused with the path of the field and a code, as OpenAI does."""
     with pytest.raises(RequestError) as caught:
-        asked(**fields)
+        chat_request(**fields)
 
     assert (param, code) == (caught.value.param, caught.value.code)
     assert (400, "invalid_request_error") == (caught.value.status, caught.value.type)
@@ -165,7 +165,7 @@ def test_required_fields(missing: str) -> None:
 def test_errors_use_json_type_names() -> None:
     """Errors use the JSON names of types."""
     with pytest.raises(RequestError) as caught:
-        asked(temperature="hot")
+        chat_request(temperature="hot")
 
     assert "Invalid 'temperature': expected 'number | null', got 'string'." == (
         caught.value.message
@@ -185,7 +185,7 @@ def test_a_body_of_the_wrong_type_has_no_path() -> None:
 
 def test_the_maximum_number_of_tools_is_accepted() -> None:
     """A request with exactly the maximum number of tools is accepted."""
-    assert MAX_TOOLS == len(asked(tools=[TOOL] * MAX_TOOLS)["tools"])
+    assert MAX_TOOLS == len(chat_request(tools=[TOOL] * MAX_TOOLS)["tools"])
 
 
 def test_unset_fields_may_be_null() -> None:
@@ -197,7 +197,7 @@ def test_unset_fields_may_be_null() -> None:
          "top_logprobs", "seed", "user", "functions", "function_call"]
     )  # fmt: skip
 
-    assert {"model": "m", "messages": [user()], **nulls} == asked(**nulls)
+    assert {"model": "m", "messages": [user()], **nulls} == chat_request(**nulls)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from copilot_proxy.errors import RequestError
-from tests.formats.requests import TOOL, asked, for_chat, recorded, user
+from tests.formats.requests import TOOL, chat_request, for_chat, recorded, user
 
 OPENAIS_FIELDS: Final = [
     "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
@@ -79,12 +79,12 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
 
     if fate == "refused":
         with pytest.raises(RequestError) as caught:
-            asked(**{field: value})
+            chat_request(**{field: value})
         assert (field, "unsupported_parameter") == (caught.value.param, caught.value.code)
         return
 
-    plain, _ = for_chat(asked(), model)
-    body, notes = for_chat(asked(**{field: value}), model)
+    plain, _ = for_chat(chat_request(), model)
+    body, notes = for_chat(chat_request(**{field: value}), model)
     for message in body["messages"]:
         message.pop("copilot_cache_control", None)  # has separate tests
     for message in plain["messages"]:
@@ -112,8 +112,8 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
 @pytest.mark.parametrize("field", [f for f in TABLE if f not in ("model", "messages")])
 def test_null_fields_count_as_unset(field: str, model_id: str) -> None:
     """A null field counts as unset: it is neither sent nor noted."""
-    assert for_chat(asked(), recorded(model_id)) == (
-        for_chat(asked(**{field: None}), recorded(model_id))
+    assert for_chat(chat_request(), recorded(model_id)) == (
+        for_chat(chat_request(**{field: None}), recorded(model_id))
     )
 
 
@@ -123,7 +123,7 @@ def test_without_a_catalogue_only_refused_fields_are_dropped(field: str) -> None
     value, fates = TABLE[field]
     if "refused" in fates:
         return
-    body, notes = for_chat(asked(**{field: value}), None)
+    body, notes = for_chat(chat_request(**{field: value}), None)
 
     if {"gone"} == set(fates.split()):
         assert [f"dropped {field}"] == [note.partition(":")[0] for note in notes]

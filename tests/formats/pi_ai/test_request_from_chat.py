@@ -20,7 +20,7 @@ from tests.formats.pi_ai.models import (
     STRANGE,
     model,
 )
-from tests.formats.requests import PNG, asked, image, user
+from tests.formats.requests import PNG, chat_request, image, user
 
 NOW = 1_795_330_000_000
 SCHEMA: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -36,7 +36,7 @@ NAMED: Json = {"type": "function", "function": {"name": "look"}}
 
 def translated(model: Model, *messages: Json, **fields: Any) -> tuple[Json, list[str]]:
     notes: list[str] = []
-    return pi_ai_from_chat(asked(*messages, **fields), model, notes, NOW).body, notes
+    return pi_ai_from_chat(chat_request(*messages, **fields), model, notes, NOW).body, notes
 
 
 def call(id: str, arguments: str = "{}") -> Json:

@@ -27,7 +27,7 @@ class Walk:
         return self._http.post(CLIENTS[client], json=case.body(client, model))
 
     @property
-    def asked(self) -> dict:
+    def last_body(self) -> dict:
         """The body that Copilot received."""
         return self._simulator.state.requests[-1].body
 
@@ -67,7 +67,7 @@ def test_a_rule_fixes_the_request(
     answer = walk.ask(case, client, model)
 
     assert 200 == answer.status_code, answer.text
-    assert not case.broken(walk.asked)
+    assert not case.broken(walk.last_body)
     route = answer.headers["x-copilot-proxy-route"]
     if not case.bites(client, route):
         return
@@ -76,4 +76,4 @@ def test_a_rule_fixes_the_request(
     monkeypatch.setattr(book, "RULES", tuple(one for one in book.RULES if one.name != name))
     without = walk.ask(case, client, model)
 
-    assert 200 != without.status_code or case.broken(walk.asked)
+    assert 200 != without.status_code or case.broken(walk.last_body)
