@@ -15,6 +15,7 @@ from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
+from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -209,6 +210,7 @@ class Relay:
             try:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
+                explain(error, prepared.body, prepared.tool_names)
                 if retried or only is not None or error.code != "unsupported_api_for_model":
                     raise
                 retried = True

@@ -16,6 +16,7 @@ from copilot_proxy.formats.rules import (
     effort,
     fields,
     limits,
+    numbered_ids,
     results,
     sampling,
     schemas,
@@ -25,6 +26,7 @@ from copilot_proxy.formats.rules import (
     tool_inputs,
     tool_names,
     turns,
+    unions,
 )
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
@@ -58,7 +60,10 @@ RULES: Final = (
     # The conversation. Names, ids and arguments come first: the later rules move whole messages.
     Rule("tools.names", _OBSERVED, tool_names.fit_names, conversation=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tools, conversation=True),
+    Rule("tools.unions", "public bug reports", unions.fit_unions, conversation=True),
+    Rule("tools.validated", _CLIENTS, fields.drop_validated, conversation=True),
     Rule("tools.eager_input", "source code of pi-ai 1.6", fields.drop_eager_input),
+    Rule("tools.numbers", "GitHub's Copilot client", numbered_ids.fit_numbers, conversation=True),
     Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, conversation=True),
     Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, conversation=True),
     Rule("tools.object_arguments", _OBSERVED, tool_inputs.fit_objects, conversation=True),
