@@ -89,25 +89,11 @@ _CLAUDES: Final[Mapping[str, Any]] = {
 """The traits of every Claude, and thus of the Messages API."""
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
-_STRICT_CHAT: Final = frozenset(
-    {
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "stop",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-        "reasoning_effort",
-        "thinking_budget",
-    }
-)
+_STRICT_CHAT: Final = frozenset({
+    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
+    "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls",
+    "response_format", "reasoning_effort", "thinking_budget",
+})  # fmt: skip
 _RESPONSES: Final = frozenset(
     {
         "model",
@@ -201,7 +187,18 @@ FAMILIES: Final = (
         name="Gemini",
         source="Copilot API, observed 2026-11; Gemini API reference: args is a Struct",
         vendors=("Google",),
-        traits={"consecutive_assistants": False, "object_arguments": True},
+        traits={
+            "consecutive_assistants": False,
+            "object_arguments": True,
+            "schema_unions": False,
+        },
+    ),
+    Family(
+        name="Gemini 3 and later",
+        source="GitHub's Copilot clients, observed 2026-11",
+        vendors=("Google",),
+        ids=re.compile(r"gemini-([3-9]|\d\d)"),
+        traits={"validated_choice": True},
     ),
     Family(
         name="Gemini on Chat Completions",
@@ -280,7 +277,17 @@ FAMILIES: Final = (
         name="Kimi",
         source="GitHub's Copilot client: only temperature 1 and top_p 0.95, the defaults",
         ids=re.compile(r"kimi-"),
-        traits={"fixed_sampling": ("temperature", "top_p")},
+        traits={
+            "fixed_sampling": ("temperature", "top_p"),
+            "default_top_p": 0.95,
+            "tool_id_form": "{name}:{number}",
+        },
+    ),
+    Family(
+        name="Kimi K2",
+        source="GitHub's Copilot client",
+        ids=re.compile(r"kimi-k2"),
+        traits={"tool_id_form": "functions.{name}:{number}"},
     ),
     Family(
         name="Claude models whose adaptive thinking pi-ai supports",

@@ -59,7 +59,9 @@ class ModelProfile:
 
     # Sampling
     fixed_sampling: tuple[str, ...] = ()
-    """The sampling fields for which only the default, 1, is accepted."""
+    """The sampling fields for which only the default is accepted, which is 1 for temperature."""
+    default_top_p: float = 1
+    """The default of ``top_p``."""
     accepts_explicit_defaults: bool = True
     """Whether these fields may be sent with the default."""
     one_of_temperature_and_top_p: bool = False
@@ -92,10 +94,16 @@ class ModelProfile:
     """The pattern that a tool name must match completely."""
     tool_id: re.Pattern[str] | None = None
     """The pattern that the id of a call must match completely; None for any."""
+    tool_id_form: str | None = None
+    """The form of ids that have the ``{name}`` of the tool and a ``{number}``; None for others."""
     max_tool_id_length: int | None = None
     """The most characters in the id of a call; None for any number."""
     schema_properties: bool = True
     """Whether the schema of a tool must have ``properties``, even if they are empty."""
+    schema_unions: bool = True
+    """Whether a schema may have a list of types, and other fields beside ``anyOf``."""
+    validated_choice: bool = False
+    """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
     """Whether tools may have the field of this name."""
     object_arguments: bool = False

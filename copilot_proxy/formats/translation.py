@@ -3,8 +3,8 @@
 See `formats.api` for the steps.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
@@ -40,6 +40,8 @@ class PreparedRequest:
     translator: StreamTranslator
     notes: list[str]
     """Changes to the request that may matter to the client."""
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+    """The client's names of renamed tools, by the names in `body`."""
 
 
 def prepare(
@@ -86,6 +88,7 @@ def prepare(
         initiator=client.initiator(request),
         translator=translator,
         notes=notes,
+        tool_names=fitted.tool_names,
     )
 
 

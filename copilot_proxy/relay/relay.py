@@ -20,6 +20,7 @@ from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
+from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -214,6 +215,7 @@ class Relay:
             try:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
+                explain(error, prepared.body, prepared.tool_names)
                 if retried or fixed_api is not None or error.code != "unsupported_api_for_model":
                     raise
                 retried = True

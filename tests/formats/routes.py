@@ -33,9 +33,6 @@ LIMITS: Final = {"max_output_tokens": 64000, "max_prompt_tokens": 200_000}
 EFFORTS: Final = ["low", "medium", "high", "xhigh", "max"]
 
 every_client = pytest.mark.parametrize("client", APIS)
-every_route = pytest.mark.parametrize(
-    ("client", "route"), [(client, route) for client in APIS for route in APIS]
-)
 
 
 def model_on(route: str, id: str, vendor: str = "OpenAI", **supports: Any) -> Model:

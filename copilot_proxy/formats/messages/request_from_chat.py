@@ -110,6 +110,9 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
             return {"type": choice}
         case "required":
             return {"type": "any"}
+        case "validated":
+            notes.append("changed tool_choice: validated to auto, which Claude accepts")
+            return {"type": "auto"}
         case {"type": "function", "function": {"name": str(name)}}:
             return {"type": "tool", "name": name}
     notes.append("dropped tool_choice: Claude has no equivalent")

@@ -31,7 +31,12 @@ _TRANSLATED_FIELDS: Final = (
 _UNNEEDED_FIELDS: Final = ("cache_control",)
 """The fields that are dropped without a note, because other models cache prompts by themselves."""
 
-_TOOL_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "any": "required", "none": "none"}
+_TOOL_CHOICES: Final[Mapping[str, str]] = {
+    "auto": "auto",
+    "any": "required",
+    "none": "none",
+    "validated": "validated",
+}
 _MAX_USER_LENGTH: Final = 64
 
 

@@ -58,6 +58,9 @@ def _fit_tool_choice(body: MessagesRequest, notes: list[str]) -> None:
     choice = body.get("tool_choice")
     if choice is None:
         return
+    if choice.get("type") == "validated":
+        body["tool_choice"] = choice = {**choice, "type": "auto"}
+        notes.append("changed tool_choice: validated to auto, which Claude accepts")
     names = [tool.get("name") for tool in body.get("tools") or ()]
     if not names:
         del body["tool_choice"]

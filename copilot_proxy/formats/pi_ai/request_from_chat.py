@@ -161,6 +161,8 @@ def _refuse(fields: ChatRequest) -> None:
 def _tools(fields: ChatRequest, notes: list[str]) -> tuple[list[Json], Any]:
     """Return the tools and the `tool_choice`; a choice of several tools reduces the tools."""
     tools, choice = fields.get("tools") or [], fields.get("tool_choice")
+    if choice == "validated":
+        choice = "auto"
     match choice:
         case None | "auto" | "none" | "required" | {"type": "function"}:
             return tools, choice

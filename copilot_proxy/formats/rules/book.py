@@ -16,6 +16,7 @@ from copilot_proxy.formats.rules import (
     effort,
     fields,
     limits,
+    numbered_ids,
     results,
     sampling,
     schemas,
@@ -25,6 +26,7 @@ from copilot_proxy.formats.rules import (
     tool_inputs,
     tool_names,
     turns,
+    unions,
 )
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import UpstreamBody
@@ -58,7 +60,10 @@ RULES: Final = (
     # The conversation. Names, ids and arguments come first: the later rules move whole messages.
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tools, pi_ai=True),
+    Rule("tools.unions", "public bug reports", unions.fit_unions, pi_ai=True),
+    Rule("tools.validated", _CLIENTS, fields.drop_validated, pi_ai=True),
     Rule("tools.eager_input", "source code of pi-ai 1.6", fields.drop_eager_input),
+    Rule("tools.numbers", "GitHub's Copilot client", numbered_ids.fit_numbers, pi_ai=True),
     Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, pi_ai=True),
     Rule("tools.invalid_arguments", _OBSERVED, tool_inputs.fit_invalid_json, pi_ai=True),
     Rule("tools.object_arguments", _OBSERVED, tool_inputs.fit_objects, pi_ai=True),

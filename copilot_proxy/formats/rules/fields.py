@@ -84,6 +84,13 @@ def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         notes.append("dropped parallel_tool_calls: the model does not support it")
 
 
+def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Change the tool choice ``validated``, which newer Gemini models know, to ``auto``."""
+    if outgoing.body.get("tool_choice") == "validated" and not profile.validated_choice:
+        outgoing.set_tool_choice_auto()
+        notes.append("changed tool_choice: validated to auto, which the model accepts")
+
+
 def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop ``eager_input_streaming`` of tools if the model does not support it."""
     if profile.eager_input_streaming:

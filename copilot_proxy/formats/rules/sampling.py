@@ -16,8 +16,9 @@ def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     Dropping the default itself changes nothing and is not noted.
     """
     body = outgoing.body
+    defaults = {"temperature": 1, "top_p": profile.default_top_p}
     for name in [name for name in profile.fixed_sampling if name in body]:
-        if body[name] != 1 or name == "top_k":
+        if body[name] != defaults.get(name):
             _drop(body, name, "the model accepts only its default", notes)
         elif not profile.accepts_explicit_defaults:
             del body[name]

@@ -31,7 +31,8 @@ GPT: Final = ("gpt-4o", "gpt-5.4")
 """Served on Chat Completions, and on Responses."""
 ALL: Final = (*GPT, *CLAUDE, "gemini-2.5-pro")
 ALWAYS_THINKS: Final = "claude-opus-5.5"
-"""Not in the simulator's catalogue; the test adds it."""
+KIMI: Final = "kimi-k3"
+"""These two are not in the simulator's catalogue; the test adds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,9 @@ def _on(*routes: str) -> Callable[[str, str], bool]:
 LONG_ID: Final = "functions.f:0" + "x" * 70
 MARK: Final = {"type": "ephemeral", "scope": "global"}
 EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_streaming": True}
-SAMPLED: Final = ("gpt-5.4", "gpt-5-mini", "claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
+CLAUDES: Final = ("claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
+SAMPLED: Final = ("gpt-5.4", "gpt-5-mini", *CLAUDES, KIMI)
+NULLABLE: Final = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
 CHAT: Final = ("chat_completions",)
 OPENAIS: Final = ("chat_completions", "responses")
 STOPPING: Final = ("chat_completions", "messages")
@@ -120,6 +123,29 @@ CASES: Final[dict[str, Case]] = {
         models=ALL,
         options={"tool": "f", "schema": {"properties": {"a": {"type": "string"}}}},
         broken=lambda body: any(one.get("type") != "object" for one in schemas(body)),
+    ),
+    "tools.unions": Case(
+        models=("gemini-2.5-pro",),
+        wish={"tool": "f", "schema": NULLABLE},
+        broken=_dumped('["string", "null"]'),
+        note="changed the schema of tool f",
+    ),
+    "tools.validated": Case(
+        models=(*GPT, "gemini-2.5-pro"),
+        wish={"tool": "f"},
+        own={
+            "chat_completions": {"tool_choice": "validated"},
+            "responses": {"tool_choice": "validated"},
+            "messages": {"tool_choice": {"type": "validated"}},
+        },
+        broken=lambda body: body["tool_choice"] == "validated",
+        note="validated to auto",
+    ),
+    "tools.numbers": Case(
+        models=(KIMI,),
+        steps=(user(), called("toolu_1"), result("toolu_1")),
+        broken=_dumped("toolu_1"),
+        note="the model expects numbered ones",
     ),
     "tools.eager_input": Case(
         models=("claude-haiku-4.5",),

@@ -11,7 +11,7 @@ from copilot_proxy.formats.rules import book
 from copilot_proxy.simulator import Simulator, messages_rules
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.formats.rules.asking import CLIENTS
-from tests.formats.rules.cases import ALWAYS_THINKS, CASES, Case, combinations
+from tests.formats.rules.cases import ALWAYS_THINKS, CASES, KIMI, Case, combinations
 
 
 class Walk:
@@ -34,7 +34,7 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """One server for all tests, with an additional model that always thinks."""
+    """One server for all tests, with additional models."""
     folder: Path = tmp_path_factory.mktemp("walk")
     with pytest.MonkeyPatch.context() as patch:
         clear_environment(patch, folder)
@@ -42,6 +42,8 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
             known = simulator.state.catalogue
             thinker = copy.deepcopy(next(one for one in known if one["id"] == "claude-opus-5"))
             simulator.state.catalogue.append({**thinker, "id": ALWAYS_THINKS})
+            chat_model = copy.deepcopy(next(one for one in known if one["id"] == "minimax-m2.5"))
+            simulator.state.catalogue.append({**chat_model, "id": KIMI})
             betas = {"thinking-binding-controls-2026-08-01", *messages_rules.BETAS}
             patch.setattr(messages_rules, "BETAS", betas)
             with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:

@@ -1,0 +1,41 @@
+"""Ids of tool calls for models that expect a name and a number, such as Kimi's ``read:0``.
+
+Such a model continues the numbering of the conversation, so that its own ids are left alone. If any
+other model made one, all are numbered anew, in order: the same conversation always gets the same
+ids. Models that refuse the form get other ids by the rule in `tool_ids`.
+"""
+
+from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.types import Json
+
+
+def fit_numbers(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Number the calls of a conversation if the model expects it, and their results alike."""
+    form, calls = profile.tool_id_form, outgoing.calls
+    if form is None or _are_numbered(outgoing, form):
+        return
+    key, new_ids = outgoing.call_id_key, dict[str, list[str]]()
+    for number, call in enumerate(calls):
+        id = form.format(name=outgoing.function(call)["name"], number=number)
+        new_ids.setdefault(str(call[key]), []).append(id)
+        call[key] = id
+    for result in outgoing.results:
+        ids = new_ids.get(str(result[outgoing.result_id_key]), [])
+        if ids:
+            # If an id was used for several calls, their results come in the same order.
+            result[outgoing.result_id_key] = ids.pop(0) if len(ids) > 1 else ids[0]
+    notes.append("changed ids of tool calls: the model expects numbered ones")
+
+
+def _are_numbered(outgoing: OutgoingBody, form: str) -> bool:
+    ids = [str(call[outgoing.call_id_key]) for call in outgoing.calls]
+    return len(ids) == len(set(ids)) and all(
+        _is_numbered(id, outgoing.function(call), form)
+        for id, call in zip(ids, outgoing.calls, strict=True)
+    )
+
+
+def _is_numbered(id: str, function: Json, form: str) -> bool:
+    prefix = form.format(name=function["name"], number="")
+    return id.startswith(prefix) and id[len(prefix) :].isdecimal()

@@ -1,0 +1,78 @@
+"""A refusal without a reason is explained from the request that was refused."""
+
+from typing import Any
+
+import pytest
+
+from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.formats.upstream_errors import parse_error_response
+
+
+def refused(body: Json, text: bytes = b"Bad Request\n", status: int = 400, **more: Any) -> Any:
+    error = parse_error_response(status, {}, text)
+    explain(error, body, **more)
+    return error
+
+
+def tool(name: str, schema: Json) -> Json:
+    return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+def inside(schema: Json) -> Json:
+    return {"type": "object", "properties": {"a": schema}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"),
+    [
+        ({"oneOf": []}, "'oneOf' in parameters.properties.a"),
+        ({"type": "array"}, "an array without 'items' in parameters.properties.a"),
+        ({"type": "any"}, "the type 'any' in parameters.properties.a"),
+        ({"enum": [1]}, "an 'enum' of values that are not strings in parameters.properties.a"),
+        ({"anyOf": [{"const": 1}]}, "'const' in parameters.properties.a.anyOf[0]"),
+        (
+            {"type": "array", "items": {"not": {}}},
+            "'not' in parameters.properties.a.items",
+        ),
+    ],
+)
+def test_the_suspicious_part_of_a_tool_is_named(schema: Json, where: str) -> None:
+    """The error names the tool, by the client's name of it, and the part of its schema."""
+    body = {"tools": [tool("fine", inside({"type": "string"})), tool("short", inside(schema))]}
+
+    error = refused(body, tool_names={"short": "mcp__long"})
+
+    assert (
+        "Copilot refused the request without a reason. "
+        f"The likely cause is {where} of the tool 'mcp__long'." == error.message
+    )
+    assert ("tools", 400) == (error.param, error.status)
+
+
+@pytest.mark.parametrize("text", [b"", b"Bad Request\n", b'{"error":{"message":"Bad Request"}}'])
+def test_without_a_suspect_the_tools_are_named(text: bytes) -> None:
+    """If no schema is suspicious, the user learns which tools to try without."""
+    body = {"tools": [tool("f", inside({"type": "string"}))]}
+
+    error = refused(body, text)
+
+    assert "Copilot refused the request without a reason." == error.message
+    assert ": f. Or use another model." in error.hint
+
+
+def test_without_tools_the_fields_are_named() -> None:
+    """A request without tools names what Copilot got."""
+    error = refused({"model": "m", "messages": []})
+
+    assert "Copilot got: messages, model." in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [(b"max_tokens is too large", 400), (b"Bad Request", 500)]
+)
+def test_other_refusals_keep_their_words(text: bytes, status: int) -> None:
+    """An error that says something, or is of another kind, is not changed."""
+    error = refused({"tools": [tool("f", inside({"oneOf": []}))]}, text, status)
+
+    assert text.decode() == error.message

@@ -1,0 +1,48 @@
+"""The relay explains refusals for which Copilot gives no reason."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.catalogue import Catalogue, parse_models
+from copilot_proxy.errors import UpstreamRefusal
+from copilot_proxy.formats.upstream_errors import parse_error_response
+from copilot_proxy.relay.records import RequestRecord
+from copilot_proxy.relay.relay import Relay
+from tests.formats.routes import APIS, every_client
+from tests.formats.rules.asking import body_of
+
+
+class Refusing:
+    """An upstream with one Gemini model, which refuses every request with a bare 400."""
+
+    fixed_api = None
+
+    async def models(self, auth: Any = None, *, fresh: bool = False) -> Catalogue:
+        return parse_models(
+            [{"id": "gemini-4-neon", "vendor": "Google", "capabilities": {"type": "chat"}}]
+        )
+
+    async def send(self, call: Any) -> Any:
+        raise parse_error_response(400, {}, b"Bad Request\n")
+
+
+@every_client
+@pytest.mark.anyio
+async def test_a_bare_refusal_names_the_tool(client: str) -> None:
+    """Every client learns which tool, and which part of it, Copilot probably refused."""
+    upstream: Any = Refusing()
+    relay = Relay(upstream, default_model="gemini-4-neon", report=lambda record: None)
+    schema = {"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}]}}}
+    body = {"model": "gemini-4-neon", **body_of(client, tool="read.file", schema=schema)}
+    request = APIS[client].parse(json.dumps(body).encode())
+
+    with pytest.raises(UpstreamRefusal) as caught:
+        async with relay.answer(APIS[client], request, RequestRecord("r", client)):
+            pass
+
+    assert (
+        "Copilot refused the request without a reason. The likely cause is 'oneOf' in "
+        "parameters.properties.a of the tool 'read.file'." == caught.value.message
+    )
