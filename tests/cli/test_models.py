@@ -114,7 +114,7 @@ def test_simulated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """No account is needed."""
     monkeypatch.delenv("COPILOT_PROXY_GITHUB_TOKEN")
     assert cli("models").code == 3
-    assert "claude-sonnet-4.5" in cli("models", "--simulate").out
+    assert "claude-sonnet-5.5" in cli("models", "--simulate").out
 
 
 def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> None:

@@ -172,7 +172,9 @@ class Setups:
     def get(self, kind: str) -> Setup:
         if kind not in self._setups:
             # Each has its own simulator, since expired tokens affect all users of one.
-            self._simulator = self._stack.enter_context(Simulator(pace=0, middle=MIDDLE))
+            self._simulator = self._stack.enter_context(
+                Simulator(catalogue="2026-03", pace=0, middle=MIDDLE)
+            )
             self._setups[kind] = self._secure() if kind == "tls" else self._plain(**FLAGS[kind])
             setup = self._setups[kind]
             for route in ROUTES:
