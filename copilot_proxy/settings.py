@@ -21,6 +21,7 @@ from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
+from copilot_proxy.model_names import DEFAULT_FAMILY
 
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
@@ -89,7 +90,7 @@ class Settings:
         "How Copilot is called: directly (`copilot`), or through the pi agent's library (`pi-ai`).",
     )
     default_model: str = _setting(
-        "claude-sonnet-4.5", parse.header_value, "The model for `default` and for a bare `chat`."
+        DEFAULT_FAMILY, parse.header_value, "The model for `default` and for a bare `chat`."
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),

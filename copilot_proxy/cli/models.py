@@ -76,7 +76,11 @@ def _print_table(
     from copilot_proxy.cli.model_table import draw, matching
 
     found = matching(catalogue.usable, words or "")
-    shown = found if every else [model for model in found if model.is_chat and model.is_picked]
+    shown = (
+        found
+        if every
+        else [model for model in found if model.is_chat and catalogue.is_picked(model)]
+    )
     # With a filter, also show models that the menu omits if there are no others.
     shown = shown or (found if words else [])
     if not shown:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from copilot_proxy.catalogue import LONG_CONTEXT_SUFFIX
 from copilot_proxy.formats.types import MessagesRequest
+from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
 
 CONTEXT: Final = "context-management-2025-06-27"
 TOOLS: Final = "advanced-tool-use-2025-11-20"
