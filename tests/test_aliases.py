@@ -85,6 +85,7 @@ def test_listed(simulator: Simulator, aliases: Any) -> None:
         one = client.get("/v1/models/fast").json()
 
     ids = [entry["id"] for entry in listed]
+    assert any(entry.get("default") for entry in listed)
     assert ["fast", "deep", "gpt-4o"] == ids[:3]
     assert len(ids) == len(set(ids))
     assert ("fast", "gpt-5-mini") == (one["id"], one["resolved_id"])

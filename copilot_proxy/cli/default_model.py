@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from copilot_proxy.model_names import default, resolve, successor
+from copilot_proxy.cli.retirements import retirement_text
+from copilot_proxy.model_names import default, resolve
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
@@ -29,7 +30,7 @@ def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str |
     if configured is None or configured.is_substitute:
         reason = f"The account has no model {settings.default_model!r}"
     elif configured.model is used:
-        return _retirement_warning(catalogue, used)
+        return retirement_text(catalogue, used)
     elif configured.model.needs_enabling:
         reason = f"The model {configured.model.id!r} must be enabled first"
     elif configured.model.is_chat:
@@ -38,15 +39,6 @@ def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str |
         kind = configured.model.type
         reason = f"The model {configured.model.id!r} is for {kind}, not for chat"
     return f"{reason}; using {used.id} as the default."
-
-
-def _retirement_warning(catalogue: "Catalogue", used: "Model") -> str | None:
-    if used.retirement is None:
-        return None
-    when = f"on {used.retirement.on}" if used.retirement.on else "soon"
-    heir = successor(catalogue, used.id)
-    instead = f"; its successor is {heir.id}" if heir is not None and heir is not used else ""
-    return f"The default model {used.id} retires {when}{instead}."
 
 
 def _wanted(settings: "Settings") -> str:

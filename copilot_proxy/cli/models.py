@@ -44,7 +44,7 @@ def models(
     with settings_for(flags, simulate=simulate) as (settings, _):
         catalogue = _read(settings)
     if as_json:
-        _print_json(catalogue, filter)
+        _print_json(catalogue, filter, settings)
     else:
         _print_table(catalogue, filter, settings, every=every)
 
@@ -62,17 +62,20 @@ def _read(settings: "Settings") -> "Catalogue":
     return asyncio.run(read())
 
 
-def _print_json(catalogue: "Catalogue", words: str | None) -> None:
+def _print_json(catalogue: "Catalogue", words: str | None, settings: "Settings") -> None:
+    from copilot_proxy.cli.default_model import default_model
     from copilot_proxy.cli.model_table import matching
     from copilot_proxy.formats.models import model_object
 
     found = matching(catalogue.usable, words or "")
-    print_result(json.dumps([model_object(model) for model in found], indent=2))
+    default = default_model(catalogue, settings)
+    print_result(json.dumps([model_object(model, default=default) for model in found], indent=2))
 
 
 def _print_table(
     catalogue: "Catalogue", words: str | None, settings: "Settings", *, every: bool
 ) -> None:
+    from copilot_proxy.cli.default_model import default_model
     from copilot_proxy.cli.model_table import draw, matching
 
     found = matching(catalogue.usable, words or "")
@@ -87,7 +90,8 @@ def _print_table(
         what = f"No model matches {words!r}." if words else "The account has no chat models."
         raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in draw(shown, width=width, bold=can_style(sys.stdout)):
+    default = default_model(catalogue, settings)
+    for line in draw(shown, width=width, bold=can_style(sys.stdout), default=default):
         print_result(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
@@ -98,6 +102,7 @@ def _explain(
     from copilot_proxy.catalogue import ENABLE_URL
     from copilot_proxy.cli.default_model import default_model, default_model_warning
     from copilot_proxy.cli.prices import price_text
+    from copilot_proxy.cli.retirements import retirement_text
 
     print_message()
     if warning := default_model_warning(catalogue, settings):
@@ -108,6 +113,10 @@ def _explain(
         print_message("Prices are per million input and output tokens.")
     if any(price_text(model).endswith("x") for model in shown):
         print_message("1x means one premium request for each of your prompts.")
+    for model in shown:
+        text = retirement_text(catalogue, model)
+        if text is not None and text != warning:
+            print_message(text)
     if waiting := [model.id for model in shown if model.needs_enabling]:
         print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     usable = sum(model.is_chat and not model.needs_enabling for model in shown)

@@ -78,6 +78,13 @@ class ModelResolver:
         self._check_key(caller.key, meaning.model.id, catalogue)
         return meaning
 
+    async def default(self, caller: Caller = SERVER_USER) -> Model | None:
+        """Return the model that ``default`` means, if there is one and the caller may use it."""
+        catalogue = await self._upstream.models(caller.auth)
+        model = self._resolve(catalogue, "default")
+        is_allowed = model is not None and self._allows(caller.key, model.id, catalogue)
+        return model if is_allowed else None
+
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
         """Return the user's aliases that the caller may use, each with the model it means now."""
         catalogue = await self._upstream.models(caller.auth)

@@ -25,8 +25,12 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
     catalogue = await models.models(caller)
     if speaks_anthropic(get_context(request)):
         return _json(anthropic.model_list(m for m in catalogue.usable if m.is_chat))
-    aliases = [model_object(model, name=name) for name, model in await models.aliases(caller)]
-    listed = model_list(catalogue.usable)
+    default = await models.default(caller)
+    aliases = [
+        model_object(model, name=name, default=default)
+        for name, model in await models.aliases(caller)
+    ]
+    listed = model_list(catalogue.usable, default)
     taken = {entry["id"] for entry in aliases}
     listed["data"] = [*aliases, *(entry for entry in listed["data"] if entry["id"] not in taken)]
     return _json(listed)
@@ -41,10 +45,11 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
 async def get_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias. An id may contain slashes."""
     name = str(model_id).removeprefix("/")
-    model = await get_services(request).relay.models.model(name, get_caller(request))
+    models, caller = get_services(request).relay.models, get_caller(request)
+    model = await models.model(name, caller)
     if speaks_anthropic(get_context(request)):
         return _json(anthropic.model_info(model, name=name))
-    return _json(model_object(model, name=name))
+    return _json(model_object(model, name=name, default=await models.default(caller)))
 
 
 def _json(body: object) -> Response[bytes]:

@@ -13,6 +13,7 @@ from copilot_proxy.cli import model_table
 from copilot_proxy.cli.prices import credits_text, price_text
 from copilot_proxy.formats.copilot_usage import credits_of
 from copilot_proxy.simulator import Simulator
+from tests.catalogues import entry
 from tests.cli.conftest import Cli
 from tests.cli.terminals import Terminal, sign_in
 
@@ -50,12 +51,39 @@ def test_the_table(cli: Cli) -> None:
     assert "Ready for chat: 32 of 33; 17 more models with --all." in ran.err
 
 
+def test_what_retires(cli: Cli, account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table and the JSON mark the default, and what retires and when; a successor is named."""
+    account.state.catalogue = [
+        entry("claude-sonnet-5 versatile medium 200 1000 retires"),
+        entry("claude-sonnet-6 versatile medium 200 1000"),
+        entry("gpt-9 versatile medium 200 1000 disabled"),
+        {
+            **entry("grok-4 versatile medium 200 600"),
+            "warning_messages": [{"code": "model_deprecated", "message": "It is going."}],
+        },
+    ]
+    ran = cli("models")
+    assert row(ran.out, "claude-sonnet-5").endswith("  enabled, retires 2026-12-14")
+    assert row(ran.out, "claude-sonnet-6").endswith("  enabled, default")
+    assert row(ran.out, "gpt-9").endswith("  needs enabling")
+    assert row(ran.out, "grok-4").endswith("  enabled, retires")
+    assert "claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.\n" in ran.err
+    assert "grok-4 retires soon.\n" in ran.err
+    listed = {one["id"]: one for one in json.loads(cli("models", "--json").out)}
+    assert "2026-12-14" == listed["claude-sonnet-5"]["retires_on"]
+    assert [True, True] == [listed[name]["deprecated"] for name in ("claude-sonnet-5", "grok-4")]
+    assert ["claude-sonnet-6"] == [name for name, one in listed.items() if "default" in one]
+    monkeypatch.setenv("COPILOT_PROXY_DEFAULT_MODEL", "claude-sonnet-5")
+    assert 1 == cli("models").err.count("claude-sonnet-5 retires on 2026-12-14")
+
+
 def test_columns_are_aligned(cli: Cli) -> None:
     """There is no box, and each column starts below its title."""
     heading, *rows = cli("models").out.splitlines()
     at = heading.index("STATE")
     assert {line[at - 2 : at] for line in rows} == {"  "}
-    assert all(line[at:] in ("enabled", "preview", "needs enabling") for line in rows)
+    states = {"enabled", "preview", "needs enabling", "default"}
+    assert all({*line[at:].split(", ")} <= states for line in rows)
 
 
 def test_a_filter(cli: Cli) -> None:

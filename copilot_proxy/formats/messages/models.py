@@ -23,8 +23,10 @@ def model_info(model: Model, *, name: str | None = None) -> Json:
         "id": name or model.id,
         "display_name": model.name,
         "created_at": _CREATED_AT,
-        "lifecycle": "active",
+        "lifecycle": "active" if model.retirement is None else "deprecated",
     }
+    if model.retirement is not None and model.retirement.on is not None:
+        info["retires_at"] = f"{model.retirement.on}T00:00:00Z"
     limits = {
         "max_input_tokens": model.limit("max_prompt_tokens"),
         "max_tokens": model.limit("max_output_tokens"),
