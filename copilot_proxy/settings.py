@@ -207,6 +207,11 @@ class Settings:
         """The folder of the token file and of pi-ai."""
         return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
 
+    @property
+    def state_dir(self) -> Path:
+        """The folder of what the program remembers, such as the models last seen."""
+        return self.home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))
+
 
 def config_dir(home_dir: Path | None) -> Path:
     """Return the folder of ``config.toml``."""

@@ -3,14 +3,17 @@
 import json
 import shutil
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import make_backend, settings_for
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.terminal import can_style
 
 if TYPE_CHECKING:
@@ -31,6 +34,14 @@ def models(
             "--all", help="Include models that Copilot's own menu omits, and embedding models."
         ),
     ] = False,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed",
+            help="Show what has changed since the last time: models that are new, gone or about to "
+            "retire, and prices.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON for other programs, like /v1/models.")
     ] = False,
@@ -40,9 +51,16 @@ def models(
     ] = False,
 ) -> None:
     """List the account's models and their prices."""
+    if changed and (filter or every):
+        raise UsageError("--changed cannot be combined with a filter or --all.")
     flags = {"upstream": upstream.value if upstream else None}
-    with settings_for(flags, simulate=simulate) as (settings, _):
+    with settings_for(flags, simulate=simulate) as (settings, simulator):
         catalogue = _read(settings)
+    host = "simulator" if simulator else str(urlsplit(settings.github_url).hostname)
+    if changed:
+        _print_changes(catalogue, settings.state_dir, host, as_json=as_json)
+        return
+    _remember_first(catalogue, settings.state_dir, host)
     if as_json:
         _print_json(catalogue, filter, settings)
     else:
@@ -60,6 +78,34 @@ def _read(settings: "Settings") -> "Catalogue":
             await connection.aclose()
 
     return asyncio.run(read())
+
+
+def _remember_first(catalogue: "Catalogue", folder: Path, host: str) -> None:
+    """Remember the list for ``--changed``, unless there is one already."""
+    from copilot_proxy.cli import model_changes
+
+    with suppress(CopilotProxyError):
+        if model_changes.load(folder, host) is None:
+            model_changes.save(folder, host, model_changes.seen_list(catalogue))
+
+
+def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: bool) -> None:
+    from copilot_proxy.cli import model_changes
+
+    now = model_changes.seen_list(catalogue)
+    before = model_changes.load(folder, host)
+    changes = model_changes.compare(before or now, now)
+    if as_json:
+        found = model_changes.as_json(changes, before or now, catalogue)
+        print_result(json.dumps(found, indent=2))
+    elif before is None:
+        print_message(f"This list of {len(now.models)} models is remembered for the next time.")
+    else:
+        for line in model_changes.lines(changes, before, catalogue):
+            print_result(line)
+        what = "Compared with the list of" if changes else "Nothing has changed since"
+        print_message(f"{what} {before.at.replace('T', ' ').removesuffix('Z')} UTC.")
+    model_changes.save(folder, host, now)
 
 
 def _print_json(catalogue: "Catalogue", words: str | None, settings: "Settings") -> None:
