@@ -1,38 +1,22 @@
-"""The models of an account: parses Copilot's list and resolves model names.
+"""The models of an account: parses Copilot's list.
 
 Pure. Parsing is lenient: a missing or malformed field of a model is treated as unknown, so that one
 odd entry does not hide the other models.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Final
+
+from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX, ModelName, parse_name
+from copilot_proxy.model_notices import Retirement, retirement
+from copilot_proxy.model_prices import PriceClass, TokenPrice, price_class, token_price
 
 MAX_NAME_LENGTH: Final = 256
 """Maximum length in characters of a model name in a request."""
 ENABLE_URL: Final = "https://github.com/settings/copilot/features"
 """The page for accepting the terms of a model that GitHub lists as disabled."""
-
-_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    # Names that clients use by default. Each means the first of its models that the catalogue has.
-    "gpt-4": ("gpt-4.1", "gpt-4o", "gpt-5-mini"),
-    "gpt-4-turbo": ("gpt-4.1", "gpt-4o", "gpt-5-mini"),
-    "gpt-3.5-turbo": ("gpt-4o-mini", "gpt-5-mini", "gpt-4o", "gpt-4.1"),
-    "claude-3-haiku": ("claude-haiku-4.5",),
-    "claude-3-sonnet": ("claude-sonnet-4.5", "claude-sonnet-4", "claude-sonnet-4.6"),
-    "claude-3.5-sonnet": ("claude-sonnet-4.5", "claude-sonnet-4", "claude-sonnet-4.6"),
-    "claude-3-opus": ("claude-opus-4.5", "claude-opus-4.6", "claude-opus-4.7"),
-}
-_DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
-_DASHED_VERSION: Final = re.compile(r"-(\d)-(\d{1,2})(?=-|$)")
-_LONG_CONTEXT: Final = "[1m]"
-"""Claude Code's suffix for a long context, which Copilot offers as a separate model."""
-LONG_CONTEXT_SUFFIX: Final = "-1m"
-"""The suffix of that model's id."""
-_FAMILY: Final = re.compile(r"^(?:claude-)?(?:3(?:\.\d)?-)?(?P<family>opus|sonnet|haiku)$")
-_CLAUDE: Final = re.compile(r"^claude-(?P<family>[a-z]+)-(?P<major>\d+)(?:\.(?P<minor>\d+))?$")
 
 
 @dataclass(frozen=True)
@@ -72,10 +56,25 @@ class Model:
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
-    @property
-    def in_picker(self) -> bool:
-        """Whether it is in Copilot's own model picker."""
-        return self.raw.get("model_picker_enabled") is True
+    @cached_property
+    def parts(self) -> ModelName:
+        """The brand, family and version in its id."""
+        return parse_name(self.id)
+
+    @cached_property
+    def retirement(self) -> Retirement | None:
+        """GitHub's announcement that it retires, or None."""
+        return retirement(self.raw)
+
+    @cached_property
+    def token_price(self) -> TokenPrice | None:
+        """Its price in dollars per million tokens, or None if the list does not give it."""
+        return token_price(self.raw)
+
+    @cached_property
+    def price_class(self) -> PriceClass | None:
+        """How dear it is, or None if the list does not say."""
+        return price_class(self.raw)
 
     def limit(self, name: str) -> int | None:
         """Return a limit such as ``max_prompt_tokens``, or None if the list does not give it."""
@@ -112,92 +111,33 @@ class Catalogue:
         """The models to show to clients: chat and embeddings models."""
         return [m for m in self._by_id.values() if m.type in ("chat", "embeddings")]
 
-    def resolve(self, name: str, default_model: str) -> Model | None:
-        """Return the model for `name`: an id, a built-in alias, or a variant of a Claude id.
+    @property
+    def chat(self) -> list[Model]:
+        """The chat models, whether or not they are enabled."""
+        return [m for m in self._by_id.values() if m.is_chat]
 
-        An id takes precedence over an alias, and an alias only resolves to a model of the account.
-        Returns None if there is no such model.
+    @cached_property
+    def _has_picker(self) -> bool:
+        return any(m.raw.get("model_picker_enabled") is True for m in self.chat)
+
+    def is_picked(self, model: Model) -> bool:
+        """Return whether `model` is in Copilot's own model picker.
+
+        Some accounts get a list in which no model is. The flag means nothing there, and all chat
+        models count as picked.
         """
-        if name == "default":
-            return self.default(default_model)
-        if (model := self._by_id.get(name)) is not None:
-            return model
-        for candidate in _name_variants(name):
-            model = self._by_id.get(candidate)
-            if model is not None:
-                return model
-        for candidate in _name_variants(name):
-            live = [self._by_id[m] for m in _ALIASES.get(candidate, ()) if m in self._by_id]
-            if live:
-                return next((model for model in live if not model.needs_enabling), live[0])
-        for candidate in _name_variants(name):
-            if family := _FAMILY.match(candidate):
-                return self._newest(family["family"])
-        return None
+        return model.raw.get("model_picker_enabled") is True or not self._has_picker
 
-    def _newest(self, family: str) -> Model | None:
-        """Return the newest Claude model of a family, preferably an enabled one; no variants."""
-        versions = [
-            (not model.needs_enabling, int(match["major"]), int(match["minor"] or 0), model.id)
-            for model in self._by_id.values()
-            if (match := _CLAUDE.match(model.id)) and match["family"] == family
-        ]
-        return self._by_id[max(versions)[-1]] if versions else None
-
-    def default(self, wanted: str) -> Model | None:
-        """Return the model `wanted` if it is usable, else Copilot's default chat model, else any
-        chat model."""
-        chat = [m for m in self._by_id.values() if m.is_chat]
-        if wanted != "default":
-            model = self.resolve(wanted, wanted)
-            if model is not None and model.is_chat and not model.needs_enabling:
-                return model
-        enabled = [m for m in chat if not m.needs_enabling]
-        for key in ("is_chat_default", "is_chat_fallback", "model_picker_enabled"):
-            for model in enabled:
-                if model.raw.get(key) is True:
-                    return model
-        return next(iter(enabled or chat), None)
+    @property
+    def picker_models(self) -> list[Model]:
+        """The enabled chat models in Copilot's own model picker."""
+        return [m for m in self.chat if self.is_picked(m) and not m.needs_enabling]
 
     def long_context_variant(self, model: Model) -> Model:
         """Return the long-context variant of `model` if there is one and it is enabled, else
         `model`."""
         variant = self._by_id.get(f"{model.id}{LONG_CONTEXT_SUFFIX}")
         return model if variant is None or variant.needs_enabling else variant
-
-    @property
-    def picker_models(self) -> list[Model]:
-        """The enabled chat models in Copilot's own model picker."""
-        return [
-            m for m in self._by_id.values() if m.is_chat and m.in_picker and not m.needs_enabling
-        ]
-
-    def similar_ids(self, name: str) -> list[str]:
-        """Return up to three chat model ids that resemble `name`.
-
-        If `name` is an id in other case, or with a vendor prefix as other services use it
-        (``openai/gpt-4.1``), returns only that id.
-        """
-        if len(name) > MAX_NAME_LENGTH:
-            return []  # comparing long names is slow
-        ids = {m.id.lower(): m.id for m in self._by_id.values() if m.is_chat}
-        wanted = name.lower()
-        for spelling in (wanted, wanted.rpartition("/")[2]):
-            if spelling in ids:
-                return [ids[spelling]]
-        return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.5)]
-
-
-def _name_variants(name: str) -> Sequence[str]:
-    """Return `name`, `name` without its date, and that with dots in its version.
-
-    For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
-    """
-    is_long = name.endswith(_LONG_CONTEXT)
-    undated = _DATE.sub("", name.removesuffix(_LONG_CONTEXT))
-    dotted = _DASHED_VERSION.sub(r"-\1.\2", undated)
-    long = (f"{undated}{LONG_CONTEXT_SUFFIX}", f"{dotted}{LONG_CONTEXT_SUFFIX}") if is_long else ()
-    return tuple(dict.fromkeys((name, *long, undated, dotted)))
 
 
 def parse_models(payload: object) -> Catalogue:

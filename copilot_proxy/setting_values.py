@@ -200,7 +200,7 @@ def _without_default_port(origin: str) -> str:
 
 
 def aliases(value: object) -> Mapping[str, Alias]:
-    """A table that maps names to models, or a string such as ``fast=gpt-5-mini,x=y``."""
+    """A table that maps names to models, or a string such as ``fast=gpt-mini,x=y``."""
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         value = {name.strip(): model.strip() for name, _, model in pairs}

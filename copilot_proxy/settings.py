@@ -21,6 +21,7 @@ from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
+from copilot_proxy.model_names import DEFAULT_FAMILY
 
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 ENVIRONMENT_PREFIX: Final = "COPILOT_PROXY_"
@@ -89,9 +90,7 @@ class Settings:
         "How Copilot is called: directly (`copilot`), or through the pi agent's library (`pi-ai`).",
     )
     default_model: str = _setting(
-        "claude-sonnet-4.5",
-        parse.header_value,
-        "The model for `default`, and for `chat` without --model.",
+        DEFAULT_FAMILY, parse.header_value, "The model for `default` and for a bare `chat`."
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
@@ -207,6 +206,11 @@ class Settings:
     def data_dir(self) -> Path:
         """The folder of the token file and of pi-ai."""
         return self.home_dir or Path(platformdirs.user_data_dir(_APP, appauthor=False))
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of what the program remembers, such as the models last seen."""
+        return self.home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))
 
 
 def config_dir(home_dir: Path | None) -> Path:

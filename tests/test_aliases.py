@@ -85,6 +85,7 @@ def test_listed(simulator: Simulator, aliases: Any) -> None:
         one = client.get("/v1/models/fast").json()
 
     ids = [entry["id"] for entry in listed]
+    assert any(entry.get("default") for entry in listed)
     assert ["fast", "deep", "gpt-4o"] == ids[:3]
     assert len(ids) == len(set(ids))
     assert ("fast", "gpt-5-mini") == (one["id"], one["resolved_id"])
@@ -101,10 +102,23 @@ def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_default_without_a_catalogue(simulator: Simulator) -> None:
-    """Without a list of models, `default` means the setting's model."""
+    """Without a list of models, `default` means the setting's model if that is an id."""
     simulator.state.faults.on("models_500")
-    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+    settings = settings_at(simulator, default_model="gpt-5-mini")
+    with Proxy(settings) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={"model": "default", "messages": USER})
 
     assert 200 == answer.status_code
-    assert "claude-sonnet-4.5" == simulator.state.requests[-1].body["model"]
+    assert "gpt-5-mini" == simulator.state.requests[-1].body["model"]
+
+
+@pytest.mark.parametrize("name", ["default", "gpt-mini"])
+def test_a_family_without_a_catalogue(simulator: Simulator, name: str) -> None:
+    """Without a list of models, a family means nothing, and the error says why."""
+    simulator.state.faults.on("models_500")
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        answer = client.post("/v1/chat/completions", json={"model": name, "messages": USER})
+
+    assert answer.status_code >= 500
+    assert "model_not_found" != answer.json()["error"]["code"]
+    assert [] == [r for r in simulator.state.requests if r.path == "/chat/completions"]

@@ -1,4 +1,4 @@
-"""The list of models: lenient parsing, names, aliases and the default."""
+"""The list of models, and its lenient parsing."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copilot_proxy import model_names
 from copilot_proxy.catalogue import Catalogue, parse_models
 from tests.conftest import examples, recorded_json
 
@@ -15,12 +16,6 @@ RECORDED = parse_models(recorded_json("models.json"))
 def catalogue_of(*entries: Any) -> Catalogue:
     """Return a catalogue of entries; a string means a chat model with that id."""
     return parse_models([{"id": entry} if isinstance(entry, str) else entry for entry in entries])
-
-
-def found(catalogue: Catalogue, name: str, default: str = "default") -> str | None:
-    """Return the id of the model with this name or alias."""
-    model = catalogue.resolve(name, default)
-    return model.id if model else None
 
 
 def test_the_recorded_list() -> None:
@@ -75,13 +70,20 @@ def test_models_that_need_enabling(entry: Any, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "expected"), [({}, False), ({"model_picker_enabled": True}, True)]
+    ("flags", "expected"),
+    [([True, False], ["a"]), ([False, False], ["a", "b"]), ([None, True], ["b"])],
 )
-def test_models_in_the_picker(says: Any, expected: bool) -> None:
-    """A model is in Copilot's picker only if its entry says so."""
-    (model,) = catalogue_of({"id": "a", **says})
+def test_who_is_in_the_picker(flags: list[bool | None], expected: list[str]) -> None:
+    """The entries say which models are in Copilot's picker; if none is, the flag means nothing."""
+    catalogue = catalogue_of(
+        *(
+            {"id": name, "model_picker_enabled": flag}
+            for name, flag in zip("ab", flags, strict=True)
+        )
+    )
 
-    assert expected is model.in_picker
+    assert expected == [model.id for model in catalogue if catalogue.is_picked(model)]
+    assert expected == [model.id for model in catalogue.picker_models]
 
 
 def test_a_model_with_only_an_id() -> None:
@@ -119,107 +121,6 @@ def test_invalid_lists(payload: object) -> None:
         parse_models(payload)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("claude-opus-4.6", "claude-opus-4.6"),
-        ("claude-opus-4-6", "claude-opus-4.6"),
-        ("claude-opus-4-6-20260205", "claude-opus-4.6"),
-        ("claude-opus-4.6-20260205", "claude-opus-4.6"),
-        ("claude-opus-4-6-latest", "claude-opus-4.6"),
-        ("claude-opus-4-6-1m", "claude-opus-4.6-1m"),
-        ("claude-sonnet-4-20250514", "claude-sonnet-4"),
-        ("claude-sonnet-4-5-20250929", "claude-sonnet-4.5"),
-        ("claude-haiku-4-5", "claude-haiku-4.5"),
-        ("claude-3-5-sonnet-20241022", "claude-sonnet-4.5"),
-        ("claude-3-5-sonnet-latest", "claude-sonnet-4.5"),
-        ("claude-3-haiku-20240307", "claude-haiku-4.5"),
-        ("claude-3-opus-latest", "claude-opus-4.5"),
-        ("gpt-4", "gpt-4"),
-        ("gpt-4-0613", "gpt-4-0613"),
-        ("gpt-4-turbo", "gpt-4.1"),
-        ("gpt-3.5-turbo", "gpt-3.5-turbo"),
-        ("gpt-4o-latest", "gpt-4o"),
-        ("gpt-4o-2024-11-20", "gpt-4o-2024-11-20"),
-        ("claude-opus-9", None),
-        ("gpt-9", None),
-        ("", None),
-        ("claude-opus-4-6-20260205-x", None),
-    ],
-)
-def test_names_on_the_recorded_list(name: str, expected: str | None) -> None:
-    """Ids, other spellings of Claude models and old names mean the right model."""
-    assert expected == found(RECORDED, name)
-
-
-@pytest.mark.parametrize(
-    ("name", "listed", "expected"),
-    [
-        ("gpt-4", ["gpt-4", "gpt-4.1"], "gpt-4"),
-        ("gpt-4", ["gpt-4o", "gpt-5-mini"], "gpt-4o"),
-        ("gpt-4", ["gpt-5-mini"], "gpt-5-mini"),
-        ("gpt-4", ["gpt-5"], None),
-        ("gpt-3.5-turbo", ["gpt-4.1", "gpt-4o-mini"], "gpt-4o-mini"),
-        ("claude-3-sonnet", ["claude-sonnet-4.6"], "claude-sonnet-4.6"),
-        ("claude-3-5-sonnet", ["claude-3.5-sonnet", "claude-sonnet-4.5"], "claude-3.5-sonnet"),
-        ("claude-3-5-sonnet-20241022", ["claude-3-5-sonnet-20241022", "claude-3.5-sonnet"],
-         "claude-3-5-sonnet-20241022"),
-        ("claude-3-opus", ["claude-opus-5"], "claude-opus-5"),
-        ("claude-3-opus", ["claude-sonnet-5"], None),
-        ("opus", ["claude-opus-4.5", "claude-opus-4.10", "claude-opus-4.6-1m"], "claude-opus-4.10"),
-        ("claude-sonnet-latest", ["claude-sonnet-4", "claude-sonnet-4.5"], "claude-sonnet-4.5"),
-        ("claude-3-7-sonnet-20250219", ["claude-sonnet-4.5"], "claude-sonnet-4.5"),
-        ("claude-opus-4-6[1m]", ["claude-opus-4.6", "claude-opus-4.6-1m"], "claude-opus-4.6-1m"),
-        ("claude-sonnet-4-5[1m]", ["claude-sonnet-4.5"], "claude-sonnet-4.5"),
-    ],
-)  # fmt: skip
-def test_aliases_and_listed_models(name: str, listed: list[str], expected: str | None) -> None:
-    """A listed model takes precedence over an alias, and an alias means only listed models."""
-    assert expected == found(catalogue_of(*listed), name)
-
-
-CHAT_DEFAULT = {"id": "d", "is_chat_default": True}
-FALLBACK = {"id": "f", "is_chat_fallback": True}
-PICKED = {"id": "p", "model_picker_enabled": True}
-DISABLED = {"id": "off", "is_chat_default": True, "policy": {"state": "disabled"}}
-EMBEDDINGS = {"id": "e", "is_chat_default": True, "capabilities": {"type": "embeddings"}}
-RESPONSES = {"id": "r", "is_chat_default": True, "supported_endpoints": ["/responses"]}
-
-
-@pytest.mark.parametrize(
-    ("entries", "wanted", "expected"),
-    [
-        (["a", CHAT_DEFAULT], "a", "a"),
-        (["a", CHAT_DEFAULT], "missing", "d"),
-        (["a", CHAT_DEFAULT], "default", "d"),
-        (["claude-opus-4.5", "a"], "claude-opus-4-5", "claude-opus-4.5"),
-        (["gpt-4o", "a"], "gpt-4", "gpt-4o"),
-        (["a", EMBEDDINGS], "e", "a"),
-        ([PICKED, FALLBACK, CHAT_DEFAULT], "", "d"),
-        ([PICKED, FALLBACK], "", "f"),
-        (["a", PICKED], "", "p"),
-        (["a", "b"], "", "a"),
-        ([DISABLED, "a"], "", "a"),
-        ([DISABLED], "", "off"),
-        ([RESPONSES, EMBEDDINGS, "a"], "", "r"),
-        ([EMBEDDINGS], "", None),
-        ([DISABLED, "a"], "off", "a"),
-    ],
-)
-def test_what_default_means(entries: list[Any], wanted: str, expected: str | None) -> None:
-    """The default is the configured model, else Copilot's choice, else any chat model."""
-    assert expected == found(catalogue_of(*entries), "default", wanted)
-
-
-def test_suggestions_for_mistyped_names() -> None:
-    """A mistyped name gets up to three suggestions, chat models only."""
-    assert "gpt-4o-mini" == RECORDED.similar_ids("gpt-4o-mni")[0]
-    assert 3 == len(RECORDED.similar_ids("gpt-44"))
-    assert [] == RECORDED.similar_ids("zzzzzz")
-    assert ["gpt-4.1"] == RECORDED.similar_ids("GPT-4.1") == RECORDED.similar_ids("openai/gpt-4.1")
-    assert "text-embedding-3-small" not in RECORDED.similar_ids("text-embedding-3-smal")
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
@@ -234,6 +135,14 @@ ENTRY = st.fixed_dictionaries(
         "supported_endpoints": JSON,
         "model_picker_enabled": JSON,
         "is_chat_default": JSON,
+        "model_picker_category": JSON,
+        "model_picker_price_category": JSON | st.just("low"),
+        "billing": JSON
+        | st.fixed_dictionaries(
+            {"multiplier": JSON, "token_prices": JSON | st.fixed_dictionaries({"default": JSON})}
+        ),
+        "warning_messages": JSON | st.lists(st.fixed_dictionaries({"code": JSON, "message": JSON})),
+        "info_messages": JSON,
         "capabilities": JSON
         | st.fixed_dictionaries({"type": JSON, "family": JSON, "limits": JSON, "supports": JSON}),
     },
@@ -246,9 +155,13 @@ def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
     """A malformed entry does not hide valid ones."""
     catalogue = parse_models({"data": [*entries, {"id": "sound"}]})
 
-    assert "sound" == found(catalogue, "sound")
+    assert catalogue.get("sound") is not None
     assert len({model.id for model in catalogue}) == len(catalogue)
-    assert found(catalogue, "default") is None or catalogue.get(str(found(catalogue, "default")))
+    default = model_names.default(catalogue, "sonnet")
+    assert default is None or default in list(catalogue)
+    for name in ("opus", "gpt-4o-mini", "claude-sonnet-4.5"):
+        model_names.resolve(catalogue, name, "sonnet")
+        assert type(model_names.suggestion(catalogue, name)) is str
     for model in catalogue:
         assert model.id
         assert all(type(x) is str for x in (model.name, model.vendor, model.type, model.family))

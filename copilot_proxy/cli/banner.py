@@ -14,6 +14,7 @@ import typer
 from copilot_proxy import __version__
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
+from copilot_proxy.model_choice import Size, size_of
 from copilot_proxy.private_files import make_folder
 from copilot_proxy.terminal import can_style
 
@@ -84,12 +85,9 @@ class Banner:
 
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
-        models = self._models()
         body = json.dumps(
-            {
-                "model": models[0].id if models else "default",
-                "messages": [{"role": "user", "content": "Hi"}],
-            },
+            # Not the id of a model: the command still works when that model is gone.
+            {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )
         key = f'-H "Authorization: Bearer {self._placeholder()}" ' if self.settings.keys else ""
@@ -147,9 +145,17 @@ _ONCE: Final = '{"times":1}'
 
 
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
-    """Return up to three models to start with: the default, a free one, and another vendor's."""
-    usable = [model for model in catalogue if model.is_chat and not model.needs_enabling]
-    usable.sort(key=lambda model: not model.in_picker)
+    """Return up to three models to start with: the default, a free one, and another vendor's.
+
+    Models that retire and the dearest ones come last.
+    """
+    usable = [model for model in catalogue.chat if not model.needs_enabling]
+    usable.sort(
+        key=lambda model: (
+            model.retirement is not None or size_of(model) is Size.DEAREST,
+            not catalogue.is_picked(model),
+        )
+    )
     default = default_model(catalogue, settings)
     chosen = [default] if default in usable else []
     chosen += [model for model in usable if is_included(model) and model not in chosen][:1]

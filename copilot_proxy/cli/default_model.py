@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from copilot_proxy.cli.retirements import retirement_text
+from copilot_proxy.model_names import default, resolve
+
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
     from copilot_proxy.settings import Settings
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
 
 def default_model(catalogue: "Catalogue", settings: "Settings") -> "Model | None":
     """Return the model that a request for ``default`` gets, or None if there is none."""
-    return catalogue.default(_wanted(settings))
+    return default(catalogue, _wanted(settings))
 
 
 def is_configured(settings: "Settings") -> bool:
@@ -18,20 +21,23 @@ def is_configured(settings: "Settings") -> bool:
 
 
 def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str | None:
-    """Return a warning if the configured default model is not the one that is used."""
+    """Return a warning if the configured default model is not the one that is used, or retires."""
     wanted = _wanted(settings)
-    used = catalogue.default(wanted)
+    used = default(catalogue, wanted)
     if not is_configured(settings) or used is None:
         return None
-    configured = catalogue.resolve(wanted, wanted)
-    if configured is used:
-        return None
-    if configured is None:
+    configured = resolve(catalogue, wanted, wanted)
+    if configured is None or configured.is_substitute:
         reason = f"The account has no model {settings.default_model!r}"
-    elif configured.needs_enabling:
-        reason = f"The model {configured.id!r} must be enabled first"
+    elif configured.model is used:
+        return retirement_text(catalogue, used)
+    elif configured.model.needs_enabling:
+        reason = f"The model {configured.model.id!r} must be enabled first"
+    elif configured.model.is_chat:
+        reason = f"The model {configured.model.id!r} is not used by default"
     else:
-        reason = f"The model {configured.id!r} is for {configured.type}, not for chat"
+        kind = configured.model.type
+        reason = f"The model {configured.model.id!r} is for {kind}, not for chat"
     return f"{reason}; using {used.id} as the default."
 
 

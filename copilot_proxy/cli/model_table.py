@@ -53,8 +53,8 @@ COLUMNS: Final = (
     Column("REASONING", 6, lambda model: _mark(_reasoning(model))),
     Column("PRICE", 1, price_text, right=True),
     Column("NATIVE API", 5, lambda model: apis(model)),
-    Column("STATE", 3, lambda model: state(model)),
 )
+"""The columns of the table but the last, the state."""
 
 
 def apis(model: Model) -> str:
@@ -65,23 +65,36 @@ def apis(model: Model) -> str:
     return " ".join(name for endpoint, name in _APIS.items() if endpoint in model.endpoints)
 
 
-def state(model: Model) -> str:
-    """Return whether the model is enabled, needs enabling, or is a preview."""
-    if model.needs_enabling:
-        return "needs enabling"
-    return "preview" if model.raw.get("preview") is True else "enabled"
+def state(model: Model, default: Model | None = None) -> str:
+    """Return whether the model is enabled, needs enabling or is a preview; whether it is the
+    default; and whether and when it retires."""
+    is_preview = model.raw.get("preview") is True
+    words = ["needs enabling" if model.needs_enabling else "preview" if is_preview else "enabled"]
+    if model is default:
+        words.append("default")
+    if (notice := model.retirement) is not None:
+        words.append(f"retires {notice.on}" if notice.on else "retires")
+    return ", ".join(words)
 
 
-def draw(models: Sequence[Model], *, width: int | None, bold: bool = False) -> list[str]:
+def draw(
+    models: Sequence[Model],
+    *,
+    width: int | None,
+    bold: bool = False,
+    default: Model | None = None,
+) -> list[str]:
     """Return the lines of the table, the heading first, in `bold` if wanted.
 
-    If `width` is None, all columns are kept.
+    If `width` is None, all columns are kept. The `default` model is marked.
     """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold")
-    columns = _fitting(models, width)
+    columns = _fitting(
+        [*COLUMNS, Column("STATE", 3, lambda model: state(model, default))], models, width
+    )
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
         table.add_column(column.title, justify=justify, no_wrap=True)
@@ -101,11 +114,10 @@ def draw(models: Sequence[Model], *, width: int | None, bold: bool = False) -> l
     return [line.rstrip() for line in drawn.get().splitlines()]
 
 
-def _fitting(models: Sequence[Model], width: int | None) -> list[Column]:
+def _fitting(columns: list[Column], models: Sequence[Model], width: int | None) -> list[Column]:
     """Return the columns that fit: Rich would cut the text of all columns instead."""
     from rich.cells import cell_len
 
-    columns = list(COLUMNS)
     if width is not None:
         room = {
             column: _GAP + max(cell_len(text) for text in (column.title, *map(column.text, models)))

@@ -3,14 +3,17 @@
 import json
 import shutil
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import make_backend, settings_for
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.terminal import can_style
 
 if TYPE_CHECKING:
@@ -31,6 +34,14 @@ def models(
             "--all", help="Include models that Copilot's own menu omits, and embedding models."
         ),
     ] = False,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed",
+            help="Show what has changed since the last time: models that are new, gone or about to "
+            "retire, and prices.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON for other programs, like /v1/models.")
     ] = False,
@@ -40,11 +51,18 @@ def models(
     ] = False,
 ) -> None:
     """List the account's models and their prices."""
+    if changed and (filter or include_all):
+        raise UsageError("--changed cannot be combined with a filter or --all.")
     flags = {"upstream": upstream.value if upstream else None}
-    with settings_for(flags, simulate=simulate) as (settings, _):
+    with settings_for(flags, simulate=simulate) as (settings, simulator):
         catalogue = _read(settings)
+    host = "simulator" if simulator else str(urlsplit(settings.github_url).hostname)
+    if changed:
+        _print_changes(catalogue, settings.state_dir, host, as_json=as_json)
+        return
+    _remember_first(catalogue, settings.state_dir, host)
     if as_json:
-        _print_json(catalogue, filter)
+        _print_json(catalogue, filter, settings)
     else:
         _print_table(catalogue, filter, settings, include_all=include_all)
 
@@ -62,30 +80,64 @@ def _read(settings: "Settings") -> "Catalogue":
     return asyncio.run(read())
 
 
-def _print_json(catalogue: "Catalogue", words: str | None) -> None:
+def _remember_first(catalogue: "Catalogue", folder: Path, host: str) -> None:
+    """Remember the list for ``--changed``, unless there is one already."""
+    from copilot_proxy.cli import model_changes
+
+    with suppress(CopilotProxyError):
+        if model_changes.load(folder, host) is None:
+            model_changes.save(folder, host, model_changes.seen_list(catalogue))
+
+
+def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: bool) -> None:
+    from copilot_proxy.cli import model_changes
+
+    now = model_changes.seen_list(catalogue)
+    before = model_changes.load(folder, host)
+    changes = model_changes.compare(before or now, now)
+    if as_json:
+        found = model_changes.as_json(changes, before or now, catalogue)
+        print_result(json.dumps(found, indent=2))
+    elif before is None:
+        print_message(f"This list of {len(now.models)} models is remembered for the next time.")
+    else:
+        for line in model_changes.lines(changes, before, catalogue):
+            print_result(line)
+        what = "Compared with the list of" if changes else "Nothing has changed since"
+        print_message(f"{what} {before.at.replace('T', ' ').removesuffix('Z')} UTC.")
+    model_changes.save(folder, host, now)
+
+
+def _print_json(catalogue: "Catalogue", words: str | None, settings: "Settings") -> None:
+    from copilot_proxy.cli.default_model import default_model
     from copilot_proxy.cli.model_table import matching
     from copilot_proxy.formats.models import model_object
 
     found = matching(catalogue.usable, words or "")
-    print_result(json.dumps([model_object(model) for model in found], indent=2))
+    default = default_model(catalogue, settings)
+    print_result(json.dumps([model_object(model, default=default) for model in found], indent=2))
 
 
 def _print_table(
     catalogue: "Catalogue", words: str | None, settings: "Settings", *, include_all: bool
 ) -> None:
+    from copilot_proxy.cli.default_model import default_model
     from copilot_proxy.cli.model_table import draw, matching
 
     found = matching(catalogue.usable, words or "")
     shown = (
-        found if include_all else [model for model in found if model.is_chat and model.in_picker]
+        found
+        if include_all
+        else [model for model in found if model.is_chat and catalogue.is_picked(model)]
     )
-    # If a filter matches only models that the menu omits, show those.
+    # With a filter, also show models that the menu omits if there are no others.
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."
         raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in draw(shown, width=width, bold=can_style(sys.stdout)):
+    default = default_model(catalogue, settings)
+    for line in draw(shown, width=width, bold=can_style(sys.stdout), default=default):
         print_result(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
@@ -96,6 +148,7 @@ def _explain(
     from copilot_proxy.catalogue import ENABLE_URL
     from copilot_proxy.cli.default_model import default_model, default_model_warning
     from copilot_proxy.cli.prices import price_text
+    from copilot_proxy.cli.retirements import retirement_text
 
     print_message()
     if warning := default_model_warning(catalogue, settings):
@@ -106,6 +159,10 @@ def _explain(
         print_message("Prices are per million input and output tokens.")
     if any(price_text(model).endswith("x") for model in shown):
         print_message("1x means one premium request for each of your prompts.")
+    for model in shown:
+        text = retirement_text(catalogue, model)
+        if text is not None and text != warning:
+            print_message(text)
     if waiting := [model.id for model in shown if model.needs_enabling]:
         print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     usable = sum(model.is_chat and not model.needs_enabling for model in shown)

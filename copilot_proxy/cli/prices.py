@@ -1,32 +1,20 @@
 """Formats the prices of models and the cost of requests."""
 
-from collections.abc import Mapping
-from typing import Any, Final
-
 from copilot_proxy.catalogue import Model
-
-_MILLION: Final = 1_000_000
-_CREDIT: Final = 0.01
-"""The price of an AI credit in dollars; GitHub's token prices are in AI credits."""
+from copilot_proxy.model_prices import CREDIT, multiplier
 
 
 def price_text(model: Model) -> str:
     """Return a model's price: dollars per million tokens in and out, such as ``$3/$15``, or the
-    multiplier of a premium request, such as ``1x``, or ``included``; "" if it is unknown."""
-    billing = _mapping(model.raw.get("billing"))
-    prices = _mapping(billing.get("token_prices"))
-    tier = _mapping(prices.get("default")) or prices
-    price_in, price_out = _number(tier.get("input_price")), _number(tier.get("output_price"))
-    if price_in is not None and price_out is not None:
-        if not price_in and not price_out:
+    multiplier of a premium request, such as ``1x``; ``included``; or "" if it is not known."""
+    if (price := model.token_price) is not None:
+        if not any(price):
             return "included"
-        batch = _number(prices.get("batch_size")) or _MILLION
-        dollars = _CREDIT * _MILLION / batch
-        return f"${_short(price_in * dollars)}/${_short(price_out * dollars)}"
-    multiplier = _number(billing.get("multiplier"))
-    if multiplier is None:
+        return f"${_short(price.input)}/${_short(price.output)}"
+    factor = multiplier(model.raw)
+    if factor is None:
         return ""
-    return f"{multiplier:g}x" if multiplier else "included"
+    return f"{factor:g}x" if factor else "included"
 
 
 def is_included(model: Model) -> bool:
@@ -36,7 +24,7 @@ def is_included(model: Model) -> bool:
 
 def credits_text(credits: float) -> str:
     """Format an amount of AI credits, such as ``0.112 AI credits ($0.0011)``."""
-    return f"{credits:.3g} AI credits (${_short(credits * _CREDIT)})"
+    return f"{credits:.3g} AI credits (${_short(credits * CREDIT)})"
 
 
 def _short(dollars: float) -> str:
@@ -44,13 +32,3 @@ def _short(dollars: float) -> str:
     if dollars >= 0.01:
         return f"{dollars:.2f}".removesuffix(".00")
     return f"{dollars:.2g}" if dollars >= 0.0001 else f"{dollars:.5f}".rstrip("0").rstrip(".")
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        return None
-    return float(value)

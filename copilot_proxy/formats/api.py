@@ -194,11 +194,21 @@ class ClientApi(Protocol):
         """Return the body of an HTTP error response."""
         ...
 
-    def model_object(self, model: Model, *, name: str | None = None) -> Json:
-        """Return the object of `model`; `name` is its id if the client used an alias."""
+    def model_object(
+        self, model: Model, *, name: str | None = None, default: Model | None = None
+    ) -> Json:
+        """Return the object of `model`; `name` is its id if the client used an alias.
+
+        `default` is the model that ``default`` means.
+        """
         ...
 
-    def model_list(self, models: Iterable[Model], aliases: Iterable[tuple[str, Model]]) -> Json:
+    def model_list(
+        self,
+        models: Iterable[Model],
+        aliases: Iterable[tuple[str, Model]],
+        default: Model | None,
+    ) -> Json:
         """Return the list of an account's models and the user's aliases for them."""
         ...
 

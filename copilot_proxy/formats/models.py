@@ -17,7 +17,11 @@ _CREATED: Final = 1_700_000_000
 
 
 class ModelObject(Struct):
-    """One model; limits are in tokens. Its `state` is ``needs_enabling`` until it is enabled."""
+    """One model; limits are in tokens. Its `state` is ``needs_enabling`` until it is enabled.
+
+    `deprecated` is set if GitHub has announced that it retires; `retires_on` is the day, such as
+    ``2026-12-14``. `default` is set if it answers requests for the model ``default``.
+    """
 
     id: str
     object: Literal["model"]
@@ -35,6 +39,10 @@ class ModelObject(Struct):
     capabilities: Json | None = None
     billing: Json | None = None
     enable_url: str | None = None
+    default: bool = False
+    deprecated: bool = False
+    retires_on: str | None = None
+    deprecation_message: str | None = None
 
 
 class ModelList(Struct):
@@ -44,8 +52,11 @@ class ModelList(Struct):
     data: list[ModelObject]
 
 
-def model_object(model: Model, *, name: str | None = None) -> Json:
-    """Return the object of `model`, with the id `name` if the request used an alias."""
+def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
+    """Return the object of `model`, with the id `name` if the request used an alias.
+
+    `default` is the model that ``default`` means.
+    """
     body: Json = {
         "id": name or model.id,
         "object": "model",
@@ -72,14 +83,34 @@ def model_object(model: Model, *, name: str | None = None) -> Json:
         body["resolved_id"] = model.id
     if model.needs_enabling:
         body["enable_url"] = ENABLE_URL
-    return body
+    if model is default:
+        body["default"] = True
+    return body | _retirement(model)
 
 
-def model_list(models: Iterable[Model], aliases: Iterable[tuple[str, Model]] = ()) -> Json:
-    """Return the list object of the aliases and of those `models` that none of them hides."""
+def _retirement(model: Model) -> Json:
+    if (notice := model.retirement) is None:
+        return {}
+    fields = {
+        "deprecated": True,
+        "retires_on": notice.on and notice.on.isoformat(),
+        "deprecation_message": notice.message,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def model_list(
+    models: Iterable[Model],
+    aliases: Iterable[tuple[str, Model]] = (),
+    default: Model | None = None,
+) -> Json:
+    """Return the list object of the aliases and of those `models` that none of them hides.
+
+    `default` is the model that ``default`` means.
+    """
     named = dict(aliases)
-    data = [model_object(model, name=name) for name, model in named.items()]
-    data += [model_object(model) for model in models if model.id not in named]
+    data = [model_object(model, name=name, default=default) for name, model in named.items()]
+    data += [model_object(model, default=default) for model in models if model.id not in named]
     return {"object": "list", "data": data}
 
 

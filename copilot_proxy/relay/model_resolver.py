@@ -5,9 +5,15 @@ from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import Alias, Catalogue, Model
-from copilot_proxy.errors import CopilotProxyError, RequestError, UpstreamError
+from copilot_proxy.errors import (
+    CopilotProxyError,
+    RequestError,
+    UpstreamError,
+    UpstreamUnreachable,
+)
 from copilot_proxy.formats.messages.betas import wants_long_context
 from copilot_proxy.keys import ApiKey
+from copilot_proxy.model_names import Meaning, needs_catalogue, resolve, suggestion
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
@@ -21,6 +27,8 @@ class ResolvedModel(NamedTuple):
     id: str
     model: Model | None
     """Its entry in the catalogue; None if the catalogue cannot be read."""
+    notes: tuple[str, ...] = ()
+    """What the client should know about the choice."""
 
 
 class ModelResolver:
@@ -50,21 +58,32 @@ class ModelResolver:
         return self._allowed(await self._upstream.models(caller.auth), caller.key)
 
     async def model(self, name: str, caller: Caller = SERVER_USER) -> Model:
-        """Return the model that `name` means.
+        """Return the model that `name` means; see `meaning`."""
+        return (await self.meaning(name, caller)).model
+
+    async def meaning(self, name: str, caller: Caller = SERVER_USER) -> Meaning:
+        """Return what `name` means.
 
         Raises `RequestError`: 404 if the account has no such model, 403 if the key does not allow
         it. Raises `CopilotProxyError` if the catalogue cannot be read.
         """
         catalogue = await self._upstream.models(caller.auth)
-        model = self._resolve(catalogue, name)
-        if model is None:
+        meaning = self._meaning(catalogue, name)
+        if meaning is None:
             # The model may be newer than the cached catalogue.
             catalogue = await self._upstream.models(caller.auth, fresh=True)
-            model = self._resolve(catalogue, name)
-        if model is None or model.type not in ("chat", "embeddings"):
-            raise _unknown_model(name, self._allowed(catalogue, caller.key))
-        self._check_key(caller.key, model.id, catalogue)
-        return model
+            meaning = self._meaning(catalogue, name)
+        if meaning is None or meaning.model.type not in ("chat", "embeddings"):
+            raise _unknown_model(self._without_alias(name), self._allowed(catalogue, caller.key))
+        self._check_key(caller.key, meaning.model.id, catalogue)
+        return meaning
+
+    async def default(self, caller: Caller = SERVER_USER) -> Model | None:
+        """Return the model that ``default`` means, if there is one and the caller may use it."""
+        catalogue = await self._upstream.models(caller.auth)
+        model = self._resolve(catalogue, "default")
+        is_allowed = model is not None and self._allows(caller.key, model.id, catalogue)
+        return model if is_allowed else None
 
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
         """Return the user's aliases that the caller may use, each with the model it means now."""
@@ -77,13 +96,17 @@ class ModelResolver:
         ]
 
     def _resolve(self, catalogue: Catalogue, name: str) -> Model | None:
-        """Return the model that `name` means: one of the user's aliases, or a catalogue name."""
-        model = catalogue.resolve(
-            self._without_alias(name), self._without_alias(self._default_model)
+        meaning = self._meaning(catalogue, name)
+        return meaning.model if meaning is not None else None
+
+    def _meaning(self, catalogue: Catalogue, name: str) -> Meaning | None:
+        """Return what `name` means: one of the user's aliases, or a catalogue name."""
+        meaning = resolve(
+            catalogue, self._without_alias(name), self._without_alias(self._default_model)
         )
-        if model is not None:
-            self._listed.add(model.id)
-        return model
+        if meaning is not None:
+            self._listed.add(meaning.model.id)
+        return meaning
 
     def _without_alias(self, name: str) -> str:
         """Return the target of the user's alias `name`, or `name` itself."""
@@ -128,19 +151,24 @@ class ModelResolver:
         """Return the model for a request of the given `kind`, ``chat`` or ``embeddings``.
 
         It has no entry if the catalogue cannot be read, which leaves the decision to Copilot; with
-        `required` the error is raised instead. `betas` are values of ``anthropic-beta`` headers.
-        Raises `RequestError` as `model` does, and for a model of another kind.
+        `required`, or if `name` is that of a family, the error is raised instead. `betas` are
+        values of ``anthropic-beta`` headers. Raises `RequestError` as `model` does, and for a model
+        of another kind.
         """
         try:
             async with asyncio.timeout(_LIST_TIMEOUT):
-                model = await self.model(name, caller)
+                meaning = await self.meaning(name, caller)
+                model = meaning.model
                 if wants_long_context(betas):
                     model = (await self.models(caller)).long_context_variant(model)
         except (UpstreamError, TimeoutError) as error:
             target = self._resolve_without_catalogue(name)
             self._check_key(caller.key, target, None)
-            if required and isinstance(error, UpstreamError):
+            is_required = required or needs_catalogue(target)
+            if is_required and isinstance(error, UpstreamError):
                 raise
+            if is_required:
+                raise _no_list(target) from error
             return ResolvedModel(target, None)
         if model.type != kind:
             raise RequestError(
@@ -148,7 +176,13 @@ class ModelResolver:
                 param="model",
                 hint=f"Choose a model of the type {kind}; GET /v1/models lists them.",
             )
-        return ResolvedModel(model.id, model)
+        return ResolvedModel(model.id, model, self._notes(name, model, meaning))
+
+    def _notes(self, name: str, model: Model, meaning: Meaning) -> tuple[str, ...]:
+        if not meaning.is_substitute:
+            return ()
+        target = self._without_alias(name)
+        return (f"changed model: {target} is not in this account; {model.id} answered",)
 
     async def reload(self, name: str, caller: Caller = SERVER_USER) -> Model | None:
         """Read the catalogue again, and return the model that `name` means.
@@ -178,12 +212,20 @@ def _model_not_allowed(model_id: str, key: ApiKey) -> RequestError:
 
 
 def _unknown_model(name: str, catalogue: Catalogue) -> RequestError:
-    near = catalogue.similar_ids(name)
-    suggestion = f"Did you mean {', '.join(near)}? " if near else ""
+    hint = f"{suggestion(catalogue, name)} List the account's models with: copilot-proxy models"
     return RequestError(
         f"The model `{name[:200]}` does not exist, or the account has no access to it.",
         status=404,
         code="model_not_found",
         param="model",
-        hint=f"{suggestion}List the account's models with: copilot-proxy models",
+        hint=hint.lstrip(),
+    )
+
+
+def _no_list(name: str) -> UpstreamUnreachable:
+    return UpstreamUnreachable(
+        f"Copilot's list of models did not arrive in time, so `{name}` has no meaning yet.",
+        sent=False,
+        hint="Try again, or use the id of a model.",
+        status=504,
     )

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 from copilot_proxy.catalogue import ENABLE_URL, Alias
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
@@ -24,9 +24,11 @@ from copilot_proxy.formats.unexplained import explain
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.relay.reply import Reply
+from copilot_proxy.relay.reply import Reply, header_value
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Call, Upstream
+
+_ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
@@ -137,7 +139,8 @@ class Relay:
                         counted = await answer.whole()
                     if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
                         record.route = "count_tokens"
-                        return counted, {"x-copilot-proxy-route": "count_tokens"}
+                        route = {"x-copilot-proxy-route": "count_tokens"}
+                        return counted, route | _notes_header(resolved.notes)
                 except UpstreamRefusal as error:
                     is_unsupported = error.code == "unsupported_api_for_model"
                     if (
@@ -149,7 +152,7 @@ class Relay:
             tokens = await asyncio.to_thread(count, client.countable_text(request))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
-                {"x-copilot-proxy-notes": "estimated input_tokens: counted with cl100k_base"},
+                _notes_header((*resolved.notes, _ESTIMATED)),
             )
 
     @contextmanager
@@ -195,7 +198,7 @@ class Relay:
         known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
         refused = list(self._unsupported.get(known, ())) if known is not None else []
         retried = False
-        notes = record.notes
+        notes = [*record.notes, *resolved.notes]
         while True:
             prepared = prepare(
                 client,
@@ -221,7 +224,7 @@ class Relay:
                 retried = True
                 refused.append(prepared.api)
                 if (model := await self.models.reload(request["model"], caller)) is not None:
-                    resolved = ResolvedModel(model.id, model)
+                    resolved = ResolvedModel(model.id, model, resolved.notes)
             else:
                 if retried and known is not None:
                     # Remembered only after the other API has worked: while no API serves the
@@ -244,6 +247,11 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
+
+
+def _notes_header(notes: Sequence[str]) -> dict[str, str]:
+    """Return the header with the notes; none if there are no notes."""
+    return {"x-copilot-proxy-notes": header_value("; ".join(notes))} if notes else {}
 
 
 def _call(

@@ -40,7 +40,7 @@ class Reply:
             **forwarded_headers(self._response.headers),
         }
         if self._prepared.notes:
-            headers["x-copilot-proxy-notes"] = _header_value("; ".join(self._prepared.notes))
+            headers["x-copilot-proxy-notes"] = header_value("; ".join(self._prepared.notes))
         return headers
 
     def fail(self, error: CopilotProxyError) -> list[ClientEvent]:
@@ -156,7 +156,7 @@ def _decode(data: bytes) -> object:
             return data
 
 
-def _header_value(text: str) -> str:
+def header_value(text: str) -> str:
     """Return `text` as one line of printable ASCII, cut to `_MAX_HEADER_LENGTH`."""
     line = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
     return line if len(line) <= _MAX_HEADER_LENGTH else line[: _MAX_HEADER_LENGTH - 3] + "..."

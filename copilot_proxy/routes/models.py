@@ -21,8 +21,9 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
     that send the header anthropic-version get Anthropic's list."""
     models, caller = get_services(request).relay.models, get_caller(request)
     catalogue = await models.models(caller)
+    aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
-    return _json(client.model_list(catalogue.usable, await models.aliases(caller)))
+    return _json(client.model_list(catalogue.usable, aliases, default))
 
 
 @get(
@@ -34,8 +35,10 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
 async def get_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:
     """Finds a model by its id or an alias. An id may contain slashes."""
     name = str(model_id).removeprefix("/")
-    model = await get_services(request).relay.models.model(name, get_caller(request))
-    return _json(get_context(request).client_api.model_object(model, name=name))
+    models, caller = get_services(request).relay.models, get_caller(request)
+    model = await models.model(name, caller)
+    client = get_context(request).client_api
+    return _json(client.model_object(model, name=name, default=await models.default(caller)))
 
 
 def _json(body: object) -> Response[bytes]:

@@ -10,6 +10,7 @@ from copilot_proxy.catalogue import Alias, parse_models
 from copilot_proxy.cli.default_model import default_model, default_model_warning
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
+from tests.catalogues import RETIRES
 from tests.cli.conftest import Cli
 from tests.cli.terminals import Terminal, serve_while, sign_in
 
@@ -19,6 +20,8 @@ CATALOGUE = parse_models(
     [
         {"id": "one", "is_chat_default": True},
         {"id": "two"},
+        {"id": "old-1", "info_messages": RETIRES},
+        {"id": "old-2"},
         {"id": "off", "policy": {"state": "disabled"}},
         {"id": "vectors", "capabilities": {"type": "embeddings"}},
     ]
@@ -40,6 +43,8 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
         ("two", "two", None),
         ("default", "one", None),
         ("mine", "two", None),
+        ("old-1", "old-1", "old-1 retires on 2026-12-14; use old-2 instead."),
+        ("old-0", "old-2", "The account has no model 'old-0'; using old-2 as the default."),
         ("nope", "one", "The account has no model 'nope'; using one as the default."),
         ("off", "one", "The model 'off' must be enabled first; using one as the default."),
         (

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from copilot_proxy.catalogue import ENABLE_URL, parse_models
+from copilot_proxy.formats.messages.models import model_info
+from copilot_proxy.formats.messages.schema import ModelInfo
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
 from tests.formats.requests import RECORDED, a_model, recorded
 
@@ -62,7 +64,68 @@ def test_a_model_with_few_properties(type: str, endpoints: str, output: str) -> 
     assert not {"context_length", "capabilities", "billing", "enable_url"} & set(body)
 
 
-def test_a_model_requested_by_an_alias() -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It will be retired on 2026-12-14. Use another.", "2026-12-14"),
+        ("This model is being deprecated on November 16, 2026.", "2026-11-16"),
+        ("Retires 3 Sept 2026 in all editors.", "2026-09-03"),
+        ("It is deprecated and will be removed soon.", None),
+        ("It retires on 2026-13-45.", None),
+    ],
+)
+@pytest.mark.parametrize("field", ["warning_messages", "info_messages"])
+@pytest.mark.parametrize("code", ["model_pending_deprecation", ""])
+def test_a_model_that_retires_says_when(
+    field: str, code: str, text: str, expected: str | None
+) -> None:
+    """GitHub's announcement is in the list, with its day if the text names one."""
+    (model,) = parse_models([{"id": "m", field: [{"code": code, "message": text}]}])
+    body = model_object(model)
+
+    msgspec.convert(body, ModelObject)
+    assert (True, expected, text) == (
+        body["deprecated"],
+        body.get("retires_on"),
+        body["deprecation_message"],
+    )
+    info = model_info(model)
+    msgspec.convert(info, ModelInfo)
+    assert "deprecated" == info["lifecycle"]
+    assert (expected and f"{expected}T00:00:00Z") == info.get("retires_at")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"code": "pricing", "message": "Prices may change."},
+        {"code": "preview", "message": "This replaces the deprecated m-1."},
+        {"code": 5, "message": None},
+        "Good news.",
+        7,
+    ],
+)
+def test_other_messages_announce_nothing(message: Any) -> None:
+    """A message about something else does not mark a model."""
+    (model,) = parse_models([{"id": "m", "info_messages": [message]}])
+
+    assert not {"deprecated", "retires_on"} & set(model_object(model))
+    assert "active" == model_info(model)["lifecycle"]
+
+
+def test_the_default_is_marked() -> None:
+    """The model that `default` means is marked in the list, and under its alias."""
+    catalogue = parse_models([{"id": "a"}, {"id": "b"}])
+    default = catalogue.get("b")
+
+    assert [None, True] == [
+        m.get("default") for m in model_list(catalogue, default=default)["data"]
+    ]
+    assert default is not None
+    assert model_object(default, name="mine", default=default)["default"] is True
+
+
+def test_an_alias_is_answered_by_its_own_name() -> None:
     """A model requested by an alias has the alias as id, and names the actual model."""
     body = model_object(recorded("gpt-4o"), name="default")
 

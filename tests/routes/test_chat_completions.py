@@ -148,11 +148,11 @@ def test_embeddings_model_is_no_chat_model(proxy: Proxy) -> None:
 def test_unknown_model(proxy: Proxy, simulator: Simulator) -> None:
     """An unknown model gets a 404 that suggests similar names."""
     with proxy.client() as client:
-        answer = client.post(PATH, json=chat(model="gpt-4.11"))
+        answer = client.post(PATH, json=chat(model="claude-hiku-4.5"))
 
     error = answer.json()["error"]
     assert (404, "model_not_found") == (answer.status_code, error["code"])
-    assert "gpt-4.1" in error["hint"]
+    assert "claude-haiku-4.5" in error["hint"]
     assert [] == calls(simulator)
 
 
@@ -178,17 +178,23 @@ def test_needs_enabling(proxy: Proxy, simulator: Simulator) -> None:
 @pytest.mark.parametrize(
     ("alias", "resolved"),
     [
-        ("default", "claude-sonnet-4.5"),
+        ("default", "claude-sonnet-9.1"),
+        ("haiku", "claude-haiku-9"),
         ("gpt-4", "gpt-4"),
-        ("gpt-4-turbo", "gpt-4.1"),
-        ("claude-sonnet-4-5-20250929", "claude-sonnet-4.5"),
-        ("claude-3-5-sonnet-20241022", "claude-sonnet-4.5"),
+        ("gpt-3.5-turbo-16k", "gpt-9-luna"),
+        ("claude-haiku-9-20290929", "claude-haiku-9"),
+        ("claude-3-5-sonnet-20241022", "claude-sonnet-9.1"),
     ],
 )
 def test_aliases(
     proxy: Proxy, simulator: Simulator, alias: str, resolved: str, stream: bool
 ) -> None:
     """Common model names mean one of the account's models; the answer repeats the name."""
+    ids = ["gpt-4", "gpt-9-luna", "claude-haiku-9", "claude-sonnet-9", "claude-sonnet-9.1"]
+    simulator.state.catalogue = [
+        {"id": one, "model_picker_category": "lightweight" if "luna" in one else "versatile"}
+        for one in ids
+    ]
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model=alias, stream=stream))
 

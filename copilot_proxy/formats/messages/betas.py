@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from copilot_proxy.catalogue import LONG_CONTEXT_SUFFIX
 from copilot_proxy.formats.messages.cache_marks import has_long_marks
 from copilot_proxy.formats.rules.thinking import BINDING
 from copilot_proxy.formats.types import MessagesRequest
+from copilot_proxy.model_ids import LONG_CONTEXT_SUFFIX
 
 LONG_CONTEXT: Final = "context-1m-2025-08-07"
 """The beta for Anthropic's long context; Copilot has separate models for that."""

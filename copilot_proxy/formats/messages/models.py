@@ -13,7 +13,7 @@ _CREATED_AT: Final = "1970-01-01T00:00:00Z"
 """Anthropic's value for an unknown date, since Copilot's list has no dates."""
 
 
-def model_info(model: Model, *, name: str | None = None) -> Json:
+def model_info(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
     """Return the object of `model`: `schema.ModelInfo`.
 
     `name` is its id if the client used an alias. Limits that are unknown are left out.
@@ -23,8 +23,10 @@ def model_info(model: Model, *, name: str | None = None) -> Json:
         "id": name or model.id,
         "display_name": model.name,
         "created_at": _CREATED_AT,
-        "lifecycle": "active",
+        "lifecycle": "active" if model.retirement is None else "deprecated",
     }
+    if model.retirement is not None and model.retirement.on is not None:
+        info["retires_at"] = f"{model.retirement.on}T00:00:00Z"
     limits = {
         "max_input_tokens": model.limit("max_prompt_tokens"),
         "max_tokens": model.limit("max_output_tokens"),
@@ -33,8 +35,15 @@ def model_info(model: Model, *, name: str | None = None) -> Json:
     return info
 
 
-def model_list(models: Iterable[Model], aliases: Iterable[tuple[str, Model]] = ()) -> Json:
-    """Return the list of the chat models on one page, without aliases: `schema.ModelList`."""
+def model_list(
+    models: Iterable[Model],
+    aliases: Iterable[tuple[str, Model]] = (),
+    default: Model | None = None,
+) -> Json:
+    """Return the list of the chat models on one page: `schema.ModelList`.
+
+    Anthropic's list has neither aliases nor a mark for the default.
+    """
     data = [model_info(model) for model in models if model.is_chat]
     return {
         "data": data,

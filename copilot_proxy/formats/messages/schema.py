@@ -160,13 +160,18 @@ class ErrorBody(Struct):
 
 
 class ModelInfo(Struct):
-    """One model. Limits are in tokens; `created_at` is the epoch, since Copilot gives no date."""
+    """One model. Limits are in tokens; `created_at` is the epoch, since Copilot gives no date.
+
+    `lifecycle` is ``deprecated`` if GitHub has announced that the model retires; `retires_at` is
+    the time, if it is known.
+    """
 
     type: Literal["model"]
     id: str
     display_name: str
     created_at: str
-    lifecycle: Literal["active"]
+    lifecycle: Literal["active", "deprecated"]
+    retires_at: str | None = None
     max_input_tokens: int | None = None
     max_tokens: int | None = None
 

@@ -1,0 +1,176 @@
+"""What has changed in the account's list of models since the user last looked at it.
+
+The list is remembered in ``models-seen.json`` in the state folder: ids, prices and retirements, for
+each GitHub host.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from copilot_proxy.cli.prices import price_text
+from copilot_proxy.cli.retirements import retirement_text
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.model_names import successor
+from copilot_proxy.private_files import NEW, READ, failure_reason, make_folder, open_private
+
+if TYPE_CHECKING:
+    from copilot_proxy.catalogue import Catalogue
+
+_FILE: Final = "models-seen.json"
+_MAX_BYTES: Final = 4 * 1024 * 1024
+
+
+class SeenModel(NamedTuple):
+    """What is remembered of a model."""
+
+    price: str
+    """As `price_text` gives it."""
+    retires: str | None
+    """The day of its retirement, "" if only the fact is announced, None if nothing is."""
+
+
+class SeenList(NamedTuple):
+    """A remembered list."""
+
+    at: str
+    """When it was remembered, such as ``2026-11-29T12:00:00Z``."""
+    models: Mapping[str, SeenModel]
+
+
+class Changes(NamedTuple):
+    """The ids of models in each group, in the order of their list."""
+
+    added: list[str]
+    gone: list[str]
+    retiring: list[str]
+    """Whose retirement was announced, or moved."""
+    prices: list[str]
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+def seen_list(catalogue: "Catalogue", now: datetime | None = None) -> SeenList:
+    """Return what is remembered of `catalogue`."""
+    at = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return SeenList(
+        at,
+        {
+            model.id: SeenModel(
+                price_text(model), model.retirement and str(model.retirement.on or "")
+            )
+            for model in catalogue.usable
+        },
+    )
+
+
+def compare(before: SeenList, now: SeenList) -> Changes:
+    """Return the differences between two lists."""
+    both = [(name, before.models[name]) for name in now.models if name in before.models]
+    return Changes(
+        added=[name for name in now.models if name not in before.models],
+        gone=[name for name in before.models if name not in now.models],
+        retiring=[
+            name for name, old in both if now.models[name].retires not in (None, old.retires)
+        ],
+        prices=[name for name, old in both if now.models[name].price != old.price],
+    )
+
+
+def load(folder: Path, host: str) -> SeenList | None:
+    """Return the list that was remembered for `host`, or None if there is none that is valid."""
+    entry: Any = _read(folder / _FILE).get(host)
+    try:
+        models = {
+            str(name): SeenModel(str(one["price"]), _text_or_none(one["retires"]))
+            for name, one in entry["models"].items()
+        }
+        return SeenList(str(entry["at"]), models)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def save(folder: Path, host: str, seen: SeenList) -> None:
+    """Remember a list for `host`. Raises `CopilotProxyError` if it cannot be written."""
+    path = folder / _FILE
+    hosts = _read(path)
+    hosts[host] = {
+        "at": seen.at,
+        "models": {name: model._asdict() for name, model in seen.models.items()},
+    }
+    new = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        make_folder(folder)
+        new.unlink(missing_ok=True)
+        with open(open_private(new, NEW), "w", encoding="utf-8") as file:
+            json.dump(hosts, file)
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise CopilotProxyError(
+            f"{path} cannot be written: {failure_reason(error)}.",
+            hint="Make its folder writable, or choose another one with COPILOT_PROXY_HOME_DIR.",
+        ) from error
+
+
+def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[str]:
+    """Return the changes as text, one line each."""
+    prices = {model.id: price_text(model) for model in catalogue.usable}
+    found = [f"added    {name}{_in_brackets(prices[name])}" for name in changes.added]
+    for name in changes.gone:
+        heir = successor(catalogue, name)
+        found.append(f"gone     {name}{f'; its successor is {heir.id}' if heir else ''}")
+    for name in changes.retiring:
+        model = catalogue.get(name)
+        found.append(f"retires  {model and retirement_text(catalogue, model)}")
+    for name in changes.prices:
+        old, new = before.models[name].price or "unknown", prices[name] or "unknown"
+        found.append(f"price    {name}: {old} before, {new} now")
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in found]
+
+
+def as_json(changes: Changes, before: SeenList, catalogue: "Catalogue") -> dict[str, Any]:
+    """Return the changes for programs."""
+    now = seen_list(catalogue)
+
+    def heir(name: str) -> str | None:
+        model = successor(catalogue, name)
+        return model.id if model is not None else None
+
+    return {
+        "since": before.at,
+        "added": [{"id": name, "price": now.models[name].price} for name in changes.added],
+        "gone": [{"id": name, "successor": heir(name)} for name in changes.gone],
+        "retiring": [
+            {"id": name, "retires_on": now.models[name].retires or None, "successor": heir(name)}
+            for name in changes.retiring
+        ],
+        "prices": [
+            {"id": name, "before": before.models[name].price, "now": now.models[name].price}
+            for name in changes.prices
+        ],
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of the file; empty if it is missing or invalid."""
+    try:
+        with open(open_private(path, READ), encoding="utf-8") as file:
+            content = json.loads(file.read(_MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""

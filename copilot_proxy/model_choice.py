@@ -1,0 +1,129 @@
+"""Chooses models by size and age: what a family, a default or a successor comes down to.
+
+Pure. What GitHub says about a model decides, and its price where GitHub says nothing. A model that
+needs enabling or retires is chosen only if there is no other.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from copilot_proxy.catalogue import Catalogue, Model
+from copilot_proxy.model_prices import PriceClass
+
+_CHAT_ENDPOINTS: Final = ("/chat/completions", "/responses", "/v1/messages")
+"""The APIs of Copilot's that this program can call."""
+
+
+class Size(IntEnum):
+    """What a model is for, as far as GitHub's category or its price says."""
+
+    SMALL = 1
+    MIDDLE = 2
+    LARGE = 3
+    DEAREST = 4
+    """Never chosen while there is another model."""
+
+
+class Kind(NamedTuple):
+    """The brand and the size to look for if a family has no model; "" is any brand."""
+
+    brand: str
+    size: Size
+
+
+_CATEGORIES: Final = {
+    "lightweight": Size.SMALL,
+    "versatile": Size.MIDDLE,
+    "powerful": Size.LARGE,
+}
+"""GitHub's ``model_picker_category``."""
+_BY_PRICE: Final = {
+    PriceClass.LOW: Size.SMALL,
+    PriceClass.MEDIUM: Size.MIDDLE,
+    PriceClass.HIGH: Size.LARGE,
+}
+
+
+def size_of(model: Model) -> Size:
+    """Return the size of a model: GitHub's category, else by its price, else the middle."""
+    if model.price_class is PriceClass.VERY_HIGH:
+        return Size.DEAREST
+    category = model.raw.get("model_picker_category")
+    if isinstance(category, str) and category in _CATEGORIES:
+        return _CATEGORIES[category]
+    return Size.MIDDLE if model.price_class is None else _BY_PRICE[model.price_class]
+
+
+def is_ready(model: Model) -> bool:
+    """Return whether the account can use the model for chat, on an API that this program knows."""
+    is_served = not model.endpoints or any(e in _CHAT_ENDPOINTS for e in model.endpoints)
+    return model.is_chat and not model.needs_enabling and is_served
+
+
+def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
+    """Return the newest model of a brand and a size, or the nearest one; never the dearest.
+
+    A model without a word in its name, such as ``kimi-k3``, is what its brand is for, and counts as
+    a middle one.
+    """
+    usable = _usable(catalogue, kind.brand)
+    for size in _by_nearness(kind.size):
+        plain = size is Size.MIDDLE
+        found = [m for m in usable if size_of(m) is size or (plain and not m.parts.words)]
+        if model := newest(catalogue, [m for m in found if size_of(m) < Size.DEAREST]):
+            return model
+    return None
+
+
+def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
+    """Return a model of a size: the brand's newest, else the cheapest of all brands.
+
+    A smaller one comes next, and a larger one last.
+    """
+    usable = _usable(catalogue)
+    own = [model for model in usable if model.parts.brand == kind.brand]
+    sizes = [*_by_nearness(kind.size), Size.DEAREST]
+    larger = sizes[kind.size :]
+    for among in (sizes[: kind.size], larger):
+        for size in among:
+            if model := newest(catalogue, [m for m in own if size_of(m) is size]):
+                return model
+        for size in among:
+            if found := [m for m in usable if size_of(m) is size]:
+                return min(found, key=lambda m: (not catalogue.is_picked(m), _price(m)))
+    return None
+
+
+def _by_nearness(wanted: Size) -> list[Size]:
+    """Return the sizes but the dearest: `wanted`, the smaller ones downwards, the larger ones."""
+    smaller = [size for size in reversed(Size) if size < wanted]
+    return [wanted, *smaller, *(size for size in Size if wanted < size < Size.DEAREST)]
+
+
+def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
+    """Return the models of one brand that can be used; if all of them retire, all of them."""
+    ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
+    return [model for model in ready if model.retirement is None] or ready
+
+
+def newest(catalogue: Catalogue, models: Iterable[Model]) -> Model | None:
+    """Return the newest of `models`, preferably one that can be used and does not retire."""
+    return max(
+        models,
+        key=lambda m: (
+            is_ready(m),
+            m.retirement is None,
+            catalogue.is_picked(m),
+            m.parts.version,
+            -_price(m),
+        ),
+        default=None,
+    )
+
+
+def _price(model: Model) -> float:
+    """Return a number to compare prices; a model without a price counts as dearer than others."""
+    if model.token_price is not None:
+        return model.token_price.output
+    return float(model.price_class or PriceClass.VERY_HIGH) * 1000

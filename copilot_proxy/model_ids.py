@@ -1,0 +1,67 @@
+"""Splits model names into brand, family and version, without knowing any model.
+
+Pure. Copilot's ids are a brand, words and a version, in different orders: ``claude-opus-4.7``,
+``claude-3.5-sonnet``, ``gpt-5.6-luna``, ``gpt-4o-mini-2024-07-18``, ``kimi-k3``, ``o4-mini``.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+LONG_CONTEXT_SUFFIX: Final = "-1m"
+"""The suffix of the id of a model's long-context variant."""
+_LONG_CONTEXT: Final = "[1m]"
+"""Claude Code's suffix for a long context, which Copilot offers as a separate model."""
+_DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
+_ANY_DATE: Final = re.compile(
+    r"-(?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d(?:\d\d)?|\d{4}|preview|latest)(?=-|$)"
+)
+_DASHED_VERSION: Final = re.compile(r"-(\d)-(\d{1,2})(?=-|$)")
+_VERSION: Final = re.compile(r"(?P<letter>[a-z]?)(?P<number>\d+(?:\.\d+)*)o?")
+
+
+class ModelName(NamedTuple):
+    """The parts of a model name; any of them may be empty."""
+
+    brand: str
+    """Its first word: ``claude``, ``gpt``, ``gemini``, ``o``."""
+    words: tuple[str, ...]
+    """The other words: ``("opus",)``, ``("codex", "mini")``."""
+    version: tuple[int, ...]
+    """``(4, 7)`` for ``claude-opus-4.7``."""
+
+    @property
+    def family(self) -> str:
+        """The name without its version: ``claude-opus``, ``gpt-codex-mini``."""
+        return "-".join((self.brand, *self.words))
+
+
+def parse_name(name: str) -> ModelName:
+    """Return the parts of a model name; a vendor prefix, dates and ``preview`` are left out."""
+    plain = name.lower().rpartition("/")[2].removesuffix(_LONG_CONTEXT)
+    dotted = _DASHED_VERSION.sub(r"-\1.\2", _ANY_DATE.sub("", plain))
+    brand = ""
+    words: list[str] = []
+    version: tuple[int, ...] = ()
+    for word in filter(None, dotted.split("-")):
+        found = None if version else _VERSION.fullmatch(word)
+        if found is not None:
+            version = tuple(int(part) for part in found["number"].removesuffix(".0").split("."))
+            word = "" if brand else found["letter"]
+        if word and not brand:
+            brand = word
+        elif word:
+            words.append(word)
+    return ModelName(brand, tuple(words), version)
+
+
+def spellings(name: str) -> Sequence[str]:
+    """Return `name`, `name` without its date, and that with dots in its version.
+
+    For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
+    """
+    is_long = name.endswith(_LONG_CONTEXT)
+    undated = _DATE.sub("", name.removesuffix(_LONG_CONTEXT))
+    dotted = _DASHED_VERSION.sub(r"-\1.\2", undated)
+    long = (f"{undated}{LONG_CONTEXT_SUFFIX}", f"{dotted}{LONG_CONTEXT_SUFFIX}") if is_long else ()
+    return tuple(dict.fromkeys((name, *long, undated, dotted)))

@@ -1,0 +1,207 @@
+"""Decides which model of an account a name means.
+
+Pure. No id of a model is written here, since Copilot's models replace each other every few weeks.
+A name means, in this order:
+
+1. the model with that id, or with another spelling of it (`spellings`);
+2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
+3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
+   size, which the answer's notes then say. These are the models of 2025 and before;
+4. otherwise nothing. If it was a real model, its user chose it, and gets an error that names its
+   `successor` instead of another model's answer.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Final, NamedTuple
+
+from copilot_proxy.catalogue import MAX_NAME_LENGTH, Catalogue, Model
+from copilot_proxy.model_choice import Kind, Size, is_ready, newest, of_brand, of_size, size_of
+from copilot_proxy.model_ids import ModelName, parse_name, spellings
+
+DEFAULT_FAMILY: Final = "sonnet"
+"""The default of the setting `default_model`."""
+_TYPO_CUTOFF: Final = 0.85
+"""How similar, from 0 to 1, a name is to the one that it was meant to be."""
+
+
+FAMILIES: Final[Mapping[str, Kind]] = {
+    "claude": Kind("claude", Size.MIDDLE),
+    "claude-sonnet": Kind("claude", Size.MIDDLE),
+    "claude-opus": Kind("claude", Size.LARGE),
+    "claude-haiku": Kind("claude", Size.SMALL),
+    "sonnet": Kind("claude", Size.MIDDLE),
+    "opus": Kind("claude", Size.LARGE),
+    "haiku": Kind("claude", Size.SMALL),
+    "gpt": Kind("gpt", Size.MIDDLE),
+    "gpt-codex": Kind("gpt", Size.MIDDLE),
+    "gpt-mini": Kind("gpt", Size.SMALL),
+    "gpt-nano": Kind("gpt", Size.SMALL),
+    "gemini": Kind("gemini", Size.MIDDLE),
+    "gemini-pro": Kind("gemini", Size.MIDDLE),
+    "gemini-flash": Kind("gemini", Size.SMALL),
+    "grok": Kind("grok", Size.MIDDLE),
+    "kimi": Kind("kimi", Size.MIDDLE),
+}
+"""Names of families that always mean some model, whether or not the account has that family."""
+
+_SMALL_WORDS: Final = frozenset({"mini", "nano", "small", "lite", "flash", "haiku", "instant"})
+_LARGE_WORDS: Final = frozenset({"opus", "large", "ultra", "max"})
+_OLD_WORDS: Final = (
+    _SMALL_WORDS
+    | {"turbo", "chat", "codex", "16k", "32k", "vision", "pro", "thinking", "exp"}
+    | {"sonnet", "opus"}
+)
+"""The words in names of old models. With another word, a name is a mistyped one."""
+_OLD_VERSIONS: Final[Mapping[str, frozenset[tuple[int, ...]]]] = {
+    "gpt": frozenset({(3, 5), (4,), (4, 1), (4, 5), (5,)}),
+    "chatgpt": frozenset({(4,), (5,)}),
+    "o": frozenset({(1,), (3,), (4,)}),
+    "codex": frozenset({()}),
+    "claude": frozenset({(1,), (2,), (2, 1), (3,), (3, 5), (3, 7)}),
+    "gemini": frozenset({(1,), (1, 5), (2,), (2, 5)}),
+}
+"""By brand, the versions of old models."""
+
+
+class Meaning(NamedTuple):
+    """What a name means."""
+
+    model: Model
+    is_substitute: bool = False
+    """Whether the account has no such model, and this one was chosen by its size."""
+
+
+def resolve(catalogue: Catalogue, name: str, default_model: str) -> Meaning | None:
+    """Return what `name` means; `default_model` is the meaning of ``default``.
+
+    An id takes precedence over everything else, so that no live model is hidden.
+    """
+    if name == "default":
+        model = default(catalogue, default_model)
+        return Meaning(model) if model is not None else None
+    for spelling in spellings(name):
+        if (model := catalogue.get(spelling)) is not None:
+            return Meaning(model)
+    if len(name) > MAX_NAME_LENGTH or "/" in name or name != name.lower():
+        return None
+    meaning = _by_family(catalogue, parse_name(name)) or _built_in(catalogue, name)
+    if meaning is not None and name.endswith("[1m]"):
+        return meaning._replace(model=catalogue.long_context_variant(meaning.model))
+    return meaning
+
+
+def default(catalogue: Catalogue, wanted: str) -> Model | None:
+    """Return the chat model for ``default``: what the setting says, if it can be used.
+
+    Otherwise the successor of the configured model, Copilot's own default, or a middle model; never
+    the dearest, unless the setting names it.
+    """
+    is_own = wanted not in ("", "default", DEFAULT_FAMILY)
+    if wanted not in ("", "default") and (meaning := resolve(catalogue, wanted, wanted)):
+        is_dear = size_of(meaning.model) is Size.DEAREST
+        if is_ready(meaning.model) and (is_own or not (meaning.is_substitute or is_dear)):
+            return meaning.model
+    candidates = [successor(catalogue, wanted)] if is_own else []
+    for key in ("is_chat_default", "is_chat_fallback"):
+        candidates += [model for model in catalogue.chat if model.raw.get(key) is True]
+    for model in candidates:
+        if model and is_ready(model) and not model.retirement and size_of(model) < Size.DEAREST:
+            return model
+    return of_size(catalogue, Kind("", Size.MIDDLE)) or next(iter(catalogue.chat), None)
+
+
+def successor(catalogue: Catalogue, name: str) -> Model | None:
+    """Return the newest model of the family of `name`, else one of its brand and size, or None."""
+    parts = parse_name(name[:MAX_NAME_LENGTH])
+    if not parts.version:
+        return None
+    family = [m for m in catalogue.chat if m.parts.family == parts.family]
+    return newest(catalogue, family) or of_brand(catalogue, _kind(parts))
+
+
+def needs_catalogue(name: str) -> bool:
+    """Return whether `name` is certainly not an id that Copilot knows, but the name of a family."""
+    return parse_name(name).family in FAMILIES and not parse_name(name).version
+
+
+def suggestion(catalogue: Catalogue, name: str) -> str:
+    """Return a sentence that says what to use instead of `name`; empty if nothing is like it."""
+    near = similar_ids(catalogue, name)
+    heir = successor(catalogue, name)
+    is_same = len(near) == 1 and near[0].lower() in (name.lower(), name.lower().rpartition("/")[2])
+    if heir is None or is_same:
+        return f"Did you mean {', '.join(near)}?" if near else ""
+    # With a word that no model has, it is rather a mistyped name.
+    words = {word for model in catalogue.chat for word in model.parts.words} | _OLD_WORDS
+    if not words.issuperset(parse_name(name).words) and get_close_matches(
+        name.lower(), near, cutoff=_TYPO_CUTOFF
+    ):
+        return f"Did you mean {', '.join(near)}? Otherwise use {heir.id}."
+    return f"Use its successor {heir.id}."
+
+
+def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
+    """Return up to three chat model ids that resemble `name`.
+
+    If `name` is an id in other case, or with a vendor prefix as other services use it
+    (``openai/gpt-4.1``), returns only that id.
+    """
+    if len(name) > MAX_NAME_LENGTH:
+        return []  # comparing long names is slow
+    ids = {m.id.lower(): m.id for m in catalogue.chat}
+    wanted = name.lower()
+    for spelling in (wanted, wanted.rpartition("/")[2]):
+        if spelling in ids:
+            return [ids[spelling]]
+    return [ids[near] for near in get_close_matches(wanted, ids, n=3, cutoff=0.5)]
+
+
+def _by_family(catalogue: Catalogue, parts: ModelName) -> Meaning | None:
+    """Return the newest model of a family that is named without a version."""
+    if parts.version:
+        return None
+    if not parts.words and parts.brand in FAMILIES:  # a brand, or a kind of Claude
+        model = of_brand(catalogue, FAMILIES[parts.brand]) if _is_brand(parts) else None
+        if model is not None:
+            return Meaning(model)
+    family = [m for m in catalogue.chat if m.parts.family == parts.family]
+    # ``sonnet`` is short for ``claude-sonnet``, if no other brand has a family of that name.
+    short = [m for m in catalogue.chat if m.parts.words == (parts.brand, *parts.words)]
+    if len({m.parts.brand for m in short}) > 1:
+        short = []
+    model = newest(catalogue, family or short)
+    return Meaning(model) if model is not None else None
+
+
+def _is_brand(parts: ModelName) -> bool:
+    return FAMILIES[parts.brand].brand == parts.brand
+
+
+def _built_in(catalogue: Catalogue, name: str) -> Meaning | None:
+    """Return a model of the same size for a name that clients have built in, else None."""
+    parts = parse_name(name)
+    kind = FAMILIES.get(parts.family) if not parts.version else None
+    if kind is None and _is_old(parts):
+        family = [m for m in catalogue.chat if m.parts.family == parts.family]
+        if parts.brand == "claude" and (model := newest(catalogue, family)):
+            return Meaning(model, is_substitute=True)
+        kind = _kind(parts)
+    model = of_size(catalogue, kind) if kind is not None else None
+    return Meaning(model, is_substitute=True) if model is not None else None
+
+
+def _is_old(parts: ModelName) -> bool:
+    """Return whether it is a model of 2025 or before, whose names clients have built in."""
+    is_name = parts.version in _OLD_VERSIONS.get(parts.brand, ())
+    return is_name and _OLD_WORDS.issuperset(parts.words)
+
+
+def _kind(parts: ModelName) -> Kind:
+    """Return the brand and the size that a name suggests."""
+    brand = "gpt" if parts.brand in ("o", "chatgpt", "codex") else parts.brand
+    words = {*parts.words}
+    if words & _SMALL_WORDS or (brand == "gpt" and parts.version[:2] == (3, 5)):
+        return Kind(brand, Size.SMALL)
+    is_large = bool(words & _LARGE_WORDS) or parts.brand == "o"
+    return Kind(brand, Size.LARGE if is_large else Size.MIDDLE)
