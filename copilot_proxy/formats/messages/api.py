@@ -18,6 +18,7 @@ from copilot_proxy.formats.messages.request_to_model import (
 from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
+from copilot_proxy.formats.messages.transformations import asks_for_transformations
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import Fitted
 from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
@@ -36,7 +37,8 @@ class _Native:
     def translator(
         self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str
     ) -> MessagesRepair:
-        return MessagesRepair(request_id, tool_names)
+        lists = asks_for_transformations(request)
+        return MessagesRepair(request_id, tool_names, lists_transformations=lists)
 
 
 class MessagesApi:
