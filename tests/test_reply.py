@@ -1,5 +1,6 @@
-"""A reply knows whether Copilot marked the end of its answer."""
+"""A reply knows how Copilot ended its answer, and what it left out of the request."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.sse import DONE
+from copilot_proxy.logs.text_format import TextFormatter
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply
-from tests.formats.routes import every_client, model_on, sent
+from tests.formats.routes import claude, every_client, model_on, sent
 
 TEXT = b'{"id": "1", "choices": [{"index": 0, "delta": {"content": "Hello"}}]}'
 PROBED = {"id": "1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
@@ -60,3 +62,36 @@ async def test_a_body_with_only_token_counts_is_an_answer(client: str) -> None:
 
     streamed = [batch async for batch in reply(client, Upstream(body=PROBED)).events()]
     assert streamed
+
+
+START = (
+    b'{"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", '
+    b'"content": [], "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}%s}}'
+)
+LISTED = b', "input_transformations": [{"type": "dropped"}]'
+FINISH = b'{"type": "message_delta", "delta": {"stop_reason": "end_turn"%s}, "usage": {}}'
+STOP = b'{"type": "message_stop"}'
+
+
+@every_client
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.anyio
+async def test_what_copilot_dropped_is_in_the_header_or_the_log(client: str, early: bool) -> None:
+    """A change that Copilot reports after the headers of a stream is shown in the log line."""
+    record = RequestRecord("r", client)
+    request = sent(client, claude("claude-opus-5.5"))
+    record.notes = request.notes
+    first, last = START % (LISTED if early else b""), FINISH % (b"" if early else LISTED)
+    upstream: Any = Upstream([first], [last, STOP])
+    replied = Reply(upstream, request, record)
+
+    batches = replied.events()
+    await anext(batches)
+    header = replied.headers.get("x-copilot-proxy-notes", "")
+    async for _ in batches:
+        pass
+
+    entry = logging.makeLogRecord({"record": record})
+    line = TextFormatter(colour=False).format(entry)
+    assert early is ("Copilot reports 1 dropped" in header)
+    assert early is not ("Copilot reports 1 dropped" in line)

@@ -55,6 +55,10 @@ class StreamTranslator(Protocol):
     invalid.
     """
 
+    notes: list[str] | None
+    """Gets a line for what Copilot reports to have changed in the request; None if nobody reads
+    it."""
+
     @property
     def usage(self) -> ChatUsage | None:
         """Copilot's token counts so far, in the format of Chat Completions."""

@@ -68,6 +68,7 @@ def prepare(
     if api.native is not None and is_same_api(client, api):
         fitted = api.native.body(request, model, notes)
         translator = api.native.translator(request, fitted.tool_names, request_id)
+        translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = client.to_chat(request, notes)
@@ -79,6 +80,7 @@ def prepare(
             recorder=ReasoningRecorder(cache, name, vendor),
             tool_names=fitted.tool_names,
         )
+        translator.notes = notes
         if (writer := client.writer(request)) is not None:
             translator = Pipeline(translator, writer)
     return PreparedRequest(
@@ -95,6 +97,8 @@ def prepare(
 class Pipeline:
     """A `StreamTranslator` in two steps: Copilot's events to chunks to the client's events."""
 
+    notes: list[str] | None = None
+    """Not read: what Copilot reports is noted by the first step."""
     failure: CopilotProxyError | None = None
     is_complete = False
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
 _NAME_WIDTH: Final = 24
+_MAX_NOTE: Final = 120
 
 
 class TextFormatter(logging.Formatter):
@@ -70,6 +71,9 @@ def _request_columns(record: "RequestRecord") -> str:
         remarks.append("client disconnected")
     if record.notes:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
+    if record.sent_notes is not None:
+        # The client cannot see these: they came after the headers.
+        remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
     if (credits := credits_of(record.copilot_usage)) is not None:
         remarks.append(f"{credits:.3g} credits")
     if record.error:

@@ -77,6 +77,9 @@ class RequestRecord:
     copilot_usage: dict[str, Any] | None = None
     """What GitHub charges, as Copilot sent it."""
     notes: list[str] = field(default_factory=list)
+    """Changes to the request that may matter to the client."""
+    sent_notes: int | None = None
+    """How many of the notes the client got in a header; None if there was no such header."""
     started: float = field(default_factory=time.perf_counter, repr=False)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:

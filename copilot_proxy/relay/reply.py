@@ -39,6 +39,7 @@ class Reply:
             "x-copilot-proxy-route": self._prepared.api.name,
             **forwarded_headers(self._response.headers),
         }
+        self._record.sent_notes = len(self._prepared.notes)
         if self._prepared.notes:
             headers["x-copilot-proxy-notes"] = header_value("; ".join(self._prepared.notes))
         return headers

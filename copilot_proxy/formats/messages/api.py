@@ -20,6 +20,7 @@ from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.messages.transformations import asks_for_transformations
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
@@ -38,7 +39,8 @@ class _Native:
     def translator(
         self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str
     ) -> MessagesRepair:
-        return MessagesRepair(request_id, tool_names)
+        lists = asks_for_transformations(request)
+        return MessagesRepair(request_id, tool_names, lists_transformations=lists)
 
 
 class MessagesApi:

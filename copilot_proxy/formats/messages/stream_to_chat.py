@@ -13,6 +13,7 @@ from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.message_events import message_to_events
 from copilot_proxy.formats.messages.stream_repair import is_message, repair_message
+from copilot_proxy.formats.messages.transformations import note_transformations
 from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json, MessagesEvent
@@ -63,6 +64,8 @@ class MessagesToChat(ChunkTranslator):
             raise BrokenResponse("Copilot sent an event that is not a JSON object.")
         if data.get("type") == "error" or data.get("error"):
             raise parse_error_event(data)
+        if self.notes is not None and data.get("type") != "content_block_delta":
+            note_transformations(data, self.notes)
         if isinstance(data.get("copilot_usage"), dict):
             self.copilot_usage = data["copilot_usage"]
         chunks: list[ChatChunk] = []

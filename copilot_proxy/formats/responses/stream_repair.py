@@ -51,6 +51,7 @@ class ResponsesRepair:
         *,
         now: int | None = None,
     ) -> None:
+        self.notes: list[str] | None = None
         self._tools = ToolMapping(available_tools(request))
         self._items = ItemRepair(self._tools, tool_names or {})
         self._has_renamed_tools = bool(tool_names)

@@ -1,0 +1,55 @@
+"""Reports what Copilot left out of the conversation before the model read it.
+
+Claude's answers list it in ``input_transformations``, for example thinking whose conversation has
+changed. The form of its entries is not documented, so that only their type is read.
+"""
+
+import re
+from collections import Counter
+from typing import Any, Final
+
+from copilot_proxy.formats.rules.thinking import BINDING
+from copilot_proxy.formats.types import Json, MessagesEvent, MessagesRequest
+
+FIELD: Final = "input_transformations"
+_NESTED: Final = ("message", "delta")
+_TYPE: Final = re.compile(r"[a-z0-9_]{1,40}")
+
+
+def note_transformations(event: MessagesEvent, notes: list[str]) -> None:
+    """Add a note for what an event or whole message lists, unless there is one already."""
+    for holder in (event, *(event.get(name) for name in _NESTED)):
+        listed = holder.get(FIELD) if isinstance(holder, dict) else None
+        if not isinstance(listed, list) or not listed:
+            continue
+        kinds = Counter(map(_kind, listed))
+        names = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        note = f"dropped parts of earlier messages: Copilot reports {names}"
+        if note not in notes:
+            notes.append(note)
+
+
+def without_transformations(event: MessagesEvent) -> MessagesEvent:
+    """Return the event without the list; the same object if there is none."""
+    for name in _NESTED:
+        inner = event.get(name)
+        if isinstance(inner, dict) and FIELD in inner:
+            event = {**event, name: _without(inner)}
+    return _without(event) if FIELD in event else event
+
+
+def asks_for_transformations(request: MessagesRequest) -> bool:
+    """Return whether the client itself chose what happens to such thinking, and so knows the list.
+
+    Other clients may be too strict for a field that they do not know.
+    """
+    return BINDING in (request.get("thinking") or {})
+
+
+def _without(value: Json) -> Json:
+    return {name: one for name, one in value.items() if name != FIELD}
+
+
+def _kind(entry: Any) -> str:
+    kind = entry.get("type") if isinstance(entry, dict) else entry
+    return kind if isinstance(kind, str) and _TYPE.fullmatch(kind) else "changes"
