@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue, chat_rules, models, pricing
 from .chat_answers import answer
 from .chat_format import Facts
+from .conversation import Conversation, Tool
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
-from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
+from .script import IMAGE_TOKENS, last_words, make_reply, tokens
 from .shared_rules import images
 from .stream import send
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .catalogue import Model, backend_name, vendor
+from .conversation import Reply, ToolCall
 from .pricing import copilot_usage
-from .script import Reply, ToolCall, pieces
+from .script import pieces
 from .stream import DONE, Event
 
 Json = dict[str, Any]

@@ -14,11 +14,12 @@ from . import (
     models,
     pricing,
 )
+from .conversation import Conversation, Tool
 from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
 from .messages_answers import Thoughts, answer
 from .refusal import plain
-from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
+from .script import IMAGE_TOKENS, last_words, make_reply, tokens
 from .stream import send
 
 if TYPE_CHECKING:

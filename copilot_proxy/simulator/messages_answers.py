@@ -11,9 +11,10 @@ import msgspec
 
 from . import messages_binding
 from .catalogue import Model, backend_name
+from .conversation import Reply, ToolCall
 from .opaque_strings import OpaqueStrings
 from .pricing import copilot_usage
-from .script import Reply, ToolCall, pieces
+from .script import pieces
 from .stream import Answer, Event
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from .refusal import copilot
 if TYPE_CHECKING:
     from .call import Call
     from .catalogue import Model
-    from .script import Reply
+    from .conversation import Reply
 
 DEFAULT_PRICES = {"input_price": 250, "output_price": 1000, "cache_read_price": 25}
 """AI credits per million tokens, for models whose entry has no price."""

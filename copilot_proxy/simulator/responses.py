@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, models, pricing, responses_rules
+from . import catalogue, models, pricing, responses_rules, responses_tools
+from .call_items import TEXTS
+from .conversation import Conversation
+from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
-from .responses_answers import Facts, answer, has_phases
-from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
+from .responses_answers import answer
+from .responses_items import Facts, has_phases
+from .script import IMAGE_TOKENS, last_words, make_reply, tokens
 from .stream import send
 
 if TYPE_CHECKING:
@@ -40,15 +44,13 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
         model["id"],
         user=_last_user_text(items),
         results=_results(items),
-        tools=[
-            Tool(one["name"], one["parameters"])
-            for one in body.get("tools") or []
-            if one["type"] == "function"
-        ],
+        tools=responses_tools.offered(body, items),
+        search=responses_tools.search_of(body),
         forced=_forced(body.get("tool_choice")),
         parallel=body.get("parallel_tool_calls") is not False
         and bool(catalogue.supports(model, "parallel_tool_calls")),
         images=len(list(responses_rules.images(items))),
+        documents=len(list(responses_rules.parts(items, "input_file"))),
         limit=body.get("max_output_tokens"),
         reasons=((body.get("reasoning") or {}).get("effort") or default) != "none",
         talks=has_phases(model),
@@ -83,12 +85,12 @@ def _results(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
     System messages after them are skipped, since coding agents add such messages.
     """
-    names = {one["call_id"]: one["name"] for one in items if one.get("type") == "function_call"}
+    names = {one["call_id"]: one["name"] for one in items if one.get("type") in TEXTS}
     found: list[tuple[str, str]] = []
     for item in reversed(items):
         if item.get("role") in ("system", "developer"):
             continue
-        if item.get("type") != "function_call_output":
+        if item.get("type") not in ("function_call_output", "custom_tool_call_output"):
             break
         found.insert(0, (names[item["call_id"]], text_of(item["output"])))
     return found
@@ -106,6 +108,8 @@ def _count(body: dict[str, Any], items: list[dict[str, Any]]) -> int:
         if item.get("type") in EMPTY_ITEMS:
             continue
         text = text_of(item.get("content")) + text_of(item.get("output"))
-        total += 4 + tokens(text + item.get("name", "") + item.get("arguments", ""))
+        arguments = str(item.get("arguments") or item.get("input") or "")
+        total += 4 + tokens(text + item.get("name", "") + arguments)
+    total += DOCUMENT_TOKENS * len(list(responses_rules.parts(items, "input_file")))
     total += IMAGE_TOKENS * len(list(responses_rules.images(items)))
     return total + sum(tokens(str(tool)) for tool in body.get("tools") or [])

@@ -2,72 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from .catalogue import Model, backend_name
-from .opaque_strings import OpaqueStrings
+from .catalogue import backend_name
+from .conversation import Reply
 from .pricing import copilot_usage
-from .script import Reply, pieces
+from .responses_items import Facts, output
+from .script import pieces
 from .stream import Answer, Event
 
 Json = dict[str, Any]
 
-
-@dataclass
-class Facts:
-    """The data from which an answer is made."""
-
-    model: Model
-    reply: Reply
-    body: Json
-    opaque_strings: OpaqueStrings
-    quirks: Json = field(default_factory=dict)
-    created: int = field(default_factory=lambda: int(time.time()))
-    call_ids: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.call_ids = ["call_" + secrets.token_hex(12) for _ in self.reply.calls]
-
-    def new_id(self) -> str:
-        """Return a new encrypted id, which is long and has no prefix."""
-        return self.opaque_strings.make("item", 200 + secrets.randbelow(200))
-
-    @property
-    def encrypted(self) -> Json:
-        """The encrypted reasoning, if the request includes it."""
-        if "reasoning.encrypted_content" not in (self.body.get("include") or []):
-            return {}
-        return {"encrypted_content": self.opaque_strings.make(f"encrypted {self.model['id']}", 240)}
-
-    @property
-    def summary(self) -> list[Json]:
-        """The summary of the reasoning, if the request asks for one."""
-        if not (self.body.get("reasoning") or {}).get("summary"):
-            return []
-        return [{"type": "summary_text", "text": self.reply.reasoning}]
-
-    @property
-    def incomplete(self) -> str | None:
-        """Why the answer is incomplete; None if it is complete."""
-        if "content_filter" in self.quirks:
-            return "content_filter"
-        return "max_output_tokens" if self.reply.finish == "length" else None
-
-    @property
-    def phase(self) -> Json:
-        """The phase of a text, which newer models add: commentary or final answer."""
-        if not has_phases(self.model):
-            return {}
-        return {"phase": "commentary" if self.reply.calls else "final_answer"}
-
-
-def has_phases(model: Model) -> bool:
-    """Whether the model marks its texts as commentary or final answer."""
-    return any(model["id"].startswith(f"gpt-5.{minor}") for minor in range(3, 10))
+CALLS = {
+    "function_call": ("arguments", "function_call_arguments"),
+    "custom_tool_call": ("input", "custom_tool_call_input"),
+}
+"""Kind of call -> the field with its input, and the name of the events that stream it."""
 
 
 def answer(facts: Facts) -> Answer:
@@ -98,44 +49,6 @@ def usage(reply: Reply) -> Json:
         "output_tokens_details": {"reasoning_tokens": reply.reasoning_tokens},
         "total_tokens": reply.prompt_tokens + output,
     }
-
-
-def output(facts: Facts) -> list[Json]:
-    """Return all output items, with new ids."""
-    reply = facts.reply
-    found: list[Json] = []
-    if "compaction" in facts.quirks:
-        sealed = facts.opaque_strings.make(f"encrypted {facts.model['id']}", 240)
-        found.append({"id": facts.new_id(), "type": "compaction", "encrypted_content": sealed})
-    if reply.reasoning:
-        found.append(
-            {"id": facts.new_id(), "type": "reasoning", "summary": facts.summary, **facts.encrypted}
-        )
-    if reply.text and "wordless" not in facts.quirks:
-        part = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
-        status = "incomplete" if facts.incomplete else "completed"
-        found.append(
-            {
-                "id": facts.new_id(),
-                "type": "message",
-                "role": "assistant",
-                "status": status,
-                "content": [part],
-                **facts.phase,
-            }
-        )
-    for call, call_id in zip(reply.calls, facts.call_ids, strict=True):
-        found.append(
-            {
-                "id": facts.new_id(),
-                "type": "function_call",
-                "call_id": call_id,
-                "name": call.name,
-                "arguments": call.arguments or "{}",
-                "status": "completed",
-            }
-        )
-    return found
 
 
 def whole(facts: Facts) -> Json:
@@ -233,8 +146,8 @@ class _Stream:
             begun |= {"status": "in_progress", "content": []}
             begun.pop("phase", None)
             inner = self.message(index, item)
-        elif kind == "function_call":
-            begun |= {"status": "in_progress", "arguments": ""}
+        elif kind in CALLS:
+            begun |= {"status": "in_progress", CALLS[kind][0]: ""}
             inner = self.call(index, item)
         else:
             inner = iter(())
@@ -270,13 +183,13 @@ class _Stream:
         yield self.event("response.content_part.done", item_id=new_id(), **at, part=full)
 
     def call(self, index: int, item: Json) -> Iterator[Event]:
-        arguments = item["arguments"]
+        name, event = CALLS[item["type"]]
+        text = item[name]
         if "runaway_arguments" in self.facts.quirks:
-            arguments = "{" + "\n\t\r" * int(self.facts.quirks["runaway_arguments"] or 200)
+            text = "{" + "\n\t\r" * int(self.facts.quirks["runaway_arguments"] or 200)
         at: Json = {"output_index": index}
-        kind = "response.function_call_arguments"
-        for start in range(0, len(arguments), 9):
-            part = arguments[start : start + 9]
+        kind = f"response.{event}"
+        for start in range(0, len(text), 9):
+            part = text[start : start + 9]
             yield self.event(f"{kind}.delta", item_id=self.facts.new_id(), **at, delta=part)
-        fresh = self.facts.new_id()
-        yield self.event(f"{kind}.done", item_id=fresh, **at, arguments=arguments)
+        yield self.event(f"{kind}.done", item_id=self.facts.new_id(), **at, **{name: text})

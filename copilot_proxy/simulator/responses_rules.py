@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, history_rules, shared_rules
+from . import call_items, catalogue, documents, history_rules, responses_tools, shared_rules
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
 
@@ -19,7 +19,8 @@ KNOWN = {
     "model", "input", "instructions", "stream", "store", "tools", "tool_choice",
     "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning", "text",
     "include", "truncation", "prompt_cache_key", "context_management", "metadata", "user",
-    "previous_response_id", "service_tier", "background", "safety_identifier",
+    "previous_response_id", "prompt_cache_options", "service_tier", "background",
+    "safety_identifier",
 }  # fmt: skip
 TYPES: dict[str, tuple[type, ...]] = {
     "model": (str,),
@@ -38,10 +39,14 @@ TYPES: dict[str, tuple[type, ...]] = {
     "include": (list,),
     "truncation": (str,),
     "context_management": (list,),
+    "prompt_cache_options": (dict,),
 }
 FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
+FIRST_WITH_BREAKPOINTS = 5.6
+"""The first GPT whose cache takes explicit breakpoints."""
+MAX_BREAKPOINTS = 4
 
 
 def shape(body: Any) -> Json:
@@ -74,14 +79,17 @@ def items(body: Json) -> list[Json]:
 def check(body: Json, model: Model, call: Call) -> None:
     """Raise a 400 for anything that the model or the API does not accept."""
     _fields(body)
+    _caching(body, model)
     _reasoning(body, model)
     for item in items(body):
         _item(item, model, call)
     pictures = [image for item in items(body) for image in images(item)]
     shared_rules.check_images(pictures, model, call)
+    for part in parts(items(body), "input_file"):
+        documents.check_file(part, model)
     _ids(items(body))
-    _answered(items(body))
-    _tools(body, call)
+    call_items.check_answers(items(body))
+    responses_tools.check(body, items(body), model, call)
 
 
 def _fields(body: Json) -> None:
@@ -110,6 +118,27 @@ def _fields(body: Json) -> None:
         isinstance(kind.get("schema"), dict) and is_schema(kind["schema"])
     ):
         raise invalid("text.format.schema is missing")
+
+
+def _caching(body: Json, model: Model) -> None:
+    """Check the explicit breakpoints of the prompt's cache, which newer models know."""
+    options = body.get("prompt_cache_options")
+    marked = [part for item in items(body) for part in _marked(item)]
+    if catalogue.gpt_version(model) < FIRST_WITH_BREAKPOINTS:
+        if options is not None or marked:
+            name = "prompt_cache_options" if options is not None else "prompt_cache_breakpoint"
+            raise copilot(400, f"Unknown parameter: '{name}'.", "unknown_parameter", param=name)
+        return
+    if options is not None and options.get("mode", "implicit") not in ("implicit", "explicit"):
+        raise invalid("prompt_cache_options.mode: has to be implicit or explicit")
+    if len(marked) > MAX_BREAKPOINTS:
+        raise invalid(f"at most {MAX_BREAKPOINTS} prompt_cache_breakpoint are allowed")
+
+
+def _marked(item: Json) -> list[Json]:
+    content = item.get("content")
+    found = content if isinstance(content, list) else []
+    return [one for one in found if isinstance(one, dict) and one.get("prompt_cache_breakpoint")]
 
 
 def _reasoning(body: Json, model: Model) -> None:
@@ -151,19 +180,8 @@ def _item(item: Json, model: Model, call: Call) -> None:
                 "The encrypted content could not be verified.",
                 "invalid_encrypted_content",
             )
-    elif kind == "function_call":
-        for name in ("call_id", "name", "arguments"):
-            if not isinstance(item.get(name), str):
-                raise invalid(f"function_call: {name} is missing")
-    elif kind == "function_call_output":
-        output = item.get("output")
-        parts = [output] if isinstance(output, str) else output
-        if not isinstance(item.get("call_id"), str) or not isinstance(parts, list):
-            raise invalid("function_call_output: call_id or output is missing")
-        if not isinstance(output, str) and not all(isinstance(one, dict) for one in parts):
-            raise invalid("function_call_output: output has to be text or a list of parts")
     else:
-        raise invalid(f"unknown kind of input item: {kind}")
+        call_items.check(item, model)
 
 
 def _message(item: Json) -> None:
@@ -172,7 +190,9 @@ def _message(item: Json) -> None:
         raise invalid(f"unknown role: {role}")
     if isinstance(content, str):
         return
-    allowed = {"output_text", "refusal"} if role == "assistant" else {"input_text", "input_image"}
+    allowed = {"output_text", "refusal"} if role == "assistant" else {
+        "input_text", "input_image", "input_file",
+    }  # fmt: skip
     if not isinstance(content, list) or not content:
         raise invalid("message content must not be empty")
     for part in content:
@@ -182,18 +202,24 @@ def _message(item: Json) -> None:
 
 def images(value: Any) -> Iterator[str]:
     """Yield the URLs of all images of an item, at any depth."""
+    for part in parts(value, "input_image"):
+        url = part.get("image_url")
+        if not isinstance(url, str):
+            raise invalid("input_image: image_url is missing")
+        yield url
+
+
+def parts(value: Any, kind: str) -> Iterator[Json]:
+    """Yield all content parts of a type, at any depth."""
     if isinstance(value, list):
         for one in value:
-            yield from images(one)
+            yield from parts(one, kind)
     elif isinstance(value, dict):
-        if value.get("type") == "input_image":
-            url = value.get("image_url")
-            if not isinstance(url, str):
-                raise invalid("input_image: image_url is missing")
-            yield url
+        if value.get("type") == kind:
+            yield value
         else:
-            yield from images(value.get("content"))
-            yield from images(value.get("output"))
+            yield from parts(value.get("content"), kind)
+            yield from parts(value.get("output"), kind)
 
 
 def _ids(found: list[Json]) -> None:
@@ -203,35 +229,6 @@ def _ids(found: list[Json]) -> None:
         if isinstance(given, str) and len(given) > history_rules.MAX_CALL_ID:
             path = f"input[{number}].call_id"
             raise history_rules.too_long(path, given, history_rules.MAX_CALL_ID)
-
-
-def _answered(found: list[Json]) -> None:
-    """Check that every call has an output, and every output a call."""
-    calls = {one["call_id"] for one in found if one.get("type") == "function_call"}
-    outputs = [one["call_id"] for one in found if one.get("type") == "function_call_output"]
-    for call_id in outputs:
-        if call_id not in calls:
-            raise invalid(f"No tool call found for function call output with call_id {call_id}.")
-    for call_id in calls:
-        if call_id not in outputs:
-            raise invalid(f"No tool output found for function call {call_id}.")
-
-
-def _tools(body: Json, call: Call) -> None:
-    tools = body.get("tools") or []
-    if len(tools) > shared_rules.MAX_TOOLS:
-        raise invalid("Invalid 'tools': array too long.")
-    for number, tool in enumerate(tools):
-        kind = tool.get("type")
-        if kind == "function":
-            shared_rules.check_tool(number, tool.get("name"), tool.get("parameters"))
-        elif str(kind) not in call.state.hosted_tools:
-            raise invalid(f"The requested tool {kind} is not supported.")
-    choice = body.get("tool_choice")
-    if isinstance(choice, dict):
-        names = [tool.get("name") for tool in tools]
-        if choice.get("type") != "function" or choice.get("name") not in names:
-            raise invalid("tool_choice names a tool that is not offered")
 
 
 def check_length(model: Model, count: int) -> None:

@@ -8,91 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import msgspec
 
+from .conversation import Conversation, Reply, ToolCall
 from .prompt import Prompt
 from .schema_values import fill
+from .tool_use import call_tools
 
 IMAGE_TOKENS = 765
 """The token count of an image of any size."""
 MAX_WORDS = 100_000
 """The most words of an answer that the prompt asks to be long."""
 
-VERBS = {"get", "set", "list", "read", "write", "find", "search", "fetch", "run", "make", "create"}
-CALLS_TOOL = re.compile(
-    r"\b(?:use|call|invoke|run)\b[^.?!\n]{0,40}?\b(?:tools?|functions?)\b|^\s*call\b", re.I
-)
-SEVERAL_TOOLS = re.compile(r"\b(?:both|all|every|each|several|two)\b[^.?!\n]{0,20}\btools?\b", re.I)
 COUNT_TO = re.compile(r"\bcount\b[^.?!\n]{0,30}?\bto\s+(\d{1,6})\b", re.I)
 WORD_COUNT = re.compile(r"\b(\d{1,6})\s+words\b", re.I)
 FILLER = (
     "the simulator writes meaningless words so that you can watch a long answer arrive piece by "
     "piece and stop it halfway if you like"
 )
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool that the client offers."""
-
-    name: str
-    schema: dict[str, Any]
-
-
-@dataclass
-class Conversation:
-    """The parts of a request that decide the reply, independent of the API."""
-
-    model: str
-    user: str = ""
-    """The text of the last user message."""
-    results: list[tuple[str, str]] = field(default_factory=list)
-    """(name, result) of the tools that were run since the last assistant message."""
-    tools: list[Tool] = field(default_factory=list)
-    forced: str | None = None
-    """``none``, ``required``, or the name of a tool; None lets the model choose."""
-    parallel: bool = True
-    images: int = 0
-    documents: int = 0
-    schema: dict[str, Any] | None = None
-    """The JSON schema of the answer; an empty schema allows any object."""
-    limit: int | None = None
-    """The maximum number of tokens in the answer."""
-    stop: list[str] = field(default_factory=list)
-    reasons: bool = False
-    talks: bool = True
-    """Whether the model writes some text before it calls a tool."""
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-
-
-@dataclass
-class ToolCall:
-    """A tool call; `arguments` is JSON text, truncated where the token limit cuts it."""
-
-    name: str
-    arguments: str
-
-
-@dataclass
-class Reply:
-    """The model's reply and its token counts."""
-
-    text: str = ""
-    calls: list[ToolCall] = field(default_factory=list)
-    reasoning: str = ""
-    finish: str = "stop"
-    """``stop``, ``length`` or ``tool_calls``, as in chat completions."""
-    stop_sequence: str | None = None
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    """Excludes the reasoning."""
-    reasoning_tokens: int = 0
 
 
 def tokens(text: str) -> int:
@@ -120,14 +56,16 @@ def make_reply(conversation: Conversation) -> Reply:
     reply = Reply(
         prompt_tokens=conversation.prompt_tokens, cached_tokens=conversation.cached_tokens
     )
-    calls = _calls(conversation)
+    call_tools(conversation, reply)
+    calls = reply.calls
     if conversation.reasons:
         reply.reasoning = _reasoning(conversation, calls)
         reply.reasoning_tokens = tokens(reply.reasoning)
     if calls:
         if conversation.talks:
             reply.text = f"I will look {'that' if len(calls) == 1 else 'those'} up."
-        reply.calls = calls
+        reply.finish = "tool_calls"
+    elif reply.search is not None:
         reply.finish = "tool_calls"
     else:
         reply.text = _text(conversation)
@@ -142,79 +80,6 @@ def make_reply(conversation: Conversation) -> Reply:
 def pieces(text: str) -> list[str]:
     """Split a text into the pieces in which it is streamed, of up to a word each."""
     return re.findall(r"\s*\S{1,7}|\s+", text)
-
-
-def _calls(conversation: Conversation) -> list[ToolCall]:
-    """Return the tool calls of the reply, if any."""
-    if not conversation.tools or conversation.forced == "none":
-        return []
-    prompt = Prompt(conversation.user)
-    if conversation.forced is not None:
-        named = [tool for tool in conversation.tools if tool.name == conversation.forced]
-        chosen = named or _requested_tools(conversation)[:1] or conversation.tools[:1]
-    elif conversation.results:
-        return []
-    else:
-        chosen = _requested_tools(conversation)
-    if not conversation.parallel:
-        return [_call(tool, prompt) for tool in chosen[:1]]
-    if len(chosen) == 1 and prompt.several and _first_string(chosen[0]):
-        return [_call(chosen[0], Prompt(prompt.text, one)) for one in prompt.several]
-    return [_call(tool, prompt) for tool in chosen]
-
-
-def _requested_tools(conversation: Conversation) -> list[Tool]:
-    """Return the tools that the prompt asks for."""
-    text = conversation.user.lower()
-    exact = [tool for tool in conversation.tools if _is_named(tool.name, text)]
-    if SEVERAL_TOOLS.search(text):
-        return exact if len(exact) > 1 else conversation.tools
-    if exact:
-        return exact
-    loose = [tool for tool in conversation.tools if _nouns(tool.name) & set(Prompt(text).all)]
-    if loose:
-        return loose
-    return conversation.tools[:1] if CALLS_TOOL.search(text) else []
-
-
-def _words_of(name: str) -> str:
-    """Return the words of a tool's name: ``getWeather`` and ``get_weather`` give "get weather"."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[\s_-]+", " ", parted).lower()
-
-
-def _is_named(name: str, text: str) -> bool:
-    """Whether the text names the tool.
-
-    A one-word name counts only next to a word such as "call" or "tool".
-    """
-    spoken = re.escape(_words_of(name))
-    if " " in _words_of(name):
-        written = re.escape(name.lower())
-        return bool(re.search(rf"\b(?:{spoken}|{written})\b", text))
-    pattern = rf"\b(?:use|call|invoke|run)\s+(?:the\s+)?{spoken}\b|\b{spoken}\s+(?:tool|function)\b"
-    return bool(re.search(pattern, text))
-
-
-def _nouns(name: str) -> set[str]:
-    """Return the nouns in a tool's name: ``get_weather`` gives {"weather"}."""
-    words = _words_of(name).split()
-    return {word for word in words if len(word) > 3 and word not in VERBS}
-
-
-def _first_string(tool: Tool) -> str | None:
-    """Return the name of the first property that accepts any string."""
-    for name, schema in tool.schema.get("properties", {}).items():
-        if isinstance(schema, dict) and schema.get("type") == "string" and "enum" not in schema:
-            return str(name)
-    return None
-
-
-def _call(tool: Tool, prompt: Prompt) -> ToolCall:
-    arguments = fill(tool.schema or {"type": "object"}, prompt)
-    if prompt.focus and (name := _first_string(tool)):
-        arguments[name] = prompt.focus
-    return ToolCall(tool.name, msgspec.json.encode(arguments).decode() if arguments else "")
 
 
 def _text(conversation: Conversation) -> str:
@@ -288,7 +153,8 @@ def _limit(reply: Reply, limit: int | None) -> None:
         if size > left:
             reply.finish = "length"
             if left > tokens(call.name):
-                kept.append(ToolCall(call.name, call.arguments[: left * 4 - len(call.name)]))
+                arguments = call.arguments[: left * 4 - len(call.name)]
+                kept.append(replace(call, arguments=arguments))
             break
         left -= size
         kept.append(call)

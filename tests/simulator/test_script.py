@@ -5,10 +5,11 @@ import json
 import jsonschema
 import pytest
 
+from copilot_proxy.simulator.conversation import Conversation, Tool
 from copilot_proxy.simulator.prompt import Prompt
 from copilot_proxy.simulator.schema_rules import is_schema
 from copilot_proxy.simulator.schema_values import fill
-from copilot_proxy.simulator.script import Conversation, Tool, last_words, make_reply, pieces
+from copilot_proxy.simulator.script import last_words, make_reply, pieces
 
 TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
 

@@ -1,0 +1,101 @@
+"""The parts of a request that decide the reply, and the reply itself, for any API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that the client offers."""
+
+    name: str
+    schema: dict[str, Any] = field(default_factory=dict)
+    custom: bool = False
+    """Whether its input is free text instead of JSON."""
+    grammar: dict[str, Any] | None = None
+    """``{"syntax": "lark"|"regex", "definition"}``, if a custom tool's input has to follow one."""
+    namespace: str | None = None
+    """The name of the group that it belongs to."""
+    deferred: bool = False
+    """Whether the model sees it only after a search."""
+    definition: dict[str, Any] = field(default_factory=dict)
+    """The tool, or the group that it belongs to, as the request has it."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The offer to search for deferred tools."""
+
+    client: bool = False
+    """Whether the client runs the search."""
+    schema: dict[str, Any] = field(default_factory=dict)
+    """The schema of the arguments, if the client runs it."""
+
+
+@dataclass
+class Conversation:
+    """The parts of a request that decide the reply, independent of the API."""
+
+    model: str
+    user: str = ""
+    """The text of the last user message."""
+    results: list[tuple[str, str]] = field(default_factory=list)
+    """(name, result) of the tools that were run since the last assistant message."""
+    tools: list[Tool] = field(default_factory=list)
+    search: Search | None = None
+    """Set if the model may search for tools that are deferred."""
+    forced: str | None = None
+    """``none``, ``required``, or the name of a tool; None lets the model choose."""
+    parallel: bool = True
+    images: int = 0
+    documents: int = 0
+    schema: dict[str, Any] | None = None
+    """The JSON schema of the answer; an empty schema allows any object."""
+    limit: int | None = None
+    """The maximum number of tokens in the answer."""
+    stop: list[str] = field(default_factory=list)
+    reasons: bool = False
+    talks: bool = True
+    """Whether the model writes some text before it calls a tool."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass
+class ToolCall:
+    """A tool call; `arguments` is JSON text, truncated where the token limit cuts it."""
+
+    name: str
+    arguments: str
+    """The input, for a custom tool."""
+    custom: bool = False
+    namespace: str | None = None
+
+
+@dataclass
+class ToolSearch:
+    """A search for tools, with those that it found if the server ran it."""
+
+    client: bool
+    arguments: dict[str, Any]
+    found: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Reply:
+    """The model's reply and its token counts."""
+
+    text: str = ""
+    search: ToolSearch | None = None
+    calls: list[ToolCall] = field(default_factory=list)
+    reasoning: str = ""
+    finish: str = "stop"
+    """``stop``, ``length`` or ``tool_calls``, as in chat completions."""
+    stop_sequence: str | None = None
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    """Excludes the reasoning."""
+    reasoning_tokens: int = 0
