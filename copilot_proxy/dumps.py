@@ -231,7 +231,7 @@ class Dumps:
             if private_files.is_open_to_others(self.folder):
                 raise UsageError(
                     f"Other users can access the dump folder {self.folder}.",
-                    hint=f"{hint} Or run: chmod 700 {self.folder}",
+                    hint=private_files.privacy_hint(self.folder),
                 )
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")

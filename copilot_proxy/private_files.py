@@ -1,6 +1,7 @@
 """Opens files that only their owner can read, and refuses files that another user created."""
 
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Final
@@ -78,6 +79,29 @@ def is_open_to_others(folder: Path) -> bool:
     return _POSIX and (bool(status.st_mode & 0o077) or not _is_ours(status))
 
 
+def privacy_hint(folder: Path) -> str:
+    """Return how to replace `folder`, which other users can access, by a private one.
+
+    Changing the mode of a folder that is shared, or in use for something else, would lock out other
+    users or programs, so that is suggested only for an empty folder of this user.
+    """
+    if _is_spare(folder):
+        return f"Run: chmod 700 {shlex.quote(str(folder))}"
+    return f"Use a subfolder such as {folder / 'dumps'}; it is created if it does not exist."
+
+
+def _is_spare(folder: Path) -> bool:
+    """Return whether `folder` is this user's, empty, not sticky, and not the home folder."""
+    try:
+        status = folder.stat()
+        is_used = any(folder.iterdir()) or (Path.home().is_dir() and folder.samefile(Path.home()))
+    except (OSError, RuntimeError):  # there may be no home folder
+        return False
+    return (
+        _POSIX and status.st_uid == os.geteuid() and not (is_used or status.st_mode & stat.S_ISVTX)
+    )
+
+
 def _check(path: Path, status: os.stat_result, descriptor: int, mode: int) -> None:
     """Raise `UnsafeFileError` if another user may read or write the open file; fix its mode."""
     if not stat.S_ISREG(status.st_mode):
@@ -94,7 +118,7 @@ def _check(path: Path, status: os.stat_result, descriptor: int, mode: int) -> No
         except OSError:
             raise UnsafeFileError(
                 "can be read by other users, and its mode cannot be changed",
-                f"Run: chmod 600 {path}",
+                f"Run: chmod 600 {shlex.quote(str(path))}",
             ) from None
 
 

@@ -263,26 +263,44 @@ def test_a_dump_that_cannot_be_written_is_told_once(
 
 
 @pytest.mark.parametrize(
-    ("thing", "shown"),
+    ("thing", "shown", "hint"),
     [
-        ("file", "cannot be used: File exists."),
-        ("open", "Other users can access the dump folder"),
+        ("file", "cannot be used: File exists.", "it is created if it does not exist"),
+        ("open", "Other users can access the dump folder", "chmod 700 "),
+        ("sticky", "Other users can access the dump folder", "{place}/dumps; it is created"),
+        ("in use", "Other users can access the dump folder", "{place}/dumps; it is created"),
+        ("home", "Other users can access the dump folder", "{place}/dumps; it is created"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_told_before_the_start(
-    tmp_path: Path, thing: str, shown: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    thing: str,
+    shown: str,
+    hint: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An unusable folder is exit code 2, and its mode is not changed."""
+    """An unusable folder is exit code 2, and its mode is not changed.
+
+    Changing it is suggested only for an empty folder that nothing else needs.
+    """
     place = tmp_path / "dumps"
     if thing == "file":
         place.touch()
     else:
         place.mkdir(mode=0o755)
+    if thing == "sticky":
+        place.chmod(0o1777)
+    elif thing == "in use":
+        (place / "notes.txt").touch()
+    elif thing == "home":
+        monkeypatch.setenv("HOME", str(place))
     before = place.stat().st_mode
     assert run(["serve", "--simulate", "--port", "0", "--dump-dir", str(place)]) == 2
     err = capsys.readouterr().err
     assert shown in err
-    assert "it is created if it does not exist" in err.replace("\n", " ")
+    assert hint.format(place=place) in err.replace("\n", " ")
+    assert (thing == "open") == ("chmod" in err)
     assert place.stat().st_mode == before
 
 

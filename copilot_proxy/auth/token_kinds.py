@@ -9,6 +9,13 @@ from copilot_proxy.masking import Secret
 _PERSONAL: Final = ("ghp_", "github_pat_")
 _OAUTH: Final = re.compile(r"gh[uo]_[A-Za-z0-9_]+")
 _COPILOT: Final = re.compile(r"[!-~]+")
+_GITHUB: Final = re.compile(r"[A-Za-z0-9_.-]{10,}")
+"""Any kind of GitHub token, also of older servers; those of today have 40 characters and more."""
+
+
+def may_be_token(token: Secret) -> bool:
+    """Return whether it may be a token of any kind that GitHub issues; if not, it is not sent."""
+    return _GITHUB.fullmatch(token.reveal()) is not None
 
 
 def is_personal(token: Secret) -> bool:

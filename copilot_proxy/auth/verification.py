@@ -75,10 +75,13 @@ async def _with_retries(
 
 
 def _is_transient(error: UpstreamError) -> bool:
-    """Whether the failure may pass within seconds; not if GitHub asked to wait."""
+    """Whether the failure may pass within seconds.
+
+    It may not if GitHub asked to wait, nor if, for example, its name cannot be resolved.
+    """
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers
-    return isinstance(error, UpstreamUnreachable)
+    return isinstance(error, UpstreamUnreachable) and (error.temporary or error.sent)
 
 
 async def _account(github: GitHub, credential: Credential) -> Account | None:

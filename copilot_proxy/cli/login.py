@@ -82,8 +82,8 @@ async def _login(
         credential = Credential(
             token or await _device_flow(github, browser), host, source=store_name
         )
-        if not has_token:
-            print_message("Approved. Checking that the account has Copilot.")
+        approved = "" if has_token else "Approved. "
+        print_message(f"{approved}Checking that the account has Copilot.")
         try:
             verification: Verification | None = await verify(github, credential)
         except NoCopilotAccess as error:
@@ -154,7 +154,7 @@ def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
 
 
 def _token_from_stdin() -> "Secret":
-    from copilot_proxy.auth.token_kinds import reject_personal_token
+    from copilot_proxy.auth.token_kinds import may_be_token, reject_personal_token
     from copilot_proxy.masking import Secret
 
     if sys.stdin.isatty():
@@ -162,13 +162,18 @@ def _token_from_stdin() -> "Secret":
     else:
         text = sys.stdin.readline(_MAX_TOKEN_LENGTH)
     text = text.strip()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+    if not text:
         raise UsageError(
             "There is no token on standard input.",
             hint="Pipe it in: copilot-proxy login --with-token < FILE",
         )
     token = Secret(text)
     reject_personal_token(token, where="from standard input")
+    if not may_be_token(token):
+        raise UsageError(
+            "The text on standard input is not a GitHub token.",
+            hint="Pass only the token, such as ghu_..., or sign in with: copilot-proxy login",
+        )
     return token
 
 

@@ -68,10 +68,11 @@ class AccessMiddleware:
     ) -> None:
         self._app = app
         self._keys = Keys(keys)
+        names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
-        # rebinding does not know. So any host name is allowed there.
-        self._any_host = not is_loopback(host)
-        self._hosts = {name.lower() for name in allowed_hosts} | {host.lower().strip("[]")}
+        # rebinding does not know. So any host name is allowed there, unless the user lists them.
+        self._any_host = not names and not is_loopback(host)
+        self._hosts = names | {host.lower().strip("[]")}
         self._origins = set(cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,6 +146,8 @@ class AccessMiddleware:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = host_name(host)
         if self._any_host or is_loopback(name) or name in self._hosts or host in self._hosts:
+            return
+        if server is not None and name and name == _plain_address(server[0]):
             return
         raise RequestError(
             f"The Host header {name[:200]!r} is not allowed."
@@ -265,6 +268,14 @@ def _address(server: tuple[str, int | None] | None) -> str:
     if port is None:
         return "http://localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _plain_address(address: str) -> str:
+    """Return the address that a connection was accepted at as clients write it.
+
+    A socket for IPv6 and IPv4 reports ``::ffff:192.0.2.1`` for the latter.
+    """
+    return address.lower().removeprefix("::ffff:")
 
 
 def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:

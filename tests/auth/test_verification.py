@@ -1,5 +1,7 @@
 """The verification of a new sign-in."""
 
+import socket
+
 import httpx
 import pytest
 
@@ -71,6 +73,20 @@ async def test_a_lasting_failure_is_reported(github: GitHub, simulator: Simulato
         await verify(github, MONA, sleep=pauses)
 
     assert [1.0, 3.0, 5.0] == pauses
+
+
+async def test_without_a_network_the_failure_is_reported_at_once(settings: Settings) -> None:
+    """A name that cannot be resolved will not be resolved seconds later."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no name", request=request) from socket.gaierror()
+
+    pauses = Pauses()
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as offline:
+        with pytest.raises(UpstreamError, match="could not be resolved"):
+            await verify(GitHub(offline, settings), MONA, sleep=pauses)
+
+    assert [] == pauses
 
 
 @pytest.mark.parametrize(("trouble", "kind"), [("block", NoCopilotAccess), ("revoke", NotSignedIn)])

@@ -88,7 +88,7 @@ def test_without_keyring_and_terminal_the_sign_in_does_not_start(
     assert "copilot-proxy login --store file" in ran.err
     assert [] == simulator.state.requests
 
-    with_token = cli("login", "--with-token", stdin="ghu_x\n")
+    with_token = cli("login", "--with-token", stdin="ghu_unknown\n")
     assert "copilot-proxy login --with-token --store file" in with_token.err
 
 
@@ -302,15 +302,27 @@ def test_a_personal_access_token_is_refused_before_any_call(
     assert stored(own_home) is None
 
 
-@pytest.mark.parametrize("text", ["", "\n", "two words", "ghu_\x1b[31m", "ghu_é"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "There is no token on standard input."),
+        ("\n", "There is no token on standard input."),
+        ("ghu_of two words", "The text on standard input is not a GitHub token."),
+        ("ghu_0123456789\x1b[31m", "The text on standard input is not a GitHub token."),
+        ("ghu_0123456789é", "The text on standard input is not a GitHub token."),
+        ('"ghu_0123456789"', "The text on standard input is not a GitHub token."),
+        ("password", "The text on standard input is not a GitHub token."),
+    ],
+)
 def test_standard_input_without_a_token_is_a_usage_error(
-    cli: Cli, simulator: Simulator, text: str
+    cli: Cli, simulator: Simulator, text: str, message: str
 ) -> None:
-    """The input is not repeated on the screen."""
+    """The input is neither sent nor repeated on the screen."""
     ran = cli("login", "--with-token", "--store", "file", stdin=text)
 
     assert 2 == ran.code
-    assert "There is no token on standard input." in ran.err
+    assert message in ran.err
+    assert not text.strip() or text not in ran.err
     assert [] == simulator.state.requests
 
 

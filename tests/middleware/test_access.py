@@ -1,10 +1,12 @@
 """Access: host names, origins, keys, paths, and which requests are logged."""
 
+from typing import Any
+
 import pytest
 
 from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
-from copilot_proxy.middleware.access import host_name
+from copilot_proxy.middleware.access import AccessMiddleware, host_name
 from copilot_proxy.middleware.paths import normalize_path
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -126,6 +128,64 @@ def test_allowed_host_name(simulator: Simulator) -> None:
         answer = client.get("/health", headers={"host": "host.docker.internal:8000"})
 
     assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "expected"),
+    [
+        ((), "anything.example", 200),
+        (("proxy.example",), "proxy.example:8000", 200),
+        (("proxy.example",), "PROXY.example", 200),
+        (("proxy.example",), "localhost:8000", 200),
+        (("proxy.example",), "127.0.0.1", 200),
+        (("proxy.example",), "anything.example", 403),
+        (("proxy.example",), "192.0.2.1", 403),
+    ],
+)
+def test_host_names_on_the_network(
+    simulator: Simulator, allowed: tuple[str, ...], host: str, expected: int
+) -> None:
+    """A server on the network allows any name until the user lists names."""
+    key = "key-of-the-network"
+    settings = settings_at(simulator, host="0.0.0.0", api_key=key, allowed_hosts=allowed)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert expected == client.get("/health", headers={"host": host}).status_code
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "is_allowed"),
+    [
+        ("192.0.2.1", "192.0.2.1:8000", True),
+        ("::ffff:192.0.2.1", "192.0.2.1:8000", True),
+        ("2001:db8::1", "[2001:DB8::1]:8000", True),
+        ("192.0.2.1", "192.0.2.2:8000", False),
+        ("192.0.2.1", "192.0.2.1.evil.example", False),
+    ],
+)
+async def test_the_address_of_the_connection(address: str, host: str, is_allowed: bool) -> None:
+    """Beside the listed names, clients may use the address at which they reach the server."""
+    statuses: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    access = AccessMiddleware(
+        app, host="0.0.0.0", keys=(), allowed_hosts=("proxy.example",), cors_origins=()
+    )
+    scope: Any = {
+        "type": "http",
+        "method": "GET",
+        "path": "/health",
+        "headers": [(b"host", host.encode())],
+        "server": (address, 8000),
+        "state": {},
+    }
+    await access(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+    assert [200 if is_allowed else 403] == statuses
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])

@@ -8,8 +8,10 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
+import httpx2
 import openai
 import pytest
 
@@ -42,7 +44,7 @@ def test_the_openai_sdk_through_a_socket(path: Path) -> None:
     afterwards."""
 
     def use(client: httpx.Client) -> None:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path), verify=NO_TLS)) as http:
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path), verify=NO_TLS)) as http:
             sdk = openai.OpenAI(base_url="http://localhost/v1", api_key="none", http_client=http)
             whole = sdk.chat.completions.create(
                 model="gpt-5-mini", messages=[{"role": "user", "content": "Hi"}]
@@ -57,6 +59,31 @@ def test_the_openai_sdk_through_a_socket(path: Path) -> None:
 
     assert serve_while(use, uds=path) == 0
     assert not path.exists()
+
+
+def test_the_sdks_through_a_socket_as_documented(
+    path: Path,
+) -> None:
+    """The example in docs/clients.md works with the installed SDKs of OpenAI and Anthropic."""
+    document = Path(__file__).parents[2] / "docs" / "clients.md"
+    section = document.read_text(encoding="utf-8").partition("### Unix socket")[2]
+    example = section.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    answers: list[str | None] = []
+
+    def use(client: httpx.Client) -> None:
+        exec(example.replace("~/.copilot-proxy.sock", str(path)), names)  # noqa: S102  # our own
+        question = {"role": "user", "content": "Hi"}
+        whole = names["openai"].chat.completions.create(model="gpt-5-mini", messages=[question])
+        answers.append(whole.choices[0].message.content)
+        message = names["anthropic"].messages.create(
+            model="gpt-5-mini", max_tokens=100, messages=[question]
+        )
+        answers.append(message.content[0].text)
+        names["http_client"].close()
+
+    assert serve_while(use, uds=path) == 0
+    assert [True, True] == ["simulator" in (answer or "") for answer in answers]
 
 
 def test_the_file_is_for_its_owner_only_from_the_first_moment(
