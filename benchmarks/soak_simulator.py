@@ -33,7 +33,7 @@ def _run(simulator: Simulator, command: str, *arguments: Any) -> Any:
 
 def main() -> None:
     """Serve until standard input is closed."""
-    with Simulator(pace=float(sys.argv[1])) as simulator:
+    with Simulator(catalogue="2026-03", pace=float(sys.argv[1])) as simulator:
         print(json.dumps({"url": simulator.url, "token": SIMULATED_TOKEN}), flush=True)
         for line in sys.stdin:
             if len(simulator.state.requests) > _MAX_RECORDS:

@@ -69,8 +69,8 @@ def main() -> None:
         if "ping" not in answer:
             sys.exit(f"chat --simulate says {answer!r}")
         models = run(scripts / "copilot-proxy", "models", "--simulate", "--json", **home)
-        if '"gpt-4o"' not in models:
-            sys.exit("models --simulate does not list gpt-4o")
+        if '"gpt-6.1-sol"' not in models:
+            sys.exit("models --simulate does not list gpt-6.1-sol")
         print(f"{wheel.name}: installs, lists models and answers")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

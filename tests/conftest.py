@@ -132,7 +132,7 @@ def clean_environment(
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A simulator without pauses."""
-    with Simulator(pace=0) as running:
+    with Simulator(catalogue="2026-03", pace=0) as running:
         yield running
 
 

@@ -1,6 +1,6 @@
 """Every chat model on every API: asks for all that a client may need, and says what failed.
 
-``python -m tests.matrix`` prints the table, against a simulator of its own.
+``python -m tests.matrix`` prints a table for each of the simulator's catalogues.
 """
 
 import json
@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
-from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator import CATALOGUES, Simulator
 from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.auth.accounts import Time
 from tests.conftest import Proxy, clear_environment, settings_at
@@ -202,16 +202,17 @@ CASES: Final[dict[str, Callable[[Cell], None]]] = {
 }
 
 
-def models() -> list[Model]:
-    """Return the usable chat models of the simulator's catalogue."""
-    catalogue = parse_models(Simulator().state.catalogue)
+def models(name: str) -> list[Model]:
+    """Return the usable chat models of one of the simulator's catalogues."""
+    catalogue = parse_models(Simulator(catalogue=name).state.catalogue)
     return [m for m in catalogue.usable if m.is_chat and not m.needs_enabling]
 
 
 class Matrix:
-    """The whole table; each cell is tested once, on first use."""
+    """The table of a catalogue; each cell is tested once, on first use."""
 
-    def __init__(self, simulator: Simulator, http: httpx.Client, now: Time) -> None:
+    def __init__(self, name: str, simulator: Simulator, http: httpx.Client, now: Time) -> None:
+        self._name = name
         self._simulator = simulator
         self._now = now
         self._http = http
@@ -225,7 +226,7 @@ class Matrix:
         """Return the table in Markdown."""
         yield "| model | " + " | ".join(f"`{client.path}`" for client in CLIENTS) + " |"
         yield "|---" * (1 + len(CLIENTS)) + "|"
-        for model in models():
+        for model in models(self._name):
             shown = [self._shown(model, client) for client in CLIENTS]
             yield f"| `{model.id}` | " + " | ".join(shown) + " |"
 
@@ -255,26 +256,29 @@ def _try(cell: Cell) -> dict[str, str]:
 
 
 @contextmanager
-def running() -> Iterator[Matrix]:
-    """Run the matrix against a separate simulator and server."""
+def running(name: str) -> Iterator[Matrix]:
+    """Run the matrix of a catalogue against a separate simulator and server."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         clear_environment(patch, Path(folder))
         now = Time()
         with (
-            Simulator(pace=0, middle=MIDDLE) as simulator,
+            Simulator(catalogue=name, pace=0, middle=MIDDLE) as simulator,
             Proxy(settings_at(simulator), clock=now.clock) as proxy,
             proxy.client() as http,
         ):
-            yield Matrix(simulator, http, now)
+            yield Matrix(name, simulator, http, now)
 
 
 def main() -> None:
-    """Print the table; return 1 if anything fails."""
-    with running() as matrix:
-        lines = []
-        for line in matrix.lines():
-            print(line, flush=True)
-            lines.append(line)
+    """Print the tables, or those that are named; exit with 1 if anything fails."""
+    lines = []
+    for name in sys.argv[1:] or CATALOGUES:
+        print(f"{CATALOGUES[name]}:\n", flush=True)
+        with running(name) as matrix:
+            for line in matrix.lines():
+                print(line, flush=True)
+                lines.append(line)
+        print()
     sys.exit(any("fails at" in line for line in lines))
 
 

@@ -302,7 +302,8 @@ def test_the_start_says_that_conversations_are_written(
     """The start message names the folder; the simulator's answers are written, too."""
 
     def use(client: httpx.Client) -> None:
-        assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
+        asked = question("Hi", model="default")
+        assert client.post("/v1/chat/completions", json=asked).status_code == 200
 
     monkeypatch.chdir(tmp_path)
     relative = str(folder.relative_to(tmp_path))

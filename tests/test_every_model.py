@@ -1,4 +1,4 @@
-"""Every chat model of the simulator's catalogue answers on each of the three APIs, in full."""
+"""Every chat model of the simulator's catalogues answers on each of the three APIs, in full."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,22 +6,36 @@ from pathlib import Path
 import pytest
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.simulator import CATALOGUES
+from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.matrix import CASES, Matrix, models, running
 from tests.matrix_clients import CLIENTS, Client
 
 API_PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 START, END = "<!-- printed by `make matrix` -->\n\n", "\n<!-- end of the table -->"
+FAILING = {
+    ("future", "aurora-1-live"): "a model is offered although none of its endpoints is known",
+}
+"""(catalogue, model) -> why it does not work yet."""
+
+
+def _cells() -> Iterator[object]:
+    for name in CATALOGUES:
+        for model in models(name):
+            reason = FAILING.get((name, model.id))
+            marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+            yield pytest.param(name, model, marks=marks, id=f"{name}-{model.id}")
 
 
 @pytest.fixture(scope="module")
-def matrix() -> Iterator[Matrix]:
-    """One server for all cells; every cell is tested once."""
-    with running() as matrix:
+def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
+    """One server for all cells of a catalogue; every cell is tested once."""
+    with running(request.param) as matrix:
         yield matrix
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.id)
+@pytest.mark.parametrize(("matrix", "model"), list(_cells()), indirect=["matrix"])
 def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) -> None:
     """Text, streams, system prompts, tools, images, limits, usage and errors work."""
     failures = matrix.failures(model, client)
@@ -30,6 +44,7 @@ def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) 
 
 
 @pytest.mark.timeout(180)  # run alone, it tries every cell
+@pytest.mark.parametrize("matrix", [DEFAULT_CATALOGUE], indirect=True)
 def test_the_table_in_the_documents(matrix: Matrix) -> None:
     """docs/api.md shows what `make matrix` prints, and names all the cases."""
     _, _, section = API_PAGE.read_text(encoding="utf-8").partition("## Every model on every API\n")

@@ -28,6 +28,14 @@ def simulate(
         str,
         typer.Option(help="Plan of the simulated account, such as free or pro.", metavar="NAME"),
     ] = "pro",
+    catalogue: Annotated[
+        str | None,
+        typer.Option(
+            help="Models of the account: 2026-11, 2026-03 or future.",
+            metavar="NAME",
+            show_default="2026-11",
+        ),
+    ] = None,
     pace: Annotated[
         float | None,
         typer.Option(help="Seconds between two chunks of a response.", min=0, metavar="SECONDS"),
@@ -41,14 +49,18 @@ def simulate(
     ] = False,
 ) -> None:
     """Run a simulator of GitHub and Copilot; no account is needed."""
-    from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
+    from copilot_proxy.simulator import SIMULATED_TOKEN, Options, Simulator
 
     if list_faults:
         _list_faults()
         return
-    _check(plan, fault or [])
-    paced = {} if pace is None else {"pace": pace}
-    simulator = Simulator(port=port, faults=fault or [], plan=plan, **paced)  # type: ignore[arg-type]  # mypy cannot see which option it is
+    _check(plan, catalogue, fault or [])
+    options: Options = {"plan": plan}
+    if pace is not None:
+        options["pace"] = pace
+    if catalogue is not None:
+        options["catalogue"] = catalogue
+    simulator = Simulator(port=port, faults=fault or [], **options)
     try:
         simulator.start()
     except OSError as error:
@@ -70,12 +82,16 @@ def _reason(error: OSError) -> str:
     return error.strerror or "the system gave no reason"
 
 
-def _check(plan: str, faults: list[str]) -> None:
-    from copilot_proxy.simulator import FAULTS
+def _check(plan: str, catalogue: str | None, faults: list[str]) -> None:
+    from copilot_proxy.simulator import CATALOGUES, FAULTS
     from copilot_proxy.simulator.plans import PLANS
 
     if plan not in PLANS:
         raise UsageError(f"Unknown plan: {plan!r}.", hint=f"Use one of: {', '.join(PLANS)}.")
+    if catalogue is not None and catalogue not in CATALOGUES:
+        raise UsageError(
+            f"Unknown catalogue: {catalogue!r}.", hint=f"Use one of: {', '.join(CATALOGUES)}."
+        )
     for fault in faults:
         name = fault.partition("=")[0]
         if name not in FAULTS:

@@ -1,4 +1,4 @@
-"""The simulated catalogue: its model entries, and functions that read them."""
+"""The simulated catalogues: their model entries, and functions that read them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ import msgspec
 
 Model = dict[str, Any]
 
+CATALOGUES = {
+    "2026-11": "the models of November 2026",
+    "2026-03": "the models of March 2026",
+    "future": "invented models with fields and values that do not exist yet",
+}
+"""Name of each built-in catalogue -> what it holds."""
+DEFAULT_CATALOGUE = "2026-11"
+
 CHAT = "/chat/completions"
 RESPONSES = "/responses"
 MESSAGES = "/v1/messages"
 EMBEDDINGS = "/embeddings"
+FIRST_WITH_FILES = 5.0
+"""The first GPT that reads documents."""
 
 
-def load() -> list[Model]:
-    """Return a new copy of the built-in catalogue."""
-    data = resources.files(__package__).joinpath("models.json").read_bytes()
+def load(name: str = DEFAULT_CATALOGUE) -> list[Model]:
+    """Return a new copy of a built-in catalogue; raise ValueError if the name is unknown."""
+    if name not in CATALOGUES:
+        raise ValueError(f"Unknown catalogue {name!r}. Catalogues: {', '.join(CATALOGUES)}")
+    data = resources.files(__package__).joinpath(f"models-{name}.json").read_bytes()
     return msgspec.json.decode(data, type=list[Model])
 
 
@@ -42,6 +54,12 @@ def limit(model: Model, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
+def vision_limits(model: Model) -> dict[str, Any]:
+    """Return the limits of its images and documents; empty if the entry has none."""
+    limits = model.get("capabilities", {}).get("limits", {}).get("vision")
+    return limits if isinstance(limits, dict) else {}
+
+
 def vendor(model: Model) -> str:
     """Return the vendor whose answer format the model uses: ``claude``, ``gemini`` or ``azure``."""
     return {"Anthropic": "claude", "Google": "gemini"}.get(model.get("vendor", ""), "azure")
@@ -49,18 +67,26 @@ def vendor(model: Model) -> str:
 
 def claude_version(model: Model) -> tuple[str, float]:
     """Return family and version of a Claude model, e.g. ("opus", 4.7); ("", 0) for others."""
-    found = re.match(r"claude-(opus|sonnet|haiku)-(\d+(?:\.\d+)?)", model["id"])
+    found = re.match(r"claude-([a-z]+)-(\d+(?:\.\d+)?)", model["id"])
     return (found[1], float(found[2])) if found else ("", 0.0)
+
+
+def gpt_version(model: Model) -> float:
+    """Return the version of a GPT model, e.g. 5.4; 0 for others."""
+    found = re.match(r"gpt-(\d(?:\.\d)?)(?!\d)", model["id"])
+    return float(found[1]) if found else 0.0
 
 
 def is_gpt5(model: Model) -> bool:
     """Whether OpenAI's rules for reasoning models apply to the model."""
-    return bool(re.match(r"gpt-5|o\d", model["id"])) or model["id"] == "goldeneye"
+    reasons = gpt_version(model) >= 5 or re.match(r"o\d", model["id"])
+    return bool(reasons) or model["id"] == "goldeneye"
 
 
 def is_gemini3(model: Model) -> bool:
-    """Whether the model requires its own signatures to be sent back."""
-    return str(model["id"]).startswith("gemini-3")
+    """Whether the model is a Gemini of version 3 or newer."""
+    found = re.match(r"gemini-(\d+)", model["id"])
+    return found is not None and int(found[1]) >= 3
 
 
 def backend_name(model: Model) -> str:

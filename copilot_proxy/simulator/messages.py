@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, messages_rules, messages_thinking, models, pricing
+from . import (
+    catalogue,
+    claude,
+    messages_betas,
+    messages_binding,
+    messages_rules,
+    messages_thinking,
+    models,
+    pricing,
+)
+from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
-from .messages_answers import answer
+from .messages_answers import Thoughts, answer
 from .refusal import plain
 from .script import IMAGE_TOKENS, Conversation, Tool, last_words, make_reply, tokens
 from .stream import send
@@ -22,12 +32,13 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     body = messages_rules.shape(call.record.body, call)
     model = models.find(call.state, body, catalogue.MESSAGES)
     messages_rules.check(body, model, call)
+    thoughts = _thoughts(body, model, call)
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)
     messages_rules.check_length(model, conversation.prompt_tokens)
     pricing.charge(call, model)
     reply = make_reply(conversation)
-    ready = answer(model, reply, call.state.opaque_strings, quirks)
+    ready = answer(model, reply, call.state.opaque_strings, quirks, thoughts)
     await send(call, ready, headers, streamed=bool(body.get("stream")))
 
 
@@ -51,10 +62,11 @@ def read(body: Json, model: catalogue.Model) -> Conversation:
         tools=[Tool(one["name"], one["input_schema"]) for one in body.get("tools") or []],
         forced=choice["name"] if choice.get("type") == "tool" else _forced(choice),
         parallel=not choice.get("disable_parallel_tool_use"),
-        images=sum(1 for message in messages for _ in messages_rules.images(message)),
+        images=_number(messages, "image"),
+        documents=_number(messages, "document"),
         limit=body["max_tokens"],
         stop=body.get("stop_sequences") or [],
-        reasons=messages_thinking.thinks(body),
+        reasons=messages_thinking.thinks(body, model),
         prompt_tokens=_count(body),
     )
     format_ = (body.get("output_config") or {}).get("format") or {}
@@ -63,6 +75,21 @@ def read(body: Json, model: catalogue.Model) -> Conversation:
     if any("cache_control" in one for message in messages for one in _blocks(message)):
         found.cached_tokens = found.prompt_tokens // 2
     return found
+
+
+def _thoughts(body: Json, model: catalogue.Model, call: Call) -> Thoughts:
+    """Check the thinking blocks of the conversation, and say how the next ones are sent."""
+    dropped = messages_binding.check(body, model, call.state.opaque_strings)
+    controls = messages_betas.BINDING in messages_betas.betas_of(call)
+    return Thoughts(
+        hidden=messages_thinking.hides_thinking(body, model),
+        mark=messages_binding.mark_of(body) if claude.binds_history(model) else None,
+        transformations=dropped if controls else None,
+    )
+
+
+def _number(messages: list[Json], kind: str) -> int:
+    return sum(1 for message in messages for _ in messages_rules.sources(message, kind))
 
 
 def _forced(choice: Json) -> str | None:
@@ -111,6 +138,8 @@ def _count(body: Json) -> int:
 def _block_tokens(block: Json) -> int:
     if block["type"] == "image":
         return IMAGE_TOKENS
+    if block["type"] == "document":
+        return DOCUMENT_TOKENS
     if block["type"] == "tool_result":
         return sum(_block_tokens(one) for one in _blocks(block))
     if block["type"] == "tool_use":

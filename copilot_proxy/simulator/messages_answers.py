@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from . import messages_binding
 from .catalogue import Model, backend_name
 from .opaque_strings import OpaqueStrings
 from .pricing import copilot_usage
@@ -15,10 +17,37 @@ from .script import Reply, ToolCall, pieces
 from .stream import Answer, Event
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """How the thinking of an answer is sent."""
+
+    hidden: bool = False
+    """Whether thinking blocks have an empty text."""
+    mark: bytes | None = None
+    """The mark of the conversation that the blocks are bound to; None if they are not bound."""
+    transformations: list[Json] | None = None
+    """The blocks that were dropped from the conversation; None if the client did not ask."""
+
+    def block(self, text: str, opaque_strings: OpaqueStrings) -> Json:
+        """Return a signed thinking block."""
+        signature = messages_binding.sign(opaque_strings, self.mark)
+        shown = "" if self.hidden else text
+        return {"type": "thinking", "thinking": shown, "signature": signature}
+
+
+SHOWN = Thoughts()
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
-def answer(model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json) -> Answer:
+def answer(
+    model: Model,
+    reply: Reply,
+    opaque_strings: OpaqueStrings,
+    quirks: Json,
+    thoughts: Thoughts = SHOWN,
+) -> Answer:
     """Return the answer to a request."""
     error = {"type": "overloaded_error", "message": "Overloaded"}
 
@@ -27,8 +56,8 @@ def answer(model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Js
         return Event({"type": "error", "error": kind}, "error")
 
     return Answer(
-        lambda: events(model, reply, opaque_strings, quirks),
-        lambda: whole(model, reply, opaque_strings, quirks),
+        lambda: events(model, reply, opaque_strings, quirks, thoughts),
+        lambda: whole(model, reply, opaque_strings, quirks, thoughts),
         failing,
         filler=Event({"type": "ping"}, "ping"),
     )
@@ -52,29 +81,42 @@ def usage(reply: Reply) -> Json:
     }
 
 
-def whole(model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json) -> Json:
+def whole(
+    model: Model,
+    reply: Reply,
+    opaque_strings: OpaqueStrings,
+    quirks: Json,
+    thoughts: Thoughts = SHOWN,
+) -> Json:
     """Return the answer as one object."""
+    dropped = thoughts.transformations
+    more = {} if dropped is None else {"input_transformations": dropped}
     return {
         "id": "msg_bdrk_" + secrets.token_hex(12),
         "type": "message",
         "role": "assistant",
         "model": backend_name(model),
-        "content": blocks(reply, opaque_strings, quirks),
+        "content": blocks(reply, opaque_strings, quirks, thoughts),
         "stop_reason": stop_reason(reply, quirks),
         "stop_sequence": reply.stop_sequence,
         "usage": usage(reply),
         "context_management": {"applied_edits": []},
         "copilot_usage": copilot_usage(model, reply),
+        **more,
     }
 
 
-def blocks(reply: Reply, opaque_strings: OpaqueStrings, quirks: Json) -> list[Json]:
+def blocks(
+    reply: Reply, opaque_strings: OpaqueStrings, quirks: Json, thoughts: Thoughts
+) -> list[Json]:
     """Return the content blocks."""
     found: list[Json] = []
     if reply.reasoning:
-        signature = opaque_strings.make("signature", 200)
-        found.append({"type": "thinking", "thinking": reply.reasoning, "signature": signature})
-    if reply.text and "wordless" not in quirks:
+        found.append(thoughts.block(reply.reasoning, opaque_strings))
+    if reply.text and reply.calls and thoughts.mark is not None:
+        # What these models say between tool calls is thinking, too.
+        found.append(thoughts.block(reply.text, opaque_strings))
+    elif reply.text and "wordless" not in quirks:
         found.append({"type": "text", "text": reply.text})
     for call in reply.calls:
         tool_id = "toolu_bdrk_" + secrets.token_hex(12)
@@ -91,10 +133,10 @@ def _input(call: ToolCall) -> Any:
 
 
 def events(
-    model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json
+    model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json, thoughts: Thoughts
 ) -> Iterator[Event]:
     """Yield the events of the answer."""
-    full = whole(model, reply, opaque_strings, quirks)
+    full = whole(model, reply, opaque_strings, quirks, thoughts)
     counted = {**full["usage"], "output_tokens": 1}
     begun = {**full, "content": [], "stop_reason": None, "stop_sequence": None, "usage": counted}
     del begun["copilot_usage"], begun["context_management"]

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, history_rules, messages_thinking, shared_rules
+from . import (
+    catalogue,
+    documents,
+    history_rules,
+    messages_betas,
+    messages_thinking,
+    messages_tools,
+    shared_rules,
+)
+from .messages_betas import betas_of
 from .messages_thinking import invalid_request
-from .refusal import Refusal
 
 if TYPE_CHECKING:
     from .call import Call
     from .catalogue import Model
 
 Json = dict[str, Any]
-
-CONTEXT_BETA = "context-management-2025-06-27"
-TOOL_BETA = "advanced-tool-use-2025-11-20"
-SYSTEM_BETA = "mid-conversation-system-2026-04-07"
-BETAS = {"interleaved-thinking-2025-05-14", CONTEXT_BETA, TOOL_BETA, SYSTEM_BETA}
-"""The only accepted names of betas."""
 
 KNOWN = {
     "model", "messages", "max_tokens", "system", "stream", "stop_sequences", "temperature",
@@ -41,21 +43,21 @@ TYPES: dict[str, tuple[type, ...]] = {
     "output_config": (dict,),
     "metadata": (dict,),
 }
-TOOL_KEYS = {"name", "description", "input_schema", "cache_control", "type", "strict"}
 BLOCKS = {
     "text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking",
     "search_result", "tool_reference",
 }  # fmt: skip
-MAX_CACHE_BREAKPOINTS = 4
 
 
 def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
     """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
         raise invalid_request("The request body is not valid JSON.")
-    betas = _betas(call)
+    betas = betas_of(call)
     for name in body:
-        if name not in KNOWN and not (name == "context_management" and CONTEXT_BETA in betas):
+        if name not in KNOWN and not (
+            name == "context_management" and messages_betas.CONTEXT in betas
+        ):
             raise invalid_request(f"{name}: Extra inputs are not permitted")
     shared_rules.typed(body, TYPES)
     if not counting and body.get("max_tokens") is None:
@@ -71,21 +73,10 @@ def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
     return body
 
 
-def _betas(call: Call) -> set[str]:
-    given = call.headers.get("anthropic-beta", "")
-    betas = {one.strip() for one in given.split(",") if one.strip()}
-    if unknown := sorted(betas - BETAS):
-        raise invalid_request(
-            f"Unexpected value(s) {', '.join(f'`{one}`' for one in unknown)} for the "
-            "`anthropic-beta` header. Please consult our documentation or try again without it."
-        )
-    return betas
-
-
 def _message(number: int, message: Any, betas: set[str]) -> None:
     if not isinstance(message, dict) or not isinstance(message.get("content"), str | list):
         raise invalid_request(f"messages.{number}.content: Field required")
-    roles = {"user", "assistant"} | ({"system"} if SYSTEM_BETA in betas else set())
+    roles = {"user", "assistant"} | ({"system"} if messages_betas.SYSTEM in betas else set())
     if str(message.get("role")) not in roles:
         raise invalid_request(f"messages.{number}.role: Input should be 'user' or 'assistant'")
     if message["content"] in ("", []):
@@ -103,8 +94,8 @@ def _block(path: str, block: Any) -> None:
             raise invalid_request(f"{path}.text: Field required")
         if not block["text"].strip():
             raise invalid_request("messages: text content blocks must be non-empty")
-    if kind == "image" and not isinstance(block.get("source"), dict):
-        raise invalid_request(f"{path}.image.source: Field required")
+    if kind in ("image", "document") and not isinstance(block.get("source"), dict):
+        raise invalid_request(f"{path}.{kind}.source: Field required")
     if kind == "tool_use" and not (
         isinstance(block.get("id"), str) and isinstance(block.get("input"), dict)
     ):
@@ -131,16 +122,16 @@ def blocks(message: Json) -> list[Any]:
 def check(body: Json, model: Model, call: Call) -> None:
     """Raise a 400 for anything that the model or the API does not accept."""
     _images(body, model, call)
-    _cache_control(body)
-    _thinking_blocks(body, call)
+    betas = betas_of(call)
+    messages_tools.check_cache_control(body, betas)
     _answered(body["messages"])
     if body["messages"][-1]["role"] == "assistant":
         raise invalid_request(
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."
         )
-    messages_thinking.check(body, model)
-    _tools(body, call)
+    messages_thinking.check(body, model, betas)
+    messages_tools.check(body, model, betas)
     most = catalogue.limit(model, "max_non_streaming_output_tokens")
     asked = body.get("max_tokens") or 0
     if not body.get("stream") and most is not None and asked > most:
@@ -150,17 +141,20 @@ def check(body: Json, model: Model, call: Call) -> None:
         )
 
 
-def images(message: Json) -> Iterator[Json]:
-    """Yield the images of a message, including those inside tool results."""
+def sources(message: Json, kind: str = "image") -> Iterator[Json]:
+    """Yield the sources of a message's images or documents, also of those in tool results."""
     for block in blocks(message):
-        if block["type"] == "image":
+        if block["type"] == kind:
             yield block["source"]
         elif block["type"] == "tool_result":
-            yield from images(block)
+            yield from sources(block, kind)
 
 
 def _images(body: Json, model: Model, call: Call) -> None:
-    found = [source for message in body["messages"] for source in images(message)]
+    for message in body["messages"]:
+        for source in sources(message, "document"):
+            documents.check_source(source, model)
+    found = [source for message in body["messages"] for source in sources(message)]
     urls = []
     for source in found:
         if source.get("type") == "url":
@@ -168,46 +162,6 @@ def _images(body: Json, model: Model, call: Call) -> None:
         else:
             urls.append(f"data:{source.get('media_type')};base64,{source.get('data', '')}")
     shared_rules.check_images(urls, model, call)
-
-
-def _cache_control(body: Json) -> None:
-    """Check the cache_control fields: only type ephemeral, no other keys, at most four."""
-    count = 0
-    for path, value in _find_cache_control(body, ""):
-        if not isinstance(value, dict) or value.get("type") != "ephemeral":
-            raise invalid_request(f"{path}.cache_control: Input should be 'ephemeral'")
-        for key in value:
-            if key != "type":
-                raise invalid_request(
-                    f"{path}.cache_control.ephemeral.{key}: Extra inputs are not permitted"
-                )
-        count += 1
-    if count > MAX_CACHE_BREAKPOINTS:
-        raise invalid_request(
-            f"A maximum of {MAX_CACHE_BREAKPOINTS} blocks with cache_control may be provided. "
-            f"Found {count}."
-        )
-
-
-def _find_cache_control(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _find_cache_control(one, f"{path}.{number}")
-    elif isinstance(value, dict):
-        if value.get("cache_control") is not None:
-            yield path.lstrip("."), value["cache_control"]
-        for key in ("system", "messages", "tools", "content"):
-            yield from _find_cache_control(value.get(key), f"{path}.{key}")
-
-
-def _thinking_blocks(body: Json, call: Call) -> None:
-    """Check that thinking blocks are sent back with their original signatures."""
-    for message in body["messages"]:
-        for block in blocks(message):
-            if block["type"] == "thinking":
-                signed = call.state.opaque_strings.is_valid("signature", block.get("signature"))
-                if not signed or not block.get("thinking"):
-                    raise invalid_request("Invalid signature in thinking block")
 
 
 def _answered(messages: list[Json]) -> None:
@@ -236,32 +190,6 @@ def _answered(messages: list[Json]) -> None:
             f"messages.{len(messages) - 1}: `tool_use` ids were found without `tool_result` "
             f"blocks immediately after: {', '.join(calls)}."
         )
-
-
-def _tools(body: Json, call: Call) -> None:
-    tools = body.get("tools") or []
-    allowed = TOOL_KEYS | ({"defer_loading"} if TOOL_BETA in _betas(call) else set())
-    if len(tools) > shared_rules.MAX_TOOLS:
-        raise invalid_request("tools: too many tools")
-    for number, tool in enumerate(tools):
-        if not isinstance(tool, dict) or tool.get("type", "custom") != "custom":
-            raise invalid_request(f"tools.{number}: server tools are not supported")
-        for key in tool:
-            if key not in allowed:
-                raise invalid_request(
-                    f"tools.{number}.custom.{key}: Extra inputs are not permitted"
-                )
-        try:
-            shared_rules.check_tool(number, tool.get("name"), tool.get("input_schema"))
-        except Refusal:
-            raise invalid_request(
-                f"tools.{number}.custom: name or input_schema is not valid"
-            ) from None
-    choice = body.get("tool_choice") or {"type": "auto"}
-    if choice.get("type") not in ("auto", "any", "tool", "none"):
-        raise invalid_request("tool_choice: Input tag does not match any of the expected tags")
-    if choice["type"] == "tool" and choice.get("name") not in [one["name"] for one in tools]:
-        raise invalid_request(f"Tool '{choice.get('name')}' not found in provided tools")
 
 
 def check_length(model: Model, count: int) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .call import Call
     from .state import State
 
+SPLIT_CACHE_PRICES = "2026-08-01"
+"""The first API version that has separate prices for reading and writing a cache."""
+
 
 def visible(state: State, *, versioned: bool = True) -> list[Model]:
     """Return the models that the account may see.
@@ -43,8 +46,25 @@ async def models(call: Call, headers: dict[str, str]) -> None:
             {"data": [None, 3, {"name": "no id"}, {"id": 7}], "object": "list"}, headers
         )
         return
-    found = visible(call.state, versioned="x-github-api-version" in call.headers)
+    version = call.headers.get("x-github-api-version")
+    found = visible(call.state, versioned=version is not None)
+    if version is None or version < SPLIT_CACHE_PRICES:
+        found = [_with_one_cache_price(model) for model in found]
     await call.json({"data": found, "object": "list"}, headers)
+
+
+def _with_one_cache_price(model: Model) -> Model:
+    """Return the entry as older API versions show it: each tier has a single cache price."""
+    billing = model.get("billing", {})
+    prices = dict(billing.get("token_prices", {}))
+    for name in ("default", "long_context"):
+        if "cache_read_price" in prices.get(name, {}):
+            tier = dict(prices[name])
+            tier["cache_price"] = tier.pop("cache_read_price")
+            tier.pop("cache_write_price", None)
+            tier.pop("cache_write_1h", None)
+            prices[name] = tier
+    return {**model, "billing": {**billing, "token_prices": prices}} if prices else model
 
 
 async def policy(call: Call, headers: dict[str, str]) -> None:
@@ -67,10 +87,12 @@ def find(state: State, body: dict[str, Any], endpoint: str) -> Model:
     model = None
     if model_id is None and endpoint == CHAT:
         # GitHub chooses a model if the request names none.
-        model = next((one for one in state.catalogue if one.get("is_chat_default")), None)
+        served = [one for one in visible(state) if endpoint in endpoints_of(one)]
+        model = next((one for one in served if one.get("is_chat_default")), None)
+        model = model or next(iter(served), None)
     elif isinstance(model_id, str):
         model = next((one for one in visible(state) if one.get("id") == model_id), None)
-    if model is None or model.get("policy", {}).get("state") == "disabled":
+    if model is None or model.get("policy", {}).get("state", "enabled") != "enabled":
         raise copilot(
             400,
             "The requested model is not supported.",

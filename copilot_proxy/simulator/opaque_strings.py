@@ -17,10 +17,15 @@ class OpaqueStrings:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
-    def make(self, purpose: str, size: int) -> str:
-        """Return a new opaque string of about `size` characters."""
-        salt = secrets.token_bytes(max(size * 3 // 4 - _SIZE, 9))
+    def make(self, purpose: str, size: int, *, mark: bytes = b"") -> str:
+        """Return a new opaque string of about `size` characters, which carries `mark`."""
+        salt = mark + secrets.token_bytes(max(size * 3 // 4 - _SIZE - len(mark), 9))
         return base64.b64encode(salt + self._signature(purpose, salt)).decode()
+
+    @staticmethod
+    def mark(text: str, size: int) -> bytes:
+        """Return the mark of `size` bytes with which a string was made."""
+        return base64.b64decode(text)[:size]
 
     def is_valid(self, purpose: str, text: object) -> bool:
         """Whether `text` is a string that `make` returned for this purpose."""

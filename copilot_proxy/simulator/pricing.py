@@ -19,7 +19,9 @@ def copilot_usage(model: Model, reply: Reply) -> dict[str, Any]:
     """Return token counts with their prices; the total is in billionths of an AI credit."""
     prices = model.get("billing", {}).get("token_prices", {})
     size = prices.get("batch_size", 1_000_000)
-    tier = prices.get("default", DEFAULT_PRICES)
+    # Flat prices are billionths of an AI credit, those of tiers whole credits.
+    unit = 1.0 if "input_price" in prices else 1e9
+    tier = prices if "input_price" in prices else _tier(prices, reply)
     cached = tier.get("cache_read_price", tier.get("cache_price", 0))
     counts = {
         "input": (reply.prompt_tokens - reply.cached_tokens, tier["input_price"]),
@@ -31,13 +33,22 @@ def copilot_usage(model: Model, reply: Reply) -> dict[str, Any]:
             "token_type": kind,
             "token_count": count,
             "batch_size": size,
-            "cost_per_batch": round(price * 1e9),
+            "cost_per_batch": round(price * unit),
         }
         for kind, (count, price) in counts.items()
         if count
     ]
     total = sum(one["token_count"] * one["cost_per_batch"] // size for one in details)
     return {"token_details": details, "total_nano_aiu": total}
+
+
+def _tier(prices: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    """Return the prices that apply to a prompt of this length."""
+    tier: dict[str, Any] = prices.get("default", DEFAULT_PRICES)
+    most = tier.get("max_prompt_tokens", tier.get("context_max"))
+    if most is not None and reply.prompt_tokens > most:
+        tier = prices.get("long_context", tier)
+    return tier
 
 
 def charge(call: Call, model: Model) -> None:

@@ -46,7 +46,8 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
             if one["type"] == "function"
         ],
         forced=_forced(body.get("tool_choice")),
-        parallel=body.get("parallel_tool_calls") is not False,
+        parallel=body.get("parallel_tool_calls") is not False
+        and bool(catalogue.supports(model, "parallel_tool_calls")),
         images=len(list(responses_rules.images(items))),
         limit=body.get("max_output_tokens"),
         reasons=((body.get("reasoning") or {}).get("effort") or default) != "none",

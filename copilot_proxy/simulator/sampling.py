@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue
+from . import catalogue, claude
 from .catalogue import Model
 
 
@@ -12,7 +12,7 @@ def sampling_error(model: Model, body: dict[str, Any]) -> str | None:
     """Return Claude's error message about the values of a request; None if they are valid."""
     _, version = catalogue.claude_version(model)
     temperature, top_p = body.get("temperature"), body.get("top_p")
-    if version >= 4.7:
+    if claude.is_modern(model):
         for name in ("temperature", "top_p", "top_k"):
             # The default value is accepted, since official clients always send it.
             if body.get(name) not in ((None,) if name == "top_k" else (None, 1)):

@@ -57,6 +57,7 @@ class Conversation:
     """``none``, ``required``, or the name of a tool; None lets the model choose."""
     parallel: bool = True
     images: int = 0
+    documents: int = 0
     schema: dict[str, Any] | None = None
     """The JSON schema of the answer; an empty schema allows any object."""
     limit: int | None = None
@@ -232,8 +233,12 @@ def _text(conversation: Conversation) -> str:
     if found := WORD_COUNT.search(conversation.user):
         return " ".join(islice(_filler(), min(int(found[1]), MAX_WORDS)))
     seen = ""
-    if conversation.images:
-        seen = f" I see {conversation.images} image{'s' if conversation.images > 1 else ''}."
+    for verb, thing, number in (
+        ("see", "image", conversation.images),
+        ("read", "document", conversation.documents),
+    ):
+        if number:
+            seen += f" I {verb} {number} {thing}{'s' if number > 1 else ''}."
     echoed = conversation.user if len(conversation.user) <= 2000 else conversation.user[:2000] + "…"
     return (
         f"This is copilot-proxy's simulator, playing {conversation.model}: no model has read this."

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from . import catalogue
+from .catalogue import DEFAULT_CATALOGUE, load
 from .faults import Faults
 from .opaque_strings import OpaqueStrings
 from .plans import PLANS, Plan
@@ -40,7 +40,7 @@ class Options(TypedDict, total=False):
     expires_in: int
     expires_at: int | None
     github_down: bool
-    catalogue: list[dict[str, Any]] | None
+    catalogue: str | list[dict[str, Any]]
     minimum_api_version: str
     minimum_editor: tuple[int, int]
     body_limit: int
@@ -108,7 +108,7 @@ class State(Settings):
         self,
         *,
         plan: str = "pro",
-        catalogue: list[dict[str, Any]] | None = None,
+        catalogue: str | list[dict[str, Any]] = DEFAULT_CATALOGUE,
         github_down: bool = False,
         faults: Iterable[str] = (),
         **settings: Any,
@@ -117,8 +117,8 @@ class State(Settings):
         self.url = ""
         """The URL of the simulator; set when it starts to listen."""
         self.plan = plan
-        self.catalogue = default_catalogue() if catalogue is None else catalogue
-        """The entries of ``GET /models``."""
+        self.catalogue = load(catalogue) if isinstance(catalogue, str) else catalogue
+        """The entries of ``GET /models``; `catalogue` may also be the name of a built-in one."""
         self.faults = Faults()
         self.recorder = Recorder()
         self.opaque_strings = OpaqueStrings()
@@ -240,8 +240,3 @@ class State(Settings):
     def model(self, model_id: str) -> dict[str, Any] | None:
         """Return the catalogue entry of a model; the first one if an id occurs twice."""
         return next((one for one in self.catalogue if one.get("id") == model_id), None)
-
-
-def default_catalogue() -> list[dict[str, Any]]:
-    """Return a new copy of the built-in catalogue."""
-    return catalogue.load()

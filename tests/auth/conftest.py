@@ -60,7 +60,7 @@ def memory_keyring() -> MemoryKeyring:
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """The simulator, without pauses between events."""
-    with Simulator(pace=0) as running:
+    with Simulator(catalogue="2026-03", pace=0) as running:
         yield running
 
 

@@ -53,7 +53,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A simulator of GitHub that the settings point to, without waits between polls."""
     monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
     monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
-    with Simulator(pace=0, device_flow=["pending", "ok"]) as running:
+    with Simulator(catalogue="2026-03", pace=0, device_flow=["pending", "ok"]) as running:
         running.state.interval = 0.01  # type: ignore[assignment]  # GitHub's are whole seconds
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", running.url)
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", running.url)

@@ -237,9 +237,8 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
         line = next(line for line in shown.splitlines() if "-X PUT" in line)
         _, _, method, url, _, body = shlex.split(line)
         assert httpx.request(method, url, content=body, verify=NO_TLS).status_code == 200
-        codes.extend(
-            client.post("/v1/chat/completions", json=question("Hi")).status_code for _ in "12"
-        )
+        asked = question("Hi", model="default")
+        codes.extend(client.post("/v1/chat/completions", json=asked).status_code for _ in "12")
 
     assert serve_while(use, "--simulate") == 0
     assert codes[0] >= 500

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from copilot_proxy.cli.main import run
-from copilot_proxy.simulator import FAULTS
+from copilot_proxy.simulator import FAULTS, SIMULATED_TOKEN
 from tests.cli.conftest import Cli
 from tests.cli.terminals import Terminal
 
@@ -48,6 +48,33 @@ def test_signing_in_to_it() -> None:
         assert "The simulator forgets sign-ins when it stops" in shown
         terminal.kill(signal.SIGTERM)
         assert terminal.end() == 0
+
+
+def test_another_catalogue() -> None:
+    """--catalogue chooses the models of the account."""
+    with Terminal("simulate", "--port", "0", "--catalogue", "future") as terminal:
+        shown = terminal.wait_for("Stop with Ctrl+C.")
+        url = next(word for word in shown.split() if word.startswith("http")).rstrip(".")
+        headers = {"authorization": f"token {SIMULATED_TOKEN}"}
+        token = httpx.get(f"{url}/copilot_internal/v2/token", headers=headers).json()["token"]
+        asked = {
+            "authorization": f"Bearer {token}",
+            "copilot-integration-id": "vscode-chat",
+            "editor-version": "vscode/1.137.0",
+            "x-github-api-version": "2026-08-01",
+        }
+        listed = httpx.get(f"{url}/models", headers=asked).json()["data"]
+        assert "aurora-1" in [model["id"] for model in listed]
+        terminal.press("c")
+        assert terminal.end() == 0
+
+
+def test_an_unknown_catalogue(cli: Cli) -> None:
+    """The error lists the catalogues that exist."""
+    ran = cli("simulate", "--catalogue", "2027")
+    assert ran.code == 2
+    assert "Unknown catalogue: '2027'." in ran.err
+    assert "2026-11, 2026-03, future" in ran.err
 
 
 def test_faults_are_listed(cli: Cli) -> None:

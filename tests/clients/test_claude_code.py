@@ -10,11 +10,11 @@ from tests.clients.conftest import KEY, Home, Server, needed, snippets
 
 SCRIPT = "@anthropic-ai/claude-code/cli-wrapper.cjs"
 PATHS = {
-    "claude-sonnet-4.5": "/v1/messages",
-    "claude-opus-5": "/v1/messages",
-    "gpt-5.5": "/responses",
-    "gpt-4o": "/chat/completions",
-    "gemini-3.1-pro-preview": "/chat/completions",
+    "claude-haiku-4.5": "/v1/messages",
+    "claude-opus-5.5": "/v1/messages",
+    "gpt-6.1-sol": "/responses",
+    "kimi-k3": "/chat/completions",
+    "gemini-4-carbon": "/chat/completions",
 }
 
 pytestmark = [needed(SCRIPT), pytest.mark.timeout(120)]
@@ -65,19 +65,19 @@ def test_command(home: Home, server: Server) -> None:
     said = claude(home, server, prompt, "--allowedTools", "Bash")
 
     assert said["result"].endswith("Bash answered: tool-42")
-    assert {"claude-opus-5"} == {one["body"]["model"] for one in server.requests()}
+    assert {"claude-opus-5.5"} == {one["body"]["model"] for one in server.requests()}
 
 
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("opus", "claude-opus-5"),
-        ("sonnet", "claude-sonnet-5"),
-        ("haiku", "claude-haiku-4.5"),
+        ("opus", "claude-opus-5.5"),
+        ("sonnet", "claude-sonnet-5.5"),
+        ("haiku", "claude-haiku-5.5"),
         ("claude-haiku-4-5-20251001", "claude-haiku-4.5"),
-        ("claude-opus-4.6[1m]", "claude-opus-4.6-1m"),
-        ("claude-opus-4-6[1m]", "claude-opus-4.6-1m"),
-        ("claude-sonnet-4.5[1m]", "claude-sonnet-4.5"),
+        ("claude-opus-5.5[1m]", "claude-opus-5.5"),
+        ("claude-opus-5-5[1m]", "claude-opus-5.5"),
+        ("claude-sonnet-4.6[1m]", "claude-sonnet-4.6"),
     ],
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
@@ -101,4 +101,4 @@ def test_discovery(home: Home, server: Server) -> None:
 
     found = json.loads((home.path / ".claude" / "cache" / "gateway-models.json").read_text())
     names = {model["id"]: model["display_name"] for model in found["models"]}
-    assert "Claude Opus 5" == names["claude-opus-5"]
+    assert "Claude Opus 5.5" == names["claude-opus-5.5"]

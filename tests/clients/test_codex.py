@@ -13,10 +13,10 @@ from tests.pictures import PNG
 
 SCRIPT = "@openai/codex/bin/codex.js"
 PATHS = {
-    "gpt-5.5": "/responses",
-    "gpt-4o": "/chat/completions",
-    "claude-opus-5": "/v1/messages",
-    "gemini-3.1-pro-preview": "/chat/completions",
+    "gpt-6.1-sol": "/responses",
+    "kimi-k3": "/chat/completions",
+    "claude-opus-5.5": "/v1/messages",
+    "gemini-4-carbon": "/chat/completions",
 }
 COMMAND = 'Call exec_command with "echo tool-$((40+2))"'
 

@@ -171,7 +171,9 @@ class Stands:
     def get(self, kind: str) -> Stand:
         if kind not in self._made:
             # One each: where tokens expire they do so for everybody.
-            self._simulator = self._stack.enter_context(Simulator(pace=0, middle=MIDDLE))
+            self._simulator = self._stack.enter_context(
+                Simulator(catalogue="2026-03", pace=0, middle=MIDDLE)
+            )
             self._made[kind] = self._secure() if kind == "tls" else self._plain(**FLAGS[kind])
             stand = self._made[kind]
             for route in ROUTES:

@@ -79,7 +79,7 @@ def clean_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def running(clean_module: None) -> Iterator[Proxy]:
     """A server that is signed in to a simulator."""
-    with Simulator(pace=0) as simulator, server_for(simulator) as proxy:
+    with Simulator(catalogue="2026-03", pace=0) as simulator, server_for(simulator) as proxy:
         yield proxy
 
 

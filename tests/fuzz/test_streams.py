@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(PATIENCE)
 @pytest.fixture(scope="module")
 def simulator(clean_module: None) -> Iterator[Simulator]:
     """Provides the token, and the valid answers that are broken here."""
-    with Simulator(pace=0) as simulator:
+    with Simulator(catalogue="2026-03", pace=0) as simulator:
         yield simulator
 
 

@@ -45,7 +45,10 @@ def running(
 ) -> Iterator[Served]:
     """One server for all tests of a module, since Node takes a while to start."""
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as monkeypatch, Simulator(pace=0) as simulator:
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Simulator(catalogue="2026-03", pace=0) as simulator,
+    ):
         clear_environment(monkeypatch, home)
         if request.param == "pi-ai":
             give_pi_ai(home)

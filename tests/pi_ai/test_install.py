@@ -326,7 +326,7 @@ def test_models_needs_none_of_it(programs: Programs, capsys: pytest.CaptureFixtu
     """`models` works without pi-ai, since the list is Copilot's."""
     assert 0 == run(["models", "--simulate", "--upstream", "pi-ai", "--json"])
 
-    assert "gpt-4.1" in capsys.readouterr().out
+    assert "claude-haiku-4.5" in capsys.readouterr().out
 
 
 def test_the_tests_run_what_people_install() -> None:

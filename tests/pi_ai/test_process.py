@@ -42,7 +42,7 @@ from tests.servers import close
 ROOT = Path(__file__).parents[2]
 CHAT = "/v1/chat/completions"
 ARGUMENTS = ["serve", "--simulate", "--port", "0", "--upstream", "pi-ai"]
-HI: Any = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "Say hello"}]}
+HI: Any = {"model": "claude-haiku-4.5", "messages": [{"role": "user", "content": "Say hello"}]}
 needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux has /proc")
 
 

@@ -241,7 +241,8 @@ def test_simulated_at_a_unix_socket(
 
     def use(client: httpx.Client) -> None:
         told.append(client.get("/health").json())
-        assert client.post("/v1/chat/completions", json=question("Hi")).status_code == 200
+        asked = question("Hi", model="default")
+        assert client.post("/v1/chat/completions", json=asked).status_code == 200
 
     path = Path("proxy.sock")
     assert serve_while(use, "--simulate", "--workers", "2", uds=path) == 0

@@ -109,9 +109,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    """A simulator without pauses."""
-    with Simulator(pace=0) as running:
+def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
+    """A simulator without pauses, with the models of March unless a test names a catalogue."""
+    name = getattr(request, "param", "2026-03")
+    with Simulator(catalogue=name, pace=0) as running:
         yield running
 
 

@@ -191,7 +191,10 @@ def mark(count):
         ({"output_config": {"effort": "low"}}, "output_config: Extra inputs"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "server tools"),
         ({"tools": ["x"]}, "server tools"),
-        ({"tools": [{**TOOL, "eager_input_streaming": True}]}, "eager_input_streaming: Extra"),
+        (
+            {"model": "claude-haiku-4.5", "tools": [{**TOOL, "eager_input_streaming": True}]},
+            "eager_input_streaming: Extra",
+        ),
         ({"tools": [{**TOOL, "defer_loading": True}]}, "defer_loading: Extra inputs"),
         ({"tools": [{"name": "a b", "input_schema": {"type": "object"}}]}, "not valid"),
         ({"tools": [TOOL] * 129}, "too many tools"),

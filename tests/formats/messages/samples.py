@@ -15,8 +15,8 @@ from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.formats.types import Json, Message, MessagesEvent, MessagesRequest
 from copilot_proxy.simulator import catalogue, messages_rules
 
-CATALOGUE = parse_models(catalogue.load())
-RAW = {entry["id"]: entry for entry in catalogue.load()}
+CATALOGUE = parse_models(catalogue.load("2026-03"))
+RAW = {entry["id"]: entry for entry in catalogue.load("2026-03")}
 PIXEL = "iVBORw0KGgo="
 IMAGE: Json = {
     "type": "image",

@@ -469,7 +469,7 @@ def test_documents_with_their_data_are_passed_on(source: Any) -> None:
     """Documents with their data are sent to Copilot, which decides if it supports them."""
     block = {"type": "document", "source": source}
 
-    assert [user(block)] == prepared(request(user(block)))[0]["messages"]
+    assert [user(block)] == prepared(request(user(block)), judged=False)[0]["messages"]
 
 
 @pytest.mark.parametrize("model", [OPUS, ADAPTIVE, HAIKU])

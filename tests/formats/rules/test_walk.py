@@ -38,7 +38,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     folder: Path = tmp_path_factory.mktemp("walk")
     with pytest.MonkeyPatch.context() as patch:
         clear_environment(patch, folder)
-        with Simulator(pace=0) as simulator:
+        with Simulator(catalogue="2026-03", pace=0) as simulator:
             known = simulator.state.catalogue
             thinker = copy.deepcopy(next(one for one in known if one["id"] == "claude-opus-5"))
             simulator.state.catalogue.append({**thinker, "id": ALWAYS_THINKS})

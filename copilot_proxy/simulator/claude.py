@@ -1,0 +1,42 @@
+"""What Claude models of each generation take and send: thinking, sampling, bound history."""
+
+from __future__ import annotations
+
+from . import catalogue
+from .catalogue import Model
+
+NO_SAMPLING = 4.7
+"""The first version that takes only the default temperature, and hides its thinking."""
+ALWAYS_THINKING = {"fable", "mythos"}
+"""Families of which every model thinks, whatever the request says."""
+FIRST_UNBOUND = 5.0
+"""The newest version, of any family, that does not know ``block_binding``."""
+BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
+"""Family -> the first version whose thinking blocks are bound to the conversation."""
+
+
+def is_modern(model: Model) -> bool:
+    """Whether the rules apply that came with Opus 4.7."""
+    return catalogue.claude_version(model)[1] >= NO_SAMPLING
+
+
+def always_thinks(model: Model) -> bool:
+    """Whether thinking cannot be switched off."""
+    family, version = catalogue.claude_version(model)
+    return family in ALWAYS_THINKING or (family == "opus" and version >= BINDING["opus"])
+
+
+def binds_history(model: Model) -> bool:
+    """Whether its thinking blocks are valid only after the same system, tools and messages."""
+    family, version = catalogue.claude_version(model)
+    return family in BINDING and version >= BINDING[family]
+
+
+def thinking_types(model: Model) -> tuple[str, ...]:
+    """Return the values of ``thinking.type`` that the model accepts."""
+    if always_thinks(model):
+        return ("adaptive",)
+    adaptive = ("adaptive",) if catalogue.supports(model, "adaptive_thinking") else ()
+    if is_modern(model):
+        return (*adaptive, "disabled")
+    return ("enabled", *adaptive, "disabled")

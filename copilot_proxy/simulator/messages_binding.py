@@ -1,0 +1,112 @@
+"""The signatures of thinking blocks, which may be bound to the conversation before them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import claude
+from .messages_thinking import invalid_request
+
+if TYPE_CHECKING:
+    from .catalogue import Model
+    from .opaque_strings import OpaqueStrings
+
+Json = dict[str, Any]
+
+FREE = "signature"
+BOUND = "bound signature"
+MARK_SIZE = 8
+"""Bytes of a mark, which identifies a conversation up to some block."""
+
+
+def mark_of(body: Json) -> bytes:
+    """Return the mark of the whole conversation of a request."""
+    *_, (_, _, last) = _marks(body)
+    return last
+
+
+def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
+    """Return a new signature, bound to the conversation with that mark if it is not None."""
+    if mark is None:
+        return strings.make(FREE, 200)
+    return strings.make(BOUND, 200, mark=mark)
+
+
+def check(body: Json, model: Model, strings: OpaqueStrings) -> list[Json]:
+    """Return the entries of ``input_transformations``: one for each block that is dropped.
+
+    Raises a 400 for a signature that is not one, and for a block of another conversation unless
+    the request asks to drop those.
+    """
+    binding = (body.get("thinking") or {}).get("block_binding") or {}
+    drops = binding.get("prefix_mismatch_behavior") == "drop_block"
+    dropped = []
+    before: list[bytes] = []
+    for path, block, mark in _marks(body):
+        if block is None or block["role"] != "assistant":
+            before = []
+        elif block["type"] == "thinking" and not _is_valid(block, before, model, strings):
+            if not drops:
+                raise invalid_request(
+                    f"{path}: Invalid signature in thinking block. The block is bound to a "
+                    "different conversation. Remove the block, or set `thinking.block_binding."
+                    'prefix_mismatch_behavior` to "drop_block".'
+                )
+            reason = "prefix_binding_mismatch"
+            dropped.append({"type": "thinking_dropped", "path": path, "reason": reason})
+        # A block may follow others of the same answer, all of which share the same mark.
+        before.append(mark)
+    return dropped
+
+
+def _is_valid(block: Json, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
+    """Whether a block is bound to one of these marks, or to none."""
+    signature = block.get("signature")
+    if isinstance(signature, str) and strings.is_valid(BOUND, signature):
+        return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks
+    if not strings.is_valid(FREE, signature):
+        raise invalid_request("Invalid signature in thinking block")
+    if not block.get("thinking") and not claude.is_modern(model):
+        raise invalid_request("Invalid signature in thinking block")
+    return True
+
+
+def _marks(body: Json) -> Iterator[tuple[str, Json | None, bytes]]:
+    """Yield (path, block with its role, mark up to and including it); first for system and tools.
+
+    Cache breakpoints do not count, nor whether a text is a string or a block.
+    """
+    head = {"system": _list(body.get("system")), "tools": body.get("tools") or []}
+    mark = _hash(b"", _plain(head))
+    yield "", None, mark
+    for number, message in enumerate(body["messages"]):
+        for place, block in enumerate(_list(message["content"])):
+            tagged = {**block, "role": message["role"]}
+            mark = _hash(mark, _plain(tagged))
+            yield f"messages.{number}.content.{place}", tagged, mark
+
+
+def _list(content: Any) -> list[Json]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return content or []
+
+
+def _plain(value: Any) -> Any:
+    """Return the value without nulls and cache breakpoints, and with strings as blocks."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {k: _plain(v) for k, v in value.items() if k != "cache_control" and v is not None}
+    if found.get("type") == "tool_result":
+        found["content"] = _plain(_list(found.get("content")))
+    return found
+
+
+def _hash(before: bytes, value: Any) -> bytes:
+    text = json.dumps(value, sort_keys=True).encode()
+    return hashlib.blake2b(before + text, digest_size=MARK_SIZE).digest()
