@@ -18,6 +18,9 @@ MAX_NAME_LENGTH: Final = 256
 ENABLE_URL: Final = "https://github.com/settings/copilot/features"
 """The page for accepting the terms of a model that GitHub lists as disabled."""
 
+_ENDPOINTS: Final = frozenset({"/chat/completions", "/responses", "/v1/messages", "/embeddings"})
+"""The APIs of Copilot's that this program can call."""
+
 
 @dataclass(frozen=True)
 class Alias:
@@ -76,6 +79,11 @@ class Model:
         """How dear it is, or None if the list does not say."""
         return price_class(self.raw)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether Copilot serves it on an API that this program can call."""
+        return not self.endpoints or any(path in _ENDPOINTS for path in self.endpoints)
+
     def limit(self, name: str) -> int | None:
         """Return a limit such as ``max_prompt_tokens``, or None if the list does not give it."""
         value = self.limits.get(name)
@@ -108,8 +116,9 @@ class Catalogue:
 
     @property
     def usable(self) -> list[Model]:
-        """The models to show to clients: chat and embeddings models."""
-        return [m for m in self._by_id.values() if m.type in ("chat", "embeddings")]
+        """The models to show to clients: chat and embeddings models that can be called."""
+        shown = ("chat", "embeddings")
+        return [m for m in self._by_id.values() if m.type in shown and m.is_served]
 
     @property
     def chat(self) -> list[Model]:
@@ -131,7 +140,7 @@ class Catalogue:
     @property
     def picker_models(self) -> list[Model]:
         """The enabled chat models in Copilot's own model picker."""
-        return [m for m in self.chat if self.is_picked(m) and not m.needs_enabling]
+        return [m for m in self.usable if m.is_chat and self.is_picked(m) and not m.needs_enabling]
 
     def long_context_variant(self, model: Model) -> Model:
         """Return the long-context variant of `model` if there is one and it is enabled, else

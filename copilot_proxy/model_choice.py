@@ -11,9 +11,6 @@ from typing import Final, NamedTuple
 from copilot_proxy.catalogue import Catalogue, Model
 from copilot_proxy.model_prices import PriceClass
 
-_CHAT_ENDPOINTS: Final = ("/chat/completions", "/responses", "/v1/messages")
-"""The APIs of Copilot's that this program can call."""
-
 
 class Size(IntEnum):
     """What a model is for, as far as GitHub's category or its price says."""
@@ -57,8 +54,7 @@ def size_of(model: Model) -> Size:
 
 def is_ready(model: Model) -> bool:
     """Return whether the account can use the model for chat, on an API that this program knows."""
-    is_served = not model.endpoints or any(e in _CHAT_ENDPOINTS for e in model.endpoints)
-    return model.is_chat and not model.needs_enabling and is_served
+    return model.is_chat and model.is_served and not model.needs_enabling
 
 
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:

@@ -86,6 +86,24 @@ def test_who_is_in_the_picker(flags: list[bool | None], expected: list[str]) -> 
     assert expected == [model.id for model in catalogue.picker_models]
 
 
+@pytest.mark.parametrize(
+    ("endpoints", "expected"),
+    [
+        (["/v9/live"], []),
+        (["ws:/responses"], []),
+        (["/v9/live", "/responses"], ["a"]),
+        ([], ["a"]),
+        ("odd", ["a"]),
+    ],
+)
+def test_a_model_that_cannot_be_called(endpoints: Any, expected: list[str]) -> None:
+    """A model that Copilot serves only on APIs that are not known here is not offered."""
+    catalogue = catalogue_of({"id": "a", "supported_endpoints": endpoints})
+
+    assert expected == [model.id for model in catalogue.usable]
+    assert expected == [model.id for model in catalogue.picker_models]
+
+
 def test_a_model_with_only_an_id() -> None:
     """An entry with only an id is a chat model without known properties."""
     (model,) = catalogue_of("a")

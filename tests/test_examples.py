@@ -6,9 +6,10 @@ from typing import Final
 
 import pytest
 
-from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.catalogue import parse_models
 from copilot_proxy.model_names import DEFAULT_FAMILY, resolve
-from tests.catalogues import CATALOGUES
+from copilot_proxy.simulator import CATALOGUES
+from copilot_proxy.simulator.catalogue import load
 
 ROOT: Final = Path(__file__).parent.parent
 DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -68,8 +69,13 @@ def test_examples_are_found() -> None:
 @pytest.mark.parametrize(("document", "name"), EXAMPLES)
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_every_example_gets_an_answer(time: str, document: str, name: str) -> None:
-    """Who copies an example gets an answer, in March, in November, and later."""
-    catalogue: Catalogue = CATALOGUES[time]
+    """Who copies an example gets an answer, in March, in November, and later.
+
+    Embeddings need an id, which may be gone one day: vectors of two models cannot be compared.
+    """
+    if time == "future" and name.startswith("text-embedding-"):
+        pytest.skip("an embeddings model has no family")
+    catalogue = parse_models(load(time))
     meaning = resolve(catalogue, name, DEFAULT_FAMILY)
 
     assert meaning is not None, f"{document}: the account of {time} has no {name}"

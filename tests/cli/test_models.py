@@ -143,7 +143,7 @@ def test_simulated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """No account is needed."""
     monkeypatch.delenv("COPILOT_PROXY_GITHUB_TOKEN")
     assert cli("models").code == 3
-    assert "claude-sonnet-" in cli("models", "--simulate").out
+    assert "claude-sonnet-5.5" in cli("models", "--simulate").out
 
 
 def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> None:
@@ -154,7 +154,7 @@ def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> N
             "name": 5,
             "model_picker_enabled": True,
             "billing": {"multiplier": "x", "token_prices": []},
-            "supported_endpoints": ["/v9/dreams"],
+            "supported_endpoints": ["/v9/dreams", "/responses"],
             "capabilities": {"limits": {"max_output_tokens": "many"}, "supports": {"vision": 1}},
         },
         {
