@@ -74,7 +74,7 @@ def cooldowns(client: httpx.Client) -> list[Any]:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("api", list(ASKS))
-def test_a_limit_is_told_again_until_it_is_over(
+def test_a_limit_is_repeated_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
     """The same refusal is repeated with the remaining time, and with its status also for streams.
@@ -147,9 +147,7 @@ def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None
     assert 1 == count_calls(simulator)
 
 
-def test_after_an_hour_one_request_asks(
-    client: httpx.Client, simulator: Simulator, now: Time
-) -> None:
+def test_one_probe_per_hour(client: httpx.Client, simulator: Simulator, now: Time) -> None:
     """During a limit of days, one request per hour is sent to Copilot."""
     once(simulator, "user_weekly_rate_limited", 180000)
     client.post(PATH, json=CHAT)
@@ -214,7 +212,7 @@ def test_anthropics_sdk(
 
 
 @pytest.mark.parametrize("fault", ["forbidden", "terms_of_service", "feature_not_authorized"])
-def test_refusals_without_a_word_are_not_repeated(
+def test_refusals_without_a_wait(
     client: httpx.Client, simulator: Simulator, now: Time, fault: str
 ) -> None:
     """After three refusals without a wait, pauses of ten and then twenty seconds follow."""
@@ -232,7 +230,9 @@ def test_refusals_without_a_word_are_not_repeated(
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-async def test_one_of_fifty_asks(proxy: Proxy, simulator: Simulator, now: Time) -> None:
+async def test_one_of_fifty_requests_is_the_probe(
+    proxy: Proxy, simulator: Simulator, now: Time
+) -> None:
     """One probe is sent, the others are refused; if its client leaves, another is sent."""
     once(simulator, "forbidden", times=3)
     async with httpx.AsyncClient(
@@ -298,7 +298,7 @@ def test_an_answer_that_was_under_way_is_not_the_end(
     assert 2 == count_calls(simulator)
 
 
-def test_mistakes_of_clients_stop_nobody(client: httpx.Client, simulator: Simulator) -> None:
+def test_invalid_requests_cause_no_cooldown(client: httpx.Client, simulator: Simulator) -> None:
     """An invalid request causes no cooldown."""
     for fault in ("invalid_request_body", "prompt_too_long", "too_large_413", "filtered_422"):
         once(simulator, fault, times=5)
@@ -320,7 +320,7 @@ def test_counting_tokens_does_not_block_answers(client: httpx.Client, simulator:
     assert 200 == client.post(path, json=body).status_code
 
 
-def test_a_name_that_no_list_has_is_not_shown(client: httpx.Client, simulator: Simulator) -> None:
+def test_unknown_model_names_are_not_shown(client: httpx.Client, simulator: Simulator) -> None:
     """`/health` does not show unknown model names of clients."""
     simulator.state.faults.on("models_500")
     once(simulator, "rate_limited", 60)
@@ -353,7 +353,7 @@ def test_it_is_logged_once(
     ] == cooldowns(client)
 
 
-def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Simulator) -> None:
+def test_cooldowns_are_per_account(client: httpx.Client, simulator: Simulator) -> None:
     """Cooldowns apply to one account; /health shows only the server's."""
     own = {"authorization": f"Bearer {simulator.state.issue_oauth_token('Iv1.b507a08c87ecfe98')}"}
     once(simulator, "user_global_rate_limited", 30)
@@ -366,7 +366,7 @@ def test_each_callers_own_sign_in_by_itself(client: httpx.Client, simulator: Sim
     assert [] == cooldowns(client)
 
 
-def test_whoever_signs_in_anew_begins_anew(simulator: Simulator, now: Time) -> None:
+def test_a_new_sign_in_ends_the_cooldowns(simulator: Simulator, now: Time) -> None:
     """A new `copilot-proxy login` ends the old account's cooldowns within seconds."""
     settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
     store = FileStore(settings.data_dir)

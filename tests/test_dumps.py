@@ -84,7 +84,7 @@ def test_all_four_messages_are_written(dumping: Proxy, folder: Path, stream: boo
         assert body_of(found["copilot-1-answer"]).endswith("data: [DONE]\n\n")
 
 
-def test_every_try_is_written(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
+def test_every_attempt_is_written(dumping: Proxy, simulator: Simulator, folder: Path) -> None:
     """Refused attempts are written, with Copilot's answer."""
     with dumping.client() as client:
         client.get("/v1/models")
@@ -121,7 +121,7 @@ def test_no_secret_is_written(simulator: Simulator, folder: Path) -> None:
     assert "nobody" not in written
 
 
-def test_files_are_their_owners(dumping: Proxy, folder: Path) -> None:
+def test_file_modes(dumping: Proxy, folder: Path) -> None:
     """Files have mode 0600 in a folder with 0700."""
     with dumping.client() as client:
         client.post("/v1/chat/completions", json=question("Hi"))
@@ -234,7 +234,7 @@ def test_files_expire_while_the_server_runs(
             time.sleep(0.01)
 
 
-def test_a_dump_that_cannot_be_written_is_told_once(
+def test_a_failed_write_is_reported_once(
     dumping: Proxy,
     folder: Path,
     caplog: pytest.LogCaptureFixture,
@@ -272,7 +272,7 @@ def test_a_dump_that_cannot_be_written_is_told_once(
         ("home", "Other users can access the dump folder", "{place}/dumps; it is created"),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_told_before_the_start(
+def test_an_unusable_folder_is_reported_before_the_start(
     tmp_path: Path,
     thing: str,
     shown: str,

@@ -103,7 +103,7 @@ def test_never_a_third_time(
 
 @EACH
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.5"])
-def test_a_wrong_refusal_is_not_believed_for_ever(
+def test_a_wrong_refusal_is_forgotten_after_a_while(
     http: httpx.Client, simulator: Simulator, client: Client, model: str
 ) -> None:
     """A model that no API served for a while works again later."""

@@ -89,7 +89,7 @@ async def test_a_token_that_ends_by_the_clock_fails_no_request(
     assert count_calls(simulator, EXCHANGE) in (2, 3)
 
 
-async def test_a_revoked_login_is_told_and_left_alone(
+async def test_a_revoked_login_is_reported_once(
     proxy: Proxy, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each request gets a clear error, GitHub is asked once, and the log has one line."""
@@ -121,7 +121,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in found if r.name.startswith("copilot_proxy")]
 
 
-def test_github_down_for_an_hour_stops_nobody(
+def test_requests_work_while_github_is_down_for_an_hour(
     simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A valid token is used; attempts and log lines become less frequent."""

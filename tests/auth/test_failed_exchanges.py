@@ -38,7 +38,7 @@ async def test_a_failed_refresh_keeps_serving_the_old_token(
     assert "broke before the answer" in str(auth.state().last_error)
 
 
-async def test_a_failed_refresh_is_tried_again_ever_more_rarely(
+async def test_a_failed_refresh_is_retried_with_growing_pauses(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
     """A failed refresh is retried after pauses that grow."""

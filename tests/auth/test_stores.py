@@ -438,7 +438,7 @@ def test_two_processes_at_once_never_see_half_a_file(tmp_path: Path, umask: str)
         assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
 
 
-def test_a_second_name_of_the_file_is_not_written_through(file: FileStore, tmp_path: Path) -> None:
+def test_a_hard_link_keeps_its_content(file: FileStore, tmp_path: Path) -> None:
     """A hard link keeps its content when a new credential is saved."""
     os.link(file.path, tmp_path / "second")
     file.save(ACME)
@@ -447,7 +447,7 @@ def test_a_second_name_of_the_file_is_not_written_through(file: FileStore, tmp_p
     assert 1 == file.path.stat().st_nlink
 
 
-def test_a_link_in_the_folders_place_has_to_be_ones_own(
+def test_a_linked_folder_must_belong_to_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A symlinked folder is accepted only if the user owns the link."""

@@ -44,7 +44,7 @@ def test_a_leak_is_found(name: str, each: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["files", "tasks", "threads"])
-def test_what_is_left_over_is_found(name: str) -> None:
+def test_leftovers_are_found(name: str) -> None:
     """A resource that is not released after the load is reported."""
     samples = [used() for _ in range(80)]
     found = [w for _, problems in verdicts(samples, used(), used(**{name: 9})) for w in problems]

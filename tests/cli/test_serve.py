@@ -152,7 +152,7 @@ def test_images_are_fetched_only_with_the_flag(
     assert codes == [code]
 
 
-def test_one_line_a_request_without_what_was_said(
+def test_each_request_has_a_log_line_without_its_text(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The log has the model, status, tokens and errors of a request, but no prompt."""
@@ -263,7 +263,7 @@ def test_no_copilot(account: Simulator, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_certificate_file_that_is_none(
+def test_an_invalid_certificate_file(
     account: Simulator,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -286,7 +286,7 @@ def test_a_certificate_file_that_is_none(
     assert "ready" not in err
 
 
-def test_a_start_that_fails_in_a_way_that_nobody_thought_of(
+def test_a_start_that_fails_unexpectedly(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error ends the server with exit code 1 and no traceback."""
@@ -418,7 +418,9 @@ def account_is_asked(account: Simulator) -> None:
     )
 
 
-def test_port_taken_by_another_one(account: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_taken_by_another_server(
+    account: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The error says which program uses the port and what to do."""
     codes: list[int] = []
 
@@ -633,7 +635,7 @@ def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
     assert "error" not in record[-4]
 
 
-def test_a_second_ctrl_c_cuts_what_is_open(account: Simulator) -> None:
+def test_a_second_ctrl_c_aborts_open_requests(account: Simulator) -> None:
     """Clients get an error, the log says so, and the exit code is 130."""
     account.state.pace = 0.05
     record: list[str] = []

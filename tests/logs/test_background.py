@@ -83,7 +83,7 @@ def pipe() -> Iterator[io.TextIOWrapper]:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_log_that_nobody_reads_holds_nothing_up(form: str) -> None:
+def test_a_log_that_is_not_read_delays_nothing(form: str) -> None:
     """If the log is not read, lines are dropped, and a line says how many."""
     with pipe() as reader, logging_to_stderr(form, Reporter()):
         for number in range(5000):
@@ -159,7 +159,7 @@ def test_everything_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.timeout(20)
-def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """If stderr is not read, closing gives up, and further output is discarded."""
     monkeypatch.setattr(background, "_STOP_TIMEOUT", 0.05)
     with pipe() as reader:
@@ -227,7 +227,7 @@ def test_tokens_are_masked_before_a_line_is_cut(
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_terminal_that_nobody_reads(
+def test_a_paused_terminal(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     """After Ctrl+S, the server starts, answers and stops as usual, with exit code 0."""

@@ -83,7 +83,7 @@ def test_the_file_has_the_lines_of_stderr(
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_the_file_is_its_owners(path: Path, umask: int) -> None:
+def test_file_modes(path: Path, umask: int) -> None:
     """It has mode 0600, in a folder with 0700, at all times and after every rotation."""
     before = os.umask(umask)
     try:
@@ -133,7 +133,7 @@ def test_an_existing_file_is_continued(path: Path) -> None:
     assert path.read_text() == "first\nsecond\n"
 
 
-def test_a_file_that_was_moved_away_is_begun_anew(file: LogFile, path: Path) -> None:
+def test_a_file_that_was_moved_away_is_created_again(file: LogFile, path: Path) -> None:
     """Programs that rotate logs may move the file without sending a signal."""
     warn("one")
     path.rename(path.with_name("archive"))
@@ -144,7 +144,7 @@ def test_a_file_that_was_moved_away_is_begun_anew(file: LogFile, path: Path) -> 
 
 
 @pytest.mark.parametrize("thing", ["link", "pipe", "folder", "hard link", "file above"])
-def test_a_place_that_cannot_be_used_is_told_before_the_start(
+def test_an_unusable_path_is_reported_before_the_start(
     tmp_path: Path, thing: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code is 2, with a message; an existing file is not changed."""
@@ -168,7 +168,7 @@ def test_a_place_that_cannot_be_used_is_told_before_the_start(
     assert other.read_text() == "untouched"
 
 
-def test_trouble_is_told_once_and_the_server_goes_on(
+def test_write_errors_are_reported_once(
     file: LogFile, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """If the folder is gone and cannot be created, this is reported once; writing resumes when
@@ -188,7 +188,7 @@ def test_trouble_is_told_once_and_the_server_goes_on(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
-def test_a_full_disk_is_told_once(
+def test_a_full_disk_is_reported_once(
     file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An incomplete line is removed, so that the next one starts on a new line."""
@@ -244,7 +244,7 @@ def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.M
     assert "\x1b" not in path.read_text()
 
 
-def test_a_line_has_an_end(file: LogFile, path: Path) -> None:
+def test_long_lines_are_cut(file: LogFile, path: Path) -> None:
     """Lines have a maximum length, so that the file stays bounded."""
     warn("ä" * 1_000_000)
     warn("the next one")

@@ -283,7 +283,7 @@ def test_the_name_of_the_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_long_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_values_are_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Long names, notes and messages are cut, so that lines stay short."""
     reporter = Reporter()
     with logging_to_stderr(form, reporter):

@@ -110,7 +110,7 @@ def connected(proxy: Proxy) -> socket.socket:
     return socket.create_connection((address.hostname or "", address.port or 0), 10)
 
 
-def test_who_waits_is_answered_in_order(simulator: Simulator) -> None:
+def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
     """Requests beyond the limit wait, and are answered in the order in which they came."""
     names = [f"number {n}" for n in range(4)]
     with small(simulator) as proxy:
@@ -178,7 +178,7 @@ def test_requests_wait_for_a_limited_time(simulator: Simulator) -> None:
     assert "0.05 seconds" in refused.json()["error"]["message"]
 
 
-def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
+def test_a_client_that_disconnects_frees_its_place_in_the_queue(simulator: Simulator) -> None:
     """A client that disconnects while waiting frees its place, and Copilot is not called."""
     body = json.dumps(chat("left")).encode()
     head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -196,7 +196,7 @@ def test_who_leaves_the_queue_counts_for_nothing(simulator: Simulator) -> None:
     assert ["hold", "stayed"] == asked_for
 
 
-def test_what_costs_nothing_never_waits(simulator: Simulator) -> None:
+def test_health_and_models_never_wait(simulator: Simulator) -> None:
     """A busy server still answers /health, and lists models."""
     with (
         small(simulator, max_queue=0) as proxy,

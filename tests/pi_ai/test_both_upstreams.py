@@ -273,7 +273,7 @@ def test_a_page_or_error_instead_of_a_stream(
     "fault", ["cut_mid_stream", "end_early", "cut_mid_event", "error_chunk", "empty_stream"]
 )
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"])
-def test_an_answer_that_breaks_off_is_no_answer(
+def test_an_incomplete_answer_is_an_error(
     http: httpx.Client, served: Served, fault: str, model: str
 ) -> None:
     """A client that waits for a whole answer gets an error, never half of it."""
@@ -300,7 +300,7 @@ def test_an_answer_that_breaks_off_is_no_answer(
         if (fault, model) != ("cut_after_finish", "gpt-5.4")
     ],
 )
-def test_ends_that_are_none_of_the_usual(
+def test_unusual_ends(
     http: httpx.Client, served: Served, fault: str, finish: str, model: str
 ) -> None:
     """A filtered answer says so, and a complete one is accepted in any form."""
@@ -315,7 +315,7 @@ def test_ends_that_are_none_of_the_usual(
     assert "hello" in text
 
 
-def test_a_limit_that_was_reached_is_told(sdk: openai.OpenAI) -> None:
+def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
     """An answer that was cut at its limit says so, and has usage."""
     for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):
         answer = sdk.chat.completions.create(
@@ -326,7 +326,7 @@ def test_a_limit_that_was_reached_is_told(sdk: openai.OpenAI) -> None:
         assert answer.usage.completion_tokens
 
 
-def test_nothing_is_asked_again_in_silence(http: httpx.Client, served: Served) -> None:
+def test_requests_are_not_retried(http: httpx.Client, served: Served) -> None:
     """After a 421 the request is retried only with a new token."""
     served.simulator.state.faults.on("misdirected_421")
 

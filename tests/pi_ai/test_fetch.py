@@ -150,7 +150,7 @@ def text_of(completion: Json) -> str:
     return text
 
 
-async def test_what_is_complete_is_not_waited_for(client: Client) -> None:
+async def test_a_complete_answer_is_returned_at_once(client: Client) -> None:
     """After the last event, an open connection does not delay the answer."""
     client.upstream.set_answer(OPEN, said("Hello", "stop"), b"data: [DONE]\n\n")
 
@@ -191,7 +191,7 @@ async def test_a_connection_that_breaks_after_the_finish(client: Client) -> None
 
 
 @pytest.mark.parametrize("ending", [b"", b'data: {"type": "message_stop"}\n\n'])
-async def test_an_event_that_is_none_is_not_passed_over(client: Client, ending: bytes) -> None:
+async def test_a_malformed_event_is_an_error(client: Client, ending: bytes) -> None:
     """A malformed event is an error, although pi-ai would skip it."""
     start = {"type": "message_start", "message": {"id": "m", "usage": {}}}
     done = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}

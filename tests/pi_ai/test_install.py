@@ -212,7 +212,7 @@ def test_without_npm(
     assert "npm is not on the PATH" in capsys.readouterr().err
 
 
-def test_what_is_damaged_is_installed_anew(
+def test_a_damaged_installation_is_repaired(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A damaged installation is repaired without a flag."""

@@ -67,7 +67,7 @@ def nodes(home: Path) -> set[int]:
 
 @needs_pi_ai
 @needs_proc
-def test_a_killed_process_costs_only_what_was_open(simulator: Simulator, tmp_path: Path) -> None:
+def test_a_killed_process_fails_only_open_requests(simulator: Simulator, tmp_path: Path) -> None:
     """The open stream gets an error event, and the next request a new process."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     home = give_pi_ai(tmp_path / "pi")
@@ -236,7 +236,7 @@ def test_no_process_survives_a_killed_server(server: Server) -> None:
 
 @needs_pi_ai
 @needs_proc
-def test_nobody_can_look_up_a_secret(server: Server) -> None:
+def test_command_line_and_environment_contain_no_secret(server: Server) -> None:
     """The command line and the environment contain no token, key or setting."""
     assert 200 == server.client.post(CHAT, json=HI).status_code
     node = Path(f"/proc/{node_of(server.process.pid)}")
@@ -342,7 +342,7 @@ def test_the_process_gets_what_it_needs_of_the_environment() -> None:
     assert "/other.pem" == environment({"NODE_EXTRA_CA_CERTS": "/other.pem"})["NODE_EXTRA_CA_CERTS"]
 
 
-def test_whoever_does_not_use_it_does_not_pay_for_it(tmp_path: Path) -> None:
+def test_the_native_upstream_does_not_load_it(tmp_path: Path) -> None:
     """The native upstream loads neither the translation nor the process."""
     script = (
         "import sys; from copilot_proxy.cli.main import run;"

@@ -58,7 +58,7 @@ def test_a_failed_token_exchange_may_be_repeated(
     assert "x-should-retry" not in answer.headers
 
 
-def test_models_that_cannot_be_listed_may_be_asked_for_again(simulator: Simulator) -> None:
+def test_a_failed_list_of_models_may_be_retried(simulator: Simulator) -> None:
     """A failed list of models may be retried: listing models is free."""
     simulator.state.github_down = True
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:

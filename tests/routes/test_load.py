@@ -145,7 +145,7 @@ def test_500_streams(simulator: Simulator) -> None:
     assert {(200, None, False)} == {(r.status, r.error, r.client_gone) for r in proxy.records}
 
 
-def test_a_slow_reader_costs_its_own_stream(simulator: Simulator) -> None:
+def test_a_slow_reader_delays_only_its_own_stream(simulator: Simulator) -> None:
     """If a client stops reading, so does the server; others continue; later it gets every byte."""
     with (
         FlatOut(a_lot) as upstream,

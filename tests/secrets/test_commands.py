@@ -68,7 +68,7 @@ def said(ran: Ran) -> dict[str, str]:
     return {"stdout": ran.out, "stderr": ran.err}
 
 
-def test_a_sign_in_from_its_beginning_to_its_end(
+def test_a_complete_sign_in(
     cli: Cli, github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
     """The token is only in the store, and `logout` removes it."""
@@ -116,7 +116,7 @@ def test_every_refusal_of_the_exchange(
 
 
 @pytest.mark.parametrize(("status", "kind"), TROUBLES)
-def test_a_github_that_echoes_the_token(
+def test_github_echoes_the_token(
     cli: Cli,
     home: Path,
     marks: Marks,
@@ -205,7 +205,7 @@ def test_the_password_of_a_proxy(
         ("COPILOT_API_URL", "https://{}@example.com"),
     ],
 )
-def test_a_setting_that_cannot_be_used(
+def test_an_invalid_setting(
     marks: Marks,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -233,7 +233,7 @@ def test_an_invalid_configuration_file(
     assert [] == marks.found({"stderr": capsys.readouterr().err})
 
 
-def test_the_browser_is_told_nothing(
+def test_the_browser_gets_no_secret(
     terminal: Callable[..., Terminal], github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
     """The browser is opened with GitHub's page, without a key or token."""

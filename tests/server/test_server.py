@@ -89,7 +89,7 @@ async def until_asked(simulator: Simulator, *paths: str) -> None:
     )
 
 
-async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator) -> None:
+async def test_a_connection_in_the_backlog_is_served(simulator: Simulator) -> None:
     """A connection that the system has accepted, but not yet the server, is still served during a
     shutdown."""
     body = json.dumps(question("Hi")).encode()
@@ -111,7 +111,7 @@ async def test_a_request_that_waits_at_the_door_is_answered(simulator: Simulator
 
 
 @pytest.mark.parametrize("path", ASKED)
-async def test_a_stream_that_is_cut_is_told(simulator: Simulator, path: str) -> None:
+async def test_an_aborted_stream_ends_with_an_error_event(simulator: Simulator, path: str) -> None:
     """An aborted stream ends properly, with an error event of its API."""
     simulator.state.faults.on("stall_mid_stream")
     async with running(simulator) as one, one.client() as client:
@@ -136,7 +136,7 @@ async def test_a_stream_that_is_cut_is_told(simulator: Simulator, path: str) -> 
 
 
 @pytest.mark.parametrize("path", ASKED)
-async def test_a_stream_that_has_only_been_kept_awake_is_told(
+async def test_a_stream_without_an_answer_ends_with_an_error_event(
     simulator: Simulator, path: str
 ) -> None:
     """The status has been sent, so the error is an event, although no answer has come yet."""
@@ -188,7 +188,7 @@ async def test_a_client_that_does_not_read_does_not_hold_the_end(simulator: Simu
 
 
 @pytest.mark.parametrize("path", OTHERS)
-async def test_whatever_else_is_cut_gets_503(simulator: Simulator, path: str) -> None:
+async def test_other_aborted_requests_get_503(simulator: Simulator, path: str) -> None:
     """Lists, token counts and embeddings get the same error, and never a plain 500."""
     simulator.state.faults.on("stall_before_headers", path="/models")
     async with running(simulator) as one, one.client() as client:

@@ -125,7 +125,7 @@ def test_the_banner_has_a_curl_command_that_works(
     assert "Base URL   http://localhost/v1\n" in shown[0]
 
 
-def test_the_door_stands_here_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_and_origins_are_checked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown hosts and origins are refused, even if the host setting is a network address."""
     monkeypatch.setenv("COPILOT_PROXY_HOST", "0.0.0.0")
     codes: list[str] = []
@@ -138,7 +138,7 @@ def test_the_door_stands_here_too(path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert codes == ["host_not_allowed", "origin_not_allowed"]
 
 
-def test_a_second_server_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its error says who listens there, and the first server is not affected."""
 
     def use(client: httpx.Client) -> None:
@@ -180,7 +180,7 @@ def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_what_is_no_socket_is_left_alone(
+def test_other_files_are_not_replaced(
     path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A path of another kind of file is an error, and the file stays."""

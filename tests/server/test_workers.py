@@ -135,7 +135,7 @@ def is_free(port: int) -> bool:
 
 
 @linux
-def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_own(account: Simulator) -> None:
+def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None:
     """The other worker's stream is whole, the log has one line, and the worker is restarted."""
     account.state.pace = 0.01
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -181,7 +181,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
 
 
 @linux
-def test_a_second_ctrl_c_cuts_what_all_workers_have(account: Simulator) -> None:
+def test_a_second_ctrl_c_aborts_the_requests_of_all_workers(account: Simulator) -> None:
     """Every client gets an error, one line has their number, and the exit code is 130."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -262,7 +262,7 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
 
 
-async def test_a_worker_that_hangs_does_not_hold_the_end(
+async def test_a_worker_that_hangs_is_killed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is killed after a timeout, and the log says so."""

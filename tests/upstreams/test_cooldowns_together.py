@@ -49,7 +49,7 @@ def test_a_probe_that_hangs(cooldowns: Cooldowns, now: Time, events: str) -> Non
     assert not cooldowns.active()
 
 
-def test_one_that_is_left_alone_counts_for_nothing(cooldowns: Cooldowns, now: Time) -> None:
+def test_a_disconnected_probe_does_not_count(cooldowns: Cooldowns, now: Time) -> None:
     """When the client of a probe disconnects, the next request becomes the probe."""
     left(cooldowns, now, "403 403 403 +10")
     with pytest.raises(KeyboardInterrupt), cooldowns.guard(API, MODEL):

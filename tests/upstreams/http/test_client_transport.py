@@ -386,7 +386,7 @@ async def used(transport: ConnectionPool, url: str) -> None:
 
 
 @pytest.mark.parametrize("clock", ["monotonic", "time"])
-async def test_after_a_sleep_no_connection_is_used_again(
+async def test_connections_are_not_reused_after_a_sleep(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch, clock: str
 ) -> None:
     """Connections are not reused after a sleep, which either clock may reveal."""

@@ -36,7 +36,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
     return NameServer(monkeypatch)
 
 
-async def test_many_who_ask_at_once_are_one_question(server: NameServer) -> None:
+async def test_concurrent_lookups_are_shared(server: NameServer) -> None:
     """Concurrent connections share one lookup, also in the next seconds."""
     names = DnsCache()
     found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
@@ -92,7 +92,7 @@ async def test_a_cancelled_waiter_does_not_cancel_the_lookup(server: NameServer)
     assert first.cancelled()
 
 
-def test_a_lookup_that_hangs_holds_up_no_end(server: NameServer) -> None:
+def test_a_hanging_lookup_does_not_delay_the_end(server: NameServer) -> None:
     """A hanging lookup does not delay the end of the event loop."""
     server.may_answer.clear()
 

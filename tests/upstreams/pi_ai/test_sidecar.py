@@ -131,7 +131,7 @@ async def test_leaving_cancels_the_exchange(
     assert ["child: dropped 2"] == [record.getMessage() for record in caplog.records]
 
 
-async def test_a_death_costs_what_was_open(
+async def test_a_crash_fails_open_exchanges(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
     """When the child dies, open exchanges fail, and the next one starts a new child."""
@@ -185,7 +185,7 @@ async def test_output_before_a_crash_is_read_first(
             await exchange.read()
 
 
-async def test_a_child_that_dies_again_and_again_rests(sidecar: Sidecar) -> None:
+async def test_repeated_crashes_pause_restarts(sidecar: Sidecar) -> None:
     """After repeated crashes, restarts pause, and requests get a Retry-After."""
     for _ in range(2):
         async with sidecar.exchange({"what": "die"}) as exchange:
@@ -228,7 +228,7 @@ async def test_a_child_that_does_not_start(broken: SidecarCommand) -> None:
     assert not caught.value.sent
 
 
-async def test_a_child_whose_files_are_unfit() -> None:
+async def test_a_damaged_installation() -> None:
     """The hint names the repair command, also during the pause."""
     sidecar = Sidecar("child", lambda: replace(command("--damaged"), repair_hint="Mend it"))
     try:
@@ -240,7 +240,7 @@ async def test_a_child_whose_files_are_unfit() -> None:
         await sidecar.aclose()
 
 
-async def test_a_child_that_is_stuck_is_given_up() -> None:
+async def test_a_child_that_hangs_is_killed() -> None:
     """A child that does not answer pings is killed, and open exchanges fail."""
     sidecar = Sidecar("child", command, ping_interval=0.05)
     try:
@@ -302,7 +302,7 @@ async def test_an_idle_child_is_kept() -> None:
         await sidecar.aclose()
 
 
-async def test_its_words_are_in_the_log_without_secrets(
+async def test_stderr_is_in_the_log_without_secrets(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The child's stderr is logged as warnings, masked and truncated."""
