@@ -72,9 +72,8 @@ def request(*messages: Json, **more: Any) -> MessagesRequest:
 
 def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = False) -> None:
     """Raise the simulator's error if the body breaks a rule of Copilot's Messages API."""
-    known = [name for name in betas if name in messages_rules.BETAS]
     call: Any = SimpleNamespace(
-        headers={"anthropic-beta": ",".join(known)},
+        headers={"anthropic-beta": ",".join(betas)},
         record=SimpleNamespace(vision=True),
         state=SimpleNamespace(
             opaque_strings=SimpleNamespace(
@@ -82,28 +81,10 @@ def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = 
             )
         ),
     )
-    body = _without_news(json.loads(json.dumps(body)))
+    body = json.loads(json.dumps(body))
     messages_rules.shape(body, call, counting=counting)
     if not counting:
         messages_rules.check(body, _with_many_images(RAW[body["model"]]), call)
-
-
-def _without_news(value: Any) -> Any:
-    """Return the body without what Copilot accepts but the simulator may not know.
-
-    These are empty thinking blocks, cache marks of one hour, and tools that stream their input.
-    """
-    if isinstance(value, list):
-        return [_without_news(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    value = {
-        name: _without_news(one)
-        for name, one in value.items()
-        if (name, one) != ("ttl", "1h") and name != "eager_input_streaming"
-    }
-    is_empty = value.get("type") == "thinking" and value.get("thinking") == ""
-    return {**value, "thinking": "Hm."} if is_empty else value
 
 
 def _with_many_images(model: Json) -> Json:

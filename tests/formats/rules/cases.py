@@ -126,13 +126,13 @@ CASES: Final[dict[str, Case]] = {
     ),
     "tools.unions": Case(
         models=("gemini-2.5-pro",),
-        wish={"tool": "f", "schema": NULLABLE},
+        options={"tool": "f", "schema": NULLABLE},
         broken=_dumped('["string", "null"]'),
         note="changed the schema of tool f",
     ),
     "tools.validated": Case(
         models=(*GPT, "gemini-2.5-pro"),
-        wish={"tool": "f"},
+        options={"tool": "f"},
         own={
             "chat_completions": {"tool_choice": "validated"},
             "responses": {"tool_choice": "validated"},

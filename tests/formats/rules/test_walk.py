@@ -1,6 +1,5 @@
 """Every rule of the book, from each client API to each of Copilot's APIs, on a real server."""
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +7,10 @@ import httpx
 import pytest
 
 from copilot_proxy.formats.rules import book
-from copilot_proxy.simulator import Simulator, messages_rules
+from copilot_proxy.simulator import Simulator, catalogue
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.formats.rules.asking import CLIENTS
-from tests.formats.rules.cases import ALWAYS_THINKS, CASES, KIMI, Case, combinations
+from tests.formats.rules.cases import CASES, Case, combinations
 
 
 class Walk:
@@ -34,18 +33,14 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """One server for all tests, with additional models."""
+    """One server for all tests, with the models of both of the simulator's catalogues."""
     folder: Path = tmp_path_factory.mktemp("walk")
     with pytest.MonkeyPatch.context() as patch:
         clear_environment(patch, folder)
         with Simulator(catalogue="2026-03", pace=0) as simulator:
-            known = simulator.state.catalogue
-            thinker = copy.deepcopy(next(one for one in known if one["id"] == "claude-opus-5"))
-            simulator.state.catalogue.append({**thinker, "id": ALWAYS_THINKS})
-            chat_model = copy.deepcopy(next(one for one in known if one["id"] == "minimax-m2.5"))
-            simulator.state.catalogue.append({**chat_model, "id": KIMI})
-            betas = {"thinking-binding-controls-2026-08-01", *messages_rules.BETAS}
-            patch.setattr(messages_rules, "BETAS", betas)
+            known = {entry["id"] for entry in simulator.state.catalogue}
+            newer = [one for one in catalogue.load("2026-11") if one["id"] not in known]
+            simulator.state.catalogue += newer
             with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
                 yield Walk(simulator, http)
 
