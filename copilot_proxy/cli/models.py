@@ -43,10 +43,10 @@ def models(
     flags = {"upstream": upstream.value if upstream else None}
     with settings_for(flags, simulate=simulate) as (settings, _):
         catalogue = _read(settings)
-    if as_json:
-        _print_json(catalogue, filter)
-    else:
-        _print_table(catalogue, filter, settings, include_all=include_all)
+        if as_json:
+            _print_json(catalogue, filter)
+        else:
+            _print_table(catalogue, filter, settings, include_all=include_all)
 
 
 def _read(settings: "Settings") -> "Catalogue":
