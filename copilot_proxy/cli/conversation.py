@@ -80,7 +80,10 @@ class Conversation:
         """
         model = self._runner.run(self._relay.models.model(name))
         if not model.is_chat:
-            raise UsageError(f"{model.id} is for {model.type}, not for chat.")
+            raise UsageError(
+                f"{model.id} is for {model.type}, not for chat.",
+                hint="Choose a chat model. List them with: copilot-proxy models",
+            )
         if model.needs_enabling:
             print_message(f"{model.id} needs enabling, by you or your organisation: {ENABLE_URL}")
         check_images(self._images, model)

@@ -32,7 +32,7 @@ def models(
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for other programs, like /v1/models.")
+        bool, typer.Option("--json", help="Print all models as JSON, like those of /v1/models.")
     ] = False,
     upstream: UpstreamOption = None,
     simulate: Annotated[
