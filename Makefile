@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PORT ?= 8000
+PORT ?=
 MINUTES ?= 2
 # No install scripts are run, and no lock file is written: it would record a registry's address.
 NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
@@ -33,8 +33,8 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
-run: $(VENV)/run.stamp  ## start the server with the simulator; no account needed
-	@exec $(BIN)/copilot-proxy serve --simulate --port $(PORT)
+run: $(VENV)/run.stamp  ## start the server with the simulator; no account needed; PORT=8001 for another port
+	@exec $(BIN)/copilot-proxy serve --simulate $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/dev.stamp  ## run the tests; COVERAGE=yes also measures coverage
 ifdef COVERAGE

@@ -59,6 +59,7 @@ def create_app(services: Services, router: Litestar | None = None) -> ASGIApp:
         keys=settings.keys,
         allowed_hosts=settings.allowed_hosts,
         cors_origins=settings.cors_origins,
+        simulated=services.simulated,
     )
 
 

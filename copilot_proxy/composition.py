@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from copilot_proxy.errors import hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def settings_for(
     load_settings(flags)
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
-    with Simulator() as simulator:
+    with hints_for_simulator(True), Simulator() as simulator:
         simulated = {
             "github_token": SIMULATED_TOKEN,
             "github_url": simulator.url,

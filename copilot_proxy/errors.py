@@ -19,12 +19,15 @@ reported over HTTP (`status`, `type`, `code`, `param`, as in OpenAI's error obje
 code the command line returns.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Self
 
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "\u2026")
 _REQUEST_HINT: Final = "See GET /schema for the request format."
+_SIMULATABLE: Final = re.compile(r"copilot-proxy (?:models|status|chat)\b(?! --simulate)")
+"""A command in a hint that has the flag ``--simulate``, without it."""
 
 
 class CopilotProxyError(Exception):
@@ -217,6 +220,25 @@ def allow_client_retry() -> Iterator[None]:
         yield
     except (UpstreamUnreachable, BrokenResponse) as error:
         error.headers.pop("x-should-retry", None)
+        raise
+
+
+def with_simulate_flag(hint: str | None) -> str | None:
+    """Return `hint` with ``--simulate`` added to its commands about the account.
+
+    Without the flag, they would show the user's own account, or find that there is none.
+    """
+    return _SIMULATABLE.sub(r"\g<0> --simulate", hint) if hint else hint
+
+
+@contextmanager
+def hints_for_simulator(simulate: bool) -> Iterator[None]:
+    """With `simulate`, add ``--simulate`` to the commands in the hint of an error in the block."""
+    try:
+        yield
+    except CopilotProxyError as error:
+        if simulate:
+            error.hint = with_simulate_flag(error.hint)
         raise
 
 

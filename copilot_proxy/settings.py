@@ -17,7 +17,7 @@ import platformdirs
 
 from copilot_proxy import setting_values as parse
 from copilot_proxy.catalogue import Alias
-from copilot_proxy.errors import UsageError
+from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.headers import Identity
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
@@ -66,9 +66,7 @@ class Settings:
         (), parse.origins, "Web origins that may call the server from a browser; none by default."
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (),
-        parse.names,
-        "More names that clients may use for this server in the Host header.",
+        (), parse.names, "More names that clients may use for this server in the Host header."
     )
     github_token: Secret | None = _setting(
         None, parse.secret, "A GitHub OAuth token; overrides the stored one and is never written."
@@ -100,9 +98,7 @@ class Settings:
         },
     )
     home_dir: Path | None = _setting(
-        None,
-        parse.path,
-        "One folder to use instead of the config, data and cache folders.",
+        None, parse.path, "One folder to use instead of the config, data and cache folders."
     )
     log_format: str = _setting(
         "text", parse.choice("text", "json"), "Log lines as `text` or `json`."
@@ -259,6 +255,16 @@ def load_settings(
     except ValueError as error:
         raise UsageError(f"The API keys are invalid: {error}.") from None
     return settings
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable with our prefix that is not a setting."""
+    known = {ENVIRONMENT_PREFIX + name.upper(): "" for name in setting_names()}
+    return [
+        join_sentences(f"There is no setting for the variable {name}", _suggestion(name, known))
+        for name in sorted(environ)
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+    ]
 
 
 def _parsed(name: str, value: object, source: str, parser: Callable[[object], Any]) -> Any:

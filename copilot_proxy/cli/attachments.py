@@ -1,6 +1,8 @@
 """Reads the attachments of a prompt: piped text, and images from files."""
 
 import base64
+import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -100,6 +102,15 @@ def piped_text() -> str | None:
     if b"\0" in data:
         raise UsageError("The piped input is not text.", hint="Attach an image with --image FILE.")
     return data.decode("utf-8-sig", errors="replace")
+
+
+def is_piped() -> bool:
+    """Return whether stdin is a pipe or a file, and not, for example, /dev/null."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def _megabytes(size: int) -> str:

@@ -19,6 +19,10 @@ from copilot_proxy.terminal import discard
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
 """Errors of writing to stdout, if the exception names no file."""
+_SIMULATABLE: Final = tuple(
+    f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
+)
+"""The commands with the flag ``--simulate``."""
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _PLAIN_WORDS: Final = (
     # Typer's messages are worded for programmers.
@@ -56,6 +60,8 @@ def run_command(
         return INTERRUPTED
     except CopilotProxyError as error:
         _show_traceback(error, debug)
+        if error.code == "not_signed_in" and command_path in _SIMULATABLE:
+            error.hint = f"{error.hint}\nOr try it without an account: {command_path} --simulate"
         print_error(error)
         return error.exit_code
     except OSError as error:

@@ -2,20 +2,21 @@
 
 import asyncio
 import json
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.attachments import check_images, content, piped_text, read_image
+from copilot_proxy.cli.attachments import check_images, content, is_piped, piped_text, read_image
 from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, print_notices, usage_summary
 from copilot_proxy.cli.chat_options import ChatOptions
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.default_model import default_model_warning, is_configured
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import check_upstream, make_backend, settings_for
-from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.errors import CopilotProxyError, UsageError, hints_for_simulator
 
 if TYPE_CHECKING:
     from copilot_proxy.composition import Backend
@@ -61,22 +62,19 @@ def chat(
     ] = False,
 ) -> None:
     """Ask a model a question, or start a conversation."""
-    if model is not None and not model.strip():
-        raise UsageError("The model name is empty.", hint="See: copilot-proxy models")
-    options = ChatOptions(
-        model="default" if model is None else model,
-        system=system,
-        images=[read_image(path) for path in image or ()],
-        as_json=as_json,
-        stream=not no_stream,
-        verbose=verbose,
-    )
-    piped = piped_text()
-    question = _joined(" ".join(prompt or ()), piped)
-    if not question and (prompt or piped is not None):
-        raise UsageError("The prompt is empty.", hint='Try: copilot-proxy chat "Say hi"')
-    if not question and as_json:
-        raise UsageError("--json needs a prompt.", hint='Try: copilot-proxy chat --json "Say hi"')
+    with hints_for_simulator(simulate):
+        if model is not None and not model.strip():
+            raise UsageError("The model name is empty.", hint="See: copilot-proxy models")
+        options = ChatOptions(
+            model="default" if model is None else model,
+            system=system,
+            images=[read_image(path) for path in image or ()],
+            as_json=as_json,
+            stream=not no_stream,
+            verbose=verbose,
+            simulate=simulate,
+        )
+        question = _question(" ".join(prompt or ()), options)
     flags = {"upstream": upstream.value if upstream else None}
     with settings_for(flags, simulate=simulate) as (settings, _), asyncio.Runner() as runner:
         check_upstream(settings)
@@ -92,6 +90,22 @@ def chat(
                 Conversation(backend.relay, runner, options).run()
         finally:
             runner.run(backend.aclose())
+
+
+def _question(prompt: str, options: ChatOptions) -> str:
+    """Return the prompt with the piped input; empty for a conversation. Raises `UsageError`."""
+    piped = piped_text()
+    question = _joined(prompt, piped)
+    flags = "".join(f"-i {shlex.quote(str(image.path))} " for image in options.images)
+    if not question and (prompt or piped is not None):
+        raise UsageError("The prompt is empty.", hint=f'Try: copilot-proxy chat {flags}"Say hi"')
+    if not question and options.as_json:
+        raise UsageError(
+            "--json needs a prompt.", hint=f'Try: copilot-proxy chat --json {flags}"Say hi"'
+        )
+    if prompt.strip() and piped is not None and not piped.strip() and is_piped():
+        print_message("The piped input is empty; only the prompt is sent.")
+    return question
 
 
 def _joined(prompt: str, piped: str | None) -> str:

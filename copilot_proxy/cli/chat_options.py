@@ -15,3 +15,4 @@ class ChatOptions:
     as_json: bool
     stream: bool
     verbose: bool
+    simulate: bool

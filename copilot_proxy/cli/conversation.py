@@ -9,7 +9,7 @@ from copilot_proxy.cli.attachments import check_images, content
 from copilot_proxy.cli.chat_answer import ask, new_answer, print_notices
 from copilot_proxy.cli.console import print_error, print_message
 from copilot_proxy.cli.keyboard import FENCE, read_input, set_up_readline
-from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_flag
 
 if TYPE_CHECKING:
     from copilot_proxy.cli.chat_options import ChatOptions
@@ -80,7 +80,10 @@ class Conversation:
         """
         model = self._runner.run(self._relay.models.model(name))
         if not model.is_chat:
-            raise UsageError(f"{model.id} is for {model.type}, not for chat.")
+            raise UsageError(
+                f"{model.id} is for {model.type}, not for chat.",
+                hint="Choose a chat model. List them with: copilot-proxy models",
+            )
         if model.needs_enabling:
             print_message(f"{model.id} needs enabling, by you or your organisation: {ENABLE_URL}")
         check_images(self._images, model)
@@ -105,10 +108,15 @@ class Conversation:
             print_message("\nStopped.")
         except CopilotProxyError as error:
             # The user can send the question again: the arrow keys recall it.
-            print_error(error)
+            self._print_error(error)
         else:
             self._remember(question, answer.text)
             print_notices(answer, verbose=self._options.verbose)
+
+    def _print_error(self, error: CopilotProxyError) -> None:
+        if self._options.simulate:
+            error.hint = with_simulate_flag(error.hint)
+        print_error(error)
 
     def _remember(self, question: dict[str, Any], text: str) -> None:
         """Add a question and its answer to the history; without an answer, add neither."""
@@ -140,7 +148,7 @@ class Conversation:
             try:
                 self._model = self._resolve(name)
             except CopilotProxyError as error:
-                print_error(error)
+                self._print_error(error)
                 return
             except KeyboardInterrupt:
                 print_message()

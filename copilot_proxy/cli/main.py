@@ -4,6 +4,7 @@ Each subcommand is a function in a module of its own. It imports heavy modules o
 that ``--help`` stays fast.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,7 +14,7 @@ import typer
 from copilot_proxy import __version__
 from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
 from copilot_proxy.cli.chat import chat
-from copilot_proxy.cli.console import print_result
+from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.login import login
 from copilot_proxy.cli.logout import logout
 from copilot_proxy.cli.models import models
@@ -21,6 +22,7 @@ from copilot_proxy.cli.pi_ai import pi_ai
 from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
+from copilot_proxy.settings import unknown_variables
 
 _COMMANDS = (
     login,
@@ -36,7 +38,8 @@ app = typer.Typer(
     name="copilot-proxy",
     help="Use your own GitHub Copilot subscription through a local server that speaks the OpenAI "
     "and Anthropic APIs.",
-    epilog="Get started with: copilot-proxy login",
+    epilog="Get started with: copilot-proxy login. To try it without an account: "
+    "copilot-proxy serve --simulate",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -63,6 +66,8 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Declare the global options; `app` has the help text, and `run` reads ``--debug``."""
+    for warning in unknown_variables(os.environ):
+        print_message(warning)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -43,7 +43,7 @@ def models(
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for other programs, like /v1/models.")
+        bool, typer.Option("--json", help="Print all models as JSON, like those of /v1/models.")
     ] = False,
     upstream: UpstreamOption = None,
     simulate: Annotated[
@@ -56,15 +56,15 @@ def models(
     flags = {"upstream": upstream.value if upstream else None}
     with settings_for(flags, simulate=simulate) as (settings, simulator):
         catalogue = _read(settings)
-    host = "simulator" if simulator else str(urlsplit(settings.github_url).hostname)
-    if changed:
-        _print_changes(catalogue, settings.state_dir, host, as_json=as_json)
-        return
-    _remember_first(catalogue, settings.state_dir, host)
-    if as_json:
-        _print_json(catalogue, filter, settings)
-    else:
-        _print_table(catalogue, filter, settings, include_all=include_all)
+        host = "simulator" if simulator else str(urlsplit(settings.github_url).hostname)
+        if changed:
+            _print_changes(catalogue, settings.state_dir, host, as_json=as_json)
+            return
+        _remember_first(catalogue, settings.state_dir, host)
+        if as_json:
+            _print_json(catalogue, filter, settings)
+        else:
+            _print_table(catalogue, filter, settings, include_all=include_all)
 
 
 def _read(settings: "Settings") -> "Catalogue":

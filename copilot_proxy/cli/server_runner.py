@@ -62,10 +62,7 @@ class ServerRunner:
         credentials = Credentials.from_settings(self._settings)
         credential = await credentials.load_async()
         if credential is None:
-            raise NotSignedIn(
-                hint="Sign in with: copilot-proxy login\n"
-                "Or try it without an account: copilot-proxy serve --simulate"
-            )
+            raise NotSignedIn
         backend = make_backend(
             self._settings,
             report=self._reporter,

@@ -6,7 +6,6 @@ reads them, unless the user has allowed the page.
 """
 
 import logging
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,9 +17,10 @@ from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
+from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.paths import normalize_path
 from copilot_proxy.relay.records import RequestContext, new_request_id
-from copilot_proxy.setting_values import is_host, is_loopback
+from copilot_proxy.setting_values import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ _EXPOSED_HEADERS: Final = (
     "x-copilot-proxy-route",
 )
 _METHODS: Final = "GET, POST, OPTIONS"
-_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.IGNORECASE)
 _REQUESTED_HEADERS: Final = b"access-control-request-headers"
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (
@@ -65,8 +64,10 @@ class AccessMiddleware:
         keys: Iterable[ApiKey],
         allowed_hosts: Iterable[str],
         cors_origins: Iterable[str],
+        simulated: bool = False,
     ) -> None:
         self._app = app
+        self._simulated = simulated
         self._keys = Keys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
@@ -83,7 +84,9 @@ class AccessMiddleware:
         path = scope["path"] = normalize_path(scope["path"])
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         client = client_api(path, headers)
-        context = RequestContext(new_request_id(), scope["method"], path, headers, client)
+        context = RequestContext(
+            new_request_id(), scope["method"], path, headers, client, self._simulated
+        )
         scope["state"]["context"] = context
         request_id = context.request_id.encode()
         extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]
@@ -147,7 +150,7 @@ class AccessMiddleware:
         name = host_name(host)
         if self._any_host or is_loopback(name) or name in self._hosts or host in self._hosts:
             return
-        if server is not None and name and name == _plain_address(server[0]):
+        if server is not None and name and name == plain_address(server[0]):
             return
         raise RequestError(
             f"The Host header {name[:200]!r} is not allowed."
@@ -222,20 +225,6 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
     )
 
 
-def host_name(host: str) -> str:
-    """Return the name in a Host header, without port and IPv6 brackets; empty if it is invalid.
-
-    The whole value must be valid: for ``evil.example:80:.localhost``, a browser and a lenient
-    parser could disagree on which part is the host.
-    """
-    if ":" in host and is_host(host):
-        return host  # IPv6 without its brackets
-    found = _HOST.fullmatch(host)
-    name = (found[1] or found[2]) if found else ""
-    is_bracketed = found is not None and found[1] is not None
-    return name if is_host(name) and is_bracketed == (":" in name) else ""
-
-
 def _is_logged(context: RequestContext) -> bool:
     """Return whether to log the request here: failures, and GET requests except to quiet paths.
 
@@ -268,14 +257,6 @@ def _address(server: tuple[str, int | None] | None) -> str:
     if port is None:
         return "http://localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _plain_address(address: str) -> str:
-    """Return the address that a connection was accepted at as clients write it.
-
-    A socket for IPv6 and IPv4 reports ``::ffff:192.0.2.1`` for the latter.
-    """
-    return address.lower().removeprefix("::ffff:")
 
 
 def _exposed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:

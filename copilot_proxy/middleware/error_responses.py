@@ -5,7 +5,7 @@ import logging
 import msgspec
 from litestar.types import Scope, Send
 
-from copilot_proxy.errors import CopilotProxyError, code_of
+from copilot_proxy.errors import CopilotProxyError, code_of, with_simulate_flag
 from copilot_proxy.relay.records import RequestContext
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[byte
     """
     context: RequestContext = scope["state"]["context"]
     context.error = code_of(error)
+    if context.simulated:
+        error = error.copy()
+        error.hint = with_simulate_flag(error.hint)
     body = msgspec.json.encode(context.client_api.error_body(error, context.request_id))
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:

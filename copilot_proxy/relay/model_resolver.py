@@ -19,6 +19,10 @@ from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the catalogue; after that the name is sent to Copilot as is."""
+_OTHER_TYPE_HINTS: Final = {
+    "chat": "Choose a chat model. List them with: copilot-proxy models",
+    "embeddings": "Choose an embeddings model. List them with: copilot-proxy models embedding",
+}
 
 
 class ResolvedModel(NamedTuple):
@@ -174,7 +178,7 @@ class ModelResolver:
             raise RequestError(
                 f"The model {model.id!r} is for {model.type}, not for {kind}.",
                 param="model",
-                hint=f"Choose a model of the type {kind}; GET /v1/models lists them.",
+                hint=_OTHER_TYPE_HINTS[kind],
             )
         return ResolvedModel(model.id, model, self._notes(name, model, meaning))
 

@@ -24,6 +24,8 @@ class RequestContext:
     """Names are in lower case. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
     """The API that the client speaks, as far as its path and headers tell."""
+    simulated: bool = False
+    """Whether the server uses the simulator, so that hints name commands with ``--simulate``."""
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None

@@ -74,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """True while a head is being read, and between two requests."""
         self._head_size = 0
         """Bytes of the head that have been received."""
+        self._is_tls = False
         self._receive_started = 0.0
         """When the receive timeout began."""
         self._send_paused = 0.0
@@ -99,6 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_in_head:
+            self._is_tls = not self._head_size and malformed_requests.is_tls(data)
             self._head_size += len(data)
             if self._head_size > MAX_HEAD_SIZE:
                 self._send_error(malformed_requests.too_large(MAX_HEAD_SIZE))
@@ -163,7 +165,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _send_error(self, error: RequestError) -> None:
         """Send `error` to the client, unless another response has been sent in part."""
-        response = malformed_requests.response(error, self.client[0] if self.client else None)
+        client = self.client[0] if self.client else None
+        reason = (malformed_requests.TLS,) if self._is_tls else ()
+        response = malformed_requests.response(error, client, *reason)
         has_started = self._answering is not None and self._answering.response_started
         if not has_started or self._answering.response_complete:
             self.transport.write(response)

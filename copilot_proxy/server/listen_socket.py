@@ -113,7 +113,7 @@ def _failed(error: OSError, settings: Settings) -> CopilotProxyError:
         other = port + 1 if port < 65535 else 8000
         return CopilotProxyError(
             f"Port {port} is in use by {describe_owner(host, port)}.",
-            hint=f"Use --port {other}, or stop that program.",
+            hint=f"Use --port {other} or COPILOT_PROXY_PORT={other}, or stop that program.",
         )
     if error.errno == errno.EACCES:
         return CopilotProxyError(

@@ -15,6 +15,8 @@ from copilot_proxy.relay.records import new_request_id
 
 log = logging.getLogger(__name__)
 
+TLS: Final = "the client used https://, but this server needs http://"
+"""The reason that is logged for a client that cannot read the response."""
 _HEAD: Final = (
     "HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
     "connection: close\r\nx-request-id: {request_id}\r\nx-content-type-options: nosniff\r\n\r\n"
@@ -50,17 +52,23 @@ def too_slow() -> RequestError:
     )
 
 
-def response(error: RequestError, client: str | None) -> bytes:
-    """Return `error` as a complete HTTP response, and log it.
+def is_tls(data: bytes) -> bool:
+    """Return whether the first bytes of a connection are TLS (RFC 8446, section 5.1)."""
+    return data.startswith(b"\x16\x03")
+
+
+def response(error: RequestError, client: str | None, reason: str = "malformed request") -> bytes:
+    """Return `error` as a complete HTTP response, and log it with `reason`.
 
     The log line has the address of `client`, and nothing that the client sent.
     """
     request_id = new_request_id()
     log.warning(
-        "%d %s to %s: malformed request, %s",
+        "%d %s to %s: %s, %s",
         error.status,
         error.code,
         client or "a client",
+        reason,
         request_id,
         extra={
             "fields": {

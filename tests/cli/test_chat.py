@@ -209,7 +209,52 @@ def test_simulated(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = chat("Hi")
     assert ran.code == 3
     assert "copilot-proxy login" in ran.err
+    assert "copilot-proxy chat --simulate" in ran.err
     assert chat("Hi", "--simulate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("Hi", "-m", "nope"), "copilot-proxy models --simulate"),
+        (("Hi", "-m", ""), "copilot-proxy models --simulate"),
+        ((), 'copilot-proxy chat --simulate "Say hi"'),
+    ],
+)
+def test_hints_of_the_simulator(chat: Chat, arguments: tuple[str, ...], command: str) -> None:
+    """A hint names the command that works without an account."""
+    ran = chat(*arguments, "--simulate")
+    assert ran.code != 0
+    assert command in ran.err
+    assert "--simulate" not in chat(*arguments).err
+
+
+def test_hints_of_the_simulator_in_a_conversation(chat: Chat) -> None:
+    """An error in a conversation names it, too."""
+    ran = chat("--simulate", keyboard="/model nope\n")
+    assert "copilot-proxy models --simulate" in ran.err
+
+
+def test_an_empty_pipe(account: Simulator) -> None:
+    """A note says that only the prompt is sent, for example for an empty diff."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "copilot_proxy", "chat", "Review this"],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert ran.stderr == "The piped input is empty; only the prompt is sent.\n"
+    assert "Review this" in ran.stdout
+
+
+def test_an_empty_pipe_with_an_image(chat: Chat, tmp_path: Path) -> None:
+    """Without a prompt, the hint keeps the image."""
+    (tmp_path / "a picture.png").write_bytes(PNG)
+    ran = chat("-i", str(tmp_path / "a picture.png"))
+    assert ran.code == 2
+    assert f"copilot-proxy chat -i '{tmp_path}/a picture.png' \"Say hi\"" in ran.err
 
 
 def test_no_copilot(chat: Chat, account: Simulator) -> None:
@@ -707,7 +752,7 @@ def interrupted_chat() -> conversation.Conversation:
     """Run a conversation that is interrupted once, and return it."""
     chat_module = import_module("copilot_proxy.cli.chat")
     options = chat_module.ChatOptions(
-        model="a", system=None, images=[], as_json=False, stream=True, verbose=False
+        model="a", system=None, images=[], as_json=False, stream=True, verbose=False, simulate=False
     )
     with asyncio.Runner() as runner:
         chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]

@@ -52,8 +52,21 @@ def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: lis
     for command in ("login", "logout", "status"):
         assert f"\n  {command} " in ran.out
     assert "Get started with: copilot-proxy login" in ran.out
+    assert "copilot-proxy serve --simulate" in " ".join(ran.out.split())
     assert "..." not in ran.out.partition("Commands:")[2]
     assert "" == ran.err
+
+
+def test_variables_without_a_setting(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped variable gets a warning, and the command runs."""
+    monkeypatch.setenv("COPILOT_PROXY_PROT", "8100")
+    ran = cli("simulate", "--list-faults")
+
+    assert 0 == ran.code
+    assert (
+        "There is no setting for the variable COPILOT_PROXY_PROT. "
+        "Did you mean 'COPILOT_PROXY_PORT'?\n"
+    ) == ran.err
 
 
 @pytest.mark.parametrize("command", ["login", "logout", "status"])

@@ -142,8 +142,11 @@ def test_json(cli: Cli) -> None:
 def test_simulated(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """No account is needed."""
     monkeypatch.delenv("COPILOT_PROXY_GITHUB_TOKEN")
-    assert cli("models").code == 3
+    ran = cli("models")
+    assert ran.code == 3
+    assert "copilot-proxy models --simulate" in ran.err
     assert "claude-sonnet-5.5" in cli("models", "--simulate").out
+    assert "copilot-proxy models --simulate --all" in cli("models", "--simulate", "zzz").err
 
 
 def test_malformed_entries_do_not_hide_others(cli: Cli, account: Simulator) -> None:

@@ -436,7 +436,7 @@ def test_port_taken_by_another_server(
         codes.append(done.returncode)
         assert done.stderr == (
             f"Error: Port {port} is in use by another copilot-proxy.\n"
-            f"Use --port {port + 1}, or stop that program.\n"
+            f"Use --port {port + 1} or COPILOT_PROXY_PORT={port + 1}, or stop that program.\n"
         )
 
     assert serve_while(use) == 0
@@ -487,7 +487,10 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
         pytest.skip("the last port is in use")
     with taken:
         assert run(["serve", "--host", host, "--api-key", "k" * 8, "--port", "65535"]) == 1
-    assert "Use --port 8000, or stop that program." in capsys.readouterr().err
+    assert (
+        "Use --port 8000 or COPILOT_PROXY_PORT=8000, or stop that program."
+        in capsys.readouterr().err
+    )
 
 
 def test_port_taken_before_listening(

@@ -6,7 +6,8 @@ import pytest
 
 from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
-from copilot_proxy.middleware.access import AccessMiddleware, host_name
+from copilot_proxy.middleware.access import AccessMiddleware
+from copilot_proxy.middleware.host_header import host_name
 from copilot_proxy.middleware.paths import normalize_path
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at

@@ -259,6 +259,7 @@ def test_invalid_http(
     for part in (str(status), code, "127.0.0.1", error["request_id"]):
         assert part in line
     assert TOKEN not in line
+    assert sent.startswith(b"\x16") == ("the client used https://" in line) or form == "json"
     if form == "json":
         assert "broken_http" == json.loads(line)["event"]
 

@@ -42,6 +42,19 @@ def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
     assert ["Use GET.", "Use POST."] == [hint_of(answer) for answer in answers]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("simulated", [False, True])
+def test_commands_for_the_simulator(simulator: Simulator, simulated: bool, stream: bool) -> None:
+    """A server with the simulator names the command that lists the simulator's models."""
+    settings = settings_at(simulator)
+    with Proxy(settings, simulated=simulated) as proxy, proxy.client() as client:
+        body = {**CHAT, "model": "nope", "stream": stream}
+        hint = hint_of(client.post("/v1/chat/completions", json=body))
+
+    assert "copilot-proxy models" in hint
+    assert simulated == ("copilot-proxy models --simulate" in hint)
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_failed_token_exchange_may_be_repeated(
