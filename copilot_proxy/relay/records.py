@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from copilot_proxy.formats.api import RequestMetrics
+from copilot_proxy.formats.drift import Unknown
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
 
@@ -72,6 +73,8 @@ class RequestRecord:
     copilot_usage: dict[str, Any] | None = None
     """What GitHub charges, as Copilot sent it."""
     notes: list[str] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+    """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:

@@ -11,6 +11,7 @@ from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRef
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import ClientApi, RequestMetrics, UpstreamApi
 from copilot_proxy.formats.apis import choose
+from copilot_proxy.formats.drift import unknown_codes
 from copilot_proxy.formats.messages.api import MESSAGES
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
@@ -161,6 +162,8 @@ class Relay:
             record.mark_failed(code_of(error), error.status)
             if isinstance(error, CooldownRefusal):
                 record.local, record.route = True, None
+            elif isinstance(error, UpstreamRefusal):
+                record.unknown += unknown_codes(error.upstream_code)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             record.client_gone = not record.complete
@@ -169,6 +172,8 @@ class Relay:
             record.mark_failed("internal_error", 500)
             raise
         finally:
+            record.unknown += self.models.unknown
+            self.models.unknown = []
             record.duration = time.perf_counter() - record.started
             self._report(record)
 
