@@ -127,17 +127,19 @@ def needs_catalogue(name: str) -> bool:
 
 def suggestion(catalogue: Catalogue, name: str) -> str:
     """Return a sentence that says what to use instead of `name`; empty if nothing is like it."""
-    near = similar_ids(catalogue, name)
+    near, parts = similar_ids(catalogue, name), parse_name(name[:MAX_NAME_LENGTH])
     heir = successor(catalogue, name)
     is_same = len(near) == 1 and near[0].lower() in (name.lower(), name.lower().rpartition("/")[2])
     if heir is None or is_same:
         return f"Did you mean {', '.join(near)}?" if near else ""
     # With a word that no model has, it is rather a mistyped name.
     words = {word for model in catalogue.chat for word in model.parts.words} | _OLD_WORDS
-    if not words.issuperset(parse_name(name).words) and get_close_matches(
+    if not words.issuperset(parts.words) and get_close_matches(
         name.lower(), near, cutoff=_TYPO_CUTOFF
     ):
         return f"Did you mean {', '.join(near)}? Otherwise use {heir.id}."
+    if heir.parts.family == parts.family and heir.parts.version < parts.version:
+        return f"The newest model of its family is {heir.id}."
     return f"Use its successor {heir.id}."
 
 

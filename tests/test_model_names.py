@@ -269,6 +269,13 @@ def test_successors(name: str, expected: str | None) -> None:
         assert f"Use its successor {expected}." == suggestion(NOVEMBER, name)
 
 
+def test_a_model_that_the_account_does_not_have_yet() -> None:
+    """For a newer model than the account has, the hint names the newest that it has."""
+    expected = "The newest model of its family is claude-opus-5.5."
+
+    assert expected == suggestion(NOVEMBER, "claude-opus-9")
+
+
 def test_names_that_are_near() -> None:
     """A mistyped name gets up to three suggestions, chat models only."""
     assert "gpt-4o-mini" == similar_ids(MARCH, "gpt-4o-mni")[0]

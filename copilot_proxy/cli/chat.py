@@ -36,7 +36,13 @@ def chat(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model to ask.", metavar="MODEL")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The model to ask: an id, an alias, or a family such as sonnet or gpt-mini.",
+            metavar="MODEL",
+        ),
     ] = None,
     system: Annotated[
         str | None,

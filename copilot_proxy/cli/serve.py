@@ -65,7 +65,7 @@ def serve(
         ),
     ] = None,
     default_model: Annotated[
-        str | None, typer.Option(help="Model that `default` stands for.", metavar="MODEL")
+        str | None, typer.Option(help="Model or family that `default` stands for.", metavar="MODEL")
     ] = None,
     upstream: UpstreamOption = None,
     keep_alive: Annotated[

@@ -236,3 +236,20 @@ def default_hint(status: int) -> str:
     if status < 500:
         return "Copilot rejected the request. Change what the message names."
     return "Try again. Check https://www.githubstatus.com for incidents."
+
+
+_PLAIN_CODES: Final = frozenset(
+    {
+        *("api_error", "authentication_error", "bad_request", "forbidden", "internal_error"),
+        *("invalid_prompt", "invalid_request", "invalid_request_body", "invalid_request_error"),
+        *("not_found", "not_found_error", "permission_error", "rate_limit_error"),
+        *("server_error", "timeout_error", "unauthorized"),
+    }
+)
+"""Codes that say no more than the status does."""
+
+
+def is_known_code(code: str) -> bool:
+    """Return whether `code` is one that Copilot is known to send; a number says nothing."""
+    name = code.partition(":")[0]
+    return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()

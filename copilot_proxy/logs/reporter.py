@@ -1,15 +1,24 @@
-"""Logs each finished request."""
+"""Logs each finished request, and once a day what Copilot sends that is unknown."""
 
 import logging
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from copilot_proxy.formats.drift import Unknown
     from copilot_proxy.relay.records import RequestRecord
 
 REQUESTS: Final = "copilot_proxy.requests"
 """The name of the logger of requests."""
 STOPPED: Final = "server_stopped"
 """The error code of an answer that was cut off by a shutdown."""
+_DAY: Final = 24 * 60 * 60
+_MAX_NAMES: Final = 200
+"""Different unknown names that are counted; later ones are counted together."""
+_SHOWN: Final = 20
+"""The names in a log line that is text."""
 
 log = logging.getLogger(REQUESTS)
 
@@ -17,11 +26,44 @@ log = logging.getLogger(REQUESTS)
 class Reporter:
     """Logs the record of each finished request."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
         self.is_cutting = False
         """Whether the server is cutting off the open requests."""
+        self._drift = DriftLog(clock)
 
     def __call__(self, record: "RequestRecord") -> None:
         if self.is_cutting and record.client_gone:
             record.client_gone, record.error = False, STOPPED
         log.info("request", extra={"record": record})
+        self._drift.add(record.unknown)
+
+
+class DriftLog:
+    """Counts what is unknown, and logs one line a day; what comes later waits for the next one."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._next = float("-inf")
+        """When the next line may be logged."""
+
+    def add(self, unknown: "list[Unknown]") -> None:
+        """Count `unknown`; log all counts if there was no line for a day."""
+        for one in unknown:
+            is_new = one not in self._counts and len(self._counts) >= _MAX_NAMES
+            self._counts[("other", "names") if is_new else one] += 1
+        if self._counts and self._clock() >= self._next:
+            self._next = self._clock() + _DAY
+            self._log()
+            self._counts.clear()
+
+    def _log(self) -> None:
+        found = [f"{kind} {name} ({count})" for (kind, name), count in self._counts.most_common()]
+        more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        log.info(
+            "Copilot sends what this version does not know: %s%s. Look for a newer version.",
+            ", ".join(found[:_SHOWN]),
+            more,
+            extra={"fields": {"event": "drift", "unknown": found}},
+        )

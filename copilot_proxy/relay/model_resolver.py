@@ -11,6 +11,7 @@ from copilot_proxy.errors import (
     UpstreamError,
     UpstreamUnreachable,
 )
+from copilot_proxy.formats.drift import Unknown, unknown_in_models
 from copilot_proxy.formats.messages.betas import wants_long_context
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.model_names import Meaning, needs_catalogue, resolve, suggestion
@@ -45,6 +46,9 @@ class ModelResolver:
         self._default_model = default_model
         self._aliases = aliases or {}
         self._listed: set[str] = set()
+        self._checked: Catalogue | None = None
+        self.unknown: list[Unknown] = []
+        """What new catalogues have that this program does not know; the reader empties it."""
 
     def is_listed(self, model_id: str) -> bool:
         """Return whether a catalogue has listed this id, so that no client made it up."""
@@ -105,6 +109,9 @@ class ModelResolver:
 
     def _meaning(self, catalogue: Catalogue, name: str) -> Meaning | None:
         """Return what `name` means: one of the user's aliases, or a catalogue name."""
+        if catalogue is not self._checked:
+            self._checked = catalogue
+            self.unknown = unknown_in_models(catalogue)
         meaning = resolve(
             catalogue, self._without_alias(name), self._without_alias(self._default_model)
         )

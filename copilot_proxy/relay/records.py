@@ -8,6 +8,7 @@ from typing import Any
 
 from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.drift import Unknown
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
 
@@ -82,6 +83,8 @@ class RequestRecord:
     """Changes to the request that may matter to the client."""
     sent_notes: int | None = None
     """How many of the notes the client got in a header; None if there was no such header."""
+    unknown: list[Unknown] = field(default_factory=list)
+    """What Copilot sent that this program does not know, by name."""
     started: float = field(default_factory=time.perf_counter, repr=False)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:

@@ -17,6 +17,7 @@ from copilot_proxy.formats.api import (
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
+from copilot_proxy.formats.drift import unknown_codes
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
@@ -168,6 +169,8 @@ class Relay:
             record.mark_failed(code_of(error), error.status)
             if isinstance(error, CooldownRefusal):
                 record.local, record.route = True, None
+            elif isinstance(error, UpstreamRefusal):
+                record.unknown += unknown_codes(error.upstream_code)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             record.client_gone = not record.complete
@@ -176,6 +179,8 @@ class Relay:
             record.mark_failed("internal_error", 500)
             raise
         finally:
+            record.unknown += self.models.unknown
+            self.models.unknown = []
             record.duration = time.perf_counter() - record.started
             self._report(record)
 

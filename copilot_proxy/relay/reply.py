@@ -7,15 +7,18 @@ from typing import Final
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError, code_of
+from copilot_proxy.formats.drift import unknown_in_event
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import DONE
 from copilot_proxy.formats.translation import PreparedRequest
-from copilot_proxy.formats.types import ClientEvent, ClientResponse
+from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.headers import forwarded_headers
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
 
 _MAX_HEADER_LENGTH: Final = 2000
+_MAX_UNKNOWN: Final = 200
+"""Unknown names that are recorded of one reply."""
 _END_TIMEOUT: Final = 3.0
 """Seconds to wait for token counts and the end of the stream after the model has finished."""
 
@@ -31,6 +34,7 @@ class Reply:
         self._translator = prepared.translator
         self._record = record
         self._is_read = False
+        self._kind: object = self  # no event has this type
 
     @property
     def headers(self) -> dict[str, str]:
@@ -55,6 +59,8 @@ class Reply:
             return self._translator.whole(events)
         translator = self._translator
         body = await self._response.whole()
+        if isinstance(body, dict):
+            self._look_for_unknown(body)
         try:
             events = [*translator.feed(body), *translator.close(done=True)]
             self._record.mark_first_token()
@@ -128,6 +134,8 @@ class Reply:
             event = _decode(data) if isinstance(data, bytes) else data
             if event is DONE:
                 return events, None, True
+            if isinstance(event, dict) and event.get("type") != self._kind:
+                self._look_for_unknown(event)
             try:
                 events += self._translator.feed(event)
             except UpstreamError as error:
@@ -135,6 +143,12 @@ class Reply:
             if self._translator.has_ended:
                 return events, None, True
         return events, None, False
+
+    def _look_for_unknown(self, event: Json) -> None:
+        """Record unknown names in `event`, the first of a run of events of the same type."""
+        self._kind = event.get("type")
+        if len(self._record.unknown) < _MAX_UNKNOWN:
+            self._record.unknown += unknown_in_event(self._prepared.api.name, event)
 
     def _record_usage(self) -> None:
         translator = self._translator
