@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.types import Json
 from tests.formats.routes import (
     APIS,
@@ -272,6 +274,22 @@ def test_hidden_thinking_comes_back_to_the_model(client: str, id: str, blocks: l
     assert [block for block in blocks if block["type"] == "thinking"] == kept
 
 
+def test_hidden_thinking_is_remembered_for_clients_that_drop_it() -> None:
+    """A client of Chat Completions that knows no `reasoning_opaque` does not lose the thinking."""
+    model, cache = claude("claude-opus-5.5"), ReasoningCache()
+    question = {"role": "user", "content": "Hi"}
+    ask = {"model": model.id, "messages": [question]}
+    first = prepared("chat_completions", model, ask, cache=cache)
+    answer = answer_of(first, thought(HIDDEN, USE), "chat_completions")
+
+    _, said, result = _history("chat_completions", answer.raw)
+    del said["reasoning_opaque"]
+    messages = [question, said, result]
+    request = prepared("chat_completions", model, {**ask, "messages": messages}, cache=cache)
+
+    assert HIDDEN == request.body["messages"][1]["content"][0]
+
+
 @pytest.mark.parametrize("own", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 2000}])
 def test_thinking_goes_on_in_the_tool_loop(own: Json) -> None:
     """A turn with hidden thinking is a turn with thinking, so that the model goes on thinking."""
@@ -339,6 +357,17 @@ def test_reasoning_summary_never_leaves_the_program(client: str) -> None:
         request = sent(client, model_on(route, "m", "Google"), own=own)
         assert "reasoning_summary" not in json.dumps(request.body)
         assert not any("reasoning_summary" in note for note in request.notes)
+
+
+def test_reasoning_summary_does_not_reach_pi_ai() -> None:
+    """pi-ai is not told of the field, and the client gets no note about it."""
+    chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    model = model_on("chat_completions", "gemini-4-neon", "Google")
+
+    fitted = pi_ai_from_chat({**chat, "reasoning_summary": "auto"}, model, notes := [])
+
+    assert "reasoning_summary" not in json.dumps(fitted.body)
+    assert [] == notes
 
 
 def test_eager_input_is_for_models_that_support_it() -> None:
