@@ -61,8 +61,9 @@ def vision_limits(model: Model) -> dict[str, Any]:
 
 
 def vendor(model: Model) -> str:
-    """Return the vendor whose answer format the model uses: ``claude``, ``gemini`` or ``azure``."""
-    return {"Anthropic": "claude", "Google": "gemini"}.get(model.get("vendor", ""), "azure")
+    """Return whose format of answers it uses: ``claude``, ``gemini``, ``kimi`` or ``azure``."""
+    formats = {"Anthropic": "claude", "Google": "gemini", "Moonshot AI": "kimi"}
+    return formats.get(model.get("vendor", ""), "azure")
 
 
 def claude_version(model: Model) -> tuple[str, float]:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from .catalogue import vendor
-from .chat_format import FILTERS, HIT, Facts, filter_chunk
+from .chat_format import FILTERS, HIT, Facts, Json, filter_chunk
 from .chat_format_azure import Azure
 from .chat_format_claude import Claude
 from .chat_format_gemini import Gemini
-from .stream import Answer, Event
+from .chat_format_kimi import Kimi
+from .script import REFUSAL
+from .stream import DONE, Answer, Event
 
-FORMATS = {"claude": Claude, "gemini": Gemini}
+FORMATS = {"claude": Claude, "gemini": Gemini, "kimi": Kimi}
 FAILED = "the stream was ended by the server"
+
+
+def without_choices(facts: Facts) -> Answer:
+    """Return the answer of newer Claude models to a request for a single token: only usage."""
+    format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
+    body = {"choices": [], **facts.envelope, **format_.costs()}
+    return Answer(
+        lambda: [Event(body, final=True), DONE],
+        lambda: body,
+        lambda code: Event({"error": {"message": FAILED, "code": code}}),
+    )
+
+
+def with_refusal(body: Json) -> Json:
+    """Return the body with the explanation of a refusal in each message that is one."""
+    for choice in body["choices"]:
+        if choice.get("finish_reason") == "refusal":
+            choice["message"] |= {"content": None, "refusal": REFUSAL}
+    return body
 
 
 def answer(facts: Facts) -> Answer:
@@ -19,7 +40,7 @@ def answer(facts: Facts) -> Answer:
     leading = filter_chunk(HIT if facts.finish == "content_filter" else FILTERS)
     return Answer(
         format_.events,
-        format_.whole,
+        lambda: with_refusal(format_.whole()),
         lambda code: Event({"error": {"message": FAILED, "code": code}}),
         leading=Event(leading),
         filler=Event({"choices": [{"index": 0, "delta": {"content": ""}}], **facts.envelope}),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue, chat_rules, models, pricing
-from .chat_answers import answer
+from . import catalogue, chat_rules, claude, models, pricing
+from .chat_answers import answer, without_choices
 from .chat_format import Facts
 from .conversation import Conversation, Tool
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
-from .script import IMAGE_TOKENS, last_words, make_reply, tokens
+from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .shared_rules import images
 from .stream import send
 
@@ -32,6 +32,8 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     if "ignored_tool_choice" in quirks:
         conversation.forced = None
     reply = make_reply(conversation)
+    if "refusal" in quirks:
+        refuse(reply)
     pricing.charge(call, model)
     if "fenced_json" in quirks and conversation.schema is not None:
         reply.text = f"Here it is:\n```json\n{reply.text}\n```"
@@ -41,8 +43,11 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         choices=body.get("n") or 1,
         quirks=quirks,
+        calls_before=sum(len(one.get("tool_calls") or []) for one in body["messages"]),
     )
     ready = answer(facts)
+    if conversation.limit == 1 and claude.is_modern(model):
+        ready = without_choices(facts)
     if "native_claude_body" in quirks and catalogue.vendor(model) == "claude":
         ready.whole = lambda: native_body(model, reply, call.state.opaque_strings, quirks)
     await send(call, ready, headers, streamed=bool(body.get("stream")))
@@ -74,6 +79,8 @@ def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
     if kind == "claude":
         found.limit = found.limit or CLAUDE_DEFAULT_LIMIT
         found.reasons = effort not in (None, "none") or bool(body.get("thinking_budget"))
+    elif kind == "kimi":
+        found.reasons = True
     elif kind == "gemini":
         found.reasons = catalogue.supports(model, "max_thinking_budget") is not None
     else:

@@ -13,7 +13,7 @@ from typing import Any
 from .catalogue import Model, backend_name, vendor
 from .conversation import Reply, ToolCall
 from .pricing import copilot_usage
-from .script import pieces
+from .script import REFUSAL, pieces
 from .stream import DONE, Event
 
 Json = dict[str, Any]
@@ -35,6 +35,8 @@ class Facts:
     created: int = field(default_factory=lambda: int(time.time()))
     id: str = ""
     call_ids: list[str] = field(default_factory=list)
+    calls_before: int = 0
+    """The number of tool calls in the conversation so far."""
 
     def __post_init__(self) -> None:
         kind = vendor(self.model)
@@ -44,6 +46,9 @@ class Facts:
         }.get(kind, "chatcmpl-" + secrets.token_hex(14))
         prefix = "tooluse_" if kind == "claude" else "call_"
         self.call_ids = [prefix + secrets.token_hex(10) for _ in self.reply.calls]
+        if kind == "kimi":
+            numbered = enumerate(self.reply.calls, self.calls_before)
+            self.call_ids = [f"{call.name}:{number}" for number, call in numbered]
 
     @property
     def finish(self) -> str:
@@ -97,6 +102,8 @@ class ChatFormat:
     def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
         """Return a chunk with one choice."""
         choice: Json = {"finish_reason": finish} if finish else {}
+        if finish == "refusal":
+            delta = {**(delta or {}), "refusal": REFUSAL}
         choice |= {"index": more.pop("index", 0), **more.pop("choice", {}), "delta": delta}
         return {"choices": [choice], **self.facts.envelope, **more}
 
@@ -104,6 +111,9 @@ class ChatFormat:
         for chunk in self.chunks():
             choices = chunk.get("choices") or []
             final = any("finish_reason" in one and one["finish_reason"] for one in choices)
+            if "no_finish" in self.quirks:
+                for choice in choices:
+                    choice.pop("finish_reason", None)
             yield Event(chunk, final=final)
         yield DONE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue, history_rules
-from .chat_vendor_rules import claude, gemini, gpt5
+from .chat_vendor_rules import claude, gemini, gpt5, kimi
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
 from .shared_rules import MAX_TOOLS, check_images, check_tool, images, typed
@@ -92,9 +92,11 @@ def check(body: Json, model: Model, call: Call) -> None:
         claude(body, model)
     elif kind == "gemini":
         gemini(body, model)
+    elif kind == "kimi":
+        kimi(body)
     elif catalogue.is_gpt5(model):
         gpt5(body)
-    _tools(body, model)
+    _tools(body, model, kind)
 
 
 def _message(message: Json, kind: str) -> None:
@@ -186,7 +188,7 @@ def _effort(body: Json, model: Model) -> None:
             raise invalid(f"thinking_budget {budget} is out of range")
 
 
-def _tools(body: Json, model: Model) -> None:
+def _tools(body: Json, model: Model, kind: str) -> None:
     tools = body.get("tools") or []
     if tools and not catalogue.supports(model, "tool_calls"):
         raise invalid(f"tools are not supported by model {model['id']}")
@@ -200,13 +202,14 @@ def _tools(body: Json, model: Model) -> None:
         check_tool(number, function.get("name"), function.get("parameters"))
         names.append(function["name"])
     choice = body.get("tool_choice")
-    if isinstance(choice, str) and choice not in ("none", "auto", "required"):
+    choices = {"none", "auto", "required"} | ({"validated"} if kind == "gemini" else set())
+    if isinstance(choice, str) and choice not in choices:
         raise invalid(f"unknown tool_choice: {choice}")
     if isinstance(choice, dict):
         chosen = choice.get("function", {})
         if not isinstance(chosen, dict) or chosen.get("name") not in names:
             raise invalid("tool_choice names a tool that is not offered")
-    elif choice == "required" and not tools:
+    elif choice in ("required", "validated") and not tools:
         raise invalid("tool_choice is set but no tools are offered")
 
 

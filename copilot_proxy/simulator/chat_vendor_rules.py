@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue
-from .refusal import invalid
+from .refusal import invalid, plain
 from .sampling import sampling_error
+from .schema_rules import is_gemini_schema
 
 if TYPE_CHECKING:
     from .catalogue import Model
@@ -90,8 +91,19 @@ def _ends_in_space(message: Json) -> bool:
     return bool(text[-1:].isspace())
 
 
+def kimi(body: Json) -> None:
+    """Apply Kimi's rules: it takes a single temperature and a single top_p."""
+    for name, only in (("temperature", 1), ("top_p", 0.95)):
+        if body.get(name) not in (None, only):
+            raise invalid(f"invalid {name}: only {only} is allowed for this model")
+
+
 def gemini(body: Json, model: Model) -> None:
     """Apply Gemini's rules, including the signatures that the newest models require."""
+    for tool in body.get("tools") or []:
+        function = tool.get("function")
+        if isinstance(function, dict) and not is_gemini_schema(function.get("parameters")):
+            raise plain(400, "Bad Request\n")
     if (body.get("n") or 1) > 1:
         raise invalid("n > 1 is not supported with this model")
     if not catalogue.is_gemini3(model):

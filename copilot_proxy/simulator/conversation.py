@@ -92,7 +92,7 @@ class Reply:
     calls: list[ToolCall] = field(default_factory=list)
     reasoning: str = ""
     finish: str = "stop"
-    """``stop``, ``length`` or ``tool_calls``, as in chat completions."""
+    """``stop``, ``length``, ``tool_calls`` or ``refusal``, as in chat completions."""
     stop_sequence: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0

@@ -48,6 +48,8 @@ STREAMS = {
 QUIRKS = {
     "finish_error": "finish_reason error",
     "content_filter": "finish_reason content_filter, with filter results that say why",
+    "refusal": "the model refuses, with an explanation",
+    "no_finish": "a chat stream with [DONE] but without any finish_reason",
     "finish_length": "finish_reason length although no limit was reached",
     "stop_despite_calls": "finish_reason stop although tools were called",
     "calls_all_zero": "parallel tool calls that all have index 0, with different ids",

@@ -19,7 +19,7 @@ from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
 from .messages_answers import Thoughts, answer
 from .refusal import plain
-from .script import IMAGE_TOKENS, last_words, make_reply, tokens
+from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .stream import send
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     messages_rules.check_length(model, conversation.prompt_tokens)
     pricing.charge(call, model)
     reply = make_reply(conversation)
+    if "refusal" in quirks:
+        refuse(reply)
     ready = answer(model, reply, call.state.opaque_strings, quirks, thoughts)
     await send(call, ready, headers, streamed=bool(body.get("stream")))
 

@@ -14,7 +14,7 @@ from .catalogue import Model, backend_name
 from .conversation import Reply, ToolCall
 from .opaque_strings import OpaqueStrings
 from .pricing import copilot_usage
-from .script import pieces
+from .script import REFUSAL, pieces
 from .stream import Answer, Event
 
 Json = dict[str, Any]
@@ -39,7 +39,9 @@ class Thoughts:
 
 
 SHOWN = Thoughts()
-REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+REASONS = {
+    "stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "refusal": "refusal",
+}  # fmt: skip
 
 
 def answer(
@@ -91,7 +93,9 @@ def whole(
 ) -> Json:
     """Return the answer as one object."""
     dropped = thoughts.transformations
-    more = {} if dropped is None else {"input_transformations": dropped}
+    more: Json = {} if dropped is None else {"input_transformations": dropped}
+    if reply.finish == "refusal":
+        more["stop_details"] = {"type": "refusal", "category": "cyber", "explanation": REFUSAL}
     return {
         "id": "msg_bdrk_" + secrets.token_hex(12),
         "type": "message",
@@ -141,6 +145,7 @@ def events(
     counted = {**full["usage"], "output_tokens": 1}
     begun = {**full, "content": [], "stop_reason": None, "stop_sequence": None, "usage": counted}
     del begun["copilot_usage"], begun["context_management"]
+    begun.pop("stop_details", None)
     yield _event("message_start", message=begun)
     yield _event("ping")
     calls = iter(reply.calls)
@@ -150,10 +155,11 @@ def events(
         for delta in _deltas(block, call, quirks):
             yield _event("content_block_delta", index=index, delta=delta)
         yield _event("content_block_stop", index=index)
+    ending = ("stop_reason", "stop_sequence", "stop_details")
     yield Event(
         {
             "type": "message_delta",
-            "delta": {"stop_reason": full["stop_reason"], "stop_sequence": full["stop_sequence"]},
+            "delta": {name: full[name] for name in ending if name in full},
             "usage": full["usage"],
             "context_management": full["context_management"],
             "copilot_usage": full["copilot_usage"],

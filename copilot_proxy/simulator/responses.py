@@ -11,7 +11,7 @@ from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
 from .responses_answers import answer
 from .responses_items import Facts, has_phases
-from .script import IMAGE_TOKENS, last_words, make_reply, tokens
+from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .stream import send
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     conversation = read(body, model)
     responses_rules.check_length(model, conversation.prompt_tokens)
     pricing.charge(call, model)
-    facts = Facts(model, make_reply(conversation), body, call.state.opaque_strings, quirks)
+    reply = make_reply(conversation)
+    if "refusal" in quirks:
+        refuse(reply)
+    facts = Facts(model, reply, body, call.state.opaque_strings, quirks)
     await send(call, answer(facts), headers, streamed=bool(body.get("stream")))
 
 

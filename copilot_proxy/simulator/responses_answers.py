@@ -172,6 +172,9 @@ class _Stream:
 
     def message(self, index: int, item: Json) -> Iterator[Event]:
         at: Json = {"output_index": index, "content_index": 0}
+        if item["content"][0]["type"] == "refusal":
+            yield from self.refusal(at, item["content"][0]["refusal"])
+            return
         text = item["content"][0]["text"]
         part = {"type": "output_text", "text": "", "annotations": []}
         new_id = self.facts.new_id
@@ -180,6 +183,16 @@ class _Stream:
             yield self.event("response.output_text.delta", item_id=new_id(), **at, delta=piece)
         yield self.event("response.output_text.done", item_id=new_id(), **at, text=text)
         full = {**part, "text": text}
+        yield self.event("response.content_part.done", item_id=new_id(), **at, part=full)
+
+    def refusal(self, at: Json, text: str) -> Iterator[Event]:
+        new_id = self.facts.new_id
+        part = {"type": "refusal", "refusal": ""}
+        yield self.event("response.content_part.added", item_id=new_id(), **at, part=part)
+        for piece in pieces(text):
+            yield self.event("response.refusal.delta", item_id=new_id(), **at, delta=piece)
+        yield self.event("response.refusal.done", item_id=new_id(), **at, refusal=text)
+        full = {**part, "refusal": text}
         yield self.event("response.content_part.done", item_id=new_id(), **at, part=full)
 
     def call(self, index: int, item: Json) -> Iterator[Event]:

@@ -10,6 +10,7 @@ from typing import Any
 from .catalogue import Model, gpt_version
 from .conversation import Reply, ToolCall
 from .opaque_strings import OpaqueStrings
+from .script import REFUSAL
 
 Json = dict[str, Any]
 
@@ -82,8 +83,10 @@ def output(facts: Facts) -> list[Json]:
         found.append(
             {"id": facts.new_id(), "type": "reasoning", "summary": facts.summary, **facts.encrypted}
         )
-    if reply.text and "wordless" not in facts.quirks:
-        part = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
+    part: Json = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
+    if reply.finish == "refusal":
+        part = {"type": "refusal", "refusal": REFUSAL}
+    if reply.finish == "refusal" or (reply.text and "wordless" not in facts.quirks):
         status = "incomplete" if facts.incomplete else "completed"
         found.append(
             {

@@ -20,6 +20,22 @@ def is_schema(value: Any) -> bool:
     return isinstance(value, dict) and _plain(value) and _nested(value)
 
 
+def is_gemini_schema(value: Any) -> bool:
+    """Whether Gemini takes a schema: ``anyOf`` stands alone, and a type is a single name."""
+    if not isinstance(value, dict):
+        return True
+    if "anyOf" in value and ("type" in value or "properties" in value):
+        return False
+    if isinstance(value.get("type"), list):
+        return False
+    inner = [value.get("items")]
+    for name in LISTS:
+        inner += value.get(name) or []
+    for name in MAPS:
+        inner += (value.get(name) or {}).values()
+    return all(is_gemini_schema(one) for one in inner)
+
+
 def _plain(schema: dict[str, Any]) -> bool:
     """Check the keywords that contain no other schema."""
     numbers = [schema[name] for name in NUMBERS if name in schema]

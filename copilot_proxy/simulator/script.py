@@ -25,6 +25,8 @@ MAX_WORDS = 100_000
 
 COUNT_TO = re.compile(r"\bcount\b[^.?!\n]{0,30}?\bto\s+(\d{1,6})\b", re.I)
 WORD_COUNT = re.compile(r"\b(\d{1,6})\s+words\b", re.I)
+REFUSAL = "I cannot help with that: it may harm the security of others."
+"""The explanation of a refusal."""
 FILLER = (
     "the simulator writes meaningless words so that you can watch a long answer arrive piece by "
     "piece and stop it halfway if you like"
@@ -75,6 +77,12 @@ def make_reply(conversation: Conversation) -> Reply:
         tokens(call.name + call.arguments) for call in reply.calls
     )
     return reply
+
+
+def refuse(reply: Reply) -> None:
+    """Turn the reply into a refusal, whose explanation is `REFUSAL`."""
+    reply.text, reply.calls, reply.search, reply.finish = "", [], None, "refusal"
+    reply.completion_tokens = tokens(REFUSAL)
 
 
 def pieces(text: str) -> list[str]:

@@ -1,0 +1,133 @@
+"""Chat completions of today: Kimi, Gemini's schemas, refusals, and answers without choices."""
+
+import pytest
+
+from copilot_proxy.simulator.script import REFUSAL
+from tests.simulator.conftest import WEATHER
+
+pytestmark = pytest.mark.parametrize("simulator", ["2026-11"], indirect=True)
+
+GEMINI = ("gemini-3.8-flash", "gemini-4-carbon")
+CHATTING = ("claude-opus-4.8", "gemini-4-carbon", "kimi-k3", "mai-code-1.1-flash")
+TEXT = {"type": "string"}
+
+
+def tool(schema):
+    return {"type": "function", "function": {"name": "get_weather", "parameters": schema}}
+
+
+def with_property(schema):
+    return {"type": "object", "properties": {"city": schema}}
+
+
+def message_of(answer):
+    return answer.json()["error"]["message"]
+
+
+def test_kimi_takes_one_temperature(copilot):
+    """Temperature 1 and top_p 0.95 are accepted, and nothing else."""
+    assert 200 == copilot.chat(model="kimi-k3", temperature=1, top_p=0.95).status_code
+    for name, value in (("temperature", 0), ("temperature", 0.6), ("top_p", 1)):
+        answer = copilot.chat(model="kimi-k3", **{name: value})
+        assert (400, True) == (answer.status_code, f"invalid {name}" in message_of(answer))
+
+
+def test_kimi_numbers_its_calls(copilot):
+    """The id of a call is the tool's name and its number in the conversation."""
+    question = {"role": "user", "content": "Call get_weather for Paris and London"}
+    body = {"model": "kimi-k3", "tools": [tool(WEATHER)], "messages": [question]}
+    first = copilot.post("/chat/completions", body).json()["choices"][0]["message"]
+    assert ["get_weather:0", "get_weather:1"] == [one["id"] for one in first["tool_calls"]]
+    results = [
+        {"role": "tool", "tool_call_id": one["id"], "content": "Sunny"}
+        for one in first["tool_calls"]
+    ]
+    body["messages"] = [question, first, *results, question]
+    events = copilot.events(copilot.post("/chat/completions", {**body, "stream": True}).text)
+    deltas = [c["delta"] for e in events[:-1] for c in e.data["choices"]]
+    ids = [one["id"] for d in deltas for one in d.get("tool_calls") or [] if "id" in one]
+    assert ["get_weather:2", "get_weather:3"] == ids
+    assert any("reasoning_text" in delta for delta in deltas)
+
+
+@pytest.mark.parametrize("model", GEMINI)
+def test_gemini_validates_tool_calls(copilot, model):
+    """Gemini takes tool_choice validated with tools; other models do not."""
+    more = {"tools": [tool(WEATHER)], "tool_choice": "validated"}
+    assert 200 == copilot.chat(model=model, **more).status_code
+    assert 400 == copilot.chat(model=model, tool_choice="validated").status_code
+    for other in ("claude-opus-4.8", "kimi-k3"):
+        assert "unknown tool_choice" in message_of(copilot.chat(model=other, **more))
+
+
+@pytest.mark.parametrize("model", GEMINI)
+@pytest.mark.parametrize(
+    ("schema", "taken"),
+    [
+        ({"type": "string", "nullable": True}, True),
+        ({"anyOf": [TEXT, {"type": "number"}]}, True),
+        ({"type": ["string", "null"]}, False),
+        ({"type": "string", "anyOf": [TEXT]}, False),
+        ({"properties": {}, "anyOf": [TEXT]}, False),
+        ({"type": "array", "items": {"type": ["number", "null"]}}, False),
+        ({"anyOf": [{"type": ["string", "null"]}]}, False),
+    ],
+)
+def test_geminis_schemas(copilot, model, schema, taken):
+    """A type beside anyOf, or a list of types, is a bare 400; other vendors take it."""
+    answer = copilot.chat(model=model, tools=[tool(with_property(schema))])
+    if taken:
+        assert 200 == answer.status_code
+    else:
+        assert (400, "Bad Request\n") == (answer.status_code, answer.text)
+    assert 200 == copilot.chat(model="kimi-k3", tools=[tool(with_property(schema))]).status_code
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_one_token_of_claude_is_none(copilot, stream):
+    """Newer Claude models answer a single token without choices, but with usage."""
+    answer = copilot.chat(model="claude-opus-4.8", max_tokens=1, stream=stream)
+    body = copilot.events(answer.text)[0].data if stream else answer.json()
+    assert ([], True) == (body["choices"], body["usage"]["prompt_tokens"] > 0)
+    assert copilot.chat(model="claude-sonnet-4.6", max_tokens=1).json()["choices"]
+
+
+@pytest.mark.parametrize("model", CHATTING)
+def test_a_refusal_on_chat(simulator, copilot, model):
+    """The finish reason is refusal, with the explanation, streamed and whole."""
+    simulator.state.faults.on("refusal")
+    choice = copilot.chat(model=model).json()["choices"][0]
+    assert ("refusal", REFUSAL) == (choice["finish_reason"], choice["message"]["refusal"])
+    events = copilot.events(copilot.chat(model=model, stream=True).text)
+    last = [c for e in events[:-1] for c in e.data["choices"]][-1]
+    assert ("refusal", REFUSAL) == (last["finish_reason"], last["delta"]["refusal"])
+
+
+def test_a_refusal_on_messages(simulator, copilot):
+    """The stop reason is refusal, with details."""
+    simulator.state.faults.on("refusal")
+    details = {"type": "refusal", "category": "cyber", "explanation": REFUSAL}
+    body = copilot.messages(model="claude-sonnet-5.5").json()
+    assert ("refusal", details) == (body["stop_reason"], body["stop_details"])
+    events = copilot.events(copilot.messages(model="claude-sonnet-5.5", stream=True).text)
+    delta = next(e.data["delta"] for e in events if e.name == "message_delta")
+    assert ("refusal", details) == (delta["stop_reason"], delta["stop_details"])
+
+
+def test_a_refusal_on_responses(simulator, copilot):
+    """The message has a part of type refusal, which is streamed under its own events."""
+    simulator.state.faults.on("refusal")
+    part = {"type": "refusal", "refusal": REFUSAL}
+    assert [part] == copilot.responses("Hi", "gpt-6.1-sol").json()["output"][-1]["content"]
+    events = copilot.events(copilot.responses("Hi", "gpt-6.1-sol", stream=True).text)
+    deltas = [e.data["delta"] for e in events if e.name == "response.refusal.delta"]
+    assert REFUSAL == "".join(deltas)
+
+
+@pytest.mark.parametrize("model", CHATTING)
+def test_a_stream_may_lack_its_finish(simulator, copilot, model):
+    """The fault no_finish leaves [DONE], and no finish_reason before it."""
+    simulator.state.faults.on("no_finish")
+    events = copilot.events(copilot.chat(model=model, stream=True).text)
+    assert "[DONE]" == events[-1].data
+    assert not any(c.get("finish_reason") for e in events[:-1] for c in e.data["choices"])
