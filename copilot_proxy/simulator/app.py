@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from . import (
+    agents,
+    auto,
     chat_completions,
     embeddings,
     gateway,
@@ -41,6 +43,8 @@ GITHUB: dict[tuple[str, str], GitHubHandler] = {
     ("GET", "/user"): github.user,
     ("GET", "/copilot_internal/v2/token"): github.exchange,
     ("GET", "/copilot_internal/user"): github.copilot_user,
+    ("GET", "/copilot_internal/managed_settings"): github.no_settings,
+    ("GET", "/copilot_internal/team_customizations"): github.no_settings,
 }
 COPILOT: dict[tuple[str, str], CopilotHandler] = {
     ("GET", "/models"): models.models,
@@ -49,6 +53,10 @@ COPILOT: dict[tuple[str, str], CopilotHandler] = {
     ("POST", "/v1/messages"): messages.handle,
     ("POST", "/v1/messages/count_tokens"): messages.count_tokens,
     ("POST", "/embeddings"): embeddings.handle,
+    ("POST", "/auto"): auto.auto,
+    ("POST", "/models/session"): auto.session,
+    ("POST", "/mcp/readonly"): agents.mcp,
+    ("GET", "/agents/swe/internal/memory/v0/enabled"): agents.memory,
 }
 GITHUB_PATHS = {path for _, path in GITHUB}
 COPILOT_PATHS = {path for _, path in COPILOT}

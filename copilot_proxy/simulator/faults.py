@@ -82,6 +82,8 @@ OTHERS = {
     "models_429": "the list of models answers 429",
     "models_html": "the list of models is an HTML page",
     "models_garbage": "the list of models answers 200 with unusable entries",
+    "auto_404": "the choice of a model is not available to the account (404)",
+    "auto_503": "the choice of a model fails for now (503)",
     "user_404": "the account endpoint answers 404",
     "user_500": "the account endpoint answers 500",
     "count_tokens_missing": "token counting is not available (404)",
