@@ -24,7 +24,9 @@ from .call import Broken, Call, ClientGone, Receive, Scope, Send
 from .faults import MODEL_PATHS
 from .recorder import BUG, CLIENT_GONE, COMPLETE, FAULT
 from .refusal import PLAIN, Refusal, copilot, plain
+from .responses_socket import Connection
 from .state import State
+from .websocket import WebSocket
 
 WELCOME = (
     "This is copilot-proxy's simulator: it stands in for GitHub and the Copilot API so that "
@@ -94,6 +96,10 @@ class Application:
         finally:
             call.unwatch()
             recorder.finish(call.record, reason)
+
+    async def socket(self, scope: Scope, socket: WebSocket) -> None:
+        """Serve a WebSocket."""
+        await Connection(dict(scope), socket, self.state).run()
 
     async def _respond(self, call: Call, handler: GitHubHandler) -> None:
         """Run a handler, and send its `Refusal`, if it raises one, as the response."""

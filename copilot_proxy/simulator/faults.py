@@ -82,6 +82,7 @@ OTHERS = {
     "models_429": "the list of models answers 429",
     "models_html": "the list of models is an HTML page",
     "models_garbage": "the list of models answers 200 with unusable entries",
+    "no_websocket": "the upgrade to a WebSocket is refused with 404, or the status given as value",
     "auto_404": "the choice of a model is not available to the account (404)",
     "auto_503": "the choice of a model fails for now (503)",
     "user_404": "the account endpoint answers 404",
