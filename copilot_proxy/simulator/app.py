@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from . import (
+    agents,
+    auto,
     chat_completions,
     embeddings,
     gateway,
@@ -22,7 +24,9 @@ from .call import Broken, Call, ClientGone, Receive, Scope, Send
 from .faults import MODEL_PATHS
 from .recorder import BUG, CLIENT_GONE, COMPLETE, FAULT
 from .refusal import PLAIN, Refusal, copilot, plain
+from .responses_socket import Connection
 from .state import State
+from .websocket import WebSocket
 
 WELCOME = (
     "This is copilot-proxy's simulator: it stands in for GitHub and the Copilot API so that "
@@ -41,6 +45,8 @@ GITHUB: dict[tuple[str, str], GitHubHandler] = {
     ("GET", "/user"): github.user,
     ("GET", "/copilot_internal/v2/token"): github.exchange,
     ("GET", "/copilot_internal/user"): github.copilot_user,
+    ("GET", "/copilot_internal/managed_settings"): github.no_settings,
+    ("GET", "/copilot_internal/team_customizations"): github.no_settings,
 }
 COPILOT: dict[tuple[str, str], CopilotHandler] = {
     ("GET", "/models"): models.models,
@@ -49,6 +55,10 @@ COPILOT: dict[tuple[str, str], CopilotHandler] = {
     ("POST", "/v1/messages"): messages.handle,
     ("POST", "/v1/messages/count_tokens"): messages.count_tokens,
     ("POST", "/embeddings"): embeddings.handle,
+    ("POST", "/auto"): auto.auto,
+    ("POST", "/models/session"): auto.session,
+    ("POST", "/mcp/readonly"): agents.mcp,
+    ("GET", "/agents/swe/internal/memory/v0/enabled"): agents.memory,
 }
 GITHUB_PATHS = {path for _, path in GITHUB}
 COPILOT_PATHS = {path for _, path in COPILOT}
@@ -86,6 +96,10 @@ class Application:
         finally:
             call.unwatch()
             recorder.finish(call.record, reason)
+
+    async def socket(self, scope: Scope, socket: WebSocket) -> None:
+        """Serve a WebSocket."""
+        await Connection(dict(scope), socket, self.state).run()
 
     async def _respond(self, call: Call, handler: GitHubHandler) -> None:
         """Run a handler, and send its `Refusal`, if it raises one, as the response."""

@@ -20,6 +20,7 @@ DEFAULT_CATALOGUE = "2026-11"
 
 CHAT = "/chat/completions"
 RESPONSES = "/responses"
+SOCKET = "ws:/responses"
 MESSAGES = "/v1/messages"
 EMBEDDINGS = "/embeddings"
 FIRST_WITH_FILES = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from . import refusal
-from .fault_answers import Answer, Value
+from .fault_makers import Answer, Value
 from .refusal import Refusal
 
 

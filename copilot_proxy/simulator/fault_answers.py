@@ -2,69 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 from . import refusal
-from .refusal import Refusal, copilot, plain
-
-Value = Any
-"""The value with which a fault was switched on; None if there was none."""
-
-RATE_TEXT = (
-    "Sorry, you've hit a rate limit that restricts the number of Copilot model requests you can "
-    "make within a specific time period. Please try again in {wait}. Please review our Terms of "
-    "Service (https://docs.github.com/site-policy/github-terms/github-terms-of-service)."
-)
-WEEKLY_TEXT = (
-    "Sorry, you've exceeded your weekly rate limit. Please review our [Terms of Service]"
-    "(https://docs.github.com/site-policy/github-terms/github-terms-of-service)."
-)
-
-
-class Answer(NamedTuple):
-    """An error response: its description, and the function that makes it from the fault's value."""
-
-    description: str
-    make: Callable[[Value], Refusal]
-
-
-def _error(status: int, message: str, code: Any = "", /, **more: Any) -> Callable[[Value], Refusal]:
-    return lambda value: copilot(status, message, code, **more)
-
-
-def _text(status: int, text: str) -> Callable[[Value], Refusal]:
-    return lambda value: plain(status, text)
-
-
-def _limited(code: str, default: str = "30", text: str = "") -> Callable[[Value], Refusal]:
-    """Return a maker of 429s. The fault's value is Retry-After: seconds, a date, or ``none``."""
-
-    def make(value: Value) -> Refusal:
-        wait = default if value is None else str(value)
-        answer = copilot(
-            429, text or RATE_TEXT.format(wait=f"{wait} seconds"), code, type="rate_limit_error"
-        )
-        if wait != "none":
-            answer.headers["retry-after"] = wait
-        answer.headers["x-ratelimit-exceeded"] = code
-        return answer
-
-    return make
-
-
-def _nested(value: Value) -> Refusal:
-    inner = (
-        '{"error":{"code":429,"message":"Resource has been exhausted (e.g. check quota).",'
-        '"status":"RESOURCE_EXHAUSTED"}}'
-    )
-    return Refusal(429, {"error": {"message": inner}})
-
+from .fault_makers import Answer, error, text
+from .limit_answers import LIMITS
+from .refusal import Refusal, copilot
 
 ANSWERS: dict[str, Answer] = {
     "model_not_supported": Answer(
         "400: the model is unknown, not in the plan, not enabled, or hidden from this client",
-        _error(
+        error(
             400,
             "The requested model is not supported.",
             "model_not_supported",
@@ -91,7 +37,7 @@ ANSWERS: dict[str, Answer] = {
     ),
     "prompt_too_long": Answer(
         "400: more tokens than the model's max_prompt_tokens",
-        _error(
+        error(
             400,
             "prompt token count of 138898 exceeds the limit of 128000",
             "model_max_prompt_tokens_exceeded",
@@ -99,7 +45,7 @@ ANSWERS: dict[str, Answer] = {
     ),
     "prompt_too_long_old": Answer(
         "400: the same in its older form, with an empty code",
-        _error(400, "prompt token count of 138898 exceeds the limit of 128000", "", type=""),
+        error(400, "prompt token count of 138898 exceeds the limit of 128000", "", type=""),
     ),
     "prompt_too_long_anthropic": Answer(
         "400: too many tokens, in the format of Claude's API",
@@ -112,7 +58,7 @@ ANSWERS: dict[str, Answer] = {
     ),
     "context_length_exceeded": Answer(
         "400: too many tokens, as the Responses API reports it",
-        _error(
+        error(
             400,
             "Your input exceeds the context window of this model. Please adjust your input and "
             "try again.",
@@ -121,11 +67,11 @@ ANSWERS: dict[str, Answer] = {
     ),
     "invalid_request_body": Answer(
         "400: the body violates the schema",
-        _error(400, "invalid request body", "invalid_request_body"),
+        error(400, "invalid request body", "invalid_request_body"),
     ),
     "invalid_reasoning_effort": Answer(
         "400: an effort that the model does not offer",
-        _error(
+        error(
             400,
             'reasoning_effort "xhigh" is not supported by model gpt-5-mini; '
             "supported values: [low medium high]",
@@ -134,19 +80,19 @@ ANSWERS: dict[str, Answer] = {
     ),
     "missing_vision_header": Answer(
         "400: an image without Copilot-Vision-Request, or vision disabled by an organisation",
-        _error(400, "missing required Copilot-Vision-Request header for vision requests"),
+        error(400, "missing required Copilot-Vision-Request header for vision requests"),
     ),
     "missing_editor_version": Answer(
         "400: no Editor-Version",
-        _text(400, "bad request: missing Editor-Version header for IDE auth\n"),
+        text(400, "bad request: missing Editor-Version header for IDE auth\n"),
     ),
     "authorization_badly_formatted": Answer(
         "400: an empty token, or one of the wrong kind",
-        _text(400, "bad request: Authorization header is badly formatted\n"),
+        text(400, "bad request: Authorization header is badly formatted\n"),
     ),
     "previous_response_not_found": Answer(
         "400: a previous_response_id; responses are not stored over HTTP",
-        _error(400, "Previous response not found.", "previous_response_not_found"),
+        error(400, "Previous response not found.", "previous_response_not_found"),
     ),
     "foreign_item_id": Answer(
         "400 (or the value, such as 401): an item id of another connection was sent back",
@@ -156,20 +102,20 @@ ANSWERS: dict[str, Answer] = {
     ),
     "off_topic": Answer(
         "400: the intent filter found the question off topic",
-        _error(400, "the prompt is off_topic for this endpoint", "off_topic"),
+        error(400, "the prompt is off_topic for this endpoint", "off_topic"),
     ),
     "rate_limited_400": Answer(
         "400: a rate limit that is reported as a bad request",
-        _error(400, "rate limit exceeded", "rate_limited"),
+        error(400, "rate limit exceeded", "rate_limited"),
     ),
-    "bad_request": Answer("400: plain text only", _text(400, "Bad Request\n")),
+    "bad_request": Answer("400: plain text only", text(400, "Bad Request\n")),
     "token_expired": Answer(
         "401: the Copilot token has expired",
-        _text(401, "IDE token expired: unauthorized: token expired\n"),
+        text(401, "IDE token expired: unauthorized: token expired\n"),
     ),
     "authentication_failed": Answer(
         "401: the token is not valid",
-        _text(401, "unauthorized: unauthorized: AuthenticateToken authentication failed\n"),
+        text(401, "unauthorized: unauthorized: AuthenticateToken authentication failed\n"),
     ),
     "authorize_url": Answer(
         "401: an agent requires a separate authorisation",
@@ -177,142 +123,73 @@ ANSWERS: dict[str, Answer] = {
             401, {"authorize_url": "https://github.com/login/oauth/authorize?client_id=agent"}
         ),
     ),
-    "quota_exceeded": Answer(
-        "402: the plan's quota is used up; the value is another code",
-        lambda value: copilot(402, "You have no quota", str(value or "quota_exceeded")),
-    ),
-    "free_quota_exceeded": Answer(
-        "402: the free plan's quota is used up",
-        _error(
-            402,
-            "You have exceeded your free tier quota. Please upgrade to Copilot Pro.",
-            "free_quota_exceeded",
-        ),
-    ),
-    "overage_limit_reached": Answer(
-        "402: the budget for usage beyond the plan is used up",
-        _error(402, "Your overage limit has been reached", "overage_limit_reached"),
-    ),
-    "billing_not_configured": Answer(
-        "402: usage beyond the plan requires a payment method",
-        _error(402, "Billing is not configured", "billing_not_configured"),
-    ),
-    "quota_exceeded_text": Answer("402: the same in plain text", _text(402, "quota exceeded\n")),
-    "quota_exceeded_403": Answer(
-        "403: an exhausted quota that is reported as forbidden",
-        _error(
-            403,
-            "You have exceeded your free tier quota. Please upgrade to Copilot Pro.",
-            "free_quota_exceeded",
-        ),
-    ),
-    "forbidden": Answer("403: without a reason", _text(403, "forbidden\n")),
+    "forbidden": Answer("403: without a reason", text(403, "forbidden\n")),
     "terms_of_service": Answer(
-        "403: abuse was detected, or the integration id is wrong", _text(403, refusal.TERMS)
+        "403: abuse was detected, or the integration id is wrong", text(403, refusal.TERMS)
     ),
     "feature_not_authorized": Answer(
         "403: the feature is disabled by the organisation or the plan",
-        _text(403, "unauthorized: not authorized to use this Copilot feature\n"),
+        text(403, "unauthorized: not authorized to use this Copilot feature\n"),
     ),
-    "not_found": Answer("404: in JSON", _error(404, "Not Found", "not_found")),
-    "page_not_found": Answer("404: no such path", _text(404, "404 page not found\n")),
+    "not_found": Answer("404: in JSON", error(404, "Not Found", "not_found")),
+    "page_not_found": Answer("404: no such path", text(404, "404 page not found\n")),
     "misdirected_421": Answer(
-        "421: the token belongs to another API host", _text(421, "Misdirected Request\n")
+        "421: the token belongs to another API host", text(421, "Misdirected Request\n")
     ),
     "timeout_408": Answer(
         "408: the request body did not arrive in time",
-        _error(
+        error(
             408,
             "Timed out reading request body. Try again, or use a smaller request size.",
             "user_request_timeout",
         ),
     ),
     "too_large_413": Answer(
-        "413: too many bytes, plain text", _text(413, "413 Request Entity Too Large\n")
+        "413: too many bytes, plain text", text(413, "413 Request Entity Too Large\n")
     ),
     "too_large_413_json": Answer(
-        "413: too many bytes, JSON without a code", _error(413, "failed to parse request", "")
+        "413: too many bytes, JSON without a code", error(413, "failed to parse request", "")
     ),
     "filtered_422": Answer(
         "422: blocked by the responsible AI filter",
-        _error(
+        error(
             422,
             "The response was filtered due to the prompt triggering the content management policy.",
             "content_filter",
         ),
     ),
     "filtered_415": Answer(
-        "415: the same filter, plain text", _text(415, "filtered by responsible AI policy\n")
+        "415: the same filter, plain text", text(415, "filtered by responsible AI policy\n")
     ),
     "agent_failed_424": Answer(
-        "424: a dependency of a Copilot agent has failed", _text(424, "failed dependency\n")
+        "424: a dependency of a Copilot agent has failed", text(424, "failed dependency\n")
     ),
-    "rate_limited": Answer(
-        "429: a short-term limit; the value is Retry-After", _limited("rate_limited")
-    ),
-    "user_global_rate_limited": Answer(
-        "429: a limit on all models; the value is Retry-After",
-        _limited("user_global_rate_limited:pro"),
-    ),
-    "user_model_rate_limited": Answer(
-        "429: a limit on this model; the value is Retry-After",
-        _limited("user_model_rate_limited:claude-sonnet-4.5"),
-    ),
-    "user_weekly_rate_limited": Answer(
-        "429: the weekly limit, with a wait of days; the value is Retry-After",
-        _limited("user_weekly_rate_limited", "183600", WEEKLY_TEXT),
-    ),
-    "integration_rate_limited": Answer(
-        "429: a limit on the integration", _limited("integration_rate_limited")
-    ),
-    "agent_mode_limit_exceeded": Answer(
-        "429: a limit on agents", _limited("agent_mode_limit_exceeded")
-    ),
-    "model_overloaded": Answer("429: the model is overloaded", _limited("model_overloaded")),
-    "upstream_provider_rate_limit": Answer(
-        "429: the model's vendor limits GitHub", _limited("upstream_provider_rate_limit")
-    ),
-    "extension_blocked": Answer(
-        "429: one extension is blocked",
-        _error(429, "extension blocked", "extension_blocked", type="rate_limit_error"),
-    ),
-    "rate_limited_body": Answer(
-        "429: the retry delay is only in the body; the value is its seconds",
-        lambda value: copilot(
-            429, "Rate limit exceeded", "rate_limited", retry_after=int(value or 30)
-        ),
-    ),
-    "resource_exhausted": Answer(
-        "429: from Gemini's backend, with a numeric code",
-        _error(429, "RESOURCE_EXHAUSTED: Resource has been exhausted (e.g. check quota).", 429),
-    ),
-    "nested_json_429": Answer("429: JSON inside the message string", _nested),
     "api_version_466": Answer(
-        "466: Editor-Version or X-GitHub-Api-Version is too old", _text(466, refusal.TOO_OLD)
+        "466: Editor-Version or X-GitHub-Api-Version is too old", text(466, refusal.TOO_OLD)
     ),
     "invalid_api_version_404": Answer(
-        "404: a path that this API version does not have", _text(404, "invalid apiVersion\n")
+        "404: a path that this API version does not have", text(404, "invalid apiVersion\n")
     ),
-    "cancelled_499": Answer("499: the server cancelled the request", _text(499, "")),
-    "server_error_500": Answer("500: plain text", _text(500, "Internal Server Error\n")),
+    "cancelled_499": Answer("499: the server cancelled the request", text(499, "")),
+    "server_error_500": Answer("500: plain text", text(500, "Internal Server Error\n")),
     "server_error_500_json": Answer(
-        "500: JSON with a code", _error(500, "internal server error", "internal_error")
+        "500: JSON with a code", error(500, "internal server error", "internal_error")
     ),
-    "bad_gateway": Answer("502: plain text", _text(502, "Bad Gateway\n")),
-    "bad_gateway_empty": Answer("502: no body", _text(502, "")),
+    "bad_gateway": Answer("502: plain text", text(502, "Bad Gateway\n")),
+    "bad_gateway_empty": Answer("502: no body", text(502, "")),
     "bad_gateway_html": Answer("502: an HTML page", lambda value: refusal.html(502)),
     "unavailable_503": Answer(
         "503: plain text; the model's vendor limits GitHub",
-        _text(503, "upstream connect error or disconnect/reset before headers\n"),
+        text(503, "upstream connect error or disconnect/reset before headers\n"),
     ),
     "gateway_timeout_504": Answer("504: an HTML page", lambda value: refusal.html(504)),
     "cyber_policy": Answer(
         "400: a false positive of the misuse detection, seen with codex models",
-        _error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
+        error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
     ),
     "invalid_encrypted_content": Answer(
         "400: reasoning of another model or account was sent back",
-        _error(
+        error(
             400,
             "The encrypted content could not be verified. Reason: Encrypted content could not be "
             "decrypted or parsed.",
@@ -325,7 +202,8 @@ ANSWERS: dict[str, Answer] = {
     ),
     "failed_precondition": Answer(
         "400: the request reached a backend that does not know one of its fields",
-        _error(400, "FAILED_PRECONDITION: output_config.format is not supported", 400),
+        error(400, "FAILED_PRECONDITION: output_config.format is not supported", 400),
     ),
+    **LIMITS,
 }
 """Name of a fault of the Copilot API -> its description and response."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import refusal
 from .call import github_request_id
 from .refusal import plain
-from .state import FOREIGN_TOKEN
+from .state import CLI, SIMULATED_PAT
 
 if TYPE_CHECKING:
     from .call import Call
@@ -72,9 +72,11 @@ def _token(call: Call) -> bool:
     if scheme.lower() != "bearer" or not token:
         raise plain(400, BADLY_FORMATTED)
     if token.startswith(("ghp_", "github_pat_")):
+        if token == SIMULATED_PAT and call.headers.get("copilot-integration-id") == CLI:
+            return False
         raise plain(400, NO_PAT)
     if token.startswith("gho_"):
-        if token == FOREIGN_TOKEN and call.state.knows(token):
+        if call.state.knows(token) and not call.state.may_exchange(token):
             return False
         raise plain(401, NOT_AUTHENTICATED)
     if not token.startswith("tid="):

@@ -182,6 +182,7 @@ async def exchange(call: Call) -> None:
         "refresh_in": state.refresh_in,
         "sku": account.sku,
         "individual": not account.organisations,
+        "chat_enabled": account.chat_enabled,
         "blackbird_clientside_indexing": False,
         "code_quote_enabled": True,
         "code_review_enabled": True,
@@ -210,6 +211,12 @@ async def copilot_user(call: Call) -> None:
     _accept(call, _oauth_token(call))
     body = plans.account(call.state.account, call.state.url, call.state.spent)
     await call.json(body, headers())
+
+
+async def no_settings(call: Call) -> None:
+    """Answer with an empty object: the account has no settings of this kind."""
+    _accept(call, _oauth_token(call))
+    await call.json({}, headers())
 
 
 async def user(call: Call) -> None:

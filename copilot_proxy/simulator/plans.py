@@ -263,6 +263,8 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
             "rem": found["percent_remaining"],
             "rst": reset,
         }
+        if plan.credits:
+            value |= {"tbb": "true", "ovEnt": 0, "totRem": found.get("quota_remaining", 0)}
         headers[f"x-quota-snapshot-{quota}"] = urlencode(value)
     if plan.credits:
         for span in ("session", "weekly"):

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app import Application
 from .state import Options, State
+from .websocket import WebSocket
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 10.0
@@ -183,7 +184,7 @@ class Simulator:
         config = _Config(
             Application(self.state),
             http=_Protocol,
-            ws="none",
+            ws=WebSocket,
             lifespan="off",
             log_config=None,
             server_header=False,

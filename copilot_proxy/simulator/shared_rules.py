@@ -20,6 +20,8 @@ Json = dict[str, Any]
 MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
+MORE_IMAGES = {"claude": 20, "gemini": 10}
+"""Images that are accepted in a request, whatever the model's entry says; VS Code sends them."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 
 
@@ -71,8 +73,8 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         if size > limits["max_prompt_image_size"]:
             most = limits["max_prompt_image_size"]
             raise invalid(f"image size of {size} bytes exceeds the limit of {most}")
-    if len(urls) > limits["max_prompt_images"]:
-        most = limits["max_prompt_images"]
+    most = max(limits["max_prompt_images"], MORE_IMAGES.get(catalogue.vendor(model), 0))
+    if len(urls) > most:
         raise invalid(f"image count of {len(urls)} exceeds the limit of {most}")
 
 

@@ -19,9 +19,21 @@ SIMULATED_TOKEN = "ghu_Simu1ated0000000000000000000000000"  # noqa: S105  # open
 FOREIGN_TOKEN = "gho_Foreign00000000000000000000000000"  # noqa: S105
 """A valid token of an OAuth app that may not exchange it, but may use it directly."""
 
-EXCHANGING_CLIENTS = {"Iv1.b507a08c87ecfe98": "ghu_", "01ab8ac9400c4e429b23": "gho_"}
+EXCHANGING_CLIENTS = {
+    "Iv1.b507a08c87ecfe98": "ghu_",
+    "01ab8ac9400c4e429b23": "gho_",
+    "Ov23liV9UpD7Rnfnskm3": "gho_",
+}
 """Client ids whose tokens may be exchanged -> prefix of those tokens."""
-OTHER_CLIENTS = {"Ov23li8tweQw6odWQebz": "gho_", "178c6fc778ccc68e1d6a": "gho_"}
+CLI = "copilot-developer-cli"
+"""The integration that may use tokens of GitHub directly, even personal access tokens."""
+SIMULATED_PAT = "github_pat_Simu1ated00000000000000000000000"
+"""A fine-grained personal access token with the permission "Copilot Requests"."""
+OTHER_CLIENTS = {
+    "Ov23ctDVkRmgkPke0Mmm": "gho_",
+    "Ov23li8tweQw6odWQebz": "gho_",
+    "178c6fc778ccc68e1d6a": "gho_",
+}
 
 HUMAN_PACE = 1 / 60
 """Seconds between two events, at a pace that is pleasant to watch."""
@@ -89,7 +101,7 @@ class Settings:
     """The oldest accepted VS Code, as (major, minor)."""
     body_limit: int = 5_000_000
     """Bytes of a request body above which the answer is 413."""
-    integrations: set[str] = field(default_factory=lambda: {"vscode-chat"})
+    integrations: set[str] = field(default_factory=lambda: {"vscode-chat", "jetbrains-chat", CLI})
     """Accepted values of Copilot-Integration-Id."""
     hosted_tools: set[str] = field(default_factory=set)
     """Types of tools other than functions that the Responses API accepts, e.g. ``web_search``."""
@@ -128,7 +140,7 @@ class State(Settings):
         self.spent = 0.0
         """Premium requests, or chat messages on a free plan, used since the start."""
         self.logins: dict[str, DeviceCode] = {}
-        self._oauth = {SIMULATED_TOKEN: True, FOREIGN_TOKEN: False}
+        self._oauth = {SIMULATED_TOKEN: True, FOREIGN_TOKEN: False, SIMULATED_PAT: False}
         self._copilot: dict[str, float] = {}
         self.github_down = github_down
         for fault in faults:
@@ -204,6 +216,7 @@ class State(Settings):
             f"tid={secrets.token_hex(16)};exp={expires_at};sku={account.sku};"
             f"proxy-ep=proxy.{account.host}.githubcopilot.com;st=dotcom;ssc=1;chat=1;cit=1;"
             "malfil=1;editor_preview_features=1;ccr=1;mcp=1;sn=0;fcv1=1;rt=1;"
+            "client_byok=1;agent_mode=1;agent_mode_auto_approval=1;"
             "ip=203.0.113.7;asn=AS64500"
         )
         token = f"{fields}:{secrets.token_hex(32)}"
