@@ -49,6 +49,14 @@ def test_the_table(cli: Cli) -> None:
     assert "Ready for chat: 32 of 33; 17 more models with --all." in ran.err
 
 
+def test_aliases(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own names are listed below the table."""
+    assert "aliases" not in cli("models").err
+    monkeypatch.setenv("COPILOT_PROXY_ALIASES", "fast=gpt-5-mini,smart=claude-opus-4.7")
+    ran = cli("models")
+    assert "Your aliases: fast (gpt-5-mini), smart (claude-opus-4.7)" in ran.err
+
+
 def test_columns_are_aligned(cli: Cli) -> None:
     """There is no box, and each column starts below its title."""
     heading, *rows = cli("models").out.splitlines()
@@ -85,9 +93,7 @@ def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
         "e",
         "e",
         "unknown",
-        "-",
-        "-",
-        "-",
+        *("-",) * 6,
         "embeddings",
         "enabled",
     ]
