@@ -38,7 +38,9 @@ def plain_text(value: object) -> str:
 def header_value(value: object) -> str:
     """Non-empty ASCII text that can be sent in a header."""
     text = plain_text(value)
-    if not text or not text.isascii():
+    if not text:
+        raise ValueError("it is empty")
+    if not text.isascii():
         raise ValueError("expected plain ASCII text")
     return text
 
@@ -55,7 +57,7 @@ def key(value: object) -> Secret:
     """An API key. An empty one is an error, because an environment variable that was left empty by
     mistake must not disable authentication."""
     if (api_key := secret(value)) is None:
-        raise ValueError("it is empty; omit it if clients need no key")
+        raise ValueError("it is empty")
     return api_key
 
 
@@ -242,7 +244,7 @@ def api_keys(value: object) -> tuple[ApiKey, ...]:
     if not isinstance(value, Mapping):
         raise ValueError("expected a table of names and keys")
     if not value:
-        raise ValueError("it is empty; omit it if clients need no key")
+        raise ValueError("it is empty")
     keys = tuple(_api_key(name, entry) for name, entry in value.items())
     check_distinct(keys)
     return keys

@@ -271,13 +271,12 @@ def _parsed(name: str, value: object, source: str, parser: Callable[[object], An
     try:
         return parser(value)
     except ValueError as error:
-        hint = "Correct it, or omit it to use the default."
         if source == "flag":
             where = f"--{_FLAGS.get(name, name).replace('_', '-')}"
-        elif source.startswith(ENVIRONMENT_PREFIX):
-            where = source
         else:
-            where, hint = f"{name} in {source}", _CONFIG_HINT
+            where = source if source.startswith(ENVIRONMENT_PREFIX) else f"{name} in {source}"
+        otherwise = "if clients need no key" if "api_key" in name else "to use the default"
+        hint = f"Correct it, or omit it {otherwise}."
         raise UsageError(f"{where} is invalid: {error}.", hint=hint) from None
 
 
@@ -293,9 +292,10 @@ def _read_config(path: Path) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            f"{path} is not valid TOML: {error}.", hint="Correct the syntax at that position."
-        ) from error
+        hint = "Correct the syntax at that position."
+        if "Invalid value" in str(error):
+            hint += ' Text must be in quotes, such as default_model = "gpt-5-mini".'
+        raise UsageError(f"{path} is not valid TOML: {error}.", hint=hint) from error
 
 
 def _suggestion(name: str, known: Mapping[str, object]) -> str | None:

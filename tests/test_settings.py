@@ -180,7 +180,7 @@ def test_toml_types_are_accepted(home: Path, line: str, expected: object) -> Non
         ("port", 65536, "expected a port from 0 to 65535"),
         ("max_body_bytes", 0, "expected a whole number above 0"),
         ("host", 5, "expected text"),
-        ("host", "", "expected plain ASCII text"),
+        ("host", "", "it is empty"),
         ("host", "höst", "expected plain ASCII text"),
         ("editor_version", "a\r\nx-evil: 1", "it contains a control character"),
         ("editor_version", "a\x7f", "it contains a control character"),
@@ -291,6 +291,18 @@ def test_errors_name_the_file(home: Path, config: str, words: str) -> None:
     assert words in error.message
 
 
+def test_a_text_without_quotes(home: Path) -> None:
+    """The hint says that text needs quotes; other mistakes do not get it."""
+    assert "quotes" in (refused(home, config="default_model = gpt-5").hint or "")
+    assert "quotes" not in (refused(home, config="port 80").hint or "")
+
+
+def test_the_hint_for_an_empty_key(home: Path) -> None:
+    """It differs from other settings, since the server may need a key."""
+    assert "Correct it, or omit it if clients need no key." == refused(home, api_key="").hint
+    assert "Correct it, or omit it to use the default." == refused(home, host="").hint
+
+
 def test_the_closest_setting_is_suggested(home: Path) -> None:
     """The closest name is suggested; without one, the hint is to edit or remove the file."""
     assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
@@ -394,5 +406,5 @@ def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -
         (home / "config.toml").write_text(f"{name} = ''", encoding="utf-8")
     environ = {name.upper(): " "} if place == "environment" else {}
     flags = {name: ""} if place == "flag" else {}
-    with pytest.raises(UsageError, match="it is empty; omit it if clients need no key"):
+    with pytest.raises(UsageError, match="is invalid: it is empty"):
         load(home, environ=environ, **flags)

@@ -36,8 +36,13 @@ class Image:
         }
 
 
-def read_image(path: Path) -> Image:
-    """Read an image; its type is detected from the data. Raises `UsageError`."""
+def read_image(name: str) -> Image:
+    """Read the image file `name`; its type is detected from the data. Raises `UsageError`."""
+    if name.lower().startswith(("http://", "https://")):
+        raise UsageError(
+            f"The image {name} is a URL.", hint="Download it, and attach the file with -i FILE."
+        )
+    path = Path(name)
     try:
         size = path.stat().st_size
         if size > _LARGEST:

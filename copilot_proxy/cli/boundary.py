@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -31,6 +32,9 @@ _PLAIN_WORDS: Final = (
     ("is not in the range x>=", "has to be at least "),
     ("<=x<=", " to "),
 )
+
+
+_EXTRA: Final = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
 
 
 def run_command(
@@ -125,6 +129,7 @@ def _report_usage_error(error: Exception, message: str, command_path: str) -> in
     context = getattr(error, "ctx", None)
     for original, plain in _PLAIN_WORDS:
         message = message.replace(original, plain)
+    message = _EXTRA.sub(r"Unexpected argument: \1", message)
     print_message(mask(f"Error: {message}"))
     print_message(f"See: {context.command_path if context else command_path} --help")
     return 2

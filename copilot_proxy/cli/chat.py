@@ -4,7 +4,6 @@ import asyncio
 import json
 import shlex
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -49,7 +48,7 @@ def chat(
         typer.Option("--system", "-s", help="Instructions for the model.", metavar="TEXT"),
     ] = None,
     image: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option("--image", "-i", help="An image to attach; may be repeated.", metavar="FILE"),
     ] = None,
     as_json: Annotated[
@@ -74,7 +73,7 @@ def chat(
         options = ChatOptions(
             model="default" if model is None else model,
             system=system,
-            images=[read_image(path) for path in image or ()],
+            images=[read_image(name) for name in image or ()],
             as_json=as_json,
             stream=not no_stream,
             verbose=verbose,

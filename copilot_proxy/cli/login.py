@@ -8,7 +8,7 @@ import typer
 
 from copilot_proxy.cli.console import is_interactive, print_error, print_message, stderr_is_tty
 from copilot_proxy.errors import NoCopilotAccess, SignInError, StoreError, UpstreamError, UsageError
-from copilot_proxy.settings import Settings, load_settings
+from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.credential import Credential
@@ -150,7 +150,11 @@ def _confirm_file(credentials: "Credentials", reason: str, flags: str) -> None:
     file = credentials.store("file").describe()
     print_message(reason)
     if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
-        raise StoreError("The token was not stored.", hint="Sign in again to choose a store.")
+        raise StoreError(
+            "The sign-in was not started: the token cannot be stored without a keyring or a file.",
+            hint="Run the command again and answer y to use the file. If you have a token, you can "
+            f"set {ENVIRONMENT_PREFIX}GITHUB_TOKEN instead.",
+        )
 
 
 def _token_from_stdin() -> "Secret":

@@ -1,7 +1,10 @@
 """The ``logout`` command: deletes the GitHub token from all stores."""
 
+from urllib.parse import urlsplit
+
 from copilot_proxy.cli.console import print_message
-from copilot_proxy.settings import load_settings
+from copilot_proxy.setting_values import is_loopback
+from copilot_proxy.settings import Settings, load_settings
 
 
 def logout() -> None:
@@ -22,10 +25,15 @@ def logout() -> None:
         )
     elif not held and not failed:
         print_message("Not signed in: no token is stored.")
-    for host in hosts if held else ():
+    for host in hosts if held and not _is_local(settings) else ():
         print_message(
-            "The authorization at GitHub remains. To end it as well, revoke GitHub Copilot's "
-            f"app at https://{host}/settings/apps/authorizations"
+            "The app is still authorized at GitHub. To revoke that as well, find GitHub Copilot at "
+            f"https://{host}/settings/apps/authorizations"
         )
     if failed:
         raise failed[0]
+
+
+def _is_local(settings: Settings) -> bool:
+    """Return whether GitHub's address is on this machine, as that of the simulator is."""
+    return is_loopback(urlsplit(settings.github_url).hostname or "")

@@ -29,8 +29,11 @@ class Column(NamedTuple):
     right: bool = False
 
     def text(self, model: Model) -> str:
-        """Return the cell without control characters, since GitHub's text could contain some."""
-        return "".join(char if char.isprintable() else "?" for char in self.cell(model))
+        """Return the cell, or "-" if it is empty.
+
+        Control characters are replaced, since GitHub's text could contain some.
+        """
+        return "".join(char if char.isprintable() else "?" for char in self.cell(model)) or "-"
 
 
 def _reasoning(model: Model) -> bool:

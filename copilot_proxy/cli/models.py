@@ -155,6 +155,9 @@ def _explain(
         print_message(warning)
     elif (default := default_model(catalogue, settings)) is not None:
         print_message(f"Default model: {default.id}")
+    if settings.aliases:
+        names = (f"{name} ({alias.model})" for name, alias in settings.aliases.items())
+        print_message(f"Your aliases: {', '.join(names)}")
     if any("$" in price_text(model) for model in shown):
         print_message("Prices are per million input and output tokens.")
     if any(price_text(model).endswith("x") for model in shown):

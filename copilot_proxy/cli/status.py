@@ -57,7 +57,7 @@ def status(
         if credential is not None and not simulate:
             store = credentials.store(credential.source).describe()
     if as_json:
-        print_result(json.dumps(_json(account_status), indent=2))
+        print_result(json.dumps(_json(account_status, simulate), indent=2))
     elif credential is not None:
         print_result(two_columns(_rows(credential, account_status, store)))
     if account_status.error is not None:
@@ -132,14 +132,14 @@ def _error_of(
     return None
 
 
-def _json(status: AccountStatus) -> dict[str, Any]:
+def _json(status: AccountStatus, is_simulated: bool) -> dict[str, Any]:
     """Return the output of ``--json``; all keys are always present, and unknown values are null."""
     credential, account, error = status.credential, status.account, status.error
     return {
         "signed_in": credential is not None and not isinstance(error, NotSignedIn),
         "login": _login(credential, account),
         "host": credential.host if credential else None,
-        "store": credential.source if credential else None,
+        "store": "simulator" if is_simulated else credential.source if credential else None,
         "plan": account.plan if account else None,
         "sku": account.sku if account else None,
         "chat_enabled": account.chat_enabled if account else None,
@@ -154,7 +154,7 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
     account = status.account
     rows = [("Token", f"in {store}")]
     if not (account is None and isinstance(status.error, NotSignedIn)):
-        login = _login(credential, account) or "unknown"
+        login = _login(credential, account) or ("not checked" if account is None else "unknown")
         rows.insert(0, ("Signed in as", f"{login} ({credential.host})"))
     if account is None:
         return rows

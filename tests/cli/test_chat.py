@@ -235,6 +235,14 @@ def test_hints_of_the_simulator_in_a_conversation(chat: Chat) -> None:
     assert "copilot-proxy models --simulate" in ran.err
 
 
+def test_an_image_from_the_web(chat: Chat, account: Simulator) -> None:
+    """Only files can be attached; the error shows the URL as it was typed."""
+    ran = chat("Hi", "-i", "https://a.example//b.png")
+    assert ran.code == 2
+    assert "The image https://a.example//b.png is a URL." in ran.err
+    assert account.state.requests == []
+
+
 def test_an_empty_pipe(account: Simulator) -> None:
     """A note says that only the prompt is sent, for example for an empty diff."""
     ran = subprocess.run(
@@ -366,7 +374,7 @@ def test_images_that_the_model_does_not_support(chat: Chat, image: Path, tmp_pat
 def test_images_for_an_unknown_model(image: Path) -> None:
     """Without known limits, the images are sent to Copilot."""
     unknown = next(iter(parse_models([{"id": "a"}])))
-    attachments.check_images([attachments.read_image(image)], unknown)
+    attachments.check_images([attachments.read_image(str(image))], unknown)
 
 
 # On a terminal.

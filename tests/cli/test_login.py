@@ -393,6 +393,7 @@ def test_the_file_store_needs_a_confirmation(
     assert f"Store the token in the file {own_home / FILE}, readable only by you?" in ran.err
     assert (code == 0) == (stored(own_home) is not None)
     assert (code == 0) == bool(simulator.state.requests)
+    assert (code != 0) == ("COPILOT_PROXY_GITHUB_TOKEN" in ran.err)
 
 
 def test_the_countdown_shows_remaining_time_and_errors() -> None:

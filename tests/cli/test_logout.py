@@ -32,6 +32,16 @@ def test_the_store_that_held_the_token_is_named(cli: Cli, own_home: Path) -> Non
     assert not (own_home / "credentials.json").exists()
 
 
+def test_the_simulator_has_no_page(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a sign-in to the simulator there is nothing to revoke at GitHub."""
+    monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", "http://127.0.0.1:8765")
+    keep(MONA, "file")
+    ran = cli("logout")
+
+    assert "the token was deleted from the file" in ran.err
+    assert "authorizations" not in ran.err
+
+
 def test_every_store_is_cleared(cli: Cli, memory_keyring: MemoryKeyring, own_home: Path) -> None:
     """Every store is named, and so is the page of each host."""
     keep(MONA, "file")

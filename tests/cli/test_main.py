@@ -57,6 +57,15 @@ def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: lis
     assert "" == ran.err
 
 
+@pytest.mark.parametrize("extra", [("foo",), ("foo", "bar")])
+def test_surplus_arguments(cli: Cli, extra: tuple[str, ...]) -> None:
+    """The message is not Typer's."""
+    ran = cli("status", *extra)
+
+    assert 2 == ran.code
+    assert f"Error: Unexpected argument: {' '.join(extra)}\n" in ran.err
+
+
 def test_variables_without_a_setting(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistyped variable gets a warning, and the command runs."""
     monkeypatch.setenv("COPILOT_PROXY_PROT", "8100")

@@ -77,6 +77,14 @@ def test_what_retires(cli: Cli, account: Simulator, monkeypatch: pytest.MonkeyPa
     assert 1 == cli("models").err.count("claude-sonnet-5 retires on 2026-12-14")
 
 
+def test_aliases(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own names are listed below the table."""
+    assert "aliases" not in cli("models").err
+    monkeypatch.setenv("COPILOT_PROXY_ALIASES", "fast=gpt-5-mini,smart=claude-opus-4.7")
+    ran = cli("models")
+    assert "Your aliases: fast (gpt-5-mini), smart (claude-opus-4.7)" in ran.err
+
+
 def test_columns_are_aligned(cli: Cli) -> None:
     """There is no box, and each column starts below its title."""
     heading, *rows = cli("models").out.splitlines()
@@ -114,9 +122,7 @@ def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
         "e",
         "e",
         "unknown",
-        "-",
-        "-",
-        "-",
+        *("-",) * 6,
         "embeddings",
         "enabled",
     ]

@@ -195,11 +195,11 @@ def test_the_login_of_a_token_in_the_environment(
 
 
 def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the login is neither stored nor available from GitHub, it is unknown."""
+    """If the login is neither stored nor available from GitHub, it says so."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     simulator.state.github_down = True
 
-    assert "unknown (github.com)" == rows(cli("status").out)["Signed in as"]
+    assert "not checked (github.com)" == rows(cli("status").out)["Signed in as"]
 
 
 @pytest.mark.parametrize(
@@ -327,6 +327,7 @@ def test_the_simulators_account(cli: Cli) -> None:
     assert (0, "") == (ran.code, ran.err)
     assert "mona (github.com)" == rows(ran.out)["Signed in as"]
     assert "in the simulator" == rows(ran.out)["Token"]
+    assert "simulator" == json.loads(cli("status", "--simulate", "--json").out)["store"]
 
 
 def test_an_unexpected_error_is_not_reported_as_a_refusal(
