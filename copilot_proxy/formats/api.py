@@ -255,6 +255,10 @@ class UpstreamApi(Protocol):
         """The passage for clients of the same API; None for Chat Completions, which needs none."""
         ...
 
+    def accepts_documents(self, model: Model | None) -> bool:
+        """Whether PDFs can be sent to `model` on this API; true if that is unknown."""
+        ...
+
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         """Translate a Chat Completions request into the body for `model`; raises `RequestError`."""
         ...

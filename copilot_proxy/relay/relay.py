@@ -210,7 +210,16 @@ class Relay:
             record.route, record.notes = prepared.api.name, prepared.notes
             record.initiator = prepared.initiator
             api, body = prepared.api, prepared.body
-            call = _call(api.name, api.path, resolved, body, record, caller, prepared.headers)
+            call = _call(
+                api.name,
+                api.path,
+                resolved,
+                body,
+                record,
+                caller,
+                prepared.headers,
+                vision=record.images > 0 or prepared.pdf_as_image,
+            )
             try:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
@@ -252,6 +261,8 @@ def _call(
     record: RequestRecord,
     caller: Caller,
     headers: Mapping[str, str] | None = None,
+    *,
+    vision: bool | None = None,
 ) -> Call:
     """Return a call to Copilot.
 
@@ -264,7 +275,7 @@ def _call(
         path=path,
         body={**body, "model": resolved.id},
         initiator=record.initiator,
-        vision=record.images > 0,
+        vision=record.images > 0 if vision is None else vision,
         request_id=record.request_id,
         headers=headers or {},
         auth=caller.auth,

@@ -20,6 +20,7 @@ from copilot_proxy.formats.messages.stream_from_chat import ChatToMessages
 from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
@@ -107,6 +108,9 @@ class MessagesApi:
         self, request: MessagesRequest, error: CopilotProxyError, request_id: str
     ) -> list[MessagesEvent]:
         return self.writer(request).fail(error, request_id)
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        return profile_of(model, "messages").documents is not False
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_from_chat(chat, model, notes)

@@ -9,6 +9,7 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.models import model_list, model_object
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
@@ -97,6 +98,9 @@ class ResponsesApi:
         self, request: ResponsesRequest, error: CopilotProxyError, request_id: str
     ) -> list[ResponsesEvent]:
         return self.writer(request).fail(error, request_id)
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        return profile_of(model, "responses").documents is not False
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return responses_from_chat(chat, model, notes)
