@@ -192,6 +192,10 @@ class ClientApi(Protocol):
         """Return the body of an HTTP error response."""
         ...
 
+    def error_status(self, error: CopilotProxyError) -> int:
+        """Return the status of an HTTP error response, which decides whether clients retry."""
+        ...
+
     def model_object(self, model: Model, *, name: str | None = None) -> Json:
         """Return the object of `model`; `name` is its id if the client used an alias."""
         ...

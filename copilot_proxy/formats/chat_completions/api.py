@@ -8,7 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import ChatWriter, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.content_parts import read_files
-from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
     initiator,
@@ -37,6 +37,7 @@ class ChatCompletionsApi:
 
     frame = staticmethod(sse.unnamed_json)
     error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
 

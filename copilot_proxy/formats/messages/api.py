@@ -8,7 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.messages.betas import select_betas
-from copilot_proxy.formats.messages.errors import error_body
+from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
@@ -57,6 +57,7 @@ class MessagesApi:
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
     model_object = staticmethod(model_info)
     model_list = staticmethod(model_list)
     countable_text = staticmethod(text_of)

@@ -7,7 +7,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
-from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -54,6 +54,7 @@ class ResponsesApi:
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
 
