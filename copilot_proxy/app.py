@@ -12,7 +12,7 @@ from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.middleware.access import AccessMiddleware
 from copilot_proxy.middleware.concurrency import ConcurrencyMiddleware
 from copilot_proxy.middleware.dumping import DumpMiddleware
-from copilot_proxy.middleware.error_responses import error_body_and_headers, to_proxy_error
+from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.embeddings import embeddings
@@ -90,8 +90,8 @@ async def _lifespan(router: Litestar) -> AsyncIterator[None]:
 
 
 def _error_response(request: LitestarRequest, error: CopilotProxyError) -> Response[bytes]:
-    body, headers = error_body_and_headers(request.scope, error)
-    return Response(body, status_code=error.status, headers=headers)
+    status, body, headers = error_parts(request.scope, error)
+    return Response(body, status_code=status, headers=headers)
 
 
 def _handle_http_exception(request: LitestarRequest, error: HTTPException) -> Response[bytes]:

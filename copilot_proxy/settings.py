@@ -151,7 +151,9 @@ class Settings:
         30.0, parse.seconds, "Seconds that a request waits in the queue before it gets 503."
     )
     fetch_images: bool = _setting(
-        False, parse.boolean, "Fetch images that a request refers to by a public https URL."
+        False,
+        parse.boolean,
+        "Fetch images and PDFs that a request refers to by a public https URL.",
     )
     shutdown_timeout: float = _setting(
         30.0, parse.seconds, "Seconds that open requests may take to finish when the server stops."

@@ -173,7 +173,7 @@ def test_models(client: anthropic.Anthropic) -> None:
         ("forbidden", anthropic.PermissionDeniedError, "permission_error"),
         ("model_not_supported", anthropic.NotFoundError, "not_found_error"),
         ("rate_limited=1", anthropic.RateLimitError, "rate_limit_error"),
-        ("quota_exceeded", anthropic.RateLimitError, "rate_limit_error"),
+        ("quota_exceeded", anthropic.APIStatusError, "billing_error"),
         ("server_error_500", anthropic.InternalServerError, "api_error"),
         ("cut_before_headers", anthropic.InternalServerError, "api_error"),
     ],

@@ -209,7 +209,7 @@ def test_length(client: openai.OpenAI) -> None:
         ("forbidden", openai.PermissionDeniedError),
         ("model_not_supported", openai.NotFoundError),
         ("rate_limited=1", openai.RateLimitError),
-        ("quota_exceeded", openai.RateLimitError),
+        ("quota_exceeded", openai.BadRequestError),
         ("server_error_500", openai.InternalServerError),
         ("bad_gateway_html", openai.InternalServerError),
         ("cut_before_headers", openai.InternalServerError),
@@ -262,12 +262,12 @@ def test_errors_in_mid_stream_raise(
 
 
 def test_quota_is_not_retried(proxy: Proxy, simulator: Simulator) -> None:
-    """An SDK that retries 429 does not retry an exhausted quota."""
+    """A used-up quota is final, unlike a rate limit."""
     simulator.state.faults.on("quota_exceeded", path="/chat/completions")
 
     with (
         openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="unused") as client,
-        pytest.raises(openai.RateLimitError),
+        pytest.raises(openai.BadRequestError),
     ):
         client.chat.completions.create(model="gpt-4o", messages=user("x"))
 

@@ -175,7 +175,7 @@ def test_length(client: openai.OpenAI) -> None:
         ("forbidden", openai.PermissionDeniedError),
         ("model_not_supported", openai.NotFoundError),
         ("rate_limited=1", openai.RateLimitError),
-        ("quota_exceeded", openai.RateLimitError),
+        ("quota_exceeded", openai.BadRequestError),
         ("server_error_500", openai.InternalServerError),
         ("cut_before_headers", openai.InternalServerError),
     ],

@@ -77,7 +77,8 @@ def serve(
     fetch_images: Annotated[
         bool,
         typer.Option(
-            "--fetch-images", help="Download images that a request refers to by a public https URL."
+            "--fetch-images",
+            help="Download images and PDFs that a request refers to by a public https URL.",
         ),
     ] = False,
     log_format: Annotated[

@@ -198,6 +198,10 @@ class ClientApi(Protocol):
         """Return the body of an HTTP error response."""
         ...
 
+    def error_status(self, error: CopilotProxyError) -> int:
+        """Return the status of an HTTP error response, which decides whether clients retry."""
+        ...
+
     def model_object(
         self, model: Model, *, name: str | None = None, default: Model | None = None
     ) -> Json:
@@ -269,6 +273,10 @@ class UpstreamApi(Protocol):
     @property
     def native(self) -> NativePassage | None:
         """The passage for clients of the same API; None for Chat Completions, which needs none."""
+        ...
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        """Whether PDFs can be sent to `model` on this API; true if that is unknown."""
         ...
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:

@@ -30,14 +30,23 @@ def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
     return next((api for api in CLIENT_APIS if path.startswith(api.client_path)), CHAT_COMPLETIONS)
 
 
+_DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLETIONS)
+"""In order of preference for requests with a PDF: the last one has no documents, only images."""
+
+
 def choose(
-    client: ClientApi, model: Model | None, refused: Collection[UpstreamApi] = ()
+    client: ClientApi,
+    model: Model | None,
+    refused: Collection[UpstreamApi] = (),
+    *,
+    has_pdf: bool = False,
 ) -> UpstreamApi:
     """Return the API to call `model` on for a client that uses the API `client`.
 
     `refused` are APIs on which Copilot has refused to serve the model. Without a catalogue, the
     choice is a guess: the client's own API if Copilot has it, otherwise Chat Completions. A model
-    that lists no API is called on Chat Completions.
+    that lists no API is called on Chat Completions. With `has_pdf`, an API on which the model
+    accepts PDFs is preferred.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]
@@ -47,4 +56,9 @@ def choose(
     left = [api for api in candidates if api not in refused]
     if not left:
         left = [api for api in UPSTREAM_APIS if api not in refused] or list(UPSTREAM_APIS)
+    if has_pdf:
+        accepting = [api for api in _DOCUMENT_APIS if api in left and api.accepts_documents(model)]
+        left = accepting or left
+        if left[0] is not CHAT_COMPLETIONS:
+            left = [api for api in left if api is not CHAT_COMPLETIONS]
     return next((api for api in left if is_same_api(client, api)), left[0])

@@ -28,12 +28,17 @@ class ErrorMapping(NamedTuple):
 
 
 _QUOTA = ErrorMapping(
-    status=429,
+    # Many clients repeat a 429 for hours; none repeats this one. See `ClientApi.error_status`.
+    status=402,
     type="insufficient_quota",
     code="insufficient_quota",
     hint=f"The plan's quota is used up until the next reset; see {_USAGE_URL}. "
     "Models that are included in the plan may still work.",
     retry=False,
+)
+_BILLING = _QUOTA._replace(
+    hint="Nobody is set up to pay for this request. Set up billing at "
+    "https://github.com/settings/billing, or ask your organisation's administrator to do so.",
 )
 _TOO_LONG = ErrorMapping(
     status=400,
@@ -42,6 +47,13 @@ _TOO_LONG = ErrorMapping(
     param="messages",
     hint="Shorten the conversation, or use a model with a larger prompt limit. To list models, "
     "run: copilot-proxy models",
+)
+_TOO_MANY_BYTES = ErrorMapping(
+    status=413,
+    type="invalid_request_error",
+    hint="The request has too many bytes. Send smaller or fewer images and files, or shorten the "
+    "conversation.",
+    retry=False,
 )
 _RATE = ErrorMapping(
     status=429,
@@ -66,8 +78,9 @@ _FOREIGN_REASONING = ErrorMapping(
     retry=False,
 )
 
+# Clients repeat a 502, and the Copilot CLI does so five times, but not a 400.
 _OLD_VERSION = ErrorMapping(
-    status=502,
+    status=400,
     hint="GitHub no longer accepts the version that copilot-proxy sends. Upgrade copilot-proxy, or "
     "set COPILOT_PROXY_EDITOR_VERSION and COPILOT_PROXY_API_VERSION to newer versions.",
     retry=False,
@@ -89,7 +102,17 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "quota_exceeded": _QUOTA,
     "free_quota_exceeded": _QUOTA,
     "overage_limit_reached": _QUOTA,
-    "billing_not_configured": _QUOTA,
+    "billing_not_configured": _BILLING,
+    "custom_billing_not_configured": _BILLING,
+    "additional_spend_limit_reached": _QUOTA._replace(
+        hint="The limit for additional spending is reached. Raise it at "
+        "https://github.com/settings/billing, or wait for the next reset. Models that are "
+        "included in the plan may still work.",
+    ),
+    "session_quota_exceeded": _QUOTA._replace(
+        hint="GitHub's quota for one session is used up. Start a new conversation, or wait for "
+        f"the next reset; see {_USAGE_URL}.",
+    ),
     "rate_limited": _RATE,
     "rate_limit_exceeded": _RATE,
     "invalid_encrypted_content": _FOREIGN_REASONING,
@@ -108,6 +131,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "model_not_supported": _NOT_SUPPORTED,
     "model_max_prompt_tokens_exceeded": _TOO_LONG,
     "context_length_exceeded": _TOO_LONG,
+    "request_too_large": _TOO_MANY_BYTES,
     WRONG_API_CODE: ErrorMapping(
         status=400,
         type="invalid_request_error",
@@ -140,7 +164,8 @@ WRONG_API: Final = re.compile(r"is not accessible via the|does not support Respo
 _BY_TEXT: Final = (
     # Errors without a code.
     (re.compile(r"prompt token count of \d+ exceeds|prompt is too long"), _TOO_LONG),
-    (re.compile(r"exceeds the context window|too large for model context window"), _TOO_LONG),
+    (re.compile(r"exceeds? (the )?context (window|limit)|too large for model context"), _TOO_LONG),
+    (re.compile(r"maximum context length|token count \(\d+\) exceeds"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
     (re.compile(r"input item ID does not belong|[Ii]nvalid .?signature.? in"), _FOREIGN_REASONING),
     (
@@ -156,7 +181,7 @@ _BY_TEXT: Final = (
     (
         re.compile(r"Editor-Version header for IDE auth"),
         ErrorMapping(
-            status=502,
+            status=400,
             hint="Set COPILOT_PROXY_EDITOR_VERSION to a value such as vscode/1.137.0.",
             retry=False,
         ),
@@ -188,21 +213,16 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     ),
     404: ErrorMapping(type="invalid_request_error"),
     408: ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
-    413: ErrorMapping(
-        type="invalid_request_error",
-        hint="The request has too many bytes. Send smaller or fewer images, or shorten the "
-        "conversation.",
-        retry=False,
-    ),
+    413: _TOO_MANY_BYTES,
     415: _FILTERED,
     421: ErrorMapping(
-        status=502,
+        status=400,
         hint="Copilot has moved the account to another host. Try again. If the error persists, "
         "check the host that GitHub names with: copilot-proxy status",
         retry=False,
     ),
     422: _FILTERED,
-    424: ErrorMapping(status=502, retry=False),
+    424: ErrorMapping(status=400, retry=False),
     429: _RATE,
     466: _OLD_VERSION,
     499: ErrorMapping(status=502, retry=False),

@@ -160,6 +160,13 @@ FAMILIES: Final = (
         traits={**_CLAUDES, "fields": MESSAGES_FIELDS, "schema_properties": False},
     ),
     Family(
+        # On Chat Completions, only the catalogue says whether a model accepts PDFs.
+        name="Documents on Messages",
+        source="GitHub's Copilot client: document blocks with PDFs; public bug reports",
+        apis=("messages",),
+        traits={"documents": True},
+    ),
+    Family(
         name="OpenAI on Chat Completions",
         source="OpenAI's error 'string too long. Expected a string with maximum length 40'",
         vendors=_OPENAI,
@@ -182,6 +189,14 @@ FAMILIES: Final = (
         unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
         apis=("chat_completions",),
         traits={"limit_field": "max_completion_tokens"},
+    ),
+    Family(
+        name="GPT-5 and newer, on Responses",
+        source="OpenAI API reference: file inputs; Copilot API, observed 2026-11: input_file",
+        vendors=_OPENAI,
+        unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
+        apis=("responses",),
+        traits={"documents": True},
     ),
     Family(
         name="Gemini",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.documents import PDF
 from copilot_proxy.formats.families import ANY_TOOL_NAME, FAMILIES
 
 Api = Literal["chat_completions", "responses", "messages"]
@@ -126,6 +127,8 @@ class ModelProfile:
     """Whether a stop sequence of only whitespace is accepted."""
     max_stops: int | None = None
     """The most stop sequences; None for any number."""
+    documents: bool | None = None
+    """Whether PDFs are accepted; None if unknown."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
     cache_marks: int | None = None
@@ -163,6 +166,8 @@ def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str,
         "efforts": efforts,
         "streams": api == "messages" or model.supports.get("streaming") is True,
         "parallel_calls": model.supports.get("parallel_tool_calls") is True,
+        "documents": _lists_pdfs(model)
+        or (family.documents is True and model.supports.get("vision") is True),
         **_thinking_traits(model, family),
         **_limit_traits(model, api, family),
     }
@@ -175,6 +180,12 @@ def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str,
     if api == "messages":
         traits["structured_output"] = model.supports.get("structured_outputs") is True
     return traits
+
+
+def _lists_pdfs(model: Model) -> bool:
+    vision = model.limits.get("vision")
+    types = vision.get("supported_media_types") if isinstance(vision, Mapping) else None
+    return isinstance(types, list) and PDF in types
 
 
 def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:

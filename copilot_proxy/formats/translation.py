@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.api import (
     ChatWriter,
     ClientApi,
@@ -16,6 +16,8 @@ from copilot_proxy.formats.api import (
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.types import (
     ChatUsage,
@@ -42,6 +44,8 @@ class PreparedRequest:
     """Changes to the request that may matter to the client."""
     tool_names: Mapping[str, str] = field(default_factory=dict)
     """The client's names of renamed tools, by the names in `body`."""
+    pdf_as_image: bool = False
+    """Whether the body has a PDF as an image, since Chat Completions has no documents."""
 
 
 def prepare(
@@ -63,7 +67,15 @@ def prepare(
     chosen API cannot express the request.
     """
     notes: list[str] = []
-    api = fixed_api or choose(client, model, refused)
+    pdf = first_pdf(request)
+    api = fixed_api or choose(client, model, refused, has_pdf=pdf is not None)
+    if pdf is not None and not api.accepts_documents(model):
+        raise RequestError(
+            f"{model.id if model else request['model']} does not accept PDFs.",
+            param=pdf,
+            code="unsupported_value",
+            hint=NO_DOCUMENTS_HINT,
+        )
     translator: StreamTranslator
     if api.native is not None and is_same_api(client, api):
         fitted = api.native.body(request, model, notes)
@@ -91,6 +103,7 @@ def prepare(
         translator=translator,
         notes=notes,
         tool_names=fitted.tool_names,
+        pdf_as_image=pdf is not None and api is CHAT_COMPLETIONS,
     )
 
 

@@ -26,6 +26,18 @@ from copilot_proxy.masking import mask
 
 _MAX_MESSAGE: Final = 2000
 _MAX_CODE: Final = 200
+_LIMITED: Final = 429
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPAN: Final = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?) ?"
+    r"(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])",
+    re.I,
+)
+_WAIT: Final = re.compile(
+    r"\b(?:retry|try again|wait)(?: after| in| for)?(?: about)? "
+    rf"(?P<time>{_SPAN.pattern}(?:,? ?(?:and )?{_SPAN.pattern}){{0,3}})",
+    re.I,
+)
 _LONG_WAIT: Final = 60
 """Seconds of Retry-After above which SDKs are told not to retry: some would sleep for days."""
 
@@ -36,6 +48,8 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
     if wait is not None:
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
+    if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
+        headers = {**headers, **_wait_in(message)}
     client_status = mapping.status or (status if 400 <= status < 600 else 502)
     client_headers = _retry_headers(headers, mapping)
     upstream: dict[str, object] = {"status": status, "code": code}
@@ -126,6 +140,19 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _page_message(text)
     return mask(text)[:_MAX_MESSAGE], _truncated(code), _truncated(param), wait
+
+
+def _wait_in(message: str) -> dict[str, str]:
+    """Return ``retry-after`` in seconds if the message of a rate limit says how long to wait.
+
+    For example, "Please retry after 840 seconds", or "try again in 1 hour and 5 minutes".
+    """
+    match = _WAIT.search(message)
+    if match is None:
+        return {}
+    parts = _SPAN.findall(match["time"])
+    seconds = sum(float(number) * _UNITS[unit[0].lower()] for number, unit in parts)
+    return {"retry-after": str(ceil(seconds))}
 
 
 def _truncated(text: str | None) -> str | None:

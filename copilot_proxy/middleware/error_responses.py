@@ -27,8 +27,8 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
     )
 
 
-def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[bytes, dict[str, str]]:
-    """Return the body and headers of the response that reports `error` to the client of `scope`.
+def error_parts(scope: Scope, error: CopilotProxyError) -> tuple[int, bytes, dict[str, str]]:
+    """Return status, body and headers of the response that reports `error` to the client.
 
     The request context in `scope` gets the error's code, for the log.
     """
@@ -41,13 +41,13 @@ def error_body_and_headers(scope: Scope, error: CopilotProxyError) -> tuple[byte
     headers = {"content-type": "application/json", **error.headers}
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return body, headers
+    return context.client_api.error_status(error), body, headers
 
 
 async def send_error(scope: Scope, send: Send, error: CopilotProxyError) -> None:
     """Send a complete HTTP response that reports `error`."""
-    body, fields = error_body_and_headers(scope, error)
+    status, body, fields = error_parts(scope, error)
     headers = [(name.encode(), value.encode()) for name, value in fields.items()]
     headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

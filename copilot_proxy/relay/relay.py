@@ -17,6 +17,7 @@ from copilot_proxy.formats.api import (
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import unknown_codes
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
@@ -69,7 +70,7 @@ class Relay:
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recording(record, request, client.metrics(request)):
+        with self._recording(client, record, request, client.metrics(request)):
             try:
                 reply = await self._send(client, request, record, caller, betas)
                 try:
@@ -90,7 +91,7 @@ class Relay:
         The inputs are sent in as many calls as the model's limit requires. Raises
         `CopilotProxyError`.
         """
-        with self._recording(record, request, embeddings.metrics(request)):
+        with self._recording(CHAT_COMPLETIONS, record, request, embeddings.metrics(request)):
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.
             inputs = (
@@ -126,7 +127,7 @@ class Relay:
         Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
         an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recording(record, request, client.metrics(request)):
+        with self._recording(client, record, request, client.metrics(request)):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
             if is_same_api(client, api):
@@ -158,7 +159,11 @@ class Relay:
 
     @contextmanager
     def _recording(
-        self, record: RequestRecord, request: ClientRequest, metrics: RequestMetrics
+        self,
+        client: ClientApi,
+        record: RequestRecord,
+        request: ClientRequest,
+        metrics: RequestMetrics,
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
         record.model = request["model"]
@@ -166,7 +171,7 @@ class Relay:
         try:
             yield
         except CopilotProxyError as error:
-            record.mark_failed(code_of(error), error.status)
+            record.mark_failed(code_of(error), client.error_status(error))
             if isinstance(error, CooldownRefusal):
                 record.local, record.route = True, None
             elif isinstance(error, UpstreamRefusal):
@@ -219,7 +224,16 @@ class Relay:
             record.route, record.notes = prepared.api.name, prepared.notes
             record.initiator = prepared.initiator
             api, body = prepared.api, prepared.body
-            call = _call(api.name, api.path, resolved, body, record, caller, prepared.headers)
+            call = _call(
+                api.name,
+                api.path,
+                resolved,
+                body,
+                record,
+                caller,
+                prepared.headers,
+                vision=record.images > 0 or prepared.pdf_as_image,
+            )
             try:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
@@ -267,6 +281,8 @@ def _call(
     record: RequestRecord,
     caller: Caller,
     headers: Mapping[str, str] | None = None,
+    *,
+    vision: bool | None = None,
 ) -> Call:
     """Return a call to Copilot.
 
@@ -279,7 +295,7 @@ def _call(
         path=path,
         body={**body, "model": resolved.id},
         initiator=record.initiator,
-        vision=record.images > 0,
+        vision=record.images > 0 if vision is None else vision,
         request_id=record.request_id,
         headers=headers or {},
         auth=caller.auth,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Request
@@ -20,6 +20,8 @@ from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
 LitestarRequest = Request[Any, Any, Any]
+_FILE_TYPES: Final = (b"image", b"document", b"input_file")
+"""What a body contains that has an image or a document, in the format of any API."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +95,12 @@ async def read_body(request: LitestarRequest) -> bytes:
 async def read_chat_body(request: LitestarRequest) -> tuple[bytes, list[str]]:
     """Return the decompressed body of a chat API's request, and notes on what was changed in it.
 
-    If the server fetches images, they replace their URLs in the body. Raises `RequestError`.
+    If the server fetches images and PDFs, they replace their URLs in the body. Raises
+    `RequestError`.
     """
     data = await read_body(request)
     images = get_services(request).images
-    if images is None or b"image" not in data:
+    if images is None or not any(kind in data for kind in _FILE_TYPES):
         return data, []
     body = parse_json(data)
     notes = await images.inline(body) if isinstance(body, dict) else []

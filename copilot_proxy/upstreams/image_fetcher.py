@@ -1,6 +1,6 @@
-"""Fetches the images that a request refers to by URL, if the setting `fetch_images` is on.
+"""Fetches the images and PDFs that a request names by URL, if the setting `fetch_images` is on.
 
-Copilot does not fetch images itself. The URLs may come from an attacker who controls a part of the
+Copilot does not fetch files itself. The URLs may come from an attacker who controls a part of the
 conversation, so server-side request forgery must be prevented. Only https on port 443 is used,
 every address that a host resolves to must be public, and the connection is made to an address that
 was checked. Each redirect is checked in the same way. All rejected URLs get the same error message,
@@ -14,12 +14,13 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 
 from copilot_proxy.auth.http_clients import make_anonymous_client
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.documents import PDF, is_pdf
 from copilot_proxy.formats.images import is_web_url, media_type
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.upstreams.public_addresses import fetchable_host, is_public, look_up
@@ -30,7 +31,8 @@ LookUp = Callable[[str], Awaitable[list[str]]]
 MAX_IMAGE: Final = 3 * 1024 * 1024
 """Maximum size of an image in bytes; no model of Copilot accepts larger ones."""
 MAX_TOTAL: Final = 20 * 1024 * 1024
-"""Maximum size of all images of a request in bytes, counting repeated ones each time."""
+"""Maximum size of all images and PDFs of a request in bytes, counting repeated ones each time; one
+PDF may have this size."""
 MAX_URLS: Final = 32
 """Maximum number of different URLs in a request."""
 TIMEOUT: Final = 10.0
@@ -44,30 +46,40 @@ _INNER: Final = ("content", "output", "source")
 _NOT_ALLOWED: Final = "it cannot be fetched from this URL"
 
 
+_Kind = Literal["image", "document"]
+
+
 class _FetchError(Exception):
-    """An image cannot be fetched; the message is the reason."""
+    """A file cannot be fetched; the message is the reason."""
 
 
 @dataclass(frozen=True)
-class _ImageReference:
-    """A URL of an image in a request: the value of `holder[key]`, at `path`."""
+class _Reference:
+    """A URL of an image or PDF in a request: the value of `holder[key]`, at `path`."""
 
+    kind: _Kind
     path: str
     holder: ClientRequest
     key: str
     url: str
 
-    def replace(self, image_type: str, data: str) -> None:
-        """Replace the URL with the base64 `data` of the image."""
-        self.holder[self.key] = (
-            {"type": "base64", "media_type": image_type, "data": data}
-            if self.key == "source"
-            else f"data:{image_type};base64,{data}"
-        )
+    def replace(self, media_type: str, data: str) -> None:
+        """Replace the URL with the base64 `data` of the file."""
+        if self.key == "source":
+            self.holder["source"] = {"type": "base64", "media_type": media_type, "data": data}
+            return
+        data_url = f"data:{media_type};base64,{data}"
+        if self.key == "file_url":
+            del self.holder["file_url"]
+            self.holder["file_data"] = data_url
+            self.holder.setdefault("filename", httpx.URL(self.url).path.rpartition("/")[2])
+        else:
+            self.holder[self.key] = data_url
 
 
-def _find_images(request: ClientRequest) -> Iterator[_ImageReference]:
-    """Yield all URLs of images in a request of any of the three APIs, also in tool results."""
+def _find_files(request: ClientRequest) -> Iterator[_Reference]:
+    """Yield all URLs of images and documents in a request of any of the three APIs, also in tool
+    results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in _ROOTS)
     while pending:
         path, value = pending.popleft()
@@ -76,16 +88,21 @@ def _find_images(request: ClientRequest) -> Iterator[_ImageReference]:
         elif isinstance(value, dict):
             match value:
                 case {"type": "image_url", "image_url": {"url": url} as holder} if is_web_url(url):
-                    yield _ImageReference(f"{path}.image_url", holder, "url", url)
+                    yield _Reference("image", f"{path}.image_url", holder, "url", url)
                 case {"type": "image_url" | "input_image", "image_url": url} if is_web_url(url):
-                    yield _ImageReference(f"{path}.image_url", value, "image_url", url)
-                case {"type": "image", "source": {"type": "url", "url": url}} if is_web_url(url):
-                    yield _ImageReference(f"{path}.source", value, "source", url)
+                    yield _Reference("image", f"{path}.image_url", value, "image_url", url)
+                case {
+                    "type": "image" | "document" as kind,
+                    "source": {"type": "url", "url": url},
+                } if is_web_url(url):
+                    yield _Reference(kind, f"{path}.source", value, "source", url)
+                case {"type": "input_file", "file_url": url} if is_web_url(url):
+                    yield _Reference("document", f"{path}.file_url", value, "file_url", url)
             pending.extend((f"{path}.{name}", value.get(name)) for name in _INNER)
 
 
 class ImageFetcher:
-    """Replaces the URLs of images in requests with the images.
+    """Replaces the URLs of images and PDFs in requests with the files.
 
     `look_up` resolves host names, `make_client` creates the HTTP client for one response, and
     `timeout` is in seconds for all images of a request.
@@ -102,42 +119,42 @@ class ImageFetcher:
         self._timeout = timeout
 
     async def inline(self, request: ClientRequest) -> list[str]:
-        """Replace the URLs of images in `request` with the images, and return a note for each.
+        """Replace the URLs of files in `request` with the files, and return a note for each.
 
-        Each URL is fetched once. Raises `RequestError` (400), with the path of the URL, if an image
+        Each URL is fetched once. Raises `RequestError` (400), with the path of the URL, if a file
         cannot be fetched.
         """
-        references: dict[str, list[_ImageReference]] = defaultdict(list)
-        for reference in _find_images(request):
-            references[reference.url].append(reference)
+        references: dict[tuple[str, str], list[_Reference]] = defaultdict(list)
+        for reference in _find_files(request):
+            references[reference.kind, reference.url].append(reference)
             if len(references) > MAX_URLS:
-                reason = f"the request has more than {MAX_URLS} image URLs"
-                raise _fetch_error(reference.path, reason)
+                reason = f"the request has more than {MAX_URLS} URLs of images and documents"
+                raise _fetch_error(reference, reason)
         if references and urllib.request.getproxies().keys() & {"https", "all"}:
             reason = "its address cannot be checked behind a proxy (HTTPS_PROXY)"
-            raise _fetch_error(next(iter(references.values()))[0].path, reason)
+            raise _fetch_error(next(iter(references.values()))[0], reason)
 
         fetch = _Fetch(self._look_up, self._make_client, self._timeout)
         try:
             async with asyncio.TaskGroup() as tasks:
-                images = {
-                    url: tasks.create_task(fetch.image(url, same[0].path, len(same)))
-                    for url, same in references.items()
+                files = {
+                    key: tasks.create_task(fetch.file(same[0], len(same)))
+                    for key, same in references.items()
                 }
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         notes = []
-        for url, same in references.items():
-            image_type, data = images[url].result()
+        for key, same in references.items():
+            file_type, data = files[key].result()
             encoded = base64.b64encode(data).decode()
             for reference in same:
-                reference.replace(image_type, encoded)
+                reference.replace(file_type, encoded)
             notes.append(f"inlined {same[0].path}: {len(data)} bytes")
         return notes
 
 
 class _Fetch:
-    """Fetches the images of one request within its limits of time and size."""
+    """Fetches the files of one request within its limits of time and size."""
 
     def __init__(
         self, look_up: LookUp, make_client: Callable[[], httpx.AsyncClient], timeout: float
@@ -149,34 +166,39 @@ class _Fetch:
         self._semaphore = asyncio.Semaphore(_CONCURRENCY)
         self._remaining = MAX_TOTAL
 
-    async def image(self, url: str, path: str, count: int) -> tuple[str, bytes]:
-        """Return the media type and the bytes of an image that occurs `count` times, first at
-        `path`; raises `RequestError`."""
+    async def file(self, reference: _Reference, count: int) -> tuple[str, bytes]:
+        """Return the media type and the bytes of a file that occurs `count` times, first at
+        `reference`; raises `RequestError`."""
         try:
             async with asyncio.timeout_at(self._deadline), self._semaphore:
-                data = await self._follow(httpx.URL(url), count)
+                data = await self._follow(httpx.URL(reference.url), reference.kind, count)
         except _FetchError as error:
-            raise _fetch_error(path, str(error)) from None
+            raise _fetch_error(reference, str(error)) from None
         except TimeoutError:
             reason = f"it was not received within {self._timeout:g} seconds"
-            raise _fetch_error(path, reason) from None
+            raise _fetch_error(reference, reason) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
-            raise _fetch_error(path, _NOT_ALLOWED) from None
+            raise _fetch_error(reference, _NOT_ALLOWED) from None
+        if reference.kind == "document":
+            if not is_pdf(data):
+                raise _fetch_error(reference, "it is not a PDF")
+            return PDF, data
         image_type = media_type(data)
         if image_type is None:
-            raise _fetch_error(path, "it is not a PNG, JPEG, GIF or WebP image")
+            raise _fetch_error(reference, "it is not a PNG, JPEG, GIF or WebP image")
         return image_type, data
 
-    async def _follow(self, url: httpx.URL, count: int) -> bytes:
+    async def _follow(self, url: httpx.URL, kind: _Kind, count: int) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
-            async with self._open(url) as response:
+            async with self._open(url, "image/*" if kind == "image" else PDF) as response:
                 if not response.has_redirect_location:
-                    return await self._read(response, count)
+                    most = MAX_IMAGE if kind == "image" else MAX_TOTAL
+                    return await self._read(response, most, count)
                 url = url.join(response.headers["location"])
         raise _FetchError(f"its URL redirects more than {MAX_REDIRECTS} times")
 
     @asynccontextmanager
-    async def _open(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
+    async def _open(self, url: httpx.URL, accept: str) -> AsyncIterator[httpx.Response]:
         """Provide the response from the first address that accepts a connection.
 
         The request goes to the checked address, so that a second lookup cannot return another one,
@@ -194,7 +216,7 @@ class _Fetch:
                     url.copy_with(host=address),
                     headers={
                         "host": url.netloc.decode("ascii"),
-                        "accept": "image/*",
+                        "accept": accept,
                         "accept-encoding": "identity",
                     },
                     extensions={"sni_hostname": host},
@@ -210,27 +232,29 @@ class _Fetch:
                 return
         raise _FetchError(_NOT_ALLOWED)
 
-    async def _read(self, response: httpx.Response, count: int) -> bytes:
-        """Return the body without decompressing it, which prevents decompression bombs."""
+    async def _read(self, response: httpx.Response, most: int, count: int) -> bytes:
+        """Return the body, of at most `most` bytes, without decompressing it, which prevents
+        decompression bombs."""
         if response.status_code != 200:
             raise _FetchError(f"its server answered with status {response.status_code}")
         data = bytearray()
         async for chunk in response.aiter_raw():
             data += chunk
             self._remaining -= len(chunk) * count
-            if len(data) > MAX_IMAGE:
-                raise _FetchError(f"it is larger than {MAX_IMAGE} bytes")
+            if len(data) > most:
+                raise _FetchError(f"it is larger than {most} bytes")
             if self._remaining < 0:
                 raise _FetchError(
-                    f"the images of the request are larger than {MAX_TOTAL} bytes in total"
+                    f"the files of the request are larger than {MAX_TOTAL} bytes in total"
                 )
         return bytes(data)
 
 
-def _fetch_error(path: str, reason: str) -> RequestError:
+def _fetch_error(reference: _Reference, reason: str) -> RequestError:
+    kind = reference.kind
     return RequestError(
-        f"The image cannot be fetched: {reason}.",
-        param=path,
-        code="invalid_image_url",
-        hint="Use an https URL with a public address and port 443, or send the image as base64.",
+        f"The {kind} cannot be fetched: {reason}.",
+        param=reference.path,
+        code=f"invalid_{kind}_url",
+        hint=f"Use an https URL with a public address and port 443, or send the {kind} as base64.",
     )

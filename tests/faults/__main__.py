@@ -61,7 +61,8 @@ def _outcome(error: Error | None) -> str:
         return f"what arrived, then `{error.code}`"
     wait = f", `Retry-After: {error.wait}`" if error.wait else ""
     retry = "" if error.retry else ", no retry"
-    return f"{error.status} `{error.code or error.type}`{wait}{retry}"
+    other = f" ({error.anthropic_status} on Messages)" if error.anthropic_status else ""
+    return f"{error.status} `{error.code or error.type}`{other}{wait}{retry}"
 
 
 if __name__ == "__main__":

@@ -10,11 +10,17 @@ from tests.faults.table import Error, Row
 
 BAD: Final = Error(400, None, "invalid_request_error", "invalid_request_error")
 MISSING: Final = Error(404, None, "invalid_request_error", "not_found_error")
+FINAL: Final = BAD._replace(retry=False)
 TOO_LONG: Final = BAD._replace(code="context_length_exceeded")
 FILTERED: Final = BAD._replace(code="content_filter", retry=False)
 SIGN_IN: Final = Error(401, None, "authentication_error", "authentication_error", retry=False)
 QUOTA: Final = Error(
-    429, "insufficient_quota", "insufficient_quota", "rate_limit_error", retry=False
+    400,
+    "insufficient_quota",
+    "insufficient_quota",
+    "billing_error",
+    retry=False,
+    anthropic_status=402,
 )
 FORBIDDEN: Final = Error(403, None, "permission_error", "permission_error", retry=False)
 LARGE: Final = Error(413, None, "invalid_request_error", "request_too_large", retry=False)
@@ -48,7 +54,7 @@ REQUEST: Final = (
             "cyber_policy"),
     *_coded(BAD._replace(retry=False), "invalid_reasoning_effort", "invalid_encrypted_content"),
     _row("400 missing vision header", "missing_vision_header", BAD),
-    _row("400 missing Editor-Version", "missing_editor_version", OURS),
+    _row("400 missing Editor-Version", "missing_editor_version", FINAL),
     _row("400 Authorization badly formatted", "authorization_badly_formatted", SIGN_IN),
     _row("400 foreign item id", "foreign_item_id", BAD._replace(retry=False)),
     _row("401 foreign item id", "foreign_item_id", BAD._replace(retry=False), value="401"),
@@ -64,8 +70,8 @@ REQUEST: Final = (
     _row("413 in JSON", "too_large_413_json", LARGE),
     _row("415 filtered", "filtered_415", FILTERED),
     _row("422 filtered", "filtered_422", FILTERED),
-    _row("424", "agent_failed_424", OURS),
-    _row("466 API version too old", "api_version_466", OURS),
+    _row("424", "agent_failed_424", FINAL),
+    _row("466 API version too old", "api_version_466", FINAL),
 )  # fmt: skip
 """Refusals because of the request."""
 
@@ -81,7 +87,7 @@ ACCOUNT: Final = (
          setup="renewed"),
     _row("421, once", "misdirected_421", None, calls=2, times=1, own=False,
          setup="renewed"),
-    _row("421, always", "misdirected_421", OURS, calls=2, own=False,
+    _row("421, always", "misdirected_421", FINAL, calls=2, own=False,
          setup="renewed"),
     _row("402 `quota_exceeded`", "quota_exceeded", QUOTA),
     _row("402 `free_quota_exceeded`", "free_quota_exceeded", QUOTA),

@@ -22,6 +22,8 @@ class Error(NamedTuple):
     """Whether SDKs may retry the request; otherwise the response has ``x-should-retry: false``."""
     wait: int | None = None
     """Seconds of ``Retry-After``."""
+    anthropic_status: int | None = None
+    """The status for Anthropic's clients, if it is another one."""
     midway: bool = False
     """Whether it is an event of a stream that has started; everything before it is intact."""
 

@@ -49,9 +49,9 @@ SERVER = "server_error"
         (400, coded("", "missing required Copilot-Vision-Request header for vision requests",
                     param="", type=""), (400, BAD, None, None)),
         (400, b"bad request: missing Editor-Version header for IDE auth\n",
-         (502, SERVER, None, None)),
+         (400, BAD, None, None)),
         (400, b"bad request: unknown Editor-Version header for IDE auth\n",
-         (502, SERVER, None, None)),
+         (400, BAD, None, None)),
         (400, b"bad request: Authorization header is badly formatted\n",
          (401, "authentication_error", None, None)),
         (400, coded("previous_response_not_found"),
@@ -64,15 +64,25 @@ SERVER = "server_error"
          (401, "authentication_error", None, None)),
         (401, b'{"authorize_url":"https://github.com/login/oauth/x"}',
          (401, "authentication_error", None, None)),
-        (402, coded("quota_exceeded", "You have no quota"), (429, QUOTA, QUOTA, None)),
-        (402, b"quota exceeded\n", (429, QUOTA, QUOTA, None)),
-        (402, b"", (429, QUOTA, QUOTA, None)),
-        (400, b"Quota exceeded.", (429, QUOTA, QUOTA, None)),
-        (402, coded("overage_limit_reached"), (429, QUOTA, QUOTA, None)),
-        (402, coded("billing_not_configured"), (429, QUOTA, QUOTA, None)),
-        (403, coded("quota_exceeded"), (429, QUOTA, QUOTA, None)),
-        (403, coded("free_quota_exceeded"), (429, QUOTA, QUOTA, None)),
-        (403, coded("quota_exceeded:premium"), (429, QUOTA, QUOTA, None)),
+        (402, coded("quota_exceeded", "You have no quota"), (402, QUOTA, QUOTA, None)),
+        (402, b"quota exceeded\n", (402, QUOTA, QUOTA, None)),
+        (402, b"", (402, QUOTA, QUOTA, None)),
+        (400, b"Quota exceeded.", (402, QUOTA, QUOTA, None)),
+        (402, coded("overage_limit_reached"), (402, QUOTA, QUOTA, None)),
+        (402, coded("billing_not_configured"), (402, QUOTA, QUOTA, None)),
+        (402, coded("additional_spend_limit_reached"), (402, QUOTA, QUOTA, None)),
+        (402, coded("custom_billing_not_configured"), (402, QUOTA, QUOTA, None)),
+        (402, coded("session_quota_exceeded:pro"), (402, QUOTA, QUOTA, None)),
+        (400, coded("request_too_large"), (413, BAD, "request_too_large", None)),
+        (400, coded(None, "input length and `max_tokens` exceed context limit: 9 + 2 > 10"),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, coded(None, "This model's maximum context length is 8192 tokens."),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (400, coded(400, "The input token count (1200000) exceeds the maximum"),
+         (400, BAD, "context_length_exceeded", "messages")),
+        (403, coded("quota_exceeded"), (402, QUOTA, QUOTA, None)),
+        (403, coded("free_quota_exceeded"), (402, QUOTA, QUOTA, None)),
+        (403, coded("quota_exceeded:premium"), (402, QUOTA, QUOTA, None)),
         (400, coded("user_model_rate_limited:gpt-5.6"), (429, LIMIT, "rate_limit_exceeded", None)),
         (403, b"forbidden", (403, "permission_error", None, None)),
         (403, b"unauthorized: not authorized to use this Copilot feature\n",
@@ -84,9 +94,9 @@ SERVER = "server_error"
         (413, b"Request Entity Too Large", (413, BAD, None, None)),
         (413, coded("", "failed to parse request"), (413, BAD, None, None)),
         (415, b"", (400, BAD, "content_filter", None)),
-        (421, b"Misdirected Request", (502, SERVER, None, None)),
+        (421, b"Misdirected Request", (400, BAD, None, None)),
         (422, b"filtered", (400, BAD, "content_filter", None)),
-        (424, b"agent failed", (502, SERVER, None, None)),
+        (424, b"agent failed", (400, BAD, None, None)),
         (429, coded("rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
         (429, coded("user_global_rate_limited"), (429, LIMIT, "rate_limit_exceeded", None)),
         (429, coded("user_global_rate_limited:pro"), (429, LIMIT, "rate_limit_exceeded", None)),
@@ -104,8 +114,8 @@ SERVER = "server_error"
         (429, coded("brand_new"), (429, LIMIT, "rate_limit_exceeded", None)),
         (429, b"", (429, LIMIT, "rate_limit_exceeded", None)),
         (466, b"bad request: the specified API version is no longer supported.\n",
-         (502, SERVER, None, None)),
-        (466, b"", (502, SERVER, None, None)),
+         (400, BAD, None, None)),
+        (466, b"", (400, BAD, None, None)),
         (499, b"", (502, SERVER, None, None)),
         (500, b"Internal Server Error\n", (500, SERVER, None, None)),
         (500, coded("internal_error"), (500, SERVER, "internal_error", None)),
@@ -160,6 +170,10 @@ def test_the_details_of_a_refusal_are_kept() -> None:
     [
         (401, b"", "copilot-proxy login"),
         (402, b"", "quota"),
+        (402, coded("additional_spend_limit_reached"), "limit for additional spending"),
+        (402, coded("billing_not_configured"), "Set up billing"),
+        (402, coded("custom_billing_not_configured"), "administrator"),
+        (402, coded("session_quota_exceeded"), "new conversation"),
         (403, b"forbidden", "copilot-proxy status"),
         (403, coded("model_not_supported"), "enable the model"),
         (403, b"Please review our [Terms of Service](https://x).", "Stop"),
@@ -206,3 +220,44 @@ def test_an_error_event_in_a_stream(code: str | None, expected: tuple[int, str])
     assert expected == (error.status, error.type)
     assert "Overloaded" == error.message
     assert "false" == error.headers["x-should-retry"]
+
+
+SESSION = "You have reached your session limit. Please retry after 840 seconds."
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (429, SESSION, "840"),
+        (429, "Sorry, you've hit a rate limit. Please try again in 58 hours. Please", "208800"),
+        (429, "Try again in 1 hour and 5 minutes.", "3900"),
+        (429, "please try again in 1m30.2s", "91"),
+        (429, "Please wait 2 days, 3 hours before", "183600"),
+        (429, "wait for about 10 minutes", "600"),
+        (400, SESSION, None),
+        (500, SESSION, None),
+        (429, "You made 840 requests in 60 seconds; the limit is 10 per minute.", None),
+        (429, "Please try again in a few minutes.", None),
+    ],
+)
+def test_the_time_to_wait_in_words(status: int, message: str, expected: str | None) -> None:
+    """A rate limit whose time to wait is only in its message gets it as Retry-After."""
+    error = parse_error_response(
+        status, {}, coded("user_global_rate_limited:pro" if status == 429 else None, message)
+    )
+
+    assert expected == error.headers.get("retry-after")
+    assert (expected is not None) == (f"{expected} s" in str(error.hint))
+
+
+def test_the_header_wins_over_the_words() -> None:
+    """The message is only read if no header or field has the time."""
+    for headers, fields in (({"retry-after": "7"}, {}), ({}, {"retry_after": 7})):
+        error = parse_error_response(429, headers, coded("rate_limited", SESSION, **fields))
+        assert "7" == error.headers["retry-after"]
+    assert (
+        "840"
+        == parse_error_response(
+            429, {"retry-after": "soon"}, coded("rate_limited", SESSION)
+        ).headers["retry-after"]
+    )

@@ -225,7 +225,7 @@ def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
     ("fault", "status", "code"),
     [
         ("rate_limited", 429, "rate_limit_exceeded"),
-        ("quota_exceeded", 429, "insufficient_quota"),
+        ("quota_exceeded", 400, "insufficient_quota"),
         ("prompt_too_long", 400, "context_length_exceeded"),
         ("filtered_422", 400, "content_filter"),
         ("server_error_500", 500, None),

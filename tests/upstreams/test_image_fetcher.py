@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.errors import RequestError
 from copilot_proxy.upstreams.image_fetcher import MAX_IMAGE, MAX_TOTAL, MAX_URLS, ImageFetcher
+from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 from tests.upstreams.internet import (
     DATA_URL,
     HOST,
@@ -88,11 +90,12 @@ async def test_where_images_are_found(
         {"messages": [{"content": [{"type": "text", "text": URL, "image_url": URL}]}]},
         {"input": [{"content": [shown(None), shown("file-1"), shown(5)]}, 5, "x"]},
         {"messages": [{"content": [block(SOURCE), block({"type": "url"}), block("x")]}]},
-        {"messages": [{"content": [{"type": "document", "source": AT}]}], "metadata": part(URL)},
+        {"messages": [{"content": [{"type": "video", "source": AT}]}], "metadata": part(URL)},
+        {"input": [{"content": [{"type": "input_file", "file_url": "file:///etc/passwd"}]}]},
     ],
 )
 async def test_nothing_else_is_touched(internet: Internet, request_: Json) -> None:
-    """Data URLs, text, documents and malformed parts stay as they are, and nothing is fetched."""
+    """Data URLs, text and malformed parts stay as they are, and nothing is fetched."""
     before = repr(request_)
 
     assert [] == await internet.fetcher().inline(request_)
@@ -236,3 +239,43 @@ async def test_unexpected_exceptions_are_not_hidden(internet: Internet) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await ImageFetcher(broken, internet.make_client).inline(chat(URL))
+
+
+@pytest.mark.parametrize(
+    ("request_with", "url", "data", "path"),
+    [
+        (lambda x: {"messages": [{"content": [{"type": "document", "source": x}]}]},
+         AT, {"type": "base64", "media_type": "application/pdf", "data": PDF},
+         "messages[0].content[0].source"),
+        (lambda x: {"input": [{"content": [{"type": "input_file", **x}]}]},
+         {"file_url": URL}, {"file_data": PDF_URL, "filename": "a.png"},
+         "input[0].content[0].file_url"),
+        (lambda x: {"input": [{"output": [{"type": "input_file", "filename": "b.pdf", **x}]}]},
+         {"file_url": URL}, {"file_data": PDF_URL}, "input[0].output[0].file_url"),
+    ],
+)  # fmt: skip
+async def test_pdfs(
+    internet: Internet, request_with: Any, url: object, data: object, path: str
+) -> None:
+    """PDFs are fetched like images, and named after their URL; other files are refused."""
+    internet.pages["/a.png"] = Page(PDF_BYTES)
+    request = request_with(url)
+
+    assert [f"inlined {path}: {len(PDF_BYTES)} bytes"] == await internet.fetcher().inline(request)
+    assert request_with(data) == request
+
+    internet.pages["/a.png"] = Page()
+    with pytest.raises(RequestError) as caught:
+        await internet.fetcher().inline(request_with(url))
+    assert "The document cannot be fetched: it is not a PDF." == caught.value.message
+    assert (path, "invalid_document_url") == (caught.value.param, caught.value.code)
+
+
+async def test_a_pdf_may_be_larger_than_an_image(internet: Internet) -> None:
+    """The limit of images is Copilot's; PDFs only have the limit of the whole request."""
+    internet.pages["/a.png"] = Page(PDF_BYTES.ljust(MAX_IMAGE + 1, b"\0"))
+    request = {"messages": [{"content": [{"type": "document", "source": AT}]}]}
+
+    (note,) = await internet.fetcher().inline(request)
+
+    assert note.endswith(f"{MAX_IMAGE + 1} bytes")

@@ -7,7 +7,8 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import ChatWriter, NativePassage, RequestMetrics
-from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.content_parts import read_files
+from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
     initiator,
@@ -16,6 +17,7 @@ from copilot_proxy.formats.chat_completions.request import (
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.models import model_list, model_object
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
@@ -35,6 +37,7 @@ class ChatCompletionsApi:
 
     frame = staticmethod(sse.unnamed_json)
     error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
 
@@ -59,7 +62,7 @@ class ChatCompletionsApi:
         return changed
 
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
-        return request
+        return {**request, "messages": read_files(request["messages"])}
 
     def wants_usage(self, request: ChatRequest) -> bool:
         options = request.get("stream_options")
@@ -73,6 +76,9 @@ class ChatCompletionsApi:
         self, request: ChatRequest, error: CopilotProxyError, request_id: str
     ) -> list[ErrorBody]:
         return [error_body(error, request_id)]
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        return profile_of(model, "chat_completions").documents is not False
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return chat_for_model(chat, model, notes)

@@ -1,11 +1,46 @@
-"""Moves content parts to where Copilot's chat API accepts them."""
+"""Reads the files in chat messages, and moves content parts to where Copilot's chat API accepts
+them."""
 
 from typing import Final
 
+from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.types import Json
 
 _CAPTION: Final = "The images of the tool results:"
 _PLACEHOLDER: Final = "(an image, shown in the next message)"
+
+
+def read_files(messages: list[Json]) -> list[Json]:
+    """Return the messages with the text of files inserted, and with each PDF as a ``data:`` URL.
+
+    If there are no files, `messages` itself is returned.
+    """
+    if not any(_has_files(message) for message in messages):
+        return messages
+    read = []
+    for i, message in enumerate(messages):
+        if _has_files(message):
+            path = f"messages[{i}].content"
+            parts = [_read(part, f"{path}[{j}]") for j, part in enumerate(message["content"])]
+            message = {**message, "content": parts}
+        read.append(message)
+    return read
+
+
+def _has_files(message: Json) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and any(part["type"] == "file" for part in content)
+
+
+def _read(part: Json, path: str) -> Json:
+    if part["type"] != "file":
+        return part
+    file = part["file"]
+    extra = {name: value for name, value in part.items() if name != "file"}
+    return {
+        **extra,
+        **file_part(file["file_data"], file.get("filename"), f"{path}.file.file_data"),
+    }
 
 
 def move_images(messages: list[Json], notes: list[str]) -> list[Json]:

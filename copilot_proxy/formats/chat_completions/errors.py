@@ -5,6 +5,14 @@ from copilot_proxy.formats.types import ErrorBody, Json
 from copilot_proxy.masking import mask
 
 
+def error_status(error: CopilotProxyError) -> int:
+    """Return the status that OpenAI's clients get.
+
+    They stop at a 400 and show it, whereas some repeat a 402 as often as a 429.
+    """
+    return 400 if error.status == 402 else error.status
+
+
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return ``{"error": {"message", "type", "param", "code", "hint", "request_id", ...}}``.
 

@@ -12,6 +12,7 @@ from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.types import ChatRequest, Json
@@ -163,12 +164,14 @@ def _check_parts(content: object, path: str) -> None:
         match part["type"]:
             case "image_url":
                 _check_image(part["image_url"], f"{path}[{i}].image_url")
-            case "input_audio" | "file":
+            case "file":
+                check_file(part["file"], f"{path}[{i}].file")
+            case "input_audio":
                 raise _invalid(
                     f"{path}[{i}]",
-                    "Copilot's chat API accepts only text and images.",
+                    "Copilot's models accept texts, images and documents, but no audio.",
                     code="unsupported_value",
-                    hint="Send the file's text instead.",
+                    hint="Send a transcript instead.",
                 )
 
 

@@ -12,6 +12,7 @@ from copilot_proxy.formats.types import ChatRequest, Json
 
 _OTHER_APIS: Final = ("responses:", "messages:")
 """Prefixes of a ``reasoning_opaque`` that another API encrypted."""
+_PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
 
 
 def chat_for_model(chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
@@ -72,7 +73,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
                 copy["role"] = "system"
         content = copy.get("content")
         if isinstance(content, list):
-            copy["content"] = [_part(part) for part in content]
+            copy["content"] = [_part(part, notes) for part in content]
         normalized.append(copy)
     return move_images(normalized, notes)
 
@@ -109,7 +110,14 @@ def _normalize_assistant(message: Json) -> None:
         message.setdefault("reasoning_text", reasoning)
 
 
-def _part(part: Json) -> Json:
+def _part(part: Json, notes: list[str]) -> Json:
+    if part["type"] == "file":
+        # Copilot's chat API has no files; its models accept PDFs as images.
+        if _PDF_NOTE not in notes:
+            notes.append(_PDF_NOTE)
+        extra = {name: value for name, value in part.items() if name not in ("type", "file")}
+        url = part["file"]["file_data"]
+        return {**extra, "type": "image_url", "image_url": {"url": url}}
     if part["type"] == "refusal":
         return {"type": "text", "text": part["refusal"]}
     if part["type"] == "image_url" and isinstance(part["image_url"], str):

@@ -37,7 +37,10 @@ class AudioPart(Struct, tag_field="type", tag="input_audio"):
 
 
 class FilePart(Struct, tag_field="type", tag="file"):
-    """A file, which Copilot's chat API does not accept."""
+    """A file, for models that accept PDFs; the text of any other file is inserted.
+
+    `file` has `file_data`, base64 or a base64 ``data:`` URL, and usually `filename`.
+    """
 
     file: Json
 

@@ -8,7 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.messages.betas import select_betas
-from copilot_proxy.formats.messages.errors import error_body
+from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
 from copilot_proxy.formats.messages.request_to_chat import to_chat
@@ -21,6 +21,7 @@ from copilot_proxy.formats.messages.stream_repair import MessagesRepair
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.messages.transformations import asks_for_transformations
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, MessagesEvent, MessagesRequest
@@ -58,6 +59,7 @@ class MessagesApi:
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
     model_object = staticmethod(model_info)
     model_list = staticmethod(model_list)
     countable_text = staticmethod(text_of)
@@ -109,6 +111,9 @@ class MessagesApi:
         self, request: MessagesRequest, error: CopilotProxyError, request_id: str
     ) -> list[MessagesEvent]:
         return self.writer(request).fail(error, request_id)
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        return profile_of(model, "messages").documents is not False
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_from_chat(chat, model, notes)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.documents import read_document
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -81,6 +82,7 @@ def _block(block: Json, path: str, unique_notes: set[str]) -> Json | None:
             return {**block, "data": data} if data else None
         case "image" | "document":
             _check_source(block, path)
+            _read_text(block, path)
         case "tool_result" if "content" in block:
             block["content"] = _content(block["content"], f"{path}.content", unique_notes)
         case block_type if block_type in _SERVER_BLOCKS:
@@ -103,12 +105,26 @@ def _check_source(block: Json, path: str) -> None:
     source = block["source"]
     source_type = source.get("type") if isinstance(source, dict) else None
     if source_type in ("url", "file"):
-        raise RequestError(
-            f"Copilot does not fetch {block['type']}s from URLs or from Anthropic's Files API.",
-            param=f"{path}.source",
-            code="unsupported_value",
-            hint=image_hint(
-                "Send the data itself, in a source of type base64",
-                source.get("url") if block["type"] == "image" else None,
-            ),
-        )
+        raise not_fetched(block["type"], source, path)
+
+
+def not_fetched(block_type: str, source: object, path: str) -> RequestError:
+    """Return the error for an image or document at `path` whose data is not in its `source`."""
+    return RequestError(
+        f"Copilot does not fetch {block_type}s from URLs or from Anthropic's Files API.",
+        param=f"{path}.source",
+        code="unsupported_value",
+        hint=image_hint(
+            "Send the data itself, in a source of type base64",
+            source.get("url") if isinstance(source, dict) else None,
+        ),
+    )
+
+
+def _read_text(block: Json, path: str) -> None:
+    """Make the source of a text file one of type ``text``: base64 is only for PDFs."""
+    match block["source"]:
+        case {"type": "base64", "data": str(data)} if block["type"] == "document":
+            text = read_document(data, f"{path}.source.data", whole=False).text
+            if text is not None:
+                block["source"] = {"type": "text", "media_type": "text/plain", "data": text}

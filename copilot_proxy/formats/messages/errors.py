@@ -31,6 +31,11 @@ _TOO_LONG: Final = "prompt is too long"
 _TOKEN_COUNTS: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
 
 
+def error_status(error: CopilotProxyError) -> int:
+    """Return the status of an error response."""
+    return error.status
+
+
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return the body of an error response.
 

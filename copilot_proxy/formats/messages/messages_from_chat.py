@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from copilot_proxy.formats.documents import PDF, pdf_data
 from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import thinking_blocks
 from copilot_proxy.formats.types import Json
@@ -102,6 +103,10 @@ def _blocks(content: Any, path: str, message: Json) -> list[Json]:
                 blocks += _text_blocks(part["text"], part)
             case "refusal":
                 blocks += _text_blocks(part["refusal"], part)
+            case "file":
+                source = {"type": "base64", "media_type": PDF, "data": pdf_data(part)}
+                title = part["file"]["filename"]
+                blocks.append({"type": "document", "source": source, "title": title, **_mark(part)})
             case _:  # an image: the check of the chat request rejects all other types
                 blocks.append({**_image(part["image_url"], f"{path}.content[{i}]"), **_mark(part)})
     return blocks

@@ -5,13 +5,16 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.documents import as_text, file_part
+from copilot_proxy.formats.messages.blocks import not_fetched
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
 from copilot_proxy.formats.messages.system import without_billing
 from copilot_proxy.formats.types import Json
 
+_NO_EQUIVALENT: Final = "Chat Completions has no equivalent"
 _THINKING_TYPES: Final = ("thinking", "redacted_thinking")
+_MEDIA: Final = {"image_url": "image", "file": "document"}
+"""The types of parts that are not text."""
 FAILED: Final = "The tool failed:"
 """The beginning of a tool result's text if its ``is_error`` is true."""
 
@@ -27,7 +30,7 @@ def system_message(system: Any, notes: list[str]) -> list[Json]:
 def translate_messages(messages: list[Json], notes: list[str]) -> list[Json]:
     """Return the chat messages; one message may become several.
 
-    Raises `RequestError` for a document that is not text, and for an image that is not base64.
+    Raises `RequestError` for an image or document without its data.
     """
     unique_notes: set[str] = set()
     chat_messages: list[Json] = []
@@ -74,7 +77,7 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
 
 
 def _no_equivalent(block_type: str) -> str:
-    return f"dropped {block_type} blocks: Chat Completions has no equivalent"
+    return f"dropped {block_type} blocks: {_NO_EQUIVALENT}"
 
 
 def _arguments(tool_input: Any) -> str:
@@ -87,31 +90,33 @@ def _arguments(tool_input: Any) -> str:
 def _user(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
     """Return a message for each tool result, in order, and then the user's message.
 
-    Images in results are moved to the user's message, since a chat result can only be text.
+    Images and PDFs in results are moved to the user's message, since a chat result can only be
+    text.
     """
     results: list[Json] = []
-    images: list[Json] = []
+    media: list[Json] = []
     parts: list[Json] = []
     for i, block in enumerate(blocks):
         block_path = f"{path}[{i}]"
         if block["type"] == "tool_result":
-            message, result_images = _tool_result(block, block_path, unique_notes)
+            message, result_media = _tool_result(block, block_path, unique_notes)
             results.append(message)
-            images += result_images
+            media += result_media
         else:
             parts += _parts(block, block_path, unique_notes)
-    if images:
-        unique_notes.add(
-            "moved images out of tool results: Chat Completions does not allow them there"
-        )
-    parts = images + parts
+    for kind, name in _MEDIA.items():
+        if any(part["type"] == kind for part in media):
+            unique_notes.add(
+                f"moved {name}s out of tool results: Chat Completions does not allow them there"
+            )
+    parts = media + parts
     if len(parts) == 1 and parts[0]["type"] == "text":
         return [*results, {"role": "user", "content": parts[0]["text"]}]
     return [*results, {"role": "user", "content": parts}] if parts else results
 
 
 def _tool_result(block: Json, path: str, unique_notes: set[str]) -> tuple[Json, list[Json]]:
-    """Return the message of a tool result, and the user parts that show its images."""
+    """Return the message of a tool result, and the user parts that show its images and PDFs."""
     content = block.get("content")
     parts: list[Json] = []
     if isinstance(content, str):
@@ -122,12 +127,16 @@ def _tool_result(block: Json, path: str, unique_notes: set[str]) -> tuple[Json, 
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
     if block.get("is_error") is True:
         text = f"{FAILED} {text}".strip()
-    images = [part for part in parts if part["type"] == "image_url"]
-    if images:
+    media = [part for part in parts if part["type"] in _MEDIA]
+    if media:
+        text = (
+            text or "(an image, which follows)"
+            if media[0]["type"] == "image_url"
+            else "(a document, which follows)"
+        )
         label = f"From the result of {block['tool_use_id']}:"
-        images.insert(0, {"type": "text", "text": label})
-        text = text or "(an image, which follows)"
-    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, images
+        media.insert(0, {"type": "text", "text": label})
+    return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, media
 
 
 def _parts(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
@@ -153,38 +162,30 @@ def _image(source: Any, path: str) -> Json:
         case {"type": "url", "url": str(url)} if url.startswith("data:"):
             pass
         case _:
-            raise RequestError(
-                "Copilot does not fetch images from URLs or from Anthropic's Files API.",
-                param=f"{path}.source",
-                code="unsupported_value",
-                hint=image_hint(
-                    "Send the data itself, in a source of type base64",
-                    source.get("url") if isinstance(source, dict) else None,
-                ),
-            )
+            raise not_fetched("image", source, path)
     return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
-    """Yield the text and images of a document between ``<document title="…">`` tags."""
+    """Yield a PDF, or the text and images of a document between ``<document title="…">`` tags."""
+    if block.get("context"):
+        unique_notes.add(f"dropped context of documents: {_NO_EQUIVALENT}")
+    if (block.get("citations") or {}).get("enabled"):
+        unique_notes.add(f"dropped citations of documents: {_NO_EQUIVALENT}")
     title = f' title="{block["title"]}"' if isinstance(block.get("title"), str) else ""
     match block["source"]:
+        case {"type": "base64", "data": str(data)}:
+            yield file_part(data, block.get("title"), f"{path}.source.data")
         case {"type": "text", "data": str(text)} | {"type": "content", "content": str(text)}:
-            yield {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+            yield {"type": "text", "text": as_text(text, block.get("title"))}
         case {"type": "content", "content": [*blocks]}:
             yield {"type": "text", "text": f"<document{title}>"}
             for i, inner in enumerate(blocks):
                 if isinstance(inner, dict) and inner.get("type") in ("text", "image"):
                     yield from _parts(inner, f"{path}.source.content[{i}]", unique_notes)
             yield {"type": "text", "text": "</document>"}
-        case _:
-            raise RequestError(
-                "This model only accepts documents as text, not as PDFs, files or URLs.",
-                param=f"{path}.source",
-                code="unsupported_value",
-                hint="Send the text of the document, or use a model that copilot-proxy models "
-                "lists with the messages API.",
-            )
+        case source:
+            raise not_fetched("document", source, path)
 
 
 def _search_result(block: Json) -> str:

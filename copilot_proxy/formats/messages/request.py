@@ -8,6 +8,7 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
+from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
@@ -76,6 +77,8 @@ def _check_blocks(content: Any, path: str) -> None:
         for name in _REQUIRED_FIELDS.get(block_type, ()):
             if block.get(name) is None:
                 raise _missing(f"{path}[{i}].{name}")
+        if block_type == "document":
+            check_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
             _check_tool_result(block.get("content"), f"{path}[{i}].content")
 

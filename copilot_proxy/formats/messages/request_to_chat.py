@@ -43,7 +43,7 @@ _MAX_USER_LENGTH: Final = 64
 def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
     """Return the chat request; `notes` gets a line for each change that may matter.
 
-    Raises `RequestError` for a document that is not text, and for an image that is not base64.
+    Raises `RequestError` for an image or document without its data.
     """
     request = {name: value for name, value in request.items() if value is not None}
     messages = translate_messages(request["messages"], notes)

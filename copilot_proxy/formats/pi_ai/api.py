@@ -24,6 +24,9 @@ class PiAiApi:
     path: str | None = None
     native: NativePassage | None = None
 
+    def accepts_documents(self, model: Model | None) -> bool:
+        return False  # pi-ai only sends texts and images
+
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 

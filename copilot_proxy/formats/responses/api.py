@@ -7,8 +7,9 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
-from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.models import model_list, model_object
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
@@ -53,6 +54,7 @@ class ResponsesApi:
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
+    error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
 
@@ -97,6 +99,9 @@ class ResponsesApi:
         self, request: ResponsesRequest, error: CopilotProxyError, request_id: str
     ) -> list[ResponsesEvent]:
         return self.writer(request).fail(error, request_id)
+
+    def accepts_documents(self, model: Model | None) -> bool:
+        return profile_of(model, "responses").documents is not False
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return responses_from_chat(chat, model, notes)

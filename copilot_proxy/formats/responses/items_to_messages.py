@@ -7,6 +7,7 @@ of its calls directly follow it, wherever they were in the input: models reject 
 from typing import Any
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.tools import (
     call_name,
@@ -168,8 +169,10 @@ def _part(part: Json, path: str) -> Json:
             if part.get("detail") not in (None, "auto"):
                 image["detail"] = part["detail"]
             return {"type": "image_url", "image_url": image}
+        case "input_file" if isinstance(part.get("file_data"), str):
+            return file_part(part["file_data"], part.get("filename"), f"{path}.file_data")
     raise RequestError(
-        f"Invalid '{path}': the model accepts only text and images.",
+        f"Invalid '{path}': the model accepts only texts, images and documents.",
         param=path,
         code="unsupported_value",
         hint="Send the file's text instead.",

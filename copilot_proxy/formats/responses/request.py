@@ -9,6 +9,7 @@ from typing import Any, Final
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
+from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import HANDLING, ToolMapping, available_tools
@@ -132,6 +133,8 @@ def _check_parts(parts: object, path: str) -> None:
                 raise _missing(f"{path}[{i}].text")
             case "input_image":
                 _check_image(part.get("image_url"), f"{path}[{i}].image_url")
+            case "input_file":
+                check_file(part, f"{path}[{i}]")
 
 
 def _check_image(url: object, path: str) -> None:

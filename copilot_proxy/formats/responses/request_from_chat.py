@@ -148,12 +148,12 @@ def _name(tool: Json) -> object:
 
 def _input(messages: list[Json], notes: list[str]) -> list[Json]:
     items: list[Json] = []
-    images: list[Json] = []
+    media: list[Json] = []
     for message in messages:
         if message["role"] == "tool":
-            items.append(_output(message, images))
+            items.append(_output(message, media))
             continue
-        _add_images(images, items)
+        _add_media(media, items)
         if message["role"] == "assistant":
             assistant_items = _assistant(message)
             if not assistant_items:
@@ -161,7 +161,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
             items += assistant_items
         else:
             items.append(_message(message["role"], _parts(message["content"])))
-    _add_images(images, items)
+    _add_media(media, items)
     return items
 
 
@@ -169,13 +169,15 @@ def _message(role: str, content: list[Json]) -> Json:
     return {"type": "message", "role": role, "content": content}
 
 
-def _output(message: Json, images: list[Json]) -> Json:
-    """Return the result of a call with its text; its images are added to `images`."""
+def _output(message: Json, media: list[Json]) -> Json:
+    """Return the result of a call with its text; its images and PDFs are added to `media`."""
     parts = _parts(message["content"])
-    result_images = [part for part in parts if part["type"] == "input_image"]
-    if result_images:
-        label = f"Images in the result of {message['tool_call_id']}:"
-        images += [{"type": "input_text", "text": label}, *result_images]
+    result_media = [part for part in parts if part["type"] != "input_text"]
+    if result_media:
+        only_images = all(part["type"] == "input_image" for part in result_media)
+        kind = "Images" if only_images else "Files"
+        label = f"{kind} in the result of {message['tool_call_id']}:"
+        media += [{"type": "input_text", "text": label}, *result_media]
     return {
         "type": "function_call_output",
         "call_id": message["tool_call_id"],
@@ -183,11 +185,11 @@ def _output(message: Json, images: list[Json]) -> Json:
     }
 
 
-def _add_images(images: list[Json], items: list[Json]) -> None:
-    """Add the images of tool results as a user message, as Copilot's own client does."""
-    if images:
-        items.append(_message("user", list(images)))
-        images.clear()
+def _add_media(media: list[Json], items: list[Json]) -> None:
+    """Add the images and PDFs of tool results as a user message, as Copilot's own client does."""
+    if media:
+        items.append(_message("user", list(media)))
+        media.clear()
 
 
 def _parts(content: Any) -> list[Json]:
@@ -203,6 +205,8 @@ def _part(part: Json) -> Json:
         image = {"url": image} if isinstance(image, str) else image
         detail = image.get("detail") or "auto"
         return {"type": "input_image", "image_url": image["url"], "detail": detail}
+    if part["type"] == "file":
+        return {"type": "input_file", **part["file"]}
     return {"type": "input_text", "text": part.get("text") or part.get("refusal") or ""}
 
 

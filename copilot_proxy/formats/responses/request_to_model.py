@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.documents import as_text, pdf_file, read_document
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
@@ -118,6 +119,9 @@ def _items(items: list[Json], notes: list[str]) -> list[Json]:
         kind = item.get("type") or "message"
         # Copilot refuses an item's id on any connection but the one that it was sent on.
         copy = {name: v for name, v in item.items() if v is not None and name != "id"}
+        for name in ("content", "output"):
+            if isinstance(copy.get(name), list):
+                copy[name] = [_part(part) for part in copy[name]]
         tool = ITEM_TOOLS.get(kind)
         if tool is None:
             out += _item(copy, notes)
@@ -139,6 +143,17 @@ def _item(item: Json, notes: list[str]) -> list[Json]:
             item.pop("namespace", None)
             return [{**item, "arguments": item["arguments"] or "{}"}]
     return [item]
+
+
+def _part(part: Json) -> Json:
+    """Return a file as Copilot accepts it: a PDF as a ``data:`` URL, any other as its text."""
+    if part.get("type") != "input_file":
+        return part
+    document = read_document(part["file_data"], "input", whole=False)
+    name = part.get("filename")
+    if document.text is not None:
+        return {"type": "input_text", "text": as_text(document.text, name)}
+    return {**part, **pdf_file(document, name)}
 
 
 def _custom_to_function_item(item: Json) -> Json:

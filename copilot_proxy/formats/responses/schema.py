@@ -15,7 +15,7 @@ class InputItem(Struct):
     """A message, a call, its output, or reasoning, depending on `type`; without it, a message.
 
     The parts of a `content` or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL),
-    ``output_text`` and ``refusal``.
+    ``input_file`` (with `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
 
     type: str | None = None

@@ -22,6 +22,7 @@ from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
 from copilot_proxy.formats.types import (
     ChatUsage,
     CopilotUsage,
+    Json,
     Response,
     ResponsesEvent,
     ResponsesRequest,
@@ -29,6 +30,7 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _ENDS: Final = frozenset(TERMINAL.values())
+_TOO_LONG: Final = "context_length_exceeded"
 
 
 class ResponsesRepair:
@@ -170,7 +172,8 @@ class ResponsesRepair:
             error = response.get("error")
             error = error if isinstance(error, dict) else {}
             self.failure = parse_error_event({"error": error})
-            response["error"] = {**error, **error_fields(self.failure)}
+            fields = {"code": _code(error, self.failure), **error_fields(self.failure)}
+            response["error"] = {**error, **fields}
 
     def _error(self, event: ResponsesEvent) -> ResponsesEvent:
         """Return an error event in the flat form that clients of this API expect.
@@ -187,7 +190,12 @@ class ResponsesRepair:
         self.is_finished = True
         return {
             **{name: value for name, value in event.items() if name != "error"},
-            "code": error.get("code"),
+            "code": _code(error, failure),
             "param": error.get("param"),
             **error_fields(failure),
         }
+
+
+def _code(error: Json, failure: CopilotProxyError) -> object:
+    """Return Copilot's code, except for a prompt that is too long: clients compact on OpenAI's."""
+    return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

@@ -373,7 +373,7 @@ def test_thinking_keeps_its_signature(
 @pytest.mark.parametrize(
     ("block", "path"),
     [
-        ({"type": "document", "source": {"type": "base64", "data": PIXEL}}, ".source"),
+        ({"type": "document", "source": {"type": "base64", "data": PIXEL}}, ".source.data"),
         ({"type": "document", "source": {"type": "url", "url": "https://x"}}, ".source"),
         ({"type": "image", "source": {"type": "url", "url": "https://x"}}, ".source"),
         ({"type": "image", "source": {"type": "file", "file_id": "x"}}, ".source"),

@@ -14,7 +14,6 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 from tests.formats.messages.samples import (
     EPHEMERAL,
     IMAGE,
-    PIXEL,
     SIGNATURE,
     THOUGHT,
     TOOL,
@@ -29,6 +28,7 @@ from tests.formats.messages.samples import (
     user,
 )
 from tests.formats.requests import a_model
+from tests.pdfs import PDF
 
 SONNET = simulated("claude-sonnet-4.5")
 ADAPTIVE = simulated("claude-sonnet-4.6")
@@ -471,7 +471,7 @@ def test_an_alias_becomes_the_models_id() -> None:
     assert "m" == prepared(request(), a_model("m"), judged=False)[0]["model"]
 
 
-@pytest.mark.parametrize("source", [{"type": "base64", "data": PIXEL}, "odd"])
+@pytest.mark.parametrize("source", [{"type": "base64", "data": PDF}, "odd"])
 def test_documents_with_their_data_are_passed_on(source: Any) -> None:
     """Documents with their data are sent to Copilot, which decides if it supports them."""
     block = {"type": "document", "source": source}

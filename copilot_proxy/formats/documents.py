@@ -1,0 +1,204 @@
+"""Documents in requests: finds them, and checks their data, in the formats of all client APIs.
+
+Only PDFs are sent as documents, to models whose profile accepts them. The text of any other file
+goes into the conversation, which every model reads.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.types import ClientRequest, Json
+
+PDF: Final = "application/pdf"
+DEFAULT_NAME: Final = "document.pdf"
+"""The name of a PDF that has none; the Responses API requires one."""
+NO_DOCUMENTS_HINT: Final = (
+    "Send the document's text, or use a model that accepts PDFs: Claude, GPT-5 and later, or a "
+    "Gemini model for which Copilot lists application/pdf."
+)
+
+_MAGIC: Final = b"%PDF-"
+_MAGIC_WITHIN: Final = 1024
+"""PDF readers accept other bytes before the magic number, up to this many bytes in total."""
+_HEAD: Final = 1368
+"""The characters of base64 that hold these bytes; a multiple of 4."""
+_BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""Control characters that text does not have; an escape (``\\x1b``) occurs in terminal output."""
+
+
+class Document(NamedTuple):
+    """A PDF as base64, or the text of another file; one of `pdf` and `text` is None."""
+
+    pdf: str | None
+    text: str | None
+
+
+def read_document(data: str, param: str, *, media_type: str = "", whole: bool = True) -> Document:
+    """Return the document in `data`, which is base64 or a base64 ``data:`` URL (RFC 2397).
+
+    Without `whole`, the base64 of a PDF has been checked before. `media_type` is what the client
+    says besides a URL. Raises `RequestError`, which names `param`, if the data is not base64, not
+    a PDF although it is called one, or neither a PDF nor text.
+    """
+    encoded = data
+    if data[:5].lower() == "data:":
+        header, _, encoded = data.partition(",")
+        media_type, _, encoding = header[5:].lower().rpartition(";")
+        if encoding.strip() != "base64":
+            raise _invalid(param, "is a data: URL without base64")
+    content = _decoded(encoded if whole else encoded[:_HEAD], param)
+    if is_pdf(content):
+        return Document(encoded, None)
+    if media_type.partition(";")[0].strip() == PDF:
+        raise _invalid(param, "is called a PDF, but does not begin like one")
+    text = _text(content if whole else _decoded(encoded, param))
+    if text is None:
+        raise RequestError(
+            f"Invalid '{param}': the file is neither a PDF nor text.",
+            param=param,
+            code="unsupported_value",
+            hint="Send a PDF, the file's text, or a PNG, JPEG, GIF or WebP image as an image.",
+        )
+    return Document(None, text)
+
+
+def is_pdf(content: bytes) -> bool:
+    """Return whether a file is a PDF, judging by its first bytes."""
+    return _MAGIC in content[:_MAGIC_WITHIN]
+
+
+def _decoded(encoded: str, param: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise _invalid(param, "is not valid base64") from None
+
+
+def _invalid(param: str, what: str) -> RequestError:
+    return RequestError(
+        f"Invalid '{param}': it {what}.",
+        param=param,
+        code="invalid_value",
+        hint="Send the whole file as base64, in a URL such as data:application/pdf;base64,...",
+    )
+
+
+def _text(content: bytes) -> str | None:
+    """Return `content` as text, or None if it is empty or no text."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return text if text and not _BINARY.search(text) else None
+
+
+def as_text(text: str, title: object) -> str:
+    """Return the text of a document between tags that show its title to the model."""
+    name = f' title="{title}"' if isinstance(title, str) and title else ""
+    return f"<document{name}>\n{text}\n</document>"
+
+
+def check_file(file: Mapping[str, Any], path: str) -> None:
+    """Check ``{"file_data", "filename"}``, the file of an OpenAI API, at `path` of the request.
+
+    Raises `RequestError` for files without their data: ids, and URLs.
+    """
+    data = file.get("file_data")
+    if data is None:
+        for name, place in (("file_id", "OpenAI's Files API"), ("file_url", "URLs")):
+            if file.get(name) is not None:
+                advice = "Send the file itself, in file_data, as data:application/pdf;base64,..."
+                raise RequestError(
+                    f"Copilot does not fetch files from {place}.",
+                    param=f"{path}.{name}",
+                    code="unsupported_value",
+                    hint=image_hint(advice, file[name]),
+                )
+        param = f"{path}.file_data"
+        raise RequestError(
+            f"Missing required parameter: '{param}'.",
+            param=param,
+            code="missing_required_parameter",
+        )
+    if not isinstance(data, str):
+        raise RequestError(
+            f"Invalid type for '{path}.file_data': expected a string.",
+            param=f"{path}.file_data",
+            code="invalid_type",
+        )
+    read_document(data, f"{path}.file_data")
+
+
+def check_source(source: Any, path: str) -> None:
+    """Check the `source` of a ``document`` block of Messages if it holds data; `RequestError`."""
+    match source:
+        case {"type": "base64", "data": str(data)}:
+            media_type = source.get("media_type")
+            kind = media_type if isinstance(media_type, str) else ""
+            read_document(data, f"{path}.data", media_type=kind)
+
+
+def file_part(data: str, name: object, param: str) -> Json:
+    """Return the chat part of a document with `data`: a text, or a ``file`` with a PDF.
+
+    The file is ``{"filename", "file_data": "data:application/pdf;base64,..."}``.
+    """
+    document = read_document(data, param, whole=False)
+    if document.text is not None:
+        return {"type": "text", "text": as_text(document.text, name)}
+    return {"type": "file", "file": pdf_file(document, name)}
+
+
+def pdf_file(document: Document, name: object) -> Json:
+    """Return a PDF as the OpenAI APIs have it: ``{"filename", "file_data"}``."""
+    filename = name if isinstance(name, str) and name.strip() else DEFAULT_NAME
+    if not filename.lower().endswith(".pdf"):
+        filename += ".pdf"  # OpenAI judges a file by its name
+    return {"filename": filename, "file_data": f"data:{PDF};base64,{document.pdf}"}
+
+
+def pdf_data(part: Json) -> str:
+    """Return the base64 of the PDF in a chat part that `file_part` made."""
+    data: str = part["file"]["file_data"]
+    return data.partition(",")[2]
+
+
+def first_pdf(request: ClientRequest) -> str | None:
+    """Return the path of the first PDF in a checked request of any client API, also in the results
+    of tools; None if there is none."""
+    for root in ("messages", "input"):
+        found = _search(request.get(root))
+        if found is not None:
+            return f"{root}{found}"
+    return None
+
+
+def _search(value: object) -> str | None:
+    """Return the rest of the path of the first PDF in `value`; it is put together on the way back,
+    since most requests have none."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            if isinstance(item, dict) and (found := _search(item)) is not None:
+                return f"[{i}]{found}"
+        return None
+    match value:
+        case {"type": "file", "file": {"file_data": str(data)}}:
+            return ".file.file_data" if _holds_pdf(data) else None
+        case {"type": "input_file", "file_data": str(data)}:
+            return ".file_data" if _holds_pdf(data) else None
+        case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
+            return ".source.data" if _holds_pdf(data) else None
+        case dict():
+            for name in ("content", "output"):
+                inner = value.get(name)
+                if isinstance(inner, list) and (found := _search(inner)) is not None:
+                    return f".{name}{found}"
+    return None
+
+
+def _holds_pdf(data: str) -> bool:
+    return read_document(data, "", whole=False).pdf is not None
