@@ -72,9 +72,9 @@ class MessageAssembler:
         match event.get("type"):
             case "message_start":
                 self._head = {**event["message"]}
-                self._usage = dict(self._head.get("usage") or {})
+                self._usage = {**(self._head.get("usage") or {})}
             case "content_block_start":
-                self._blocks[event["index"]] = dict(event["content_block"])
+                self._blocks[event["index"]] = {**event["content_block"]}
             case "content_block_delta":
                 self._add_delta(event["index"], event["delta"])
             case "message_delta":

@@ -12,6 +12,7 @@ import anthropic
 import httpx2
 
 from copilot_proxy.catalogue import Model, parse_models
+from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.types import Json, Message, MessagesEvent, MessagesRequest
 from copilot_proxy.simulator import catalogue, messages_rules
 
@@ -71,7 +72,11 @@ def request(*messages: Json, **more: Any) -> MessagesRequest:
 
 
 def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = False) -> None:
-    """Raise the simulator's error if the body breaks a rule of Copilot's Messages API."""
+    """Raise the simulator's error if the body breaks a rule of Copilot's Messages API.
+
+    `betas` are sent in addition to those that the body needs.
+    """
+    betas, _ = select_betas(list(betas), body)
     call: Any = SimpleNamespace(
         headers={"anthropic-beta": ",".join(betas)},
         record=SimpleNamespace(vision=True),
