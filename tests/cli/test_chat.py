@@ -362,7 +362,8 @@ def test_images_that_the_model_does_not_support(chat: Chat, image: Path, tmp_pat
     assert "accepts at most 1." in chat("Hi", "-m", "gpt-5-mini", *show, *show).err
     gif = tmp_path / "moving.gif"
     gif.write_bytes(b"GIF89a")
-    assert "does not support image/gif" in chat("Hi", "-i", str(gif)).err
+    ran = chat("Hi", "-m", "claude-sonnet-4.5", "-i", str(gif))
+    assert "does not support image/gif" in ran.err
     image.write_bytes(PNG + b"0" * 4_000_000)
     ran = chat("Hi", *show)
     assert ran.code == 2

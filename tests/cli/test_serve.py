@@ -170,6 +170,7 @@ def test_each_request_has_a_log_line_without_its_text(
     err = capsys.readouterr().err
     lines = [line[9:] for line in err.partition("Stop with Ctrl+C.")[2].strip().splitlines()]
     assert "secret" not in err
+    assert "Copilot sends what this version does not know: " in lines.pop(1)
     assert lines[0].startswith("200 claude-sonnet-4.5 ")
     assert "1 note" in lines[0]
     assert lines[1].startswith("200 claude-sonnet-4.5 ")
@@ -194,6 +195,8 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
 
     assert serve_while(use, "--log-format", "json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    # The simulated list has invented fields, which the line after the first request names.
+    assert lines.pop(3)["event"] == "drift"
     assert [line["event"] for line in lines] == ["notice", "ready", "request", "http", "stopped"]
     assert lines[1]["message"].endswith(" is ready.")
     assert len(set(lines[1]["models"])) == 3
