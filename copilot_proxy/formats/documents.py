@@ -20,6 +20,9 @@ NO_DOCUMENTS_HINT: Final = (
     "Send the document's text, or use a model that accepts PDFs: Claude, GPT-5 and later, or a "
     "Gemini model for which Copilot lists application/pdf."
 )
+OTHER_UPSTREAM_HINT: Final = (
+    "Send the document's text, or start the server without --upstream: this upstream sends no PDFs."
+)
 
 _MAGIC: Final = b"%PDF-"
 _MAGIC_WITHIN: Final = 1024
@@ -42,7 +45,7 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
 
     Without `whole`, the base64 of a PDF has been checked before. `media_type` is what the client
     says besides a URL. Raises `RequestError`, which names `param`, if the data is not base64, not
-    a PDF although it is called one, or neither a PDF nor text.
+    a PDF although it is declared as one, or neither a PDF nor text.
     """
     encoded = data
     if data[:5].lower() == "data:":
@@ -54,7 +57,7 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
     if is_pdf(content):
         return Document(encoded, None)
     if media_type.partition(";")[0].strip() == PDF:
-        raise _invalid(param, "is called a PDF, but does not begin like one")
+        raise _invalid(param, "is declared as a PDF, but the data is not one")
     text = _text(content if whole else _decoded(encoded, param))
     if text is None:
         raise RequestError(

@@ -37,7 +37,7 @@ _QUOTA = ErrorMapping(
     retry=False,
 )
 _BILLING = _QUOTA._replace(
-    hint="Nobody is set up to pay for this request. Set up billing at "
+    hint="No billing is set up for this request. Set up billing at "
     "https://github.com/settings/billing, or ask your organisation's administrator to do so.",
 )
 _TOO_LONG = ErrorMapping(

@@ -17,7 +17,7 @@ from copilot_proxy.formats.api import (
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, first_pdf
+from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.types import (
     ChatUsage,
@@ -74,7 +74,7 @@ def prepare(
             f"{model.id if model else request['model']} does not accept PDFs.",
             param=pdf,
             code="unsupported_value",
-            hint=NO_DOCUMENTS_HINT,
+            hint=NO_DOCUMENTS_HINT if fixed_api is None else OTHER_UPSTREAM_HINT,
         )
     translator: StreamTranslator
     if api.native is not None and is_same_api(client, api):
