@@ -95,7 +95,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
                     {
                         "type": "text",
                         "text": "S",
-                        "cache_control": {"type": "ephemeral", "ttl": "1h"},
+                        "cache_control": {"type": "ephemeral", "scope": "global"},
                     }
                 ]
             },
