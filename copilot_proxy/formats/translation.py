@@ -18,6 +18,7 @@ from copilot_proxy.formats.api import (
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.types import (
+    ChatRequest,
     ChatUsage,
     ClientEvent,
     ClientRequest,
@@ -76,6 +77,7 @@ def prepare(
             include_usage=client.wants_usage(request),
             recorder=ReasoningRecorder(cache, name, vendor),
             tool_names=fitted.tool_names,
+            custom_tools=_custom_tools(chat),
         )
         if (writer := client.writer(request)) is not None:
             translator = Pipeline(translator, writer)
@@ -87,6 +89,12 @@ def prepare(
         translator=translator,
         notes=notes,
     )
+
+
+def _custom_tools(chat: ChatRequest) -> frozenset[str]:
+    """Return the names of the custom tools in a chat request."""
+    tools = chat.get("tools") or ()
+    return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
 
 
 class Pipeline:

@@ -23,6 +23,7 @@ from copilot_proxy.formats.rules import (
     thinking,
     tool_ids,
     tool_inputs,
+    tool_kinds,
     tool_names,
     turns,
 )
@@ -55,6 +56,12 @@ RULES: Final = (
     Rule("fields.parallel_calls", _CATALOGUE, fields.drop_parallel_calls),
     Rule("fields.stream", _CATALOGUE, fields.disable_unsupported_stream),
     # The conversation. Names, ids and arguments come first: the later rules move whole messages.
+    Rule("tools.additional", _OBSERVED, tool_kinds.lift_additional),
+    Rule("tools.search", _OBSERVED, tool_kinds.replace_search),
+    Rule("tools.namespaces", _OBSERVED, tool_kinds.flatten_namespaces),
+    Rule("tools.custom", _OBSERVED, tool_kinds.replace_custom, pi_ai=True),
+    Rule("tools.validated", "GitHub's Copilot client", tool_kinds.fit_validated, pi_ai=True),
+    Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
     Rule("tools.schemas", _OBSERVED, schemas.fit_tools, pi_ai=True),
     Rule("tools.ids", _OBSERVED, tool_ids.fit_ids, pi_ai=True),

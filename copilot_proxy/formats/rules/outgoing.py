@@ -7,7 +7,7 @@ in place. Parts of a message are shared with the client's request: they are repl
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from copilot_proxy.formats.profiles import Api
 from copilot_proxy.formats.types import Json, UpstreamBody
@@ -211,6 +211,41 @@ class OutgoingBody(ABC):
     @abstractmethod
     def tools(self) -> list[OfferedTool]:
         """The tools that the model may call."""
+
+    @property
+    def other_tools(self) -> Iterable[Json]:
+        """The definitions of tools that have a ``name`` but no schema."""
+        return ()
+
+    def lift_additional_tools(self) -> bool:
+        """Move tools from items of the conversation to the tools; return whether there were any."""
+        return False
+
+    def replace_tool_search(self) -> bool:
+        """Offer all tools from the start, and make a function of the client's own search.
+
+        Returns whether the model was to search by itself.
+        """
+        return False
+
+    def flatten_namespaces(self) -> None:  # noqa: B027
+        """Take tools out of their namespaces, and make one name of both."""
+
+    def replace_custom_tools(self) -> bool:
+        """Make functions of custom tools, and of their calls; return whether there were tools."""
+        return False
+
+    @property
+    def tool_choice(self) -> Any:
+        """The tool choice, in the API's format; None if there is none."""
+        return self.body.get("tool_choice")
+
+    def allow_tools(self) -> bool:
+        """Keep only the tools that the tool choice allows, and return whether some are left.
+
+        Returns True if the tool choice is not one of several tools.
+        """
+        return True
 
     @property
     @abstractmethod
