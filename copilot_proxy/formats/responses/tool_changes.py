@@ -78,6 +78,11 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> bool:
         body["input"] = items
     for tool in _all_tools(body):
         tool.pop("defer_loading", None)
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and not is_hosted:
+        body["tool_choice"] = _search_choice(choice, names)
+        if "tools" in choice:
+            body["tool_choice"]["tools"] = [_search_choice(o, names) for o in tools_of(choice)]
     return is_hosted
 
 
@@ -185,6 +190,12 @@ def _search_function(tool: Json, names: ToolNames) -> Json:
     function = {name: v for name, v in tool.items() if name in ("description", "parameters")}
     name = names.flat(Tool("search", TOOL_SEARCH))
     return {"type": "function", "name": name, **function, "strict": False}
+
+
+def _search_choice(choice: Json, names: ToolNames) -> Json:
+    if choice.get("type") != TOOL_SEARCH:
+        return {**choice}
+    return {"type": "function", "name": names.flat(Tool("search", TOOL_SEARCH))}
 
 
 def _search_item(item: Json, names: ToolNames) -> Json:
