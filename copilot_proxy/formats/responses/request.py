@@ -16,6 +16,7 @@ from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.headers import Initiator, Turn
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
+_IMAGES: Final = ("input_image", "computer_screenshot")
 _SEND_ALL: Final = "Send the whole conversation in `input` each time: nothing is stored."
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "function_call": ("call_id", "name", "arguments"),
@@ -215,7 +216,7 @@ def _turn(item: Json) -> Turn | None:
 
 def count_images(request: ResponsesRequest) -> int:
     """Return the number of images in all items, including the outputs of calls."""
-    return sum(part.get("type") == "input_image" for part in _objects(request["input"]))
+    return sum(part.get("type") in _IMAGES for part in _objects(request["input"]))
 
 
 def _objects(value: Any) -> Iterator[Json]:
