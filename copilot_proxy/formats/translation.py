@@ -18,6 +18,7 @@ from copilot_proxy.formats.api import (
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.types import (
+    ChatRequest,
     ChatUsage,
     ClientEvent,
     ClientRequest,
@@ -79,6 +80,7 @@ def prepare(
             include_usage=client.wants_usage(request),
             recorder=ReasoningRecorder(cache, name, vendor),
             tool_names=fitted.tool_names,
+            custom_tools=_custom_tools(chat),
         )
         translator.notes = notes
         if (writer := client.writer(request)) is not None:
@@ -92,6 +94,12 @@ def prepare(
         notes=notes,
         tool_names=fitted.tool_names,
     )
+
+
+def _custom_tools(chat: ChatRequest) -> frozenset[str]:
+    """Return the names of the custom tools in a chat request."""
+    tools = chat.get("tools") or ()
+    return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
 
 
 class Pipeline:
