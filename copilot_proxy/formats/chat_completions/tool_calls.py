@@ -35,11 +35,6 @@ class _Call:
         self.decoder: InputDecoder | None = None
         """Reads the text for a custom tool from the arguments of its function."""
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the arguments are JSON; a text for a custom tool has no recognizable end."""
-        return not self.is_custom and self.arguments.is_json
-
 
 class ToolCalls:
     """The tool calls of one response: turns Copilot's fragments into OpenAI's deltas."""
@@ -184,7 +179,7 @@ def _begins_another(name: str, text: str, call: _Call) -> bool:
         return False
     if not call.arguments:
         return name != call.name
-    return (bool(text) or name != call.name) and call.is_complete
+    return (bool(text) or name != call.name) and call.arguments.is_json
 
 
 def _arguments(value: object) -> str:
