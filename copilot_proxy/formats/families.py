@@ -139,9 +139,10 @@ MESSAGES_FIELDS: Final = frozenset(
 FAMILIES: Final = (
     Family(
         name="Chat Completions",
-        source="OpenAI API reference: up to four stop sequences",
+        source="OpenAI API reference: up to four stop sequences; custom tools are not known to be "
+        "accepted by Copilot",
         apis=("chat_completions",),
-        traits={"max_stops": 4},
+        traits={"max_stops": 4, "custom_tools": False},
     ),
     Family(
         name="Responses",
@@ -197,6 +198,39 @@ FAMILIES: Final = (
         unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
         apis=("responses",),
         traits={"documents": True},
+    ),
+    Family(
+        name="GPT before 5.3, on Responses",
+        source="source code of pi-ai 1.6: grammar tools",
+        ids=re.compile(r"gpt-([34]|5(\.[0-2])?(?![.\d]))|o\d"),
+        apis=("responses",),
+        traits={"custom_tools": False},
+    ),
+    Family(
+        name="GPT before 5.4, on Responses",
+        source="requests of GitHub's Copilot CLI 1.0.102",
+        ids=re.compile(r"gpt-([34]|5(\.[0-3])?(?![.\d]))|o\d"),
+        apis=("responses",),
+        traits={"namespaces": False, "tool_search": False},
+    ),
+    Family(
+        name="GPT before 6.1, on Responses",
+        source="source code of pi-ai 1.6: additional tools",
+        ids=re.compile(r"gpt-([345]|6(?![.\d]))|o\d"),
+        apis=("responses",),
+        traits={"additional_tools": False},
+    ),
+    Family(
+        name="Grok, Kimi and MAI, on Responses",
+        source="source code of pi-ai 1.6; requests of GitHub's Copilot CLI 1.0.102",
+        ids=re.compile(r"grok-|kimi-|mai-"),
+        apis=("responses",),
+        traits={
+            "custom_tools": False,
+            "namespaces": False,
+            "tool_search": False,
+            "additional_tools": False,
+        },
     ),
     Family(
         name="Gemini",
