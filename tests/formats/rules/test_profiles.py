@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.families import FAMILIES, claude_version
+from copilot_proxy.formats.families import FAMILIES
+from copilot_proxy.formats.family import claude_version
 from copilot_proxy.formats.profiles import ModelProfile, ThinkingClass, profile_of
 from tests.formats.requests import a_model
 
