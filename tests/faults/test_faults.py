@@ -13,7 +13,14 @@ from tests.faults.runner import run
 from tests.faults.scripts import SCRIPTS
 from tests.faults.stands import Stands
 
-CELLS = list(cells())
+FAILING = {"session_limit": "a time to wait that is only in the text is not read"}
+"""Fault -> why what the table says of it is not true yet."""
+CELLS = [
+    pytest.param(cell, marks=pytest.mark.xfail(strict=True, reason=FAILING[cell.row.made]))
+    if cell.row.made in FAILING
+    else cell
+    for cell in cells()
+]
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -->"
 
