@@ -69,8 +69,6 @@ def _is_valid(block: Json, marks: list[bytes], model: Model, strings: OpaqueStri
         return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks
     if not strings.is_valid(FREE, signature):
         raise invalid_request("Invalid signature in thinking block")
-    if not block.get("thinking") and not claude.is_modern(model):
-        raise invalid_request("Invalid signature in thinking block")
     return True
 
 

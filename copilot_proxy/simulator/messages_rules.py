@@ -153,7 +153,7 @@ def sources(message: Json, kind: str = "image") -> Iterator[Json]:
 def _images(body: Json, model: Model, call: Call) -> None:
     for message in body["messages"]:
         for source in sources(message, "document"):
-            documents.check_source(source, model)
+            documents.check_source(source)
     found = [source for message in body["messages"] for source in sources(message)]
     urls = []
     for source in found:

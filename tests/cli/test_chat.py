@@ -368,7 +368,7 @@ def test_images_that_the_model_does_not_support(chat: Chat, image: Path, tmp_pat
     ran = chat("Hi", *show)
     assert ran.code == 2
     assert re.search(
-        r"too large \(3\.8 MB\): claude-sonnet-[\d.]+ takes images of up to 3\.0 MB\.", ran.err
+        r"too large \(3\.8 MB\): claude-sonnet-[\d.]+ accepts images of up to 3\.0 MB\.", ran.err
     )
 
 

@@ -29,7 +29,7 @@ def setups() -> Iterator[Setups]:
         yield setups
 
 
-@pytest.mark.parametrize("cell", cells(), ids=str)
+@pytest.mark.parametrize("cell", list(cells()), ids=str)
 def test_fault(setups: Setups, cell: Cell) -> None:
     """The client gets what the table says, with a hint, and everything before the failure is
     intact. Copilot gets as many requests as the table says; no task, connection or file is left

@@ -113,7 +113,7 @@ def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
 
 
 def test_thinking_is_signed(copilot):
-    """Thinking comes first, with a signature that must be sent back unchanged."""
+    """Thinking comes first, with a signature that must be sent back, even if there is no text."""
     body = copilot.messages(**THINK).json()
     block = body["content"][0]
     assert ("thinking", True) == (block["type"], len(block["signature"]) > 100)
@@ -123,7 +123,9 @@ def test_thinking_is_signed(copilot):
     assert 1 == kinds.count("signature_delta")
     turn = [USER, {"role": "assistant", "content": [block, {"type": "text", "text": "x"}]}, USER]
     assert 200 == copilot.messages(messages=turn).status_code
-    for wrong in ({"signature": "abc@def"}, {"thinking": ""}, {"signature": None}):
+    turn[1]["content"][0] = {**block, "thinking": ""}
+    assert 200 == copilot.messages(messages=turn).status_code
+    for wrong in ({"signature": "abc@def"}, {"signature": None}):
         turn[1]["content"][0] = {**block, **wrong}
         assert "Invalid signature in thinking block" == refused(copilot.messages(messages=turn))
     turn[1]["content"][0] = {"type": "redacted_thinking", "data": "x"}

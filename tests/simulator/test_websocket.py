@@ -120,6 +120,7 @@ def test_the_initiator_is_in_the_message(simulator, copilot):
     with connected(copilot) as client:
         client.ask("Hi", initiator="agent")
     found = [r for r in simulator.state.requests if r.method == "WEBSOCKET"]
+    assert all(r.done.wait(5) for r in found)
     assert [("/responses", "agent", "complete")] == [
         (r.path, r.initiator, r.finished) for r in found
     ]
