@@ -16,13 +16,9 @@ from copilot_proxy.formats.types import ChatUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 from copilot_proxy.masking import mask
 
-_FINISH: Final = re.compile(
-    r"Provider finish_reason: (?P<reason>\w+)|Unhandled stop reason: \w+|An unknown error occurred"
-    r"|\w+ stream ended before \w+"
-)
-"""pi-ai's messages for finish reasons that it treats as failures."""
 _INCOMPLETE: Final = "response.incomplete"
 _INVALID_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
+_CUT: Final = re.compile(r"\bstream ended (?:before|without)\b", re.IGNORECASE)
 _MAX_REASON: Final = 500
 """Characters of pi-ai's message that an error quotes."""
 
@@ -34,12 +30,12 @@ def finish_reason(event: PiAiEvent) -> str | None:
     """
     last = _last(event)
     if event.get("type") == "error":
-        # With any other message, pi-ai may have given up before it read the last event.
-        match = _FINISH.fullmatch(_text(event))
-        if not match:
+        # Without it, pi-ai may have given up before it read the last event.
+        reason = _object(event.get("error")).get("rawStopReason")
+        if not isinstance(reason, str) or event.get("broke"):
             return None
-        if not last and match["reason"]:
-            last = {"choices": [{"finish_reason": match["reason"]}]}
+        if not last and reason.lower() in FINISH_REASONS:
+            last = {"choices": [{"finish_reason": reason}]}
     if last.get("type") == _INCOMPLETE:
         details = _object(_object(last.get("response")).get("incomplete_details"))
         return "content_filter" if details.get("reason") == "content_filter" else "length"
@@ -53,7 +49,7 @@ def finish_reason(event: PiAiEvent) -> str | None:
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
     """Return the usage of Chat Completions, or None if there is none.
 
-    For an incomplete response, it is taken from Copilot's event, since pi-ai reports none.
+    For an incomplete response, it is taken from Copilot's event.
     """
     last = _last(event)
     if last.get("type") == _INCOMPLETE:
@@ -72,6 +68,7 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
                 "cached_tokens": read,
                 "cache_creation_input_tokens": written,
             },
+            "completion_tokens_details": {"reasoning_tokens": count(usage, "reasoning")},
         }
     )
 
@@ -101,7 +98,7 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     text = _text(event)
     if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
         return BrokenResponse("Copilot sent an event that is not a JSON object.")
-    if "stream ended before" in text:
+    if _CUT.search(text):
         return BrokenResponse(
             "Copilot's answer broke off before it was complete.",
             hint="The answer so far may be incomplete. Try again.",

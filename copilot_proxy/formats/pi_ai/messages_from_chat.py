@@ -37,10 +37,12 @@ class MessagesTranslator:
         self._tool_names: dict[str, str] = {}
         """The name of the called tool, by call id."""
 
-    def context(self, chat: list[Json]) -> Json:
-        """Return pi-ai's `Context` for chat messages: ``systemPrompt`` and ``messages``.
+    def context(self, chat: list[Json], tools: list[Json]) -> Json:
+        """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
 
-        Raises `RequestError` if nothing is left, or for an image that pi-ai cannot send.
+        It is ``{"messages"}``. The first message is a system message with the instructions and the
+        tools, if there are any. Raises `RequestError` if nothing is left, or for an image that
+        pi-ai cannot send.
         """
         system: list[str] = []
         messages: list[Json] = []
@@ -65,10 +67,12 @@ class MessagesTranslator:
         if not messages and not system:
             raise RequestError("The messages contain nothing to answer.", param="messages")
         self._notes += sorted(self._new_notes)
-        context: Json = {"messages": messages}
-        if system:
-            context["systemPrompt"] = _SEPARATOR.join(system)
-        return context
+        if system or tools:
+            first: Json = {"role": "system", "content": _SEPARATOR.join(system)}
+            if tools:
+                first["toolsAdded"] = tools
+            messages.insert(0, self._with_timestamp(first))
+        return {"messages": messages}
 
     def _assistant(self, message: Json) -> list[Json]:
         text = "".join(_texts(message.get("content"))) or message.get("refusal") or ""
@@ -107,7 +111,6 @@ class MessagesTranslator:
                 _thinking_block("[Reasoning redacted]" if one.redacted else one.text, one.signature)
                 | ({"redacted": True} if one.redacted else {})
                 for one in parse_thoughts(text, opaque)
-                if one.text or one.redacted
             ]
         if self._api == "openai-responses":
             items = [

@@ -4,9 +4,9 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
 have ``content`` only if there were no deltas for it.
 
-pi-ai treats every end of a stream as success, and reports only some of the finish reasons. The
-sidecar therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said
-that the response is complete, and ``last``, Copilot's event with the reason.
+pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
+therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
+response is complete, and ``last``, Copilot's event with the reason.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.

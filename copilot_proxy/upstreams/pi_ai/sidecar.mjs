@@ -18,7 +18,7 @@
 
 import { pathToFileURL } from "node:url";
 
-import { createFetch, REQUEST_ID_HEADER, StreamMonitor } from "./fetch.mjs";
+import { createFetch, StreamMonitor } from "./fetch.mjs";
 
 const [folder, connectTimeout, readTimeout, endTimeout = 3000] = process.argv.slice(2);
 const MAX_LINE = 8 * 1024 * 1024; // characters; Python accepts lines of up to 32 MiB
@@ -116,7 +116,8 @@ class SidecarRequest {
       const stream = STREAMS[pi.api]({ ...pi, baseUrl: this.url }, context, {
         ...options,
         apiKey: this.token,
-        headers: { ...this.headers, [REQUEST_ID_HEADER]: String(this.id) },
+        headers: this.headers,
+        fetch: (url, init) => fetchFor(this, url, init),
         signal: this.abort.signal,
         maxRetries: 0, // Python decides about retries
         timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
@@ -182,7 +183,10 @@ function compactEvent({ type, contentIndex, delta, toolCall, partial, message, e
   }
   if (toolCall) compact.toolCall = { arguments: toolCall.arguments };
   if (message) compact.message = { usage: message.usage };
-  if (error) compact.error = { usage: error.usage, errorMessage: error.errorMessage };
+  if (error) {
+    const { usage, errorMessage, rawStopReason } = error;
+    compact.error = { usage, errorMessage, rawStopReason };
+  }
   if (message) compact.reason = message.stopReason;
   return compact;
 }
@@ -215,23 +219,23 @@ async function listen() {
 }
 
 const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`).href);
-const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
 const timeouts = {
   connect: Number(connectTimeout),
   read: Number(readTimeout),
   end: Number(endTimeout),
 };
 const STREAMS = {};
+let fetchFor;
+// pi-ai and its libraries must send requests only with the function that they are given.
+globalThis.fetch = () => Promise.reject(new Error("Requests may only be sent to Copilot."));
 try {
-  const undici = (await packages("undici/index.js")).default;
-  globalThis.fetch = createFetch(undici, timeouts, (id) => requests.get(Number(id)));
-  // Not from pi-ai's index, which takes 0.3 s longer to load and adds a step for each event.
-  STREAMS["anthropic-messages"] = (await providers("anthropic")).streamSimpleAnthropic;
-  STREAMS["openai-completions"] = (
-    await providers("openai-completions")
-  ).streamSimpleOpenAICompletions;
-  STREAMS["openai-responses"] = (await providers("openai-responses")).streamSimpleOpenAIResponses;
-  for (const [api, stream] of Object.entries(STREAMS)) if (!stream) throw new TypeError(api);
+  fetchFor = createFetch((await packages("undici/index.js")).default, timeouts);
+  // Not from pi-ai's index, which takes longer to load and adds a step for each event.
+  for (const api of ["anthropic-messages", "openai-completions", "openai-responses"]) {
+    const { streamSimple } = await packages(`@earendil-works/pi-ai/dist/api/${api}.js`);
+    if (!streamSimple) throw new TypeError(api);
+    STREAMS[api] = streamSimple;
+  }
 } catch (error) {
   // Files are missing or damaged.
   logError("not loaded:", error);

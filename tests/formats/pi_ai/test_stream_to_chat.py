@@ -44,8 +44,8 @@ def thought(index: int, words: str, **block: Any) -> list[Json]:
     ]
 
 
-def failed(message: str, **more: Any) -> Json:
-    error = {"stopReason": "error", "errorMessage": message}
+def failed(message: str, raw: str | None = None, **more: Any) -> Json:
+    error = {"stopReason": "error", "errorMessage": message, "rawStopReason": raw}
     return {"type": "error", "reason": "error", "error": error, **more}
 
 
@@ -272,7 +272,6 @@ def test_a_whole_message() -> None:
         message({**whole, "stopReason": "error", "errorMessage": "terminated"})
 
 
-UNKNOWN = "An unknown error occurred"
 CHOICE: Json = {"choices": [{"finish_reason": "content_filter"}]}
 
 
@@ -289,14 +288,25 @@ def stopped(reason: str) -> Json:
 @pytest.mark.parametrize(
     ("event", "finish"),
     [
-        (failed("Provider finish_reason: content_filter"), "content_filter"),
-        (failed("Provider finish_reason: content_filter", last=CHOICE), "content_filter"),
-        (failed(UNKNOWN, last=stopped("refusal")), "content_filter"),
+        (failed("Provider finish_reason: content_filter", "content_filter"), "content_filter"),
+        (failed("Provider finish_reason: x", "content_filter", last=CHOICE), "content_filter"),
+        (failed("I cannot help.", "refusal", last=stopped("refusal")), "content_filter"),
         (
-            failed("Unhandled stop reason: new", last=stopped("model_context_window_exceeded")),
+            failed("Unhandled stop reason", "new", last=stopped("model_context_window_exceeded")),
             "length",
         ),
-        (failed("Anthropic stream ended before message_stop", last=stopped("end_turn")), "stop"),
+        (
+            failed("Anthropic stream ended before message_stop", "a", last=stopped("end_turn")),
+            "stop",
+        ),
+        (
+            failed(
+                "Response incomplete: content_filter",
+                "incomplete.content_filter",
+                last=incomplete("content_filter"),
+            ),
+            "content_filter",
+        ),
         ({**done(), "last": incomplete("max_output_tokens")}, "length"),
         ({**done(), "last": incomplete("content_filter")}, "content_filter"),
         ({**done("length"), "last": stopped("max_tokens")}, "length"),
@@ -311,7 +321,7 @@ def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> No
 
 
 def test_usage_of_an_incomplete_response() -> None:
-    """It is taken from Copilot's event, since pi-ai has none."""
+    """It is taken from Copilot's event."""
     usage = complete(start(), text("Hi"), {**done(usage=None), "last": incomplete("x")})["usage"]
 
     assert (9, 6) == (usage["prompt_tokens"], usage["completion_tokens"])
@@ -381,7 +391,18 @@ def test_a_whole_response(api: str, body: Json) -> None:
         (failed("whatever", broke="silent"), "upstream_broken", "fell silent"),
         (failed("whatever", broke="garbled"), "upstream_broken", "not a JSON object"),
         (failed("An unknown error occurred"), "upstream_broken", "An unknown error occurred."),
-        (failed("Provider finish_reason: error"), "upstream_broken", "failed while"),
+        (failed("Provider finish_reason: error", "error"), "upstream_broken", "failed while"),
+        (
+            failed("OpenAI Responses stream completed with an unfinished tool call", "completed"),
+            "upstream_broken",
+            "unfinished tool call",
+        ),
+        (
+            failed("An event is garbled.", "end_turn", last=stopped("end_turn"), broke="garbled"),
+            "upstream_broken",
+            "not a JSON object",
+        ),
+        (failed("Stream ended without finish_reason"), "upstream_broken", "broke off"),
         (
             failed("a", last={"type": "error", "error": {"type": "overloaded_error"}}),
             "overloaded_error",
