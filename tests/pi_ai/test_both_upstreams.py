@@ -164,7 +164,7 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
     assert PNG in json.dumps(last_request(served).body)
 
 
-@pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6"])
+@pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6", "gemini-3.1-pro-preview"])
 def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, model: str) -> None:
     """The client gets the model's reasoning, and the model gets it again in the next turn, even if
     the client does not send it back."""

@@ -112,7 +112,7 @@ class Client:
     def request(self, model: Any = GPT_4, **more: Any) -> Json:
         hello = {"model": model.id, "messages": [{"role": "user", "content": "Hi"}]}
         body = pi_ai_from_chat(hello, model, []).body
-        parts = {name: body[name] for name in ("pi", "context", "options", "payload")}
+        parts = {name: body[name] for name in ("pi", "context", "options", "payload", "opaque")}
         return {"url": self.url, "token": "t", "headers": {}, "request": parts, **more}
 
 

@@ -36,6 +36,8 @@ class MessagesTranslator:
         self._new_notes: set[str] = set()
         self._tool_names: dict[str, str] = {}
         """The name of the called tool, by call id."""
+        self.opaque: dict[str, str] = {}
+        """The encrypted reasoning of Chat Completions, by the id of the message's first call."""
 
     def context(self, chat: list[Json], tools: list[Json]) -> Json:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
@@ -118,10 +120,13 @@ class MessagesTranslator:
                 for encrypted in encrypted_contents(opaque)
             ]
             return [_thinking_block("", msgspec.json.encode(item).decode()) for item in items]
-        if opaque and not opaque.startswith(_TAGS):
-            self._new_notes.add("dropped reasoning_opaque: pi-ai does not send it back")
         # On this API, pi-ai's signature is the name of the field in which to send the text back.
         foreign = opaque.startswith(_TAGS)
+        if opaque and not foreign:
+            if calls := message.get("tool_calls"):
+                self.opaque[_id(calls[0]["id"])] = opaque
+            else:
+                self._new_notes.add("dropped reasoning_opaque: pi-ai does not send it back")
         return [_thinking_block(text, "reasoning_text")] if text and not foreign else []
 
     def _result(self, message: Json, path: str) -> Json:

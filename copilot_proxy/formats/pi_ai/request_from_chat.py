@@ -86,11 +86,12 @@ def from_chat(
 
     The rules for what the model accepts must have been applied before. `now` is in ms since 1970.
 
-    The request is ``{"model", "pi", "context", "options", "payload", "headers"}``: ``pi`` is
-    pi-ai's `Model` without ``baseUrl``, ``context`` its
-    `TranscriptContext`, ``options`` those of
-    `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to Copilot,
-    and ``headers`` those of the API. Raises `RequestError` for what pi-ai does not support.
+    The request is ``{"model", "pi", "context", "options", "payload", "opaque", "headers"}``:
+    ``pi`` is pi-ai's `Model` without ``baseUrl``, ``context`` its `TranscriptContext`, ``options``
+    those of `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to
+    Copilot, ``opaque`` encrypted reasoning that pi-ai does not send back, by the id of a message's
+    first tool call (or None), and ``headers`` those of the API. Raises `RequestError` for what
+    pi-ai does not support.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     _refuse(fields)
@@ -105,7 +106,8 @@ def from_chat(
     tools = [_tool(tool["function"]) for tool in chat_tools]
     api = api_of(model)
     now = int(time.time() * 1000) if now is None else now
-    context = MessagesTranslator(model.id, api, now, notes).context(fields["messages"], tools)
+    translator = MessagesTranslator(model.id, api, now, notes)
+    context = translator.context(fields["messages"], tools)
     options: Json = {"cacheRetention": "short"}
     payload: Json = {}
     if tools:
@@ -129,6 +131,7 @@ def from_chat(
         "context": context,
         "options": options,
         "payload": payload,
+        "opaque": translator.opaque or None,
         "headers": {},
     }
     if api == "anthropic-messages":

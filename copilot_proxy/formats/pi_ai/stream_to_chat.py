@@ -6,7 +6,8 @@ have ``content`` only if there were no deltas for it.
 
 pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
 therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
-response is complete, and ``last``, Copilot's event with the reason.
+response is complete, and ``last``, Copilot's event with the reason. A third one, ``opaque``, is the
+encrypted reasoning of Chat Completions, which pi-ai does not read.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
@@ -196,6 +197,7 @@ class PiAiToChat(ChunkTranslator):
                 hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
         self._start(chunks)
+        self._add("reasoning_opaque", _text(event, "opaque"), chunks)
         reason = _REASONS.get(str(event.get("reason")), "stop")
         self._finish = finish_reason(event) or reason
 

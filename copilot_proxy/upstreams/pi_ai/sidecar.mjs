@@ -75,6 +75,7 @@ class SidecarRequest {
     this.waiting = [];
     this.started = new Set(); // the indexes of content of which a delta was sent
     this.surrogates = new Map();
+    this.opaque = ""; // the encrypted reasoning of Chat Completions, which pi-ai does not read
   }
 
   send(message) {
@@ -112,7 +113,7 @@ class SidecarRequest {
 
   async run() {
     try {
-      const { pi, context, options, payload } = this.request;
+      const { pi, context, options, payload, opaque } = this.request;
       const stream = STREAMS[pi.api]({ ...pi, baseUrl: this.url }, context, {
         ...options,
         apiKey: this.token,
@@ -121,7 +122,8 @@ class SidecarRequest {
         signal: this.abort.signal,
         maxRetries: 0, // Python decides about retries
         timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
-        onPayload: (body) => ({ ...body, ...payload }),
+        onPayload: (body) => addOpaque({ ...body, ...payload }, opaque),
+        onProviderStreamEvent: pi.api === "openai-completions" ? this.keepOpaque : undefined,
       });
       for await (const event of stream) {
         await this.waitForWindow();
@@ -146,7 +148,7 @@ class SidecarRequest {
     const compact = compactEvent(event);
     if (event.type === "done" || event.type === "error") {
       const { finished, last } = this.monitor;
-      Object.assign(compact, { finished, last, broke: this.broke });
+      Object.assign(compact, { finished, last, broke: this.broke, opaque: this.opaque });
     }
     if (typeof compact.delta === "string") {
       this.started.add(event.contentIndex);
@@ -163,6 +165,13 @@ class SidecarRequest {
     this.drop();
   }
 
+  keepOpaque = (chunk) => {
+    for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
+      const piece = choice?.delta?.reasoning_opaque;
+      if (typeof piece === "string") this.opaque += piece;
+    }
+  };
+
   // Some models split a surrogate pair: the first half is held back until the second arrives.
   wholeCharacters(index, delta) {
     const text = (this.surrogates.get(index) ?? "") + delta;
@@ -171,6 +180,16 @@ class SidecarRequest {
     this.surrogates.set(index, text.slice(end));
     return text.slice(0, end);
   }
+}
+
+// Adds the encrypted reasoning to the messages that it belongs to. `opaque` has it by the id of the
+// first tool call of the message; Gemini requires it for messages with tool calls.
+function addOpaque(body, opaque) {
+  for (const message of opaque ? body.messages : []) {
+    const value = opaque[message.tool_calls?.[0]?.id];
+    if (typeof value === "string") message.reasoning_opaque = value;
+  }
+  return body;
 }
 
 // An event without the complete answer so far, which pi-ai repeats in each event.

@@ -455,8 +455,21 @@ def test_signed_thinking_without_text_is_kept() -> None:
     assert [signed, {"type": "text", "text": "A"}] == body["context"]["messages"][1]["content"]
 
 
+def test_encrypted_reasoning_of_tool_calls_is_kept() -> None:
+    """Gemini requires it, but pi-ai does not send it back: it is passed on beside the context."""
+    said = {"role": "assistant", "tool_calls": [call("a|b")], "reasoning_opaque": "abc"}
+    result = {"role": "tool", "tool_call_id": "a|b", "content": "x"}
+
+    body, notes = translated(GEMINI, user(), said, result)
+
+    assert {"a_b": "abc"} == body["opaque"]
+    assert [] == notes
+    foreign = {**said, "reasoning_opaque": "messages:SIG"}
+    assert translated(GEMINI, user(), foreign, result)[0]["opaque"] is None
+
+
 def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
-    """pi-ai cannot send the chat API's encrypted reasoning back."""
+    """Without a tool call, pi-ai does not send the chat API's encrypted reasoning back."""
     said = {"role": "assistant", "content": "A", "reasoning_opaque": "abc"}
 
     _, notes = translated(GEMINI, user(), said, user())

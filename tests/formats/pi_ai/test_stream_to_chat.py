@@ -333,6 +333,13 @@ def test_a_finish_after_a_failure_is_ignored() -> None:
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
 
+def test_encrypted_reasoning_of_chat_completions() -> None:
+    """The client gets it, so that it can send it back with the tool call that it belongs to."""
+    completion = complete(start(), text("Hi"), {**done(), "opaque": "abc"})
+
+    assert "abc" == completion["choices"][0]["message"]["reasoning_opaque"]
+
+
 def test_start_makes_no_chunk() -> None:
     """A failure before the first content can still have its own status code."""
     reader = PiAiToChat(MODEL)
