@@ -315,6 +315,18 @@ def test_unusual_ends(
     assert "hello" in text
 
 
+@pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5"])
+def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) -> None:
+    """The client gets the explanation that the model gives for its refusal."""
+    served.simulator.state.faults.on("refusal")
+
+    answer = http.post(CHAT, json={"model": model, "messages": user("Say hello")})
+
+    (choice,) = answer.json()["choices"]
+    assert "content_filter" == choice["finish_reason"]
+    assert choice["message"]["refusal"]
+
+
 def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
     """An answer that was cut at its limit says so, and has usage."""
     for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):

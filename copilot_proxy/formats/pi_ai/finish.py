@@ -9,6 +9,7 @@ import re
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError
+from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.stream_repair import FINISH_REASONS
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
@@ -40,10 +41,23 @@ def finish_reason(event: PiAiEvent) -> str | None:
         details = _object(_object(last.get("response")).get("incomplete_details"))
         return "content_filter" if details.get("reason") == "content_filter" else "length"
     reason = _object(last.get("delta")).get("stop_reason")
-    choices = last.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        reason = _object(choice).get("finish_reason") or reason
+    for choice in _choices(last):
+        reason = choice.get("finish_reason") or reason
     return FINISH_REASONS.get(reason.lower(), "stop") if isinstance(reason, str) else None
+
+
+def refusal_of(event: PiAiEvent) -> str:
+    """Return the model's explanation of its refusal; an empty text if there is none."""
+    last = _last(event)
+    return unread(event, "refusal") or explanation(
+        _object(last.get("delta")), *_choices(last), last
+    )
+
+
+def unread(event: PiAiEvent, name: str) -> str:
+    """Return the text of the field `name` that pi-ai does not read; empty if there is none."""
+    text = _object(event.get("unread")).get(name)
+    return text if isinstance(text, str) else ""
 
 
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
@@ -109,6 +123,11 @@ def error_of(event: PiAiEvent) -> UpstreamError:
 
 def _last(event: PiAiEvent) -> Json:
     return _object(event.get("last"))
+
+
+def _choices(last: Json) -> list[Json]:
+    choices = last.get("choices")
+    return [_object(choice) for choice in choices] if isinstance(choices, list) else []
 
 
 def _object(value: Any) -> Json:

@@ -6,8 +6,8 @@ have ``content`` only if there were no deltas for it.
 
 pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
 therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
-response is complete, and ``last``, Copilot's event with the reason. A third one, ``opaque``, is the
-encrypted reasoning of Chat Completions, which pi-ai does not read.
+response is complete, and ``last``, Copilot's event with the reason. A third one, ``unread``, has
+the texts of Chat Completions that pi-ai does not read: ``{"reasoning_opaque", "refusal"}``.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
@@ -26,7 +26,13 @@ from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
-from copilot_proxy.formats.pi_ai.finish import error_of, finish_reason, usage_of
+from copilot_proxy.formats.pi_ai.finish import (
+    error_of,
+    finish_reason,
+    refusal_of,
+    unread,
+    usage_of,
+)
 from copilot_proxy.formats.pi_ai.models import PiApi
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.encrypted_reasoning import opaque_piece
@@ -197,9 +203,9 @@ class PiAiToChat(ChunkTranslator):
                 hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
         self._start(chunks)
-        self._add("reasoning_opaque", _text(event, "opaque"), chunks)
+        self._add("reasoning_opaque", unread(event, "reasoning_opaque"), chunks)
         reason = _REASONS.get(str(event.get("reason")), "stop")
-        self._finish = finish_reason(event) or reason
+        self._set_finish(finish_reason(event) or reason, event, chunks)
 
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         """End the stream, or raise the error if Copilot gave no finish reason.
@@ -211,7 +217,12 @@ class PiAiToChat(ChunkTranslator):
         if finish is None:
             raise error_of(event)
         self._start(chunks)
+        self._set_finish(finish, event, chunks)
+
+    def _set_finish(self, finish: str, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         self._finish = finish
+        refuses = finish == "content_filter"
+        self._add("refusal", refusal_of(event) if refuses else unread(event, "refusal"), chunks)
 
     def _feed_whole(self, data: PiAiEvent) -> list[ChatChunk]:
         """Return the chunks for a response that Copilot did not stream."""

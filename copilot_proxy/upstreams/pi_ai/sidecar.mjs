@@ -75,7 +75,8 @@ class SidecarRequest {
     this.waiting = [];
     this.started = new Set(); // the indexes of content of which a delta was sent
     this.surrogates = new Map();
-    this.opaque = ""; // the encrypted reasoning of Chat Completions, which pi-ai does not read
+    // Texts of Chat Completions that pi-ai does not read: encrypted reasoning, and a refusal.
+    this.unread = { reasoning_opaque: "", refusal: "" };
   }
 
   send(message) {
@@ -123,7 +124,7 @@ class SidecarRequest {
         maxRetries: 0, // Python decides about retries
         timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
         onPayload: (body) => addOpaque({ ...body, ...payload }, opaque),
-        onProviderStreamEvent: pi.api === "openai-completions" ? this.keepOpaque : undefined,
+        onProviderStreamEvent: pi.api === "openai-completions" ? this.keepUnread : undefined,
       });
       for await (const event of stream) {
         await this.waitForWindow();
@@ -148,7 +149,7 @@ class SidecarRequest {
     const compact = compactEvent(event);
     if (event.type === "done" || event.type === "error") {
       const { finished, last } = this.monitor;
-      Object.assign(compact, { finished, last, broke: this.broke, opaque: this.opaque });
+      Object.assign(compact, { finished, last, broke: this.broke, unread: this.unread });
     }
     if (typeof compact.delta === "string") {
       this.started.add(event.contentIndex);
@@ -165,10 +166,12 @@ class SidecarRequest {
     this.drop();
   }
 
-  keepOpaque = (chunk) => {
+  keepUnread = (chunk) => {
     for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
-      const piece = choice?.delta?.reasoning_opaque;
-      if (typeof piece === "string") this.opaque += piece;
+      for (const name in this.unread) {
+        const piece = choice?.delta?.[name];
+        if (typeof piece === "string") this.unread[name] += piece;
+      }
     }
   };
 

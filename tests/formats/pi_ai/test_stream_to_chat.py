@@ -335,9 +335,24 @@ def test_a_finish_after_a_failure_is_ignored() -> None:
 
 def test_encrypted_reasoning_of_chat_completions() -> None:
     """The client gets it, so that it can send it back with the tool call that it belongs to."""
-    completion = complete(start(), text("Hi"), {**done(), "opaque": "abc"})
+    completion = complete(start(), text("Hi"), {**done(), "unread": {"reasoning_opaque": "abc"}})
 
     assert "abc" == completion["choices"][0]["message"]["reasoning_opaque"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        failed("I may not.", "refusal", last={"type": "message_delta", "delta": {
+            "stop_reason": "refusal", "stop_details": {"explanation": "I may not."}}}),
+        failed("x", "refusal", last={"choices": [{"finish_reason": "refusal"}]},
+               unread={"refusal": "I may not."}),
+        {**done(), "unread": {"refusal": "I may not."}},
+    ],
+)  # fmt: skip
+def test_a_refusal_is_explained(event: Json) -> None:
+    """The client gets the model's explanation, wherever Copilot puts it."""
+    assert "I may not." == complete(start(), event)["choices"][0]["message"]["refusal"]
 
 
 def test_start_makes_no_chunk() -> None:
