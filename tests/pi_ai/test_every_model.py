@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
 from tests.conftest import Proxy, clear_environment, settings_at
@@ -71,3 +72,22 @@ def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -
     said = ask(http, model, {"role": "system", "content": "Be brief."}, first, **fields)
 
     assert ask(http, model, first, said, {"role": "user", "content": "More"}, **fields)["content"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
+    """A note says so if a model has dropped thinking that belongs to another conversation."""
+    model = next(
+        one.id
+        for one in models(DEFAULT_CATALOGUE)
+        if profile_of(one, "messages").thinking == "adaptive_only"
+        and profile_of(one, "messages").bound_thinking
+    )
+    said = ask(http, model, {"role": "user", "content": "Hello"}, reasoning_effort="high")
+    edited = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "More"}]
+
+    answer = http.post(
+        "/chat/completions", json={"model": model, "messages": edited, "stream": stream}
+    )
+
+    assert "dropped parts of earlier messages" in answer.headers["x-copilot-proxy-notes"]

@@ -7,7 +7,8 @@ have ``content`` only if there were no deltas for it.
 pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
 therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
 response is complete, and ``last``, Copilot's event with the reason. A third one, ``unread``, has
-the texts of Chat Completions that pi-ai does not read: ``{"reasoning_opaque", "refusal"}``.
+the texts of Chat Completions that pi-ai does not read: ``{"reasoning_opaque", "refusal"}``. Any
+event may have Claude's ``input_transformations``.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
@@ -26,6 +27,7 @@ from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
+from copilot_proxy.formats.messages.transformations import FIELD, note_transformations
 from copilot_proxy.formats.pi_ai.finish import (
     error_of,
     finish_reason,
@@ -101,6 +103,8 @@ class PiAiToChat(ChunkTranslator):
             return [chunk for event in events_of(data) for chunk in self.feed(event)]
         if data.get("type") == "whole":
             return self._feed_whole(data)
+        if self.notes is not None and FIELD in data:
+            note_transformations(data, self.notes)
         block = data.get("block")
         block = block if isinstance(block, dict) else {}
         delta = _text(data, "delta")

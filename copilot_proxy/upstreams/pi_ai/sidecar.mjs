@@ -77,6 +77,7 @@ class SidecarRequest {
     this.surrogates = new Map();
     // Texts of Chat Completions that pi-ai does not read: encrypted reasoning, and a refusal.
     this.unread = { reasoning_opaque: "", refusal: "" };
+    this.transformations = undefined; // what Claude's API says it left out of the conversation
   }
 
   send(message) {
@@ -124,7 +125,7 @@ class SidecarRequest {
         maxRetries: 0, // Python decides about retries
         timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
         onPayload: (body) => addOpaque({ ...body, ...payload }, opaque),
-        onProviderStreamEvent: pi.api === "openai-completions" ? this.keepUnread : undefined,
+        onProviderStreamEvent: this.readers[pi.api],
       });
       for await (const event of stream) {
         await this.waitForWindow();
@@ -155,6 +156,10 @@ class SidecarRequest {
       this.started.add(event.contentIndex);
       compact.delta = this.wholeCharacters(event.contentIndex, compact.delta);
     }
+    if (this.transformations) {
+      compact.input_transformations = this.transformations;
+      this.transformations = null;
+    }
     // Some models send a text only at the end, and then pi-ai has no delta for it.
     if (!this.started.has(event.contentIndex)) compact.content = event.content;
     const line = encode({ id: this.id, event: compact });
@@ -166,13 +171,19 @@ class SidecarRequest {
     this.drop();
   }
 
-  keepUnread = (chunk) => {
-    for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
-      for (const name in this.unread) {
-        const piece = choice?.delta?.[name];
-        if (typeof piece === "string") this.unread[name] += piece;
+  // By API: read what pi-ai does not report, from Copilot's events.
+  readers = {
+    "openai-completions": (chunk) => {
+      for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
+        for (const name in this.unread) {
+          const piece = choice?.delta?.[name];
+          if (typeof piece === "string") this.unread[name] += piece;
+        }
       }
-    }
+    },
+    "anthropic-messages": (event) => {
+      this.transformations ??= event?.message?.input_transformations ?? event?.input_transformations;
+    },
   };
 
   // Some models split a surrogate pair: the first half is held back until the second arrives.
