@@ -47,7 +47,7 @@ def ask(http: httpx.Client, model: str, *messages: Any, **fields: Any) -> Any:
     return answer.json()["choices"][0]["message"]
 
 
-@pytest.mark.parametrize("effort", [None, "high", "max"])
+@pytest.mark.parametrize("effort", [None, "none", "high", "max"])
 @pytest.mark.parametrize("model", [model.id for model in models(DEFAULT_CATALOGUE)])
 def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: str | None) -> None:
     """It calls a tool and answers with its result, with and without thinking, even if the client

@@ -117,7 +117,7 @@ def from_chat(
             payload["tools"] = _claude_tools(tools)
         if choice is not None:
             _set_choice(choice, api, options, payload)
-    levels = thinking.set_reasoning(fields, profile, api, choice, options, notes)
+    levels = thinking.set_reasoning(fields, profile, api, choice, options, payload, notes)
     _sampling(fields, profile, options, notes)
     limit = fields.get("max_completion_tokens", fields.get("max_tokens"))
     if limit is not None:

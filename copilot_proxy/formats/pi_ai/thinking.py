@@ -25,6 +25,7 @@ def set_reasoning(
     api: PiApi,
     choice: Any,
     options: Json,
+    payload: Json,
     notes: list[str],
 ) -> Mapping[str, str]:
     """Set how much to think; return Copilot's reasoning efforts, by pi-ai's levels."""
@@ -42,7 +43,7 @@ def set_reasoning(
             notes.append("dropped reasoning_effort: pi-ai does not support it for the model")
         return {}
     if effort == "none":
-        return _without_reasoning(profile, api, notes)
+        return _without_reasoning(profile, api, payload, notes)
     if is_forced(choice) and not profile.thinks_with_forced_tool and api == "anthropic-messages":
         notes.append("dropped reasoning_effort: Claude does not think when a tool is forced")
         return {}
@@ -87,9 +88,13 @@ def beta(profile: ModelProfile, payload: Json, *, reasoning: bool) -> str | None
     return _INTERLEAVED if reasoning and not profile.adaptive else None
 
 
-def _without_reasoning(profile: ModelProfile, api: PiApi, notes: list[str]) -> Mapping[str, str]:
+def _without_reasoning(
+    profile: ModelProfile, api: PiApi, payload: Json, notes: list[str]
+) -> Mapping[str, str]:
     if api == "openai-completions" and "none" in (profile.efforts or ()):
         return {"off": "none"}
-    if api != "anthropic-messages":
+    if api == "openai-responses" and "none" in (profile.efforts or ()):
+        payload["reasoning"] = {"effort": "none"}  # pi-ai never sends it to Copilot
+    elif api != "anthropic-messages":
         notes.append("dropped reasoning_effort: pi-ai cannot turn reasoning off for the model")
     return {}

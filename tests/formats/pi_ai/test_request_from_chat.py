@@ -18,6 +18,7 @@ from tests.formats.pi_ai.models import (
     GPT_4,
     GPT_5,
     MESSAGES,
+    RESPONSES,
     model,
 )
 from tests.formats.requests import PNG, chat_request, image, user
@@ -278,6 +279,16 @@ def test_bound_thinking_of_another_conversation_is_dropped(
     thinking = {"type": "adaptive", "display": "summarized", **binding}
     assert (thinking if expected else None) == body["payload"].get("thinking")
     assert (model is not CLAUDE) is body["pi"]["compat"]["forceAdaptiveThinking"]
+
+
+def test_reasoning_can_be_turned_off_on_responses() -> None:
+    """pi-ai would not ask for it, so it is added to its request."""
+    thinker = model("gpt-6-luna", RESPONSES, reasoning_effort=["none", "low"])
+
+    body, notes = translated(thinker, reasoning_effort="none")
+
+    assert {"effort": "none"} == body["payload"]["reasoning"]
+    assert [] == notes
 
 
 @pytest.mark.parametrize(
