@@ -315,6 +315,23 @@ def test_unusual_ends(
     assert "hello" in text
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) -> None:
+    """The client gets the token counts, and what GitHub charges for the answer."""
+    request: Any = {"model": model, "messages": user("Say hello"), "stream": stream}
+    if stream:
+        request["stream_options"] = {"include_usage": True}
+
+    text = http.post(CHAT, json=request).text
+
+    last = text.split("data: ")[-2] if stream else text
+    body = json.loads(last)
+    assert body["copilot_usage"]["total_nano_aiu"]
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
 @pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5"])
 def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) -> None:
     """The client gets the explanation that the model gives for its refusal."""

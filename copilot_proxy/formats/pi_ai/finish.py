@@ -13,7 +13,7 @@ from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.stream_repair import FINISH_REASONS
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
-from copilot_proxy.formats.types import ChatUsage, Json, PiAiEvent
+from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 from copilot_proxy.masking import mask
 
@@ -60,11 +60,18 @@ def unread(event: PiAiEvent, name: str) -> str:
     return text if isinstance(text, str) else ""
 
 
+def copilot_usage_of(event: PiAiEvent) -> CopilotUsage | None:
+    """Return what GitHub charges, or None if it is not known."""
+    return _object(_object(event.get("unread")).get("copilot_usage")) or None
+
+
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
     """Return the usage of Chat Completions, or None if there is none.
 
-    For an incomplete response, it is taken from Copilot's event.
+    For Chat Completions and an incomplete response, it is taken from Copilot's events.
     """
+    if usage := _object(_object(event.get("unread")).get("usage")):
+        return repair_usage(usage)
     last = _last(event)
     if last.get("type") == _INCOMPLETE:
         return chat_usage(_object(last.get("response")).get("usage"))

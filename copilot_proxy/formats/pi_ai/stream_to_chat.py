@@ -7,8 +7,8 @@ have ``content`` only if there were no deltas for it.
 pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
 therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
 response is complete, and ``last``, Copilot's event with the reason. A third one, ``unread``, has
-the texts of Chat Completions that pi-ai does not read: ``{"reasoning_opaque", "refusal"}``. Any
-event may have Claude's ``input_transformations``.
+what pi-ai does not read or not report: ``copilot_usage``, and for Chat Completions ``usage``,
+``reasoning_opaque`` and ``refusal``. Any event may have Claude's ``input_transformations``.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
@@ -29,6 +29,7 @@ from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
 from copilot_proxy.formats.messages.transformations import FIELD, note_transformations
 from copilot_proxy.formats.pi_ai.finish import (
+    copilot_usage_of,
     error_of,
     finish_reason,
     refusal_of,
@@ -60,11 +61,9 @@ class PiAiToChat(ChunkTranslator):
 
     `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
-    counts once they are known. `now` is in seconds since 1970.
+    counts and `copilot_usage` what GitHub charges, once they are known. `now` is in seconds since
+    1970.
     """
-
-    copilot_usage: CopilotUsage | None = None
-    """What GitHub charges; pi-ai does not report it."""
 
     def __init__(
         self,
@@ -94,6 +93,7 @@ class PiAiToChat(ChunkTranslator):
         self._api = ""
         self._whole: ChatRepair | ResponsesToChat | MessagesToChat | None = None
         self.usage: ChatUsage | None = None
+        self.copilot_usage: CopilotUsage | None = None
 
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole message or response."""
@@ -142,7 +142,7 @@ class PiAiToChat(ChunkTranslator):
         """Return the chunks that end the stream; call it once, when pi-ai has ended."""
         if self._whole is not None:
             return self._whole.close(done=True)
-        return self._chunks.end(self._finish, self._calls, self.usage, None)
+        return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
 
     @property
     def is_finished(self) -> bool:
@@ -198,7 +198,7 @@ class PiAiToChat(ChunkTranslator):
             self._add_call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
 
     def _end(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        self.usage = usage_of(event)
+        self._count(event)
         if event.get("finished") is False:
             return  # `close` then raises an error, since there is no finish reason.
         if any(_is_several_objects("".join(pieces)) for pieces in self._arguments.values()):
@@ -216,12 +216,15 @@ class PiAiToChat(ChunkTranslator):
 
         pi-ai reports some regular ends as failures.
         """
-        self.usage = usage_of(event)
+        self._count(event)
         finish = finish_reason(event)
         if finish is None:
             raise error_of(event)
         self._start(chunks)
         self._set_finish(finish, event, chunks)
+
+    def _count(self, event: PiAiEvent) -> None:
+        self.usage, self.copilot_usage = usage_of(event), copilot_usage_of(event)
 
     def _set_finish(self, finish: str, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         self._finish = finish

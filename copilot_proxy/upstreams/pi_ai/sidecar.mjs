@@ -75,8 +75,7 @@ class SidecarRequest {
     this.waiting = [];
     this.started = new Set(); // the indexes of content of which a delta was sent
     this.surrogates = new Map();
-    // Texts of Chat Completions that pi-ai does not read: encrypted reasoning, and a refusal.
-    this.unread = { reasoning_opaque: "", refusal: "" };
+    this.unread = {}; // what pi-ai does not read or not report, by Copilot's names
     this.transformations = undefined; // what Claude's API says it left out of the conversation
   }
 
@@ -174,17 +173,27 @@ class SidecarRequest {
   // By API: read what pi-ai does not report, from Copilot's events.
   readers = {
     "openai-completions": (chunk) => {
+      this.keepCharge(chunk);
+      // Gemini sends zeros until the end, so zeros do not replace earlier counts.
+      if (chunk?.usage?.total_tokens) this.unread.usage = chunk.usage;
       for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
-        for (const name in this.unread) {
+        for (const name of ["reasoning_opaque", "refusal"]) {
           const piece = choice?.delta?.[name];
-          if (typeof piece === "string") this.unread[name] += piece;
+          if (typeof piece === "string") this.unread[name] = (this.unread[name] ?? "") + piece;
         }
       }
     },
+    "openai-responses": (event) => this.keepCharge(event),
     "anthropic-messages": (event) => {
+      this.keepCharge(event);
       this.transformations ??= event?.message?.input_transformations ?? event?.input_transformations;
     },
   };
+
+  keepCharge(event) {
+    const charge = event?.copilot_usage ?? event?.response?.copilot_usage;
+    if (charge) this.unread.copilot_usage = charge;
+  }
 
   // Some models split a surrogate pair: the first half is held back until the second arrives.
   wholeCharacters(index, delta) {
