@@ -315,6 +315,17 @@ def test_unusual_ends(
     assert "hello" in text
 
 
+def test_an_end_without_a_finish_reason(http: httpx.Client, served: Served) -> None:
+    """A stream that ends properly but without a finish reason is a complete answer."""
+    served.simulator.state.faults.on("no_finish")
+
+    answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Say hello")})
+
+    (choice,) = answer.json()["choices"]
+    assert "stop" == choice["finish_reason"]
+    assert "hello" in choice["message"]["content"]
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) -> None:

@@ -83,6 +83,8 @@ def pi_model(
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": bool(profile.efforts),
+            # A stream may end with [DONE] alone; the sidecar recognizes streams that break off.
+            "supportsFinishReason": False,
             "maxTokensField": profile.limit_field,
         }
     return description

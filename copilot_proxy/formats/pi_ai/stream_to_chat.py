@@ -206,10 +206,20 @@ class PiAiToChat(ChunkTranslator):
                 "pi-ai joined several of the model's tool calls into one.",
                 hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
+        finish = finish_reason(event) or self._unstated_reason(event)
         self._start(chunks)
         self._add("reasoning_opaque", unread(event, "reasoning_opaque"), chunks)
-        reason = _REASONS.get(str(event.get("reason")), "stop")
-        self._set_finish(finish_reason(event) or reason, event, chunks)
+        self._set_finish(finish, event, chunks)
+
+    def _unstated_reason(self, event: PiAiEvent) -> str:
+        """Return the finish reason if Copilot gave none, or only in pi-ai's words.
+
+        On Chat Completions, a response without content is one whose limit left room for nothing.
+        """
+        is_chat = self._api == "openai-completions"
+        if is_chat and self.usage is not None and not self._chunks.has_begun:
+            return "length"
+        return _REASONS.get(str(event.get("reason")), "stop")
 
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         """End the stream, or raise the error if Copilot gave no finish reason.

@@ -148,8 +148,8 @@ class SidecarRequest {
     }
     const compact = compactEvent(event);
     if (event.type === "done" || event.type === "error") {
-      const { finished, last } = this.monitor;
-      Object.assign(compact, { finished, last, broke: this.broke, unread: this.unread });
+      const { finished, complete, last } = this.monitor;
+      Object.assign(compact, { finished: finished || complete, last, broke: this.broke, unread: this.unread });
     }
     if (typeof compact.delta === "string") {
       this.started.add(event.contentIndex);

@@ -131,6 +131,7 @@ def test_a_model_is_described_from_the_catalogue() -> None:
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": False,
+            "supportsFinishReason": False,
             "maxTokensField": "max_tokens",
         },
     } == body["pi"]

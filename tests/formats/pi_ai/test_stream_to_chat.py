@@ -320,6 +320,17 @@ def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> No
     assert finish == completion["choices"][0]["finish_reason"]
 
 
+def test_a_response_without_content() -> None:
+    """A response with only token counts is one whose limit left room for nothing."""
+    counts = {"usage": {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}}
+
+    (choice,) = complete(start("openai-completions"), {**done(usage=None), "unread": counts})[
+        "choices"
+    ]
+
+    assert "length" == choice["finish_reason"]
+
+
 def test_usage_of_an_incomplete_response() -> None:
     """It is taken from Copilot's event."""
     usage = complete(start(), text("Hi"), {**done(usage=None), "last": incomplete("x")})["usage"]
