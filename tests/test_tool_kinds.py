@@ -13,7 +13,7 @@ from openai.types.responses import (
 )
 
 from copilot_proxy.simulator import Simulator
-from tests.conftest import NO_TLS, Proxy
+from tests.conftest import NO_TLS, Proxy, settings_at
 
 MODELS = {
     "gpt-4o": "/chat/completions",
@@ -40,13 +40,17 @@ MOON: Any = {"type": "namespace", "name": "mcp__moon", "description": "The moon.
 ASKED = 'Call apply_patch with "*** Begin"'
 
 
+def connected(proxy: Proxy) -> openai.OpenAI:
+    """Return the SDK without retries, so that tests see the first answer."""
+    http = openai.DefaultHttpxClient(verify=NO_TLS)
+    return openai.OpenAI(
+        base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0, http_client=http
+    )
+
+
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
-    """The SDK without retries, so that tests see the first answer."""
-    http = openai.DefaultHttpxClient(verify=NO_TLS)
-    with openai.OpenAI(
-        base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0, http_client=http
-    ) as client:
+    with connected(proxy) as client:
         yield client
 
 
@@ -156,3 +160,39 @@ def _output(call: Any) -> Any:
         found = {"execution": "client", "status": "completed", "tools": [MOON]}
         return {"type": "tool_search_output", "call_id": call["call_id"], **found}
     return {"type": f"{call['type']}_output", "call_id": call["call_id"], "output": "Done."}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("model", "in_items"), [("gpt-6.1-sol", True), ("gpt-5.6-luna", False)])
+def test_native_tools_on_responses(model: str, in_items: bool, stream: bool) -> None:
+    """A model that takes every kind gets them as they are, and its calls reach the client."""
+    items: list[Any] = [
+        {"type": "additional_tools", "role": "developer", "tools": [FLAT_PATCH, MOON]},
+        {"role": "user", "content": "Call the tools"},
+    ]
+    choices: list[Any] = [
+        ({"type": "custom", "name": "apply_patch"}, ResponseCustomToolCall),
+        ({"type": "function", "name": "phase"}, ResponseFunctionToolCall),
+    ]
+    with Simulator(catalogue="2026-11", pace=0) as simulator:
+        with Proxy(settings_at(simulator)) as proxy, connected(proxy) as client:
+            for choice, kind in choices:
+                asked: Any = {"model": model, "input": items, "tool_choice": choice}
+                if stream:
+                    with client.responses.stream(**asked) as events:
+                        list(events)
+                        response = events.get_final_response()
+                else:
+                    response = client.responses.create(**asked)
+                (call,) = [item for item in response.output if item.type.endswith("_call")]
+                assert isinstance(call, kind)
+                if isinstance(call, ResponseFunctionToolCall):
+                    assert "mcp__moon" == call.namespace
+                items += [item.to_dict() for item in response.output]
+                items.append(_output(call.to_dict()))
+        body = simulator.state.requests[-1].body
+
+    assert in_items is (body["input"][0].get("type") == "additional_tools")
+    holder = body["input"][0] if in_items else body
+    assert ["custom", "namespace"] == [tool["type"] for tool in holder["tools"]]
+    assert "custom_tool_call" in [item.get("type") for item in body["input"]]
