@@ -277,10 +277,4 @@ FAMILIES: Final = (
         ids=re.compile(r"kimi-k2"),
         traits={"tool_id_form": "functions.{name}:{number}"},
     ),
-    Family(
-        name="Claude models whose adaptive thinking pi-ai supports",
-        source="source code of pi-ai 0.73",
-        ids=re.compile(r".*(opus-4[-.][67]|sonnet-4[-.]6)"),
-        traits={"known_to_pi_ai": True},
-    ),
 )

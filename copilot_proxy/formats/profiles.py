@@ -144,9 +144,6 @@ class ModelProfile:
     one_hour_cache: bool = False
     """Whether a cache mark may ask for one hour."""
 
-    known_to_pi_ai: bool = False
-    """Whether pi-ai supports the model's adaptive thinking."""
-
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
     """Return the profile of `model` on `api`; without a model, what the API itself requires.

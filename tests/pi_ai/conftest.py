@@ -2,25 +2,41 @@
 installed."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.simulator import Simulator
+from copilot_proxy.upstreams.pi_ai.package import find_node
 from tests.conftest import Proxy, clear_environment, settings_at
 
 FOLDER = Path(os.environ.get("TEST_PI_AI_FOLDER") or Path(__file__).parent)
 """Where npm has installed pi-ai; `make clients` installs it next to this file."""
 
 
+def put_node_on_the_path() -> None:
+    """Let the tests use the Node that npm has installed beside pi-ai, if there is one.
+
+    The system's Node is often too old for pi-ai.
+    """
+    found = next((FOLDER / "node_modules").glob("node-*/bin/node"), None)
+    if found is not None:
+        os.environ["PATH"] = f"{found.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
 def pi_ai_is_here() -> bool:
-    return shutil.which("node") is not None and (FOLDER / "node_modules" / "undici").exists()
+    try:
+        find_node()
+    except CopilotProxyError:
+        return False
+    return (FOLDER / "node_modules" / "undici").exists()
 
 
+put_node_on_the_path()
 needs_pi_ai = pytest.mark.skipif(
-    not pi_ai_is_here(), reason=f"no Node, or no pi-ai in {FOLDER}: make clients"
+    not pi_ai_is_here(), reason=f"no Node that is new enough, or no pi-ai in {FOLDER}: make clients"
 )
 
 

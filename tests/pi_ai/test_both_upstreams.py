@@ -164,7 +164,7 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
     assert PNG in json.dumps(last_request(served).body)
 
 
-@pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6"])
+@pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6", "gemini-3.1-pro-preview"])
 def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, model: str) -> None:
     """The client gets the model's reasoning, and the model gets it again in the next turn, even if
     the client does not send it back."""
@@ -313,6 +313,46 @@ def test_unusual_ends(
     assert '"error"' not in text
     assert f'"finish_reason":"{finish}"' in text
     assert "hello" in text
+
+
+def test_an_end_without_a_finish_reason(http: httpx.Client, served: Served) -> None:
+    """A stream that ends properly but without a finish reason is a complete answer."""
+    served.simulator.state.faults.on("no_finish")
+
+    answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Say hello")})
+
+    (choice,) = answer.json()["choices"]
+    assert "stop" == choice["finish_reason"]
+    assert "hello" in choice["message"]["content"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) -> None:
+    """The client gets the token counts, and what GitHub charges for the answer."""
+    request: Any = {"model": model, "messages": user("Say hello"), "stream": stream}
+    if stream:
+        request["stream_options"] = {"include_usage": True}
+
+    text = http.post(CHAT, json=request).text
+
+    last = text.split("data: ")[-2] if stream else text
+    body = json.loads(last)
+    assert body["copilot_usage"]["total_nano_aiu"]
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+@pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5"])
+def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) -> None:
+    """The client gets the explanation that the model gives for its refusal."""
+    served.simulator.state.faults.on("refusal")
+
+    answer = http.post(CHAT, json={"model": model, "messages": user("Say hello")})
+
+    (choice,) = answer.json()["choices"]
+    assert "content_filter" == choice["finish_reason"]
+    assert choice["message"]["refusal"]
 
 
 def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:

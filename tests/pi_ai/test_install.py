@@ -33,7 +33,7 @@ echo '{{"version": "{version()}"}}' > node_modules/{PACKAGE}/package.json
 cat package.json >> "$NPM_LOG"
 """
 GOOD_NODE = """
-if [ "$1" = --version ]; then echo v22.1.0; exit 0; fi
+if [ "$1" = --version ]; then echo v22.19.0; exit 0; fi
 if [ -e "$2/node_modules/broken" ]; then exit 1; fi
 """
 
@@ -167,13 +167,31 @@ def test_with_another_version(
     assert installed(home) is None
 
 
+def test_with_the_package_under_its_old_name(
+    programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An installation from before pi-ai was renamed is refused, and replaced by installing."""
+    package = home / "node_modules" / "@mariozechner" / "pi-ai"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"version": "0.73.1"}')
+
+    assert 1 == run(["chat", "--simulate", "--upstream", "pi-ai", "Hi"])
+
+    said = capsys.readouterr().err
+    assert f"pi-ai 0.73.1 is installed, but {version()} is required" in said
+    assert "copilot-proxy pi-ai install" in said
+    assert 0 == run(["pi-ai", "install"])
+    assert version() == installed(home)
+    assert not package.exists()
+
+
 @pytest.mark.parametrize(
     ("node", "words"),
     [
         (None, "Node, which is not on the PATH"),
-        ("echo v18.19.0", "needs Node 20.18.1 or newer, but "),
-        ("echo v20.9.0", "needs Node 20.18.1 or newer, but "),
-        ("echo what", "needs Node 20.18.1 or newer, but "),
+        ("echo v20.20.2", "needs Node 22.19.0 or newer, but "),
+        ("echo v22.9.0", "needs Node 22.19.0 or newer, but "),
+        ("echo what", "needs Node 22.19.0 or newer, but "),
         ("exit 1", "cannot be run"),
     ],
 )

@@ -279,7 +279,7 @@ def request_to(server: asyncio.Server) -> dict[str, Any]:
         "url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",
         "token": "t",
         "headers": {},
-        "request": {name: body[name] for name in ("pi", "context", "options", "payload")},
+        "request": {name: body[name] for name in ("pi", "context", "options", "payload", "opaque")},
     }
 
 

@@ -9,20 +9,17 @@ import re
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError
+from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.stream_repair import FINISH_REASONS
 from copilot_proxy.formats.chat_completions.usage import count, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
-from copilot_proxy.formats.types import ChatUsage, Json, PiAiEvent
+from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
 from copilot_proxy.masking import mask
 
-_FINISH: Final = re.compile(
-    r"Provider finish_reason: (?P<reason>\w+)|Unhandled stop reason: \w+|An unknown error occurred"
-    r"|\w+ stream ended before \w+"
-)
-"""pi-ai's messages for finish reasons that it treats as failures."""
 _INCOMPLETE: Final = "response.incomplete"
 _INVALID_JSON: Final = re.compile(r"\bin JSON\b|\bJSON input\b|^Could not parse .* SSE event")
+_CUT: Final = re.compile(r"\bstream ended (?:before|without)\b", re.IGNORECASE)
 _MAX_REASON: Final = 500
 """Characters of pi-ai's message that an error quotes."""
 
@@ -34,27 +31,47 @@ def finish_reason(event: PiAiEvent) -> str | None:
     """
     last = _last(event)
     if event.get("type") == "error":
-        # With any other message, pi-ai may have given up before it read the last event.
-        match = _FINISH.fullmatch(_text(event))
-        if not match:
+        # Without it, pi-ai may have given up before it read the last event.
+        reason = _object(event.get("error")).get("rawStopReason")
+        if not isinstance(reason, str) or event.get("broke"):
             return None
-        if not last and match["reason"]:
-            last = {"choices": [{"finish_reason": match["reason"]}]}
+        if not last and reason.lower() in FINISH_REASONS:
+            last = {"choices": [{"finish_reason": reason}]}
     if last.get("type") == _INCOMPLETE:
         details = _object(_object(last.get("response")).get("incomplete_details"))
         return "content_filter" if details.get("reason") == "content_filter" else "length"
     reason = _object(last.get("delta")).get("stop_reason")
-    choices = last.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        reason = _object(choice).get("finish_reason") or reason
+    for choice in _choices(last):
+        reason = choice.get("finish_reason") or reason
     return FINISH_REASONS.get(reason.lower(), "stop") if isinstance(reason, str) else None
+
+
+def refusal_of(event: PiAiEvent) -> str:
+    """Return the model's explanation of its refusal; an empty text if there is none."""
+    last = _last(event)
+    return unread(event, "refusal") or explanation(
+        _object(last.get("delta")), *_choices(last), last
+    )
+
+
+def unread(event: PiAiEvent, name: str) -> str:
+    """Return the text of the field `name` that pi-ai does not read; empty if there is none."""
+    text = _object(event.get("unread")).get(name)
+    return text if isinstance(text, str) else ""
+
+
+def copilot_usage_of(event: PiAiEvent) -> CopilotUsage | None:
+    """Return what GitHub charges, or None if it is not known."""
+    return _object(_object(event.get("unread")).get("copilot_usage")) or None
 
 
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
     """Return the usage of Chat Completions, or None if there is none.
 
-    For an incomplete response, it is taken from Copilot's event, since pi-ai reports none.
+    For Chat Completions and an incomplete response, it is taken from Copilot's events.
     """
+    if usage := _object(_object(event.get("unread")).get("usage")):
+        return repair_usage(usage)
     last = _last(event)
     if last.get("type") == _INCOMPLETE:
         return chat_usage(_object(last.get("response")).get("usage"))
@@ -72,6 +89,7 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
                 "cached_tokens": read,
                 "cache_creation_input_tokens": written,
             },
+            "completion_tokens_details": {"reasoning_tokens": count(usage, "reasoning")},
         }
     )
 
@@ -101,7 +119,7 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     text = _text(event)
     if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
         return BrokenResponse("Copilot sent an event that is not a JSON object.")
-    if "stream ended before" in text:
+    if _CUT.search(text):
         return BrokenResponse(
             "Copilot's answer broke off before it was complete.",
             hint="The answer so far may be incomplete. Try again.",
@@ -112,6 +130,11 @@ def error_of(event: PiAiEvent) -> UpstreamError:
 
 def _last(event: PiAiEvent) -> Json:
     return _object(event.get("last"))
+
+
+def _choices(last: Json) -> list[Json]:
+    choices = last.get("choices")
+    return [_object(choice) for choice in choices] if isinstance(choices, list) else []
 
 
 def _object(value: Any) -> Json:

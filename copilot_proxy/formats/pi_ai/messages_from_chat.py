@@ -36,11 +36,15 @@ class MessagesTranslator:
         self._new_notes: set[str] = set()
         self._tool_names: dict[str, str] = {}
         """The name of the called tool, by call id."""
+        self.opaque: dict[str, str] = {}
+        """The encrypted reasoning of Chat Completions, by the id of the message's first call."""
 
-    def context(self, chat: list[Json]) -> Json:
-        """Return pi-ai's `Context` for chat messages: ``systemPrompt`` and ``messages``.
+    def context(self, chat: list[Json], tools: list[Json]) -> Json:
+        """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
 
-        Raises `RequestError` if nothing is left, or for an image that pi-ai cannot send.
+        It is ``{"messages"}``. The first message is a system message with the instructions and the
+        tools, if there are any. Raises `RequestError` if nothing is left, or for an image that
+        pi-ai cannot send.
         """
         system: list[str] = []
         messages: list[Json] = []
@@ -65,10 +69,12 @@ class MessagesTranslator:
         if not messages and not system:
             raise RequestError("The messages contain nothing to answer.", param="messages")
         self._notes += sorted(self._new_notes)
-        context: Json = {"messages": messages}
-        if system:
-            context["systemPrompt"] = _SEPARATOR.join(system)
-        return context
+        if system or tools:
+            first: Json = {"role": "system", "content": _SEPARATOR.join(system)}
+            if tools:
+                first["toolsAdded"] = tools
+            messages.insert(0, self._with_timestamp(first))
+        return {"messages": messages}
 
     def _assistant(self, message: Json) -> list[Json]:
         text = "".join(_texts(message.get("content"))) or message.get("refusal") or ""
@@ -107,7 +113,6 @@ class MessagesTranslator:
                 _thinking_block("[Reasoning redacted]" if one.redacted else one.text, one.signature)
                 | ({"redacted": True} if one.redacted else {})
                 for one in parse_thoughts(text, opaque)
-                if one.text or one.redacted
             ]
         if self._api == "openai-responses":
             items = [
@@ -115,10 +120,13 @@ class MessagesTranslator:
                 for encrypted in encrypted_contents(opaque)
             ]
             return [_thinking_block("", msgspec.json.encode(item).decode()) for item in items]
-        if opaque and not opaque.startswith(_TAGS):
-            self._new_notes.add("dropped reasoning_opaque: pi-ai does not send it back")
         # On this API, pi-ai's signature is the name of the field in which to send the text back.
         foreign = opaque.startswith(_TAGS)
+        if opaque and not foreign:
+            if calls := message.get("tool_calls"):
+                self.opaque[_id(calls[0]["id"])] = opaque
+            else:
+                self._new_notes.add("dropped reasoning_opaque: pi-ai does not send it back")
         return [_thinking_block(text, "reasoning_text")] if text and not foreign else []
 
     def _result(self, message: Json, path: str) -> Json:

@@ -26,9 +26,11 @@ APIS: Final[Mapping[PiApi, Api]] = {
 }
 """The names of these APIs in this program."""
 _NO_COST: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
-_DEFAULT_CONTEXT: Final = 128_000
+_NO_CONTEXT: Final = 0
+"""The context window that pi-ai gets. From the actual one it would estimate what is left, and lower
+the client's limit to that, which would cut responses short without an error."""
 _DEFAULT_OUTPUT: Final = 8192
-"""Limits in tokens, for models whose limits are not in the catalogue; pi-ai requires them."""
+"""The output limit in tokens, for models whose limit is not in the catalogue."""
 
 
 def api_of(model: Model) -> PiApi:
@@ -41,9 +43,7 @@ def can_think(profile: ModelProfile, api: PiApi) -> bool:
     """Return whether pi-ai can control how much a model thinks on `api`."""
     if api != "anthropic-messages":
         return bool(profile.efforts)
-    if profile.adaptive:
-        return profile.known_to_pi_ai
-    return profile.max_budget is not None
+    return profile.adaptive or profile.max_budget is not None
 
 
 def pi_model(
@@ -68,18 +68,23 @@ def pi_model(
         # not accept them.
         "input": ["text", "image"],
         "cost": dict(_NO_COST),
-        "contextWindow": model.limit("max_context_window_tokens") or _DEFAULT_CONTEXT,
+        "contextWindow": _NO_CONTEXT,
         "maxTokens": model.limit("max_output_tokens") or _DEFAULT_OUTPUT,
     }
     if levels:
         description["thinkingLevelMap"] = dict(levels)
     if api == "anthropic-messages":
-        description["compat"] = {"supportsEagerToolInputStreaming": False}
+        description["compat"] = {
+            "supportsEagerToolInputStreaming": False,
+            "forceAdaptiveThinking": profile.adaptive,
+        }
     elif api == "openai-completions":
         description["compat"] = {
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": bool(profile.efforts),
+            # A stream may end with [DONE] alone; the sidecar recognizes streams that break off.
+            "supportsFinishReason": False,
             "maxTokensField": profile.limit_field,
         }
     return description

@@ -4,12 +4,11 @@ The tables at the top say which fields are passed on, refused or dropped.
 """
 
 import time
-from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.efforts import effort_of, nearest_effort
+from copilot_proxy.formats.pi_ai import thinking
 from copilot_proxy.formats.pi_ai.messages_from_chat import MessagesTranslator
 from copilot_proxy.formats.pi_ai.models import (
     PiApi,
@@ -75,13 +74,6 @@ DROPPED: Final = (
 )
 """The known fields that are dropped, as listed in docs/pi-ai.md; unknown ones are dropped, too."""
 
-_LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh")
-"""pi-ai's thinking levels."""
-_BUDGET_LEVELS: Final = _LEVELS[:-1]
-"""The levels for which pi-ai accepts a number of tokens."""
-_BETA: Final = "interleaved-thinking-2025-05-14"
-"""The only one of pi-ai's betas that Copilot accepts; for models without adaptive thinking."""
-
 
 def from_chat(
     chat: ChatRequest,
@@ -94,10 +86,12 @@ def from_chat(
 
     The rules for what the model accepts must have been applied before. `now` is in ms since 1970.
 
-    The request is ``{"model", "pi", "context", "options", "payload", "headers"}``: ``pi`` is
-    pi-ai's `Model` without ``baseUrl``, ``context`` its `Context`, ``options`` those of
-    `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to Copilot,
-    and ``headers`` those of the API. Raises `RequestError` for what pi-ai does not support.
+    The request is ``{"model", "pi", "context", "options", "payload", "opaque", "headers"}``:
+    ``pi`` is pi-ai's `Model` without ``baseUrl``, ``context`` its `TranscriptContext`, ``options``
+    those of `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to
+    Copilot, ``opaque`` encrypted reasoning that pi-ai does not send back, by the id of a message's
+    first tool call (or None), and ``headers`` those of the API. Raises `RequestError` for what
+    pi-ai does not support.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     _refuse(fields)
@@ -108,21 +102,22 @@ def from_chat(
             code="unsupported_value",
             hint="Use another model, or start the server without --upstream pi-ai.",
         )
-    tools, choice = _tools(fields, notes)
+    chat_tools, choice = _tools(fields, notes)
+    tools = [_tool(tool["function"]) for tool in chat_tools]
     api = api_of(model)
     now = int(time.time() * 1000) if now is None else now
-    context = MessagesTranslator(model.id, api, now, notes).context(fields["messages"])
+    translator = MessagesTranslator(model.id, api, now, notes)
+    context = translator.context(fields["messages"], tools)
     options: Json = {"cacheRetention": "short"}
     payload: Json = {}
     if tools:
-        context["tools"] = [_tool(tool["function"]) for tool in tools]
-        if any(tool["function"].get("strict") for tool in tools):
+        if any(tool["function"].get("strict") for tool in chat_tools):
             notes.append("dropped strict of tools: pi-ai does not support it")
         if api == "anthropic-messages":
-            payload["tools"] = _claude_tools(context["tools"])
+            payload["tools"] = _claude_tools(tools)
         if choice is not None:
             _set_choice(choice, api, options, payload)
-    levels = _reasoning(fields, profile, api, choice, options, notes)
+    levels = thinking.set_reasoning(fields, profile, api, choice, options, payload, notes)
     _sampling(fields, profile, options, notes)
     limit = fields.get("max_completion_tokens", fields.get("max_tokens"))
     if limit is not None:
@@ -136,12 +131,14 @@ def from_chat(
         "context": context,
         "options": options,
         "payload": payload,
+        "opaque": translator.opaque or None,
         "headers": {},
     }
     if api == "anthropic-messages":
+        if not (thinking.is_forced(choice) and not reasoning):
+            thinking.set_adaptive_thinking(profile, payload, reasoning=reasoning)
         # pi-ai's own list has names that Copilot refuses.
-        beta = _BETA if reasoning and not profile.adaptive else None
-        body["headers"]["anthropic-beta"] = beta
+        body["headers"]["anthropic-beta"] = thinking.beta(profile, payload, reasoning=reasoning)
     return body
 
 
@@ -206,58 +203,6 @@ def _set_choice(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
         payload["tool_choice"] = {"type": "tool", "name": name}
     else:
         payload["tool_choice"] = {"type": "any" if choice == "required" else choice}
-
-
-def _reasoning(
-    fields: ChatRequest,
-    profile: ModelProfile,
-    api: PiApi,
-    choice: Any,
-    options: Json,
-    notes: list[str],
-) -> Mapping[str, str]:
-    """Set how much to think; return Copilot's reasoning efforts, by pi-ai's levels."""
-    budget, effort = fields.get("thinking_budget"), fields.get("reasoning_effort")
-    if type(budget) is int:
-        effort = effort or effort_of(budget)
-        if api != "anthropic-messages":
-            notes.append(
-                f"changed thinking_budget: to reasoning_effort {effort}, which pi-ai supports"
-            )
-    if effort is None:
-        return {}
-    if not can_think(profile, api):
-        if effort != "none":
-            notes.append("dropped reasoning_effort: pi-ai does not support it for the model")
-        return {}
-    if effort == "none":
-        return _without_reasoning(profile, api, notes)
-    forced = choice == "required" or isinstance(choice, dict)
-    if forced and not profile.thinks_with_forced_tool and api == "anthropic-messages":
-        notes.append("dropped reasoning_effort: Claude does not think when a tool is forced")
-        return {}
-    level = {"max": "xhigh"}.get(effort, effort)
-    if level not in _LEVELS:
-        notes.append(f"changed reasoning_effort: {effort} to medium")
-        effort = level = "medium"
-    if api == "anthropic-messages" and type(budget) is int:
-        level = level if level in _BUDGET_LEVELS else "high"
-        options["thinkingBudgets"] = {level: budget}
-    options["reasoning"] = level
-    nearest = nearest_effort(effort, profile.efforts or ())
-    if nearest is None:
-        return {}
-    if nearest != effort:
-        notes.append(f"changed reasoning_effort: {effort} to {nearest}")
-    return {level: nearest}
-
-
-def _without_reasoning(profile: ModelProfile, api: PiApi, notes: list[str]) -> Mapping[str, str]:
-    if api == "openai-completions" and "none" in (profile.efforts or ()):
-        return {"off": "none"}
-    if api != "anthropic-messages":
-        notes.append("dropped reasoning_effort: pi-ai cannot turn reasoning off for the model")
-    return {}
 
 
 def _sampling(fields: ChatRequest, profile: ModelProfile, options: Json, notes: list[str]) -> None:

@@ -4,9 +4,11 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
 have ``content`` only if there were no deltas for it.
 
-pi-ai treats every end of a stream as success, and reports only some of the finish reasons. The
-sidecar therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said
-that the response is complete, and ``last``, Copilot's event with the reason.
+pi-ai treats some ends as failures, and reports only some of the finish reasons. The sidecar
+therefore adds two fields to ``done`` and ``error``: ``finished``, whether Copilot has said that the
+response is complete, and ``last``, Copilot's event with the reason. A third one, ``unread``, has
+what pi-ai does not read or not report: ``copilot_usage``, and for Chat Completions ``usage``,
+``reasoning_opaque`` and ``refusal``. Any event may have Claude's ``input_transformations``.
 
 Two other inputs are read: a whole `AssistantMessage`, and a response that Copilot did not stream,
 which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
@@ -25,7 +27,15 @@ from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
 from copilot_proxy.formats.messages.stream_to_chat import MessagesToChat
-from copilot_proxy.formats.pi_ai.finish import error_of, finish_reason, usage_of
+from copilot_proxy.formats.messages.transformations import FIELD, note_transformations
+from copilot_proxy.formats.pi_ai.finish import (
+    copilot_usage_of,
+    error_of,
+    finish_reason,
+    refusal_of,
+    unread,
+    usage_of,
+)
 from copilot_proxy.formats.pi_ai.models import PiApi
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses.encrypted_reasoning import opaque_piece
@@ -51,11 +61,9 @@ class PiAiToChat(ChunkTranslator):
 
     `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
-    counts once they are known. `now` is in seconds since 1970.
+    counts and `copilot_usage` what GitHub charges, once they are known. `now` is in seconds since
+    1970.
     """
-
-    copilot_usage: CopilotUsage | None = None
-    """What GitHub charges; pi-ai does not report it."""
 
     def __init__(
         self,
@@ -85,6 +93,7 @@ class PiAiToChat(ChunkTranslator):
         self._api = ""
         self._whole: ChatRepair | ResponsesToChat | MessagesToChat | None = None
         self.usage: ChatUsage | None = None
+        self.copilot_usage: CopilotUsage | None = None
 
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole message or response."""
@@ -94,6 +103,8 @@ class PiAiToChat(ChunkTranslator):
             return [chunk for event in events_of(data) for chunk in self.feed(event)]
         if data.get("type") == "whole":
             return self._feed_whole(data)
+        if self.notes is not None and FIELD in data:
+            note_transformations(data, self.notes)
         block = data.get("block")
         block = block if isinstance(block, dict) else {}
         delta = _text(data, "delta")
@@ -131,7 +142,7 @@ class PiAiToChat(ChunkTranslator):
         """Return the chunks that end the stream; call it once, when pi-ai has ended."""
         if self._whole is not None:
             return self._whole.close(done=True)
-        return self._chunks.end(self._finish, self._calls, self.usage, None)
+        return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
 
     @property
     def is_finished(self) -> bool:
@@ -187,7 +198,7 @@ class PiAiToChat(ChunkTranslator):
             self._add_call(index, {}, msgspec.json.encode(arguments).decode(), chunks)
 
     def _end(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        self.usage = usage_of(event)
+        self._count(event)
         if event.get("finished") is False:
             return  # `close` then raises an error, since there is no finish reason.
         if any(_is_several_objects("".join(pieces)) for pieces in self._arguments.values()):
@@ -195,21 +206,40 @@ class PiAiToChat(ChunkTranslator):
                 "pi-ai joined several of the model's tool calls into one.",
                 hint="Start the server without --upstream pi-ai for this model and these tools.",
             )
+        finish = finish_reason(event) or self._unstated_reason(event)
         self._start(chunks)
-        reason = _REASONS.get(str(event.get("reason")), "stop")
-        self._finish = finish_reason(event) or reason
+        self._add("reasoning_opaque", unread(event, "reasoning_opaque"), chunks)
+        self._set_finish(finish, event, chunks)
+
+    def _unstated_reason(self, event: PiAiEvent) -> str:
+        """Return the finish reason if Copilot gave none, or only in pi-ai's words.
+
+        On Chat Completions, a response without content is one whose limit left room for nothing.
+        """
+        is_chat = self._api == "openai-completions"
+        if is_chat and self.usage is not None and not self._chunks.has_begun:
+            return "length"
+        return _REASONS.get(str(event.get("reason")), "stop")
 
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         """End the stream, or raise the error if Copilot gave no finish reason.
 
         pi-ai reports some regular ends as failures.
         """
-        self.usage = usage_of(event)
+        self._count(event)
         finish = finish_reason(event)
         if finish is None:
             raise error_of(event)
         self._start(chunks)
+        self._set_finish(finish, event, chunks)
+
+    def _count(self, event: PiAiEvent) -> None:
+        self.usage, self.copilot_usage = usage_of(event), copilot_usage_of(event)
+
+    def _set_finish(self, finish: str, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         self._finish = finish
+        refuses = finish == "content_filter"
+        self._add("refusal", refusal_of(event) if refuses else unread(event, "refusal"), chunks)
 
     def _feed_whole(self, data: PiAiEvent) -> list[ChatChunk]:
         """Return the chunks for a response that Copilot did not stream."""

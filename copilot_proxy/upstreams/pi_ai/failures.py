@@ -95,10 +95,4 @@ def response_error(outcome: Mapping[str, Any]) -> UpstreamError:
             f"Copilot answered with the unexpected status {status}.",
             hint="A proxy may have sent the response. Check HTTPS_PROXY.",
         )
-    error = parse_error_response(status, outcome["headers"], outcome["body"].encode())
-    if "thought_signature" in error.message:
-        error.hint = (
-            "For this model, start the server without --upstream pi-ai: pi-ai does not keep the "
-            "thought signatures that Gemini requires with its tool calls."
-        )
-    return error
+    return parse_error_response(status, outcome["headers"], outcome["body"].encode())

@@ -10,13 +10,10 @@ const MAX_ERROR_BODY = 256 * 1024; // bytes
 const DRAIN_TIMEOUT = 300; // ms for reading past the last event, so that the connection can be reused
 const KEEP_ALIVE = 30_000; // ms for which an idle connection is kept open
 
-// The header with the id of the request that a call of fetch belongs to; it is not sent to Copilot.
-// (Tracking the calls with AsyncLocalStorage would slow down every promise.)
-export const REQUEST_ID_HEADER = "x-sidecar-request-id";
-
-// Returns the fetch function. `findRequest` returns the request with an id. `timeouts` are in ms: for
-// `connect`, for `read`, and the short one `end` for an error body and for the end of a response.
-export function createFetch(undici, timeouts, findRequest) {
+// Returns the fetch function, whose first argument is the sidecar's request that it is called for.
+// `timeouts` are in ms: for `connect`, for `read`, and the short one `end` for an error body and for
+// the end of a response.
+export function createFetch(undici, timeouts) {
   const dispatchers = new Map(); // connection pools by the URL of their proxy
   const settings = {
     headersTimeout: timeouts.read,
@@ -30,10 +27,8 @@ export function createFetch(undici, timeouts, findRequest) {
     return new undici.ProxyAgent({ ...settings, uri: proxy, requestTls: connect, proxyTls: connect });
   }
 
-  return async function fetch(url, { method, headers: allHeaders, body, signal }) {
-    const { [REQUEST_ID_HEADER]: id, ...headers } = Object.fromEntries(new Headers(allHeaders));
-    const request = findRequest(id);
-    if (!request || new URL(url).origin !== new URL(request.url).origin) {
+  return async function fetch(request, url, { method, headers, body, signal }) {
+    if (new URL(url).origin !== new URL(request.url).origin) {
       throw new Error("Requests may only be sent to Copilot.");
     }
     try {
@@ -41,7 +36,7 @@ export function createFetch(undici, timeouts, findRequest) {
       if (!dispatchers.has(proxy)) dispatchers.set(proxy, createDispatcher(proxy));
       const response = await undici.request(url, {
         method,
-        headers,
+        headers: Object.fromEntries(new Headers(headers)),
         body,
         signal,
         dispatcher: dispatchers.get(proxy),
@@ -159,8 +154,8 @@ const LAST = /^data: ?\[DONE\]|"type": ?"(?:message_stop|response\.(?:completed|
 const REASON =
   /"(?:finish|stop)_reason": ?"|"type": ?"(?:response\.(?:incomplete|failed)|error)"|"error": ?[{"]/;
 
-// Monitors the events of a response before pi-ai gets them, because pi-ai does not detect an
-// incomplete stream, and does not report all finish reasons.
+// Monitors the events of a response before pi-ai gets them, because pi-ai waits for the end of the
+// connection, and does not report all finish reasons.
 export class StreamMonitor {
   finished = false; // the model has sent a finish reason
   complete = false; // the last event has been received

@@ -101,7 +101,7 @@ class Installer:
         # Install the archive that was verified.
         shipped["dependencies"][PACKAGE] = f"file:{archive.name}"
         package_file.write_text(json.dumps(shipped), encoding="utf-8")
-        self._report("Installing its dependencies, about 140 MB; this may take a minute ...")
+        self._report("Installing its dependencies, about 115 MB; this may take a minute ...")
         npm.run(folder, "install", "--omit=dev")
         archive.unlink()
         if installed(folder) != version() or not can_load(self._node, folder):

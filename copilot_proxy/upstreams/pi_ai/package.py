@@ -15,9 +15,11 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.pi_ai.sidecar_process import SidecarCommand
 
-PACKAGE: Final = "@mariozechner/pi-ai"
-MIN_NODE_VERSION: Final = "20.18.1"
-"""Required by undici, with which the sidecar sends requests; pi-ai supports older versions."""
+PACKAGE: Final = "@earendil-works/pi-ai"
+_OLD_PACKAGE: Final = "@mariozechner/pi-ai"
+"""Its name before version 0.74, under which older versions of this program installed it."""
+MIN_NODE_VERSION: Final = "22.19.0"
+"""Required by pi-ai and its libraries."""
 INSTALL: Final = "Install it with: copilot-proxy pi-ai install"
 _NODE_HINT: Final = (
     f"Install Node {MIN_NODE_VERSION} or newer, from https://nodejs.org for example."
@@ -52,8 +54,12 @@ def folder_of(settings: Settings) -> Path:
 
 def installed(folder: Path) -> str | None:
     """Return the version that is installed in `folder`, or None."""
+    return _installed(folder, PACKAGE) or _installed(folder, _OLD_PACKAGE)
+
+
+def _installed(folder: Path, package: str) -> str | None:
     try:
-        data = json.loads((folder / "node_modules" / PACKAGE / "package.json").read_bytes())
+        data = json.loads((folder / "node_modules" / package / "package.json").read_bytes())
     except (OSError, ValueError):
         return None
     value = data.get("version") if isinstance(data, dict) else None

@@ -18,7 +18,7 @@
 
 import { pathToFileURL } from "node:url";
 
-import { createFetch, REQUEST_ID_HEADER, StreamMonitor } from "./fetch.mjs";
+import { createFetch, StreamMonitor } from "./fetch.mjs";
 
 const [folder, connectTimeout, readTimeout, endTimeout = 3000] = process.argv.slice(2);
 const MAX_LINE = 8 * 1024 * 1024; // characters; Python accepts lines of up to 32 MiB
@@ -75,6 +75,8 @@ class SidecarRequest {
     this.waiting = [];
     this.started = new Set(); // the indexes of content of which a delta was sent
     this.surrogates = new Map();
+    this.unread = {}; // what pi-ai does not read or not report, by Copilot's names
+    this.transformations = undefined; // what Claude's API says it left out of the conversation
   }
 
   send(message) {
@@ -112,15 +114,17 @@ class SidecarRequest {
 
   async run() {
     try {
-      const { pi, context, options, payload } = this.request;
+      const { pi, context, options, payload, opaque } = this.request;
       const stream = STREAMS[pi.api]({ ...pi, baseUrl: this.url }, context, {
         ...options,
         apiKey: this.token,
-        headers: { ...this.headers, [REQUEST_ID_HEADER]: String(this.id) },
+        headers: this.headers,
+        fetch: (url, init) => fetchFor(this, url, init),
         signal: this.abort.signal,
         maxRetries: 0, // Python decides about retries
         timeoutMs: 2 * readTimeout, // our own timeout comes first, and has a better message
-        onPayload: (body) => ({ ...body, ...payload }),
+        onPayload: (body) => addOpaque({ ...body, ...payload }, opaque),
+        onProviderStreamEvent: this.readers[pi.api],
       });
       for await (const event of stream) {
         await this.waitForWindow();
@@ -144,12 +148,16 @@ class SidecarRequest {
     }
     const compact = compactEvent(event);
     if (event.type === "done" || event.type === "error") {
-      const { finished, last } = this.monitor;
-      Object.assign(compact, { finished, last, broke: this.broke });
+      const { finished, complete, last } = this.monitor;
+      Object.assign(compact, { finished: finished || complete, last, broke: this.broke, unread: this.unread });
     }
     if (typeof compact.delta === "string") {
       this.started.add(event.contentIndex);
       compact.delta = this.wholeCharacters(event.contentIndex, compact.delta);
+    }
+    if (this.transformations) {
+      compact.input_transformations = this.transformations;
+      this.transformations = null;
     }
     // Some models send a text only at the end, and then pi-ai has no delta for it.
     if (!this.started.has(event.contentIndex)) compact.content = event.content;
@@ -162,6 +170,31 @@ class SidecarRequest {
     this.drop();
   }
 
+  // By API: read what pi-ai does not report, from Copilot's events.
+  readers = {
+    "openai-completions": (chunk) => {
+      this.keepCharge(chunk);
+      // Gemini sends zeros until the end, so zeros do not replace earlier counts.
+      if (chunk?.usage?.total_tokens) this.unread.usage = chunk.usage;
+      for (const choice of Array.isArray(chunk?.choices) ? chunk.choices : []) {
+        for (const name of ["reasoning_opaque", "refusal"]) {
+          const piece = choice?.delta?.[name];
+          if (typeof piece === "string") this.unread[name] = (this.unread[name] ?? "") + piece;
+        }
+      }
+    },
+    "openai-responses": (event) => this.keepCharge(event),
+    "anthropic-messages": (event) => {
+      this.keepCharge(event);
+      this.transformations ??= event?.message?.input_transformations ?? event?.input_transformations;
+    },
+  };
+
+  keepCharge(event) {
+    const charge = event?.copilot_usage ?? event?.response?.copilot_usage;
+    if (charge) this.unread.copilot_usage = charge;
+  }
+
   // Some models split a surrogate pair: the first half is held back until the second arrives.
   wholeCharacters(index, delta) {
     const text = (this.surrogates.get(index) ?? "") + delta;
@@ -170,6 +203,16 @@ class SidecarRequest {
     this.surrogates.set(index, text.slice(end));
     return text.slice(0, end);
   }
+}
+
+// Adds the encrypted reasoning to the messages that it belongs to. `opaque` has it by the id of the
+// first tool call of the message; Gemini requires it for messages with tool calls.
+function addOpaque(body, opaque) {
+  for (const message of opaque ? body.messages : []) {
+    const value = opaque[message.tool_calls?.[0]?.id];
+    if (typeof value === "string") message.reasoning_opaque = value;
+  }
+  return body;
 }
 
 // An event without the complete answer so far, which pi-ai repeats in each event.
@@ -182,7 +225,10 @@ function compactEvent({ type, contentIndex, delta, toolCall, partial, message, e
   }
   if (toolCall) compact.toolCall = { arguments: toolCall.arguments };
   if (message) compact.message = { usage: message.usage };
-  if (error) compact.error = { usage: error.usage, errorMessage: error.errorMessage };
+  if (error) {
+    const { usage, errorMessage, rawStopReason } = error;
+    compact.error = { usage, errorMessage, rawStopReason };
+  }
   if (message) compact.reason = message.stopReason;
   return compact;
 }
@@ -215,23 +261,23 @@ async function listen() {
 }
 
 const packages = (name) => import(pathToFileURL(`${folder}/node_modules/${name}`).href);
-const providers = (name) => packages(`@mariozechner/pi-ai/dist/providers/${name}.js`);
 const timeouts = {
   connect: Number(connectTimeout),
   read: Number(readTimeout),
   end: Number(endTimeout),
 };
 const STREAMS = {};
+let fetchFor;
+// pi-ai and its libraries must send requests only with the function that they are given.
+globalThis.fetch = () => Promise.reject(new Error("Requests may only be sent to Copilot."));
 try {
-  const undici = (await packages("undici/index.js")).default;
-  globalThis.fetch = createFetch(undici, timeouts, (id) => requests.get(Number(id)));
-  // Not from pi-ai's index, which takes 0.3 s longer to load and adds a step for each event.
-  STREAMS["anthropic-messages"] = (await providers("anthropic")).streamSimpleAnthropic;
-  STREAMS["openai-completions"] = (
-    await providers("openai-completions")
-  ).streamSimpleOpenAICompletions;
-  STREAMS["openai-responses"] = (await providers("openai-responses")).streamSimpleOpenAIResponses;
-  for (const [api, stream] of Object.entries(STREAMS)) if (!stream) throw new TypeError(api);
+  fetchFor = createFetch((await packages("undici/index.js")).default, timeouts);
+  // Not from pi-ai's index, which takes longer to load and adds a step for each event.
+  for (const api of ["anthropic-messages", "openai-completions", "openai-responses"]) {
+    const { streamSimple } = await packages(`@earendil-works/pi-ai/dist/api/${api}.js`);
+    if (!streamSimple) throw new TypeError(api);
+    STREAMS[api] = streamSimple;
+  }
 } catch (error) {
   // Files are missing or damaged.
   logError("not loaded:", error);

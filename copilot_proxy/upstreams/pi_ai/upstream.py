@@ -186,5 +186,7 @@ class PiAiUpstream:
             "token": token.value.reveal(),
             # These override the headers that pi-ai sets itself.
             "headers": headers,
-            "request": {name: call.body[name] for name in ("pi", "context", "options", "payload")},
+            "request": {
+                name: call.body[name] for name in ("pi", "context", "options", "payload", "opaque")
+            },
         }

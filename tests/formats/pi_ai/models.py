@@ -41,9 +41,9 @@ ADAPTIVE = model(
     adaptive_thinking=True,
     reasoning_effort=["low", "medium", "high", "max"],
 )
-STRANGE = model(
+BOUND = model(
     "claude-opus-9", MESSAGES, vendor="Anthropic", adaptive_thinking=True, reasoning_effort=["low"]
 )
-"""A model with a kind of thinking that pi-ai does not support."""
+"""A model that always thinks, and whose thinking is bound to the conversation."""
 GEMINI = model("gemini-3-pro", CHAT, vendor="Google", reasoning_effort=["none", "low", "high"])
-ALL = (GPT_4, GPT_5, CLAUDE, ADAPTIVE, STRANGE, GEMINI, model("silent"))
+ALL = (GPT_4, GPT_5, CLAUDE, ADAPTIVE, BOUND, GEMINI, model("silent"))

@@ -77,7 +77,8 @@ def test_no_content_is_lost(messages: list[Json], model: Model) -> None:
 
     context = json.loads(json.dumps(body["context"]))
     systems = [m["content"] for m in messages if m["role"] in ("system", "developer")]
-    prompt = context.get("systemPrompt", "")
+    leading = context["messages"][0]
+    prompt = context["messages"].pop(0)["content"] if "system" == leading["role"] else ""
     assert [s for s in systems if s.strip()] == [s for s in systems if s.strip() and s in prompt]
     if "merged consecutive assistant messages" in notes:
         messages = _merged(messages)

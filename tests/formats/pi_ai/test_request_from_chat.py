@@ -11,13 +11,14 @@ from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.types import Json
 from tests.formats.pi_ai.models import (
     ADAPTIVE,
+    BOUND,
     CHAT,
     CLAUDE,
     GEMINI,
     GPT_4,
     GPT_5,
     MESSAGES,
-    STRANGE,
+    RESPONSES,
     model,
 )
 from tests.formats.requests import PNG, chat_request, image, user
@@ -76,8 +77,13 @@ def test_a_conversation_with_all_kinds_of_content() -> None:
     data = {"type": "image", "data": PNG.partition(",")[2], "mimeType": "image/png"}
     called = {"type": "toolCall", "id": "c1", "name": "look", "arguments": {"city": "Rom"}}
     assert {
-        "systemPrompt": "Be brief.\n\nBe kind.",
         "messages": [
+            {
+                "role": "system",
+                "content": "Be brief.\n\nBe kind.",
+                "toolsAdded": [PI_TOOL],
+                "timestamp": NOW,
+            },
             {"role": "user", "content": [text, data], "timestamp": NOW},
             assistant(
                 "openai-completions",
@@ -96,7 +102,6 @@ def test_a_conversation_with_all_kinds_of_content() -> None:
             },
             {"role": "user", "content": "Thanks", "timestamp": NOW},
         ],
-        "tools": [PI_TOOL],
     } == body["context"]
     assert {
         "cacheRetention": "short",
@@ -109,7 +114,7 @@ def test_a_conversation_with_all_kinds_of_content() -> None:
 
 
 def test_a_model_is_described_from_the_catalogue() -> None:
-    """pi-ai gets the model's limits and capabilities, and always sends images."""
+    """pi-ai gets the model's limit and capabilities, always sends images, and estimates nothing."""
     body, _ = translated(GPT_4)
 
     assert {
@@ -120,12 +125,13 @@ def test_a_model_is_described_from_the_catalogue() -> None:
         "reasoning": False,
         "input": ["text", "image"],
         "cost": NONE,
-        "contextWindow": 128000,
+        "contextWindow": 0,
         "maxTokens": 16384,
         "compat": {
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": False,
+            "supportsFinishReason": False,
             "maxTokensField": "max_tokens",
         },
     } == body["pi"]
@@ -205,9 +211,9 @@ def test_custom_tools_become_functions(model: Model) -> None:
 
     body, notes = translated(model, *history, tools=[custom])
 
-    (tool,) = body["context"]["tools"]
+    (tool,) = body["context"]["messages"][0]["toolsAdded"]
     assert ("p", ["input"]) == (tool["name"], tool["parameters"]["required"])
-    (call,) = body["context"]["messages"][1]["content"]
+    (call,) = body["context"]["messages"][2]["content"]
     assert ("p", {"input": "x"}) == (call["name"], call["arguments"])
     assert ["changed custom tools: to functions, since the model does not support them"] == notes
 
@@ -217,18 +223,19 @@ def test_custom_tools_become_functions(model: Model) -> None:
     [
         (GPT_5, {"reasoning_effort": "low"}, "low", {"low": "low"}, None),
         (GPT_5, {"reasoning_effort": "xhigh"}, "xhigh", {"xhigh": "xhigh"}, None),
-        (GPT_5, {"reasoning_effort": "max"}, "xhigh", {"xhigh": "xhigh"}, "max to xhigh"),
+        (GPT_5, {"reasoning_effort": "max"}, "max", {"max": "xhigh"}, "max to xhigh"),
         (GPT_5, {"reasoning_effort": "minimal"}, "minimal", {"minimal": "low"}, "minimal to low"),
         (GPT_5, {"reasoning_effort": "none"}, None, None, "cannot turn reasoning off"),
         (GPT_5, {"reasoning_effort": "odd"}, "medium", {"medium": "medium"}, "odd to medium"),
         (GPT_5, {"thinking_budget": 4000}, "low", {"low": "low"}, "changed thinking_budget"),
-        (ADAPTIVE, {"reasoning_effort": "max"}, "xhigh", {"xhigh": "max"}, None),
+        (ADAPTIVE, {"reasoning_effort": "max"}, "max", {"max": "max"}, None),
         (CLAUDE, {"reasoning_effort": "high"}, "high", None, None),
         (CLAUDE, {"reasoning_effort": "none"}, None, None, None),
         (CLAUDE, {"thinking_budget": 9000}, "medium", None, None),
         (GEMINI, {"reasoning_effort": "none"}, None, {"off": "none"}, None),
         (GPT_4, {"reasoning_effort": "low"}, None, None, "does not support it for the model"),
-        (STRANGE, {"reasoning_effort": "low"}, None, None, "does not support it for the model"),
+        (BOUND, {"reasoning_effort": "high"}, "high", {"high": "low"}, "high to low"),
+        (ADAPTIVE, {"thinking_budget": 9000}, "medium", {"medium": "medium"}, None),
         (
             CLAUDE,
             {"reasoning_effort": "low", "tools": [TOOL], "tool_choice": "required"},
@@ -241,7 +248,7 @@ def test_custom_tools_become_functions(model: Model) -> None:
 def test_efforts_become_levels(
     model: Model, fields: Json, reasoning: str | None, levels: Any, note: str | None
 ) -> None:
-    """pi-ai gets one of its five levels and Copilot's name for it; changes are noted."""
+    """pi-ai gets one of its levels and Copilot's name for it; changes are noted."""
     body, notes = translated(model, **fields)
 
     assert reasoning == body["options"].get("reasoning")
@@ -254,11 +261,45 @@ def test_efforts_become_levels(
 
 
 @pytest.mark.parametrize(
+    ("model", "fields", "expected"),
+    [
+        (CLAUDE, {"reasoning_effort": "high"}, None),
+        (ADAPTIVE, {"reasoning_effort": "high"}, None),
+        (BOUND, {}, True),
+        (BOUND, {"reasoning_effort": "low"}, True),
+        (BOUND, {"tools": [TOOL], "tool_choice": "required"}, True),
+    ],
+)
+def test_bound_thinking_of_another_conversation_is_dropped(
+    model: Model, fields: Json, expected: bool | None
+) -> None:
+    """Models whose thinking is bound to the conversation do not refuse an edited one."""
+    body, _ = translated(model, **fields)
+
+    binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    thinking = {"type": "adaptive", "display": "summarized", **binding}
+    assert (thinking if expected else None) == body["payload"].get("thinking")
+    assert (model is not CLAUDE) is body["pi"]["compat"]["forceAdaptiveThinking"]
+
+
+def test_reasoning_can_be_turned_off_on_responses() -> None:
+    """pi-ai would not ask for it, so it is added to its request."""
+    thinker = model("gpt-6-luna", RESPONSES, reasoning_effort=["none", "low"])
+
+    body, notes = translated(thinker, reasoning_effort="none")
+
+    assert {"effort": "none"} == body["payload"]["reasoning"]
+    assert [] == notes
+
+
+@pytest.mark.parametrize(
     ("model", "effort", "beta"),
     [
         (CLAUDE, "high", "interleaved-thinking-2025-05-14"),
         (CLAUDE, None, None),
         (ADAPTIVE, "high", None),
+        (BOUND, "low", "thinking-binding-controls-2026-08-01"),
+        (BOUND, None, "thinking-binding-controls-2026-08-01"),
     ],
 )
 def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: str | None) -> None:
@@ -416,8 +457,31 @@ def test_encrypted_reasoning_goes_back_to_its_api(
     assert [*thinking, {"type": "text", "text": "A"}] == body["context"]["messages"][1]["content"]
 
 
+def test_signed_thinking_without_text_is_kept() -> None:
+    """Newer Claude models hide their thinking, but need its signature back."""
+    said = {"role": "assistant", "content": "A", "reasoning_opaque": "messages:SIG"}
+
+    body, _ = translated(ADAPTIVE, user(), said, user())
+
+    signed = {"type": "thinking", "thinking": "", "thinkingSignature": "SIG"}
+    assert [signed, {"type": "text", "text": "A"}] == body["context"]["messages"][1]["content"]
+
+
+def test_encrypted_reasoning_of_tool_calls_is_kept() -> None:
+    """Gemini requires it, but pi-ai does not send it back: it is passed on beside the context."""
+    said = {"role": "assistant", "tool_calls": [call("a|b")], "reasoning_opaque": "abc"}
+    result = {"role": "tool", "tool_call_id": "a|b", "content": "x"}
+
+    body, notes = translated(GEMINI, user(), said, result)
+
+    assert {"a_b": "abc"} == body["opaque"]
+    assert [] == notes
+    foreign = {**said, "reasoning_opaque": "messages:SIG"}
+    assert translated(GEMINI, user(), foreign, result)[0]["opaque"] is None
+
+
 def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
-    """pi-ai cannot send the chat API's encrypted reasoning back."""
+    """Without a tool call, pi-ai does not send the chat API's encrypted reasoning back."""
     said = {"role": "assistant", "content": "A", "reasoning_opaque": "abc"}
 
     _, notes = translated(GEMINI, user(), said, user())
@@ -465,7 +529,7 @@ def test_claudes_conversations_begin_and_end_with_the_user() -> None:
     assert 2 == len(notes)
 
     body, _ = translated(CLAUDE, {"role": "system", "content": "S"})
-    assert ["user"] == [m["role"] for m in body["context"]["messages"]]
+    assert ["system", "user"] == [m["role"] for m in body["context"]["messages"]]
 
 
 def test_unsupported_parts_of_messages_are_noted() -> None:
@@ -479,7 +543,7 @@ def test_unsupported_parts_of_messages_are_noted() -> None:
         user([picture]),
     )
 
-    assert "Late" == body["context"]["systemPrompt"]
+    assert "Late" == body["context"]["messages"][0]["content"]
     assert [
         "dropped an assistant message: it is empty",
         "dropped detail of images: pi-ai does not support it",

@@ -44,8 +44,8 @@ def thought(index: int, words: str, **block: Any) -> list[Json]:
     ]
 
 
-def failed(message: str, **more: Any) -> Json:
-    error = {"stopReason": "error", "errorMessage": message}
+def failed(message: str, raw: str | None = None, **more: Any) -> Json:
+    error = {"stopReason": "error", "errorMessage": message, "rawStopReason": raw}
     return {"type": "error", "reason": "error", "error": error, **more}
 
 
@@ -272,7 +272,6 @@ def test_a_whole_message() -> None:
         message({**whole, "stopReason": "error", "errorMessage": "terminated"})
 
 
-UNKNOWN = "An unknown error occurred"
 CHOICE: Json = {"choices": [{"finish_reason": "content_filter"}]}
 
 
@@ -289,14 +288,25 @@ def stopped(reason: str) -> Json:
 @pytest.mark.parametrize(
     ("event", "finish"),
     [
-        (failed("Provider finish_reason: content_filter"), "content_filter"),
-        (failed("Provider finish_reason: content_filter", last=CHOICE), "content_filter"),
-        (failed(UNKNOWN, last=stopped("refusal")), "content_filter"),
+        (failed("Provider finish_reason: content_filter", "content_filter"), "content_filter"),
+        (failed("Provider finish_reason: x", "content_filter", last=CHOICE), "content_filter"),
+        (failed("I cannot help.", "refusal", last=stopped("refusal")), "content_filter"),
         (
-            failed("Unhandled stop reason: new", last=stopped("model_context_window_exceeded")),
+            failed("Unhandled stop reason", "new", last=stopped("model_context_window_exceeded")),
             "length",
         ),
-        (failed("Anthropic stream ended before message_stop", last=stopped("end_turn")), "stop"),
+        (
+            failed("Anthropic stream ended before message_stop", "a", last=stopped("end_turn")),
+            "stop",
+        ),
+        (
+            failed(
+                "Response incomplete: content_filter",
+                "incomplete.content_filter",
+                last=incomplete("content_filter"),
+            ),
+            "content_filter",
+        ),
         ({**done(), "last": incomplete("max_output_tokens")}, "length"),
         ({**done(), "last": incomplete("content_filter")}, "content_filter"),
         ({**done("length"), "last": stopped("max_tokens")}, "length"),
@@ -310,8 +320,19 @@ def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> No
     assert finish == completion["choices"][0]["finish_reason"]
 
 
+def test_a_response_without_content() -> None:
+    """A response with only token counts is one whose limit left room for nothing."""
+    counts = {"usage": {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}}
+
+    (choice,) = complete(start("openai-completions"), {**done(usage=None), "unread": counts})[
+        "choices"
+    ]
+
+    assert "length" == choice["finish_reason"]
+
+
 def test_usage_of_an_incomplete_response() -> None:
-    """It is taken from Copilot's event, since pi-ai has none."""
+    """It is taken from Copilot's event."""
     usage = complete(start(), text("Hi"), {**done(usage=None), "last": incomplete("x")})["usage"]
 
     assert (9, 6) == (usage["prompt_tokens"], usage["completion_tokens"])
@@ -321,6 +342,28 @@ def test_a_finish_after_a_failure_is_ignored() -> None:
     """If pi-ai gave up at a broken event, the later ones are lost, even with a finish reason."""
     with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
+
+
+def test_encrypted_reasoning_of_chat_completions() -> None:
+    """The client gets it, so that it can send it back with the tool call that it belongs to."""
+    completion = complete(start(), text("Hi"), {**done(), "unread": {"reasoning_opaque": "abc"}})
+
+    assert "abc" == completion["choices"][0]["message"]["reasoning_opaque"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        failed("I may not.", "refusal", last={"type": "message_delta", "delta": {
+            "stop_reason": "refusal", "stop_details": {"explanation": "I may not."}}}),
+        failed("x", "refusal", last={"choices": [{"finish_reason": "refusal"}]},
+               unread={"refusal": "I may not."}),
+        {**done(), "unread": {"refusal": "I may not."}},
+    ],
+)  # fmt: skip
+def test_a_refusal_is_explained(event: Json) -> None:
+    """The client gets the model's explanation, wherever Copilot puts it."""
+    assert "I may not." == complete(start(), event)["choices"][0]["message"]["refusal"]
 
 
 def test_start_makes_no_chunk() -> None:
@@ -381,7 +424,18 @@ def test_a_whole_response(api: str, body: Json) -> None:
         (failed("whatever", broke="silent"), "upstream_broken", "fell silent"),
         (failed("whatever", broke="garbled"), "upstream_broken", "not a JSON object"),
         (failed("An unknown error occurred"), "upstream_broken", "An unknown error occurred."),
-        (failed("Provider finish_reason: error"), "upstream_broken", "failed while"),
+        (failed("Provider finish_reason: error", "error"), "upstream_broken", "failed while"),
+        (
+            failed("OpenAI Responses stream completed with an unfinished tool call", "completed"),
+            "upstream_broken",
+            "unfinished tool call",
+        ),
+        (
+            failed("An event is garbled.", "end_turn", last=stopped("end_turn"), broke="garbled"),
+            "upstream_broken",
+            "not a JSON object",
+        ),
+        (failed("Stream ended without finish_reason"), "upstream_broken", "broke off"),
         (
             failed("a", last={"type": "error", "error": {"type": "overloaded_error"}}),
             "overloaded_error",

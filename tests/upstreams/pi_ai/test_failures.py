@@ -2,7 +2,7 @@
 
 import pytest
 
-from copilot_proxy.errors import BrokenResponse, UpstreamRefusal, UpstreamUnreachable
+from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
 from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 
 URL = "https://api.githubcopilot.com"
@@ -44,12 +44,3 @@ def test_failures_before_the_call_to_copilot() -> None:
 def test_redirects_are_not_followed() -> None:
     """Redirects are not followed."""
     assert isinstance(response_error({"status": 302, "headers": {}, "body": ""}), BrokenResponse)
-
-
-def test_missing_signatures_have_a_hint() -> None:
-    """Gemini's error about missing signatures gets a hint about pi-ai."""
-    body = '{"error": {"message": "Function call is missing a thought_signature: f"}}'
-    error = response_error({"status": 400, "headers": {}, "body": body})
-
-    assert isinstance(error, UpstreamRefusal)
-    assert "--upstream pi-ai" in str(error.hint)

@@ -1,0 +1,93 @@
+"""Every chat model of the simulator's current catalogue answers through pi-ai."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator.catalogue import DEFAULT_CATALOGUE
+from tests.conftest import Proxy, clear_environment, settings_at
+from tests.matrix import models
+from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
+
+pytestmark = needs_pi_ai
+
+PARAMETERS = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
+TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    home = tmp_path_factory.mktemp("home")
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Simulator(catalogue=DEFAULT_CATALOGUE, pace=0) as simulator,
+    ):
+        clear_environment(monkeypatch, home)
+        give_pi_ai(home)
+        with (
+            Proxy(settings_at(simulator, upstream="pi-ai", header_grace=1)) as proxy,
+            httpx.Client(base_url=f"{proxy.url}/v1", timeout=30) as http,
+        ):
+            yield http
+
+
+def ask(http: httpx.Client, model: str, *messages: Any, **fields: Any) -> Any:
+    """Return the message that answers."""
+    request = {"model": model, "messages": messages, **fields}
+    answer = http.post("/chat/completions", json=request)
+    assert 200 == answer.status_code, answer.text
+    return answer.json()["choices"][0]["message"]
+
+
+@pytest.mark.parametrize("effort", [None, "none", "high", "max"])
+@pytest.mark.parametrize("model", [model.id for model in models(DEFAULT_CATALOGUE)])
+def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: str | None) -> None:
+    """It calls a tool and answers with its result, with and without thinking, even if the client
+    sends nothing of the thinking back."""
+    fields = {"tools": [TOOL], "reasoning_effort": effort, "temperature": 0.5}
+    asked = {"role": "user", "content": "What is the weather in Rome?"}
+
+    called = ask(http, model, asked, **fields)
+
+    (call,) = called["tool_calls"]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "sunny"}
+    plain = {name: called[name] for name in ("role", "content", "tool_calls")}
+    for earlier in (called, plain):
+        assert "sunny" in ask(http, model, asked, earlier, result, **fields)["content"]
+
+
+@pytest.mark.parametrize("model", [model.id for model in models(DEFAULT_CATALOGUE)])
+def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -> None:
+    """Thinking that belongs to a longer conversation does not lead to a refusal."""
+    first = {"role": "user", "content": "Hello"}
+    fields = {"reasoning_effort": "high"}
+    said = ask(http, model, {"role": "system", "content": "Be brief."}, first, **fields)
+
+    assert ask(http, model, first, said, {"role": "user", "content": "More"}, **fields)["content"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
+    """A note says so if a model has dropped thinking that belongs to another conversation."""
+    model = next(
+        one.id
+        for one in models(DEFAULT_CATALOGUE)
+        if profile_of(one, "messages").thinking == "adaptive_only"
+        and profile_of(one, "messages").bound_thinking
+    )
+    said = ask(http, model, {"role": "user", "content": "Hello"}, reasoning_effort="high")
+    edited = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "More"}]
+
+    answer = http.post(
+        "/chat/completions", json={"model": model, "messages": edited, "stream": stream}
+    )
+
+    assert "dropped parts of earlier messages" in answer.headers["x-copilot-proxy-notes"]
