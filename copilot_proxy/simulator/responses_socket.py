@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 ENDS = ("response.completed", "response.incomplete")
-NOT_OF_A_REQUEST = ("type", "initiator", "previous_response_id")
+NOT_OF_A_REQUEST = ("type", "initiator", "previous_response_id", "agent_task_id", "headers")
+"""Keys of a message beside the request's; the CLI sends the last two, its headers for the turn."""
 
 
 async def _nothing() -> Json:

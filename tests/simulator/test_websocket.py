@@ -126,6 +126,15 @@ def test_the_initiator_is_in_the_message(simulator, copilot):
 
 
 @TODAY
+def test_the_cli_adds_its_headers_to_a_message(copilot):
+    """They are not part of the request; other keys that are not are refused."""
+    with connected(copilot) as client:
+        more = {"agent_task_id": "1", "headers": {"X-Interaction-Type": "conversation-user"}}
+        assert "response.completed" == client.ask("Hi", **more)[-1]["type"]
+        assert "unknown_parameter" == client.ask("Hi", cookies={})[-1]["error"]["code"]
+
+
+@TODAY
 def test_a_conversation_goes_on(copilot):
     """The connection remembers its last response, so that only new input is sent."""
     with connected(copilot) as client:
