@@ -13,18 +13,12 @@ from tests.matrix_clients import CLIENTS, Client
 
 API_PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 START, END = "<!-- printed by `make matrix` -->\n\n", "\n<!-- end of the table -->"
-FAILING = {
-    ("future", "aurora-1-live"): "a model is offered although none of its endpoints is known",
-}
-"""(catalogue, model) -> why it does not work yet."""
 
 
 def _cells() -> Iterator[object]:
     for name in CATALOGUES:
         for model in models(name):
-            reason = FAILING.get((name, model.id))
-            marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-            yield pytest.param(name, model, marks=marks, id=f"{name}-{model.id}")
+            yield pytest.param(name, model, id=f"{name}-{model.id}")
 
 
 @pytest.fixture(scope="module")

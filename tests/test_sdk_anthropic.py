@@ -125,7 +125,7 @@ def test_image(client: anthropic.Anthropic, simulator: Simulator, model: str) ->
     ("model", "thinking"),
     [
         ("claude-sonnet-4.5", {"type": "enabled", "budget_tokens": 1024}),
-        ("claude-opus-5", {"type": "adaptive"}),
+        ("claude-opus-5", {"type": "adaptive", "display": "summarized"}),
         ("gpt-5.5", {"type": "enabled", "budget_tokens": 4096}),
         ("gemini-2.5-pro", {"type": "enabled", "budget_tokens": 4096}),
     ],

@@ -132,12 +132,7 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
     assert simulator.state.requests[-1].vision
 
 
-HIDDEN = pytest.mark.xfail(strict=True, reason="thinking.display summarized is not asked for")
-
-
-@pytest.mark.parametrize(
-    "model", ["gpt-5.5", pytest.param("claude-opus-5", marks=HIDDEN), "gemini-2.5-pro"]
-)
+@pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gemini-2.5-pro"])
 def test_reasoning_summary(client: openai.OpenAI, model: str) -> None:
     """Visible reasoning arrives as a summary, streamed and whole."""
     with client.responses.stream(

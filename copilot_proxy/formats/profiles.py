@@ -99,6 +99,14 @@ class ModelProfile:
     """The form of ids that have the ``{name}`` of the tool and a ``{number}``; None for others."""
     max_tool_id_length: int | None = None
     """The most characters in the id of a call; None for any number."""
+    custom_tools: bool = True
+    """Whether custom tools, whose input is a text, are accepted."""
+    namespaces: bool = True
+    """Whether tools may be grouped in namespaces."""
+    tool_search: bool = True
+    """Whether the model can search for tools, by itself or through the client."""
+    additional_tools: bool = True
+    """Whether items of the conversation may add tools."""
     schema_properties: bool = True
     """Whether the schema of a tool must have ``properties``, even if they are empty."""
     schema_unions: bool = True
@@ -175,6 +183,8 @@ def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str,
         # Reasoning models of all vendors refuse these fields on this API.
         traits["fixed_sampling"] = ("temperature", "top_p")
         traits["accepts_explicit_defaults"] = False
+    if api == "responses" and isinstance(model.supports.get("tool_search"), bool):
+        traits["tool_search"] = model.supports["tool_search"]
     if api == "chat_completions":
         traits["limit_field"] = family.limit_field or "max_tokens"
     if api == "messages":

@@ -20,6 +20,7 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.types import (
+    ChatRequest,
     ChatUsage,
     ClientEvent,
     ClientRequest,
@@ -91,6 +92,7 @@ def prepare(
             include_usage=client.wants_usage(request),
             recorder=ReasoningRecorder(cache, name, vendor),
             tool_names=fitted.tool_names,
+            custom_tools=_custom_tools(chat),
         )
         translator.notes = notes
         if (writer := client.writer(request)) is not None:
@@ -105,6 +107,12 @@ def prepare(
         tool_names=fitted.tool_names,
         pdf_as_image=pdf is not None and api is CHAT_COMPLETIONS,
     )
+
+
+def _custom_tools(chat: ChatRequest) -> frozenset[str]:
+    """Return the names of the custom tools in a chat request."""
+    tools = chat.get("tools") or ()
+    return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
 
 
 class Pipeline:

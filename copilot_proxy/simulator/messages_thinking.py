@@ -110,11 +110,6 @@ def _fields(thinking: Json, model: Model, betas: set[str]) -> None:
 def _forced_tools(body: Json, model: Model) -> None:
     if (body.get("tool_choice") or {}).get("type") not in ("any", "tool"):
         return
-    if claude.always_thinks(model):
-        raise invalid_request(
-            "tool_choice forces tool use, which is not supported for this model. "
-            "Use `auto` or `none`."
-        )
     if thinks(body, model):
         raise invalid_request("Thinking may not be enabled when tool_choice forces tool use.")
 

@@ -93,6 +93,9 @@ ACCOUNT: Final = (
     _row("402 `free_quota_exceeded`", "free_quota_exceeded", QUOTA),
     _row("402 `overage_limit_reached`", "overage_limit_reached", QUOTA),
     _row("402 `billing_not_configured`", "billing_not_configured", QUOTA),
+    _row("402 `additional_spend_limit_reached`", "additional_spend_limit_reached", QUOTA),
+    _row("402 `custom_billing_not_configured`", "custom_billing_not_configured", QUOTA),
+    _row("402 `session_quota_exceeded`", "session_quota_exceeded", QUOTA),
     _row("402 `quota exceeded` as text", "quota_exceeded_text", QUOTA),
     _row("402 with a body that never ends", "script:refusal_without_end", QUOTA),
     _row("403 `free_quota_exceeded`", "quota_exceeded_403", QUOTA),
@@ -120,6 +123,7 @@ LIMITS: Final = (
          LIMIT._replace(wait=183600, retry=False)),
     _row("429 `extension_blocked`", "extension_blocked", LIMIT._replace(retry=False)),
     _row("429 with the time to wait in the body", "rate_limited_body", LIMIT._replace(wait=30)),
+    _row("429 with the time to wait in its text", "session_limit", LIMIT._replace(wait=840)),
     _row("429 RESOURCE_EXHAUSTED", "resource_exhausted", LIMIT),
     _row("429 JSON within a string", "nested_json_429", LIMIT),
 )  # fmt: skip

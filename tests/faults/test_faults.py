@@ -13,7 +13,6 @@ from tests.faults.runner import run
 from tests.faults.scripts import SCRIPTS
 from tests.faults.setups import Setups
 
-CELLS = list(cells())
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -->"
 
@@ -30,7 +29,7 @@ def setups() -> Iterator[Setups]:
         yield setups
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=str)
+@pytest.mark.parametrize("cell", cells(), ids=str)
 def test_fault(setups: Setups, cell: Cell) -> None:
     """The client gets what the table says, with a hint, and everything before the failure is
     intact. Copilot gets as many requests as the table says; no task, connection or file is left

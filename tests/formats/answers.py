@@ -1,6 +1,6 @@
 """Helpers to write Copilot's events, to repair them, and to read the result."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from copilot_proxy.formats.chat_completions.fold import fold
@@ -43,9 +43,11 @@ def calling(*fragments: Json) -> ChatChunk:
     return event(content=None, tool_calls=list(fragments))
 
 
-def repair(events: Iterable[Any], *, include_usage: bool = False) -> list[ChatChunk]:
+def repair(
+    events: Iterable[Any], *, include_usage: bool = False, custom_tools: Collection[str] = ()
+) -> list[ChatChunk]:
     """Return the repaired stream of `events`, after checking it against OpenAI's schema."""
-    stream = ChatRepair(MODEL, include_usage=include_usage, now=NOW)
+    stream = ChatRepair(MODEL, include_usage=include_usage, now=NOW, custom_tools=custom_tools)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
     check_stream(chunks, include_usage=include_usage)

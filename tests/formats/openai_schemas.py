@@ -60,9 +60,23 @@ TOOL_CALL = _object(
         "function": _object({"name": TEXT, "arguments": TEXT}),
     }
 )
+CUSTOM_CALL = _object(
+    {
+        "id": ID,
+        "type": {"const": "custom"},
+        "custom": _object({"name": TEXT, "input": TEXT}),
+    }
+)
 MESSAGE = _object(
     {"role": {"const": "assistant"}, "content": _or_null(TEXT), "refusal": _or_null(TEXT)},
-    {"tool_calls": {"type": "array", "items": TOOL_CALL, "minItems": 1}, **REASONING},
+    {
+        "tool_calls": {
+            "type": "array",
+            "items": {"anyOf": [TOOL_CALL, CUSTOM_CALL]},
+            "minItems": 1,
+        },
+        **REASONING,
+    },
 )
 CHOICE = _object(
     {
@@ -91,6 +105,15 @@ FIRST_CALL_DELTA = _object(
         "function": _object({"name": TEXT, "arguments": TEXT}),
     }
 )
+FIRST_CUSTOM_DELTA = _object(
+    {
+        "index": COUNT,
+        "id": ID,
+        "type": {"const": "custom"},
+        "custom": _object({"name": TEXT, "input": TEXT}),
+    }
+)
+NEXT_CUSTOM_DELTA = _object({"index": COUNT, "custom": _object({"input": ID})})
 NEXT_CALL_DELTA = _object({"index": COUNT, "function": _object({"arguments": ID})})
 DELTA = _object(
     {},
@@ -100,7 +123,14 @@ DELTA = _object(
         "refusal": TEXT,
         "tool_calls": {
             "type": "array",
-            "items": {"anyOf": [FIRST_CALL_DELTA, NEXT_CALL_DELTA]},
+            "items": {
+                "anyOf": [
+                    FIRST_CALL_DELTA,
+                    NEXT_CALL_DELTA,
+                    FIRST_CUSTOM_DELTA,
+                    NEXT_CUSTOM_DELTA,
+                ]
+            },
             "minItems": 1,
         },
         **REASONING,

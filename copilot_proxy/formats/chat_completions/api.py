@@ -16,6 +16,7 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
+from copilot_proxy.formats.chat_completions.tool_results import resolve_results
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -62,7 +63,7 @@ class ChatCompletionsApi:
         return changed
 
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
-        return {**request, "messages": read_files(request["messages"])}
+        return resolve_results({**request, "messages": read_files(request["messages"])})
 
     def wants_usage(self, request: ChatRequest) -> bool:
         options = request.get("stream_options")
@@ -95,9 +96,14 @@ class ChatCompletionsApi:
         include_usage: bool,
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
+        custom_tools: Collection[str] = (),
     ) -> ChatRepair:
         return ChatRepair(
-            model, include_usage=include_usage, recorder=recorder, tool_names=tool_names
+            model,
+            include_usage=include_usage,
+            recorder=recorder,
+            tool_names=tool_names,
+            custom_tools=custom_tools,
         )
 
 

@@ -50,7 +50,7 @@ def fold(chunks: Iterable[ChatChunk]) -> ChatCompletion:
 
 
 def _fold_call(calls: list[Json], part: Json) -> None:
+    kind, text = ("custom", "input") if "custom" in part else ("function", "arguments")
     if part["index"] == len(calls):
-        function = {"name": part["function"]["name"], "arguments": ""}
-        calls.append({"id": part["id"], "type": "function", "function": function})
-    calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
+        calls.append({"id": part["id"], "type": kind, kind: {"name": part[kind]["name"], text: ""}})
+    calls[part["index"]][kind][text] += part[kind][text]

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_marks
+from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
+from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 from copilot_proxy.formats.types import Json
 
@@ -30,7 +32,7 @@ class ChatBody(OutgoingBody):
         return calls, results
 
     def function(self, call: Json) -> Json:
-        function: Json = call["function"]
+        function: Json = call.get("function") or call["custom"]
         return function
 
     def is_paired(self) -> bool:
@@ -145,10 +147,35 @@ class ChatBody(OutgoingBody):
         return [OfferedTool(function, "parameters") for function in tools]
 
     @property
+    def other_tools(self) -> Iterable[Json]:
+        return [tool["custom"] for tool in self.body.get("tools") or () if "custom" in tool]
+
+    def replace_custom_tools(self) -> bool:
+        for call in self.calls:
+            if custom := call.pop("custom", None):
+                arguments = custom_arguments(custom["input"])
+                function = {"name": custom["name"], "arguments": arguments}
+                call.update(type="function", function=function)
+        choice = self.body.get("tool_choice")
+        if isinstance(choice, dict):
+            self.body["tool_choice"] = _function_choice(choice)
+        tools = self.body.get("tools") or []
+        if all("custom" not in tool for tool in tools):
+            return False
+        self.body["tools"] = [_function_tool(tool) for tool in tools]
+        return True
+
+    def allow_tools(self) -> bool:
+        before = self.body.get("tool_choice")
+        tools, choice = apply_allowed_tools(self.body.get("tools") or [], before)
+        if choice is before:
+            return True
+        self.body.update(tools=tools, tool_choice=choice)
+        return bool(tools)
+
+    @property
     def forces_tool(self) -> bool:
         choice = self.body.get("tool_choice")
-        if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-            return bool((choice.get("allowed_tools") or {}).get("mode") == "required")
         return choice == "required" or isinstance(choice, dict)
 
     @property
@@ -163,14 +190,10 @@ class ChatBody(OutgoingBody):
 
     def rename_choice(self, names: dict[str, str]) -> None:
         choice = self.body.get("tool_choice")
-        if not isinstance(choice, dict):
-            return
-        allowed = choice.get("allowed_tools")
-        if isinstance(allowed, dict) and isinstance(allowed.get("tools"), list):
-            tools = [_renamed(tool, names) for tool in allowed["tools"]]
-            self.body["tool_choice"] = {**choice, "allowed_tools": {**allowed, "tools": tools}}
-        else:
-            self.body["tool_choice"] = _renamed(choice, names)
+        name = tool_name(choice)
+        if isinstance(choice, dict) and name in names:
+            kind = "custom" if "custom" in choice else "function"
+            self.body["tool_choice"] = {**choice, kind: {**choice[kind], "name": names[name]}}
 
     def mark_stable(self) -> None:
         cache_marks.mark_stable(self.turns)
@@ -189,12 +212,17 @@ def _piece(message: Json, index: int) -> Piece:
     return Piece("other", (), message, index)
 
 
-def _renamed(tool: Any, names: dict[str, str]) -> Any:
-    function = tool.get("function") if isinstance(tool, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or name not in names:
+def _function_tool(tool: Json) -> Json:
+    if "custom" not in tool:
         return tool
-    return {**tool, "function": {**tool["function"], "name": names[name]}}
+    others = {name: value for name, value in tool.items() if name != "custom"}
+    return {**others, "type": "function", "function": function_of(tool["custom"])}
+
+
+def _function_choice(choice: Json) -> Json:
+    if not isinstance(choice.get("custom"), dict):
+        return choice
+    return {"type": "function", "function": {"name": choice["custom"].get("name")}}
 
 
 def _merged(one: Json, other: Json) -> Json:

@@ -11,7 +11,7 @@ import msgspec
 from copilot_proxy import headers
 from copilot_proxy.catalogue import MAX_NAME_LENGTH
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
+from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest, ContentPart
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
@@ -21,6 +21,8 @@ from copilot_proxy.headers import Initiator, Turn
 MAX_TOOLS: Final = 128
 """The most tools that Copilot accepts."""
 
+_PARTS: Final = ("text", "image_url", "input_audio", "file", "refusal")
+"""The types of content parts in OpenAI's schema."""
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*?)`)?$", re.DOTALL)
 _TYPE_NAMES: Final = (
     # Python types in messages of msgspec, and their JSON names.
@@ -102,7 +104,11 @@ def check_request(request: ChatRequest) -> None:
             )
     _check_tools(request)
     for i, message in enumerate(request["messages"]):
+        if message["role"] == "tool":
+            _check_result(message["content"], f"messages[{i}].content")
         _check_parts(message.get("content"), f"messages[{i}].content")
+        for j, call in enumerate(message.get("tool_calls") or ()):
+            _check_either(call, f"messages[{i}].tool_calls[{j}]")
 
 
 def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
@@ -120,17 +126,21 @@ def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
     return int(newer)
 
 
-def check_shape(request: object, schema: type[msgspec.Struct]) -> None:
-    """Raise a `RequestError` that names the first field that is missing or of the wrong type."""
+def check_shape(request: object, schema: Any, at: str = "") -> None:
+    """Raise a `RequestError` that names the first field that is missing or of the wrong type.
+
+    `schema` is a type of msgspec's; `at` is the path of `request`, if it is a part of one.
+    """
     try:
         msgspec.convert(request, schema)
     except msgspec.ValidationError as error:
-        raise _validation_error(str(error)) from None
+        raise _validation_error(str(error), at) from None
 
 
-def _validation_error(text: str) -> RequestError:
+def _validation_error(text: str, at: str) -> RequestError:
     match = _PATH.match(text)
     what, path = (match["what"], match["path"] or "") if match else (text, "")
+    path = f"{at}.{path}".rstrip(".") if at else path
     for name, json_name in _TYPE_NAMES:
         what = name.sub(json_name, what)
     what = what.replace("`", "'")
@@ -148,13 +158,45 @@ def _validation_error(text: str) -> RequestError:
 
 def _check_tools(request: ChatRequest) -> None:
     tools = request.get("tools") or ()
-    if len(tools) > MAX_TOOLS:
+    check_tool_count(len(tools))
+    for i, tool in enumerate(tools):
+        _check_either(tool, f"tools[{i}]")
+
+
+def check_tool_count(count: int) -> None:
+    """Raise a `RequestError` for more tools than Copilot accepts."""
+    if count > MAX_TOOLS:
         raise _invalid(
             "tools",
-            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {len(tools)}.",
+            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {count}.",
             code="array_above_max_length",
             hint="Turn off some of the client's tools or MCP servers.",
         )
+
+
+def _check_either(tool: Json, path: str) -> None:
+    """Check that a tool or call has the object that its type names."""
+    name = "custom" if tool.get("type") == "custom" else "function"
+    if tool.get(name) is None:
+        raise _invalid(
+            f"{path}.{name}",
+            f"Missing required parameter: '{path}.{name}'.",
+            code="missing_required_parameter",
+        )
+
+
+def _check_result(content: Any, path: str) -> None:
+    """Check the parts of a tool result; those of unknown types become text later."""
+    for i, part in enumerate(content if isinstance(content, list) else ()):
+        kind = part.get("type")
+        if not isinstance(kind, str):
+            raise _invalid(
+                f"{path}[{i}].type",
+                f"Missing required parameter: '{path}[{i}].type'.",
+                code="missing_required_parameter",
+            )
+        if kind in _PARTS:
+            check_shape(part, ContentPart, f"{path}[{i}]")
 
 
 def _check_parts(content: object, path: str) -> None:

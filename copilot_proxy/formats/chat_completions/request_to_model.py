@@ -53,8 +53,9 @@ def normalize_request(chat: ChatRequest, notes: list[str]) -> ChatRequest:
 
 
 def _tool(tool: Json) -> Json:
-    function = {name: value for name, value in tool["function"].items() if value is not None}
-    return {**tool, "type": "function", "function": function}
+    kind = "custom" if tool.get("type") == "custom" else "function"
+    definition = {name: value for name, value in tool[kind].items() if value is not None}
+    return {**tool, "type": kind, kind: definition}
 
 
 def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
@@ -127,6 +128,9 @@ def _part(part: Json, notes: list[str]) -> Json:
 
 def _call(call: Json) -> Json:
     copy = call.copy()
+    if copy.get("type") == "custom":
+        copy["custom"] = call["custom"].copy()
+        return copy
     copy.setdefault("type", "function")
     copy["function"] = function = call["function"].copy()
     if not function.get("arguments"):

@@ -62,11 +62,19 @@ class CalledFunction(Struct):
     arguments: str | None = None
 
 
+class CalledCustomTool(Struct):
+    """`input` is the text that the model wrote."""
+
+    name: str
+    input: str
+
+
 class ToolCall(Struct):
-    """A tool call of the assistant."""
+    """A tool call of the assistant: of a `function`, or of a `custom` tool."""
 
     id: str
-    function: CalledFunction
+    function: CalledFunction | None = None
+    custom: CalledCustomTool | None = None
     type: str = "function"
 
 
@@ -103,9 +111,12 @@ class AssistantMessage(Struct, tag_field="role", tag="assistant"):
 
 
 class ToolMessage(Struct, tag_field="role", tag="tool"):
-    """The result of a tool call."""
+    """The result of a tool call.
 
-    content: Content
+    Its parts may have any type: Copilot CLI sends ``{"type": "tool_reference", "tool_name"}``.
+    """
+
+    content: str | list[Json]
     tool_call_id: str
 
 
@@ -121,11 +132,20 @@ class FunctionDefinition(Struct):
     strict: bool | None = None
 
 
-class Tool(Struct):
-    """A function that the model may call."""
+class CustomToolDefinition(Struct):
+    """`format` is ``{"type": "text"}``, or a grammar: ``{"type": "grammar", "grammar": {...}}``."""
 
-    function: FunctionDefinition
-    type: Literal["function"] = "function"
+    name: str
+    description: str | None = None
+    format: Json | None = None
+
+
+class Tool(Struct):
+    """A `function`, or a `custom` tool whose input is one text."""
+
+    function: FunctionDefinition | None = None
+    custom: CustomToolDefinition | None = None
+    type: Literal["function", "custom"] = "function"
 
 
 class StreamOptions(Struct):
@@ -237,13 +257,21 @@ class CalledFunctionDelta(Struct):
     arguments: str | None = None
 
 
+class CalledCustomToolDelta(Struct):
+    """`name` is sent once; the `input` of one index is joined to one text."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolCallDelta(Struct):
     """`id`, `type` and the name are sent only with the first delta of a call."""
 
     index: int
-    function: CalledFunctionDelta
+    function: CalledFunctionDelta | None = None
+    custom: CalledCustomToolDelta | None = None
     id: str | None = None
-    type: Literal["function"] | None = None
+    type: Literal["function", "custom"] | None = None
 
 
 class Delta(Struct):

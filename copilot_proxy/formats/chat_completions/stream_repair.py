@@ -4,7 +4,7 @@
 single event, and `fold` combines its chunks, so that the same code repairs both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -69,6 +69,7 @@ class ChatRepair(ChunkTranslator):
         now: int | None = None,
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
+        custom_tools: Collection[str] = (),
     ) -> None:
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
@@ -77,7 +78,7 @@ class ChatRepair(ChunkTranslator):
         self._finish: str | None = None
         self._has_refusal = False
         self.is_finished = False
-        self._calls = ToolCalls(tool_names)
+        self._calls = ToolCalls(tool_names, custom_tools)
         self.usage: ChatUsage | None = None
         self.copilot_usage: CopilotUsage | None = None
 

@@ -3,20 +3,24 @@
 The index that Copilot's models send is unreliable: some begin at 1, send 0 for every call, or send
 none. So a new id begins a new call. A fragment without an id belongs to the call that last used its
 index, or else to the last call, unless that is complete and the fragment begins another one.
+
+A call of a custom tool has a text instead of arguments. Models that only support functions call a
+function of the same name, whose argument is the text; the client gets a call of its custom tool.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
+from copilot_proxy.formats.custom_tools import InputDecoder
 from copilot_proxy.formats.tool_arguments import Arguments
 from copilot_proxy.formats.types import Json
 
 
 class _Call:
-    __slots__ = ("arguments", "held", "id", "index", "name")
+    __slots__ = ("arguments", "decoder", "held", "id", "index", "input", "is_custom", "name")
 
     def __init__(self, id: str) -> None:
         self.index = 0
@@ -24,14 +28,27 @@ class _Call:
         self.name = ""
         self.arguments = Arguments()
         self.held = True  # the call has not been sent to the client yet
+        self.is_custom = False
+        """Whether the model itself called a custom tool."""
+        self.input = ""
+        """The text for a custom tool that has arrived before its name."""
+        self.decoder: InputDecoder | None = None
+        """Reads the text for a custom tool from the arguments of its function."""
 
 
 class ToolCalls:
     """The tool calls of one response: turns Copilot's fragments into OpenAI's deltas."""
 
-    def __init__(self, tool_names: Mapping[str, str] | None = None) -> None:
-        """`tool_names` are the client's names of renamed tools, by the names that Copilot uses."""
+    def __init__(
+        self, tool_names: Mapping[str, str] | None = None, custom_tools: Collection[str] = ()
+    ) -> None:
+        """Prepare for a response.
+
+        `tool_names` are the client's names of renamed tools, by the names that Copilot uses;
+        `custom_tools` are the client's names of its custom tools.
+        """
         self._tool_names = tool_names or {}
+        self._custom_tools = custom_tools
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
@@ -42,8 +59,12 @@ class ToolCalls:
 
     @property
     def are_valid(self) -> bool:
-        """Whether the arguments of every call that has some are valid JSON."""
-        return all(call.arguments.is_json for call in self._calls if call.arguments)
+        """Whether the arguments of every call that has some are valid JSON.
+
+        The text for a custom tool is always valid.
+        """
+        calls = [call for call in self._calls if not call.is_custom]
+        return all(call.arguments.is_json for call in calls if call.arguments)
 
     @property
     def are_complete(self) -> bool:
@@ -67,28 +88,45 @@ class ToolCalls:
         """
         deltas = []
         for call in self._calls:
-            if not call.arguments and not (cut and call is self._calls[-1]):
+            is_cut = cut and call is self._calls[-1]
+            if not call.arguments and not call.is_custom and not is_cut:
                 call.arguments.add("{}")
-                if not call.held:
+                if not call.held and call.decoder is None:
                     deltas.append({"index": call.index, "function": {"arguments": "{}"}})
             if call.held:
                 deltas.append(self._announce(call))
+            if call.decoder is not None and not is_cut and (rest := call.decoder.close()):
+                deltas.append({"index": call.index, "custom": {"input": rest}})
         return deltas
 
     def _take(self, fragment: Json) -> Json | None:
-        function = fragment.get("function")
+        custom = fragment.get("custom")
+        is_custom = isinstance(custom, dict)
+        function = custom if is_custom else fragment.get("function")
         function = function if isinstance(function, dict) else {}
         name = function.get("name")
         name = name if isinstance(name, str) else ""
-        text = _arguments(function.get("arguments"))
+        text = _arguments(function.get("input" if is_custom else "arguments"))
         call = self._call_of(fragment.get("id"), fragment.get("index"), name, text)
-        if text:
+        call.is_custom = call.is_custom or is_custom
+        if text and not call.is_custom:
             call.arguments.add(text)
+        elif text and call.held:
+            call.input += text
         if call.held:
             # A call is sent with its name, so a call without a name is held until it has one.
             call.name = call.name or name
             return self._announce(call) if call.name else None
-        return {"index": call.index, "function": {"arguments": text}} if text else None
+        return self._next_delta(call, text)
+
+    def _next_delta(self, call: _Call, text: str) -> Json | None:
+        if call.decoder is not None:
+            text = call.decoder.feed(text)
+        if not text:
+            return None
+        if call.is_custom or call.decoder is not None:
+            return {"index": call.index, "custom": {"input": text}}
+        return {"index": call.index, "function": {"arguments": text}}
 
     def _call_of(self, id: object, index: object, name: str, text: str) -> _Call:
         known = isinstance(index, int) and index in self._by_index
@@ -121,8 +159,14 @@ class ToolCalls:
         call.index = self._announced
         self._announced += 1
         name = self._tool_names.get(call.name, call.name)
+        head = {"index": call.index, "id": call.id}
+        if not call.is_custom and name in self._custom_tools:
+            call.decoder = InputDecoder()
+            call.input = call.decoder.feed(call.arguments.text)
+        if call.is_custom or call.decoder is not None:
+            return {**head, "type": "custom", "custom": {"name": name, "input": call.input}}
         function = {"name": name, "arguments": call.arguments.text}
-        return {"index": call.index, "id": call.id, "type": "function", "function": function}
+        return {**head, "type": "function", "function": function}
 
 
 def _begins_another(name: str, text: str, call: _Call) -> bool:

@@ -139,9 +139,14 @@ class MessagesApi:
         include_usage: bool,
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
+        custom_tools: Collection[str] = (),
     ) -> MessagesToChat:
         return MessagesToChat(
-            model, include_usage=include_usage, recorder=recorder, tool_names=tool_names
+            model,
+            include_usage=include_usage,
+            recorder=recorder,
+            tool_names=tool_names,
+            custom_tools=custom_tools,
         )
 
 

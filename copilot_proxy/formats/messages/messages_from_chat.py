@@ -61,16 +61,16 @@ def _assistant(message: Json, path: str) -> list[Json]:
         texts = _text_blocks(message["refusal"], message)
     blocks = [*thinking, *texts]
     for call in message.get("tool_calls") or ():
-        function = call["function"]
-        blocks.append(
-            {
-                "type": "tool_use",
-                "id": call["id"],
-                "name": function["name"],
-                "input": _input(function.get("arguments") or ""),
-            }
-        )
+        blocks.append({"type": "tool_use", "id": call["id"], **_called(call)})
     return blocks
+
+
+def _called(call: Json) -> Json:
+    """Return the name and input of a call; a custom tool's is the argument of its function."""
+    if call.get("type") == "custom":
+        return {"name": call["custom"]["name"], "input": {"input": call["custom"]["input"]}}
+    function = call["function"]
+    return {"name": function["name"], "input": _input(function.get("arguments") or "")}
 
 
 def _input(arguments: str) -> Any:

@@ -1,10 +1,11 @@
 """Translates the system prompt and messages of a Messages request to chat messages."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.formats.chat_completions.tool_results import reference_text
 from copilot_proxy.formats.documents import as_text, file_part
 from copilot_proxy.formats.messages.blocks import not_fetched
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
@@ -15,6 +16,8 @@ _NO_EQUIVALENT: Final = "Chat Completions has no equivalent"
 _THINKING_TYPES: Final = ("thinking", "redacted_thinking")
 _MEDIA: Final = {"image_url": "image", "file": "document"}
 """The types of parts that are not text."""
+_RESULT_TYPES: Final = ("text", "image", "document", "search_result")
+"""The blocks of tool results that have an equivalent; the JSON of others becomes text."""
 FAILED: Final = "The tool failed:"
 """The beginning of a tool result's text if its ``is_error`` is true."""
 
@@ -27,10 +30,13 @@ def system_message(system: Any, notes: list[str]) -> list[Json]:
     return [{"role": "system", "content": system}] if system else []
 
 
-def translate_messages(messages: list[Json], notes: list[str]) -> list[Json]:
+def translate_messages(
+    messages: list[Json], notes: list[str], offered: Collection[str] = ()
+) -> list[Json]:
     """Return the chat messages; one message may become several.
 
-    Raises `RequestError` for an image or document without its data.
+    `offered` are the names of the tools that the model may call. Raises `RequestError` for an image
+    or document without its data.
     """
     unique_notes: set[str] = set()
     chat_messages: list[Json] = []
@@ -43,7 +49,7 @@ def translate_messages(messages: list[Json], notes: list[str]) -> list[Json]:
         elif message["role"] == "system":
             translated = system_message(blocks, notes)
         else:
-            translated = _user(blocks, path, unique_notes)
+            translated = _user(blocks, path, unique_notes, offered)
         if not translated:
             unique_notes.add(f"dropped messages[{i}]: it is empty")
         chat_messages += translated
@@ -87,7 +93,9 @@ def _arguments(tool_input: Any) -> str:
     return msgspec.json.encode({} if tool_input is None else tool_input).decode()
 
 
-def _user(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
+def _user(
+    blocks: list[Json], path: str, unique_notes: set[str], offered: Collection[str]
+) -> list[Json]:
     """Return a message for each tool result, in order, and then the user's message.
 
     Images and PDFs in results are moved to the user's message, since a chat result can only be
@@ -99,7 +107,7 @@ def _user(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
     for i, block in enumerate(blocks):
         block_path = f"{path}[{i}]"
         if block["type"] == "tool_result":
-            message, result_media = _tool_result(block, block_path, unique_notes)
+            message, result_media = _tool_result(block, block_path, unique_notes, offered)
             results.append(message)
             media += result_media
         else:
@@ -115,7 +123,9 @@ def _user(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
     return [*results, {"role": "user", "content": parts}] if parts else results
 
 
-def _tool_result(block: Json, path: str, unique_notes: set[str]) -> tuple[Json, list[Json]]:
+def _tool_result(
+    block: Json, path: str, unique_notes: set[str], offered: Collection[str]
+) -> tuple[Json, list[Json]]:
     """Return the message of a tool result, and the user parts that show its images and PDFs."""
     content = block.get("content")
     parts: list[Json] = []
@@ -123,17 +133,20 @@ def _tool_result(block: Json, path: str, unique_notes: set[str]) -> tuple[Json, 
         parts = [{"type": "text", "text": content}]
     else:
         for i, inner in enumerate(content or ()):
-            parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
+            if inner["type"] == "tool_reference":
+                found = reference_text(inner.get("tool_name"), offered)
+                parts.append({"type": "text", "text": found})
+            elif inner["type"] in _RESULT_TYPES:
+                parts += _parts(inner, f"{path}.content[{i}]", unique_notes)
+            else:
+                parts.append({"type": "text", "text": msgspec.json.encode(inner).decode()})
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
     if block.get("is_error") is True:
         text = f"{FAILED} {text}".strip()
     media = [part for part in parts if part["type"] in _MEDIA]
     if media:
-        text = (
-            text or "(an image, which follows)"
-            if media[0]["type"] == "image_url"
-            else "(a document, which follows)"
-        )
+        kind = "an image" if media[0]["type"] == "image_url" else "a document"
+        text = text or f"({kind}, which follows)"
         label = f"From the result of {block['tool_use_id']}:"
         media.insert(0, {"type": "text", "text": label})
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}, media

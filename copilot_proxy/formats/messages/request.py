@@ -7,7 +7,11 @@ import msgspec
 
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
+from copilot_proxy.formats.chat_completions.request import (
+    check_shape,
+    check_tool_count,
+    parse_object,
+)
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.types import Json, MessagesRequest
@@ -60,13 +64,7 @@ def _check_tools(tools: list[Json]) -> None:
     for i, tool in client_tools:
         if not tool.get("name"):
             raise _missing(f"tools[{i}].name")
-    if len(client_tools) > MAX_TOOLS:
-        raise _error(
-            "tools",
-            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {len(client_tools)}.",
-            code="array_above_max_length",
-            hint="Turn off some of the client's tools or MCP servers.",
-        )
+    check_tool_count(sum(not tool.get("defer_loading") for _, tool in client_tools))
 
 
 def _check_blocks(content: Any, path: str) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
+from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
+from copilot_proxy.formats.custom_tools import function_of
 from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
 from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction, close_schema
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, wants_summary
 from copilot_proxy.formats.rules.limits import default_limit
+from copilot_proxy.formats.rules.tool_kinds import no_tool_allowed
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("temperature", "top_p", "top_k")
@@ -81,9 +84,12 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Mes
 
 
 def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> None:
-    if chat.get("tools"):
-        body["tools"] = [_tool(tool) for tool in chat["tools"]]
-        if choice := _tool_choice(chat.get("tool_choice"), notes):
+    tools, choice = apply_allowed_tools(chat.get("tools") or [], chat.get("tool_choice"))
+    if chat.get("tools") and not tools:
+        raise no_tool_allowed()
+    if tools:
+        body["tools"] = [_tool(tool) for tool in tools]
+        if choice := _tool_choice(choice, notes):
             body["tool_choice"] = choice
         if chat.get("parallel_tool_calls") is False:
             choice = body.setdefault("tool_choice", {"type": "auto"})
@@ -92,7 +98,7 @@ def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> No
 
 
 def _tool(tool: Json) -> Json:
-    function = tool["function"]
+    function = tool.get("function") or function_of(tool["custom"])
     translated: Json = {"name": function["name"]}
     if function.get("description"):
         translated["description"] = function["description"]
@@ -106,14 +112,11 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
     match choice:
         case None:
             return None
-        case "auto" | "none":
+        case "auto" | "none" | "validated":
             return {"type": choice}
         case "required":
             return {"type": "any"}
-        case "validated":
-            notes.append("changed tool_choice: validated to auto, which Claude accepts")
-            return {"type": "auto"}
-        case {"type": "function", "function": {"name": str(name)}}:
+        case {"type": "function" | "custom"} if name := tool_name(choice):
             return {"type": "tool", "name": name}
     notes.append("dropped tool_choice: Claude has no equivalent")
     return None

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.request import check_tool_count
 from copilot_proxy.formats.efforts import effort_of
+from copilot_proxy.formats.messages.deferred_tools import offered_tools
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
 from copilot_proxy.formats.messages.request import is_client_tool
+from copilot_proxy.formats.messages.tools import check_choice, drop_reason
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("model", "max_tokens", "stream", "temperature", "top_p")
@@ -46,14 +49,16 @@ def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
     Raises `RequestError` for an image or document without its data.
     """
     request = {name: value for name, value in request.items() if value is not None}
-    messages = translate_messages(request["messages"], notes)
+    tools = offered_tools(request, notes)
+    offered = {tool["name"] for tool in tools}
+    messages = translate_messages(request["messages"], notes, offered)
     if not messages:
         raise RequestError("The messages contain nothing to answer.", param="messages")
     chat: ChatRequest = {name: request[name] for name in _SAME_FIELDS if name in request}
     chat["messages"] = [*system_message(request.get("system"), notes), *messages]
     if request.get("stop_sequences"):
         chat["stop"] = request["stop_sequences"]
-    _set_tools(request, chat, notes)
+    _set_tools(request, tools, chat, notes)
     _set_effort(request, chat)
     _set_format(request, chat)
     _set_user(request, chat, notes)
@@ -63,25 +68,22 @@ def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
     return chat
 
 
-def _set_tools(request: MessagesRequest, chat: ChatRequest, notes: list[str]) -> None:
-    tools = []
+def _set_tools(
+    request: MessagesRequest, offered: list[Json], chat: ChatRequest, notes: list[str]
+) -> None:
     for tool in request.get("tools") or ():
-        if is_client_tool(tool):
-            tools.append(_tool(tool))
-        else:
-            notes.append(f"dropped the tool {tool['type']}: Copilot does not run it")
-    if not tools:
+        if not is_client_tool(tool):
+            notes.append(f"dropped the tool {tool['type']}: {drop_reason(tool)}")
+    check_choice(request, offered)
+    if not offered:
         return
-    chat["tools"] = tools
+    check_tool_count(len(offered))
+    chat["tools"] = [_tool(tool) for tool in offered]
     choice = request.get("tool_choice") or {}
     if choice.get("disable_parallel_tool_use") is True:
         chat["parallel_tool_calls"] = False
     if choice.get("type") == "tool":
-        name = choice.get("name")
-        if any(tool["function"]["name"] == name for tool in tools):
-            chat["tool_choice"] = {"type": "function", "function": {"name": name}}
-        else:
-            notes.append(f"dropped tool_choice: there is no longer a tool named {name!r}")
+        chat["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
     elif choice.get("type") in _TOOL_CHOICES:
         chat["tool_choice"] = _TOOL_CHOICES[choice["type"]]
 

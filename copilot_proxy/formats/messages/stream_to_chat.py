@@ -1,6 +1,6 @@
 """Translates responses of Copilot's Messages API to chat chunks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -47,11 +47,12 @@ class MessagesToChat(ChunkTranslator):
         now: int | None = None,
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
+        custom_tools: Collection[str] = (),
     ) -> None:
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
         self._finish: str | None = None
-        self._calls = ToolCalls(tool_names)
+        self._calls = ToolCalls(tool_names, custom_tools)
         self._reasoning = ReasoningWriter()
         self._blocks: dict[int, Json] = {}  # the blocks that have started but not ended
         self._counts: Json = {}

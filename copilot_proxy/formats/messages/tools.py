@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.request import check_tool_count
+from copilot_proxy.formats.messages.deferred_tools import is_hosted_search
 from copilot_proxy.formats.messages.request import is_client_tool
 from copilot_proxy.formats.types import Json, MessagesRequest
 
@@ -17,27 +20,56 @@ _FIELDS: Final = (
 )
 """The fields of a tool that Copilot accepts; it may reject requests with any other."""
 
-_TOOL_SEARCH: Final = "tool_search_tool"
-
 
 def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
     """Remove from `tools` and `tool_choice` of `body` what Copilot does not support."""
     tools: list[Json] = body.get("tools") or []
     for tool in tools:
         if not is_client_tool(tool):
-            notes.append(f"dropped the tool {tool['type']}: Copilot does not run it")
+            notes.append(f"dropped the tool {tool['type']}: {drop_reason(tool)}")
     # Copilot does not run the tool search, so tools that only it could find are loaded at once.
-    loads_all = any(str(tool.get("type")).startswith(_TOOL_SEARCH) for tool in tools)
+    loads_all = any(map(is_hosted_search, tools))
     dropped_fields: set[str] = set()
     kept = [_tool(tool, dropped_fields, loads=loads_all) for tool in tools if is_client_tool(tool)]
     notes += [
         f"dropped {name} of tools: Copilot does not support it" for name in sorted(dropped_fields)
     ]
+    if loads_all:
+        check_tool_count(len(kept))
+    check_choice(body, kept)
     if kept:
         body["tools"] = kept
     else:
         body.pop("tools", None)
-    _fit_tool_choice(body, notes)
+        body.pop("tool_choice", None)
+
+
+def drop_reason(tool: Json) -> str:
+    """Return why a tool of Anthropic's is dropped."""
+    if is_hosted_search(tool):
+        return "the model cannot search for tools, so all of them are sent"
+    return "Copilot does not run it"
+
+
+def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
+    """Raise `RequestError` if the model must call a tool, but not one of those offered to it."""
+    choice = request.get("tool_choice") or {}
+    name = choice.get("name")
+    if choice.get("type") == "tool" and all(tool.get("name") != name for tool in offered):
+        raise RequestError(
+            f"`tool_choice` forces a call of the tool {name!r}, which Copilot does not run, or "
+            "which is not in `tools`.",
+            param="tool_choice",
+            code="unsupported_value",
+            hint="Choose a tool that the client runs, or omit `tool_choice`.",
+        )
+    if choice.get("type") == "any" and request.get("tools") and not offered:
+        raise RequestError(
+            "`tool_choice` forces a tool call, but Copilot runs none of the tools.",
+            param="tool_choice",
+            code="unsupported_value",
+            hint="Offer a tool that the client runs, or omit `tool_choice`.",
+        )
 
 
 def _tool(tool: Json, dropped_fields: set[str], *, loads: bool) -> Json:
@@ -52,19 +84,3 @@ def _tool(tool: Json, dropped_fields: set[str], *, loads: bool) -> Json:
         # Copilot only accepts the field with its beta, which is only sent if the field is true.
         kept.pop("defer_loading", None)
     return kept
-
-
-def _fit_tool_choice(body: MessagesRequest, notes: list[str]) -> None:
-    choice = body.get("tool_choice")
-    if choice is None:
-        return
-    if choice.get("type") == "validated":
-        body["tool_choice"] = choice = {**choice, "type": "auto"}
-        notes.append("changed tool_choice: validated to auto, which Claude accepts")
-    names = [tool.get("name") for tool in body.get("tools") or ()]
-    if not names:
-        del body["tool_choice"]
-    elif choice.get("type") == "tool" and choice.get("name") not in names:
-        del body["tool_choice"]
-        name = choice.get("name")
-        notes.append(f"dropped tool_choice: there is no longer a tool named {name!r}")

@@ -44,11 +44,16 @@ class PiAiApi:
         include_usage: bool,
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
+        custom_tools: Collection[str] = (),
     ) -> "PiAiToChat":
         from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
 
         return PiAiToChat(
-            model, include_usage=include_usage, recorder=recorder, tool_names=tool_names
+            model,
+            include_usage=include_usage,
+            recorder=recorder,
+            tool_names=tool_names,
+            custom_tools=custom_tools,
         )
 
 

@@ -159,16 +159,13 @@ def _refuse(fields: ChatRequest) -> None:
 
 
 def _tools(fields: ChatRequest, notes: list[str]) -> tuple[list[Json], Any]:
-    """Return the tools and the `tool_choice`; a choice of several tools reduces the tools."""
+    """Return the tools and the `tool_choice`."""
     tools, choice = fields.get("tools") or [], fields.get("tool_choice")
     if choice == "validated":
         choice = "auto"
     match choice:
         case None | "auto" | "none" | "required" | {"type": "function"}:
             return tools, choice
-        case {"type": "allowed_tools", "allowed_tools": {"tools": list(allowed), **rest}}:
-            names = {(one.get("function") or {}).get("name") for one in allowed}
-            return [t for t in tools if t["function"]["name"] in names], rest.get("mode", "auto")
     notes.append("dropped tool_choice: pi-ai does not support it")
     return tools, None
 

@@ -1,5 +1,7 @@
 """Prepares the request to pi-ai from a chat request."""
 
+from dataclasses import replace
+
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
@@ -25,7 +27,8 @@ def pi_ai_from_chat(
             code="upstream_unreachable",
             hint="Try again in a moment.",
         )
-    profile = profile_of(model, APIS[api_of(model)])
+    # pi-ai supports no tools but functions.
+    profile = replace(profile_of(model, APIS[api_of(model)]), custom_tools=False)
     fitted = fit(ChatBody(_copy(chat)), profile, notes, pi_ai=True)
     return FittedBody(from_chat(fitted.body, model, profile, notes, now), fitted.tool_names)
 
@@ -35,17 +38,23 @@ def _copy(chat: ChatRequest) -> ChatRequest:
     copy = {**chat, "messages": [_message(message) for message in chat["messages"]]}
     copy.pop(REASONING_SUMMARY, None)
     if chat.get("tools"):
-        copy["tools"] = [{**t, "function": {**t["function"]}} for t in chat["tools"]]
+        copy["tools"] = [_tool(tool) for tool in chat["tools"]]
     return copy
+
+
+def _tool(tool: Json) -> Json:
+    return {**tool, **{name: {**tool[name]} for name in ("function", "custom") if tool.get(name)}}
 
 
 def _message(message: Json) -> Json:
     calls = message.get("tool_calls")
     if not calls:
         return {**message}
-    return {**message, "tool_calls": [{**one, "function": _function(one)} for one in calls]}
+    return {**message, "tool_calls": [_call(call) for call in calls]}
 
 
-def _function(call: Json) -> Json:
-    function = call["function"]
-    return {**function, "arguments": function.get("arguments") or "{}"}
+def _call(call: Json) -> Json:
+    function = call.get("function")
+    if function is None:
+        return {**call, "custom": {**call["custom"]}}
+    return {**call, "function": {**function, "arguments": function.get("arguments") or "{}"}}

@@ -13,7 +13,7 @@ which pi-ai cannot read: ``{"type": "whole", "api", "body"}``.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -65,17 +65,19 @@ class PiAiToChat(ChunkTranslator):
         now: int | None = None,
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
+        custom_tools: Collection[str] = (),
     ) -> None:
         self._options: dict[str, Any] = {
             "include_usage": include_usage,
             "now": now,
             "recorder": recorder,
             "tool_names": tool_names,
+            "custom_tools": custom_tools,
         }
         self._model = model
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._finish: str | None = None
-        self._calls = ToolCalls(tool_names)
+        self._calls = ToolCalls(tool_names, custom_tools)
         self._arguments: dict[int, list[str]] = {}
         """The pieces of each call's arguments so far, by content index."""
         self._sealer = ReasoningWriter()

@@ -118,9 +118,14 @@ class ResponsesApi:
         include_usage: bool,
         recorder: ReasoningRecorder | None,
         tool_names: Mapping[str, str],
+        custom_tools: Collection[str] = (),
     ) -> ResponsesToChat:
         return ResponsesToChat(
-            model, include_usage=include_usage, recorder=recorder, tool_names=tool_names
+            model,
+            include_usage=include_usage,
+            recorder=recorder,
+            tool_names=tool_names,
+            custom_tools=custom_tools,
         )
 
 

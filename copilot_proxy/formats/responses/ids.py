@@ -17,6 +17,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "function_call": "fc",
     "custom_tool_call": "ctc",
     "tool_search_call": "tsc",
+    "tool_search_output": "tso",
     "compaction": "cmp",
     "web_search_call": "ws",
 }

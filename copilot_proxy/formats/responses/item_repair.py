@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from copilot_proxy.formats.custom_tools import InputDecoder, custom_input
 from copilot_proxy.formats.responses.ids import prefix_of, short_id
 from copilot_proxy.formats.responses.tools import (
     CALL_TYPES,
     Tool,
-    ToolMapping,
-    custom_input,
+    ToolNames,
     parse_search_arguments,
 )
 from copilot_proxy.formats.tool_arguments import RunawayGuard
 from copilot_proxy.formats.types import Json, ResponsesEvent
 
 _ARGUMENTS: Final = "response.function_call_arguments"
+_INPUT: Final = "response.custom_tool_call_input"
 _PREFIXES: Final = (
     # The id prefixes of items that were not announced, by the types of their events.
     (_ARGUMENTS, "fc"),
@@ -33,8 +34,12 @@ class _Item:
         self.kind = kind
         self.call_id = call_id
         self.tool = tool
-        self.is_input_sent = False
-        """Whether the client has received the input of a custom tool call."""
+        self.decoder = InputDecoder() if tool is not None and tool.kind == "custom" else None
+        """Reads a custom tool's input from the arguments of the function that represents it."""
+        self.input: list[str] = []
+        """The pieces of this input that the client has received."""
+        self.is_input_done = False
+        """Whether the client has received all of it."""
         self.done: Json | None = None
 
     def matches(self, item: Json) -> bool:
@@ -50,7 +55,7 @@ class ItemRepair:
     `tool_names` are the client's names of tools, by the names that the model was given.
     """
 
-    def __init__(self, tools: ToolMapping, tool_names: Mapping[str, str]) -> None:
+    def __init__(self, tools: ToolNames, tool_names: Mapping[str, str]) -> None:
         self._tools = tools
         self._tool_names = tool_names
         self._items: dict[int, _Item] = {}
@@ -102,7 +107,7 @@ class ItemRepair:
     def _new_item(self, item: Json, index: int) -> _Item:
         kind, name = item.get("type"), item.get("name")
         tool = None
-        if kind == "function_call" and isinstance(name, str):
+        if kind == "function_call" and isinstance(name, str) and item.get("namespace") is None:
             tool = self._tools.client_tool(name)
             kind = CALL_TYPES[tool.kind]
         id = short_id(prefix_of(kind), item.get("id"), index)
@@ -117,10 +122,11 @@ class ItemRepair:
         if kind != "response.output_item.done":
             return [event]
         state.done = event["item"]
-        if state.tool is None or state.tool.kind != "custom" or state.is_input_sent:
+        if state.decoder is None or state.is_input_done:
             return [event]
         # An item whose type has changed since it was announced has no input.
-        return [*_custom_input_events(index, state, event["item"].get("input", "")), event]
+        whole = event["item"].get("input", "")
+        return [*_end_of_input(index, state, whole), event]
 
     def _with_client_name(self, value: Json) -> Json:
         """Return an item or event with the client's name of the tool."""
@@ -130,10 +136,7 @@ class ItemRepair:
         return {**value, "name": self._tool_names[name]}
 
     def _arguments(self, index: int, item: _Item, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the events for a piece of a call's arguments.
-
-        The input of a custom tool is sent in one piece, when it is complete.
-        """
+        """Return the events for a piece of a call's arguments."""
         delta = event.get("delta")
         if isinstance(delta, str):
             # Stops a model that writes endless blank lines, by the same rule as in chats.
@@ -143,11 +146,12 @@ class ItemRepair:
             return [self._with_client_name(event)]
         if tool.kind == "search":
             return []
-        if tool.kind == "custom":
+        if item.decoder is not None:
             arguments = event.get("arguments")
-            if isinstance(arguments, str) and not item.is_input_sent:
-                return _custom_input_events(index, item, custom_input(arguments))
-            return []
+            if isinstance(arguments, str) and not item.is_input_done:
+                return _end_of_input(index, item, custom_input(arguments))
+            text = item.decoder.feed(delta) if isinstance(delta, str) else ""
+            return [_input_delta(index, item, text)] if text else []
         if "name" in event:
             event["name"] = tool.name
         return [event]
@@ -173,11 +177,17 @@ def _for_client(item: Json, state: _Item) -> Json:
     return out
 
 
-def _custom_input_events(index: int, item: _Item, text: str) -> list[ResponsesEvent]:
-    item.is_input_sent = True
+def _input_delta(index: int, item: _Item, text: str) -> ResponsesEvent:
+    item.input.append(text)
     position = {"item_id": item.id, "output_index": index}
-    base = "response.custom_tool_call_input"
-    return [
-        {"type": f"{base}.delta", **position, "delta": text},
-        {"type": f"{base}.done", **position, "input": text},
-    ]
+    return {"type": f"{_INPUT}.delta", **position, "delta": text}
+
+
+def _end_of_input(index: int, item: _Item, whole: str) -> list[ResponsesEvent]:
+    """Return the events for what is missing of a custom tool's input, and for its end."""
+    item.is_input_done = True
+    sent = "".join(item.input)
+    rest = whole[len(sent) :] if whole.startswith(sent) else ""
+    events = [_input_delta(index, item, rest)] if rest or not sent else []
+    position = {"item_id": item.id, "output_index": index}
+    return [*events, {"type": f"{_INPUT}.done", **position, "input": sent + rest}]

@@ -9,12 +9,7 @@ from typing import Any
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
-from copilot_proxy.formats.responses.tools import (
-    call_name,
-    custom_arguments,
-    is_client_search,
-    search_to_function_item,
-)
+from copilot_proxy.formats.responses.history_items import as_text, compacted_message
 from copilot_proxy.formats.types import Json
 
 
@@ -86,18 +81,23 @@ class MessagesBuilder:
                 self.add_message({"role": item["role"], "content": content})
             case "reasoning":
                 self._add_reasoning(item)
-            case "function_call":
-                self._add_call(item, item["arguments"] or "{}")
-            case "custom_tool_call":
-                self._add_call(item, custom_arguments(item["input"]))
-            case "tool_search_call" | "tool_search_output" if is_client_search(item):
-                self.add_item(search_to_function_item(item), path)
+            case "function_call" | "custom_tool_call":
+                self._add_call(item)
             case "function_call_output" | "custom_tool_call_output":
                 self._add_result(item["call_id"], _content(item["output"], f"{path}.output"))
-            case kind:
-                self._notes.append(
-                    f"dropped an input item: the model's API does not support {kind}"
+            case "compaction":
+                self._notes.append("changed compaction: to a text, since the model cannot read it")
+                self.add_item(compacted_message(), path)
+            case "compaction_trigger":
+                raise RequestError(
+                    "The model's API cannot compact a conversation.",
+                    param=path,
+                    code="unsupported_value",
+                    hint="Use a GPT model, or let the client compact the conversation itself.",
                 )
+            case kind:
+                self._notes.append(f"changed {kind}: to a text, since the model does not know it")
+                self.add_item(as_text(item), path)
 
     def _assistant(self) -> _Turn:
         if self._current is None:
@@ -125,11 +125,16 @@ class MessagesBuilder:
             if isinstance(part.get("text"), str) and part["text"]:
                 turn.summaries.append(part["text"])
 
-    def _add_call(self, item: Json, arguments: str) -> None:
+    def _add_call(self, item: Json) -> None:
         turn = self._assistant()
         self._turns_by_call[item["call_id"]] = turn
-        function = {"name": call_name(item), "arguments": arguments}
-        turn.calls.append({"id": item["call_id"], "type": "function", "function": function})
+        call: Json = {"id": item["call_id"]}
+        if item["type"] == "custom_tool_call":
+            custom = {"name": item["name"], "input": item["input"]}
+            turn.calls.append({**call, "type": "custom", "custom": custom})
+        else:
+            function = {"name": item["name"], "arguments": item["arguments"] or "{}"}
+            turn.calls.append({**call, "type": "function", "function": function})
 
     def _add_result(self, call_id: str, content: str | list[Json]) -> None:
         message = {"role": "tool", "tool_call_id": call_id, "content": content}

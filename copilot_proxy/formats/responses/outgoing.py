@@ -1,15 +1,33 @@
 """Gives the rules access to the body of a Responses request."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from copilot_proxy.formats.responses.tool_changes import (
+    apply_allowed_tools,
+    flatten_namespaces,
+    function_tools,
+    lift_additional_tools,
+    replace_custom_tools,
+    replace_tool_search,
+)
+from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 from copilot_proxy.formats.types import Json, ResponsesRequest
+
+_OUTPUTS: Final = {
+    "function_call": "function_call_output",
+    "custom_tool_call": "custom_tool_call_output",
+    "tool_search_call": "tool_search_output",
+}
+"""The item type of a result, by that of its call."""
 
 
 class ResponsesBody(OutgoingBody):
     """The view of a Responses body; its items and tools are copies, and its input may be a string.
 
-    `translated` means that the client sent a chat request, so notes use the names of its fields.
+    `names` are the flat names of the client's tools. `translated` means that the client sent a chat
+    request, so notes use the names of its fields.
     """
 
     api = "responses"
@@ -19,41 +37,51 @@ class ResponsesBody(OutgoingBody):
     call_id_key, input_key, result_id_key = "call_id", "arguments", "call_id"
     results_follow = False
 
-    def __init__(self, body: ResponsesRequest, *, translated: bool = False) -> None:
+    def __init__(
+        self, body: ResponsesRequest, names: ToolNames, *, translated: bool = False
+    ) -> None:
         super().__init__(body)
         self.effort_field = "reasoning_effort" if translated else "reasoning.effort"
+        self._names = names
+        self._kinds: dict[str, str] = {}
+        """The item type of each call, by its id."""
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
-        items = self.turns
-        calls = [item for item in items if item.get("type") == "function_call"]
-        results = [item for item in items if item.get("type") == "function_call_output"]
+        pieces = self.pieces()
+        calls = [piece.raw for piece in pieces if piece.kind == "assistant"]
+        results = [piece.raw for piece in pieces if piece.kind == "result"]
         return calls, results
 
     def is_paired(self) -> bool:
         unanswered: set[str] = set()
-        for item in self.turns:
-            kind = item.get("type")
-            if kind == "function_call":
-                if item["call_id"] in unanswered:
+        for piece in self.pieces():
+            if piece.kind == "assistant":
+                if piece.ids[0] in unanswered:
                     return False
-                unanswered.add(item["call_id"])
-            elif kind == "function_call_output":
-                if item["call_id"] not in unanswered:
+                unanswered.add(piece.ids[0])
+            elif piece.kind == "result":
+                if piece.ids[0] not in unanswered:
                     return False
-                unanswered.remove(item["call_id"])
+                unanswered.remove(piece.ids[0])
         return not unanswered
 
     def pieces(self) -> list[Piece]:
-        return [_piece(item, index) for index, item in enumerate(self.turns)]
+        pieces = [_piece(item, index) for index, item in enumerate(self.turns)]
+        self._kinds = {p.ids[0]: p.raw["type"] for p in pieces if p.kind == "assistant"}
+        return pieces
 
     def rebuild(self, pieces: Sequence[Piece]) -> None:
         self.turns = [piece.raw for piece in pieces]
 
     def result(self, id: str, text: str) -> Json:
-        return {"type": "function_call_output", "call_id": id, "output": text}
+        kind = self._kinds.get(id, "")
+        if kind == "tool_search_call":
+            search: Json = {"execution": "client", "status": "completed", "tools": []}
+            return {"type": "tool_search_output", "call_id": id, **search}
+        return {"type": _OUTPUTS.get(kind, "function_call_output"), "call_id": id, "output": text}
 
     def orphan(self, raw: Json, label: str) -> Json:
-        output = raw["output"]
+        output = raw.get("output", "")
         if isinstance(output, list):
             return {**self.user(label), "content": [*self.user(label)["content"], *output]}
         return self.user(f"{label}\n{output}")
@@ -98,8 +126,28 @@ class ResponsesBody(OutgoingBody):
 
     @property
     def tools(self) -> list[OfferedTool]:
-        tools = [tool for tool in self.body.get("tools") or () if tool.get("type") == "function"]
-        return [OfferedTool(tool, "parameters") for tool in tools]
+        return [OfferedTool(tool, "parameters") for tool in function_tools(self.body, "function")]
+
+    @property
+    def other_tools(self) -> Iterable[Json]:
+        return function_tools(self.body, "custom")
+
+    def lift_additional_tools(self) -> bool:
+        return lift_additional_tools(self.body)
+
+    def replace_tool_search(self) -> bool:
+        is_hosted = replace_tool_search(self.body, self._names)
+        self._calls = None
+        return is_hosted
+
+    def flatten_namespaces(self) -> None:
+        flatten_namespaces(self.body, self._names)
+
+    def replace_custom_tools(self) -> bool:
+        return replace_custom_tools(self.body)
+
+    def allow_tools(self) -> bool:
+        return apply_allowed_tools(self.body)
 
     @property
     def forces_tool(self) -> bool:
@@ -122,9 +170,10 @@ class ResponsesBody(OutgoingBody):
 
 
 def _piece(item: Json, index: int) -> Piece:
-    kind = item.get("type")
-    if kind == "function_call":
-        return Piece("assistant", (item["call_id"],), item, index)
-    if kind == "function_call_output":
-        return Piece("result", (item["call_id"],), item, index)
+    kind, id = item.get("type"), item.get("call_id")
+    # A search that Copilot runs has no id, and its call needs no result.
+    if isinstance(id, str) and kind in _OUTPUTS:
+        return Piece("assistant", (id,), item, index)
+    if isinstance(id, str) and kind in _OUTPUTS.values():
+        return Piece("result", (id,), item, index)
     return Piece("other", (), item, index)

@@ -3,15 +3,18 @@
 Each type of item has `open`, `add` for a piece, and `close`; `item` is the item so far.
 """
 
+from typing import Final
+
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id, prefix_of
-from copilot_proxy.formats.responses.tools import (
-    CALL_TYPES,
-    Tool,
-    custom_input,
-    parse_search_arguments,
-)
+from copilot_proxy.formats.responses.tools import CALL_TYPES, Tool, parse_search_arguments
 from copilot_proxy.formats.types import Json, ResponsesEvent
+
+_CALL_EVENTS: Final = {
+    "function": "response.function_call_arguments",
+    "custom": "response.custom_tool_call_input",
+}
+"""The first part of the types of events for the arguments or the input of a call."""
 
 
 class OutputItem:
@@ -157,14 +160,14 @@ class CallItem(OutputItem):
             self.item["namespace"] = tool.namespace
 
     def add(self, text: str) -> list[ResponsesEvent]:
-        """Return the events for a piece of a function's arguments.
+        """Return the events for a piece of a function's arguments or a custom tool's input.
 
-        The input of other tools is sent when it is complete, by `close`.
+        The arguments of a tool search are sent when they are complete, by `close`.
         """
         self._texts.append(text)
-        if self._tool_kind != "function":
+        if self._tool_kind == "search":
             return []
-        return [self._event("response.function_call_arguments.delta", delta=text)]
+        return [self._event(f"{_CALL_EVENTS[self._tool_kind]}.delta", delta=text)]
 
     def close(self, status: str) -> list[ResponsesEvent]:
         """Return the events that end the item with `status`."""
@@ -173,15 +176,9 @@ class CallItem(OutputItem):
         if self._tool_kind == "search":
             self.item["arguments"] = parse_search_arguments(text)
             return self._done([])
+        base = f"{_CALL_EVENTS[self._tool_kind]}.done"
         if self._tool_kind == "custom":
-            base = "response.custom_tool_call_input"
-            self.item["input"] = text = custom_input(text)
-            events = [
-                self._event(f"{base}.delta", delta=text),
-                self._event(f"{base}.done", input=text),
-            ]
-        else:
-            base = "response.function_call_arguments"
-            self.item["arguments"] = text
-            events = [self._event(f"{base}.done", arguments=text, name=self.item["name"])]
-        return self._done(events)
+            self.item["input"] = text
+            return self._done([self._event(base, input=text)])
+        self.item["arguments"] = text
+        return self._done([self._event(base, arguments=text, name=self.item["name"])])

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import MAX_TOOLS, check_shape, parse_object
+from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.responses import schema
-from copilot_proxy.formats.responses.tools import HANDLING, ToolMapping, available_tools
+from copilot_proxy.formats.responses.tools import HOSTED, item_list, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.headers import Initiator, Turn
 
 _ROLES: Final = ("user", "assistant", "system", "developer")
+_IMAGES: Final = ("input_image", "computer_screenshot")
 _SEND_ALL: Final = "Send the whole conversation in `input` each time: nothing is stored."
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "function_call": ("call_id", "name", "arguments"),
@@ -86,16 +87,38 @@ def _check_stored(request: ResponsesRequest) -> None:
 
 def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
-        if HANDLING.get(tool["type"], "drop") != "drop" and not tool.get("name"):
-            raise _missing(f"tools[{i}].name")
-    count = len(ToolMapping(available_tools(request)).functions)
-    if count > MAX_TOOLS:
-        raise _invalid(
-            "tools",
-            f"Copilot accepts at most {MAX_TOOLS} tools, but the request has {count}.",
-            code="array_above_max_length",
-            hint="Turn off some of the client's tools or MCP servers.",
-        )
+        _check_tool(tool, f"tools[{i}]")
+    for i, item in enumerate(item_list(request)):
+        for j, tool in enumerate(tools_of(item)):
+            _check_tool(tool, f"input[{i}].tools[{j}]")
+    choice = request.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") in HOSTED:
+        raise _not_run("tool_choice", choice["type"])
+
+
+def _check_tool(tool: Json, path: str) -> None:
+    kind = tool.get("type")
+    if kind in ("function", "custom", "namespace") and not tool.get("name"):
+        raise _missing(f"{path}.name")
+    if isinstance(kind, str) and HOSTED.get(kind) == "refuse":
+        raise _not_run(f"{path}.type", kind)
+    for i, inner in enumerate(tools_of(tool)):
+        if inner.get("type") not in ("function", "custom"):
+            raise _invalid(
+                f"{path}.tools[{i}].type",
+                f"Invalid '{path}.tools[{i}].type': expected function or custom.",
+                code="invalid_value",
+            )
+        _check_tool(inner, f"{path}.tools[{i}]")
+
+
+def _not_run(path: str, kind: str) -> RequestError:
+    return _invalid(
+        path,
+        f"Copilot does not run the tool '{kind}'.",
+        code="unsupported_value",
+        hint="Offer a function instead, which the client runs.",
+    )
 
 
 def _check_item(item: Json, path: str) -> None:
@@ -196,7 +219,7 @@ def _turn(item: Json) -> Turn | None:
 
 def count_images(request: ResponsesRequest) -> int:
     """Return the number of images in all items, including the outputs of calls."""
-    return sum(part.get("type") == "input_image" for part in _objects(request["input"]))
+    return sum(part.get("type") in _IMAGES for part in _objects(request["input"]))
 
 
 def _objects(value: Any) -> Iterator[Json]:

@@ -4,10 +4,12 @@ For models that Copilot serves only there. Fields that the API does not support 
 tables at the top say, with a note for each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
+from copilot_proxy.formats.chat_completions.tool_choice import tool_name
+from copilot_proxy.formats.custom_tools import flat_format
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
@@ -108,10 +110,10 @@ def _text_config(fields: ChatRequest) -> Json:
 
 
 def _tools(fields: ChatRequest, body: ResponsesRequest, notes: list[str]) -> None:
-    tools = [_tool(tool["function"]) for tool in fields.get("tools", ())]
+    tools = [_tool(tool) for tool in fields.get("tools", ())]
     choice = fields.get("tool_choice")
     if isinstance(choice, dict):
-        tools, choice = _choice(choice, tools, notes)
+        choice = _choice(choice, notes)
     if not tools:
         body.pop("parallel_tool_calls", None)
         return
@@ -120,41 +122,42 @@ def _tools(fields: ChatRequest, body: ResponsesRequest, notes: list[str]) -> Non
         body["tool_choice"] = choice
 
 
-def _tool(function: Json) -> Json:
-    """Return a function in the flat form, with `strict`, whose default is different there."""
-    tool = {name: v for name, v in function.items() if v is not None}
-    return {"type": "function", **tool, "strict": tool.get("strict", False)}
+def _tool(tool: Json) -> Json:
+    """Return a tool in the flat form; for a function with `strict`, whose default differs there."""
+    kind = "custom" if tool.get("type") == "custom" else "function"
+    flat = {name: v for name, v in tool[kind].items() if v is not None}
+    if kind == "function":
+        return {"type": kind, **flat, "strict": flat.get("strict", False)}
+    if "format" in flat:
+        flat["format"] = flat_format(flat["format"])
+    return {"type": kind, **flat}
 
 
-def _choice(
-    choice: Json, tools: list[Json], notes: list[str]
-) -> tuple[list[Json], str | Json | None]:
-    """Return the tools and the `tool_choice`; a choice of several tools reduces the tools."""
-    match choice.get("type"):
-        case "function":
-            return tools, {"type": "function", "name": _name(choice)}
-        case "allowed_tools":
-            allowed = choice.get("allowed_tools") or {}
-            names = {_name(tool) for tool in allowed.get("tools", ())}
-            return [t for t in tools if t["name"] in names], allowed.get("mode", "auto")
-    notes.append(f"dropped tool_choice: Copilot does not support {choice.get('type')}")
-    return tools, None
-
-
-def _name(tool: Json) -> object:
-    function = tool.get("function")
-    return function.get("name") if isinstance(function, dict) else None
+def _choice(choice: Json, notes: list[str]) -> Json | None:
+    kind = choice.get("type")
+    if kind in ("function", "custom"):
+        return {"type": kind, "name": tool_name(choice)}
+    if kind == "allowed_tools":
+        allowed = choice.get("allowed_tools") or {}
+        tools = [_choice(tool, notes) for tool in allowed.get("tools") or () if tool_name(tool)]
+        return {"type": kind, "mode": allowed.get("mode", "auto"), "tools": tools}
+    notes.append(f"dropped tool_choice: Copilot does not support {kind}")
+    return None
 
 
 def _input(messages: list[Json], notes: list[str]) -> list[Json]:
     items: list[Json] = []
     media: list[Json] = []
+    custom: set[str] = set()
+    """The ids of calls of custom tools."""
     for message in messages:
         if message["role"] == "tool":
-            items.append(_output(message, media))
+            items.append(_output(message, media, custom))
             continue
         _add_media(media, items)
         if message["role"] == "assistant":
+            calls = message.get("tool_calls") or ()
+            custom |= {call["id"] for call in calls if call.get("type") == "custom"}
             assistant_items = _assistant(message)
             if not assistant_items:
                 notes.append("dropped an assistant message: it is empty")
@@ -169,8 +172,9 @@ def _message(role: str, content: list[Json]) -> Json:
     return {"type": "message", "role": role, "content": content}
 
 
-def _output(message: Json, media: list[Json]) -> Json:
+def _output(message: Json, media: list[Json], custom: Collection[str]) -> Json:
     """Return the result of a call with its text; its images and PDFs are added to `media`."""
+    is_custom = message["tool_call_id"] in custom
     parts = _parts(message["content"])
     result_media = [part for part in parts if part["type"] != "input_text"]
     if result_media:
@@ -179,7 +183,7 @@ def _output(message: Json, media: list[Json]) -> Json:
         label = f"{kind} in the result of {message['tool_call_id']}:"
         media += [{"type": "input_text", "text": label}, *result_media]
     return {
-        "type": "function_call_output",
+        "type": "custom_tool_call_output" if is_custom else "function_call_output",
         "call_id": message["tool_call_id"],
         "output": "\n".join(part["text"] for part in parts if part["type"] == "input_text"),
     }
@@ -216,15 +220,7 @@ def _assistant(message: Json) -> list[Json]:
     if refusal := message.get("refusal"):
         content.append({"type": "refusal", "refusal": refusal})
     items = [_message("assistant", content)] if content else []
-    items += [
-        {
-            "type": "function_call",
-            "call_id": call["id"],
-            "name": call["function"]["name"],
-            "arguments": call["function"].get("arguments") or "{}",
-        }
-        for call in message.get("tool_calls") or ()
-    ]
+    items += [_call(call) for call in message.get("tool_calls") or ()]
     if not items:
         return []
     return [
@@ -234,6 +230,17 @@ def _assistant(message: Json) -> list[Json]:
         ),
         *items,
     ]
+
+
+def _call(call: Json) -> Json:
+    if call.get("type") == "custom":
+        return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"]}
+    return {
+        "type": "function_call",
+        "call_id": call["id"],
+        "name": call["function"]["name"],
+        "arguments": call["function"].get("arguments") or "{}",
+    }
 
 
 def _content(content: Any) -> list[Json]:

@@ -8,11 +8,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.request import check_tool_count
+from copilot_proxy.formats.custom_tools import nested_format
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
 from copilot_proxy.formats.responses.items_to_messages import MessagesBuilder
+from copilot_proxy.formats.responses.preparation import prepare_items, prepare_tools
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED
-from copilot_proxy.formats.responses.tools import ToolMapping, available_tools
+from copilot_proxy.formats.responses.tool_changes import (
+    flatten_namespaces,
+    lift_additional_tools,
+    replace_tool_search,
+)
+from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, tools_of
+from copilot_proxy.formats.rules.tool_kinds import NO_SEARCH
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = (
@@ -45,6 +54,8 @@ _TRANSLATED: Final = frozenset(
     }
 )
 
+_TOOL_TYPES: Final = ("function", "custom", "namespace", "tool_search")
+"""The types of tools that can be sent to any model."""
 _FUNCTION: Final = ("name", "description", "parameters", "strict")
 """The fields of a function in Chat Completions."""
 
@@ -76,11 +87,12 @@ def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         if name != ENCRYPTED:
             notes.append(f"dropped include {name}: Copilot does not support it")
 
+    flat = _flat(fields, notes)
     chat: ChatRequest = {name: fields[name] for name in _SAME if name in fields}
     builder = MessagesBuilder(notes)
     if fields.get("instructions"):
         builder.add_message({"role": "system", "content": fields["instructions"]})
-    for i, item in enumerate(input_items(fields)):
+    for i, item in enumerate(input_items(flat)):
         builder.add_item(item, f"input[{i}]")
     chat["messages"] = builder.build()
     if "max_output_tokens" in fields:
@@ -90,10 +102,38 @@ def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         if reasoning.get("effort"):
             chat["reasoning_effort"] = reasoning["effort"]
     _text_config(fields.get("text") or {}, chat)
-    _tools(fields, chat, notes)
+    _tools(flat, chat)
     if not chat["messages"]:
         raise RequestError("`input` has no message that the model accepts.", param="input")
     return chat
+
+
+def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
+    """Return the input, tools and tool choice, with only functions and custom tools.
+
+    Raises `RequestError` for a tool that has no equivalent in Chat Completions.
+    """
+    for i, tool in enumerate(fields.get("tools") or ()):
+        if tool["type"] not in (*_TOOL_TYPES, *HOSTED):
+            raise RequestError(
+                f"The model's API does not support the tool '{tool['type']}'.",
+                param=f"tools[{i}].type",
+                code="unsupported_value",
+                hint="Offer a function instead.",
+            )
+    names = ToolNames(fields)
+    flat: ResponsesRequest = {
+        name: fields[name] for name in ("input", "tools", "tool_choice") if name in fields
+    }
+    prepare_tools(flat, notes)
+    if not isinstance(flat["input"], str):
+        flat["input"] = prepare_items(flat, notes)
+    if lift_additional_tools(flat):
+        notes.append("moved additional_tools: to tools")
+    if replace_tool_search(flat, names):
+        notes.append(NO_SEARCH)
+    flatten_namespaces(flat, names)
+    return flat
 
 
 def _text_config(config: Json, chat: ChatRequest) -> None:
@@ -108,19 +148,40 @@ def _text_config(config: Json, chat: ChatRequest) -> None:
         chat["verbosity"] = config["verbosity"]
 
 
-def _tools(fields: ResponsesRequest, chat: ChatRequest, notes: list[str]) -> None:
-    mapping = ToolMapping(available_tools(fields))
-    for kind in mapping.dropped:
-        notes.append(f"dropped tool {kind}: Copilot does not run it")
-    functions, choice = mapping.apply_choice(fields.get("tool_choice"), notes)
-    if not functions:
+def _tools(flat: ResponsesRequest, chat: ChatRequest) -> None:
+    tools = flat.get("tools")
+    if not tools:
         chat.pop("parallel_tool_calls", None)
         return
-    chat["tools"] = [
-        {"type": "function", "function": {k: v for k, v in f.items() if k in _FUNCTION}}
-        for f in functions
-    ]
+    check_tool_count(len(tools))
+    chat["tools"] = [_tool(tool) for tool in tools]
+    choice = flat.get("tool_choice")
     if isinstance(choice, dict):
-        choice = {"type": "function", "function": {"name": choice["name"]}}
+        choice = _choice(choice)
     if choice is not None:
         chat["tool_choice"] = choice
+
+
+def _tool(tool: Json) -> Json:
+    if tool["type"] == "custom":
+        custom = {k: v for k, v in tool.items() if k in ("name", "description")}
+        if form := nested_format(tool.get("format")):
+            custom["format"] = form
+        return {"type": "custom", "custom": custom}
+    return {"type": "function", "function": {k: v for k, v in tool.items() if k in _FUNCTION}}
+
+
+def _choice(choice: Json) -> Json:
+    """Return a tool choice in the form of Chat Completions; raises `RequestError`."""
+    kind = choice.get("type")
+    if kind in ("function", "custom"):
+        return {"type": kind, kind: {"name": choice.get("name")}}
+    if kind == "allowed_tools":
+        tools = [_choice(tool) for tool in tools_of(choice)]
+        return {"type": kind, kind: {"mode": choice.get("mode", "auto"), "tools": tools}}
+    raise RequestError(
+        f"The model's API does not support the tool choice '{kind}'.",
+        param="tool_choice",
+        code="unsupported_value",
+        hint="Choose a function, or omit `tool_choice`.",
+    )

@@ -59,6 +59,13 @@ def item_events(index: int, item: Json) -> Iterator[ResponsesEvent]:
                 {"type": f"{kind}.delta", **position, "delta": arguments},
                 {"type": f"{kind}.done", **position, "arguments": arguments, "name": name},
             ]
+        case "custom_tool_call":
+            initial["input"] = ""
+            text, kind = item.get("input"), "response.custom_tool_call_input"
+            contents = [
+                {"type": f"{kind}.delta", **position, "delta": text},
+                {"type": f"{kind}.done", **position, "input": text},
+            ]
     yield {"type": "response.output_item.added", "output_index": index, "item": initial}
     yield from contents
     yield {"type": "response.output_item.done", "output_index": index, "item": item}

@@ -13,7 +13,7 @@ from copilot_proxy.formats.responses.output_items import (
     ReasoningItem,
 )
 from copilot_proxy.formats.responses.response_object import base_response, failed_response
-from copilot_proxy.formats.responses.tools import ToolMapping, available_tools
+from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.usage import responses_usage
 from copilot_proxy.formats.types import (
     ChatChunk,
@@ -43,7 +43,7 @@ class ChatToResponses:
             "status": "in_progress",
             "usage": None,
         }
-        self._tools = ToolMapping(available_tools(request))
+        self._tools = ToolNames(request)
         self._now = now
         self._number = 0
         self._items: list[OutputItem] = []
@@ -150,16 +150,17 @@ class ChatToResponses:
         return self._current
 
     def _call(self, fragment: Json, events: list[ResponsesEvent]) -> None:
-        function = fragment["function"]
+        is_custom = "custom" in fragment
+        called = fragment["custom" if is_custom else "function"]
         call = self._calls.get(fragment["index"])
         if call is None:
             self._close_current(events)
             self._add_pending_reasoning(events)
-            tool = self._tools.client_tool(function["name"])
+            tool = self._tools.client_tool(called["name"])
             call = CallItem(len(self._items), fragment["id"], tool)
             self._calls[fragment["index"]] = self._add(call, events)
-        if arguments := function.get("arguments"):
-            events += call.add(arguments)
+        if text := called.get("input" if is_custom else "arguments"):
+            events += call.add(text)
 
     def _add(self, item: Any, events: list[ResponsesEvent]) -> Any:
         self._items.append(item)

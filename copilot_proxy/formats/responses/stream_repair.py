@@ -17,7 +17,7 @@ from copilot_proxy.formats.responses.response_object import (
     error_fields,
     failed_response,
 )
-from copilot_proxy.formats.responses.tools import ToolMapping, available_tools
+from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.responses.usage import chat_usage, complete_usage
 from copilot_proxy.formats.types import (
     ChatUsage,
@@ -54,7 +54,7 @@ class ResponsesRepair:
         now: int | None = None,
     ) -> None:
         self.notes: list[str] | None = None
-        self._tools = ToolMapping(available_tools(request))
+        self._tools = ToolNames(request)
         self._items = ItemRepair(self._tools, tool_names or {})
         self._has_renamed_tools = bool(tool_names)
         created = int(time.time()) if now is None else now
@@ -150,7 +150,7 @@ class ResponsesRepair:
         # A null would keep OpenAI's own SDKs from filling it in.
         if out.get("output_text") is None:
             out.pop("output_text", None)
-        if self._tools.is_changed or self._has_renamed_tools:
+        if not self._tools.is_plain or self._has_renamed_tools:
             out["tools"] = self._base["tools"]
             out["tool_choice"] = self._base["tool_choice"]
         out["output"] = self._items.output(response.get("output"))

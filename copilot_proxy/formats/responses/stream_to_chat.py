@@ -4,7 +4,7 @@ Each event becomes a chunk that is passed to `ChatRepair`, so that the numbering
 finish reason and the usage follow the same rules as for all other models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse
@@ -13,7 +13,6 @@ from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.response_events import TERMINAL
-from copilot_proxy.formats.responses.tools import custom_arguments
 from copilot_proxy.formats.responses.usage import chat_usage
 from copilot_proxy.formats.types import (
     ChatChunk,
@@ -33,7 +32,11 @@ _TEXTS: Final = {
     "response.reasoning_text": ("text", "reasoning_text", "content_index"),
 }
 _STATUSES: Final = {event: status for status, event in TERMINAL.items()}
-_ARGUMENTS: Final = "response.function_call_arguments"
+_ARGUMENTS: Final = {
+    # The event's field with all arguments, or with the whole input.
+    "response.function_call_arguments": "arguments",
+    "response.custom_tool_call_input": "input",
+}
 
 _Key = tuple[str, int, int]
 
@@ -53,6 +56,7 @@ class ResponsesToChat(ChunkTranslator):
         now: int | None = None,
         recorder: ReasoningRecorder | None = None,
         tool_names: Mapping[str, str] | None = None,
+        custom_tools: Collection[str] = (),
     ) -> None:
         self._chat = ChatRepair(
             model,
@@ -60,11 +64,14 @@ class ResponsesToChat(ChunkTranslator):
             now=now,
             recorder=recorder,
             tool_names=tool_names,
+            custom_tools=custom_tools,
         )
         self._sent: dict[_Key, list[str]] = {}
         """The pieces of each text so far; the whole text at its end only adds what is missing."""
         self._calls: dict[int, list[str]] = {}
         """The pieces of each call's arguments so far, by output index, since ids change."""
+        self._custom: set[int] = set()
+        """The output indexes of calls of custom tools."""
         self._call_ids: set[str] = set()
         self._has_encrypted = False
         self._last_summary: _Key | None = None
@@ -120,10 +127,10 @@ class ResponsesToChat(ChunkTranslator):
         if kind == "response.output_item.done" and isinstance(item, dict):
             return self._item(index, item)
         base, _, stage = kind.rpartition(".")
-        if base == _ARGUMENTS and index in self._calls:
+        if base in _ARGUMENTS and index in self._calls:
             if stage == "delta":
                 return self._add_arguments(index, _text(data.get("delta")))
-            return self._add_missing_arguments(index, _text(data.get("arguments")))
+            return self._add_missing_arguments(index, _text(data.get(_ARGUMENTS[base])))
         if base in _TEXTS:
             whole, field, part = _TEXTS[base]
             number = data.get(part)
@@ -154,14 +161,20 @@ class ResponsesToChat(ChunkTranslator):
         self._calls[index] = []
         call_id = _text(item.get("call_id"))
         self._call_ids.add(call_id)
-        function = {"name": item.get("name"), "arguments": ""}
-        fragment = {"index": index, "id": call_id, "function": function}
+        fragment: Json = {"index": index, "id": call_id}
+        if item["type"] == "custom_tool_call":
+            self._custom.add(index)
+            fragment["custom"] = {"name": item.get("name"), "input": ""}
+        else:
+            fragment["function"] = {"name": item.get("name"), "arguments": ""}
         return self._delta({"tool_calls": [fragment]})
 
     def _add_arguments(self, index: int, text: str) -> list[ChatChunk]:
         if not text:
             return []
         self._calls[index].append(text)
+        if index in self._custom:
+            return self._delta({"tool_calls": [{"index": index, "custom": {"input": text}}]})
         return self._delta({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
 
     def _add_missing_arguments(self, index: int, whole: str) -> list[ChatChunk]:
@@ -186,8 +199,7 @@ class ResponsesToChat(ChunkTranslator):
                 chunks += self._add_missing_arguments(index, _text(item.get("arguments")))
             case "custom_tool_call":
                 chunks += self._open_call(index, item)
-                arguments = custom_arguments(_text(item.get("input")))
-                chunks += self._add_missing_arguments(index, arguments)
+                chunks += self._add_missing_arguments(index, _text(item.get("input")))
         return chunks
 
     def _add_encrypted(self, encrypted: str) -> list[ChatChunk]:

@@ -86,7 +86,9 @@ def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the tool choice ``validated``, which newer Gemini models know, to ``auto``."""
-    if outgoing.body.get("tool_choice") == "validated" and not profile.validated_choice:
+    choice = outgoing.body.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    if kind == "validated" and not profile.validated_choice:
         outgoing.set_tool_choice_auto()
         notes.append("changed tool_choice: validated to auto, which the model accepts")
 

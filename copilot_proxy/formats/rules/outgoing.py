@@ -219,6 +219,36 @@ class OutgoingBody(ABC):
         """The tools that the model may call."""
 
     @property
+    def other_tools(self) -> Iterable[Json]:
+        """The definitions of tools that have a ``name`` but no schema."""
+        return ()
+
+    def lift_additional_tools(self) -> bool:
+        """Move tools from items of the conversation to the tools; return whether there were any."""
+        return False
+
+    def replace_tool_search(self) -> bool:
+        """Offer all tools from the start, and make a function of the client's own search.
+
+        Returns whether the model was to search by itself.
+        """
+        return False
+
+    def flatten_namespaces(self) -> None:  # noqa: B027
+        """Take tools out of their namespaces, and make one name of both."""
+
+    def replace_custom_tools(self) -> bool:
+        """Make functions of custom tools, and of their calls; return whether there were tools."""
+        return False
+
+    def allow_tools(self) -> bool:
+        """Keep only the tools that the tool choice allows, and return whether some are left.
+
+        Returns True if the tool choice is not one of several tools.
+        """
+        return True
+
+    @property
     @abstractmethod
     def forces_tool(self) -> bool:
         """Whether the model is forced to call a tool."""

@@ -20,6 +20,7 @@ def fit_names(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -
     The new name depends only on the old one, so that it is the same in later requests.
     """
     functions = [tool.function for tool in outgoing.tools]
+    functions += outgoing.other_tools
     functions += map(outgoing.function, outgoing.calls)
     names = {name for one in functions if isinstance(name := one.get("name"), str)}
     is_valid = profile.tool_name.fullmatch

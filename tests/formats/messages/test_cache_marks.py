@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.request_to_model import messages_for_model
 from copilot_proxy.formats.types import Json
 from tests.formats.messages.samples import (
@@ -100,7 +101,7 @@ def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Js
 
     body = messages_for_model(request(last, **HOUR), MODEL, notes).body
 
-    judge(body)
+    judge(body, betas=select_betas([], body)[0])
     assert ([expected], [NO_SCOPE]) == (body["messages"], notes)
 
 

@@ -193,9 +193,14 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
             [],
         ),
         (
-            {"tool_choice": {"type": "allowed_tools", "tools": []}, "parallel_tool_calls": True},
+            {"tool_choice": {"type": "later_invention"}, "parallel_tool_calls": True},
             {"tools": [TOOL]},
             ["dropped tool_choice: Claude has no equivalent"],
+        ),
+        (
+            {"tool_choice": "validated"},
+            {"tools": [TOOL], "tool_choice": {"type": "auto"}},
+            ["changed tool_choice: validated to auto, which the model accepts"],
         ),
         ({"tools": None, "tool_choice": "auto", "parallel_tool_calls": False}, {}, []),
     ],

@@ -138,7 +138,7 @@ def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
             },
             [SEARCHED],
         ),
-        ({"tools": [SEARCH], "tool_choice": {"type": "any"}}, {}, [SEARCHED]),
+        ({"tools": [SEARCH], "tool_choice": {"type": "auto"}}, {}, [SEARCHED]),
         (
             {"tools": [TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
             {"tools": [FUNCTION], "tool_choice": "auto", "parallel_tool_calls": False},
@@ -161,11 +161,6 @@ def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
                 "tool_choice": {"type": "function", "function": {"name": "f"}},
             },
             [],
-        ),
-        (
-            {"tools": [TOOL, SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}},
-            {"tools": [FUNCTION]},
-            [SEARCHED, "dropped tool_choice: there is no longer a tool named 'web_search'"],
         ),
         ({"tools": [TOOL], "tool_choice": {"type": "odd"}}, {"tools": [FUNCTION]}, []),
     ],

@@ -192,6 +192,26 @@ def test_the_tool_choice_is_passed_on(model: Model, choice: Any, option: Any, pa
     assert [] == notes
 
 
+@pytest.mark.parametrize("model", [GPT_4, GPT_5, CLAUDE])
+def test_custom_tools_become_functions(model: Model) -> None:
+    """pi-ai has only functions, so custom tools and their earlier calls become functions."""
+    called = {"id": "a", "type": "custom", "custom": {"name": "p", "input": "x"}}
+    history: list[Json] = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "a", "content": "done"},
+    ]
+    custom = {"type": "custom", "custom": {"name": "p"}}
+
+    body, notes = translated(model, *history, tools=[custom])
+
+    (tool,) = body["context"]["tools"]
+    assert ("p", ["input"]) == (tool["name"], tool["parameters"]["required"])
+    (call,) = body["context"]["messages"][1]["content"]
+    assert ("p", {"input": "x"}) == (call["name"], call["arguments"])
+    assert ["changed custom tools: to functions, since the model does not support them"] == notes
+
+
 @pytest.mark.parametrize(
     ("model", "fields", "reasoning", "levels", "note"),
     [

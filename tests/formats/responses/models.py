@@ -23,5 +23,9 @@ def model(id: str, vendor: str = "OpenAI", **supports: Any) -> Model:
 GPT = model(
     "gpt-5.4", streaming=True, parallel_tool_calls=True, reasoning_effort=["low", "medium", "high"]
 )
+OLD = model("gpt-5.1", streaming=True, parallel_tool_calls=True)
+"""A model that takes only functions."""
+NEW = model("gpt-6.1-sol", streaming=True, parallel_tool_calls=True)
+"""A model that takes tools of all kinds, also in the conversation."""
 PLAIN = model("other-1", vendor="Other")
 """A model that does not reason or stream, and calls one tool at a time."""

@@ -118,7 +118,8 @@ def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
             events += [calling(call(arguments=p, index=i)) for p in (pieces[:5], pieces[5:])]
         else:
             events.append(event(**{name: what}))
-    stream = ChatRepair(MODEL, include_usage=True, now=NOW)
+    custom = {"apply_patch"}
+    stream = ChatRepair(MODEL, include_usage=True, now=NOW, custom_tools=custom)
     chunks = [chunk for data in [*events, event("stop")] for chunk in stream.feed(data)]
     chunks += stream.close()
 

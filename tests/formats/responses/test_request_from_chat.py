@@ -290,8 +290,14 @@ def test_fields_fit_the_model(
         (
             {"type": "custom", "custom": {"name": "x"}},
             [FLAT, FLAT_OTHER],
+            {"type": "custom", "name": "x"},
+            [],
+        ),
+        (
+            {"type": "later_invention"},
+            [FLAT, FLAT_OTHER],
             None,
-            ["dropped tool_choice: Copilot does not support custom"],
+            ["dropped tool_choice: Copilot does not support later_invention"],
         ),
     ],
 )

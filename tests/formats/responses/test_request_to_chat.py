@@ -127,7 +127,8 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
         (
             [{"type": "custom_tool_call", "call_id": "1", "name": "apply_patch", "input": 'x"'},
              {"type": "custom_tool_call_output", "call_id": "1", "output": "ok"}],
-            [answer(None, call("1", "apply_patch", '{"input":"x\\""}')), result("1")],
+            [answer(None, {"id": "1", "type": "custom",
+                           "custom": {"name": "apply_patch", "input": 'x"'}}), result("1")],
         ),
         (
             [called("1", "read", namespace="mcp__files__"), output("1")],
@@ -174,9 +175,9 @@ def test_encrypted_reasoning_stays_with_its_message(thoughts: list[Json], fields
         *(
             (
                 {"type": kind, "id": "x"},
-                f"dropped an input item: the model's API does not support {kind}",
+                f"dropped an input item: Copilot does not support {kind}",
             )
-            for kind in ("item_reference", "web_search_call", "compaction", "later_invention")
+            for kind in ("item_reference", "web_search_call", "configuration_update")
         ),
     ],
 )  # fmt: skip
@@ -225,37 +226,43 @@ def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[st
 
 
 @pytest.mark.parametrize(
-    ("choice", "names", "left"),
+    ("choice", "left"),
     [
-        (None, ["f", "p"], None),
-        ("required", ["f", "p"], "required"),
-        ({"type": "function", "name": "f"}, ["f", "p"], "f"),
-        ({"type": "custom", "name": "p"}, ["f", "p"], "p"),
+        (None, None),
+        ("required", "required"),
+        (
+            {"type": "function", "name": "f"},
+            {"type": "function", "function": {"name": "f"}},
+        ),
+        ({"type": "custom", "name": "p"}, {"type": "custom", "custom": {"name": "p"}}),
         (
             {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "p"}]},
-            ["p"],
-            "auto",
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "auto",
+                    "tools": [{"type": "custom", "custom": {"name": "p"}}],
+                },
+            },
         ),
     ],
 )
-def test_tools_and_the_tool_choice_become_functions(
-    choice: Any, names: list[str], left: str | None
-) -> None:
-    """Functions and custom tools become functions of the chat request."""
+def test_tools_and_the_tool_choice_keep_their_kind(choice: Any, left: Any) -> None:
+    """Functions and custom tools, and choices of them, are the same in the chat request."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)
 
-    assert names == [tool["function"]["name"] for tool in chat["tools"]]
-    assert {"function"} == {tool["type"] for tool in chat["tools"]}
-    if "f" in names:
-        assert {
-            "name": "f",
-            "parameters": {"type": "object", "properties": {}},
-            "strict": True,
-        } == chat["tools"][0]["function"]
-    boxed = {"type": "function", "function": {"name": left}} if left in ("f", "p") else left
-    assert boxed == chat.get("tool_choice")
+    function = {
+        "name": "f",
+        "parameters": {"type": "object", "properties": {}},
+        "strict": True,
+    }
+    assert [
+        {"type": "function", "function": function},
+        {"type": "custom", "custom": {"name": "p"}},
+    ] == chat["tools"]
+    assert left == chat.get("tool_choice")
     assert chat["parallel_tool_calls"] is False
     assert [] == notes
 

@@ -120,7 +120,7 @@ ASKED: Json = {
 QUIRKS = ["none", "no_reasoning_deltas", "no_sequence_numbers", "compaction", "wordless"]
 
 
-@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.4"])
+@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.2"])
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_native_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
     """A response can be sent back unchanged, with function and custom calls."""

@@ -24,7 +24,7 @@ TOOLS = [
 
 def chunks(*events: Any) -> list[Json]:
     """Return the chat chunks for a chat model's text."""
-    stream = ChatRepair(MODEL, include_usage=True, now=NOW)
+    stream = ChatRepair(MODEL, include_usage=True, now=NOW, custom_tools={"apply_patch"})
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()
 

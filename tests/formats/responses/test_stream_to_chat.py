@@ -161,14 +161,21 @@ def test_calls_only_in_the_final_event_are_added() -> None:
     assert [("a", "f", "{}"), ("b", "g", '{"b":2}')] == calls_of(message_of(stream))
 
 
-def test_a_custom_call_becomes_a_function_call() -> None:
-    """A custom tool's call becomes a function call with its input as the argument."""
+@pytest.mark.parametrize("pieces", [(), ('x"',), ("x", '"')])
+def test_a_custom_call_stays_one(pieces: tuple[str, ...]) -> None:
+    """A call of a custom tool is one for chat clients, too, with or without deltas."""
     up = Upstream()
     item = {"type": "custom_tool_call", "call_id": "a", "name": "p", "input": 'x"'}
+    at = {"output_index": 0, "item_id": up.id()}
+    base = "response.custom_tool_call_input"
+    events = [{"type": f"{base}.delta", **at, "delta": piece} for piece in pieces]
+    events += [{"type": f"{base}.done", **at, "input": 'x"'}] if pieces else []
 
-    message = message_of(up.whole([up.added(0, {**item, "input": ""}), up.done(0, item)]))
+    stream = up.whole([up.added(0, {**item, "input": ""}), *events, up.done(0, item)])
 
-    assert [("a", "p", '{"input":"x\\""}')] == calls_of(message)
+    call = {"id": "a", "type": "custom", "custom": {"name": "p", "input": 'x"'}}
+    assert [call] == message_of(stream)["tool_calls"]
+    assert [call] == message_of([stream[-1]])["tool_calls"]
 
 
 def test_refusals_are_refusals() -> None:

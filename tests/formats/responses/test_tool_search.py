@@ -10,7 +10,7 @@ from copilot_proxy.formats.types import Json
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks
 from tests.formats.responses.answers import Upstream, read_strictly, repair, request, write
-from tests.formats.responses.models import GPT
+from tests.formats.responses.models import GPT, OLD
 
 PARAMETERS = {"type": "object", "properties": {"query": {"type": "string"}}}
 SEARCH: Json = {
@@ -60,12 +60,22 @@ def searched(*more: Json) -> Json:
     return request([USER, CALL, OUTPUT, *more], tools=[SEARCH])
 
 
-def test_copilot_gets_functions() -> None:
+def test_models_that_search_get_everything() -> None:
+    """The search, its call and its output are passed on to models that know them."""
+    notes: list[str] = []
+
+    body = responses_for_model(searched(), GPT, notes).body
+
+    call = {name: value for name, value in CALL.items() if name != "id"}
+    assert ([SEARCH], [USER, call, OUTPUT], []) == (body["tools"], body["input"], notes)
+
+
+def test_other_models_get_functions() -> None:
     """The search and the tools that it found become functions, each of them once."""
     notes: list[str] = []
     again = [{**CALL, "call_id": "c2"}, {**OUTPUT, "call_id": "c2"}]
 
-    body = responses_for_model(searched(*again), GPT, notes).body
+    body = responses_for_model(searched(*again), OLD, notes).body
 
     assert [] == notes
     tools = body["tools"]
@@ -78,7 +88,7 @@ def test_copilot_gets_functions() -> None:
     ] == body["input"][1:3]
 
 
-def test_the_hub_gets_functions() -> None:
+def test_models_of_other_apis_get_functions() -> None:
     """The same is true for models of other APIs."""
     chat = to_chat(searched(), [])
 
@@ -138,14 +148,36 @@ def test_calls_through_the_hub(arguments: str, query: str | None) -> None:
     assert ("c1", "completed") == (search["call_id"], search["status"])
 
 
-def test_a_server_side_search_is_dropped() -> None:
-    """Neither Copilot nor this server searches for tools."""
+SERVER: Json = {"type": "tool_search"}
+FOUND_BY_SERVER: list[Json] = [
+    {"type": "tool_search_call", "execution": "server", "arguments": {"paths": ["mcp__moon"]}},
+    {"type": "tool_search_output", "execution": "server", "tools": [FOUND]},
+]
+
+
+def test_models_that_search_by_themselves_do() -> None:
+    """Deferred tools stay deferred, and what the model has found is passed on."""
     notes: list[str] = []
-    server = {"type": "tool_search", "execution": "server"}
-    item = {**CALL, "call_id": None, "execution": "server"}
+    given = [USER, *({**item, "id": "x", "call_id": None} for item in FOUND_BY_SERVER)]
 
-    body = responses_for_model(request([USER, item], tools=[server]), GPT, notes).body
+    body = responses_for_model(request(given, tools=[SERVER, FOUND]), GPT, notes).body
 
-    assert "tools" not in body
-    assert [USER] == body["input"]
-    assert 2 == len(notes)
+    assert ([SERVER, FOUND], []) == (body["tools"], notes)
+    assert [USER, *FOUND_BY_SERVER] == body["input"]
+
+
+def test_models_that_cannot_search_get_all_tools() -> None:
+    """If the model cannot search by itself, all tools are offered from the start."""
+    given = request([USER, *FOUND_BY_SERVER], tools=[SERVER, FOUND])
+    note = "dropped tool tool_search: the model cannot search for tools, so all of them are sent"
+
+    old: list[str] = []
+    body = responses_for_model(given, OLD, old).body
+    other: list[str] = []
+    chat = to_chat(given, other)
+
+    assert [note] == old == other
+    assert ([USER], [{"role": "user", "content": "Hi"}]) == (body["input"], chat["messages"])
+    assert ["mcp__moon__phase"] == [tool["name"] for tool in body["tools"]]
+    assert "defer_loading" not in body["tools"][0]
+    assert ["mcp__moon__phase"] == [tool["function"]["name"] for tool in chat["tools"]]

@@ -87,6 +87,12 @@ def _marked(client: str) -> list[Json]:
     return [{"role": "user", "content": str(i), name: MARK} for i in range(5)]
 
 
+FLAT: Final = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+BOXED: Final = {"type": "function", "function": {"name": "f"}}
+RESPONSES: Final = ("responses",)
+OLD: Final = ("gpt-5.1",)
+"""A model that Copilot serves on Responses, and that only supports functions there."""
+
 CASES: Final[dict[str, Case]] = {
     "fields.refused": Case(
         models=ALL,
@@ -112,6 +118,60 @@ CASES: Final[dict[str, Case]] = {
         models=("mai-code-1",),
         options={"stream": True},
         broken=lambda body: body["stream"] is True,
+    ),
+    "tools.additional": Case(
+        models=OLD,
+        clients=RESPONSES,
+        own={
+            "responses": {
+                "input": [
+                    {"type": "additional_tools", "role": "developer", "tools": [FLAT]},
+                    {"role": "user", "content": "Hi"},
+                ]
+            }
+        },
+        broken=_dumped("additional_tools"),
+        note="moved additional_tools",
+    ),
+    "tools.search": Case(
+        models=OLD,
+        clients=RESPONSES,
+        own={"responses": {"tools": [{"type": "tool_search"}, {**FLAT, "defer_loading": True}]}},
+        broken=lambda body: "tool_search" in str(body) or "defer_loading" in str(body),
+        note="dropped tool tool_search",
+    ),
+    "tools.namespaces": Case(
+        models=OLD,
+        clients=RESPONSES,
+        own={"responses": {"tools": [{"type": "namespace", "name": "n", "tools": [FLAT]}]}},
+        broken=_dumped("namespace"),
+    ),
+    "tools.custom": Case(
+        models=("gpt-4o", "gpt-5.1", "claude-sonnet-4.5", "gemini-2.5-pro"),
+        clients=OPENAIS,
+        own={
+            "chat_completions": {"tools": [{"type": "custom", "custom": {"name": "p"}}]},
+            "responses": {"tools": [{"type": "custom", "name": "p"}]},
+        },
+        broken=_dumped("custom"),
+        note="changed custom tools",
+    ),
+    "tools.allowed": Case(
+        models=("gpt-4o", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro"),
+        clients=OPENAIS,
+        options={"tool": "f"},
+        own={
+            "chat_completions": {
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "allowed_tools": {"mode": "auto", "tools": [BOXED]},
+                }
+            },
+            "responses": {
+                "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [FLAT]}
+            },
+        },
+        broken=_dumped("allowed_tools"),
     ),
     "tools.names": Case(
         models=ALL,

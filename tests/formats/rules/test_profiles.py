@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.formats.families import FAMILIES, claude_version
+from copilot_proxy.formats.families import FAMILIES
+from copilot_proxy.formats.family import claude_version
 from copilot_proxy.formats.profiles import ModelProfile, ThinkingClass, profile_of
 from tests.formats.requests import a_model
 
@@ -17,7 +18,7 @@ def test_an_unknown_model_has_no_restrictions() -> None:
     """Without a catalogue, the profile has only the restrictions of the API."""
     profile = profile_of(None, "chat_completions")
 
-    assert ModelProfile(max_stops=4) == profile
+    assert ModelProfile(max_stops=4, custom_tools=False) == profile
 
 
 def test_an_unknown_vendor_is_treated_leniently() -> None:

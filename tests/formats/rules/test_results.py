@@ -13,6 +13,7 @@ from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
+from copilot_proxy.formats.responses.tools import ToolNames
 from copilot_proxy.formats.rules import blanks, turns
 from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
 from copilot_proxy.formats.rules.turns import CONTINUE
@@ -380,7 +381,7 @@ def shown(*texts: str) -> Json:
 )
 def test_results_of_responses(items: list[Json], expected: list[Json] | None) -> None:
     """On Responses, outputs may come anywhere after their calls, so only orphans are changed."""
-    body = ResponsesBody({"input": items})
+    body = ResponsesBody({"input": items}, ToolNames({}))
 
     pair_results(body, profile_of(None, "responses"), [])
 

@@ -1,0 +1,28 @@
+"""Reads the tool choice of a Chat Completions request."""
+
+from typing import Any
+
+from copilot_proxy.formats.types import Json
+
+
+def tool_name(tool: Any) -> str:
+    """Return the name in a tool, or in a choice of one; empty if there is none."""
+    definition = (tool.get("custom") or tool.get("function")) if isinstance(tool, dict) else None
+    name = definition.get("name") if isinstance(definition, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def apply_allowed_tools(tools: list[Json], choice: Any) -> tuple[list[Json], Any]:
+    """Return the tools, and the tool choice without a list of allowed tools.
+
+    A choice of several tools reduces the tools instead.
+    """
+    if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
+        return tools, choice
+    allowed = choice.get("allowed_tools")
+    allowed = allowed if isinstance(allowed, dict) else {}
+    listed = allowed.get("tools")
+    names = {tool_name(tool) for tool in listed} if isinstance(listed, list) else set()
+    mode = allowed.get("mode")
+    kept = [tool for tool in tools if tool_name(tool) in names]
+    return kept, mode if isinstance(mode, str) else "auto"

@@ -1,0 +1,53 @@
+"""Turns the parts of tool results that Chat Completions does not have into text."""
+
+from collections.abc import Collection
+from typing import Final
+
+import msgspec
+
+from copilot_proxy.formats.chat_completions.tool_choice import tool_name
+from copilot_proxy.formats.types import ChatRequest, Json
+
+_SUPPORTED: Final = ("text", "image_url", "file", "input_audio", "refusal")
+_TEXTS: Final = ("input_text", "output_text")
+
+
+def resolve_results(request: ChatRequest) -> ChatRequest:
+    """Return the request with tool results of text and images only; the same object if they are."""
+    messages = request["messages"]
+    if not any(_has_other_parts(message) for message in messages):
+        return request
+    offered = {tool_name(tool) for tool in request.get("tools") or ()}
+    resolved = [
+        {**message, "content": [_part(part, offered) for part in message["content"]]}
+        if _has_other_parts(message)
+        else message
+        for message in messages
+    ]
+    return {**request, "messages": resolved}
+
+
+def reference_text(name: object, offered: Collection[str]) -> str:
+    """Return what a reference to a found tool says; `offered` are the names of all tools."""
+    if name in offered:
+        return f"Found the tool {name}, which can be called now."
+    return f"Found the tool {name}, which is not offered."
+
+
+def _has_other_parts(message: Json) -> bool:
+    content = message.get("content")
+    if message["role"] != "tool" or not isinstance(content, list):
+        return False
+    return any(part["type"] not in _SUPPORTED for part in content)
+
+
+def _part(part: Json, offered: Collection[str]) -> Json:
+    if part["type"] in _SUPPORTED:
+        return part
+    if part["type"] == "tool_reference":
+        text = reference_text(part.get("tool_name"), offered)
+    elif part["type"] in _TEXTS and isinstance(part.get("text"), str):
+        text = part["text"]
+    else:
+        text = msgspec.json.encode(part).decode()
+    return {"type": "text", "text": text}

@@ -1,0 +1,162 @@
+"""Carries over items of a conversation that Copilot's models do not know.
+
+Some are calls of tools that the client runs, and become calls of functions. Others become text.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.formats.types import Json
+
+COMPACTED: Final = (
+    "(The earlier part of the conversation was summarized in a form that this model cannot read.)"
+)
+_CALLS: Final[Mapping[str, str]] = {
+    # The field that describes the call.
+    "local_shell_call": "action",
+    "shell_call": "action",
+    "apply_patch_call": "operation",
+    "computer_call": "action",
+}
+_OUTPUTS: Final = tuple(f"{kind}_output" for kind in _CALLS)
+_HOSTED: Final = (
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "image_generation_call",
+    "mcp_list_tools",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "program",
+    "program_output",
+)
+"""What tools that OpenAI runs have done, of which Copilot knows nothing."""
+_UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
+"""Fields of these items that say nothing, or are a whole image."""
+_DROPPED: Final = ("item_reference", "configuration_update")
+
+
+def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
+    """Return the items that replace `item`; None if it needs no change.
+
+    A note is added for an item that is dropped.
+    """
+    kind = item.get("type")
+    if not isinstance(kind, str):
+        return None
+    if kind in _DROPPED:
+        notes.append(f"dropped an input item: Copilot does not support {kind}")
+        return []
+    if kind in _CALLS:
+        return [_call(item, kind, _CALLS[kind])]
+    if kind in _OUTPUTS:
+        return [_output(item)]
+    if kind in _HOSTED:
+        return _hosted(item, kind, notes)
+    translate = _OTHERS.get(kind)
+    return translate(item, notes) if translate else None
+
+
+def compacted_message() -> Json:
+    """Return the message that takes the place of a compaction item for models of other APIs."""
+    return _message("user", COMPACTED)
+
+
+def as_text(item: Json) -> Json:
+    """Return an item of an unknown type as a message of the user."""
+    return _message("user", f"({item['type']}: {_json(_described(item))})")
+
+
+def _call(item: Json, kind: str, field: str) -> Json:
+    arguments = item.get(field)
+    return {
+        "type": "function_call",
+        "call_id": _call_id(item),
+        "name": kind.removesuffix("_call"),
+        "arguments": _json(arguments if isinstance(arguments, dict) else {}),
+    }
+
+
+def _output(item: Json) -> Json:
+    output = item.get("output")
+    if isinstance(output, dict) and str(output.get("image_url")).startswith("data:"):
+        output = [{"type": "input_image", "image_url": output["image_url"]}]
+    elif not isinstance(output, str):
+        output = _json(output)
+    return {"type": "function_call_output", "call_id": _call_id(item), "output": output}
+
+
+def _call_id(item: Json) -> str:
+    # The output of a local shell call has the id of the call in `id`.
+    return str(item.get("call_id") or item.get("id") or "")
+
+
+def _hosted(item: Json, kind: str, notes: list[str]) -> list[Json]:
+    described = _described(item)
+    if not described:
+        notes.append(f"dropped an input item: Copilot does not support {kind}")
+        return []
+    return [_message("assistant", f"({kind}: {_json(described)})")]
+
+
+def _mcp_call(item: Json, notes: list[str]) -> list[Json]:
+    id = _call_id(item)
+    name = f"{item.get('server_label') or 'mcp'}__{item.get('name') or 'tool'}"
+    output = item.get("output") or item.get("error") or ""
+    return [
+        {
+            "type": "function_call",
+            "call_id": id,
+            "name": name,
+            "arguments": str(item.get("arguments") or "{}"),
+        },
+        {
+            "type": "function_call_output",
+            "call_id": id,
+            "output": output if isinstance(output, str) else _json(output),
+        },
+    ]
+
+
+def _agent_message(item: Json, notes: list[str]) -> list[Json]:
+    """Return the message of another agent of Codex as a message of the user."""
+    content = item.get("content")
+    parts = (
+        [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    )
+    texts = [content] if isinstance(content, str) else [part.get("text") for part in parts]
+    if any(part.get("type") == "encrypted_content" for part in parts):
+        notes.append("dropped the encrypted part of an agent_message: Copilot cannot read it")
+    head = f"Message from {item.get('author') or 'an agent'}"
+    head += f" to {item['recipient']}" if item.get("recipient") else ""
+    text = "\n".join(text for text in texts if isinstance(text, str))
+    return [_message("user", f"{head}:\n{text}")]
+
+
+def _context_compaction(item: Json, notes: list[str]) -> list[Json]:
+    """Return Codex's compaction item under OpenAI's name; without content, it says nothing."""
+    encrypted = item.get("encrypted_content")
+    return [{"type": "compaction", "encrypted_content": encrypted}] if encrypted else []
+
+
+_OTHERS: Final[Mapping[str, Callable[[Json, list[str]], list[Json]]]] = {
+    "agent_message": _agent_message,
+    "context_compaction": _context_compaction,
+    "compaction_summary": _context_compaction,
+    "mcp_call": _mcp_call,
+}
+
+
+def _described(item: Json) -> Json:
+    return {name: v for name, v in item.items() if name not in _UNIMPORTANT and v is not None}
+
+
+def _message(role: str, text: str) -> Json:
+    kind = "output_text" if role == "assistant" else "input_text"
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,181 @@
+"""Items of a conversation that Copilot's models do not know, as Codex and others send them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.responses.history_items import COMPACTED
+from copilot_proxy.formats.responses.request import count_images
+from copilot_proxy.formats.responses.request_to_chat import to_chat
+from copilot_proxy.formats.responses.request_to_model import responses_for_model
+from copilot_proxy.formats.types import Json
+from tests.formats.responses.answers import request
+from tests.formats.responses.models import GPT
+from tests.pictures import PNG
+
+SCREENSHOT = f"data:image/png;base64,{PNG}"
+USER: Json = {"role": "user", "content": "Hi"}
+AGENT: Json = {
+    "type": "agent_message",
+    "id": "amsg_1",
+    "author": "/root/reviewer",
+    "recipient": "/root",
+    "content": [
+        {"type": "input_text", "text": "Check the rollback."},
+        {"type": "encrypted_content", "encrypted_content": "gAAAA"},
+    ],
+}
+SAID = "Message from /root/reviewer to /root:\nCheck the rollback."
+ACTION: Json = {"type": "exec", "command": ["ls", "-l"]}
+
+
+def native(*items: Json) -> tuple[list[Json], list[str]]:
+    """Return the items that a GPT model gets after the user's, and the notes."""
+    notes: list[str] = []
+    return responses_for_model(request([USER, *items]), GPT, notes).body["input"][1:], notes
+
+
+def chat(*items: Json) -> tuple[list[Json], list[str]]:
+    """Return the chat messages after the user's, and the notes."""
+    notes: list[str] = []
+    return to_chat(request([USER, *items]), notes)["messages"][1:], notes
+
+
+def test_a_message_of_another_agent_is_read() -> None:
+    """It becomes a message of the user that names the agents; what is encrypted is noted."""
+    (item,), notes = native(AGENT)
+    (message,), also = chat(AGENT)
+
+    assert ("user", SAID) == (item["role"], item["content"][0]["text"])
+    assert {"role": "user", "content": SAID} == message
+    note = "dropped the encrypted part of an agent_message: Copilot cannot read it"
+    assert [note] == notes == also
+
+
+@pytest.mark.parametrize("kind", ["compaction", "context_compaction", "compaction_summary"])
+def test_compactions(kind: str) -> None:
+    """GPT models get the compaction under OpenAI's name; others are told that there was one."""
+    item = {"type": kind, "id": "cmp_1", "encrypted_content": "gBBBB"}
+
+    assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]
+    messages, notes = chat(item)
+    assert [{"role": "user", "content": COMPACTED}] == messages
+    assert ["changed compaction: to a text, since the model cannot read it"] == notes
+
+
+def test_an_empty_compaction_says_nothing() -> None:
+    """Codex's mark without a content is left out."""
+    assert (
+        ([], []) == native({"type": "context_compaction"}) == chat({"type": "context_compaction"})
+    )
+
+
+def test_only_gpt_models_compact() -> None:
+    """A request for a compaction is passed on, or refused with the path of the item."""
+    assert [{"type": "compaction_trigger"}] == native({"type": "compaction_trigger"})[0]
+    with pytest.raises(RequestError) as caught:
+        chat({"type": "compaction_trigger"})
+
+    assert "input[1]" == caught.value.param
+
+
+@pytest.mark.parametrize(
+    ("items", "name", "arguments", "output"),
+    [
+        (
+            [{"type": "local_shell_call", "id": "x", "call_id": "a", "action": ACTION},
+             {"type": "local_shell_call_output", "id": "a", "output": "total 0"}],
+            "local_shell", ACTION, "total 0",
+        ),
+        (
+            # Codex answers with the output of a function.
+            [{"type": "local_shell_call", "call_id": "a", "action": ACTION},
+             {"type": "function_call_output", "call_id": "a", "output": "total 0"}],
+            "local_shell", ACTION, "total 0",
+        ),
+        (
+            [{"type": "shell_call", "call_id": "a", "action": {"commands": ["ls"]}},
+             {"type": "shell_call_output", "call_id": "a", "output": [{"stdout": "x"}]}],
+            "shell", {"commands": ["ls"]}, '[{"stdout":"x"}]',
+        ),
+        (
+            [{"type": "apply_patch_call", "call_id": "a", "operation": {"type": "delete_file"}},
+             {"type": "apply_patch_call_output", "call_id": "a", "output": "ok"}],
+            "apply_patch", {"type": "delete_file"}, "ok",
+        ),
+        (
+            [{"type": "mcp_call", "id": "a", "server_label": "moon", "name": "phase",
+              "arguments": '{"p":1}', "output": "full"}],
+            "moon__phase", {"p": 1}, "full",
+        ),
+    ],
+)  # fmt: skip
+def test_calls_of_other_tools(items: list[Json], name: str, arguments: Json, output: str) -> None:
+    """The model sees what was called, and what came of it."""
+    (call, result), notes = native(*items)
+    (message, answer), also = chat(*items)
+
+    assert ("function_call", "a", name) == (call["type"], call["call_id"], call["name"])
+    assert arguments == json.loads(call["arguments"])
+    assert {"type": "function_call_output", "call_id": "a", "output": output} == result
+    assert name == message["tool_calls"][0]["function"]["name"]
+    assert {"role": "tool", "tool_call_id": "a", "content": output} == answer
+    assert ([], []) == (notes, also)
+
+
+def test_a_screenshot_stays_an_image() -> None:
+    """The picture in the output of a computer call is one that the model can see."""
+    shot = {"type": "computer_screenshot", "image_url": SCREENSHOT}
+    items = [
+        {"type": "computer_call", "call_id": "a", "action": {"type": "screenshot"}},
+        {"type": "computer_call_output", "call_id": "a", "output": shot},
+    ]
+
+    _, result = native(*items)[0]
+
+    assert [{"type": "input_image", "image_url": SCREENSHOT}] == result["output"]
+    assert 1 == count_images(request(items))
+
+
+def test_what_openai_ran_is_told() -> None:
+    """A hosted call becomes a text of the assistant, without its image."""
+    search = {"type": "web_search_call", "id": "ws_1", "status": "completed",
+              "action": {"type": "search", "query": "moon"}}  # fmt: skip
+    picture = {
+        "type": "image_generation_call",
+        "id": "x",
+        "result": "A" * 99,
+        "revised_prompt": "A cat",
+    }
+
+    (first, second), notes = native(search, picture)
+    (message,), _ = chat(search, picture)
+
+    texts = [item["content"][0]["text"] for item in (first, second)]
+    assert [
+        '(web_search_call: {"action":{"type":"search","query":"moon"}})',
+        '(image_generation_call: {"revised_prompt":"A cat"})',
+    ] == texts
+    assert ("assistant", "\n\n".join(texts)) == (message["role"], message["content"])
+    assert [] == notes
+
+
+def test_an_unknown_item_is_never_lost() -> None:
+    """It is passed on to GPT models, which may know it, and is a text for others."""
+    item: Json = {"type": "later_invention", "id": "x", "words": "important"}
+
+    assert ([{"type": "later_invention", "words": "important"}], []) == native(item)
+    messages, notes = chat(item)
+    assert [{"role": "user", "content": '(later_invention: {"words":"important"})'}] == messages
+    assert ["changed later_invention: to a text, since the model does not know it"] == notes
+
+
+@pytest.mark.parametrize("kind", ["item_reference", "configuration_update"])
+def test_items_without_words_are_noted(kind: str) -> None:
+    """What only controls OpenAI's own servers is dropped with a note."""
+    note = f"dropped an input item: Copilot does not support {kind}"
+    item: dict[str, Any] = {"type": kind, "id": "x"}
+
+    assert ([], [note]) == native(item) == chat(item)
