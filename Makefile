@@ -61,10 +61,11 @@ faults: $(VENV)/dev.stamp  ## try every fault between the server and Copilot and
 soak: $(VENV)/dev.stamp  ## run the server under mixed traffic with faults; MINUTES=60 for longer
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
-clients:  ## install the clients that some tests need, with npm: OpenAI for Node, Codex, Claude Code, pi-ai
+clients:  ## install the clients that some tests need, with npm: see CONTRIBUTING.md
 	cd tests/node && npm install $(NPM_FLAGS)
 	cd tests/clients && npm install $(NPM_FLAGS)
 	cd tests/pi_ai && npm install $(NPM_FLAGS)
+	cd tests/official && npm install $(NPM_FLAGS)
 
 check: lint types contracts wheel  ## run all checks that a change has to pass
 	@$(MAKE) --no-print-directory test COVERAGE=yes

@@ -232,6 +232,7 @@ FAMILIES: Final = (
             "fixed_sampling": ("temperature", "top_p", "top_k"),
             "thinking": "adaptive_only",
             "adaptive": True,
+            "forced_tools": False,
             "one_hour_cache": True,
         },
     ),
@@ -255,11 +256,11 @@ FAMILIES: Final = (
         traits={"thinking": "adaptive_only", "forced_tools": False},
     ),
     Family(
-        name="Claude Fable and Mythos 5.1 and later, which cannot be forced to call a tool",
-        source="Anthropic API reference: extended thinking with tool use",
+        name="Claude Fable and Mythos 5.1 and later, whose thinking is bound to the conversation",
+        source="requests of GitHub's Copilot CLI 1.0.102",
         kinds=("fable", "mythos"),
         since=(5, 1),
-        traits={"forced_tools": False, "bound_thinking": True},
+        traits={"bound_thinking": True},
     ),
     Family(
         name="Kimi",

@@ -92,10 +92,10 @@ def _ends_in_space(message: Json) -> bool:
 
 
 def kimi(body: Json) -> None:
-    """Apply Kimi's rules: it takes a single temperature and a single top_p."""
-    for name, only in (("temperature", 1), ("top_p", 0.95)):
-        if body.get(name) not in (None, only):
-            raise invalid(f"invalid {name}: only {only} is allowed for this model")
+    """Apply Kimi's rules: its own temperature and top_p, and those that editors send to all."""
+    for name, own, editors in (("temperature", 1, 0), ("top_p", 0.95, 1)):
+        if body.get(name) not in (None, own, editors):
+            raise invalid(f"invalid {name}: only {own} is allowed for this model")
 
 
 def gemini(body: Json, model: Model) -> None:

@@ -166,9 +166,13 @@ def _item(item: Json, model: Model, call: Call) -> None:
     opaque_strings = call.state.opaque_strings
     given = item.get("id")
     kind = item.get("type", "message")
-    if kind == "item_reference" or opaque_strings.is_valid("item", given):
+    if kind == "item_reference":
         raise copilot(400, FOREIGN_ID)
-    if isinstance(given, str) and len(given) > MAX_ITEM_ID:
+    # Official clients send reasoning back with its id. They have none of the other ids.
+    own = opaque_strings.is_valid("item", given)
+    if own and not (kind == "reasoning" and item.get("encrypted_content")):
+        raise copilot(400, FOREIGN_ID)
+    if not own and isinstance(given, str) and len(given) > MAX_ITEM_ID:
         raise copilot(400, FOREIGN_ID)
     if kind == "message":
         _message(item)

@@ -22,12 +22,16 @@ FIRST_VERSIONS = {
     "defer_loading": 5.4,
     "additional_tools": 6.1,
 }
-"""Kind or field of a tool -> the first GPT that takes it; models of other vendors take none."""
+"""Kind or field of a tool -> the first GPT that takes it."""
+WITH_CUSTOM = ("Microsoft",)
+"""Other vendors whose models take custom tools; the CLI offers them ``apply_patch``."""
 SYNTAXES = ("lark", "regex")
 
 
 def takes(model: Model, kind: str) -> bool:
     """Whether a model takes this kind of tool."""
+    if kind == "custom" and model.get("vendor") in WITH_CUSTOM:
+        return True
     return catalogue.gpt_version(model) >= FIRST_VERSIONS[kind]
 
 

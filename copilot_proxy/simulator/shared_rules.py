@@ -52,7 +52,8 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
     """Raise a 400 for images without the vision header, by URL, of wrong type or over a limit."""
     if not urls:
         return
-    if not call.record.vision:
+    # The language server sends the header on chat completions only.
+    if call.path == catalogue.CHAT and not call.record.vision:
         raise copilot(400, NO_VISION_HEADER)
     limits = model.get("capabilities", {}).get("limits", {}).get("vision")
     if not catalogue.supports(model, "vision") or not limits:

@@ -138,6 +138,14 @@ def test_ids_are_refused_when_sent_back(copilot):
     assert 200 == copilot.responses([{**USER, "id": "msg_123"}]).status_code
 
 
+def test_reasoning_may_keep_its_id(copilot):
+    """The CLI sends reasoning back with its id, which counts only with the encrypted content."""
+    item = copilot.responses(**SEALED).json()["output"][0]
+    assert 200 == copilot.responses([USER, item, USER]).status_code
+    bare = {key: value for key, value in item.items() if key != "encrypted_content"}
+    assert "does not belong" in refused(copilot.responses([USER, bare, USER]), "")
+
+
 def test_encrypted_reasoning_is_accepted_only_by_its_model(copilot):
     """encrypted_content is accepted only by the model that created it."""
     item = copilot.responses(**SEALED).json()["output"][0]
@@ -268,12 +276,13 @@ def test_hosted_tools_can_be_allowed(simulator, copilot):
         {**OUTPUT, "output": [{"type": "input_image", "image_url": PICTURE}]},
     ],
 )
-def test_images_need_the_header_at_any_depth(copilot, item):
-    """An image inside the output of a tool needs it, too."""
+def test_images_need_no_header_at_any_depth(copilot, item):
+    """The language server sends the vision header on chat completions only."""
     given = [USER, CALL, OUTPUT, item] if "role" in item else [USER, CALL, item]
     body = {"model": "gpt-5.4", "input": given}
-    assert "Copilot-Vision-Request" in refused(copilot.post("/responses", body), "")
-    assert 200 == copilot.post("/responses", body, copilot_vision_request="true").status_code
+    for header in (None, "true"):
+        answer = copilot.post("/responses", body, copilot_vision_request=header)
+        assert 200 == answer.status_code
 
 
 def test_long_inputs_are_refused(copilot):

@@ -119,11 +119,18 @@ def test_the_initiator_is_in_the_message(simulator, copilot):
     """Each message is recorded as a request, with the initiator that it names."""
     with connected(copilot) as client:
         client.ask("Hi", initiator="agent")
-    found = [r for r in simulator.state.requests if r.method == "WEBSOCKET"]
-    assert all(r.done.wait(5) for r in found)
-    assert [("/responses", "agent", "complete")] == [
-        (r.path, r.initiator, r.finished) for r in found
-    ]
+        found = simulator.state.recorder.wait_for(lambda r: r.method == "WEBSOCKET" and r.finished)
+    assert ("/responses", "agent", "complete") == (found.path, found.initiator, found.finished)
+
+
+@TODAY
+def test_the_cli_adds_its_headers_to_a_message(copilot):
+    """They are not part of the request; other keys that are not are refused."""
+    with connected(copilot) as client:
+        headers = {"X-Interaction-Type": "conversation-user"}
+        more = {"agent_task_id": "1", "parent_agent_id": "2", "headers": headers}
+        assert "response.completed" == client.ask("Hi", **more)[-1]["type"]
+        assert "unknown_parameter" == client.ask("Hi", cookies={})[-1]["error"]["code"]
 
 
 @TODAY

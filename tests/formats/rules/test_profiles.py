@@ -101,7 +101,7 @@ def test_sampling_of_claude(id: str, fixed: bool) -> None:
     ("id", "forced"),
     [
         ("claude-opus-5", True),
-        ("claude-fable-5", True),
+        ("claude-fable-5", False),
         ("claude-opus-5.5", False),
         ("claude-fable-5.2", False),
     ],

@@ -1,0 +1,80 @@
+"""GitHub Copilot CLI takes the simulator for Copilot."""
+
+import base64
+import subprocess
+
+import pytest
+
+from copilot_proxy.simulator.state import FOREIGN_TOKEN
+from tests.official.conftest import MODULES, PLATFORM, Copilot, Home, needed
+from tests.pictures import PNG
+
+PROGRAM = MODULES / "@github" / f"copilot-{PLATFORM}" / "copilot"
+COMMAND = 'Call the bash tool with "echo tool-$((40+2))"'
+SOCKET = [("GET", "/responses", 101, "user")]
+"""The upgrade to a WebSocket, before its messages."""
+ENDPOINTS = {
+    "claude-opus-5.5": ("POST", "/v1/messages"),
+    "gpt-6.1-sol": ("WEBSOCKET", "/responses"),
+    "gemini-4-carbon": ("POST", "/chat/completions"),
+    "kimi-k3": ("POST", "/chat/completions"),
+    "mai-code-2-flash": ("POST", "/responses"),
+    "grok-4.7": ("POST", "/responses"),
+}
+
+pytestmark = [needed(PROGRAM), pytest.mark.timeout(120)]
+
+
+def ask(home: Home, copilot: Copilot, model: str, prompt: str, *options: str) -> str:
+    """Return the CLI's answer to a prompt."""
+    fixed = ("--silent", "--allow-all-tools", "--disable-client-telemetry", "--no-auto-update")
+    ran = subprocess.run(
+        [str(PROGRAM), "-p", prompt, "--model", model, *fixed, *options],
+        env=home.environ(
+            COPILOT_API_URL=copilot.url,
+            COPILOT_DEBUG_GITHUB_API_URL=copilot.url,
+            COPILOT_GITHUB_TOKEN=FOREIGN_TOKEN,
+        ),
+        cwd=home.work,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert 0 == ran.returncode, ran.stdout + ran.stderr
+    assert [] == home.outside.refused
+    return ran.stdout
+
+
+@pytest.mark.parametrize("model", ENDPOINTS)
+def test_command(home: Home, copilot: Copilot, model: str) -> None:
+    """A model of each vendor runs a command and answers with its output; nothing is refused."""
+    answer = ask(home, copilot, model, COMMAND)
+
+    assert f"playing {model}. bash answered: tool-42" in answer
+    method, path = ENDPOINTS[model]
+    turns = [(method, path, 200, "user"), (method, path, 200, "agent")]
+    assert (SOCKET if method == "WEBSOCKET" else []) + turns == copilot.calls()
+
+
+def test_auto(home: Home, copilot: Copilot) -> None:
+    """Copilot chooses the model, which answers."""
+    answer = ask(home, copilot, "auto", "Say hello")
+
+    assert answer.strip().endswith("Say hello")
+    first, *others = copilot.calls()
+    assert ("POST", "/auto", 200) == first[:3]
+    assert [("WEBSOCKET", 200)] == [(one[0], one[2]) for one in others if one not in SOCKET]
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.1-sol", "gemini-4-carbon"])
+def test_image(home: Home, copilot: Copilot, model: str) -> None:
+    """An attached image is seen on each API."""
+    image = home.work / "dot.png"
+    image.write_bytes(base64.b64decode(PNG))
+
+    answer = ask(home, copilot, model, "What is this?", "--attachment", str(image))
+
+    assert f"playing {model}: no model has read this. I see 1 image." in answer
+    assert [] == [one for one in copilot.calls() if one[2] >= 400]
