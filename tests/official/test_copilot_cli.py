@@ -1,12 +1,14 @@
 """GitHub Copilot CLI takes the simulator for Copilot."""
 
 import base64
+import json
 import subprocess
+import sys
 
 import pytest
 
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
-from tests.official.conftest import MODULES, PLATFORM, Copilot, Home, needed
+from tests.official.conftest import FOLDER, MODULES, PLATFORM, Copilot, Home, needed
 from tests.pictures import PNG
 
 PROGRAM = MODULES / "@github" / f"copilot-{PLATFORM}" / "copilot"
@@ -78,3 +80,21 @@ def test_image(home: Home, copilot: Copilot, model: str) -> None:
 
     assert f"playing {model}: no model has read this. I see 1 image." in answer
     assert [] == [one for one in copilot.calls() if one[2] >= 400]
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.1-sol", "gemini-4-carbon"])
+def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
+    """The CLI defers many tools, in the form that each API has for it; nothing is refused."""
+    server = {"type": "local", "command": sys.executable, "args": [str(FOLDER / "mcp_server.py")]}
+    config = json.dumps({"mcpServers": {"parts": {**server, "tools": ["*"]}}})
+
+    answer = ask(home, copilot, model, "Say hello", "--additional-mcp-config", config)
+
+    assert f"playing {model}" in answer
+    # The CLI's list of deferred tools may make the simulator call some.
+    requests = [one for one in copilot.requests() if isinstance(one["body"], dict)]
+    requests = [one for one in requests if one["body"].get("tools")]
+    assert {200} == {one["status"] for one in requests}
+    if model.startswith("gpt"):
+        kinds = {tool["type"] for tool in requests[0]["body"]["tools"]}
+        assert {"function", "custom", "namespace", "tool_search"} == kinds
