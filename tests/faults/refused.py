@@ -123,7 +123,8 @@ LIMITS: Final = (
          LIMIT._replace(wait=183600, retry=False)),
     _row("429 `extension_blocked`", "extension_blocked", LIMIT._replace(retry=False)),
     _row("429 with the time to wait in the body", "rate_limited_body", LIMIT._replace(wait=30)),
-    _row("429 with the time to wait in its text", "session_limit", LIMIT._replace(wait=840)),
+    _row("429 with the time to wait in its text", "session_limit",
+         LIMIT._replace(wait=840, retry=False)),
     _row("429 RESOURCE_EXHAUSTED", "resource_exhausted", LIMIT),
     _row("429 JSON within a string", "nested_json_429", LIMIT),
 )  # fmt: skip

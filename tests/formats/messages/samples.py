@@ -79,6 +79,7 @@ def judge(body: MessagesRequest, *, betas: Iterable[str] = (), counting: bool = 
     betas, _ = select_betas(list(betas), body)
     call: Any = SimpleNamespace(
         headers={"anthropic-beta": ",".join(betas)},
+        path="/v1/messages",
         record=SimpleNamespace(vision=True),
         state=SimpleNamespace(
             opaque_strings=SimpleNamespace(
