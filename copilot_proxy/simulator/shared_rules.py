@@ -64,8 +64,9 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # The supported types may include documents, which are not accepted as images.
-        if found[1] not in limits["supported_media_types"] or not found[1].startswith("image/"):
+        # The types may include PDFs. Claude accepts those as documents only, Gemini as images.
+        is_accepted = found[1].startswith("image/") or catalogue.vendor(model) == "gemini"
+        if found[1] not in limits["supported_media_types"] or not is_accepted:
             raise copilot(400, "image media type not supported")
         try:
             size = len(base64.b64decode(found[2], validate=True))

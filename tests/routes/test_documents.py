@@ -50,8 +50,9 @@ def test_other_apis(
 ) -> None:
     """GPT gets files on Responses. Gemini gets them as images, which need the vision header."""
     with proxy.client() as client:
-        client.post(path, json=body(path, model))
+        answer = client.post(path, json=body(path, model))
 
+    assert 200 == answer.status_code, answer.text
     asked = next(r for r in simulator.state.requests if r.path == upstream)
     assert vision == asked.vision
     assert PDF in json.dumps(asked.body)
