@@ -47,6 +47,8 @@ class Model:
     supports: Mapping[str, Any]
     limits: Mapping[str, Any]
     raw: Mapping[str, Any] = field(repr=False)
+    derived: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """A cache of what other modules derive from the model, such as its profiles, by their keys."""
 
     @property
     def is_chat(self) -> bool:

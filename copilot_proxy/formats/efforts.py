@@ -20,13 +20,14 @@ BUDGETS: Final[Mapping[str, int]] = {
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`.
 
-    Returns None if none are offered, and `effort` itself if its rank is unknown.
+    Returns None if none are offered whose rank is known, and `effort` itself if its own rank is
+    unknown.
     """
-    known = [name for name in offered if name in EFFORTS]
-    if not offered:
-        return None
-    if effort in offered or effort not in EFFORTS or not known:
+    if effort in offered or (offered and effort not in EFFORTS):
         return effort
+    known = [name for name in offered if name in EFFORTS]
+    if not known:
+        return None
     rank = EFFORTS.index(effort)
     return min(known, key=lambda name: abs(EFFORTS.index(name) - rank))
 

@@ -160,9 +160,9 @@ FAMILIES: Final = (
         traits={"additional_tools": False},
     ),
     Family(
-        name="Grok, Kimi and MAI, on Responses",
+        name="Models other than GPT, on Responses",
         source="source code of pi-ai 1.6; requests of GitHub's Copilot CLI 1.0.102",
-        ids=re.compile(r"grok-|kimi-|mai-"),
+        ids=re.compile(r"(?!gpt-)"),
         apis=("responses",),
         traits={
             "custom_tools": False,

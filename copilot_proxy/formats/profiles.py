@@ -7,6 +7,7 @@ override earlier ones. No other file of `formats` looks at a model's id, vendor 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final, Literal
 
 from copilot_proxy.catalogue import Model
@@ -146,22 +147,33 @@ class ModelProfile:
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
-    """Return the profile of `model` on `api`; without a model, what the API itself requires.
+    """Return the profile of `model` on `api`; without a model, what the API itself requires."""
+    if model is None:
+        return _api_profile(api)
+    profile: ModelProfile | None = model.derived.get(api)
+    if profile is None:
+        family = ModelProfile(**_family_traits(model, api))
+        profile = replace(family, id=model.id, **_catalogue_traits(model, api, family))
+        model.derived[api] = profile
+    return profile
 
-    This takes a few comparisons per row of `FAMILIES`, which is cheap enough for every request.
-    """
+
+@cache
+def _api_profile(api: Api) -> ModelProfile:
+    profile = ModelProfile(**_family_traits(None, api))
+    if api == "messages":
+        return replace(
+            profile, default_output=_DEFAULT_OUTPUT, default_unstreamed_output=_DEFAULT_OUTPUT
+        )
+    return profile
+
+
+def _family_traits(model: Model | None, api: Api) -> dict[str, Any]:
     traits: dict[str, Any] = {}
     for family in FAMILIES:
         if family.applies_to(model, api):
             traits.update(family.traits)
-    profile = ModelProfile(**traits)
-    if model is None:
-        if api == "messages":
-            return replace(
-                profile, default_output=_DEFAULT_OUTPUT, default_unstreamed_output=_DEFAULT_OUTPUT
-            )
-        return profile
-    return replace(profile, id=model.id, **_catalogue_traits(model, api, profile))
+    return traits
 
 
 def _catalogue_traits(model: Model, api: Api, family: ModelProfile) -> dict[str, Any]:

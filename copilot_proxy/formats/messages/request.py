@@ -1,5 +1,6 @@
 """Parses a client's request, and finds who initiated it and how many images it has."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from copilot_proxy.formats.messages import schema
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
 
+_CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
+"""The types of tools that Anthropic defines and clients run; without them, an agent is helpless."""
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
@@ -60,6 +63,14 @@ def is_thinking_enabled(request: MessagesRequest) -> bool:
 
 
 def _check_tools(tools: list[Json]) -> None:
+    for i, tool in enumerate(tools):
+        if _CLIENT_RUN.match(str(tool.get("type"))):
+            raise _error(
+                f"tools[{i}].type",
+                f"Copilot does not know the tool {tool['type']!r}, which the client runs.",
+                code="unsupported_value",
+                hint="Define it as a custom tool, with a description and an input_schema.",
+            )
     client_tools = [(i, tool) for i, tool in enumerate(tools) if is_client_tool(tool)]
     for i, tool in client_tools:
         if not tool.get("name"):

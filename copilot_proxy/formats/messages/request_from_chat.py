@@ -15,7 +15,7 @@ from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instr
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, wants_summary
 from copilot_proxy.formats.rules.limits import default_limit
-from copilot_proxy.formats.rules.tool_kinds import no_tool_allowed
+from copilot_proxy.formats.rules.tool_kinds import CUSTOM_REPLACED, no_tool_allowed
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
 _SAME_FIELDS: Final = ("temperature", "top_p", "top_k")
@@ -89,6 +89,8 @@ def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> No
         raise no_tool_allowed()
     if tools:
         body["tools"] = [_tool(tool) for tool in tools]
+        if any("custom" in tool for tool in tools):
+            notes.append(CUSTOM_REPLACED)
         if choice := _tool_choice(choice, notes):
             body["tool_choice"] = choice
         if chat.get("parallel_tool_calls") is False:

@@ -65,12 +65,14 @@ class ToolNames:
         own = list(tools_of(request))
         later = [tool for item in item_list(request) for tool in tools_of(item)]
         self.is_plain = not later and all(tool.get("type") == "function" for tool in own)
+        spaces = [tool for tool in (*own, *later) if tool.get("type") == "namespace"]
+        # Tools outside of namespaces come first, since their names are sent as they are.
         for tool in (*own, *later):
-            if tool.get("type") == "namespace":
-                for inner in tools_of(tool):
-                    self._add(inner, _text(tool.get("name")))
-            else:
+            if tool.get("type") != "namespace":
                 self._add(tool, None)
+        for space in spaces:
+            for inner in tools_of(space):
+                self._add(inner, _text(space.get("name")))
 
     def client_tool(self, name: str) -> Tool:
         """Return the client's tool with the flat name; an unknown one is a plain function."""

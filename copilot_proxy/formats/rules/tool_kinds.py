@@ -10,6 +10,8 @@ NO_SEARCH: Final = (
     "dropped tool tool_search: the model cannot search for tools, so all of them are sent"
 )
 
+CUSTOM_REPLACED: Final = "changed custom tools: to functions, since the model does not support them"
+
 
 def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Move tools that an item of the conversation adds to the request's tools."""
@@ -38,7 +40,7 @@ def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     The translator of the response changes calls of these functions back.
     """
     if not profile.custom_tools and outgoing.replace_custom_tools():
-        notes.append("changed custom tools: to functions, since the model does not support them")
+        notes.append(CUSTOM_REPLACED)
 
 
 def allow_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -105,7 +105,7 @@ def test_a_claude_without_limits_gets_none() -> None:
         (["high"], "medium", "high"),
         (["low", "turbo"], "high", "low"),
         (["low"], "turbo", "turbo"),  # Copilot's error names the supported values
-        (["turbo"], "high", "high"),
+        (["turbo"], "high", None),
         ([], "high", None),
         (None, "high", None),
         ([5], "high", None),

@@ -155,3 +155,21 @@ def test_an_invalid_input_of_an_earlier_call_is_accepted(input: Any) -> None:
     sent = request(user("Hi"), assistant({**use(), "input": input}), user(result()))
 
     assert sent == parse_request(json.dumps(sent).encode())
+
+
+@pytest.mark.parametrize("kind", ["bash_20250124", "text_editor_20250728", "memory_20250818"])
+def test_tools_of_anthropic_that_the_client_runs_are_refused(kind: str) -> None:
+    """Without them the model could do nothing, so they are not dropped with a note."""
+    sent = request(tools=[TOOL, {"type": kind, "name": "x"}])
+
+    with pytest.raises(RequestError, match=kind) as raised:
+        parse_request(json.dumps(sent).encode())
+
+    assert "tools[1].type" == raised.value.param
+
+
+def test_tools_of_anthropic_that_its_servers_run_are_accepted() -> None:
+    """Claude Code sends them with every request; the model can do without."""
+    sent = request(tools=[{"type": "web_search_20250305", "name": "web_search"}])
+
+    assert sent == parse_request(json.dumps(sent).encode())

@@ -257,7 +257,7 @@ def test_orphaned_results_do_not_stop_thinking(messages: list[Json]) -> None:
         ("max", ("low", "high"), "high"),
         ("minimal", ("low", "high"), "low"),
         ("odd", ("low",), "odd"),
-        ("high", ("odd",), "high"),
+        ("high", ("odd",), None),
     ],
 )
 def test_the_nearest_effort(effort: str, supported: tuple[str, ...], expected: str | None) -> None:

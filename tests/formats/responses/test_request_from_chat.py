@@ -290,7 +290,7 @@ def test_fields_fit_the_model(
         (
             {"type": "custom", "custom": {"name": "x"}},
             [FLAT, FLAT_OTHER],
-            {"type": "custom", "name": "x"},
+            {"type": "function", "name": "x"},
             [],
         ),
         (

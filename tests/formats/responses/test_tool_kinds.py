@@ -58,7 +58,7 @@ def kinds(body: Json) -> list[str]:
     ("to", "tools", "lifted"),
     [
         (None, ["custom", "namespace", "tool_search"], False),
-        (PLAIN, ["custom", "namespace", "tool_search"], False),
+        (PLAIN, ["function"] * 3, True),
         (NEW, ["custom", "namespace", "tool_search"], False),
         (model("gpt-7-nova"), ["custom", "namespace", "tool_search"], False),
         (model("gpt-6-sol"), ["custom", "namespace", "tool_search"], True),

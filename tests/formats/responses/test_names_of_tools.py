@@ -1,0 +1,17 @@
+"""The flat names of tools in namespaces."""
+
+from copilot_proxy.formats.responses.tools import Tool, ToolNames
+
+
+def test_a_tool_outside_of_namespaces_keeps_its_name() -> None:
+    """Its name is sent as it is, so that the tool of a namespace gets another one."""
+    inside = {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "b"}]}
+    names = ToolNames({"tools": [inside, {"type": "function", "name": "n__b"}]})
+
+    plain, spaced = Tool("function", "n__b"), Tool("function", "b", "n")
+    assert "n__b" == names.flat(plain)
+    assert names.flat(spaced).startswith("n__b_")
+    assert (plain, spaced) == (
+        names.client_tool("n__b"),
+        names.client_tool(names.flat(spaced)),
+    )
