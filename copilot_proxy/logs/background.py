@@ -29,9 +29,16 @@ class BackgroundHandler(QueueHandler):
 
     queue: "SimpleQueue[logging.LogRecord]"
 
-    def __init__(self, target: logging.Handler, *, if_slow: str) -> None:
+    def __init__(
+        self,
+        target: logging.Handler,
+        *,
+        if_slow: str,
+        abandon: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`abandon` is called if `target` is stuck when the handler closes."""
         super().__init__(SimpleQueue())
-        self._target = target
+        self._abandon = abandon
         self._if_slow = if_slow
         self._dropped = 0
         # Python may run a finalizer anywhere, and that may log something.
@@ -92,8 +99,7 @@ class BackgroundHandler(QueueHandler):
                 self.queue.get_nowait()
         except Empty:
             listener.enqueue_sentinel()
-        if (abandon := getattr(self._target, "abandon", None)) is not None:
-            abandon()
+        self._abandon()
 
     def _drop_notice(self) -> logging.LogRecord | None:
         """Return a record about dropped records once none waits any more, or None."""

@@ -39,7 +39,9 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
     screen.setFormatter(
         JsonFormatter() if form == "json" else TextFormatter(colour=can_style(), announce=True)
     )
-    handlers = [BackgroundHandler(screen, if_slow="stderr was not being read")]
+    handlers = [
+        BackgroundHandler(screen, if_slow="stderr was not being read", abandon=screen.abandon)
+    ]
     if file is not None:
         file.setFormatter(JsonFormatter() if form == "json" else TextFormatter(dated=True))
         handlers.append(BackgroundHandler(file, if_slow="the log file could not keep up"))

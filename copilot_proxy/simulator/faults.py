@@ -12,7 +12,6 @@ from .refusal import Refusal
 
 EXCHANGE = "/copilot_internal/v2/token"
 MODEL_PATHS = ("/chat/completions", "/responses", "/v1/messages", "/embeddings")
-STREAM_PATHS = MODEL_PATHS[:3]
 
 BREAKS = {
     "cut_before_headers": "the connection is reset (TCP RST) before any answer",

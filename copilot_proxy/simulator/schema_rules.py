@@ -21,7 +21,10 @@ def is_schema(value: Any) -> bool:
 
 
 def is_gemini_schema(value: Any) -> bool:
-    """Whether Gemini takes a schema: ``anyOf`` stands alone, and a type is a single name."""
+    """Whether Gemini takes a schema: ``anyOf`` stands alone, and a type is a single name.
+
+    Whether its keywords have valid values is checked by `is_schema`.
+    """
     if not isinstance(value, dict):
         return True
     if "anyOf" in value and ("type" in value or "properties" in value):
@@ -30,9 +33,9 @@ def is_gemini_schema(value: Any) -> bool:
         return False
     inner = [value.get("items")]
     for name in LISTS:
-        inner += value.get(name) or []
+        inner += value[name] if isinstance(value.get(name), list) else []
     for name in MAPS:
-        inner += (value.get(name) or {}).values()
+        inner += value[name].values() if isinstance(value.get(name), dict) else []
     return all(is_gemini_schema(one) for one in inner)
 
 

@@ -85,6 +85,15 @@ def test_geminis_schemas(copilot, model, schema, taken):
     assert 200 == copilot.chat(model="kimi-k3", tools=[tool(with_property(schema))]).status_code
 
 
+@pytest.mark.parametrize("properties", [[], "x", {"a": {"anyOf": "x"}}, {"a": {"items": [1]}}])
+def test_malformed_schemas_for_gemini(copilot, properties):
+    """They are refused like those for other models."""
+    malformed = {"type": "object", "properties": properties}
+    answers = [copilot.chat(model=m, tools=[tool(malformed)]) for m in (GEMINI[0], "kimi-k3")]
+    assert [400, 400] == [answer.status_code for answer in answers]
+    assert message_of(answers[1]) == message_of(answers[0])
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_one_token_of_claude_is_none(copilot, stream):
     """Newer Claude models answer a single token without choices, but with usage."""
