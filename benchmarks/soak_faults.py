@@ -69,7 +69,7 @@ _AFTERMATH: Final = 1.0
 _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
     "rate_limited": (3.0, frozenset({429})),
     "user_global_rate_limited": (3.0, frozenset({429})),
-    "quota_exceeded": (20.0, frozenset({402, 403, 429})),
+    "quota_exceeded": (20.0, frozenset({400, 402})),
     "forbidden": (20.0, frozenset({401, 403})),
     "authentication_failed": (20.0, frozenset({401, 403})),
     NO_NEW_TOKEN: (12.0, frozenset({401, 500, 502, 503, 504})),

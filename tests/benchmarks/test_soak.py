@@ -13,6 +13,9 @@ from benchmarks.soak_client import Client, ClientResponse
 from benchmarks.soak_faults import FaultSchedule, Window
 from benchmarks.soak_report import verdicts
 from benchmarks.soak_traffic import Request, Traffic
+from copilot_proxy.errors import UpstreamRefusal
+from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.apis import CLIENT_APIS
 from tests.matrix_clients import CLIENTS
 
 SAMPLE = {"memory": 50 * 2**20, "objects": 80_000, "files": 20, "tasks": 4, "threads": 1}
@@ -118,3 +121,15 @@ def test_an_excuse_ends() -> None:
     assert limit.excuses(14.0, 15.0, 429)
     assert not limit.excuses(14.0, 15.0, 500)
     assert not limit.excuses(16.0, 17.0, 429)
+
+
+@pytest.mark.parametrize("api", CLIENT_APIS, ids=lambda api: api.name)
+@pytest.mark.parametrize(
+    ("fault", "status"), [("rate_limited", 429), ("quota_exceeded", 402), ("forbidden", 403)]
+)
+def test_a_remembered_refusal_is_excused(api: ClientApi, fault: str, status: int) -> None:
+    """A cooldown excuses the status that each client API gives the refusal."""
+    window = Window(fault, 10.0, 12.0)
+    assert window.excuses(
+        14.0, 15.0, api.error_status(UpstreamRefusal("no", upstream_status=status, status=status))
+    )
