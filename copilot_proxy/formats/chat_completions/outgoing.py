@@ -5,6 +5,7 @@ from typing import Any
 
 from copilot_proxy.formats.chat_completions import cache_marks
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
+from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
 from copilot_proxy.formats.types import Json
@@ -100,6 +101,11 @@ class ChatBody(OutgoingBody):
         if count:
             self.turns = merged
         return count
+
+    def replace_unsigned_calls(self) -> bool:
+        before = self.turns
+        self.turns = replace_unsigned_calls(before)
+        return self.turns is not before
 
     @property
     def has_instructions(self) -> bool:

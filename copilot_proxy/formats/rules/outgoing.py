@@ -140,6 +140,13 @@ class OutgoingBody(ABC):
         """Merge consecutive assistant messages; return how many were removed."""
         return 0
 
+    def replace_unsigned_calls(self) -> bool:
+        """Make texts of the current turn's calls that have no signature, and of their results.
+
+        Returns whether there were any.
+        """
+        return False
+
     @property
     @abstractmethod
     def has_instructions(self) -> bool:

@@ -251,6 +251,12 @@ CASES: Final[dict[str, Case]] = {
         broken=lambda body: "result" not in [who for who, _ in said(body)],
         note="the tool call had none",
     ),
+    "tools.signatures": Case(
+        models=("gemini-3-flash-preview", "gemini-4-argon"),
+        steps=(user(), assistant("Let me see."), called(), result(), called("b"), result("b")),
+        broken=_dumped("tool_calls"),
+        note="changed tool calls of the current turn to text",
+    ),
     "turns.first": Case(
         models=CLAUDE,
         steps=(assistant("Hello"), user()),
