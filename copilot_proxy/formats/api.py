@@ -169,6 +169,10 @@ class ClientApi(Protocol):
         """
         ...
 
+    def without_reasoning(self, request: ClientRequest) -> ClientRequest:
+        """Return `request` without the reasoning of earlier answers."""
+        ...
+
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:
         """Translate the request to Chat Completions; raises `RequestError`.
 

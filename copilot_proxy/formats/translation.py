@@ -5,6 +5,7 @@ See `formats.api` for the steps.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
@@ -28,6 +29,11 @@ from copilot_proxy.formats.types import (
     UpstreamBody,
 )
 from copilot_proxy.headers import Initiator
+
+_NO_REASONING: Final = (
+    "dropped the reasoning of earlier answers: Copilot refused it, since it is of another model "
+    "or account"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,7 @@ def prepare(
     *,
     fixed_api: UpstreamApi | None = None,
     refused: Collection[UpstreamApi] = (),
+    keeps_reasoning: bool = True,
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
@@ -64,10 +71,15 @@ def prepare(
 
     `model` is None if the catalogue could not be read. `fixed_api` is the API to use if the
     upstream has just one; `refused` are APIs on which Copilot has refused to serve the model.
-    `betas` are the values of the client's ``anthropic-beta`` headers. Raises `RequestError` if the
-    chosen API cannot express the request.
+    Without `keeps_reasoning`, the reasoning of earlier answers is left out. `betas` are the values
+    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
+    express the request.
     """
     notes: list[str] = []
+    initiator = client.initiator(request)
+    if not keeps_reasoning:
+        request = client.without_reasoning(request)
+        notes.append(_NO_REASONING)
     pdf = first_pdf(request)
     api = fixed_api or choose(client, model, refused, has_pdf=pdf is not None)
     if pdf is not None and not api.accepts_documents(model):
@@ -85,7 +97,8 @@ def prepare(
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = client.to_chat(request, notes)
-        chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
+        if keeps_reasoning:
+            chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
@@ -101,7 +114,7 @@ def prepare(
         api=api,
         body=fitted.body,
         headers=api.headers(fitted.body, betas, notes),
-        initiator=client.initiator(request),
+        initiator=initiator,
         translator=translator,
         notes=notes,
         tool_names=fitted.tool_names,

@@ -1,4 +1,4 @@
-"""Answers one request: resolves the model, calls Copilot on the right API, writes the record."""
+"""Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
 
 import asyncio
 import time
@@ -13,22 +13,20 @@ from copilot_proxy.formats.api import (
     ClientApi,
     CountingApi,
     RequestMetrics,
-    UpstreamApi,
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import unknown_codes
-from copilot_proxy.formats.reasoning_cache import ReasoningCache
-from copilot_proxy.formats.translation import prepare
-from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
-from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
+from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.relay.caller import SERVER_USER, Caller
-from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
+from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, header_value
+from copilot_proxy.relay.sender import Sender, make_call
 from copilot_proxy.tokenizer import count, decode
-from copilot_proxy.upstreams.base import Call, Upstream
+from copilot_proxy.upstreams.base import Upstream
 
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
@@ -47,9 +45,7 @@ class Relay:
         self._upstream = upstream
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
-        self._reasoning = ReasoningCache()
-        self._unsupported: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
-        """The APIs on which Copilot refused a model, by its id and listed endpoints."""
+        self._sender = Sender(upstream, self.models)
 
     @asynccontextmanager
     async def answer(
@@ -72,7 +68,7 @@ class Relay:
         record.stream = request.get("stream") is True
         with self._recording(client, record, request, client.metrics(request)):
             try:
-                reply = await self._send(client, request, record, caller, betas)
+                reply = await self._sender.send(client, request, record, caller, betas)
                 try:
                     yield reply
                 finally:
@@ -104,7 +100,7 @@ class Relay:
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = _call("embeddings", embeddings.PATH, resolved, body, record, caller)
+                call = make_call("embeddings", embeddings.PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
@@ -133,7 +129,7 @@ class Relay:
             if is_same_api(client, api):
                 body = client.for_counting(request, resolved.model)
                 headers = api.headers(body, betas, [])
-                call = _call(
+                call = make_call(
                     "count_tokens", client.count_path, resolved, body, record, caller, headers
                 )
                 try:
@@ -144,12 +140,14 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | _notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    is_unsupported = error.code == "unsupported_api_for_model"
-                    if (
-                        error.upstream_status < 500
-                        and error.upstream_status != 404
-                        and not is_unsupported
-                    ):
+                    # What the request itself survives, counting survives too.
+                    can_estimate = (
+                        error.upstream_status >= 500
+                        or error.upstream_status == 404
+                        or error.code == WRONG_API_CODE
+                        or is_foreign_reasoning(error.upstream_code, error.message)
+                    )
+                    if not can_estimate:
                         raise
             tokens = await asyncio.to_thread(count, client.countable_text(request))
             return (
@@ -189,68 +187,6 @@ class Relay:
             record.duration = time.perf_counter() - record.started
             self._report(record)
 
-    async def _send(
-        self,
-        client: ClientApi,
-        request: ClientRequest,
-        record: RequestRecord,
-        caller: Caller,
-        betas: Collection[str],
-    ) -> Reply:
-        """Send the request on an API that the catalogue lists for the model.
-
-        If Copilot refuses the API for this model, it is sent once more on another one.
-        """
-        fixed_api = self._upstream.fixed_api
-        resolved = await self.models.for_request(
-            "chat", request["model"], caller, betas, required=fixed_api is not None
-        )
-        known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
-        refused = list(self._unsupported.get(known, ())) if known is not None else []
-        retried = False
-        notes = [*record.notes, *resolved.notes]
-        while True:
-            prepared = prepare(
-                client,
-                request,
-                resolved.model,
-                self._reasoning,
-                fixed_api=fixed_api,
-                refused=refused,
-                betas=betas,
-                request_id=record.request_id,
-            )
-            prepared.notes[:0] = notes
-            record.route, record.notes = prepared.api.name, prepared.notes
-            record.initiator = prepared.initiator
-            api, body = prepared.api, prepared.body
-            call = _call(
-                api.name,
-                api.path,
-                resolved,
-                body,
-                record,
-                caller,
-                prepared.headers,
-                vision=record.images > 0 or prepared.pdf_as_image,
-            )
-            try:
-                response = await self._upstream.send(call)
-            except UpstreamRefusal as error:
-                explain(error, prepared.body, prepared.tool_names)
-                if retried or fixed_api is not None or error.code != "unsupported_api_for_model":
-                    raise
-                retried = True
-                refused.append(prepared.api)
-                if (model := await self.models.reload(request["model"], caller)) is not None:
-                    resolved = ResolvedModel(model.id, model, resolved.notes)
-            else:
-                if retried and known is not None:
-                    # Remembered only after the other API has worked: while no API serves the
-                    # model, the refusal says nothing about this API.
-                    self._unsupported[known] = tuple(refused)
-                return Reply(response, prepared, record)
-
     async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
         """Set a hint from the catalogue if Copilot refused the model."""
         if error.code != "model_not_found":
@@ -271,32 +207,3 @@ class Relay:
 def _notes_header(notes: Sequence[str]) -> dict[str, str]:
     """Return the header with the notes; none if there are no notes."""
     return {"x-copilot-proxy-notes": header_value("; ".join(notes))} if notes else {}
-
-
-def _call(
-    api: str,
-    path: str | None,
-    resolved: ResolvedModel,
-    body: UpstreamBody,
-    record: RequestRecord,
-    caller: Caller,
-    headers: Mapping[str, str] | None = None,
-    *,
-    vision: bool | None = None,
-) -> Call:
-    """Return a call to Copilot.
-
-    The model is set here for every API, so that no API can send the client's own name for a model
-    instead of the model that the caller's key was checked for.
-    """
-    record.model = resolved.id
-    return Call(
-        api=api,
-        path=path,
-        body={**body, "model": resolved.id},
-        initiator=record.initiator,
-        vision=record.images > 0 if vision is None else vision,
-        request_id=record.request_id,
-        headers=headers or {},
-        auth=caller.auth,
-    )

@@ -24,6 +24,9 @@ from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
 from copilot_proxy.headers import Initiator
 
+_REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
+"""The fields of a message with the model's reasoning, plain and encrypted."""
+
 
 class ChatCompletionsApi:
     """Implements `ClientApi` and `UpstreamApi`; see `formats.api`."""
@@ -61,6 +64,13 @@ class ChatCompletionsApi:
         if "max_tokens" in parameters:
             changed.pop("max_completion_tokens", None)
         return changed
+
+    def without_reasoning(self, request: ChatRequest) -> ChatRequest:
+        messages = [
+            {name: value for name, value in message.items() if name not in _REASONING}
+            for message in request["messages"]
+        ]
+        return {**request, "messages": messages}
 
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
         return resolve_results({**request, "messages": read_files(request["messages"])})

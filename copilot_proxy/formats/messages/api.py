@@ -8,6 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.messages.betas import select_betas
+from copilot_proxy.formats.messages.blocks import without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
@@ -97,6 +98,9 @@ class MessagesApi:
             else:
                 changed[name] = value
         return changed
+
+    def without_reasoning(self, request: MessagesRequest) -> MessagesRequest:
+        return without_thinking(request)
 
     def to_chat(self, request: MessagesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)

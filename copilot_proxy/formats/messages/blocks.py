@@ -23,6 +23,7 @@ _SERVER_BLOCKS: Final = (
 )
 """The blocks of tools that Anthropic's servers run; Copilot runs none and rejects these blocks."""
 
+_THINKING: Final = ("thinking", "redacted_thinking")
 _PLACEHOLDER: Final = "Thinking..."
 """What some clients store as thinking if the model showed none."""
 
@@ -42,6 +43,20 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
     body["messages"] = messages
     notes += sorted(unique_notes)
     return _merge_leading_system(body, messages)
+
+
+def without_thinking(request: MessagesRequest) -> MessagesRequest:
+    """Return a client's request without the thinking of earlier answers."""
+    messages = []
+    for message in request["messages"]:
+        content = message["content"]
+        if isinstance(content, list):
+            kept = [block for block in content if block["type"] not in _THINKING]
+            if not kept and content:
+                continue  # there was nothing but thinking
+            message = {**message, "content": kept}
+        messages.append(message)
+    return {**request, "messages": messages}
 
 
 def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:

@@ -11,6 +11,7 @@ from copilot_proxy.formats.chat_completions.errors import error_body, error_stat
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.responses.history_items import without_encrypted_items
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (
@@ -85,6 +86,9 @@ class ResponsesApi:
             else:
                 changed["max_output_tokens" if name == "max_tokens" else name] = value
         return changed
+
+    def without_reasoning(self, request: ResponsesRequest) -> ResponsesRequest:
+        return without_encrypted_items(request)
 
     def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import Json, ResponsesRequest
 
 COMPACTED: Final = (
     "(The earlier part of the conversation was summarized in a form that this model cannot read.)"
@@ -35,6 +35,8 @@ _HOSTED: Final = (
 """What tools that OpenAI runs have done, of which Copilot knows nothing."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that say nothing, or are a whole image."""
+_COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
+"""Items that hold a summary of the conversation, encrypted."""
 _DROPPED: Final = ("item_reference", "configuration_update")
 
 
@@ -62,6 +64,18 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
 def compacted_message() -> Json:
     """Return the message that takes the place of a compaction item for models of other APIs."""
     return _message("user", COMPACTED)
+
+
+def without_encrypted_items(request: ResponsesRequest) -> ResponsesRequest:
+    """Return a client's request without its reasoning items, and with a text for compactions."""
+    if isinstance(request["input"], str):
+        return request
+    items = [
+        compacted_message() if item.get("type") in _COMPACTIONS else item
+        for item in request["input"]
+        if item.get("type") != "reasoning"
+    ]
+    return {**request, "input": items}
 
 
 def as_text(item: Json) -> Json:
