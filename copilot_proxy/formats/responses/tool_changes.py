@@ -11,6 +11,7 @@ import msgspec
 
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.responses.tools import (
+    ADDITIONAL,
     TOOL_SEARCH,
     Tool,
     ToolNames,
@@ -21,7 +22,6 @@ from copilot_proxy.formats.responses.tools import (
 )
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
-_ADDITIONAL: Final = "additional_tools"
 _DESCRIPTION: Final = "About all the {namespace} tools: {description}"
 
 
@@ -38,18 +38,18 @@ def copy_tools(tools: Any) -> list[Json]:
 
 def has_tools(item: Json) -> bool:
     """Whether an item lists tools that the model may call."""
-    return item.get("type") in (_ADDITIONAL, "tool_search_output")
+    return item.get("type") in (ADDITIONAL, "tool_search_output")
 
 
 def lift_additional_tools(body: ResponsesRequest) -> bool:
     """Move the tools of ``additional_tools`` items to ``tools``; return whether there were any."""
     items = item_list(body)
-    if not any(item.get("type") == _ADDITIONAL for item in items):
+    if not any(item.get("type") == ADDITIONAL for item in items):
         return False
     for item in items:
-        if item.get("type") == _ADDITIONAL:
+        if item.get("type") == ADDITIONAL:
             _add_tools(body, list(tools_of(item)))
-    body["input"] = [item for item in items if item.get("type") != _ADDITIONAL]
+    body["input"] = [item for item in items if item.get("type") != ADDITIONAL]
     return True
 
 

@@ -162,7 +162,6 @@ def translated(sent: MessagesRequest) -> tuple[ChatRequest, list[str]]:
             },
             [],
         ),
-        ({"tools": [TOOL], "tool_choice": {"type": "odd"}}, {"tools": [FUNCTION]}, []),
     ],
 )
 def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
