@@ -3,7 +3,8 @@
 Pure. No id of a model is written here, since Copilot's models replace each other every few weeks.
 A name means, in this order:
 
-1. the model with that id, or with another spelling of it (`spellings`);
+1. the model with that id, or with another spelling of it (`spellings`); ``default``, and ``auto``
+   if there is no such id, mean the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
    size, which the answer's notes then say. These are the models of 2025 and before;
@@ -31,6 +32,9 @@ from copilot_proxy.model_ids import ModelName, parse_name, spellings
 
 DEFAULT_FAMILY: Final = "sonnet"
 """The default of the setting `default_model`."""
+AUTO: Final = "auto"
+"""What clients call a model that is chosen for each prompt; Copilot does that only for clients that
+ask it first."""
 _TYPO_CUTOFF: Final = 0.85
 """How similar, from 0 to 1, a name is to the one that it was meant to be."""
 
@@ -90,6 +94,9 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Meaning | No
     if name == "default":
         model = default(catalogue, default_model)
         return Meaning(model) if model is not None else None
+    if name == AUTO and catalogue.get(name) is None:
+        model = default(catalogue, default_model)
+        return Meaning(model, is_substitute=True) if model is not None else None
     for spelling in spellings(name):
         if (model := catalogue.get(spelling)) is not None:
             return Meaning(model)
@@ -107,8 +114,10 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     Otherwise the successor of the configured model, Copilot's own default, or a middle model; never
     the dearest, unless the setting names it.
     """
-    is_own = wanted not in ("", "default", DEFAULT_FAMILY)
-    if wanted not in ("", "default") and (meaning := resolve(catalogue, wanted, wanted)):
+    if wanted in ("default", AUTO):
+        wanted = ""
+    is_own = wanted not in ("", DEFAULT_FAMILY)
+    if wanted and (meaning := resolve(catalogue, wanted, wanted)):
         is_dear = size_of(meaning.model) is Size.DEAREST
         if is_ready(meaning.model) and (is_own or not (meaning.is_substitute or is_dear)):
             return meaning.model

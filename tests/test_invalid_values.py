@@ -136,3 +136,34 @@ def test_limits_of_messages(http: httpx.Client, limit: int | None, model: str) -
 def test_roles_and_types(http: httpx.Client, api: str, fields: Json, allowed: str) -> None:
     """The error names what is allowed."""
     assert allowed in refused(http, api, MODELS[0], fields)["message"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("api", "fields", "name"),
+    [
+        ("chat_completions", {"reasoning_effort": "bogus"}, "reasoning_effort"),
+        ("responses", {"reasoning": {"effort": "bogus"}}, "reasoning.effort"),
+        ("messages", {"output_config": {"effort": "bogus"}}, "output_config.effort"),
+    ],
+)
+def test_efforts(http: httpx.Client, api: str, fields: Json, name: str, model: str) -> None:
+    """Copilot's error names the field that the client has sent."""
+    error = refused(http, api, model, fields)
+
+    assert f'{name} "bogus"' in error["message"]
+    assert name == error.get("param", name)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("choice", ["bogus", {"type": "bogus"}])
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+def test_choices_of_openai(http: httpx.Client, api: str, choice: Any, model: str) -> None:
+    """A tool choice that no API has is never left out."""
+    function = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    tool = {"type": "function", **function}
+    if api == "chat_completions":
+        tool = {"type": "function", "function": function}
+
+    error = refused(http, api, model, {"tools": [tool], "tool_choice": choice})
+    assert "tool_choice" in f"{error['param']} {error['message']}"

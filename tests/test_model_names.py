@@ -238,10 +238,19 @@ RETIRING = {"info_messages": RETIRES}
         ([{"id": "live", "supported_endpoints": ["/v9/live"]}, "a"], "", "a"),
     ],
 )
-def test_what_default_means(entries: list[Any], wanted: str, expected: str | None) -> None:
+def test_what_default_and_auto_mean(entries: list[Any], wanted: str, expected: str | None) -> None:
     """The default is the configured model or its successor, else Copilot's choice, else any chat
     model; never the dearest, and never one that retires, unless there is no other."""
-    assert expected == found(catalogue_of(*entries), "default", wanted)
+    catalogue = catalogue_of(*entries)
+    assert expected == found(catalogue, "default", wanted)
+    # A note says which model answers for ``auto``.
+    assert (expected and f"{expected}*") == found(catalogue, "auto", wanted)
+    assert expected in (None, found(catalogue, "default", "auto" if wanted == "" else wanted))
+
+
+def test_a_model_that_is_called_auto() -> None:
+    """No live model is hidden."""
+    assert "auto" == found(catalogue_of("auto", "a"), "auto", "a")
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,11 @@ class ClientApi(Protocol):
         ...
 
     @property
+    def effort_field(self) -> str:
+        """The request field of the reasoning effort."""
+        ...
+
+    @property
     def stream_end(self) -> bytes:
         """The bytes that follow the last event of a stream."""
         ...

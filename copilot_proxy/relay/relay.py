@@ -1,6 +1,7 @@
 """Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -28,6 +29,9 @@ from copilot_proxy.relay.sender import Sender, make_call
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream
 
+_EFFORT_FIELDS: Final = re.compile(
+    r"\b(reasoning_effort|reasoning\.effort|output_config\.effort)\b"
+)
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
@@ -74,8 +78,7 @@ class Relay:
                 finally:
                     await reply.aclose()
             except UpstreamRefusal as error:
-                if error.code == "context_length_exceeded":
-                    error.param = client.conversation_field
+                _name_client_field(error, client)
                 await self._add_hint(error, request["model"], caller)
                 raise
 
@@ -202,6 +205,15 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
+
+
+def _name_client_field(error: UpstreamRefusal, client: ClientApi) -> None:
+    """Name the field of the client's API that an error is about, instead of Copilot's."""
+    if error.code == "context_length_exceeded":
+        error.param = client.conversation_field
+    elif error.code == "invalid_reasoning_effort":
+        error.param = client.effort_field
+        error.message = _EFFORT_FIELDS.sub(client.effort_field, error.message)
 
 
 def _notes_header(notes: Sequence[str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ class ChatCompletionsApi:
     identifying_header = request_id_header = b""
     path = "/chat/completions"
     conversation_field = "messages"
+    effort_field = "reasoning_effort"
     stream_end = sse.encode(sse.DONE)
     native: NativePassage | None = None
 

@@ -55,6 +55,7 @@ class MessagesApi:
     path = "/v1/messages"
     count_path = "/v1/messages/count_tokens"
     conversation_field = "messages"
+    effort_field = "output_config.effort"
     stream_end = b""
     native: NativePassage | None = _Native()
 

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
-from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
+from copilot_proxy.formats.chat_completions.tool_choice import (
+    apply_allowed_tools,
+    tool_name,
+    unknown_choice,
+)
 from copilot_proxy.formats.custom_tools import function_of
 from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
@@ -91,7 +95,7 @@ def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> No
         body["tools"] = [_tool(tool) for tool in tools]
         if any("custom" in tool for tool in tools):
             notes.append(CUSTOM_REPLACED)
-        if choice := _tool_choice(choice, notes):
+        if choice := _tool_choice(choice):
             body["tool_choice"] = choice
         if chat.get("parallel_tool_calls") is False:
             choice = body.setdefault("tool_choice", {"type": "auto"})
@@ -110,7 +114,7 @@ def _tool(tool: Json) -> Json:
     return {**translated, "cache_control": mark} if mark else translated
 
 
-def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
+def _tool_choice(choice: Any) -> Json | None:
     match choice:
         case None:
             return None
@@ -120,8 +124,7 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
             return {"type": "any"}
         case {"type": "function" | "custom"} if name := tool_name(choice):
             return {"type": "tool", "name": name}
-    notes.append("dropped tool_choice: Claude has no equivalent")
-    return None
+    raise unknown_choice(choice)
 
 
 def _set_thinking(chat: ChatRequest, body: MessagesRequest, profile: ModelProfile) -> None:

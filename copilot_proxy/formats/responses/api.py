@@ -50,6 +50,7 @@ class ResponsesApi:
     identifying_header = request_id_header = b""
     path = "/responses"
     conversation_field = "input"
+    effort_field = "reasoning.effort"
     stream_end = b""
     native: NativePassage | None = _Native()
 

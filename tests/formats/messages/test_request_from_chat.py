@@ -193,11 +193,6 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
             [],
         ),
         (
-            {"tool_choice": {"type": "later_invention"}, "parallel_tool_calls": True},
-            {"tools": [TOOL]},
-            ["dropped tool_choice: Claude has no equivalent"],
-        ),
-        (
             {"tool_choice": "validated"},
             {"tools": [TOOL], "tool_choice": {"type": "auto"}},
             ["changed tool_choice: validated to auto, which the model accepts"],

@@ -293,12 +293,6 @@ def test_fields_fit_the_model(
             {"type": "function", "name": "x"},
             [],
         ),
-        (
-            {"type": "later_invention"},
-            [FLAT, FLAT_OTHER],
-            None,
-            ["dropped tool_choice: Copilot does not support later_invention"],
-        ),
     ],
 )
 def test_tools_and_the_tool_choice_are_flat(
