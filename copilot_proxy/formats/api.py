@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import (
@@ -172,6 +173,14 @@ class ClientApi(Protocol):
 
         The parameters have the names of Chat Completions.
         """
+        ...
+
+    def fields(self, request: ClientRequest) -> ClientFields:
+        """Return the names of the request's fields, for notes."""
+        ...
+
+    def wants_reasoning(self, request: ClientRequest) -> bool:
+        """Whether the request asks the model to reason, or to show its reasoning."""
         ...
 
     def without_reasoning(self, request: ClientRequest) -> ClientRequest:

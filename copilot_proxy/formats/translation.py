@@ -18,6 +18,7 @@ from copilot_proxy.formats.api import (
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
 from copilot_proxy.formats.types import (
@@ -81,7 +82,13 @@ def prepare(
         request = client.without_reasoning(request)
         notes.append(_NO_REASONING)
     pdf = first_pdf(request)
-    api = fixed_api or choose(client, model, refused, has_pdf=pdf is not None)
+    api = fixed_api or choose(
+        client,
+        model,
+        refused,
+        has_pdf=pdf is not None,
+        wants_reasoning=client.wants_reasoning(request),
+    )
     if pdf is not None and not api.accepts_documents(model):
         raise RequestError(
             f"{model.id if model else request['model']} does not accept PDFs.",
@@ -96,7 +103,7 @@ def prepare(
         translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
-        chat = client.to_chat(request, notes)
+        chat = {**client.to_chat(request, notes), CLIENT_FIELDS: client.fields(request)}
         if keeps_reasoning:
             chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
         fitted = api.from_chat(chat, model, notes)

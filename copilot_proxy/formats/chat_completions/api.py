@@ -17,6 +17,7 @@ from copilot_proxy.formats.chat_completions.request import (
 from copilot_proxy.formats.chat_completions.request_to_model import chat_for_model
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.chat_completions.tool_results import resolve_results
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -65,6 +66,16 @@ class ChatCompletionsApi:
         if "max_tokens" in parameters:
             changed.pop("max_completion_tokens", None)
         return changed
+
+    def fields(self, request: ChatRequest) -> ClientFields:
+        newer = request.get("max_completion_tokens") is not None
+        return ClientFields(limit="max_completion_tokens" if newer else "max_tokens")
+
+    def wants_reasoning(self, request: ChatRequest) -> bool:
+        thinking = request.get("thinking")
+        kind = thinking.get("type") if isinstance(thinking, dict) else None
+        efforts = request.get("reasoning_effort") not in (None, "none")
+        return efforts or bool(request.get("thinking_budget")) or kind in ("enabled", "adaptive")
 
     def without_reasoning(self, request: ChatRequest) -> ChatRequest:
         messages = [

@@ -7,7 +7,8 @@ from copilot_proxy.formats.chat_completions import cache_marks
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
-from copilot_proxy.formats.rules.outgoing import OfferedTool, OutgoingBody, Piece
+from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json
 
 
@@ -143,9 +144,10 @@ class ChatBody(OutgoingBody):
         return self.thinking is not None or self.effort not in (None, "none")
 
     def disable_thinking(self, reason: str, notes: list[str]) -> None:
-        for name in ("reasoning_effort", "thinking_budget"):
+        names = {"reasoning_effort": self.effort_field, "thinking_budget": "thinking_budget"}
+        for name, shown in names.items():
             if self.body.pop(name, None) is not None:
-                notes.append(f"dropped {name}: {reason}")
+                notes.append(f"dropped {shown}: {reason}")
 
     @property
     def tools(self) -> list[OfferedTool]:

@@ -7,11 +7,17 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
-from copilot_proxy.formats.messages.request import count_images, initiator, parse_request
+from copilot_proxy.formats.messages.request import (
+    count_images,
+    initiator,
+    is_thinking_enabled,
+    parse_request,
+)
 from copilot_proxy.formats.messages.request_to_chat import to_chat
 from copilot_proxy.formats.messages.request_to_model import (
     messages_for_model,
@@ -99,6 +105,18 @@ class MessagesApi:
             else:
                 changed[name] = value
         return changed
+
+    def fields(self, request: MessagesRequest) -> ClientFields:
+        effort, value = self.effort_field, None
+        thinking = request.get("thinking") or {}
+        if thinking.get("type") == "disabled":
+            effort, value = "thinking", "disabled"
+        elif not isinstance((request.get("output_config") or {}).get("effort"), str):
+            effort, value = "thinking.budget_tokens", thinking.get("budget_tokens")
+        return ClientFields(effort, value, "max_tokens", "output_config.format", is_chat=False)
+
+    def wants_reasoning(self, request: MessagesRequest) -> bool:
+        return is_thinking_enabled(request)
 
     def without_reasoning(self, request: MessagesRequest) -> MessagesRequest:
         return without_thinking(request)

@@ -30,7 +30,8 @@ def offered_tools(request: MessagesRequest, notes: list[str]) -> list[Json]:
     offered = [tool for tool in own if not tool.get("defer_loading") or tool["name"] in found]
     if len(offered) < len(own):
         count = len(own) - len(offered)
-        notes.append(f"dropped {count} deferred tools: the client's search has not found them yet")
+        noun = "a deferred tool" if count == 1 else f"{count} deferred tools"
+        notes.append(f"dropped {noun}: not found yet by the client's search")
     return offered
 
 

@@ -174,9 +174,7 @@ def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> N
     response_format = chat.get("response_format") or {}
     if response_format.get("type") == "json_object":
         add_instruction(body, ANY_JSON)
-        notes.append(
-            "changed response_format: to an instruction, since Claude does not support json_object"
-        )
+        notes.append("changed json_object to an instruction: Claude does not support it")
     elif response_format.get("type") == "json_schema":
         schema = (response_format.get("json_schema") or {}).get("schema") or {"type": "object"}
         config = body.setdefault("output_config", {})

@@ -47,7 +47,7 @@ def fit_tools(body: MessagesRequest, notes: list[str]) -> None:
 def drop_reason(tool: Json) -> str:
     """Return why a tool of Anthropic's is dropped."""
     if is_hosted_search(tool):
-        return "the model cannot search for tools, so all of them are sent"
+        return "Copilot does not run this search, so the model gets all tools"
     return "Copilot does not run it"
 
 

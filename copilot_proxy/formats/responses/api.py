@@ -8,9 +8,11 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.reasoning_summary import summary_of
 from copilot_proxy.formats.responses.history_items import without_encrypted_items
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
@@ -87,6 +89,18 @@ class ResponsesApi:
             else:
                 changed["max_output_tokens" if name == "max_tokens" else name] = value
         return changed
+
+    def fields(self, request: ResponsesRequest) -> ClientFields:
+        return ClientFields(
+            effort=self.effort_field,
+            limit="max_output_tokens",
+            output_format="text.format",
+            is_chat=False,
+        )
+
+    def wants_reasoning(self, request: ResponsesRequest) -> bool:
+        reasoning = request.get("reasoning") or {}
+        return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
 
     def without_reasoning(self, request: ResponsesRequest) -> ResponsesRequest:
         return without_encrypted_items(request)

@@ -21,7 +21,7 @@ from copilot_proxy.formats.responses.tool_changes import (
     replace_tool_search,
 )
 from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
-from copilot_proxy.formats.rules.tool_kinds import NO_SEARCH
+from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, NO_SEARCH
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = (
@@ -124,10 +124,11 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
     if not isinstance(flat["input"], str):
         flat["input"] = prepare_items(flat, notes)
     if lift_additional_tools(flat):
-        notes.append("moved additional_tools: to tools")
+        notes.append(LIFTED)
     if replace_tool_search(flat, names):
         notes.append(NO_SEARCH)
-    flatten_namespaces(flat, names)
+    if flatten_namespaces(flat, names):
+        notes.append(FLATTENED)
     return flat
 
 

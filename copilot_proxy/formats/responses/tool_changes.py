@@ -86,8 +86,9 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> bool:
     return is_hosted
 
 
-def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> None:
-    """Replace namespaces by their tools, with flat names."""
+def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
+    """Replace namespaces by their tools, with flat names; return whether there were any."""
+    has_namespaces = any(_namespaces(body))
     for holder in _holders(body):
         holder["tools"] = [one for tool in tools_of(holder) for one in _flattened(tool, names)]
     for item in item_list(body):
@@ -100,6 +101,7 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> None:
             choice["tools"] = copy_tools(choice["tools"])
             for tool in choice["tools"]:
                 _flatten_name(tool, names)
+    return has_namespaces
 
 
 def replace_custom_tools(body: ResponsesRequest) -> bool:

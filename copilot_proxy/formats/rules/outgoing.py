@@ -7,32 +7,12 @@ in place. Parts of a message are shared with the client's request: they are repl
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.profiles import Api
+from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
 from copilot_proxy.formats.types import Json, UpstreamBody
-
-
-class OfferedTool(NamedTuple):
-    """A tool that the model may call.
-
-    `function` is ``{"name", schema_key: {...}, ...}``.
-    """
-
-    function: Json
-    schema_key: str
-
-
-class Piece(NamedTuple):
-    """A part of the conversation that stays together when results are moved to their calls."""
-
-    kind: Literal["assistant", "result", "other"]
-    ids: tuple[str, ...]
-    """The ids of the assistant's calls, or the id of the call to which a result belongs."""
-    raw: Json
-    """The message or item, in the API's format."""
-    message_index: int
-    """The index of the message in the client's request."""
 
 
 class OutgoingBody(ABC):
@@ -59,11 +39,22 @@ class OutgoingBody(ABC):
     """Whether the results of one message's calls must be in one message as well."""
     effort_field: str
     """The name of the effort in notes."""
+    is_translated: bool = False
+    """Whether the client has sent the request in the format of another API."""
+    effort_value: object = None
+    """The client's value from which the effort was estimated; None if it is the client's own."""
+    output_format: str = ""
+    """The name of the output format in notes."""
+    client_limit: str | None = None
+    """The client's name of the limit; None if it is the same as in the body."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
-    def __init__(self, body: UpstreamBody) -> None:
+    def __init__(self, body: UpstreamBody, fields: ClientFields | None = None) -> None:
         self.body = body
+        if fields is not None:
+            self.effort_field, self.effort_value, self.client_limit, self.output_format, _ = fields
+            self.is_translated = not (fields.is_chat and self.api == "chat_completions")
         self.tool_names: dict[str, str] = {}
         """The client's names of renamed tools, by the names sent to Copilot."""
         self._calls: list[Json] | None = None
@@ -161,6 +152,10 @@ class OutgoingBody(ABC):
         role = turn.get("role")
         return "system" if role == "developer" else str(role)
 
+    def place(self, index: int) -> str:
+        """Return the end of a note that says where a message is; empty if it may have moved."""
+        return "" if self.is_translated else f": {self.turns_key}[{index}]"
+
     # Fields
 
     @property
@@ -174,6 +169,11 @@ class OutgoingBody(ABC):
     def limit_field(self) -> str | None:
         """The name of the limit in this body; None if it has none."""
         return next((name for name in self.limit_fields if name in self.body), None)
+
+    @property
+    def shown_limit(self) -> str | None:
+        """The name of the limit in notes."""
+        return self.client_limit or self.limit_field
 
     @property
     def stops(self) -> list[str]:
@@ -192,8 +192,12 @@ class OutgoingBody(ABC):
 
     # Thinking, which only Claude has in addition to the effort.
 
-    thinking_field: ClassVar[str] = ""
-    budget_field: ClassVar[str] = ""
+    thinking_field: str = ""
+    """The name of thinking in notes."""
+    budget_field: str = ""
+    """The name of its budget in notes."""
+    has_own_budget: bool = False
+    """Whether the budget was made from an effort, so that notes need not explain it."""
     has_thinking_forms: ClassVar[bool] = False
     """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
 
@@ -241,8 +245,10 @@ class OutgoingBody(ABC):
         """
         return False
 
-    def flatten_namespaces(self) -> None:  # noqa: B027
-        """Take tools out of their namespaces, and make one name of both."""
+    def flatten_namespaces(self) -> bool:
+        """Take tools out of their namespaces, and make one name of both; return whether there were
+        any."""
+        return False
 
     def replace_custom_tools(self) -> bool:
         """Make functions of custom tools, and of their calls; return whether there were tools."""
@@ -289,5 +295,6 @@ class OutgoingBody(ABC):
 
     # Structured output
 
-    def instruct_schema(self, notes: list[str]) -> None:  # noqa: B027
-        """Turn the output schema into an instruction."""
+    def instruct_schema(self) -> bool:
+        """Turn the output schema into an instruction; return whether there was one."""
+        return False

@@ -18,8 +18,11 @@ def fit_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -
 
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
-    if not profile.structured_output:
-        outgoing.instruct_schema(notes)
+    if not profile.structured_output and outgoing.instruct_schema():
+        notes.append(
+            f"changed {outgoing.output_format} to an instruction: the model does not support "
+            "structured output"
+        )
 
 
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:

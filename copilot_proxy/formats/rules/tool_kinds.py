@@ -6,17 +6,19 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
-NO_SEARCH: Final = (
-    "dropped tool tool_search: the model cannot search for tools, so all of them are sent"
-)
+NO_SEARCH: Final = "dropped tool_search: the model cannot search for tools, so it gets all of them"
 
-CUSTOM_REPLACED: Final = "changed custom tools: to functions, since the model does not support them"
+LIFTED: Final = "moved additional_tools to tools: the model takes tools only from there"
+FLATTENED: Final = (
+    "changed namespaces to prefixes of the names of their tools: the model does not support them"
+)
+CUSTOM_REPLACED: Final = "changed custom tools to functions: the model does not support them"
 
 
 def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Move tools that an item of the conversation adds to the request's tools."""
     if not profile.additional_tools and outgoing.lift_additional_tools():
-        notes.append("moved additional_tools: to tools")
+        notes.append(LIFTED)
 
 
 def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -30,8 +32,8 @@ def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace namespaces by their tools, whose names get the namespace's as a prefix."""
-    if not profile.namespaces:
-        outgoing.flatten_namespaces()
+    if not profile.namespaces and outgoing.flatten_namespaces():
+        notes.append(FLATTENED)
 
 
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -215,7 +215,7 @@ def test_custom_tools_become_functions(model: Model) -> None:
     assert ("p", ["input"]) == (tool["name"], tool["parameters"]["required"])
     (call,) = body["context"]["messages"][2]["content"]
     assert ("p", {"input": "x"}) == (call["name"], call["arguments"])
-    assert ["changed custom tools: to functions, since the model does not support them"] == notes
+    assert ["changed custom tools to functions: the model does not support them"] == notes
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_compactions(kind: str) -> None:
     assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]
     messages, notes = chat(item)
     assert [{"role": "user", "content": COMPACTED}] == messages
-    assert ["changed compaction: to a text, since the model cannot read it"] == notes
+    assert ["changed a compaction item to text: the model cannot read it"] == notes
 
 
 def test_an_empty_compaction_says_nothing() -> None:
@@ -169,7 +169,7 @@ def test_an_unknown_item_is_never_lost() -> None:
     assert ([{"type": "later_invention", "words": "important"}], []) == native(item)
     messages, notes = chat(item)
     assert [{"role": "user", "content": '(later_invention: {"words":"important"})'}] == messages
-    assert ["changed later_invention: to a text, since the model does not know it"] == notes
+    assert ["changed a later_invention item to text: the model does not support it"] == notes
 
 
 @pytest.mark.parametrize("kind", ["item_reference", "configuration_update"])

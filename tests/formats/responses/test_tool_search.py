@@ -6,6 +6,7 @@ import pytest
 
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
+from copilot_proxy.formats.rules.tool_kinds import FLATTENED
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import call, calling, event
 from tests.formats.answers import repair as chat_chunks
@@ -77,7 +78,7 @@ def test_other_models_get_functions() -> None:
 
     body = responses_for_model(searched(*again), OLD, notes).body
 
-    assert [] == notes
+    assert [FLATTENED] == notes
     tools = body["tools"]
     assert FUNCTIONS == [(t["name"], t["description"], t["parameters"]) for t in tools]
     assert all("defer_loading" not in tool for tool in tools)
@@ -169,14 +170,14 @@ def test_models_that_search_by_themselves_do() -> None:
 def test_models_that_cannot_search_get_all_tools() -> None:
     """If the model cannot search by itself, all tools are offered from the start."""
     given = request([USER, *FOUND_BY_SERVER], tools=[SERVER, FOUND])
-    note = "dropped tool tool_search: the model cannot search for tools, so all of them are sent"
+    note = "dropped tool_search: the model cannot search for tools, so it gets all of them"
 
     old: list[str] = []
     body = responses_for_model(given, OLD, old).body
     other: list[str] = []
     chat = to_chat(given, other)
 
-    assert [note] == old == other
+    assert [note, FLATTENED] == old == other
     assert ([USER], [{"role": "user", "content": "Hi"}]) == (body["input"], chat["messages"])
     assert ["mcp__moon__phase"] == [tool["name"] for tool in body["tools"]]
     assert "defer_loading" not in body["tools"][0]
