@@ -8,6 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import ChatWriter, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.content_parts import read_files
+from copilot_proxy.formats.chat_completions.deferred_tools import load_deferred
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import (
     count_images,
@@ -85,6 +86,7 @@ class ChatCompletionsApi:
         return {**request, "messages": messages}
 
     def to_chat(self, request: ChatRequest, notes: list[str]) -> ChatRequest:
+        request = load_deferred(request, notes)
         return resolve_results({**request, "messages": read_files(request["messages"])})
 
     def wants_usage(self, request: ChatRequest) -> bool:

@@ -6,7 +6,9 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
-NO_SEARCH: Final = "dropped tool_search: the model cannot search for tools, so it gets all of them"
+NO_SEARCH: Final = (
+    "dropped tool_search: Copilot does not run it for the model, so the model gets all tools"
+)
 
 LIFTED: Final = "moved additional_tools to tools: the model takes tools only from there"
 FLATTENED: Final = (

@@ -170,7 +170,7 @@ def test_models_that_search_by_themselves_do() -> None:
 def test_models_that_cannot_search_get_all_tools() -> None:
     """If the model cannot search by itself, all tools are offered from the start."""
     given = request([USER, *FOUND_BY_SERVER], tools=[SERVER, FOUND])
-    note = "dropped tool_search: the model cannot search for tools, so it gets all of them"
+    note = "dropped tool_search: Copilot does not run it for the model, so the model gets all tools"
 
     old: list[str] = []
     body = responses_for_model(given, OLD, old).body
