@@ -78,6 +78,7 @@ def test_a_switch_within_a_tool_loop(
     sent = switching.bodies()
     assert all(word in str(sent[-1]) for word in (TOOL, "Paris", "12 degrees"))
     notes = answer.headers.get("x-copilot-proxy-notes", "")
+    assert len(sent) <= 2
     is_gemini = second in (GEMINI, OTHER_GEMINI)
     # Gemini's calls of another Gemini may have kept their signature, as the client sent them.
     assert ("changed tool calls" in notes) == ("tool_calls" not in str(sent[-1]) and is_gemini)
@@ -85,8 +86,11 @@ def test_a_switch_within_a_tool_loop(
 
     said = client.read(answer.json())
     later = [*turns, *said.turns, *client.user("And now?")]
-    for model in (second, first):
-        switching.ask(client, model, later)
+    # What was refused once is not sent again, so that the model's own reasoning stays.
+    answer = switching.ask(client, second, later)
+    assert 1 == len(switching.bodies())
+    assert (REFUSED in notes) == (REFUSED in answer.headers.get("x-copilot-proxy-notes", ""))
+    switching.ask(client, first, later)
 
 
 @EACH
@@ -113,9 +117,11 @@ def test_reasoning_of_another_model(
     )
     assert 1 == len(switching.bodies())
 
-
-FORGED = "Rm9yZ2Vk"
-"""Like a signature, but of nobody."""
+    said = client.read(answer.json())
+    again = switching.ask(client, second, [*turns, *said.turns, *client.user("And now?")])
+    (body,) = switching.bodies()
+    assert "encrypted_content" in str(body["input"]), "its own reasoning is sent back"
+    assert REFUSED in again.headers["x-copilot-proxy-notes"]
 
 
 @EACH
@@ -124,17 +130,18 @@ def test_a_signature_that_claude_does_not_accept(
     switching: Switching, client: Client, model: str
 ) -> None:
     """The thinking is left out of a second request, in which the call and its result stay."""
+    forged = f"Rm9yZ2Vk{client.api}"  # like a signature, but nobody's
     call = {"id": "toolu_1", "name": TOOL, "input": {"city": "Paris"}}
     function = {"name": TOOL, "arguments": '{"city": "Paris"}'}
-    thinking = {"type": "thinking", "thinking": "Hm.", "signature": FORGED}
-    reasoning = {"reasoning_content": "Hm.", "reasoning_opaque": f"messages:{FORGED}"}
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": forged}
+    reasoning = {"reasoning_content": "Hm.", "reasoning_opaque": f"messages:{forged}"}
     calls = [{"id": "toolu_1", "type": "function", "function": function}]
     said: dict[str, list[Json]] = {
         "chat_completions": [
             {"role": "assistant", "content": None, "tool_calls": calls, **reasoning}
         ],
         "responses": [
-            {"type": "reasoning", "summary": [], "encrypted_content": f"messages:{FORGED}"},
+            {"type": "reasoning", "summary": [], "encrypted_content": f"messages:{forged}"},
             {"type": "function_call", "call_id": "toolu_1", **function},
         ],
         "messages": [{"role": "assistant", "content": [thinking, {"type": "tool_use", **call}]}],
@@ -144,8 +151,8 @@ def test_a_signature_that_claude_does_not_accept(
     answer = switching.ask(client, model, turns)
 
     sent = switching.bodies()
-    assert FORGED not in str(sent[-1])
+    assert forged not in str(sent[-1])
     if answer.headers["x-copilot-proxy-route"] == "messages":
-        assert FORGED in str(sent[0])
+        assert forged in str(sent[0])
         assert REFUSED in answer.headers["x-copilot-proxy-notes"]
     assert TOOL in str(sent[-1]["messages"])

@@ -183,8 +183,14 @@ class ClientApi(Protocol):
         """Whether the request asks the model to reason, or to show its reasoning."""
         ...
 
-    def without_reasoning(self, request: ClientRequest) -> ClientRequest:
-        """Return `request` without the reasoning of earlier answers."""
+    def encrypted_reasoning(self, request: ClientRequest) -> list[str]:
+        """Return the encrypted reasoning, or its signatures, of earlier answers."""
+        ...
+
+    def without_reasoning(
+        self, request: ClientRequest, encrypted: Collection[str]
+    ) -> ClientRequest:
+        """Return `request` without the reasoning of which `encrypted` has the encrypted form."""
         ...
 
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:

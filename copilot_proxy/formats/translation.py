@@ -64,7 +64,8 @@ def prepare(
     *,
     fixed_api: UpstreamApi | None = None,
     refused: Collection[UpstreamApi] = (),
-    keeps_reasoning: bool = True,
+    foreign: Collection[str] = (),
+    restores_reasoning: bool = True,
     betas: Collection[str] = (),
     request_id: str = "",
 ) -> PreparedRequest:
@@ -72,14 +73,15 @@ def prepare(
 
     `model` is None if the catalogue could not be read. `fixed_api` is the API to use if the
     upstream has just one; `refused` are APIs on which Copilot has refused to serve the model.
-    Without `keeps_reasoning`, the reasoning of earlier answers is left out. `betas` are the values
-    of the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot
-    express the request.
+    `foreign` is encrypted reasoning that Copilot has refused; without `restores_reasoning`, none is
+    added from the cache. `betas` are the values of the client's ``anthropic-beta`` headers. Raises
+    `RequestError` if the chosen API cannot express the request.
     """
     notes: list[str] = []
     initiator = client.initiator(request)
-    if not keeps_reasoning:
-        request = client.without_reasoning(request)
+    if foreign:
+        request = client.without_reasoning(request, foreign)
+    if foreign or not restores_reasoning:
         notes.append(_NO_REASONING)
     pdf = first_pdf(request)
     api = fixed_api or choose(
@@ -104,7 +106,7 @@ def prepare(
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(request, notes), CLIENT_FIELDS: client.fields(request)}
-        if keeps_reasoning:
+        if restores_reasoning:
             chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from copilot_proxy.errors import RequestError, UpstreamRefusal
 from copilot_proxy.formats.api import ClientApi, UpstreamApi
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
-from copilot_proxy.formats.reasoning_cache import ReasoningCache
+from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
@@ -40,7 +40,9 @@ class _Conversation:
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot refused the model."""
     is_rerouted: bool = False
-    keeps_reasoning: bool = True
+    foreign: frozenset[str] = frozenset()
+    """The encrypted reasoning that the model has refused."""
+    restores_reasoning: bool = True
 
 
 class Sender:
@@ -50,6 +52,7 @@ class Sender:
         self._upstream = upstream
         self._models = models
         self._reasoning = ReasoningCache()
+        self._refused_reasoning = RefusedReasoning()
         self._unsupported: dict[_Listed, tuple[UpstreamApi, ...]] = {}
         """The APIs on which Copilot refused a model."""
 
@@ -78,6 +81,7 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
+            foreign=self._refused_reasoning.among(resolved.id, client.encrypted_reasoning(request)),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
         )
         notes = [*record.notes, *resolved.notes]
@@ -97,7 +101,16 @@ class Sender:
                     # Remembered only after the other API has worked: while no API serves the
                     # model, the refusal says nothing about this API.
                     self._unsupported[listed] = tuple(conversation.refused)
+                if not conversation.restores_reasoning:
+                    self._refused_reasoning.add(conversation.resolved.id, conversation.foreign)
                 return Reply(response, prepared, record)
+
+    def _known_foreign(
+        self, client: ClientApi, request: ClientRequest, model: str
+    ) -> frozenset[str]:
+        if not self._refused_reasoning:
+            return frozenset()
+        return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
 
     def _prepare(self, conversation: _Conversation, record: RequestRecord) -> PreparedRequest:
         return prepare(
@@ -107,7 +120,8 @@ class Sender:
             self._reasoning,
             fixed_api=conversation.fixed_api,
             refused=conversation.refused,
-            keeps_reasoning=conversation.keeps_reasoning,
+            foreign=conversation.foreign,
+            restores_reasoning=conversation.restores_reasoning,
             betas=conversation.betas,
             request_id=record.request_id,
         )
@@ -131,11 +145,14 @@ class Sender:
                 conversation.resolved = ResolvedModel(model.id, model, notes)
             return self._prepare(conversation, record)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
-        if is_foreign and conversation.keeps_reasoning:
-            conversation.keeps_reasoning = False
-            with suppress(RequestError):  # nothing but reasoning
-                repaired = self._prepare(conversation, record)
-                return repaired if repaired.body != prepared.body else None
+        if not is_foreign or not conversation.restores_reasoning:
+            return None
+        client, request = conversation.client, conversation.request
+        conversation.restores_reasoning = False
+        conversation.foreign = frozenset(client.encrypted_reasoning(request))
+        with suppress(RequestError):  # nothing but reasoning
+            repaired = self._prepare(conversation, record)
+            return repaired if repaired.body != prepared.body else None
         return None
 
 

@@ -78,9 +78,15 @@ class ChatCompletionsApi:
         efforts = request.get("reasoning_effort") not in (None, "none")
         return efforts or bool(request.get("thinking_budget")) or kind in ("enabled", "adaptive")
 
-    def without_reasoning(self, request: ChatRequest) -> ChatRequest:
+    def encrypted_reasoning(self, request: ChatRequest) -> list[str]:
+        found = (message.get("reasoning_opaque") for message in request["messages"])
+        return [opaque for opaque in found if isinstance(opaque, str)]
+
+    def without_reasoning(self, request: ChatRequest, encrypted: Collection[str]) -> ChatRequest:
         messages = [
             {name: value for name, value in message.items() if name not in _REASONING}
+            if message.get("reasoning_opaque") in encrypted
+            else message
             for message in request["messages"]
         ]
         return {**request, "messages": messages}

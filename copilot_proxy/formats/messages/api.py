@@ -9,7 +9,7 @@ from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.messages.betas import select_betas
-from copilot_proxy.formats.messages.blocks import without_thinking
+from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
 from copilot_proxy.formats.messages.request import (
@@ -118,8 +118,13 @@ class MessagesApi:
     def wants_reasoning(self, request: MessagesRequest) -> bool:
         return is_thinking_enabled(request)
 
-    def without_reasoning(self, request: MessagesRequest) -> MessagesRequest:
-        return without_thinking(request)
+    def encrypted_reasoning(self, request: MessagesRequest) -> list[str]:
+        return thinking_signatures(request)
+
+    def without_reasoning(
+        self, request: MessagesRequest, encrypted: Collection[str]
+    ) -> MessagesRequest:
+        return without_thinking(request, encrypted)
 
     def to_chat(self, request: MessagesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)

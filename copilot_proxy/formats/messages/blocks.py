@@ -1,6 +1,7 @@
 """Removes from a client's messages what Copilot's Messages API does not support."""
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.documents import as_text, read_document
@@ -23,7 +24,8 @@ _SERVER_BLOCKS: Final = (
 )
 """The blocks of tools that Anthropic's servers run; Copilot runs none and rejects these blocks."""
 
-_THINKING: Final = ("thinking", "redacted_thinking")
+_SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
+"""The field with the signature of thinking, or with all of it, by the type of the block."""
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
 _PLACEHOLDER: Final = "Thinking..."
@@ -47,18 +49,29 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
     return _merge_leading_system(body, messages)
 
 
-def without_thinking(request: MessagesRequest) -> MessagesRequest:
-    """Return a client's request without the thinking of earlier answers."""
+def thinking_signatures(request: MessagesRequest) -> list[str]:
+    """Return the signatures of the thinking blocks in a client's request."""
+    contents = [message["content"] for message in request["messages"]]
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    return [signature for block in blocks if isinstance(signature := _signature(block), str)]
+
+
+def without_thinking(request: MessagesRequest, signatures: Collection[str]) -> MessagesRequest:
+    """Return a client's request without the thinking blocks that have one of `signatures`."""
     messages = []
     for message in request["messages"]:
         content = message["content"]
         if isinstance(content, list):
-            kept = [block for block in content if block["type"] not in _THINKING]
+            kept = [block for block in content if _signature(block) not in signatures]
             if not kept and content:
                 continue  # there was nothing but thinking
             message = {**message, "content": kept}
         messages.append(message)
     return {**request, "messages": messages}
+
+
+def _signature(block: Json) -> Any:
+    return block.get(_SIGNATURES.get(block["type"], ""))
 
 
 def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:

@@ -13,7 +13,10 @@ from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.reasoning_summary import summary_of
-from copilot_proxy.formats.responses.history_items import without_encrypted_items
+from copilot_proxy.formats.responses.history_items import (
+    item_contents,
+    without_encrypted_items,
+)
 from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (
@@ -102,8 +105,13 @@ class ResponsesApi:
         reasoning = request.get("reasoning") or {}
         return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
 
-    def without_reasoning(self, request: ResponsesRequest) -> ResponsesRequest:
-        return without_encrypted_items(request)
+    def encrypted_reasoning(self, request: ResponsesRequest) -> list[str]:
+        return item_contents(request)
+
+    def without_reasoning(
+        self, request: ResponsesRequest, encrypted: Collection[str]
+    ) -> ResponsesRequest:
+        return without_encrypted_items(request, encrypted)
 
     def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)

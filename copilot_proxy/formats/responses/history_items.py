@@ -3,11 +3,12 @@
 Some are calls of tools that the client runs, and become calls of functions. Others become text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.formats.responses.tools import item_list
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 COMPACTED: Final = (
@@ -66,16 +67,33 @@ def compacted_message() -> Json:
     return _message("user", COMPACTED)
 
 
-def without_encrypted_items(request: ResponsesRequest) -> ResponsesRequest:
-    """Return a client's request without its reasoning items, and with a text for compactions."""
+def item_contents(request: ResponsesRequest) -> list[str]:
+    """Return the encrypted contents of the reasoning and the compactions in a client's request."""
+    found = [_encrypted(item) for item in item_list(request)]
+    return [encrypted for encrypted in found if isinstance(encrypted, str)]
+
+
+def without_encrypted_items(
+    request: ResponsesRequest, contents: Collection[str]
+) -> ResponsesRequest:
+    """Return a client's request without the items that have one of the encrypted `contents`.
+
+    A compaction is replaced by a text that says that there was one.
+    """
     if isinstance(request["input"], str):
         return request
-    items = [
-        compacted_message() if item.get("type") in _COMPACTIONS else item
-        for item in request["input"]
-        if item.get("type") != "reasoning"
-    ]
+    items: list[Json] = []
+    for item in request["input"]:
+        if _encrypted(item) not in contents:
+            items.append(item)
+        elif item["type"] in _COMPACTIONS:
+            items.append(compacted_message())
     return {**request, "input": items}
+
+
+def _encrypted(item: Json) -> Any:
+    is_encrypted = item.get("type") in ("reasoning", *_COMPACTIONS)
+    return item.get("encrypted_content") if is_encrypted else None
 
 
 def as_text(item: Json) -> Json:
