@@ -18,8 +18,7 @@ def fit_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -
 
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
-    if not profile.structured_output:
-        outgoing.instruct_schema(notes)
+    outgoing.instruct_schema(notes)
 
 
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
