@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ import httpx
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
-from copilot_proxy.formats.decompression import Decompressor
+from copilot_proxy.formats.decompression import DecompressionError, Decompressor
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 from copilot_proxy.upstreams.http.transport import HttpResponse
@@ -122,7 +121,7 @@ def _gzip_reader(
             try:
                 if plain := b"".join(decompressor.feed(piece)):
                     return plain
-            except zlib.error as error:
+            except DecompressionError as error:
                 raise httpx.DecodingError(str(error)) from error
         return b""
 
