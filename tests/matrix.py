@@ -19,7 +19,7 @@ from copilot_proxy.simulator import CATALOGUES, Simulator
 from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.auth.accounts import Time
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json, Said
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Said, Turn
 
 CITIES: Final = {"Paris": "12 degrees", "London": "9 degrees"}
 SYSTEM: Final = "Answer like a pirate."
@@ -41,12 +41,12 @@ class Cell:
         self.routes: set[str] = set()
         """Copilot's APIs that have answered."""
 
-    def post(self, turns: list[Json], **more: Any) -> httpx.Response:
+    def post(self, turns: list[Turn], **more: Any) -> httpx.Response:
         """Return the server's answer."""
         body = self.client.body(Ask(self.model.id, turns, **more))
         return self.http.post(self.client.path, json=body)
 
-    def ask(self, turns: list[Json], *, stream: bool = False, **more: Any) -> Said:
+    def ask(self, turns: list[Turn], *, stream: bool = False, **more: Any) -> Said:
         """Return the model's answer."""
         answer = self.post(turns, stream=stream, **more)
         assert 200 == answer.status_code, answer.text[:300]
