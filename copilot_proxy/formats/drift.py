@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.catalogue import API_PATHS, Catalogue
 from copilot_proxy.formats.error_table import is_known_code
 from copilot_proxy.model_notices import messages
 
@@ -76,9 +76,7 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "capabilities.supports.reasoning_effort": frozenset(
         {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
     ),
-    "supported_endpoints": frozenset(
-        {"/chat/completions", "/responses", "ws:/responses", "/v1/messages", "/embeddings"}
-    ),
+    "supported_endpoints": API_PATHS | {"ws:/responses"},
 }
 """The values of such fields, by their path."""
 _MODEL_CODES: Final = frozenset({"model_pending_deprecation"})

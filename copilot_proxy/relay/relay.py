@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from copilot_proxy.catalogue import ENABLE_URL, Alias
+from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
@@ -104,7 +104,7 @@ class Relay:
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = _call("embeddings", embeddings.PATH, resolved, body, record, caller)
+                call = _call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))

@@ -15,7 +15,7 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 
 
 @post(
-    "/v1/chat/completions",
+    CHAT_COMPLETIONS.client_path,
     status_code=200,
     operation_class=documented(
         ChatCompletionRequest,

@@ -19,7 +19,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
 
 
 @post(
-    "/v1/messages",
+    MESSAGES.client_path,
     status_code=200,
     operation_class=documented(
         schema.MessagesRequest, events="The events of Anthropic's Messages API."

@@ -14,7 +14,7 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 
 
 @post(
-    "/v1/responses",
+    RESPONSES.client_path,
     status_code=200,
     operation_class=documented(
         schema.ResponsesRequest, events="The events of OpenAI's Responses API."
@@ -33,7 +33,7 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes)
 
 
-@get("/v1/responses", include_in_schema=False)
+@get(RESPONSES.client_path, include_in_schema=False)
 async def refuse_web_socket(request: LitestarRequest) -> Response[bytes]:
     """Refuse a WebSocket with 426, so that the client falls back to plain requests.
 

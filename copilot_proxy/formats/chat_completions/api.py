@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import ChatWriter, NativePassage, RequestMetrics
@@ -31,7 +31,7 @@ class ChatCompletionsApi:
     name = "chat_completions"
     client_path = "/v1/chat/completions"
     identifying_header = request_id_header = b""
-    path = "/chat/completions"
+    path = CHAT_COMPLETIONS_PATH
     conversation_field = "messages"
     stream_end = sse.encode(sse.DONE)
     native: NativePassage | None = None

@@ -6,16 +6,12 @@ for reasoning from the chat API itself. Responses items hold it in `encrypted_co
 Responses API's own has no label, and the chat API's has ``chat:``.
 """
 
-from typing import Final
-
-RESPONSES: Final = "responses:"
-MESSAGES: Final = "messages:"
-_CHAT: Final = "chat:"
+from copilot_proxy.formats.reasoning_labels import CHAT, OTHER_APIS, RESPONSES
 
 
 def tag_of(opaque: str) -> str:
     """Return the label that an opaque value begins with, or an empty string."""
-    return next((tag for tag in (RESPONSES, MESSAGES) if opaque.startswith(tag)), "")
+    return next((tag for tag in OTHER_APIS if opaque.startswith(tag)), "")
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
@@ -41,13 +37,13 @@ def to_client(opaque: str, tag: str) -> str:
     text = opaque.strip()
     if tag_of(text):
         return text
-    return f"{tag or _CHAT}{text}"
+    return f"{tag or CHAT}{text}"
 
 
 def from_client(encrypted: str) -> str:
     """Return the opaque value for a client's `encrypted_content`."""
-    if encrypted.startswith(_CHAT):
-        return encrypted.removeprefix(_CHAT)
+    if encrypted.startswith(CHAT):
+        return encrypted.removeprefix(CHAT)
     return encrypted if tag_of(encrypted) else f"{RESPONSES}{encrypted}"
 
 

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from copilot_proxy.errors import BrokenResponse, CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id
 from copilot_proxy.formats.responses.output_items import (
@@ -82,10 +83,7 @@ class ChatToResponses:
         Raises `BrokenResponse` if there was no finish reason.
         """
         if self._finish is None:
-            raise BrokenResponse(
-                "The answer broke off before it was complete.",
-                hint="The answer so far may be incomplete. Try again.",
-            )
+            raise broken_responses.broke_off()
         reason = _INCOMPLETE.get(self._finish)
         if reason is None:
             self._response["status"] = "completed"

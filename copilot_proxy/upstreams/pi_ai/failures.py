@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamUnreachable
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.masking import mask
 
@@ -91,8 +92,5 @@ def response_error(outcome: Mapping[str, Any]) -> UpstreamError:
     """Return the error for a response with `status`, `headers` and `body` that is not a 2xx."""
     status = outcome["status"]
     if status < 400:
-        return BrokenResponse(
-            f"Copilot answered with the unexpected status {status}.",
-            hint="A proxy may have sent the response. Check HTTPS_PROXY.",
-        )
+        return broken_responses.unexpected_status(status)
     return parse_error_response(status, outcome["headers"], outcome["body"].encode())
