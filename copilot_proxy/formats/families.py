@@ -97,7 +97,12 @@ FAMILIES: Final = (
         name="Messages",
         source="Anthropic API reference: Messages; Copilot API, observed 2026-11",
         apis=("messages",),
-        traits={**_CLAUDES, "fields": MESSAGES_FIELDS, "schema_properties": False},
+        traits={
+            **_CLAUDES,
+            "fields": MESSAGES_FIELDS,
+            "schema_properties": False,
+            "open_output_schemas": False,
+        },
     ),
     Family(
         # On Chat Completions, only the catalogue says whether a model accepts PDFs.

@@ -93,6 +93,8 @@ RULES: Final = (
     Rule("limits.maximum", _CATALOGUE, limits.lower_to_maximum, pi_ai=True),
     Rule("limits.stream", _CATALOGUE, limits.stream_long_responses),
     Rule("output.schema", _OBSERVED, schemas.fit_output),
+    Rule("output.closed", "Anthropic API reference: structured outputs", schemas.close_output),
+    Rule("thinking.effort", _CATALOGUE, thinking.choose_form),
     Rule("tools.forced", _THINKING, thinking.unforce_tool, pi_ai=True),
     Rule("thinking.forced_tool", _THINKING, thinking.disable_for_forced_tool),
     Rule("thinking.mid_turn", _THINKING, thinking.disable_mid_turn),
