@@ -5,13 +5,13 @@ They are written before the encrypted text, so that it is sent back to that API 
 
 from typing import Final
 
-RESPONSES: Final = "responses:"
-MESSAGES: Final = "messages:"
-CHAT: Final = "chat:"
+RESPONSES_LABEL: Final = "responses:"
+MESSAGES_LABEL: Final = "messages:"
+CHAT_LABEL: Final = "chat:"
 """Only in the formats of other APIs: in chat messages, the chat API's own has no label."""
-OTHER_APIS: Final = (RESPONSES, MESSAGES)
+OTHER_APIS: Final = (RESPONSES_LABEL, MESSAGES_LABEL)
 """The labels that chat messages can have."""
-LABELS: Final = (*OTHER_APIS, CHAT)
+LABELS: Final = (*OTHER_APIS, CHAT_LABEL)
 
 
 def label_of(text: str) -> str:

@@ -26,7 +26,7 @@ from copilot_proxy.routes.streaming import WholeAnswer
     ),
     responses=answers_with(
         schema.Message,
-        schema.ErrorBody,
+        schema.AnthropicErrorBody,
         "The message. With `stream`, the events of Anthropic's Messages API.",
     ),
     summary="Create a message (Anthropic)",
@@ -45,7 +45,7 @@ async def messages(request: LitestarRequest) -> ASGIApp:
     operation_class=documented(schema.CountTokensRequest),
     responses=answers_with(
         schema.TokenCount,
-        schema.ErrorBody,
+        schema.AnthropicErrorBody,
         "The number of input tokens, as Copilot counts them. If it is an estimate, the header "
         "x-copilot-proxy-notes says so.",
     ),

@@ -5,7 +5,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes.answers import answer
@@ -21,7 +21,7 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
     ),
     responses=answers_with(
         schema.Response,
-        ErrorBody,
+        OpenAIErrorBody,
         "The response. With `stream`, the events of OpenAI's Responses API.",
     ),
     summary="Create a response (OpenAI)",

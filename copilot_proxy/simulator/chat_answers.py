@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .catalogue import vendor
-from .chat_format import FILTERS, HIT, Facts, filter_chunk
+from .chat_format import FILTERS, HIT, ChatFacts, filter_chunk
 from .chat_format_azure import Azure
 from .chat_format_claude import Claude
 from .chat_format_gemini import Gemini
@@ -16,7 +16,7 @@ FORMATS = {"claude": Claude, "gemini": Gemini, "kimi": Kimi}
 FAILED = "the stream was ended by the server"
 
 
-def without_choices(facts: Facts) -> Answer:
+def without_choices(facts: ChatFacts) -> Answer:
     """Return the answer of newer Claude models to a request for a single token: only usage."""
     format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
     body = {"choices": [], **facts.envelope, **format_.costs()}
@@ -35,7 +35,7 @@ def with_refusal(body: ChatCompletion) -> ChatCompletion:
     return body
 
 
-def answer(facts: Facts) -> Answer:
+def answer(facts: ChatFacts) -> Answer:
     """Return the answer in the format of the model's vendor."""
     format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
     leading = filter_chunk(HIT if facts.finish == "content_filter" else FILTERS)

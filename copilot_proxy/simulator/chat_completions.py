@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue, chat_rules, claude, models, pricing
 from .chat_answers import answer, without_choices
-from .chat_format import Facts
+from .chat_format import ChatFacts
 from .conversation import Conversation, Tool
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
@@ -38,7 +38,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     pricing.charge(call, model)
     if "fenced_json" in quirks and conversation.schema is not None:
         reply.text = f"Here it is:\n```json\n{reply.text}\n```"
-    facts = Facts(
+    facts = ChatFacts(
         model,
         reply,
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),

@@ -23,7 +23,7 @@ HIT = {**FILTERS, "violence": {"filtered": True, "severity": "high"}}
 
 
 @dataclass
-class Facts:
+class ChatFacts:
     """The data from which an answer is made."""
 
     model: Model
@@ -93,7 +93,7 @@ FINISHES = {"finish_error": "error", "content_filter": "content_filter", "finish
 class ChatFormat:
     """A vendor's format of an answer."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ChatFacts) -> None:
         self.facts = facts
         self.reply = facts.reply
         self.quirks = facts.quirks

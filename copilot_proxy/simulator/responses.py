@@ -10,7 +10,7 @@ from .conversation import Conversation
 from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
 from .responses_answers import answer
-from .responses_items import Facts, has_phases
+from .responses_items import ResponseFacts, has_phases
 from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .stream import send
 from .types import Item, Model, ResponsesRequest
@@ -33,7 +33,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     reply = make_reply(conversation)
     if "refusal" in quirks:
         refuse(reply)
-    facts = Facts(model, reply, body, call.state.opaque_strings, quirks)
+    facts = ResponseFacts(model, reply, body, call.state.opaque_strings, quirks)
     await send(call, answer(facts), headers, streamed=bool(body.get("stream")))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from .catalogue import backend_name
 from .conversation import Reply
 from .pricing import copilot_usage
-from .responses_items import Facts, output
+from .responses_items import ResponseFacts, output
 from .script import pieces
 from .stream import Answer, Event
 from .types import Item, Json, Response, ResponsesUsage
@@ -20,7 +20,7 @@ CALLS = {
 """Kind of call -> the field with its input, and the name of the events that stream it."""
 
 
-def answer(facts: Facts) -> Answer:
+def answer(facts: ResponseFacts) -> Answer:
     """Return the answer to a request."""
     return Answer(
         lambda: _Stream(facts).events(),
@@ -50,7 +50,7 @@ def usage(reply: Reply) -> ResponsesUsage:
     }
 
 
-def whole(facts: Facts) -> Response:
+def whole(facts: ResponseFacts) -> Response:
     """Return the answer as one object."""
     body = facts.body
     reasoning = body.get("reasoning") or {}
@@ -95,7 +95,7 @@ def whole(facts: Facts) -> Response:
     }
 
 
-def _failed(facts: Facts, code: str) -> Event:
+def _failed(facts: ResponseFacts, code: str) -> Event:
     error = {"code": code, "message": "The server had an error while processing your request."}
     response = {**whole(facts), "status": "failed", "error": error, "output": []}
     costs = response.pop("copilot_usage")
@@ -109,7 +109,7 @@ def _failed(facts: Facts, code: str) -> Event:
 class _Stream:
     """The numbered events of an answer."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ResponseFacts) -> None:
         self.facts = facts
         self.number = 0
 

@@ -17,7 +17,7 @@ FIRST_WITH_PHASES = 5.3
 
 
 @dataclass
-class Facts:
+class ResponseFacts:
     """The data from which an answer is made."""
 
     model: Model
@@ -70,7 +70,7 @@ def has_phases(model: Model) -> bool:
     return gpt_version(model) >= FIRST_WITH_PHASES
 
 
-def output(facts: Facts) -> list[Item]:
+def output(facts: ResponseFacts) -> list[Item]:
     """Return all output items, with new ids."""
     reply = facts.reply
     found: list[Item] = []
@@ -102,7 +102,7 @@ def output(facts: Facts) -> list[Item]:
     return found
 
 
-def _search(facts: Facts) -> list[Item]:
+def _search(facts: ResponseFacts) -> list[Item]:
     """Return the search for tools; its output too, if the server ran it."""
     search = facts.reply.search
     if search is None:

@@ -20,7 +20,7 @@ from copilot_proxy.settings import load_settings
 from copilot_proxy.upstreams.pi_ai.failures import request_error
 from copilot_proxy.upstreams.pi_ai.package import command_for
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
-from copilot_proxy.upstreams.pi_ai.sidecar_process import Message, SidecarCommand
+from copilot_proxy.upstreams.pi_ai.sidecar_process import SidecarCommand, SidecarMessage
 from tests.formats.pi_ai.models import CLAUDE, GPT_4
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
 from tests.servers import serving
@@ -94,7 +94,7 @@ class Client:
         self.url = url
         self.command = command
 
-    async def first(self, **more: Any) -> Message:
+    async def first(self, **more: Any) -> SidecarMessage:
         """Return the outcome of the call."""
         async with self.sidecar.exchange(self.request(**more)) as exchange:
             return (await exchange.read())[0]

@@ -6,7 +6,7 @@ for reasoning from the chat API itself. Responses items hold it in `encrypted_co
 Responses API's own has no label, and the chat API's has ``chat:``.
 """
 
-from copilot_proxy.formats.reasoning_labels import CHAT, OTHER_APIS, RESPONSES
+from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, OTHER_APIS, RESPONSES_LABEL
 
 
 def tag_of(opaque: str) -> str:
@@ -22,14 +22,14 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
     """
     if encrypted.split() != [encrypted]:
         return ""
-    return f"{RESPONSES if first else ' '}{encrypted}"
+    return f"{RESPONSES_LABEL if first else ' '}{encrypted}"
 
 
 def encrypted_contents(opaque: object) -> list[str]:
     """Return the encrypted contents in an opaque value; an empty list if another API made it."""
-    if not isinstance(opaque, str) or not opaque.startswith(RESPONSES):
+    if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
-    return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES))]
+    return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]
 
 
 def to_client(opaque: str, tag: str) -> str:
@@ -37,14 +37,14 @@ def to_client(opaque: str, tag: str) -> str:
     text = opaque.strip()
     if tag_of(text):
         return text
-    return f"{tag or CHAT}{text}"
+    return f"{tag or CHAT_LABEL}{text}"
 
 
 def from_client(encrypted: str) -> str:
     """Return the opaque value for a client's `encrypted_content`."""
-    if encrypted.startswith(CHAT):
-        return encrypted.removeprefix(CHAT)
-    return encrypted if tag_of(encrypted) else f"{RESPONSES}{encrypted}"
+    if encrypted.startswith(CHAT_LABEL):
+        return encrypted.removeprefix(CHAT_LABEL)
+    return encrypted if tag_of(encrypted) else f"{RESPONSES_LABEL}{encrypted}"
 
 
 def join_opaque(first: str, second: str) -> str:

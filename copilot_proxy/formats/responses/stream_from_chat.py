@@ -10,7 +10,7 @@ from copilot_proxy.formats.responses.ids import new_id
 from copilot_proxy.formats.responses.output_items import (
     CallItem,
     MessageItem,
-    OutputItem,
+    OpenItem,
     ReasoningItem,
 )
 from copilot_proxy.formats.responses.response_object import base_response, failed_response
@@ -47,7 +47,7 @@ class ChatToResponses:
         self._tools = ToolNames(request)
         self._now = now
         self._number = 0
-        self._items: list[OutputItem] = []
+        self._items: list[OpenItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
         """Open until the response ends, since the pieces of several calls may alternate."""

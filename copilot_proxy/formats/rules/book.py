@@ -65,7 +65,7 @@ RULES: Final = (
     Rule("tools.custom", _OBSERVED, tool_kinds.replace_custom, pi_ai=True),
     Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
-    Rule("tools.schemas", _OBSERVED, schemas.fit_tools, pi_ai=True),
+    Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
     Rule("tools.unions", "public bug reports", unions.fit_unions, pi_ai=True),
     Rule("tools.validated", _CLIENTS, fields.drop_validated, pi_ai=True),
     Rule("tools.eager_input", "source code of pi-ai 1.6", fields.drop_eager_input),

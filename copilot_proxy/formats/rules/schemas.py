@@ -13,7 +13,7 @@ _VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
 """The keywords whose value contains no schemas."""
 
 
-def fit_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Give every tool an object schema, which Copilot requires."""
     for tool in outgoing.tools:
         current = tool.function.get(tool.schema_key)

@@ -9,7 +9,7 @@ from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.masking import mask
 
-PI_AI: Final = "PI_AI"
+PI_AI_FAILED: Final = "PI_AI"
 """The code of errors that occur before a request is sent."""
 
 
@@ -74,7 +74,7 @@ def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
     Its `sent` is false only if certainly nothing was sent.
     """
     code, text = str(outcome.get("code", "")), str(outcome.get("text", ""))
-    if code == PI_AI:
+    if code == PI_AI_FAILED:
         return BrokenResponse(
             f"pi-ai could not send the request: {mask(text)[:500] or 'no reason given'}."
         )
