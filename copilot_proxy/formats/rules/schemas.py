@@ -26,14 +26,12 @@ def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
-    if not profile.structured_output:
-        outgoing.instruct_schema(notes)
+    outgoing.instruct_schema(notes)
 
 
 def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Close the objects of the output schema, if the model requires that."""
-    schema = outgoing.output_schema
-    if schema is not None and not profile.open_output_schemas:
+    """Close the objects of the output schema, as the model requires."""
+    if (schema := outgoing.output_schema) is not None:
         outgoing.set_output_schema(close_schema(schema))
 
 

@@ -12,7 +12,7 @@ CALL_TOOL: Final = "Call the tool {} now, and no other tool."
 CALL_ANY_TOOL: Final = "Call one of the tools now. Do not answer without a tool call."
 BINDING: Final = "block_binding"
 """The field of thinking that says what to do with thinking of a different conversation."""
-_ADAPTIVE: Final = ("required_form", "adaptive_only")
+ADAPTIVE: Final = ("required_form", "adaptive_only")
 """The classes of models that refuse a budget."""
 _FIELDS: Final[Mapping[str, Collection[str]]] = {
     "enabled": ("type", "budget_tokens", "display", BINDING),
@@ -27,7 +27,7 @@ def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
     Models that always think cannot be forced to call a tool.
     """
-    if profile.forced_tools or not outgoing.forces_tool:
+    if not outgoing.forces_tool:
         return
     name = outgoing.forced_tool
     outgoing.set_tool_choice_auto()
@@ -42,7 +42,7 @@ def disable_for_forced_tool(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
     """Disable thinking if a tool is forced: Claude refuses the combination."""
-    if not profile.thinks_with_forced_tool and outgoing.forces_tool and outgoing.thinks:
+    if outgoing.forces_tool and outgoing.thinks:
         outgoing.disable_thinking("Claude does not think when tool_choice forces a tool", notes)
 
 
@@ -51,15 +51,13 @@ def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
     Adaptive thinking can.
     """
-    if profile.thinking in _ADAPTIVE:
-        return
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)
 
 
 def drop_unsupported(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop thinking if the model does not support it."""
-    if profile.thinking == "none" and _kind(outgoing) in ("enabled", "adaptive"):
+    if _kind(outgoing) in ("enabled", "adaptive"):
         _drop(outgoing, "the model does not support it", notes)
 
 
@@ -88,7 +86,7 @@ def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) ->
         return
     if kind == "adaptive" and profile.adaptive is False:
         _use_budget(outgoing, profile, notes)
-    elif kind == "enabled" and profile.thinking in _ADAPTIVE:
+    elif kind == "enabled" and profile.thinking in ADAPTIVE:
         _use_adaptive(outgoing, profile, notes)
     elif kind == "disabled" and profile.thinking == "adaptive_only":
         outgoing.set_thinking({"type": "adaptive"})
@@ -142,12 +140,7 @@ def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Ask for adaptive thinking if the model always thinks, as GitHub's clients do."""
-    if (
-        profile.thinking == "adaptive_only"
-        and outgoing.has_thinking_forms
-        and outgoing.thinking is None
-        and not outgoing.forces_tool
-    ):
+    if outgoing.has_thinking_forms and outgoing.thinking is None and not outgoing.forces_tool:
         outgoing.set_thinking({"type": "adaptive"})
 
 
@@ -168,7 +161,7 @@ def bind(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> Non
     client that shortens it.
     """
     thinking = outgoing.thinking
-    if thinking and profile.bound_thinking and outgoing.thinks:
+    if thinking and outgoing.thinks:
         binding = {"prefix_mismatch_behavior": "drop_block"}
         outgoing.set_thinking({BINDING: binding, **thinking})
 
