@@ -15,7 +15,7 @@ from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reaso
 from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import (
     ChatChunk,
@@ -173,15 +173,15 @@ def _from_anthropic(body: Message) -> ChatCompletion:
                 message["tool_calls"].append({"id": block.get("id"), "function": function})
     usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    cached = count(counts, "cache_read_input_tokens")
-    created = count(counts, "cache_creation_input_tokens")
+    cached = count_of(counts, "cache_read_input_tokens")
+    created = count_of(counts, "cache_creation_input_tokens")
     return {
         "id": body.get("id"),
         "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
         "stop_details": body.get("stop_details"),
         "usage": {
-            "prompt_tokens": count(counts, "input_tokens") + cached + created,
-            "completion_tokens": count(counts, "output_tokens"),
+            "prompt_tokens": count_of(counts, "input_tokens") + cached + created,
+            "completion_tokens": count_of(counts, "output_tokens"),
             "prompt_tokens_details": {
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,

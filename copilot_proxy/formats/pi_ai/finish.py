@@ -12,7 +12,7 @@ from copilot_proxy.errors import BrokenResponse, UpstreamError
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.finish_reasons import FINISH_REASONS, openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
 from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
@@ -77,20 +77,20 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
     if last.get("type") == _INCOMPLETE:
         return chat_usage(_object(last.get("response")).get("usage"))
     usage = _object((_object(event.get("message")) or _object(event.get("error"))).get("usage"))
-    read, written = count(usage, "cacheRead"), count(usage, "cacheWrite")
-    prompt, completion = count(usage, "input") + read + written, count(usage, "output")
+    read, written = count_of(usage, "cacheRead"), count_of(usage, "cacheWrite")
+    prompt, completion = count_of(usage, "input") + read + written, count_of(usage, "output")
     if not prompt and not completion:
         return None
     return repair_usage(
         {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
-            "total_tokens": count(usage, "totalTokens"),
+            "total_tokens": count_of(usage, "totalTokens"),
             "prompt_tokens_details": {
                 "cached_tokens": read,
                 "cache_creation_input_tokens": written,
             },
-            "completion_tokens_details": {"reasoning_tokens": count(usage, "reasoning")},
+            "completion_tokens_details": {"reasoning_tokens": count_of(usage, "reasoning")},
         }
     )
 

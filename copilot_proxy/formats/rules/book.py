@@ -219,7 +219,7 @@ RULES: Final = (
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
     Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
     Rule("thinking.display", _CLIENTS, thinking.ask_display),
-    Rule("thinking.binding", _CLIENTS, thinking.bind, lambda p: p.bound_thinking),
+    Rule("thinking.binding", _CLIENTS, thinking.bind_to_conversation, lambda p: p.bound_thinking),
     Rule("thinking.fields", _THINKING, thinking.drop_unknown),
     Rule("effort", _CATALOGUE, effort.fit_effort, lambda p: p.efforts is not None),
     Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, lambda p: p.fixed_sampling, pi_ai=True),

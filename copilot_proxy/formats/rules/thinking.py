@@ -154,7 +154,7 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         outgoing.set_thinking({"display": "summarized", **thinking})
 
 
-def bind(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
     Otherwise it refuses a conversation that was changed after the thinking, for example by a
