@@ -140,6 +140,8 @@ class ModelProfile:
     """Whether PDFs are accepted; None if unknown."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
+    open_output_schemas: bool = True
+    """Whether this schema may allow additional properties."""
     cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
     one_hour_cache: bool = False

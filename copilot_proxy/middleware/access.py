@@ -15,13 +15,13 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
+from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.log_filter import LogFilter
 from copilot_proxy.middleware.paths import normalize_path
 from copilot_proxy.relay.records import RequestContext, new_request_id
-from copilot_proxy.setting_values import is_loopback
 
 log = logging.getLogger(__name__)
 

@@ -61,6 +61,24 @@ def drop_unsupported(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
         _drop(outgoing, "the model does not support it", notes)
 
 
+def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Choose the form of thinking for a client whose own API only has an effort."""
+    effort = outgoing.requested_effort
+    if outgoing.thinking is not None:
+        return
+    if effort is None:
+        if profile.adaptive and outgoing.shows_reasoning:
+            outgoing.set_thinking({"type": "adaptive"})
+    elif effort == "none":
+        outgoing.set_thinking({"type": "disabled"})
+    elif profile.adaptive:
+        outgoing.set_thinking({"type": "adaptive"})
+        outgoing.set_effort(effort)
+    else:
+        budget = _with_room(BUDGETS.get(effort, BUDGETS["medium"]), outgoing.limit)
+        outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
+
+
 def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change between a budget and adaptive thinking, as the model requires."""
     kind = _kind(outgoing)
@@ -79,10 +97,7 @@ def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     limit = outgoing.limit
     if limit is not None and limit <= MIN_BUDGET:
         return  # `fit_budget` adds the note that there is no room for a budget
-    budget = BUDGETS.get(outgoing.effort or "high", BUDGETS["high"])
-    if limit is not None:
-        # The client did not choose the budget, so leave at least half of the limit for the output.
-        budget = max(min(budget, limit // 2), MIN_BUDGET)
+    budget = _with_room(BUDGETS.get(outgoing.effort or "high", BUDGETS["high"]), limit)
     outgoing.set_thinking({"type": "enabled", "budget_tokens": budget, **_display(outgoing)})
     notes.append("changed thinking: the model requires a budget, not adaptive")
 
@@ -139,7 +154,7 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         outgoing.set_thinking({"display": "summarized", **thinking})
 
 
-def bind(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
     Otherwise it refuses a conversation that was changed after the thinking, for example by a
@@ -163,6 +178,14 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     if unknown:
         outgoing.set_thinking({k: v for k, v in thinking.items() if k not in unknown})
         notes += [f"dropped thinking.{name}: the model does not accept it" for name in unknown]
+
+
+def _with_room(budget: int, limit: int | None) -> int:
+    """Leave at least half of the limit for the output, for a budget that the client did not choose.
+
+    A budget cannot be lower than the minimum, even if that takes more than half.
+    """
+    return budget if limit is None else max(min(budget, limit // 2), MIN_BUDGET)
 
 
 def _display(outgoing: OutgoingBody) -> Json:
