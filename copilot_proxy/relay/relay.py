@@ -3,11 +3,11 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from copilot_proxy.catalogue import ENABLE_URL, Alias
+from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
@@ -24,7 +24,7 @@ from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.relay.reply import Reply, header_value
+from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.relay.sender import Sender, make_call
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream
@@ -103,7 +103,7 @@ class Relay:
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = make_call("embeddings", embeddings.PATH, resolved, body, record, caller)
+                call = make_call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
@@ -141,7 +141,7 @@ class Relay:
                     if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
                         record.route = "count_tokens"
                         route = {"x-copilot-proxy-route": "count_tokens"}
-                        return counted, route | _notes_header(resolved.notes)
+                        return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
                     # What the request itself survives, counting survives too.
                     can_estimate = (
@@ -155,7 +155,7 @@ class Relay:
             tokens = await asyncio.to_thread(count, client.countable_text(request))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
-                _notes_header((*resolved.notes, _ESTIMATED)),
+                notes_header((*resolved.notes, _ESTIMATED)),
             )
 
     @contextmanager
@@ -214,8 +214,3 @@ def _name_client_field(error: UpstreamRefusal, client: ClientApi) -> None:
     elif error.code == "invalid_reasoning_effort":
         error.param = client.effort_field
         error.message = _EFFORT_FIELDS.sub(client.effort_field, error.message)
-
-
-def _notes_header(notes: Sequence[str]) -> dict[str, str]:
-    """Return the header with the notes; none if there are no notes."""
-    return {"x-copilot-proxy-notes": header_value("; ".join(notes))} if notes else {}

@@ -73,7 +73,8 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     profile = profile_of(model, "messages")
     chat = {**chat}
     fields = take_fields(chat)
-    body = from_chat(chat, profile, notes)
+    body = from_chat(chat, notes)
+    body["model"] = profile.id or chat["model"]
     fit_tools(body, notes)
     outgoing = MessagesBody(
         body,
@@ -81,6 +82,7 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
         shows_reasoning=shows_reasoning(chat),
         thinking_from=_thinking_field(chat, fields),
     )
+    outgoing.requested_effort = chat.get("reasoning_effort")
     return fit(outgoing, profile, notes)
 
 

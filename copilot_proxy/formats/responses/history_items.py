@@ -96,7 +96,7 @@ def _encrypted(item: Json) -> Any:
     return item.get("encrypted_content") if is_encrypted else None
 
 
-def as_text(item: Json) -> Json:
+def as_user_message(item: Json) -> Json:
     """Return an item of an unknown type as a message of the user."""
     return _message("user", f"({item['type']}: {_json(_described(item))})")
 

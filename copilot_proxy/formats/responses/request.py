@@ -101,7 +101,7 @@ def _check_listed(item: Json, path: str) -> None:
     if item.get("type") == ADDITIONAL and item.get("tools") is None:
         raise _missing(f"{path}.tools")
     if item.get("type") in (ADDITIONAL, "tool_search_output"):
-        check_shape(item.get("tools") or [], list[schema.Tool], f"{path}.tools")
+        check_shape(item.get("tools") or [], list[schema.ResponsesTool], f"{path}.tools")
     for i, tool in enumerate(tools_of(item)):
         _check_tool(tool, f"{path}.tools[{i}]")
 
@@ -111,7 +111,7 @@ def _check_tool(tool: Json, path: str) -> None:
     if kind == "namespace":
         if not tool.get("tools"):
             raise _missing(f"{path}.tools")
-        check_shape(tool["tools"], list[schema.Tool], f"{path}.tools")
+        check_shape(tool["tools"], list[schema.ResponsesTool], f"{path}.tools")
     if kind in ("function", "custom", "namespace") and not tool.get("name"):
         raise _missing(f"{path}.name")
     if isinstance(kind, str) and HOSTED.get(kind) == "refuse":

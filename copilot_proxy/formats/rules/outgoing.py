@@ -47,6 +47,8 @@ class OutgoingBody(ABC):
     """The name of the output format in notes."""
     client_limit: str | None = None
     """The client's name of the limit; None if it is the same as in the body."""
+    requested_effort: str | None = None
+    """The effort that the client asked for, if only this API has forms of thinking."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
@@ -294,6 +296,14 @@ class OutgoingBody(ABC):
         """
 
     # Structured output
+
+    @property
+    def output_schema(self) -> Json | None:
+        """The schema of the output; None if there is none."""
+        return None
+
+    def set_output_schema(self, schema: Json) -> None:  # noqa: B027
+        """Replace the schema of the output."""
 
     def instruct_schema(self) -> bool:
         """Turn the output schema into an instruction; return whether there was one."""

@@ -10,7 +10,7 @@ def replace_unsigned(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     They occur if the user switches models while tools are being called, or if a client has lost
     the signatures.
     """
-    if profile.signed_calls and outgoing.replace_unsigned_calls():
+    if outgoing.replace_unsigned_calls():
         notes.append(
             "changed tool calls of the current turn to text: the model accepts only its own, "
             "with their signatures"

@@ -6,9 +6,10 @@ from itertools import permutations
 import httpx
 import pytest
 
+from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
 
 GPT, OTHER_GPT = "gpt-5.6-luna", "gpt-6.2-sol"
 CLAUDE, BOUND = "claude-sonnet-4.6", "claude-opus-5.5"

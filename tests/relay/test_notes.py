@@ -1,11 +1,11 @@
 """What the notes of a response say: the client's own fields, and the true reason."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
+from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, Ask
@@ -14,7 +14,6 @@ from tests.pdfs import PDF
 GPT, CLAUDE, OLD_CLAUDE = "gpt-6.2-sol", "claude-opus-5.5", "claude-haiku-4.5"
 GEMINI, KIMI = "gemini-4-argon", "kimi-k3"
 CLIENT = {client.api: client for client in CLIENTS}
-Json = dict[str, Any]
 SCHEMA = {"type": "object", "properties": {}}
 NAMESPACE = {
     "type": "namespace",

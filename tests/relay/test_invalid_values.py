@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import CLIENTS, Ask
@@ -13,7 +14,6 @@ from tests.matrix_clients import CLIENTS, Ask
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
 """Served on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
 CLIENT = {client.api: client for client in CLIENTS}
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
