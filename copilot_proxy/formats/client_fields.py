@@ -20,8 +20,18 @@ class ClientFields(NamedTuple):
     """The output limit; None for the name in the body for Copilot."""
     output_format: str = "response_format"
     """The format of the output."""
+    conversation: str = "messages"
+    """The conversation."""
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
+
+
+RESPONSES_FIELDS: Final = ClientFields(
+    "reasoning.effort", None, "max_output_tokens", "text.format", "input", is_chat=False
+)
+MESSAGES_FIELDS: Final = ClientFields(
+    "output_config.effort", None, "max_tokens", "output_config.format", is_chat=False
+)
 
 
 def take_fields(chat: dict[str, Any]) -> ClientFields:

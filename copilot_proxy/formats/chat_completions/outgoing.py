@@ -6,6 +6,7 @@ from typing import Any
 from copilot_proxy.formats.chat_completions import cache_marks
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
 from copilot_proxy.formats.chat_completions.unsigned_calls import replace_unsigned_calls
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.rules.pieces import OfferedTool, Piece
@@ -16,10 +17,10 @@ class ChatBody(OutgoingBody):
     """The view of a Chat Completions body; see `OutgoingBody`."""
 
     api = "chat_completions"
-    turns_key = conversation_field = "messages"
+    turns_key = "messages"
     limit_fields = ("max_completion_tokens", "max_tokens")
     stop_field = "stop"
-    effort_field = "reasoning_effort"
+    fields = ClientFields()
     thinking_field = budget_field = "thinking_budget"
     call_id_key, input_key, result_id_key = "id", "arguments", "tool_call_id"
 
@@ -144,7 +145,7 @@ class ChatBody(OutgoingBody):
         return self.thinking is not None or self.effort not in (None, "none")
 
     def disable_thinking(self, reason: str, notes: list[str]) -> None:
-        names = {"reasoning_effort": self.effort_field, "thinking_budget": "thinking_budget"}
+        names = {"reasoning_effort": self.fields.effort, "thinking_budget": "thinking_budget"}
         for name, shown in names.items():
             if self.body.pop(name, None) is not None:
                 notes.append(f"dropped {shown}: {reason}")

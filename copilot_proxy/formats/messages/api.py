@@ -7,7 +7,7 @@ from copilot_proxy.catalogue import MESSAGES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
-from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
 from copilot_proxy.formats.messages.errors import error_body, error_status
@@ -61,7 +61,7 @@ class MessagesApi:
     path = MESSAGES_PATH
     count_path = "/v1/messages/count_tokens"
     conversation_field = "messages"
-    effort_field = "output_config.effort"
+    effort_field = MESSAGES_FIELDS.effort
     stream_end = b""
     native: NativePassage | None = _Native()
 
@@ -107,13 +107,13 @@ class MessagesApi:
         return changed
 
     def fields(self, request: MessagesRequest) -> ClientFields:
-        effort, value = self.effort_field, None
         thinking = request.get("thinking") or {}
         if thinking.get("type") == "disabled":
-            effort, value = "thinking", "disabled"
-        elif not isinstance((request.get("output_config") or {}).get("effort"), str):
-            effort, value = "thinking.budget_tokens", thinking.get("budget_tokens")
-        return ClientFields(effort, value, "max_tokens", "output_config.format", is_chat=False)
+            return MESSAGES_FIELDS._replace(effort="thinking", effort_value="disabled")
+        if isinstance((request.get("output_config") or {}).get("effort"), str):
+            return MESSAGES_FIELDS
+        budget = thinking.get("budget_tokens")
+        return MESSAGES_FIELDS._replace(effort="thinking.budget_tokens", effort_value=budget)
 
     def wants_reasoning(self, request: MessagesRequest) -> bool:
         return is_thinking_enabled(request)

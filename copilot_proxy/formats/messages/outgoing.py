@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages import cache_marks
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
@@ -23,11 +23,10 @@ class MessagesBody(OutgoingBody):
     """
 
     api = "messages"
-    turns_key = conversation_field = "messages"
+    turns_key = "messages"
     limit_fields = ("max_tokens",)
     stop_field = "stop_sequences"
-    effort_field = "output_config.effort"
-    output_format = "output_config.format"
+    fields = MESSAGES_FIELDS
     thinking_field = "thinking"
     budget_field = "thinking.budget_tokens"
     has_thinking_forms = True
@@ -48,7 +47,7 @@ class MessagesBody(OutgoingBody):
         self._translated = fields is not None
         if thinking_from != "thinking":
             self.thinking_field = self.budget_field = thinking_from
-        self.has_own_budget = thinking_from == self.effort_field
+        self.has_own_budget = thinking_from == self.fields.effort
         self._moved = moved
         self._end_mark = end_mark
         self.shows_reasoning = shows_reasoning

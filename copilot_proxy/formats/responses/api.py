@@ -8,7 +8,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
-from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -55,7 +55,7 @@ class ResponsesApi:
     identifying_header = request_id_header = b""
     path = RESPONSES_PATH
     conversation_field = "input"
-    effort_field = "reasoning.effort"
+    effort_field = RESPONSES_FIELDS.effort
     stream_end = b""
     native: NativePassage | None = _Native()
 
@@ -94,12 +94,7 @@ class ResponsesApi:
         return changed
 
     def fields(self, request: ResponsesRequest) -> ClientFields:
-        return ClientFields(
-            effort=self.effort_field,
-            limit="max_output_tokens",
-            output_format="text.format",
-            is_chat=False,
-        )
+        return RESPONSES_FIELDS
 
     def wants_reasoning(self, request: ResponsesRequest) -> bool:
         reasoning = request.get("reasoning") or {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from copilot_proxy.formats.client_fields import ClientFields
+from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.responses.tool_changes import (
     apply_allowed_tools,
     flatten_namespaces,
@@ -33,10 +33,10 @@ class ResponsesBody(OutgoingBody):
     """
 
     api = "responses"
-    turns_key = conversation_field = "input"
+    turns_key = "input"
     limit_fields = ("max_output_tokens",)
     stop_field = "stop"
-    effort_field = "reasoning.effort"
+    fields = RESPONSES_FIELDS
     call_id_key, input_key, result_id_key = "call_id", "arguments", "call_id"
     results_follow = False
 

@@ -15,7 +15,7 @@ def fit_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
         return
     nearest = nearest_effort(effort, profile.efforts)
     outgoing.set_effort(nearest)
-    name, value = outgoing.effort_field, outgoing.effort_value
+    name, value = outgoing.fields.effort, outgoing.fields.effort_value
     if nearest is None:
         notes.append(f"dropped {name}: the model does not support it")
     elif value is not None and nearest != "none":

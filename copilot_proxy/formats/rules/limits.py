@@ -9,7 +9,7 @@ def drop_invalid_limit(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     for name in outgoing.limit_fields:
         limit = outgoing.body.get(name)
         if type(limit) is int and limit < 1:
-            shown = outgoing.client_limit or name
+            shown = outgoing.fields.limit or name
             del outgoing.body[name]
             notes.append(f"dropped {shown}: {limit} is not a valid limit")
 

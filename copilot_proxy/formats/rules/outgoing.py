@@ -27,8 +27,6 @@ class OutgoingBody(ABC):
     limit_fields: ClassVar[tuple[str, ...]]
     """The names of the output limit; the first one present counts."""
     stop_field: ClassVar[str]
-    conversation_field: ClassVar[str]
-    """The name of the conversation in notes and errors."""
     call_id_key: ClassVar[str]
     input_key: ClassVar[str]
     """The key of a call's arguments: ``arguments`` for JSON text, ``input`` for an object."""
@@ -37,16 +35,8 @@ class OutgoingBody(ABC):
     """Whether results must directly follow their calls; otherwise they may come anywhere later."""
     results_share_a_message: ClassVar[bool] = False
     """Whether the results of one message's calls must be in one message as well."""
-    effort_field: str
-    """The name of the effort in notes."""
-    is_translated: bool = False
-    """Whether the client has sent the request in the format of another API."""
-    effort_value: object = None
-    """The client's value from which the effort was estimated; None if it is the client's own."""
-    output_format: str = ""
-    """The name of the output format in notes."""
-    client_limit: str | None = None
-    """The client's name of the limit; None if it is the same as in the body."""
+    fields: ClientFields
+    """The client's names of fields, for notes."""
     requested_effort: str | None = None
     """The effort that the client asked for, if only this API has forms of thinking."""
     shows_reasoning: bool = False
@@ -54,9 +44,10 @@ class OutgoingBody(ABC):
 
     def __init__(self, body: UpstreamBody, fields: ClientFields | None = None) -> None:
         self.body = body
-        if fields is not None:
-            self.effort_field, self.effort_value, self.client_limit, self.output_format, _ = fields
-            self.is_translated = not (fields.is_chat and self.api == "chat_completions")
+        self.fields = fields or self.fields
+        is_own = self.fields.is_chat and self.api == "chat_completions"
+        self.is_translated = fields is not None and not is_own
+        """Whether the client has sent the request in the format of another API."""
         self.tool_names: dict[str, str] = {}
         """The client's names of renamed tools, by the names sent to Copilot."""
         self._calls: list[Json] | None = None
@@ -134,10 +125,9 @@ class OutgoingBody(ABC):
         return 0
 
     def replace_unsigned_calls(self) -> bool:
-        """Make texts of the current turn's calls that have no signature, and of their results.
+        """Make texts of the current turn's calls without a signature, and of their results.
 
-        Returns whether there were any.
-        """
+        Returns whether there were any."""
         return False
 
     @property
@@ -175,7 +165,7 @@ class OutgoingBody(ABC):
     @property
     def shown_limit(self) -> str | None:
         """The name of the limit in notes."""
-        return self.client_limit or self.limit_field
+        return self.fields.limit or self.limit_field
 
     @property
     def stops(self) -> list[str]:

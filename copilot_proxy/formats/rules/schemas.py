@@ -27,9 +27,9 @@ def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
     if outgoing.instruct_schema():
+        name = outgoing.fields.output_format
         notes.append(
-            f"changed {outgoing.output_format} to an instruction: the model does not support "
-            "structured output"
+            f"changed {name} to an instruction: the model does not support structured output"
         )
 
 
