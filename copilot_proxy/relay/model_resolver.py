@@ -195,7 +195,8 @@ class ModelResolver:
             return ()
         target = self._without_alias(name)
         if target == AUTO:
-            return (f"changed model: auto to the default, {model.id}; Copilot does not choose",)
+            reason = "this server does not ask Copilot to choose"
+            return (f"changed model from auto to {model.id}, the default: {reason}",)
         return (f"changed model: {target} is not in this account; {model.id} answered",)
 
     async def reload(self, name: str, caller: Caller = SERVER_USER) -> Model | None:

@@ -23,7 +23,7 @@ NAMESPACE = {
         {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
     ],
 }
-TO_PREFIXES = "changed namespaces to prefixes of the names of their tools"
+TO_PREFIXES = "changed namespaces to prefixes of tool names"
 DEFERRED = [
     {"type": "function", "function": {"name": "f", "parameters": SCHEMA}, "defer_loading": True},
     {"type": "function", "function": {"name": "f", "parameters": SCHEMA, "defer_loading": True}},

@@ -85,8 +85,7 @@ class ChatBody(OutgoingBody):
                 elif message["role"] == "assistant" and message.get("tool_calls"):
                     message["content"] = None
                 else:
-                    kind = {"assistant": "an assistant"}.get(message["role"])
-                    notes.append(f"dropped {kind or 'a ' + message['role']} message: it is empty")
+                    notes.append(f"dropped an empty {message['role']} message")
                     continue
             remaining.append(message)
         if len(remaining) < len(self.turns):

@@ -69,7 +69,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
         if role == "assistant":
             _normalize_assistant(copy)
             if not copy["content"] and "tool_calls" not in copy:
-                notes.append("dropped an assistant message: it is empty")
+                notes.append("dropped an empty assistant message")
                 continue
         else:
             _drop_nulls(copy)

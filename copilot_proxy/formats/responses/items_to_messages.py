@@ -63,7 +63,7 @@ class MessagesBuilder:
         for turn in self._turns:
             messages = turn.messages()
             if not messages:
-                self._notes.append("dropped an assistant message: it is empty")
+                self._notes.append("dropped an empty assistant message")
             out += messages
         return out
 

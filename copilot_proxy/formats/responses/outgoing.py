@@ -98,7 +98,7 @@ class ResponsesBody(OutgoingBody):
     def drop_empty(self, notes: list[str]) -> None:
         kept = [item for item in self.turns if item.get("content") not in ("", [])]
         if len(kept) < len(self.turns):
-            notes += ["dropped an input item: it is empty"] * (len(self.turns) - len(kept))
+            notes += ["dropped an empty input item"] * (len(self.turns) - len(kept))
             self.turns = kept
 
     def role(self, turn: Json) -> str:

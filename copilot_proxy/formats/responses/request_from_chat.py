@@ -157,7 +157,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
             custom |= {call["id"] for call in calls if call.get("type") == "custom"}
             assistant_items = _assistant(message)
             if not assistant_items:
-                notes.append("dropped an assistant message: it is empty")
+                notes.append("dropped an empty assistant message")
             items += assistant_items
         else:
             items.append(_message(message["role"], _parts(message["content"])))

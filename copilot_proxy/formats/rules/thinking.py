@@ -120,7 +120,7 @@ def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
         outgoing.set_effort(effort)
         how = f" with effort {effort}"
     name = outgoing.thinking_field
-    notes.append(f"changed {name} to adaptive thinking{how}: the model accepts no budget")
+    notes.append(f"changed {name} to adaptive thinking{how}: the model does not accept a budget")
 
 
 def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

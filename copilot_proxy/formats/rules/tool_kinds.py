@@ -10,9 +10,9 @@ NO_SEARCH: Final = (
     "dropped tool_search: Copilot does not run it for the model, so the model gets all tools"
 )
 
-LIFTED: Final = "moved additional_tools to tools: the model takes tools only from there"
+LIFTED: Final = "moved additional_tools to tools: the model does not support such items"
 FLATTENED: Final = (
-    "changed namespaces to prefixes of the names of their tools: the model does not support them"
+    "changed namespaces to prefixes of tool names: the model does not support namespaces"
 )
 CUSTOM_REPLACED: Final = "changed custom tools to functions: the model does not support them"
 

@@ -253,7 +253,10 @@ SHOWN = {"type": "adaptive", "display": "summarized"}
             OPUS,
             {"thinking": {"type": "enabled", "budget_tokens": 3000}},
             {"thinking": SHOWN, "output_config": {"effort": "low"}},
-            ["changed thinking to adaptive thinking with effort low: the model accepts no budget"],
+            [
+                "changed thinking to adaptive thinking with effort low: the model does not accept "
+                "a budget"
+            ],
         ),
         (
             ADAPTIVE,
@@ -473,7 +476,7 @@ NAMED = "dropped name of messages: Claude has no equivalent"
                 assistant(use("functions_f_0_d6bdd4de"), use("_e3b0c442")),
                 user(result("functions_f_0_d6bdd4de"), result("_e3b0c442")),
             ],
-            ["changed ids of tool calls: the model does not accept them"],
+            ["changed ids of tool calls to a form that the model accepts"],
             id="ids that Claude rejects",
         ),
         pytest.param(

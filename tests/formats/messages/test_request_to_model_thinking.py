@@ -27,7 +27,7 @@ ADAPTIVE = simulated("claude-opus-4.7")
 NONE = a_model("claude-sonnet-4.5", "Anthropic")
 SHOWN = {"type": "adaptive", "display": "summarized"}
 TO_BUDGET = "changed thinking to a budget of {} tokens: the model does not think adaptively"
-TO_ADAPTIVE = "changed thinking to adaptive thinking{}: the model accepts no budget"
+TO_ADAPTIVE = "changed thinking to adaptive thinking{}: the model does not accept a budget"
 
 
 def enabled(budget: int | None) -> Json:

@@ -207,7 +207,7 @@ CASES: Final[dict[str, Case]] = {
         models=(KIMI,),
         steps=(user(), called("toolu_1"), result("toolu_1")),
         broken=_dumped("toolu_1"),
-        note="the model expects numbered ones",
+        note="to numbered ones",
     ),
     "tools.eager_input": Case(
         models=("claude-haiku-4.5",),
@@ -376,7 +376,7 @@ CASES: Final[dict[str, Case]] = {
         clients=STOPPING,
         options={"budget": 2000},
         broken=lambda body: budget(body) is not None,
-        note="the model accepts no budget",
+        note="the model does not accept a budget",
     ),
     "thinking.budget": Case(
         models=("claude-sonnet-4.5",),
