@@ -137,10 +137,10 @@ class ResponsesBody(OutgoingBody):
     def lift_additional_tools(self) -> bool:
         return lift_additional_tools(self.body)
 
-    def replace_tool_search(self) -> bool:
-        is_hosted = replace_tool_search(self.body, self._names)
+    def replace_tool_search(self) -> tuple[bool, int]:
+        replaced = replace_tool_search(self.body, self._names)
         self._calls = None
-        return is_hosted
+        return replaced
 
     def flatten_namespaces(self) -> bool:
         return flatten_namespaces(self.body, self._names)

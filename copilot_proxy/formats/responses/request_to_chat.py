@@ -21,7 +21,7 @@ from copilot_proxy.formats.responses.tool_changes import (
     replace_tool_search,
 )
 from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
-from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, NO_SEARCH
+from copilot_proxy.formats.rules.tool_kinds import FLATTENED, LIFTED, search_notes
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 _SAME: Final = (
@@ -125,8 +125,7 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
         flat["input"] = prepare_items(flat, notes)
     if lift_additional_tools(flat):
         notes.append(LIFTED)
-    if replace_tool_search(flat, names):
-        notes.append(NO_SEARCH)
+    notes += search_notes(*replace_tool_search(flat, names))
     if flatten_namespaces(flat, names):
         notes.append(FLATTENED)
     return flat

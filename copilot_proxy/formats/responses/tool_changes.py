@@ -53,13 +53,17 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
     return True
 
 
-def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> bool:
-    """Send all tools from the start, and make a function of a search that the client runs.
+def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
+    """Make a function of a search that the client runs, and offer only what it has found.
 
-    Returns whether the model was asked to search by itself, which it then cannot.
+    Returns whether the model was asked to search by itself, which it cannot: then all tools are
+    offered; and how many deferred tools are left out, since the client's search has not found them.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)
+    deferred = 0
+    if not is_hosted and any(tool.get("type") == TOOL_SEARCH for tool in tools):
+        tools, deferred = _without_unfound(body, tools)
     if tools:
         body["tools"] = [
             _search_function(tool, names) if tool.get("type") == TOOL_SEARCH else tool
@@ -83,7 +87,36 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> bool:
         body["tool_choice"] = _search_choice(choice, names)
         if "tools" in choice:
             body["tool_choice"]["tools"] = [_search_choice(o, names) for o in tools_of(choice)]
-    return is_hosted
+    return is_hosted, deferred
+
+
+def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
+    """Return the namespace and the name in a tool, a call or a choice, which may be malformed."""
+    return str(namespace or holder.get("namespace")), str(holder.get("name"))
+
+
+def _without_unfound(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
+    """Return the tools without the deferred ones that were neither found, called nor chosen, and
+    the number of these."""
+    choice = body.get("tool_choice")
+    items = item_list(body)
+    known = {_called_name(item) for item in items}
+    known |= {_called_name(o, space) for item in items for o, space in _with_namespaces(item)}
+    if isinstance(choice, dict):
+        known |= {_called_name(one) for one in (choice, *tools_of(choice))}
+    kept: list[Json] = []
+    unfound = 0
+    for tool in tools:
+        is_space = tool.get("type") == "namespace"
+        space = tool.get("name") if is_space else None
+        own = list(tools_of(tool)) if is_space else [tool]
+        offered = [o for o in own if not o.get("defer_loading") or _called_name(o, space) in known]
+        unfound += len(own) - len(offered)
+        if is_space and offered:
+            kept.append({**tool, "tools": offered})
+        elif not is_space:
+            kept += offered
+    return kept, unfound
 
 
 def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:

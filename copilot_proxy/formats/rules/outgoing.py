@@ -230,12 +230,12 @@ class OutgoingBody(ABC):
         """Move tools from items of the conversation to the tools; return whether there were any."""
         return False
 
-    def replace_tool_search(self) -> bool:
-        """Offer all tools from the start, and make a function of the client's own search.
+    def replace_tool_search(self) -> tuple[bool, int]:
+        """Make a function of the client's own search, and offer the tools that it has found.
 
-        Returns whether the model was to search by itself.
+        Returns whether the model was to search by itself, and how many tools are left out.
         """
-        return False
+        return False, 0
 
     def flatten_namespaces(self) -> bool:
         """Take tools out of their namespaces, and make one name of both; return whether there were

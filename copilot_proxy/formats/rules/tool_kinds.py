@@ -24,12 +24,23 @@ def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
 
 
 def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Offer all tools at once if the model cannot search for them.
+    """Replace a search for tools if the model does not support it.
 
     A search that the client runs becomes a function; the tools that it has found are offered.
     """
-    if outgoing.replace_tool_search():
-        notes.append(NO_SEARCH)
+    notes += search_notes(*outgoing.replace_tool_search())
+
+
+def search_notes(is_hosted: bool, deferred: int) -> list[str]:
+    """Return the notes for a replaced search; see `OutgoingBody.replace_tool_search`."""
+    notes = [NO_SEARCH] if is_hosted else []
+    return [*notes, unfound_note(deferred)] if deferred else notes
+
+
+def unfound_note(count: int) -> str:
+    """Return the note for deferred tools that are not offered yet."""
+    noun = "a deferred tool" if count == 1 else f"{count} deferred tools"
+    return f"dropped {noun}: not found yet by the client's search"
 
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

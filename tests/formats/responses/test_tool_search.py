@@ -48,6 +48,20 @@ OUTPUT: Json = {
     "status": "completed",
     "tools": [FOUND],
 }
+SUN: Json = {
+    "type": "function",
+    "name": "sun",
+    "description": "The sun's.",
+    "defer_loading": True,
+    "parameters": PARAMETERS,
+}
+MOON_CALL: Json = {
+    "type": "function_call",
+    "call_id": "c1",
+    "name": "phase",
+    "namespace": "mcp__moon",
+    "arguments": "{}",
+}
 USER: Json = {"type": "message", "role": "user", "content": "Hi"}
 TEXT = '{"tools":[{"name":"mcp__moon__phase","description":"The moon\'s."}]}'
 FUNCTIONS = [
@@ -87,6 +101,34 @@ def test_other_models_get_functions() -> None:
         {"type": "function_call", "call_id": "c1", "name": "tool_search", "arguments": arguments},
         {"type": "function_call_output", "call_id": "c1", "output": TEXT},
     ] == body["input"][1:3]
+
+
+@pytest.mark.parametrize(
+    ("items", "choice", "offered"),
+    [
+        ([], None, []),
+        ([CALL, OUTPUT], None, ["mcp__moon__phase"]),
+        ([MOON_CALL], None, ["mcp__moon__phase"]),
+        ([], {"type": "function", "name": "sun"}, ["sun"]),
+        ([{**CALL, "namespace": {}}, {**OUTPUT, "tools": [SUN]}], None, ["sun"]),
+    ],
+)
+def test_deferred_tools_are_offered_once_they_are_found(
+    items: list[Json], choice: Json | None, offered: list[str]
+) -> None:
+    """A deferred tool is offered if the client's search has found it, or if it was called."""
+    given = request([USER, *items], tools=[SEARCH, FOUND, SUN], tool_choice=choice)
+    old: list[str] = []
+    other: list[str] = []
+
+    body = responses_for_model(given, OLD, old).body
+    chat = to_chat(given, other)
+
+    assert ["tool_search", *offered] == [tool["name"] for tool in body["tools"]]
+    assert ["tool_search", *offered] == [tool["function"]["name"] for tool in chat["tools"]]
+    left = "a deferred tool" if offered else "2 deferred tools"
+    assert f"dropped {left}: not found yet by the client's search" in old
+    assert f"dropped {left}: not found yet by the client's search" in other
 
 
 def test_models_of_other_apis_get_functions() -> None:
