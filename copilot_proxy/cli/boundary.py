@@ -15,7 +15,7 @@ import typer
 from copilot_proxy.cli.console import print_error, print_message
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
-from copilot_proxy.terminal import discard
+from copilot_proxy.terminal import discard, escape_controls
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
@@ -146,4 +146,4 @@ def _show_traceback(error: Exception, debug: bool) -> None:
             frames = [frame for frame in one.stack if frame.filename.startswith(_PACKAGE)]
             one.stack = traceback.StackSummary.from_list(frames)
             one = one.__cause__ or one.__context__
-    typer.echo(mask("".join(summary.format())).rstrip(), err=True)
+    typer.echo(escape_controls(mask("".join(summary.format()))).rstrip(), err=True)
