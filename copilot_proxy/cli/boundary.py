@@ -46,6 +46,7 @@ def run_command(
     """
     # Without a handler, Python would print logged warnings to stderr.
     logging.getLogger("copilot_proxy").addHandler(logging.NullHandler())
+    logging.getLogger("copilot_proxy.auth.keyring_store").addHandler(_WAITING)
     try:
         code = command()
         sys.stdout.flush()
@@ -73,6 +74,17 @@ def run_command(
     except Exception as error:
         return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
+
+
+class _Waiting(logging.Handler):
+    """Prints what a command waits for, unless the log does it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not logging.getLogger().handlers:
+            print_message(record.getMessage())
+
+
+_WAITING: Final = _Waiting(logging.WARNING)
 
 
 def open_streams() -> None:
