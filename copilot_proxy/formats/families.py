@@ -35,28 +35,11 @@ _STRICT_CHAT: Final = frozenset({
     "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls",
     "response_format", "reasoning_effort", "thinking_budget",
 })  # fmt: skip
-_RESPONSES: Final = frozenset(
-    {
-        "model",
-        "input",
-        "instructions",
-        "stream",
-        "store",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "max_output_tokens",
-        "temperature",
-        "top_p",
-        "reasoning",
-        "text",
-        "include",
-        "truncation",
-        "prompt_cache_key",
-        "context_management",
-        "user",
-    }
-)
+_RESPONSES: Final = frozenset({
+    "model", "input", "instructions", "stream", "store", "tools", "tool_choice",
+    "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning", "text",
+    "include", "truncation", "prompt_cache_key", "context_management", "user",
+})  # fmt: skip
 MESSAGES_FIELDS: Final = frozenset(
     {
         "model",
@@ -80,10 +63,17 @@ MESSAGES_FIELDS: Final = frozenset(
 FAMILIES: Final = (
     Family(
         name="Chat Completions",
-        source="OpenAI API reference: up to four stop sequences; custom tools are not known to be "
-        "accepted by Copilot",
+        # OpenAI's limit on ids also applies to vendors of which the limit is unknown.
+        source="OpenAI API reference: up to four stop sequences; its error 'string too long. "
+        "Expected a string with maximum length 40'; Copilot's error 'array too long. Expected an "
+        "array with maximum length 128'; custom tools are not known to be accepted by Copilot",
         apis=("chat_completions",),
-        traits={"max_stops": 4, "custom_tools": False},
+        traits={
+            "max_stops": 4,
+            "custom_tools": False,
+            "max_tool_id_length": 40,
+            "max_calls": 128,
+        },
     ),
     Family(
         name="Responses",
@@ -114,11 +104,11 @@ FAMILIES: Final = (
         traits={"documents": True},
     ),
     Family(
-        name="OpenAI on Chat Completions",
-        source="OpenAI's error 'string too long. Expected a string with maximum length 40'",
-        vendors=_OPENAI,
+        name="Anthropic, Google and Moonshot on Chat Completions",
+        source="Copilot API, observed 2026-11: longer ids are accepted",
+        vendors=("Anthropic", "Google", "Moonshot AI"),
         apis=("chat_completions",),
-        traits={"max_tool_id_length": 40},
+        traits={"max_tool_id_length": None},
     ),
     Family(
         name="GPT-5, the o-series and newer",

@@ -100,6 +100,8 @@ class ModelProfile:
     """The form of ids that have the ``{name}`` of the tool and a ``{number}``; None for others."""
     max_tool_id_length: int | None = None
     """The most characters in the id of a call; None for any number."""
+    max_calls: int | None = None
+    """The most calls in one message; None for any number."""
     custom_tools: bool = True
     """Whether custom tools, whose input is a text, are accepted."""
     namespaces: bool = True

@@ -16,7 +16,9 @@ from copilot_proxy.formats.rules import (
     effort,
     fields,
     limits,
+    many_calls,
     numbered_ids,
+    repeated_ids,
     results,
     sampling,
     schemas,
@@ -109,6 +111,7 @@ RULES: Final = (
         lambda p: p.tool_id_form,
         pi_ai=True,
     ),
+    Rule("tools.repeated_ids", "public bug reports", repeated_ids.fit_repeated, pi_ai=True),
     Rule(
         "tools.ids",
         _OBSERVED,
@@ -144,6 +147,7 @@ RULES: Final = (
         results.pair_results,
         pi_ai=True,
     ),
+    Rule("tools.many_calls", "public bug reports", many_calls.split, lambda p: p.max_calls),
     Rule("tools.signatures", _OBSERVED, signatures.replace_unsigned, lambda p: p.signed_calls),
     Rule(
         "turns.first",

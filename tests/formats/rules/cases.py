@@ -14,6 +14,7 @@ from tests.formats.rules.asking import (
     called,
     effort,
     forced,
+    ids,
     is_json,
     is_object,
     limit,
@@ -22,6 +23,7 @@ from tests.formats.rules.asking import (
     schemas,
     stops,
     thinks,
+    turns,
     user,
 )
 
@@ -68,6 +70,7 @@ def _on(*routes: str) -> Callable[[str, str], bool]:
 
 
 LONG_ID: Final = "functions.f:0" + "x" * 70
+MANY: Final = [f"c{number}" for number in range(130)]
 MARK: Final = {"type": "ephemeral", "scope": "global"}
 EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_streaming": True}
 CLAUDES: Final = ("claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
@@ -216,8 +219,21 @@ CASES: Final[dict[str, Case]] = {
         broken=_dumped("eager_input_streaming"),
         note="dropped eager_input_streaming",
     ),
+    "tools.repeated_ids": Case(
+        models=ALL,
+        steps=(user(), *2 * (called(), result(), user())),
+        broken=lambda body: len(set(ids(body))) < 4,
+        note="used more than once",
+    ),
+    "tools.many_calls": Case(
+        models=("gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"),
+        steps=(user(), called(*MANY), *(result(id) for id in MANY), user()),
+        broken=lambda body: any(len(one.get("tool_calls") or ()) > 128 for one in turns(body)),
+        note="split an assistant message with 130 tool calls",
+        bites=lambda client, route: route == "chat_completions",
+    ),
     "tools.ids": Case(
-        models=(*GPT, *CLAUDE),
+        models=(*GPT, *CLAUDE, "mai-code-1"),
         steps=(user(), called(LONG_ID), result(LONG_ID)),
         broken=_dumped(LONG_ID),
         note="changed ids of tool calls",
