@@ -40,25 +40,11 @@ _RESPONSES: Final = frozenset({
     "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning", "text",
     "include", "truncation", "prompt_cache_key", "context_management", "user",
 })  # fmt: skip
-MESSAGES_FIELDS: Final = frozenset(
-    {
-        "model",
-        "messages",
-        "max_tokens",
-        "system",
-        "stream",
-        "stop_sequences",
-        "temperature",
-        "top_p",
-        "top_k",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-        "metadata",
-        "context_management",
-    }
-)
+MESSAGES_FIELDS: Final = frozenset({
+    "model", "messages", "max_tokens", "system", "stream", "stop_sequences", "temperature",
+    "top_p", "top_k", "tools", "tool_choice", "thinking", "output_config", "metadata",
+    "context_management",
+})  # fmt: skip
 
 FAMILIES: Final = (
     Family(
@@ -73,6 +59,7 @@ FAMILIES: Final = (
             "custom_tools": False,
             "max_tool_id_length": 40,
             "max_calls": 128,
+            "cache_breakpoints": False,
         },
     ),
     Family(
@@ -82,7 +69,7 @@ FAMILIES: Final = (
         traits={
             "max_tool_id_length": 64,
             "min_output": 16,
-            "fields": _RESPONSES,
+            "fields": _RESPONSES | {"prompt_cache_options"},
         },
     ),
     Family(
@@ -148,6 +135,13 @@ FAMILIES: Final = (
         traits={"namespaces": False, "tool_search": False},
     ),
     Family(
+        name="GPT before 5.6, on Responses",
+        source="OpenAI API reference: prompt caching",
+        ids=re.compile(r"gpt-([34]|5(\.[0-5])?(?![.\d]))|o\d"),
+        apis=("responses",),
+        traits={"cache_breakpoints": False, "fields": _RESPONSES},
+    ),
+    Family(
         name="GPT before 6.1, on Responses",
         source="source code of pi-ai 1.6: additional tools",
         ids=re.compile(r"gpt-([345]|6(?![.\d]))|o\d"),
@@ -156,7 +150,8 @@ FAMILIES: Final = (
     ),
     Family(
         name="Models other than GPT, on Responses",
-        source="source code of pi-ai 1.6; requests of GitHub's Copilot CLI 1.0.102",
+        source="source code of pi-ai 1.6; requests of GitHub's Copilot CLI 1.0.102; OpenAI API "
+        "reference: prompt caching",
         ids=re.compile(r"(?!gpt-)"),
         apis=("responses",),
         traits={
@@ -164,6 +159,8 @@ FAMILIES: Final = (
             "namespaces": False,
             "tool_search": False,
             "additional_tools": False,
+            "cache_breakpoints": False,
+            "fields": _RESPONSES,
         },
     ),
     Family(

@@ -149,6 +149,8 @@ class ModelProfile:
     """Whether this schema may allow additional properties."""
     cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
+    cache_breakpoints: bool = True
+    """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
     one_hour_cache: bool = False
     """Whether a cache mark may ask for one hour."""
 

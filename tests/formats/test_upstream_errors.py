@@ -186,6 +186,7 @@ def test_the_details_of_a_refusal_are_kept() -> None:
         (400, b"client not supported: x", "COPILOT_PROXY_API_VERSION"),
         (400, b"missing Editor-Version header for IDE auth", "COPILOT_PROXY_EDITOR_VERSION"),
         (400, b"missing required Copilot-Vision-Request header", "vision"),
+        (400, b'{"error": {"message": "image media type not supported"}}', "PNG"),
         (503, b"", "busy"),
         (421, b"", "copilot-proxy status"),
         (400, coded("model_max_prompt_tokens_exceeded"), "Shorten"),

@@ -245,6 +245,6 @@ def test_cache_options(copilot, model, taken):
         wrong = copilot.responses("Hi", model, prompt_cache_options={"mode": "never"})
         assert "prompt_cache_options.mode" in refused(wrong)
         many = copilot.responses([{"role": "user", "content": [part] * 5}], model)
-        assert "at most 4 prompt_cache_breakpoint" in refused(many)
+        assert 200 == many.status_code, "only the last ones count"
     else:
         assert all("Unknown parameter: 'prompt_cache_" in refused(answer) for answer in answers)

@@ -185,7 +185,7 @@ def _check_image(url: object, path: str) -> None:
     if not url.startswith("data:"):
         raise _invalid(
             path,
-            "Copilot does not download images from URLs.",
+            "Copilot does not fetch images from URLs.",
             code="unsupported_value",
             hint=image_hint("Send the image itself, as a data: URL with base64", url),
         )

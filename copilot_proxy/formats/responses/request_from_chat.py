@@ -13,6 +13,7 @@ from copilot_proxy.formats.custom_tools import flat_format
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.responses import encrypted_reasoning
+from copilot_proxy.formats.rules.cache_marks import BREAKPOINT
 from copilot_proxy.formats.types import ChatRequest, Json, ResponsesRequest
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -23,6 +24,7 @@ _SAME: Final = (
     "top_p",
     "parallel_tool_calls",
     "prompt_cache_key",
+    "prompt_cache_options",
     "user",
 )
 """Fields of the same name and meaning in both APIs."""
@@ -201,6 +203,11 @@ def _parts(content: Any) -> list[Json]:
 
 
 def _part(part: Json) -> Json:
+    mark = part.get(BREAKPOINT)
+    return {**_unmarked(part), BREAKPOINT: mark} if mark else _unmarked(part)
+
+
+def _unmarked(part: Json) -> Json:
     if part["type"] == "image_url":
         image = part["image_url"]
         image = {"url": image} if isinstance(image, str) else image

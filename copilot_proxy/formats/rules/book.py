@@ -254,6 +254,12 @@ RULES: Final = (
         cache_marks.mark_stable,
         lambda p: p.cache_marks is not None,
     ),
+    Rule(
+        "cache.breakpoints",
+        "OpenAI API reference: prompt caching",
+        cache_marks.drop_breakpoints,
+        lambda p: not p.cache_breakpoints,
+    ),
     Rule("cache.reduce", _OBSERVED, cache_marks.reduce_marks, lambda p: p.cache_marks is not None),
 )
 """All rules, in the order in which they are applied."""

@@ -71,6 +71,7 @@ def _on(*routes: str) -> Callable[[str, str], bool]:
 
 LONG_ID: Final = "functions.f:0" + "x" * 70
 MANY: Final = [f"c{number}" for number in range(130)]
+BREAKPOINT: Final = {"text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
 MARK: Final = {"type": "ephemeral", "scope": "global"}
 EAGER: Final = {"name": "f", "input_schema": {"type": "object"}, "eager_input_streaming": True}
 CLAUDES: Final = ("claude-opus-4.7", "claude-opus-5", "claude-sonnet-5")
@@ -460,6 +461,21 @@ CASES: Final[dict[str, Case]] = {
         clients=OPENAIS,
         steps=(user(), assistant("a"), user()),
         broken=lambda body: "cache_control" not in json.dumps(body),
+    ),
+    "cache.breakpoints": Case(
+        models=("gpt-4o", "gpt-5.1", "claude-sonnet-4.5", "gemini-2.5-pro", KIMI),
+        clients=OPENAIS,
+        own={
+            "chat_completions": {
+                "messages": [{"role": "user", "content": [{"type": "text", **BREAKPOINT}]}]
+            },
+            "responses": {
+                "input": [{"role": "user", "content": [{"type": "input_text", **BREAKPOINT}]}]
+            },
+        },
+        broken=_dumped("prompt_cache_breakpoint"),
+        bites=lambda client, route: route == client or route == "responses",
+        note="dropped prompt_cache_breakpoint",
     ),
     "cache.reduce": Case(
         models=("claude-sonnet-4.5",),

@@ -19,7 +19,13 @@ def test_an_unknown_model_has_no_restrictions() -> None:
     profile = profile_of(None, "chat_completions")
 
     assert (
-        ModelProfile(max_stops=4, custom_tools=False, max_tool_id_length=40, max_calls=128)
+        ModelProfile(
+            max_stops=4,
+            custom_tools=False,
+            max_tool_id_length=40,
+            max_calls=128,
+            cache_breakpoints=False,
+        )
         == profile
     )
 
