@@ -207,7 +207,11 @@ FAMILIES: Final = (
         source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Anthropic",),
         apis=("chat_completions",),
-        traits={"consecutive_assistants": False, "fields": _STRICT_CHAT},
+        traits={
+            "consecutive_assistants": False,
+            "fields": _STRICT_CHAT,
+            "thinks_by_default": False,
+        },
     ),
     Family(
         name="Claude 4.5 and later",

@@ -54,6 +54,8 @@ class ModelProfile:
     bound_thinking: bool = False
     """Whether thinking belongs to the conversation before it, which must not change unless
     ``thinking.block_binding`` says what happens then; others do not accept that field."""
+    thinks_by_default: bool = True
+    """Whether the model thinks if the request does not mention thinking."""
     thinks_with_forced_tool: bool = True
     """Whether thinking is accepted together with a forced tool."""
     forced_tools: bool = True
