@@ -32,6 +32,15 @@ def test_newer_gpt_gets_them(client: str, own: Json, marks: int, id: str) -> Non
     assert [] == request.notes
 
 
+def test_newer_gpt_gets_no_unknown_fields() -> None:
+    """Other fields that Copilot refuses are still dropped."""
+    request = sent(
+        "responses", model_on("responses", "gpt-6-sol"), own={"metadata": {"a": "b"}, "x": 1}
+    )
+
+    assert {"metadata", "x"}.isdisjoint(request.body)
+
+
 @both
 @pytest.mark.parametrize("id", ["gpt-5.4", "gpt-5.3-codex", "o4-mini", "grok-4.7", "mai-code-2"])
 def test_other_models_do_not(client: str, own: Json, marks: int, id: str) -> None:
