@@ -81,7 +81,7 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
-            foreign=self._refused_reasoning.among(resolved.id, client.encrypted_reasoning(request)),
+            foreign=self._known_foreign(client, request, resolved.id),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
         )
         notes = [*record.notes, *resolved.notes]
@@ -108,8 +108,9 @@ class Sender:
     def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str
     ) -> frozenset[str]:
+        """Return the reasoning in the request that the model has refused before."""
         if not self._refused_reasoning:
-            return frozenset()
+            return frozenset()  # the usual case, in which nothing is hashed
         return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
 
     def _prepare(self, conversation: _Conversation, record: RequestRecord) -> PreparedRequest:
