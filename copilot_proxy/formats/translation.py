@@ -55,6 +55,7 @@ def prepare(
     model: Model | None,
     cache: ReasoningCache,
     *,
+    caller: bytes = b"",
     fixed_api: UpstreamApi | None = None,
     refused: Collection[UpstreamApi] = (),
     betas: Collection[str] = (),
@@ -62,7 +63,8 @@ def prepare(
 ) -> PreparedRequest:
     """Translate a validated request of `client` for `model`.
 
-    `model` is None if the catalogue could not be read. `fixed_api` is the API to use if the
+    `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
+    `fixed_api` is the API to use if the
     upstream has just one; `refused` are APIs on which Copilot has refused to serve the model.
     `betas` are the values of the client's ``anthropic-beta`` headers. Raises `RequestError` if the
     chosen API cannot express the request.
@@ -85,12 +87,12 @@ def prepare(
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = client.to_chat(request, notes)
-        chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
+        chat = {**chat, "messages": cache.restore(caller, name, chat["messages"], vendor)}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
             include_usage=client.wants_usage(request),
-            recorder=ReasoningRecorder(cache, name, vendor),
+            recorder=ReasoningRecorder(cache, caller, name, vendor),
             tool_names=fitted.tool_names,
             custom_tools=_custom_tools(chat),
         )

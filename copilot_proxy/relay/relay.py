@@ -215,6 +215,7 @@ class Relay:
                 request,
                 resolved.model,
                 self._reasoning,
+                caller=caller.identity,
                 fixed_api=fixed_api,
                 refused=refused,
                 betas=betas,
