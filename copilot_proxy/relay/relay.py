@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -21,14 +21,16 @@ from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import unknown_codes
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
-from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
+from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.headers import Initiator
 from copilot_proxy.relay.caller import SERVER_USER, Caller
+from copilot_proxy.relay.calls import make_call
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.relay.reply import Reply, header_value
+from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.tokenizer import count, decode
-from copilot_proxy.upstreams.base import Call, Upstream
+from copilot_proxy.upstreams.base import Upstream
 
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
@@ -60,11 +62,13 @@ class Relay:
         *,
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
+        initiator: Initiator | None = None,
     ) -> AsyncIterator[Reply]:
         """Send a checked request of the API `client` to Copilot, and yield the reply.
 
-        `betas` are the values of the client's ``anthropic-beta`` headers. Leaving the context ends
-        the call to Copilot. Raises `CopilotProxyError`.
+        `betas` are the values of the client's ``anthropic-beta`` headers. `initiator` is set if the
+        request's last message was not written by the client. Leaving the context ends the call to
+        Copilot. Raises `CopilotProxyError`.
         """
         alias = self.models.alias(request["model"])
         if alias is not None:
@@ -72,7 +76,7 @@ class Relay:
         record.stream = request.get("stream") is True
         with self._recording(client, record, request, client.metrics(request)):
             try:
-                reply = await self._send(client, request, record, caller, betas)
+                reply = await self._send(client, request, record, caller, betas, initiator)
                 try:
                     yield reply
                 finally:
@@ -104,7 +108,7 @@ class Relay:
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = _call("embeddings", embeddings.PATH, resolved, body, record, caller)
+                call = make_call("embeddings", embeddings.PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
@@ -124,17 +128,17 @@ class Relay:
     ) -> tuple[Json, dict[str, str]]:
         """Return the token count of a checked request, and extra response headers.
 
-        Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
-        an estimate, and a note says so. Raises `CopilotProxyError`.
+        Copilot counts the tokens if it serves the model on the client's API and that API has a path
+        for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
         with self._recording(client, record, request, client.metrics(request)):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
-            if is_same_api(client, api):
-                body = client.for_counting(request, resolved.model)
+            if client.counting is not None and is_same_api(client, api):
+                body = client.counting.body(request, resolved.model)
                 headers = api.headers(body, betas, [])
-                call = _call(
-                    "count_tokens", client.count_path, resolved, body, record, caller, headers
+                call = make_call(
+                    "count_tokens", client.counting.path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
@@ -142,7 +146,7 @@ class Relay:
                     if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
                         record.route = "count_tokens"
                         route = {"x-copilot-proxy-route": "count_tokens"}
-                        return counted, route | _notes_header(resolved.notes)
+                        return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
                     is_unsupported = error.code == "unsupported_api_for_model"
                     if (
@@ -151,10 +155,10 @@ class Relay:
                         and not is_unsupported
                     ):
                         raise
-            tokens = await asyncio.to_thread(count, client.countable_text(request))
+            tokens = await asyncio.to_thread(lambda: count(client.countable_text(request)))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
-                _notes_header((*resolved.notes, _ESTIMATED)),
+                notes_header((*resolved.notes, _ESTIMATED)),
             )
 
     @contextmanager
@@ -196,6 +200,7 @@ class Relay:
         record: RequestRecord,
         caller: Caller,
         betas: Collection[str],
+        initiator: Initiator | None,
     ) -> Reply:
         """Send the request on an API that the catalogue lists for the model.
 
@@ -223,9 +228,9 @@ class Relay:
             )
             prepared.notes[:0] = notes
             record.route, record.notes = prepared.api.name, prepared.notes
-            record.initiator = prepared.initiator
+            record.initiator = initiator or prepared.initiator
             api, body = prepared.api, prepared.body
-            call = _call(
+            call = make_call(
                 api.name,
                 api.path,
                 resolved,
@@ -267,37 +272,3 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
-
-
-def _notes_header(notes: Sequence[str]) -> dict[str, str]:
-    """Return the header with the notes; none if there are no notes."""
-    return {"x-copilot-proxy-notes": header_value("; ".join(notes))} if notes else {}
-
-
-def _call(
-    api: str,
-    path: str | None,
-    resolved: ResolvedModel,
-    body: UpstreamBody,
-    record: RequestRecord,
-    caller: Caller,
-    headers: Mapping[str, str] | None = None,
-    *,
-    vision: bool | None = None,
-) -> Call:
-    """Return a call to Copilot.
-
-    The model is set here for every API, so that no API can send the client's own name for a model
-    instead of the model that the caller's key was checked for.
-    """
-    record.model = resolved.id
-    return Call(
-        api=api,
-        path=path,
-        body={**body, "model": resolved.id},
-        initiator=record.initiator,
-        vision=record.images > 0 if vision is None else vision,
-        request_id=record.request_id,
-        headers=headers or {},
-        auth=caller.auth,
-    )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -21,6 +21,19 @@ _MAX_UNKNOWN: Final = 200
 """Unknown names that are recorded of one reply."""
 _END_TIMEOUT: Final = 3.0
 """Seconds to wait for token counts and the end of the stream after the model has finished."""
+
+
+class ReplySource(Protocol):
+    """A `Reply`, or what adds something to one."""
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    def fail(self, error: CopilotProxyError) -> list[ClientEvent]: ...
+
+    async def whole(self) -> ClientResponse: ...
+
+    def events(self) -> AsyncGenerator[list[ClientEvent], None]: ...
 
 
 class Reply:
@@ -175,3 +188,8 @@ def header_value(text: str) -> str:
     """Return `text` as one line of printable ASCII, cut to `_MAX_HEADER_LENGTH`."""
     line = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
     return line if len(line) <= _MAX_HEADER_LENGTH else line[: _MAX_HEADER_LENGTH - 3] + "..."
+
+
+def notes_header(notes: Sequence[str]) -> dict[str, str]:
+    """Return the header with the notes; none if there are no notes."""
+    return {"x-copilot-proxy-notes": header_value("; ".join(notes))} if notes else {}

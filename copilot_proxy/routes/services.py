@@ -14,6 +14,7 @@ from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
+from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
@@ -33,6 +34,7 @@ class Services:
     relay: Relay
     callers: CallerTokens
     limiter: ConcurrencyLimiter
+    responses: ResponseMemory
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None

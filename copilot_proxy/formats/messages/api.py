@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.errors import error_body, error_status
 from copilot_proxy.formats.messages.models import model_info, model_list
@@ -44,6 +44,15 @@ class _Native:
         return MessagesRepair(request_id, tool_names, lists_transformations=lists)
 
 
+class _Counting:
+    """Copilot's ``count_tokens``."""
+
+    path = "/v1/messages/count_tokens"
+
+    def body(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
+        return messages_for_model(request, model, [], counting=True).body
+
+
 class MessagesApi:
     """Implements `formats.api.ClientApi` and `formats.api.UpstreamApi`."""
 
@@ -52,7 +61,7 @@ class MessagesApi:
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
     path = "/v1/messages"
-    count_path = "/v1/messages/count_tokens"
+    counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
     stream_end = b""
     native: NativePassage | None = _Native()
@@ -117,10 +126,6 @@ class MessagesApi:
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_from_chat(chat, model, notes)
-
-    def for_counting(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
-        """Return the body to send to Copilot's ``count_tokens``; raises `RequestError`."""
-        return messages_for_model(request, model, [], counting=True).body
 
     def headers(
         self, body: MessagesRequest, betas: Collection[str], notes: list[str]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.formats.responses.compaction import summary_of
 from copilot_proxy.formats.types import Json
 
 COMPACTED: Final = (
@@ -33,9 +34,9 @@ _HOSTED: Final = (
     "program_output",
 )
 """What tools that OpenAI runs have done, of which Copilot knows nothing."""
+_COMPACTIONS: Final = ("compaction", "compaction_summary", "context_compaction")
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that say nothing, or are a whole image."""
-_DROPPED: Final = ("item_reference", "configuration_update")
 
 
 def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
@@ -46,9 +47,11 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
     kind = item.get("type")
     if not isinstance(kind, str):
         return None
-    if kind in _DROPPED:
+    if kind == "configuration_update":
         notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []
+    if kind in _COMPACTIONS and (summary := summary_of(item.get("encrypted_content"))):
+        return [_message("user", summary)]
     if kind in _CALLS:
         return [_call(item, kind, _CALLS[kind])]
     if kind in _OUTPUTS:

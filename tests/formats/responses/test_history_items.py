@@ -172,10 +172,9 @@ def test_an_unknown_item_is_never_lost() -> None:
     assert ["changed later_invention: to a text, since the model does not know it"] == notes
 
 
-@pytest.mark.parametrize("kind", ["item_reference", "configuration_update"])
-def test_items_without_words_are_noted(kind: str) -> None:
+def test_items_without_words_are_noted() -> None:
     """What only controls OpenAI's own servers is dropped with a note."""
-    note = f"dropped an input item: Copilot does not support {kind}"
-    item: dict[str, Any] = {"type": kind, "id": "x"}
+    note = "dropped an input item: Copilot does not support configuration_update"
+    item: dict[str, Any] = {"type": "configuration_update", "id": "x"}
 
     assert ([], [note]) == native(item) == chat(item)
