@@ -318,3 +318,49 @@ def test_compact(client: openai.OpenAI, simulator: Simulator, model: str) -> Non
     assert "Summary of the conversation so far" in text
     assert "weather in Paris" in text
     assert "copilot-proxy-summary" not in text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", PATHS)
+def test_compaction_trigger(
+    client: openai.OpenAI, simulator: Simulator, model: str, stream: bool
+) -> None:
+    """Codex ends the input with a trigger, and expects exactly one item."""
+    first = client.responses.create(model=model, input="Remember the number 42")
+    asked: Any = {
+        "model": model,
+        "input": [{"role": "user", "content": "And 43"}, {"type": "compaction_trigger"}],
+        "previous_response_id": first.id,
+        "tools": [WEATHER],
+    }
+    if stream:
+        events: list[Any] = list(client.responses.create(**asked, stream=True))
+        assert [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.output_item.done",
+            "response.completed",
+        ] == [event.type for event in events]
+        assert [0, 1, 2, 3, 4] == [event.sequence_number for event in events]
+        response = events[-1].response
+    else:
+        response = client.responses.create(**asked)
+    assert "agent" == simulator.state.requests[-1].initiator
+    (item,) = response.output
+    assert "compaction" == item.type
+
+    client.responses.create(
+        model=model, input=[item.to_dict(), {"role": "user", "content": "Go on"}]
+    )
+    assert "Summary of the conversation so far" in sent_text(simulator)
+
+
+def test_a_failed_compaction(client: openai.OpenAI, simulator: Simulator) -> None:
+    """A summary that breaks off is an error, and never a compaction."""
+    simulator.state.faults.on("cut_mid_stream", path="/responses")
+    items: Any = [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]
+    *begun, last = client.responses.create(model="gpt-5.5", input=items, stream=True)
+
+    assert "response.failed" == last.type
+    assert {"response.created", "response.in_progress"} == {event.type for event in begun}

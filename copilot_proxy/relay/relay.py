@@ -23,7 +23,6 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.formats.unexplained import explain
-from copilot_proxy.headers import Initiator
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.calls import make_call
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
@@ -62,13 +61,11 @@ class Relay:
         *,
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
-        initiator: Initiator | None = None,
     ) -> AsyncIterator[Reply]:
         """Send a checked request of the API `client` to Copilot, and yield the reply.
 
-        `betas` are the values of the client's ``anthropic-beta`` headers. `initiator` is set if the
-        request's last message was not written by the client. Leaving the context ends the call to
-        Copilot. Raises `CopilotProxyError`.
+        `betas` are the values of the client's ``anthropic-beta`` headers. Leaving the context ends
+        the call to Copilot. Raises `CopilotProxyError`.
         """
         alias = self.models.alias(request["model"])
         if alias is not None:
@@ -76,7 +73,7 @@ class Relay:
         record.stream = request.get("stream") is True
         with self._recording(client, record, request, client.metrics(request)):
             try:
-                reply = await self._send(client, request, record, caller, betas, initiator)
+                reply = await self._send(client, request, record, caller, betas)
                 try:
                     yield reply
                 finally:
@@ -200,7 +197,6 @@ class Relay:
         record: RequestRecord,
         caller: Caller,
         betas: Collection[str],
-        initiator: Initiator | None,
     ) -> Reply:
         """Send the request on an API that the catalogue lists for the model.
 
@@ -228,7 +224,7 @@ class Relay:
             )
             prepared.notes[:0] = notes
             record.route, record.notes = prepared.api.name, prepared.notes
-            record.initiator = initiator or prepared.initiator
+            record.initiator = prepared.initiator
             api, body = prepared.api, prepared.body
             call = make_call(
                 api.name,

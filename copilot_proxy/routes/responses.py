@@ -1,5 +1,7 @@
 """``POST /v1/responses`` and the paths below it that call a model: OpenAI's Responses API."""
 
+from collections.abc import Callable
+
 import msgspec
 from litestar import Response, get, post
 from litestar.exceptions import MethodNotAllowedException
@@ -9,7 +11,14 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.schema import ErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
-from copilot_proxy.formats.responses.compaction import compacted, summary_request
+from copilot_proxy.formats.responses.compaction import (
+    compacted_conversation,
+    compaction_response,
+    is_compaction,
+    summary_request,
+)
+from copilot_proxy.relay.compacted_reply import CompactedReply
+from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import (
@@ -39,15 +48,15 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
     memory, caller = get_services(request).responses, get_caller(request)
-    resumed = await memory.resume(RESPONSES.parse(data), caller, len(data), notes)
-    return answer(
-        request,
-        RESPONSES,
-        resumed.request,
-        body_bytes=len(data),
-        notes=notes,
-        extend=memory.remembering(resumed, caller),
-    )
+    parsed = RESPONSES.parse(data)
+    extend: Callable[[ReplySource], ReplySource]
+    if is_compaction(parsed):
+        resumed = await memory.resume({**parsed, "store": False}, caller, len(data), notes)
+        body, extend = summary_request(resumed.request), CompactedReply
+    else:
+        resumed = await memory.resume(parsed, caller, len(data), notes)
+        body, extend = resumed.request, memory.remembering(resumed, caller)
+    return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes, extend=extend)
 
 
 @post(
@@ -89,16 +98,15 @@ async def compact_response(request: LitestarRequest) -> ASGIApp:
     """Asks the model for a summary, which is charged like any other request."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
-    parsed = {**RESPONSES.parse(data), "store": False}
+    parsed = {**RESPONSES.parse(data), "store": False, "stream": False}
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
     record = start_record(request, RESPONSES.name, len(data), notes)
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         asked = summary_request(resumed.request)
-        async with services.relay.answer(
-            RESPONSES, asked, record, caller=caller, initiator="agent"
-        ) as reply:
-            body = compacted(resumed.request, await reply.whole())
+        async with services.relay.answer(RESPONSES, asked, record, caller=caller) as reply:
+            compaction = compaction_response(await reply.whole())
+            body = compacted_conversation(resumed.request, compaction)
             return msgspec.json.encode(body), reply.headers
 
     return WholeAnswer(make_answer)

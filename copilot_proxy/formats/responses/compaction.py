@@ -1,7 +1,7 @@
-"""Compacts conversations for ``POST /v1/responses/compact``.
+"""Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
-Copilot has no such path, so the model is asked for a summary. The client gets it as a compaction
-item, and sends it back unread; the model then gets the summary as a message.
+The model is asked for a summary, since not every model can compact a conversation. The client gets
+it as a compaction item, and sends it back unread; the model then gets the summary as a message.
 """
 
 import base64
@@ -11,13 +11,15 @@ from typing import Final
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.responses.ids import new_id
-from copilot_proxy.formats.responses.request import input_items
+from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER, input_items
+from copilot_proxy.formats.responses.tools import tools_of
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _LABEL: Final = "copilot-proxy-summary:"
 """Tells our own compaction items from those that a model has encrypted."""
 _MAX_SUMMARY_BYTES: Final = 16 * 1024 * 1024
-_PROMPT: Final = (
+_TRIGGER: Final = {"type": COMPACTION_TRIGGER}
+SUMMARY_PROMPT: Final = (
     "Stop here and write a summary of this conversation so far. It will replace everything above, "
     "except the user's own messages, so include all that is needed to continue: what the user "
     "wants, what was decided, what has been done and found (with names of files, commands and "
@@ -27,24 +29,33 @@ _PROMPT: Final = (
 _PREFIX: Final = "Summary of the conversation so far, beside the user's own messages:\n\n"
 
 
+def is_compaction(request: ResponsesRequest) -> bool:
+    """Whether the request asks for a compaction instead of an answer, as Codex does."""
+    items = request["input"]
+    return bool(items) and isinstance(items, list) and _is_trigger(items[-1])
+
+
 def summary_request(request: ResponsesRequest) -> ResponsesRequest:
-    """Return the request for a summary of the conversation in `request`."""
-    prompt = {"type": "message", "role": "developer", "content": _PROMPT}
+    """Return the request for a summary of the conversation in `request`.
+
+    The trigger at its end becomes the prompt when the request is translated for the model.
+    """
     summarized: ResponsesRequest = {
         name: request[name]
-        for name in ("model", "instructions", "tools", "reasoning", "prompt_cache_key")
+        for name in ("model", "stream", "instructions", "tools", "reasoning", "prompt_cache_key")
         if request.get(name) is not None
     }
-    if summarized.get("tools"):
+    items = _without_trigger(request)
+    if any(any(tools_of(holder)) for holder in (request, *items)):
         # The model knows its earlier calls only with their tools.
         summarized["tool_choice"] = "none"
-    return {**summarized, "input": [*input_items(request), prompt], "store": False}
+    return {**summarized, "input": [*items, _TRIGGER], "store": False}
 
 
-def compacted(request: ResponsesRequest, response: Response) -> Json:
-    """Return the compacted conversation: the user's messages and one compaction item.
+def compaction_response(response: Response) -> Response:
+    """Return the answer to `summary_request` with the summary as a compaction item.
 
-    `response` answers `summary_request(request)`. Raises `BrokenResponse` if it has no text.
+    Raises `BrokenResponse` if there is no complete summary.
     """
     summary = "\n\n".join(
         part["text"]
@@ -58,15 +69,19 @@ def compacted(request: ResponsesRequest, response: Response) -> Json:
             "The model did not write a complete summary.",
             hint="Try again, try another model, or let the client compact the conversation.",
         )
+    item = {"id": new_id("cmp"), "type": "compaction", "encrypted_content": _sealed(summary)}
+    return {**response, "output": [item]}
+
+
+def compacted_conversation(request: ResponsesRequest, compaction: Response) -> Json:
+    """Return the user's messages of `request`, followed by the item of its `compaction`."""
+    said = [item for item in _without_trigger(request) if item.get("role") == "user"]
     return {
-        "id": new_id("resp"),
+        "id": compaction["id"],
         "object": "response.compaction",
-        "created_at": response["created_at"],
-        "output": [
-            *(_user_message(item) for item in input_items(request) if item.get("role") == "user"),
-            {"id": new_id("cmp"), "type": "compaction", "encrypted_content": _sealed(summary)},
-        ],
-        "usage": response["usage"],
+        "created_at": compaction["created_at"],
+        "output": [*map(_user_message, said), *compaction["output"]],
+        "usage": compaction["usage"],
     }
 
 
@@ -83,6 +98,14 @@ def summary_of(encrypted: object) -> str | None:
         return _PREFIX + unpacked.decode()
     except (binascii.Error, zlib.error, ValueError):
         return None
+
+
+def _is_trigger(item: Json) -> bool:
+    return item.get("type") == COMPACTION_TRIGGER
+
+
+def _without_trigger(request: ResponsesRequest) -> list[Json]:
+    return [item for item in input_items(request) if not _is_trigger(item)]
 
 
 def _sealed(summary: str) -> str:

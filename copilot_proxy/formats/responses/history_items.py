@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.responses.compaction import summary_of
+from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, summary_of
+from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER
 from copilot_proxy.formats.types import Json
 
 COMPACTED: Final = (
@@ -52,6 +53,8 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
         return []
     if kind in _COMPACTIONS and (summary := summary_of(item.get("encrypted_content"))):
         return [_message("user", summary)]
+    if kind == COMPACTION_TRIGGER:
+        return [_message("user", SUMMARY_PROMPT)]
     if kind in _CALLS:
         return [_call(item, kind, _CALLS[kind])]
     if kind in _OUTPUTS:

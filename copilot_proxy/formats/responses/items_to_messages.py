@@ -88,13 +88,6 @@ class MessagesBuilder:
             case "compaction":
                 self._notes.append("changed compaction: to a text, since the model cannot read it")
                 self.add_item(compacted_message(), path)
-            case "compaction_trigger":
-                raise RequestError(
-                    "The model's API cannot compact a conversation.",
-                    param=path,
-                    code="unsupported_value",
-                    hint="Use a GPT model, or let the client compact the conversation itself.",
-                )
             case kind:
                 self._notes.append(f"changed {kind}: to a text, since the model does not know it")
                 self.add_item(as_text(item), path)

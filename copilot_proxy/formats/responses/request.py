@@ -26,6 +26,8 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "item_reference": ("id",),
 }
 """The required fields of an item, by its type."""
+COMPACTION_TRIGGER: Final = "compaction_trigger"
+"""The type of the last item of a request to compact the conversation."""
 _TOOL_LISTS: Final = ("additional_tools", "mcp_list_tools")
 """The types of items that list tools."""
 
@@ -63,6 +65,13 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
     if isinstance(request["input"], list):
         for i, item in enumerate(request["input"]):
             _check_item(item, f"input[{i}]")
+        for i, item in enumerate(request["input"][:-1]):
+            if item.get("type") == COMPACTION_TRIGGER:
+                raise _invalid(
+                    f"input[{i}]",
+                    f"A {COMPACTION_TRIGGER} has to be the last item.",
+                    code="invalid_value",
+                )
 
 
 def _check_unsupported(request: ResponsesRequest) -> None:
@@ -217,6 +226,8 @@ def _turn(item: Json) -> Turn | None:
     kind, role = item.get("type") or "message", item.get("role")
     if kind.endswith("_output"):
         return "results"
+    if kind == COMPACTION_TRIGGER:
+        return "agent"
     if kind in _TOOL_LISTS or role in ("system", "developer"):
         return None
     is_user = kind == "message" and role == "user"
