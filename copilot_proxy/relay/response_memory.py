@@ -64,7 +64,7 @@ class ResponseMemory:
         self._is_on = store is not None
         self._store = ResponseStore(responses=0) if store is None else store
         self._limit = limit
-        self._hint = _not_found_hint(store, workers)
+        self._why_not_found = _why_not_found(store, workers)
 
     async def resume(
         self, request: ResponsesRequest, caller: Caller, body_bytes: int, notes: list[str]
@@ -111,7 +111,7 @@ class ResponseMemory:
                 "The response was not found.",
                 status=404,
                 code="response_not_found",
-                hint=self._hint,
+                hint=self._why_not_found,
             )
         return found
 
@@ -137,7 +137,7 @@ class ResponseMemory:
             return None
         found = self._store.find(caller.identity, response_id)
         if found is None:
-            raise continuation.previous_not_found(self._hint)
+            raise continuation.previous_not_found(self._why_not_found)
         return found.exchange
 
     def _references(self, request: ResponsesRequest, caller: Caller) -> dict[int, bytes]:
@@ -145,7 +145,7 @@ class ResponseMemory:
         for position, item_id in continuation.referenced_ids(request):
             item = self._store.find_item(caller.identity, item_id)
             if item is None:
-                raise continuation.item_not_found(position, self._hint)
+                raise continuation.item_not_found(position, self._why_not_found)
             found[position] = item
         return found
 
@@ -210,14 +210,13 @@ async def _in_thread_if_large(size: int, work: Callable[[], _T]) -> _T:
     return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
 
 
-def _not_found_hint(store: ResponseStore | None, workers: int) -> str:
-    resend = "Send the whole conversation in `input`"
+def _why_not_found(store: ResponseStore | None, workers: int) -> str:
     if store is None:
-        return f"{resend}: the server does not remember responses (responses_memory is off)."
-    hint = f"{resend}. Responses are remembered for {MAX_SECONDS / 3600:.0f} hours at most, "
+        return "This server does not remember responses: responses_memory is off."
+    reason = f"Responses are remembered for {MAX_SECONDS / 3600:.0f} hours at most, "
     if workers > 1:
-        return f"{hint}and each of the {workers} workers of this server remembers only its own."
-    return f"{hint}until the server stops or needs the memory, and not with `store: false`."
+        return f"{reason}and each of the {workers} workers of this server remembers only its own."
+    return f"{reason}until the server stops or needs the memory, and not with `store: false`."
 
 
 def _too_large(limit: int) -> RequestError:

@@ -16,6 +16,7 @@ from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final[Any] = msgspec.json.Decoder().decode
+_RESEND: Final = "Send the whole conversation in `input`."
 
 
 def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
@@ -60,22 +61,22 @@ def response_of(stored: StoredResponse) -> Response:
     return {**_decode(stored.data), "output": decoded(stored.exchange.output)}
 
 
-def previous_not_found(hint: str) -> RequestError:
+def previous_not_found(reason: str) -> RequestError:
     """Return the error for a `previous_response_id` that is not remembered."""
     return RequestError(
         "The previous response was not found.",
         param="previous_response_id",
         code="previous_response_not_found",
-        hint=hint,
+        hint=f"{_RESEND} {reason}",
     )
 
 
-def item_not_found(position: int, hint: str) -> RequestError:
+def item_not_found(position: int, reason: str) -> RequestError:
     """Return the error for an ``item_reference`` whose item is not remembered."""
     return RequestError(
         "The item that is referred to was not found.",
         param=f"input[{position}]",
         code="item_not_found",
         status=404,
-        hint=hint,
+        hint=f"{_RESEND} {reason}",
     )

@@ -226,8 +226,6 @@ def _turn(item: Json) -> Turn | None:
     kind, role = item.get("type") or "message", item.get("role")
     if kind.endswith("_output"):
         return "results"
-    if kind == COMPACTION_TRIGGER:
-        return "agent"
     if kind in _TOOL_LISTS or role in ("system", "developer"):
         return None
     is_user = kind == "message" and role == "user"
