@@ -3,8 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import (
+    CHAT_COMPLETIONS_PATH,
+    EMBEDDINGS_PATH,
+    MESSAGES_PATH,
+    RESPONSES_PATH,
+    Model,
+)
 from copilot_proxy.cli.prices import price_text
+from copilot_proxy.terminal import escape_controls
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -13,10 +20,10 @@ _GAP: Final = 2
 _UNBOUNDED: Final = 100_000
 """A width in characters at which no name is cut."""
 _APIS: Final = {
-    "/chat/completions": "chat",
-    "/responses": "responses",
-    "/v1/messages": "messages",
-    "/embeddings": "embeddings",
+    CHAT_COMPLETIONS_PATH: "chat",
+    RESPONSES_PATH: "responses",
+    MESSAGES_PATH: "messages",
+    EMBEDDINGS_PATH: "embeddings",
 }
 
 
@@ -102,7 +109,7 @@ def draw(
         justify: JustifyMethod = "right" if column.right else "left"
         table.add_column(column.title, justify=justify, no_wrap=True)
     for model in models:
-        table.add_row(*(column.text(model) for column in columns))
+        table.add_row(*(escape_controls(column.text(model)) for column in columns))
     # GitHub's text is not markup.
     console = Console(
         color_system="standard" if bold else None,

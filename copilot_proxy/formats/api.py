@@ -15,16 +15,14 @@ from typing import Any, NamedTuple, Protocol
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats.client_fields import ClientFields
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
 from copilot_proxy.formats.types import (
-    ChatChunk,
     ChatRequest,
-    ChatUsage,
     ClientEvent,
     ClientRequest,
-    ClientResponse,
-    CopilotUsage,
     ErrorBody,
     Json,
     UpstreamBody,
@@ -43,78 +41,6 @@ class RequestMetrics(NamedTuple):
     images: int = 0
     effort: str | None = None
     """The requested reasoning effort, as the client spells it."""
-
-
-class StreamTranslator(Protocol):
-    """Translates Copilot's response to one request into events, or into one whole response.
-
-    `feed` takes the decoded JSON of one of Copilot's events, or of a whole body, and returns the
-    resulting events. `close` is called once, after Copilot's response has ended, and returns the
-    last events; `done` is whether Copilot marked the end, so that a missing finish reason does not
-    mean that the response was cut. Both raise `UpstreamError` if Copilot's response is an error or
-    invalid.
-    """
-
-    notes: list[str] | None
-    """Gets a line for what Copilot reports to have changed in the request; None if nobody reads
-    it."""
-
-    @property
-    def usage(self) -> ChatUsage | None:
-        """Copilot's token counts so far, in the format of Chat Completions."""
-        ...
-
-    @property
-    def copilot_usage(self) -> CopilotUsage | None:
-        """The cost that GitHub charges, once Copilot has reported it."""
-        ...
-
-    @property
-    def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event and that was passed on as an event."""
-        ...
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the model has sent its finish reason; only token counts may come after it."""
-        ...
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether Copilot's last event has arrived, so that there is nothing more to wait for."""
-        ...
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether `feed` has already returned the client's last event, before `close`."""
-        ...
-
-    def feed(self, data: object) -> list[ClientEvent]: ...
-
-    def close(self, *, done: bool = False) -> list[ClientEvent]: ...
-
-    def whole(self, events: list[ClientEvent]) -> ClientResponse:
-        """Return the response for a client that does not stream.
-
-        `events` are all events that `feed` and `close` have returned. Raises `UpstreamError`.
-        """
-        ...
-
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]:
-        """Return the events that report `error` in the middle of a stream and end it."""
-        ...
-
-
-class ChatWriter(Protocol):
-    """Translates Chat Completions chunks into a client's events; see `StreamTranslator`."""
-
-    def feed(self, chunk: ChatChunk) -> list[ClientEvent]: ...
-
-    def close(self) -> list[ClientEvent]: ...
-
-    def whole(self, events: list[ClientEvent]) -> ClientResponse: ...
-
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]: ...
 
 
 class ClientApi(Protocol):
@@ -146,6 +72,11 @@ class ClientApi(Protocol):
         ...
 
     @property
+    def effort_field(self) -> str:
+        """The request field of the reasoning effort."""
+        ...
+
+    @property
     def stream_end(self) -> bytes:
         """The bytes that follow the last event of a stream."""
         ...
@@ -167,6 +98,24 @@ class ClientApi(Protocol):
 
         The parameters have the names of Chat Completions.
         """
+        ...
+
+    def fields(self, request: ClientRequest) -> ClientFields:
+        """Return the names of the request's fields, for notes."""
+        ...
+
+    def wants_reasoning(self, request: ClientRequest) -> bool:
+        """Whether the request asks the model to reason, or to show its reasoning."""
+        ...
+
+    def encrypted_reasoning(self, request: ClientRequest) -> list[str]:
+        """Return the encrypted reasoning, or its signatures, of earlier answers."""
+        ...
+
+    def without_reasoning(
+        self, request: ClientRequest, encrypted: Collection[str]
+    ) -> ClientRequest:
+        """Return `request` without the reasoning of which `encrypted` has the encrypted form."""
         ...
 
     def to_chat(self, request: ClientRequest, notes: list[str]) -> ChatRequest:

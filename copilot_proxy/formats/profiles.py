@@ -116,6 +116,9 @@ class ModelProfile:
     """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
     """Whether tools may have the field of this name."""
+    signed_calls: bool = False
+    """Whether the calls of the current turn must be signed, so that only the model's own are
+    accepted."""
     object_arguments: bool = False
     """Whether the arguments of earlier calls must be JSON objects, not just any JSON."""
 
@@ -140,6 +143,8 @@ class ModelProfile:
     """Whether PDFs are accepted; None if unknown."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
+    open_output_schemas: bool = True
+    """Whether this schema may allow additional properties."""
     cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
     one_hour_cache: bool = False

@@ -16,6 +16,7 @@ from copilot_proxy.formats.types import Json
 
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
+_MAX_REFUSED: Final = 10_000
 
 
 class ReasoningCache:
@@ -91,6 +92,28 @@ class ReasoningCache:
 
 def _digest(opaque: str) -> bytes:
     return hashlib.sha256(opaque.encode("utf-8", "surrogatepass")).digest()
+
+
+class RefusedReasoning:
+    """Remembers which encrypted reasoning each model has refused, so that it is not sent again."""
+
+    def __init__(self, most: int = _MAX_REFUSED) -> None:
+        self._most = most
+        self._digests: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def add(self, model: str, encrypted: Iterable[str]) -> None:
+        """Remember what `model` has refused."""
+        for one in encrypted:
+            self._digests[model, _digest(one)] = None
+        while len(self._digests) > self._most:
+            self._digests.popitem(last=False)
+
+    def among(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:
+        """Return those of `encrypted` that `model` has refused."""
+        return frozenset(one for one in encrypted if (model, _digest(one)) in self._digests)
 
 
 class ReasoningRecorder:

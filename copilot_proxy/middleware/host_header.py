@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from copilot_proxy.setting_values import is_host
+from copilot_proxy.host_names import is_host
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.IGNORECASE)
 

@@ -8,7 +8,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.compaction import (
@@ -32,14 +32,14 @@ from copilot_proxy.routes.streaming import WholeAnswer
 
 
 @post(
-    "/v1/responses",
+    RESPONSES.client_path,
     status_code=200,
     operation_class=documented(
         schema.ResponsesRequest, events="The events of OpenAI's Responses API."
     ),
     responses=answers_with(
         schema.Response,
-        ErrorBody,
+        OpenAIErrorBody,
         "The response. With `stream`, the events of OpenAI's Responses API.",
     ),
     summary="Create a response (OpenAI)",
@@ -60,12 +60,12 @@ async def responses(request: LitestarRequest) -> ASGIApp:
 
 
 @post(
-    "/v1/responses/input_tokens",
+    RESPONSES.client_path + "/input_tokens",
     status_code=200,
     operation_class=documented(schema.InputTokensRequest),
     responses=answers_with(
         schema.InputTokens,
-        ErrorBody,
+        OpenAIErrorBody,
         "An estimate of the number of input tokens, as the header x-copilot-proxy-notes says.",
     ),
     summary="Count the input tokens of a response (OpenAI)",
@@ -88,10 +88,12 @@ async def count_input_tokens(request: LitestarRequest) -> ASGIApp:
 
 
 @post(
-    "/v1/responses/compact",
+    RESPONSES.client_path + "/compact",
     status_code=200,
     operation_class=documented(schema.CompactRequest),
-    responses=answers_with(schema.CompactedResponse, ErrorBody, "The compacted conversation."),
+    responses=answers_with(
+        schema.CompactedResponse, OpenAIErrorBody, "The compacted conversation."
+    ),
     summary="Compact a conversation (OpenAI)",
 )
 async def compact_response(request: LitestarRequest) -> ASGIApp:
@@ -112,7 +114,7 @@ async def compact_response(request: LitestarRequest) -> ASGIApp:
     return WholeAnswer(make_answer)
 
 
-@get("/v1/responses", include_in_schema=False)
+@get(RESPONSES.client_path, include_in_schema=False)
 async def refuse_web_socket(request: LitestarRequest) -> Response[bytes]:
     """Refuse a WebSocket with 426, so that the client falls back to plain requests.
 

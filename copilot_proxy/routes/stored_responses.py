@@ -5,19 +5,20 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
+from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.formats.responses.item_pages import parse_query
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services
 
-_PATH = "/v1/responses/{response_id:str}"
+_PATH = RESPONSES.client_path + "/{response_id:str}"
 
 
 @get(
     _PATH,
     operation_class=documented(),
-    responses=answers_with(schema.Response, ErrorBody, "The response, as it was sent."),
+    responses=answers_with(schema.Response, OpenAIErrorBody, "The response, as it was sent."),
     summary="Show a response (OpenAI)",
 )
 async def get_response(request: LitestarRequest, response_id: FromPath[str]) -> Response[bytes]:
@@ -38,7 +39,7 @@ async def get_response(request: LitestarRequest, response_id: FromPath[str]) -> 
     _PATH,
     status_code=200,
     operation_class=documented(),
-    responses=answers_with(schema.DeletedResponse, ErrorBody, "The response is forgotten."),
+    responses=answers_with(schema.DeletedResponse, OpenAIErrorBody, "The response is forgotten."),
     summary="Delete a response (OpenAI)",
 )
 async def delete_response(request: LitestarRequest, response_id: FromPath[str]) -> Response[bytes]:
@@ -50,7 +51,7 @@ async def delete_response(request: LitestarRequest, response_id: FromPath[str]) 
 @get(
     _PATH + "/input_items",
     operation_class=documented(),
-    responses=answers_with(schema.ItemList, ErrorBody, "A page of items, the latest first."),
+    responses=answers_with(schema.ItemList, OpenAIErrorBody, "A page of items, the latest first."),
     summary="List the input items of a response (OpenAI)",
 )
 async def list_input_items(request: LitestarRequest, response_id: FromPath[str]) -> Response[bytes]:

@@ -3,14 +3,20 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import RESPONSES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
+from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.reasoning_summary import summary_of
+from copilot_proxy.formats.responses.history_items import (
+    item_contents,
+    without_encrypted_items,
+)
 from copilot_proxy.formats.responses.request import (
     count_images,
     initiator,
@@ -53,8 +59,9 @@ class ResponsesApi:
     name = "responses"
     client_path = "/v1/responses"
     identifying_header = request_id_header = b""
-    path = "/responses"
+    path = RESPONSES_PATH
     conversation_field = "input"
+    effort_field = RESPONSES_FIELDS.effort
     stream_end = b""
     native: NativePassage | None = _Native()
     counting: NativeCounting | None = None
@@ -98,6 +105,21 @@ class ResponsesApi:
             else:
                 changed["max_output_tokens" if name == "max_tokens" else name] = value
         return changed
+
+    def fields(self, request: ResponsesRequest) -> ClientFields:
+        return RESPONSES_FIELDS
+
+    def wants_reasoning(self, request: ResponsesRequest) -> bool:
+        reasoning = request.get("reasoning") or {}
+        return reasoning.get("effort") not in (None, "none") or summary_of(reasoning) != "none"
+
+    def encrypted_reasoning(self, request: ResponsesRequest) -> list[str]:
+        return item_contents(request)
+
+    def without_reasoning(
+        self, request: ResponsesRequest, encrypted: Collection[str]
+    ) -> ResponsesRequest:
+        return without_encrypted_items(request, encrypted)
 
     def to_chat(self, request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         return to_chat(request, notes)

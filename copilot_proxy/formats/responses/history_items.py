@@ -3,14 +3,15 @@
 Some are calls of tools that the client runs, and become calls of functions. Others become text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, summary_of
 from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.responses.tools import item_list
+from copilot_proxy.formats.types import Json, ResponsesRequest
 
 COMPACTED: Final = (
     "(The earlier part of the conversation was summarized in a form that this model cannot read.)"
@@ -35,9 +36,10 @@ _HOSTED: Final = (
     "program_output",
 )
 """What tools that OpenAI runs have done, of which Copilot knows nothing."""
-_COMPACTIONS: Final = ("compaction", "compaction_summary", "context_compaction")
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that say nothing, or are a whole image."""
+_COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
+"""Items that hold a summary of the conversation, encrypted."""
 
 
 def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
@@ -70,7 +72,39 @@ def compacted_message() -> Json:
     return _message("user", COMPACTED)
 
 
-def as_text(item: Json) -> Json:
+def item_contents(request: ResponsesRequest) -> list[str]:
+    """Return the encrypted contents of the reasoning and the compactions in a client's request."""
+    found = [_encrypted(item) for item in item_list(request)]
+    return [encrypted for encrypted in found if isinstance(encrypted, str)]
+
+
+def without_encrypted_items(
+    request: ResponsesRequest, contents: Collection[str]
+) -> ResponsesRequest:
+    """Return a client's request without the items that have one of the encrypted `contents`.
+
+    A compaction is replaced by a text that says that there was one.
+    """
+    if isinstance(request["input"], str):
+        return request
+    items: list[Json] = []
+    for item in request["input"]:
+        if _encrypted(item) not in contents:
+            items.append(item)
+        elif item["type"] in _COMPACTIONS:
+            items.append(compacted_message())
+    return {**request, "input": items}
+
+
+def _encrypted(item: Json) -> Any:
+    if item.get("type") not in ("reasoning", *_COMPACTIONS):
+        return None
+    encrypted = item.get("encrypted_content")
+    # Copilot never gets to see our own, so it cannot have refused them.
+    return None if summary_of(encrypted) else encrypted
+
+
+def as_user_message(item: Json) -> Json:
     """Return an item of an unknown type as a message of the user."""
     return _message("user", f"({item['type']}: {_json(_described(item))})")
 

@@ -7,9 +7,10 @@ of its calls directly follow it, wherever they were in the input: models reject 
 from typing import Any
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats import reasoning_labels
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
-from copilot_proxy.formats.responses.history_items import as_text, compacted_message
+from copilot_proxy.formats.responses.history_items import as_user_message, compacted_message
 from copilot_proxy.formats.types import Json
 
 
@@ -38,7 +39,7 @@ class _Turn:
             message["reasoning_opaque"] = self.opaque
             # Models other than OpenAI's need their reasoning back, unchanged, with its signature.
             tag = encrypted_reasoning.tag_of(self.opaque)
-            if self.summaries and tag != encrypted_reasoning.RESPONSES:
+            if self.summaries and tag != reasoning_labels.RESPONSES_LABEL:
                 message["reasoning_content"] = "".join(self.summaries)
         if self.calls:
             message["tool_calls"] = self.calls
@@ -62,7 +63,7 @@ class MessagesBuilder:
         for turn in self._turns:
             messages = turn.messages()
             if not messages:
-                self._notes.append("dropped an assistant message: it is empty")
+                self._notes.append("dropped an empty assistant message")
             out += messages
         return out
 
@@ -86,11 +87,11 @@ class MessagesBuilder:
             case "function_call_output" | "custom_tool_call_output":
                 self._add_result(item["call_id"], _content(item["output"], f"{path}.output"))
             case "compaction":
-                self._notes.append("changed compaction: to a text, since the model cannot read it")
+                self._notes.append("changed a compaction item to text: the model cannot read it")
                 self.add_item(compacted_message(), path)
             case kind:
-                self._notes.append(f"changed {kind}: to a text, since the model does not know it")
-                self.add_item(as_text(item), path)
+                self._notes.append(f"changed a {kind} item to text: the model does not support it")
+                self.add_item(as_user_message(item), path)
 
     def _assistant(self) -> _Turn:
         if self._current is None:

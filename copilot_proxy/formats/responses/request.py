@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from copilot_proxy import headers
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
+from copilot_proxy.formats.chat_completions.request import parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.responses import schema
-from copilot_proxy.formats.responses.tools import HOSTED, item_list, tools_of
+from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
+from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json, ResponsesRequest
 from copilot_proxy.headers import Initiator, Turn
 
@@ -28,7 +29,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 """The required fields of an item, by its type."""
 COMPACTION_TRIGGER: Final = "compaction_trigger"
 """The type of the last item of a request to compact the conversation."""
-_TOOL_LISTS: Final = ("additional_tools", "mcp_list_tools")
+_TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
 """The types of items that list tools."""
 
 
@@ -104,15 +105,28 @@ def _check_tools(request: ResponsesRequest) -> None:
     for i, tool in enumerate(request.get("tools") or ()):
         _check_tool(tool, f"tools[{i}]")
     for i, item in enumerate(item_list(request)):
-        for j, tool in enumerate(tools_of(item)):
-            _check_tool(tool, f"input[{i}].tools[{j}]")
+        _check_listed(item, f"input[{i}]")
     choice = request.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") in HOSTED:
         raise _not_run("tool_choice", choice["type"])
 
 
+def _check_listed(item: Json, path: str) -> None:
+    """Check the tools that an item of the conversation adds."""
+    if item.get("type") == ADDITIONAL and item.get("tools") is None:
+        raise _missing(f"{path}.tools")
+    if item.get("type") in (ADDITIONAL, "tool_search_output"):
+        check_shape(item.get("tools") or [], list[schema.ResponsesTool], f"{path}.tools")
+    for i, tool in enumerate(tools_of(item)):
+        _check_tool(tool, f"{path}.tools[{i}]")
+
+
 def _check_tool(tool: Json, path: str) -> None:
     kind = tool.get("type")
+    if kind == "namespace":
+        if not tool.get("tools"):
+            raise _missing(f"{path}.tools")
+        check_shape(tool["tools"], list[schema.ResponsesTool], f"{path}.tools")
     if kind in ("function", "custom", "namespace") and not tool.get("name"):
         raise _missing(f"{path}.name")
     if isinstance(kind, str) and HOSTED.get(kind) == "refuse":

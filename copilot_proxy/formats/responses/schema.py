@@ -32,7 +32,7 @@ class InputItem(Struct):
     id: str | None = None
 
 
-class Tool(Struct):
+class ResponsesTool(Struct):
     """A ``function``, a ``custom`` tool or a ``namespace`` of them; no others are supported."""
 
     type: str
@@ -79,7 +79,7 @@ class ResponsesRequest(Struct):
     input: str | list[InputItem]
     instructions: str | None = None
     stream: bool | None = None
-    tools: list[Tool] | None = None
+    tools: list[ResponsesTool] | None = None
     tool_choice: str | Json | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
@@ -103,7 +103,7 @@ class InputTokensRequest(Struct):
     input: str | list[InputItem] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
-    tools: list[Tool] | None = None
+    tools: list[ResponsesTool] | None = None
     text: TextConfig | None = None
 
 
@@ -114,7 +114,7 @@ class CompactRequest(Struct):
     input: str | list[InputItem] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
-    tools: list[Tool] | None = None
+    tools: list[ResponsesTool] | None = None
     reasoning: Reasoning | None = None
     prompt_cache_key: str | None = None
 
@@ -147,7 +147,7 @@ class OutputTokensDetails(Struct):
     reasoning_tokens: int
 
 
-class Usage(Struct):
+class ResponsesUsage(Struct):
     """Token counts of one request; output tokens include reasoning."""
 
     input_tokens: int
@@ -190,14 +190,14 @@ class Response(Struct):
     temperature: float | None
     top_p: float | None
     tool_choice: str | Json
-    tools: list[Tool]
+    tools: list[ResponsesTool]
     max_output_tokens: int | None = None
     previous_response_id: str | None = None
     reasoning: Reasoning | None = None
     store: bool | None = None
     text: TextConfig | None = None
     truncation: str | None = None
-    usage: Usage | None = None
+    usage: ResponsesUsage | None = None
 
 
 class ListedItem(Struct):
@@ -239,4 +239,4 @@ class CompactedResponse(Struct):
     object: Literal["response.compaction"]
     created_at: float
     output: list[OutputItem]
-    usage: Usage
+    usage: ResponsesUsage

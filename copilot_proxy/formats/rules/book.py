@@ -20,6 +20,7 @@ from copilot_proxy.formats.rules import (
     results,
     sampling,
     schemas,
+    signatures,
     stops,
     thinking,
     tool_ids,
@@ -80,7 +81,7 @@ RULES: Final = (
     ),
     Rule("tools.allowed", _OBSERVED, tool_kinds.allow_tools, pi_ai=True),
     Rule("tools.names", _OBSERVED, tool_names.fit_names, pi_ai=True),
-    Rule("tools.schemas", _OBSERVED, schemas.fit_tools, pi_ai=True),
+    Rule("tools.schemas", _OBSERVED, schemas.fit_tool_schemas, pi_ai=True),
     Rule(
         "tools.unions",
         "public bug reports",
@@ -143,6 +144,7 @@ RULES: Final = (
         results.pair_results,
         pi_ai=True,
     ),
+    Rule("tools.signatures", _OBSERVED, signatures.replace_unsigned, lambda p: p.signed_calls),
     Rule(
         "turns.first",
         _OBSERVED,
@@ -193,6 +195,13 @@ RULES: Final = (
     ),
     Rule("output.schema", _OBSERVED, schemas.fit_output, lambda p: not p.structured_output),
     Rule(
+        "output.closed",
+        "Anthropic API reference: structured outputs",
+        schemas.close_output,
+        lambda p: not p.open_output_schemas,
+    ),
+    Rule("thinking.effort", _CATALOGUE, thinking.choose_form),
+    Rule(
         "tools.forced", _THINKING, thinking.unforce_tool, lambda p: not p.forced_tools, pi_ai=True
     ),
     Rule(
@@ -212,7 +221,7 @@ RULES: Final = (
     Rule("thinking.budget", _THINKING, thinking.fit_budget),
     Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
     Rule("thinking.display", _CLIENTS, thinking.ask_display),
-    Rule("thinking.binding", _CLIENTS, thinking.bind, lambda p: p.bound_thinking),
+    Rule("thinking.binding", _CLIENTS, thinking.bind_to_conversation, lambda p: p.bound_thinking),
     Rule("thinking.fields", _THINKING, thinking.drop_unknown),
     Rule("effort", _CATALOGUE, effort.fit_effort, lambda p: p.efforts is not None),
     Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, lambda p: p.fixed_sampling, pi_ai=True),

@@ -7,7 +7,7 @@ import pytest
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, compaction_response
-from copilot_proxy.formats.responses.history_items import COMPACTED
+from copilot_proxy.formats.responses.history_items import COMPACTED, item_contents
 from copilot_proxy.formats.responses.request import count_images
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import responses_for_model
@@ -63,7 +63,7 @@ def test_compactions(kind: str) -> None:
     assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]
     messages, notes = chat(item)
     assert [{"role": "user", "content": COMPACTED}] == messages
-    assert ["changed compaction: to a text, since the model cannot read it"] == notes
+    assert ["changed a compaction item to text: the model cannot read it"] == notes
 
 
 def test_an_empty_compaction_says_nothing() -> None:
@@ -94,6 +94,7 @@ def test_our_own_compactions_are_read() -> None:
         assert said["content"][0]["text"].endswith("\n\nIt is é.")
         assert chat({**item, "type": kind})[0][0]["content"].endswith("\n\nIt is é.")
         assert [] == notes
+    assert [] == item_contents({"input": [item]}), "it would be removed as refused reasoning"
     for broken in ("!", "AAAA", "eJw"):
         sealed = f"copilot-proxy-summary:{broken}"
         assert native({"type": "compaction", "encrypted_content": sealed})[0]
@@ -196,7 +197,7 @@ def test_an_unknown_item_is_never_lost() -> None:
     assert ([{"type": "later_invention", "words": "important"}], []) == native(item)
     messages, notes = chat(item)
     assert [{"role": "user", "content": '(later_invention: {"words":"important"})'}] == messages
-    assert ["changed later_invention: to a text, since the model does not know it"] == notes
+    assert ["changed a later_invention item to text: the model does not support it"] == notes
 
 
 def test_items_without_words_are_noted() -> None:
