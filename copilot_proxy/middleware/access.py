@@ -34,7 +34,7 @@ _EXPOSED_HEADERS: Final = (
     "x-copilot-proxy-notes",
     "x-copilot-proxy-route",
 )
-_METHODS: Final = "GET, POST, OPTIONS"
+_METHODS: Final = "GET, POST, DELETE, OPTIONS"
 _REQUESTED_HEADERS: Final = b"access-control-request-headers"
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (

@@ -123,17 +123,17 @@ class Relay:
     ) -> tuple[Json, dict[str, str]]:
         """Return the token count of a checked request, and extra response headers.
 
-        Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
-        an estimate, and a note says so. Raises `CopilotProxyError`.
+        Copilot counts the tokens if it serves the model on the client's API and that API has a path
+        for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
         with self._recording(client, record, request, client.metrics(request)):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
-            if is_same_api(client, api):
-                body = client.for_counting(request, resolved.model)
+            if client.counting is not None and is_same_api(client, api):
+                body = client.counting.body(request, resolved.model)
                 headers = api.headers(body, betas, [])
                 call = make_call(
-                    "count_tokens", client.count_path, resolved, body, record, caller, headers
+                    "count_tokens", client.counting.path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
@@ -152,7 +152,7 @@ class Relay:
                     )
                     if not can_estimate:
                         raise
-            tokens = await asyncio.to_thread(count, client.countable_text(request))
+            tokens = await asyncio.to_thread(lambda: count(client.countable_text(request)))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
                 notes_header((*resolved.notes, _ESTIMATED)),

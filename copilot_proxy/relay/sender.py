@@ -118,6 +118,7 @@ class Sender:
             conversation.request,
             conversation.resolved.model,
             self._reasoning,
+            caller=conversation.caller.identity,
             fixed_api=conversation.fixed_api,
             refused=conversation.refused,
             foreign=conversation.foreign,
