@@ -81,7 +81,7 @@ class Sender:
             resolved=resolved,
             fixed_api=fixed_api,
             listed=listed,
-            foreign=self._refused_reasoning.among(resolved.id, client.encrypted_reasoning(request)),
+            foreign=self._known_foreign(client, request, resolved.id),
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
         )
         notes = [*record.notes, *resolved.notes]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-MACHINE = f"{'arm64' if os.uname().machine in ('aarch64', 'arm64') else 'x64'}"
+MACHINE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x64"
+OPENCODE = {"x64": "x64-baseline"}.get(MACHINE, MACHINE)
 AGENTS, CLIENTS, OFFICIAL = (
     TESTS / folder / "node_modules" for folder in ("agents", "clients", "official")
 )

@@ -39,7 +39,6 @@ OPERATIONS: Final = [
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{model_id}"),
     ("GET", "/health"),
-    ("HEAD", "/health"),
 ]
 
 
