@@ -1,5 +1,6 @@
 """The composition root: creates the objects that the commands need to talk to Copilot."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.dumps import Dumps
+    from copilot_proxy.ledger.recorder import Ledger
     from copilot_proxy.relay.records import RequestRecord
     from copilot_proxy.relay.relay import Relay
     from copilot_proxy.routes.services import Services
     from copilot_proxy.server.uvicorn_server import Server
     from copilot_proxy.simulator import Simulator
     from copilot_proxy.upstreams.base import Upstream
+
+    Report = Callable[[RequestRecord], None]
 
 
 @contextmanager
@@ -45,7 +49,8 @@ def settings_for(
             "github_url": simulator.url,
             "github_api_url": simulator.url,
         }
-        yield replace(load_settings({**flags, **simulated}), copilot_api_url=None), simulator
+        settings = load_settings({**flags, **simulated})
+        yield replace(settings, copilot_api_url=None, simulated=True), simulator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +62,12 @@ class Backend:
     upstream: "Upstream"
     relay: "Relay"
     dumps: "Dumps | None" = None
+    ledger: "Ledger | None" = None
 
     async def aclose(self) -> None:
-        """Close all connections; it is safe to call this twice."""
+        """Close all connections and the ledger; it is safe to call this twice."""
+        if self.ledger is not None:
+            await asyncio.to_thread(self.ledger.close)
         await self.auth.close()
         await self.upstream.aclose()
         await self.github.aclose()
@@ -84,9 +92,9 @@ def make_backend(
 ) -> Backend:
     """Create the backend; requires a running event loop.
 
-    `report` is called after each request. `load` replaces the credential stores of the settings,
-    and `clock` the system's clock. `dumps` records the traffic. Set `serving` for many concurrent
-    requests; the HTTP client for it takes longer to import.
+    `report` is called after each request, which is then recorded in the ledger. `load` replaces the
+    credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
+    Set `serving` for many concurrent requests; the HTTP client for it takes longer to import.
     """
     from copilot_proxy.auth import http_clients
     from copilot_proxy.auth.copilot_auth import CopilotAuth
@@ -116,6 +124,7 @@ def make_backend(
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
+    ledger = _ledger_for(settings)
     return Backend(
         github=github,
         auth=auth,
@@ -124,10 +133,29 @@ def make_backend(
             upstream,
             default_model=settings.default_model,
             aliases=settings.aliases,
-            report=report,
+            report=report if ledger is None else _both(report, ledger),
         ),
         dumps=dumps,
+        ledger=ledger,
     )
+
+
+def _ledger_for(settings: Settings) -> "Ledger | None":
+    if not settings.ledger:
+        return None
+    from copilot_proxy.ledger.recorder import Ledger
+
+    return Ledger(settings.ledger_file)
+
+
+def _both(first: "Report", second: "Report") -> "Report":
+    def report(record: "RequestRecord") -> None:
+        try:
+            first(record)
+        finally:
+            second(record)
+
+    return report
 
 
 def make_services(

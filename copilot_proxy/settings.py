@@ -110,6 +110,9 @@ class Settings:
         10 * 1024 * 1024, parse.positive, "Size in bytes at which the log file is rotated."
     )
     log_file_count: int = _setting(5, parse.positive, "Number of old log files to keep.")
+    ledger: bool = _setting(
+        True, parse.boolean, "Record what each request costs, for `copilot-proxy usage`."
+    )
     dump_dir: Path | None = _setting(
         None, parse.path, "A folder to write every conversation to, for debugging."
     )
@@ -172,6 +175,8 @@ class Settings:
     api_version: str = _setting(
         Identity.api_version, parse.header_value, "X-GitHub-Api-Version sent to the Copilot API."
     )
+    simulated: bool = False
+    """Whether the addresses are those of a simulator; not a setting of the user's."""
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
@@ -209,6 +214,12 @@ class Settings:
     def state_dir(self) -> Path:
         """The folder of what the program remembers, such as the models last seen."""
         return self.home_dir or Path(platformdirs.user_state_dir(_APP, appauthor=False))
+
+    @property
+    def ledger_file(self) -> Path:
+        """The ledger. What the simulator charges is no money, so it has a file of its own."""
+        name = "ledger-simulated.sqlite3" if self.simulated else "ledger.sqlite3"
+        return self.state_dir / name
 
 
 def config_dir(home_dir: Path | None) -> Path:

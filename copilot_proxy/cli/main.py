@@ -22,6 +22,7 @@ from copilot_proxy.cli.pi_ai import pi_ai
 from copilot_proxy.cli.serve import serve
 from copilot_proxy.cli.simulate import simulate
 from copilot_proxy.cli.status import status
+from copilot_proxy.cli.usage import usage
 from copilot_proxy.settings import unknown_variables
 
 _COMMANDS = (
@@ -31,6 +32,7 @@ _COMMANDS = (
     serve,
     chat,
     models,
+    usage,
     simulate,
 )
 

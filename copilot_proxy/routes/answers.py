@@ -32,7 +32,7 @@ def answer(
     """
     services = get_services(request)
     caller = get_caller(request)
-    record = start_record(request, client.name, body_bytes, notes)
+    record = start_record(request, client.name, body, body_bytes, notes)
 
     def open_reply() -> AbstractAsyncContextManager[Reply]:
         return services.relay.answer(client, body, record, caller=caller, betas=betas)

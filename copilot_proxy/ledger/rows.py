@@ -1,0 +1,110 @@
+"""Turns the record of a request into a row of the ledger."""
+
+import time
+from typing import Any, Final
+
+import msgspec
+
+from copilot_proxy.cost.assessment import Cost
+from copilot_proxy.cost.estimate import EventSizes
+from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.masking import mask
+from copilot_proxy.relay.costs import cost_of, is_complete
+from copilot_proxy.relay.records import RequestRecord
+
+CALLER: Final = "caller"
+"""The account of a request with the client's own sign-in; the server's own is not named."""
+_MAX_TEXT: Final = 200
+_NO_TOKENS: Final = (None,) * len(Tokens._fields)
+
+Row = tuple[Any, ...]
+"""The values of `schema.COLUMNS`, in that order, as SQLite stores them."""
+
+
+def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
+    """Return the row of a request that ended at `ended_us`, in microseconds since 1970.
+
+    `sizes` learns from complete answers, and helps to estimate those that were not.
+    """
+    model = record.model or ""
+    cost = cost_of(record, sizes.per_event(model))
+    if record.events and cost.tokens is not None and is_complete(record):
+        sizes.learn(model, record.events, cost.tokens.output)
+    who, quota = record.who, record.quota
+    details = record.copilot_usage
+    first = record.first_token
+    return (
+        record.request_id,
+        None,
+        time.strftime("%Y-%m-%d", time.localtime(ended_us // 1_000_000)),
+        time.strftime("%Y-%m", time.gmtime(ended_us // 1_000_000)),
+        ended_us - round(record.duration * 1e6),
+        ended_us,
+        None if first is None else round(first * 1000),
+        CALLER if record.own_sign_in else None,
+        record.key,
+        _text(who.client),
+        _text(who.version),
+        _text(who.user_agent),
+        _text(who.session),
+        _text(who.project),
+        record.api,
+        record.route,
+        int(record.stream),
+        record.initiator,
+        record.attempts,
+        _text(record.upstream_id),
+        _text(record.model_asked),
+        _text(record.model),
+        _text(record.model_answered),
+        _text(record.effort),
+        cost.tier,
+        *(cost.tokens or _NO_TOKENS),
+        record.images,
+        *_price(cost),
+        None if details is None else msgspec.json.encode(details).decode(),
+        record.status,
+        outcome(record),
+        _text(record.error),
+        msgspec.json.encode([mask(note) for note in record.notes]).decode()
+        if record.notes
+        else None,
+        *(
+            (None,) * 5
+            if quota is None
+            else (
+                quota.unit,
+                float(quota.entitlement),
+                float(quota.percent_left),
+                float(quota.overage),
+                quota.resets_at.isoformat() if quota.resets_at else None,
+            )
+        ),
+        None,
+        None,
+        None,
+    )
+
+
+def outcome(record: RequestRecord) -> str:
+    """Return how the request ended: ``ok``, ``client_left``, ``refused_upstream``, ``refused_here``
+    or ``broken``."""
+    if record.client_gone:
+        return "client_left"
+    if record.error is None:
+        return "ok"
+    if record.upstream_status is not None:
+        return "refused_upstream"
+    return "refused_here" if record.local or not record.attempts else "broken"
+
+
+def _price(cost: Cost) -> tuple[int | None, str, int | None, str | None]:
+    return cost.nano, cost.source, cost.recomputed, cost.price_date
+
+
+def _text(value: str | None) -> str | None:
+    """Return text that came from a client or from Copilot, short and without secrets."""
+    if value is None:
+        return None
+    text = value[:_MAX_TEXT]
+    return mask(text if text.isprintable() else "".join(filter(str.isprintable, text)))
