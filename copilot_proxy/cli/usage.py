@@ -76,7 +76,6 @@ def usage(
     ] = False,
 ) -> int:
     """Show what requests have cost, and what is left of the quota."""
-    from copilot_proxy.cli import usage_actions, usage_request
     from copilot_proxy.ledger.queries import Filters
     from copilot_proxy.ledger.reading import open_ledger
 
@@ -88,17 +87,23 @@ def usage(
         case "path":
             print_result(str(settings.ledger_file))
             return 0
-        case "forget":
-            return usage_actions.forget(settings.ledger_file, before)
-        case "backup":
-            return usage_actions.backup(settings.ledger_file, Path(argument))
+        case "forget" | "backup":
+            from copilot_proxy.cli import usage_file
+
+            if word == "forget":
+                return usage_file.forget(settings.ledger_file, before)
+            return usage_file.backup(settings.ledger_file, Path(argument))
     period = _period(word, since, until, last)
     filters = Filters(model, client, key, project)
     with closing(open_ledger(settings.ledger_file)) as database:
         if word == "show":
+            from copilot_proxy.cli import usage_request
+
             return usage_request.show(database, argument, as_json=as_json)
         if verify:
-            return usage_actions.check(database, as_json=as_json)
+            from copilot_proxy.cli import usage_check
+
+            return usage_check.check(database, as_json=as_json)
         return _report(
             database,
             word,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from copilot_proxy.cost.nano import reported_total, sum_of_details
-from copilot_proxy.cost.price_list import PriceList, listed_prices
+from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.cost.tokens import Tokens, from_details, from_usage
 
@@ -38,18 +38,17 @@ FREE = Cost(0, "free")
 
 def assess(
     model_id: str | None,
-    entry: Mapping[str, Any] | None,
+    prices: PriceList | None,
     usage: Mapping[str, Any] | None,
     copilot_usage: Mapping[str, Any] | None,
 ) -> Cost:
     """Return the cost of an answer whose token counts are complete.
 
-    `entry` is the model's entry in Copilot's list, `usage` is in the format of Chat Completions,
+    `prices` are those of the model in Copilot's list, `usage` is in the format of Chat Completions,
     and `copilot_usage` as Copilot sent it; each is None if it is not known.
     """
     counted = from_usage(usage)
     tokens = from_details(copilot_usage, counted.reasoning if counted else 0) or counted
-    prices = listed_prices(entry) if entry is not None else None
     tier = prices.tier(tokens.prompt) if prices is not None and tokens is not None else None
     from_parts = sum_of_details(copilot_usage)
     if (total := reported_total(copilot_usage)) is not None:
@@ -61,9 +60,8 @@ def assess(
     return priced(tokens, model_id, prices)
 
 
-def estimated(model_id: str | None, entry: Mapping[str, Any] | None, tokens: Tokens) -> Cost:
+def estimated(model_id: str | None, prices: PriceList | None, tokens: Tokens) -> Cost:
     """Return the cost of an answer whose token counts have been estimated."""
-    prices = listed_prices(entry) if entry is not None else None
     cost = priced(tokens, model_id, prices)
     return cost if cost.nano is None else cost._replace(source="estimated")
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from copilot_proxy.cost.quota import Quota
@@ -106,8 +106,11 @@ def _source(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
     values: list[Any] = []
     source = "sums"
     if period.month is not None:
-        conditions.append("month = ?")
-        values.append(period.month)
+        # The key of `sums` begins with the day, which can differ by one from the day in UTC.
+        first = date.fromisoformat(f"{period.month}-01")
+        days = (first - timedelta(days=1), first + timedelta(days=32))
+        conditions += ["month = ?", "day BETWEEN ? AND ?"]
+        values += [period.month, *(day.isoformat() for day in days)]
     elif period.days is not None:
         for day, comparison in zip(period.days, (">=", "<="), strict=True):
             if day is not None:
@@ -168,7 +171,7 @@ def sums_by_tier(
 
     The second value is whether the sums are of those longer ones.
     """
-    _, where, values = _source(period, filters)
+    _, where, values = _source(Period(period.since, period.until), filters)
     column = "day" if group == "week" else group
     prompt = "input_tokens + cache_read_tokens + cache_write_tokens"
     found = database.execute(

@@ -1,6 +1,7 @@
 """Turns the record of a request into a row of the ledger."""
 
 import time
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -36,8 +37,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
     return (
         record.request_id,
         None,
-        time.strftime("%Y-%m-%d", time.localtime(ended_us // 1_000_000)),
-        time.strftime("%Y-%m", time.gmtime(ended_us // 1_000_000)),
+        *_day_and_month(ended_us // 60_000_000),
         ended_us - round(record.duration * 1e6),
         ended_us,
         None if first is None else round(first * 1000),
@@ -98,10 +98,21 @@ def outcome(record: RequestRecord) -> str:
     return "refused_here" if record.local or not record.attempts else "broken"
 
 
+@lru_cache(maxsize=4)
+def _day_and_month(minute: int) -> tuple[str, str]:
+    """Return the local day and the month in UTC of a minute since 1970."""
+    seconds = minute * 60
+    return (
+        time.strftime("%Y-%m-%d", time.localtime(seconds)),
+        time.strftime("%Y-%m", time.gmtime(seconds)),
+    )
+
+
 def _price(cost: Cost) -> tuple[int | None, str, int | None, str | None]:
     return cost.nano, cost.source, cost.recomputed, cost.price_date
 
 
+@lru_cache(maxsize=256)  # most requests share most texts
 def _text(value: str | None) -> str | None:
     """Return text that came from a client or from Copilot, short and without secrets."""
     if value is None:

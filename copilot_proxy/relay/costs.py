@@ -1,12 +1,18 @@
 """What a request cost, from its record."""
 
+from typing import Final
+
+from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
 from copilot_proxy.cost.estimate import TOKENS_PER_EVENT, prompt_tokens
 from copilot_proxy.cost.nano import decimal
+from copilot_proxy.cost.price_list import PriceList, listed_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
 from copilot_proxy.relay.records import RequestRecord
 
-COUNT_TOKENS = "count_tokens"
+COUNT_TOKENS: Final = "count_tokens"
+"""The API of requests that only count tokens."""
+_PRICES: Final = "price_list"
 
 
 def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -> Cost:
@@ -14,9 +20,9 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
 
     `tokens_per_event` is for estimating the output of an answer that was not received completely.
     """
-    entry = record.listed.raw if record.listed is not None else None
+    prices = prices_of(record.listed) if record.listed is not None else None
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
-        return assess(record.model, entry, record.usage, record.copilot_usage)
+        return assess(record.model, prices, record.usage, record.copilot_usage)
     if record.api == COUNT_TOKENS or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
@@ -26,7 +32,15 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     if tokens is None:
         tokens = Tokens(input=prompt_tokens(record.unmetered or {}))
     output = max(tokens.output, round(record.events * tokens_per_event))
-    return estimated(record.model, entry, tokens._replace(output=output))
+    return estimated(record.model, prices, tokens._replace(output=output))
+
+
+def prices_of(model: Model) -> PriceList | None:
+    """Return the prices of a model in Copilot's list, or None if it has none."""
+    if _PRICES not in model.derived:
+        model.derived[_PRICES] = listed_prices(model.raw)
+    prices: PriceList | None = model.derived[_PRICES]
+    return prices
 
 
 def is_complete(record: RequestRecord) -> bool:

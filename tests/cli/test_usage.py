@@ -38,7 +38,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             moment = cls.fromtimestamp(NOON.timestamp(), UTC)
             return moment.astimezone(tz) if tz else moment.astimezone().replace(tzinfo=None)
 
-    for name in ("usage", "usage_report", "usage_actions"):
+    for name in ("usage", "usage_report", "usage_check"):
         monkeypatch.setattr(f"copilot_proxy.cli.{name}.datetime", Clock)
     yield
     monkeypatch.undo()

@@ -1,19 +1,14 @@
-"""The parts of ``usage`` that are about the ledger itself: its check, backup and removal."""
+"""``usage --verify``: checks the ledger, and compares this month with GitHub's quota."""
 
 import json
-from contextlib import closing
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import print_result
 from copilot_proxy.cost.nano import credits
-from copilot_proxy.errors import UsageError
-from copilot_proxy.ledger import maintenance
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import this_month
 from copilot_proxy.ledger.queries import Filters, latest_quota, sums_by, total
-from copilot_proxy.ledger.reading import open_ledger
 from copilot_proxy.ledger.verification import Findings, verify
 
 
@@ -62,25 +57,3 @@ def _month(database: Database) -> dict[str, Any]:
         return {"ledger": ledger, "github": None, "others": None, "step": None}
     step = quota.entitlement / 1000  # the percentage has one decimal
     return {"ledger": ledger, "github": used, "others": max(0.0, used - ledger), "step": step}
-
-
-def backup(path: Path, target: Path) -> int:
-    """Copy the ledger to a new file; raises `CopilotProxyError`."""
-    with closing(open_ledger(path, write=True)) as database:
-        maintenance.backup(database, target)
-    print_message(f"The ledger was copied to {target}.")
-    return 0
-
-
-def forget(path: Path, before: str | None) -> int:
-    """Remove whole days from the ledger; raises `CopilotProxyError`."""
-    if before is None:
-        raise UsageError("`usage forget` needs --before DATE.")
-    try:
-        day = date.fromisoformat(before)
-    except ValueError:
-        raise UsageError(f"{before!r} is no date.", hint="Use a date such as 2026-11-29.") from None
-    with closing(open_ledger(path, write=True)) as database:
-        count = maintenance.forget(database, day)
-    print_message(f"{count:,} row{'' if count == 1 else 's'} before {day} removed.")
-    return 0
