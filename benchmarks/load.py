@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from benchmarks.load_connection import Answer, Connection, connect
 from benchmarks.marks import make_prompt
+from benchmarks.measures import Result, Task
 from benchmarks.processes import new_loop
 
-Json = dict[str, Any]
 _PROBLEMS: Final = 3
 _CLOSE_TIMEOUT: Final = 2.0
 """Seconds after which an open upstream connection counts as never closed."""
@@ -28,7 +28,7 @@ _CLOSE_TIMEOUT: Final = 2.0
 class Requests:
     """Makes the requests of one run, each with a unique number."""
 
-    def __init__(self, spec: Json) -> None:
+    def __init__(self, spec: Task) -> None:
         self._spec = spec
         # Start anywhere, since other runs against the same upstream have used numbers, too.
         self._numbers = count(random.randrange(1, 500_000))
@@ -41,9 +41,9 @@ class Requests:
         body = json.dumps(self._body(prompt, marks is not None)).encode()
         return self._head("POST", self._spec["path"], len(body)) + body, Answer(number, marks)
 
-    def _body(self, prompt: str, stream: bool) -> Json:
+    def _body(self, prompt: str, stream: bool) -> dict[str, Any]:
         turns = [{"role": "user", "content": f"Please answer this order: {prompt}."}]
-        body: Json = {"model": self._spec["model"], "stream": stream}
+        body: dict[str, Any] = {"model": self._spec["model"], "stream": stream}
         if self._spec["path"].endswith("/responses"):
             return {**body, "input": turns, "instructions": "Be exact."}
         if self._spec["path"].endswith("/messages"):
@@ -62,7 +62,7 @@ class Requests:
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-async def requests(spec: Json) -> Json:
+async def requests(spec: Task) -> Result:
     """Request whole answers over `connections` kept-alive connections for `seconds`."""
     make = Requests(spec).make
     connections = [await connect(spec["url"]) for _ in range(spec["connections"])]
@@ -90,7 +90,7 @@ async def requests(spec: Json) -> Json:
     }
 
 
-async def streams(spec: Json) -> Json:
+async def streams(spec: Task) -> Result:
     """Read `rounds` streams one after the other on each of `streams` connections.
 
     A stream has `count` marks, at `rate` per second (0: as fast as possible). The first streams
@@ -131,7 +131,7 @@ async def streams(spec: Json) -> Json:
     }
 
 
-async def leaving(spec: Json) -> Json:
+async def leaving(spec: Task) -> Result:
     """Disconnect `times` clients at the first mark of a long stream.
 
     Measures how long it takes until `upstream` sees its connection closed.
@@ -164,7 +164,7 @@ async def _closed(url: str) -> dict[int, int]:
     return {int(number): when for number, when in stats["closed"].items()}
 
 
-def _percentiles(name: str, values: Sequence[int]) -> Json:
+def _percentiles(name: str, values: Sequence[int]) -> Result:
     """Return median and 99th percentile of nanoseconds, in milliseconds."""
     if not values:
         return {f"{name}_p50": None, f"{name}_p99": None}
@@ -175,7 +175,7 @@ def _percentiles(name: str, values: Sequence[int]) -> Json:
     }
 
 
-def _problems(answers: Sequence[Answer]) -> Json:
+def _problems(answers: Sequence[Answer]) -> Result:
     wrong = [one.problem for one in answers if one.problem]
     return {"wrong": len(wrong), "problems": wrong[:_PROBLEMS]}
 

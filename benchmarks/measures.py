@@ -5,7 +5,10 @@ from typing import Any, Final
 
 from benchmarks.upstream_answers import CHAT_MODEL, MESSAGES_MODEL, RESPONSES_MODEL
 
-Json = dict[str, Any]
+Task = dict[str, Any]
+"""What the load client does, in the form that `benchmarks.load` describes."""
+Result = dict[str, Any]
+"""What the load client found: name of a number -> number, and its problems."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,13 @@ class Measure:
     """A task for the load client, in a long and a quick version."""
 
     name: str
-    long: Json
-    quick: Json
+    long: Task
+    quick: Task
     rows: tuple[Row, ...]
     watch_memory: bool = False
     only_ours: bool = False
 
-    def spec(self, *, quick: bool) -> Json:
+    def spec(self, *, quick: bool) -> Task:
         """Return the task in one of its versions."""
         return {
             "path": "/chat/completions",

@@ -2,11 +2,8 @@
 
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from benchmarks.measures import Row
-
-Json = dict[str, Any]
+from benchmarks.measures import Result, Row
 
 
 class Results:
@@ -17,7 +14,7 @@ class Results:
         self.problems: list[str] = []
         self._values: dict[Row, dict[str, list[float]]] = {}
 
-    def add(self, rows: Sequence[Row], target: str, result: Json) -> None:
+    def add(self, rows: Sequence[Row], target: str, result: Result) -> None:
         """Add the result of one round of one target."""
         for row in rows:
             values = self._values.setdefault(row, {}).setdefault(target, [])

@@ -7,21 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.measures import CPU, Measure
+from benchmarks.measures import CPU, Measure, Result, Task
 from benchmarks.processes import TARGET_CORE, cpu_seconds, memory, pinned, run_json
 from benchmarks.target import Fake, Target, environment
 from benchmarks.upstream_answers import CHAT_MODEL
 
-Json = dict[str, Any]
 _INTERVAL: Final = 0.5
 """Seconds between two samples of the memory."""
 _IDLE: Final = 1.0
 """Seconds to wait before the idle memory is read."""
 
 
-def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Json:
+def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Result:
     """Return the load client's results, with CPU and memory use of the target's processes."""
     spec = measure.spec(quick=quick)
     spec = {
@@ -48,12 +47,12 @@ def run(measure: Measure, target: Target, fake: Fake, *, quick: bool) -> Json:
     return result
 
 
-def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Json:
+def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Result:
     """Start a target; measure how long it takes, and its memory when idle and after 200 streams."""
     with start() as target:
         assert target.process is not None
         time.sleep(_IDLE)
-        result: Json = {"start": target.started, "idle": memory(target.process) / 2**20}
+        result: Result = {"start": target.started, "idle": memory(target.process) / 2**20}
         spec = {
             "work": "streams",
             "url": target.url,
@@ -71,9 +70,9 @@ def fresh(start: Callable[[], AbstractContextManager[Target]], fake: Fake) -> Js
         return {**result, "wrong": load["wrong"], "problems": load["problems"]}
 
 
-def commands(build: Sequence[str], fake: Fake, folder: Path) -> Json:
+def commands(build: Sequence[str], fake: Fake, folder: Path) -> Result:
     """Return wall and CPU seconds of commands that users type."""
-    result: Json = {}
+    result: Result = {}
     for name, *arguments in (("help", "--help"), ("models", "models")):
         wall, cpu = _timed([*build, *arguments], environment(fake, folder / "home"))
         result |= {f"{name}_wall": wall, f"{name}_cpu": cpu}
@@ -98,7 +97,7 @@ def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, floa
     return took, used.ru_utime + used.ru_stime
 
 
-def _warm(spec: Json) -> None:
+def _warm(spec: Task) -> None:
     """Run a short task, to warm up connections and caches."""
     if spec["work"] == "requests":
         run_json("load", {**spec, "seconds": 0.3})

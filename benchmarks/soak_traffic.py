@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from benchmarks.soak_client import NORMAL, Behaviour, ClientResponse
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.simulator.embeddings import DEFAULT_SIZE, vector
 from tests.grammars import named_events
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Turn
 
 MODELS: Final = (
     "gpt-4o",
@@ -185,7 +186,7 @@ class Traffic:
         kind: str,
         client: Client,
         model: str,
-        turns: list[Json],
+        turns: list[Turn],
         said: str | None,
         *,
         tools: bool = False,
@@ -250,5 +251,5 @@ def _echo(model: str, text: str, seen: str = "") -> str:
     )
 
 
-def _encoded(body: Json) -> bytes:
+def _encoded(body: ClientRequest) -> bytes:
     return json.dumps(body).encode()

@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from benchmarks.marks import mark
 
-Json = dict[str, Any]
+Model = dict[str, Any]
+"""A model of the catalogue."""
+Event = dict[str, Any]
+"""An event of a stream, or the delta in it."""
+Item = dict[str, Any]
+"""An output item, or a part of one."""
+Answer = dict[str, Any]
+"""A whole answer."""
 
 CHAT_MODEL: Final = "gpt-4o"
 RESPONSES_MODEL: Final = "gpt-5.4"
@@ -27,7 +34,7 @@ _TEXT: Final = "@@TEXT@@"
 _FILLER: Final = "Nine words follow the mark to make a full kilobyte. " * 11
 
 
-def _model(name: str, vendor: str, endpoints: list[str] | None, **more: Any) -> Json:
+def _model(name: str, vendor: str, endpoints: list[str] | None, **more: Any) -> Model:
     capabilities = {
         "object": "model_capabilities",
         "type": "chat",
@@ -97,15 +104,15 @@ class Shape:
         return self.answer.replace(_TEXT.encode(), mark(number))
 
 
-def _data(event: Json) -> str:
+def _data(event: Event) -> str:
     return f"data: {json.dumps(event, separators=(',', ':'))}\n\n"
 
 
-def _named(event: Json) -> str:
+def _named(event: Event) -> str:
     return f"event: {event['type']}\n{_data(event)}"
 
 
-def _shape(head: str, events: list[str], tail: str, answer: Json) -> Shape:
+def _shape(head: str, events: list[str], tail: str, answer: Answer) -> Shape:
     cut = [event.encode().split(_TEXT.encode()) for event in events]
     return Shape(
         head=head.encode(),
@@ -145,7 +152,7 @@ def _chat() -> Shape:
         "prompt_filter_results": prompt,
     }
 
-    def event(delta: Json, **more: Any) -> str:
+    def event(delta: Event, **more: Any) -> str:
         return _data({"choices": [{"index": 0, "delta": delta, **more}], **ids})
 
     last = {"choices": [{"finish_reason": "stop", "index": 0, "delta": {"content": None}}]}
@@ -172,8 +179,8 @@ def _responses() -> Shape:
         return base64.b64encode(hashlib.shake_256(b"%d" % next(seeds)).digest(180)).decode()
 
     at = {"output_index": 0, "content_index": 0}
-    empty: Json = {"type": "output_text", "text": "", "annotations": []}
-    said: Json = {**empty, "text": _TEXT}
+    empty: Item = {"type": "output_text", "text": "", "annotations": []}
+    said: Item = {**empty, "text": _TEXT}
     usage = {
         "input_tokens": 24,
         "input_tokens_details": {"cached_tokens": 0},
@@ -182,11 +189,11 @@ def _responses() -> Shape:
         "total_tokens": 224,
     }
 
-    def item(status: str, content: list[Json]) -> Json:
+    def item(status: str, content: list[Item]) -> Item:
         of = {"id": fresh(), "type": "message", "role": "assistant"}
         return {**of, "status": status, "content": content}
 
-    def response(status: str, output: list[Json], used: Json | None = None) -> Json:
+    def response(status: str, output: list[Item], used: dict[str, int] | None = None) -> Answer:
         return {
             "id": fresh(),
             "object": "response",
@@ -233,7 +240,7 @@ def _messages() -> Shape:
         "cache_read_input_tokens": 0,
         "output_tokens": 200,
     }
-    message: Json = {
+    message: Answer = {
         "id": "msg_bdrk_01XyNuRVy7pKFgXL5VsZKe5w",
         "type": "message",
         "role": "assistant",

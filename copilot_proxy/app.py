@@ -16,7 +16,7 @@ from copilot_proxy.middleware.error_responses import error_parts, to_proxy_error
 from copilot_proxy.middleware.shutdown import ShutdownMiddleware
 from copilot_proxy.routes.chat_completions import chat_completions
 from copilot_proxy.routes.embeddings import embeddings
-from copilot_proxy.routes.health import client_telemetry, health, root
+from copilot_proxy.routes.health import client_telemetry, health, hello, root
 from copilot_proxy.routes.messages import count_tokens, messages
 from copilot_proxy.routes.models import get_model, list_models
 from copilot_proxy.routes.openapi import openapi_config
@@ -35,6 +35,7 @@ _ROUTES: Final = (
     get_model,
     health,
     root,
+    hello,
     client_telemetry,
 )
 _PATHS_HINT: Final = (

@@ -18,8 +18,14 @@ MAX_NAME_LENGTH: Final = 256
 ENABLE_URL: Final = "https://github.com/settings/copilot/features"
 """The page for accepting the terms of a model that GitHub lists as disabled."""
 
-_ENDPOINTS: Final = frozenset({"/chat/completions", "/responses", "/v1/messages", "/embeddings"})
-"""The APIs of Copilot's that this program can call."""
+CHAT_COMPLETIONS_PATH: Final = "/chat/completions"
+RESPONSES_PATH: Final = "/responses"
+MESSAGES_PATH: Final = "/v1/messages"
+EMBEDDINGS_PATH: Final = "/embeddings"
+API_PATHS: Final = frozenset(
+    {CHAT_COMPLETIONS_PATH, RESPONSES_PATH, MESSAGES_PATH, EMBEDDINGS_PATH}
+)
+"""The paths at Copilot of the APIs that this program can call, as models list them."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Model:
     @property
     def is_served(self) -> bool:
         """Whether Copilot serves it on an API that this program can call."""
-        return not self.endpoints or any(path in _ENDPOINTS for path in self.endpoints)
+        return not self.endpoints or any(path in API_PATHS for path in self.endpoints)
 
     def limit(self, name: str) -> int | None:
         """Return a limit such as ``max_prompt_tokens``, or None if the list does not give it."""

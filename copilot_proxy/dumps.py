@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import time
-import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -19,7 +18,12 @@ from typing import Final
 
 from copilot_proxy import private_files
 from copilot_proxy.errors import UsageError
-from copilot_proxy.formats.decompression import CHUNK_SIZE, WINDOWS, Decompressor
+from copilot_proxy.formats.decompression import (
+    CHUNK_SIZE,
+    ENCODINGS,
+    DecompressionError,
+    Decompressor,
+)
 from copilot_proxy.masking import StreamMask, mask
 from copilot_proxy.settings import Settings
 
@@ -70,11 +74,11 @@ class DumpFile:
         self._mask = StreamMask()
         lower = [(name.lower(), value) for name, value in headers]
         encoding = dict(lower).get(b"content-encoding", b"").decode("latin-1").strip().lower()
-        self._decompressor = Decompressor(encoding) if encoding in WINDOWS else None
+        self._decompressor = Decompressor(encoding) if encoding in ENCODINGS else None
         self._descriptor = dumps.open_file(path)
         lines = [first_line, *(_line(name, value) for name, value in lower if _is_dumped(name))]
         self._append(mask("\n".join(lines) + "\n\n").encode())
-        if encoding not in (*WINDOWS, *_UNCOMPRESSED):
+        if encoding not in (*ENCODINGS, *_UNCOMPRESSED):
             self._append(b"(the body has an unsupported content encoding)")
             self.close()
 
@@ -101,7 +105,7 @@ class DumpFile:
             return
         try:
             yield from self._decompressor.feed(chunk)
-        except zlib.error:
+        except DecompressionError:
             self._append(self._mask.end() + b"\n(the remaining body cannot be decompressed)")
             self._close_descriptor()
 

@@ -5,7 +5,7 @@ Pure. Copilot's ids are a brand, words and a version, in different orders: ``cla
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 LONG_CONTEXT_SUFFIX: Final = "-1m"
@@ -55,13 +55,17 @@ def parse_name(name: str) -> ModelName:
     return ModelName(brand, tuple(words), version)
 
 
-def spellings(name: str) -> Sequence[str]:
-    """Return `name`, `name` without its date, and that with dots in its version.
+def spellings(name: str) -> Iterator[str]:
+    """Yield `name`, `name` without its date, and that with dots in its version.
 
     For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
     """
+    yield name
     is_long = name.endswith(_LONG_CONTEXT)
     undated = _DATE.sub("", name.removesuffix(_LONG_CONTEXT))
     dotted = _DASHED_VERSION.sub(r"-\1.\2", undated)
-    long = (f"{undated}{LONG_CONTEXT_SUFFIX}", f"{dotted}{LONG_CONTEXT_SUFFIX}") if is_long else ()
-    return tuple(dict.fromkeys((name, *long, undated, dotted)))
+    if is_long:
+        yield f"{undated}{LONG_CONTEXT_SUFFIX}"
+        yield f"{dotted}{LONG_CONTEXT_SUFFIX}"
+    yield undated
+    yield dotted

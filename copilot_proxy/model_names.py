@@ -25,7 +25,7 @@ _TYPO_CUTOFF: Final = 0.85
 """How similar, from 0 to 1, a name is to the one that it was meant to be."""
 
 
-FAMILIES: Final[Mapping[str, Kind]] = {
+FAMILY_NAMES: Final[Mapping[str, Kind]] = {
     "claude": Kind("claude", Size.MIDDLE),
     "claude-sonnet": Kind("claude", Size.MIDDLE),
     "claude-opus": Kind("claude", Size.LARGE),
@@ -122,7 +122,7 @@ def successor(catalogue: Catalogue, name: str) -> Model | None:
 
 def needs_catalogue(name: str) -> bool:
     """Return whether `name` is certainly not an id that Copilot knows, but the name of a family."""
-    return parse_name(name).family in FAMILIES and not parse_name(name).version
+    return parse_name(name).family in FAMILY_NAMES and not parse_name(name).version
 
 
 def suggestion(catalogue: Catalogue, name: str) -> str:
@@ -163,8 +163,8 @@ def _by_family(catalogue: Catalogue, parts: ModelName) -> Meaning | None:
     """Return the newest model of a family that is named without a version."""
     if parts.version:
         return None
-    if not parts.words and parts.brand in FAMILIES:  # a brand, or a kind of Claude
-        model = of_brand(catalogue, FAMILIES[parts.brand]) if _is_brand(parts) else None
+    if not parts.words and parts.brand in FAMILY_NAMES:  # a brand, or a kind of Claude
+        model = of_brand(catalogue, FAMILY_NAMES[parts.brand]) if _is_brand(parts) else None
         if model is not None:
             return Meaning(model)
     family = [m for m in catalogue.chat if m.parts.family == parts.family]
@@ -177,13 +177,13 @@ def _by_family(catalogue: Catalogue, parts: ModelName) -> Meaning | None:
 
 
 def _is_brand(parts: ModelName) -> bool:
-    return FAMILIES[parts.brand].brand == parts.brand
+    return FAMILY_NAMES[parts.brand].brand == parts.brand
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Meaning | None:
     """Return a model of the same size for a name that clients have built in, else None."""
     parts = parse_name(name)
-    kind = FAMILIES.get(parts.family) if not parts.version else None
+    kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):
         family = [m for m in catalogue.chat if m.parts.family == parts.family]
         if parts.brand == "claude" and (model := newest(catalogue, family)):

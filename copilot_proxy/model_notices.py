@@ -54,13 +54,13 @@ def retirement(entry: Mapping[str, Any]) -> Retirement | None:
     """Return the announcement that the model retires, or None if there is none."""
     if entry.get("deprecated") is True:
         return Retirement("", None)
-    for code, text in messages(entry):
+    for code, text in notices(entry):
         if _CODE.search(code) or _TEXT.search(text):
             return Retirement(text, _date(text))
     return None
 
 
-def messages(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def notices(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the code and the text of each message about the model; either may be empty."""
     for name in ("warning_messages", "info_messages", "warning_text"):
         value = entry.get(name)

@@ -4,22 +4,19 @@ Each function takes the raw value, a TOML value or a string, and returns the par
 `ValueError` with a message for the user, in lower case and without a full stop.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
 from copilot_proxy.catalogue import ALIAS_PARAMETERS, Alias
+from copilot_proxy.host_names import is_host, is_loopback
 from copilot_proxy.keys import MIN_KEY_LENGTH, ApiKey
 from copilot_proxy.masking import Secret, mask
 
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
-_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
-_MAX_HOST_LENGTH: Final = 253
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -35,7 +32,7 @@ def plain_text(value: object) -> str:
     return value.strip()
 
 
-def header_value(value: object) -> str:
+def header_text(value: object) -> str:
     """Non-empty ASCII text that can be sent in a header."""
     text = plain_text(value)
     if not text:
@@ -294,27 +291,3 @@ def choice(*choices: str) -> Callable[[object], str]:
         return text
 
     return parse
-
-
-def is_host(name: str) -> bool:
-    """Return whether `name` is an IP address, or an ASCII name whose parts all have a valid length.
-
-    Checked here because libraries raise various errors for other names.
-    """
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return len(name) <= _MAX_HOST_LENGTH and _HOST.fullmatch(name) is not None
-    return "%" not in name
-
-
-@lru_cache(maxsize=64)
-def is_loopback(host: str) -> bool:
-    """Return whether `host`, a name or an IP address, is this machine's loopback interface."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

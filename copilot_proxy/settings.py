@@ -5,7 +5,6 @@ Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), wh
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -17,8 +16,10 @@ import platformdirs
 
 from copilot_proxy import setting_values as parse
 from copilot_proxy.catalogue import Alias
+from copilot_proxy.config_file import read_config
 from copilot_proxy.errors import UsageError, join_sentences
 from copilot_proxy.headers import Identity
+from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.masking import Secret
 from copilot_proxy.model_names import DEFAULT_FAMILY
@@ -44,7 +45,7 @@ class Settings:
     variable, or ``flag``.
     """
 
-    host: str = _setting("127.0.0.1", parse.header_value, "Address that the server listens on.")
+    host: str = _setting("127.0.0.1", parse.header_text, "Address that the server listens on.")
     port: int = _setting(8000, parse.port, "Port that the server listens on; 0 picks a free one.")
     uds: Path | None = _setting(
         None, parse.path, "Unix socket that the server listens on instead of a port."
@@ -88,7 +89,7 @@ class Settings:
         "How Copilot is called: directly (`copilot`), or through the pi agent's library (`pi-ai`).",
     )
     default_model: str = _setting(
-        DEFAULT_FAMILY, parse.header_value, "The model for `default` and for a bare `chat`."
+        DEFAULT_FAMILY, parse.header_text, "The model for `default` and for a bare `chat`."
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
@@ -162,18 +163,18 @@ class Settings:
         30.0, parse.seconds, "Seconds that open requests may take to finish when the server stops."
     )
     editor_version: str = _setting(
-        Identity.editor_version, parse.header_value, "Editor-Version sent to Copilot."
+        Identity.editor_version, parse.header_text, "Editor-Version sent to Copilot."
     )
     editor_plugin_version: str = _setting(
         Identity.editor_plugin_version,
-        parse.header_value,
+        parse.header_text,
         "Editor-Plugin-Version sent to Copilot.",
     )
     integration_id: str = _setting(
-        Identity.integration_id, parse.header_value, "Copilot-Integration-Id sent to Copilot."
+        Identity.integration_id, parse.header_text, "Copilot-Integration-Id sent to Copilot."
     )
     api_version: str = _setting(
-        Identity.api_version, parse.header_value, "X-GitHub-Api-Version sent to the Copilot API."
+        Identity.api_version, parse.header_text, "X-GitHub-Api-Version sent to the Copilot API."
     )
     simulated: bool = False
     """Whether the addresses are those of a simulator; not a setting of the user's."""
@@ -198,7 +199,7 @@ class Settings:
     @property
     def reaches_network(self) -> bool:
         """Whether other machines can reach the server."""
-        return self.uds is None and not parse.is_loopback(self.host)
+        return self.uds is None and not is_loopback(self.host)
 
     @property
     def config_file(self) -> Path:
@@ -251,7 +252,7 @@ def load_settings(
 
     home = _parsed("home_dir", *given["home_dir"], parse.path) if "home_dir" in given else None
     config_file = config_dir(home) / "config.toml"
-    for name, value in _read_config(config_file).items():
+    for name, value in read_config(config_file).items():
         if name not in parsers:
             raise UsageError(
                 f"{config_file} has an unknown setting, {name!r}.",
@@ -291,24 +292,6 @@ def _parsed(name: str, value: object, source: str, parser: Callable[[object], An
         otherwise = "if clients need no key" if "api_key" in name else "to use the default"
         hint = f"Correct it, or omit it {otherwise}."
         raise UsageError(f"{where} is invalid: {error}.", hint=hint) from None
-
-
-def _read_config(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you can read."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        hint = "Correct the syntax at that position."
-        if "Invalid value" in str(error):
-            hint += ' Text must be in quotes, such as default_model = "gpt-5-mini".'
-        raise UsageError(f"{path} is not valid TOML: {error}.", hint=hint) from error
 
 
 def _suggestion(name: str, known: Mapping[str, object]) -> str | None:

@@ -3,9 +3,18 @@
 import json
 import re
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
+from copilot_proxy.formats.types import (
+    ChatChunk,
+    ChatCompletion,
+    ClientEvent,
+    Json,
+    Message,
+    MessagesEvent,
+    Response,
+    ResponsesEvent,
+)
 
 RESPONSES_ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 MESSAGES_ENDS: Final = ("message_delta", "message_stop")
@@ -17,7 +26,7 @@ def frames(text: str) -> list[str]:
     return [frame for frame in text.split("\n\n") if frame and not frame.startswith(":")]
 
 
-def named_events(text: str) -> list[Json]:
+def named_events(text: str) -> list[ClientEvent]:
     """Return the decoded events of a stream of named events."""
     events = []
     for frame in frames(text):
@@ -30,17 +39,17 @@ def named_events(text: str) -> list[Json]:
     return events
 
 
-def chat_chunks(text: str) -> list[Json]:
+def chat_chunks(text: str) -> list[ChatChunk]:
     """Return the chunks of a chat stream, including an error, and check its grammar."""
     *found, end = frames(text)
     assert "data: [DONE]" == end, "the stream ends with [DONE]"
-    chunks: list[Json] = [json.loads(frame.removeprefix("data: ")) for frame in found]
+    chunks: list[ChatChunk] = [json.loads(frame.removeprefix("data: ")) for frame in found]
     heads = {(c["id"], c["object"], c["created"]) for c in chunks if "error" not in c}
     assert len(heads) <= 1, "all chunks have one id"
     return chunks
 
 
-def fold_chunks(all_chunks: list[Json]) -> Json:
+def fold_chunks(all_chunks: list[ChatChunk]) -> ChatCompletion:
     """Return the completion that the chunks make; usage must have been requested."""
     *chunks, last = all_chunks
     assert [] == last["choices"], "usage comes last, without choices"
@@ -72,7 +81,7 @@ def _calls(parts: list[Json]) -> list[Json]:
     return calls
 
 
-def responses_events(text: str) -> list[Json]:
+def responses_events(text: str) -> list[ResponsesEvent]:
     """Return the events of a Responses stream, and check its grammar."""
     events = named_events(text)
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
@@ -93,9 +102,9 @@ def responses_events(text: str) -> list[Json]:
     return events
 
 
-def fold_response(events: list[Json]) -> Json:
+def fold_response(events: list[ResponsesEvent]) -> Response:
     """Return the response that the events make, if they completed."""
-    response: Json = events[-1]["response"]
+    response: Response = events[-1]["response"]
     assert events[-1]["type"] == f"response.{response['status']}"
     assert response["status"] in ("completed", "incomplete")
     done = [e["item"] for e in events if e["type"] == "response.output_item.done"]
@@ -108,7 +117,7 @@ def unsealed(items: list[Json]) -> list[Json]:
     return [{k: v for k, v in item.items() if k != "encrypted_content"} for item in items]
 
 
-def messages_events(text: str) -> list[Json]:
+def messages_events(text: str) -> list[MessagesEvent]:
     """Return the events of a Messages stream without pings, and check its grammar."""
     events = [event for event in named_events(text) if event["type"] != "ping"]
     assert "message_start" == events[0]["type"]
@@ -121,11 +130,11 @@ def messages_events(text: str) -> list[Json]:
     return events
 
 
-def fold_message(events: list[Json]) -> Json:
+def fold_message(events: list[MessagesEvent]) -> Message:
     """Return the message that the events make, if they completed."""
     first, *between, delta, last = events
     assert MESSAGES_ENDS == (delta["type"], last["type"])
-    message: Json = {**first["message"], **delta["delta"], "content": []}
+    message: Message = {**first["message"], **delta["delta"], "content": []}
     # Fields that the last event does not repeat are in the first one.
     message["usage"] = {**first["message"]["usage"], **delta["usage"]}
     content = message["content"]

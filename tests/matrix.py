@@ -19,7 +19,7 @@ from copilot_proxy.simulator import CATALOGUES, Simulator
 from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.auth.accounts import Time
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json, Said
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Said, Turn
 
 CITIES: Final = {"Paris": "12 degrees", "London": "9 degrees"}
 SYSTEM: Final = "Answer like a pirate."
@@ -41,12 +41,12 @@ class Cell:
         self.routes: set[str] = set()
         """Copilot's APIs that have answered."""
 
-    def post(self, turns: list[Json], **more: Any) -> httpx.Response:
+    def post(self, turns: list[Turn], **more: Any) -> httpx.Response:
         """Return the server's answer."""
         body = self.client.body(Ask(self.model.id, turns, **more))
         return self.http.post(self.client.path, json=body)
 
-    def ask(self, turns: list[Json], *, stream: bool = False, **more: Any) -> Said:
+    def ask(self, turns: list[Turn], *, stream: bool = False, **more: Any) -> Said:
         """Return the model's answer."""
         answer = self.post(turns, stream=stream, **more)
         assert 200 == answer.status_code, answer.text[:300]
@@ -202,6 +202,13 @@ CASES: Final[dict[str, Callable[[Cell], None]]] = {
 }
 
 
+HEAD: Final = (
+    "| model | " + " | ".join(f"`{client.path}`" for client in CLIENTS) + " |",
+    "|---" * (1 + len(CLIENTS)) + "|",
+)
+"""The first lines of the table."""
+
+
 def models(name: str) -> list[Model]:
     """Return the usable chat models of one of the simulator's catalogues."""
     catalogue = parse_models(Simulator(catalogue=name).state.catalogue)
@@ -212,7 +219,7 @@ class Matrix:
     """The table of a catalogue; each cell is tested once, on first use."""
 
     def __init__(self, name: str, simulator: Simulator, http: httpx.Client, now: Time) -> None:
-        self._name = name
+        self.name = name
         self._simulator = simulator
         self._now = now
         self._http = http
@@ -224,13 +231,13 @@ class Matrix:
 
     def lines(self) -> Iterator[str]:
         """Return the table in Markdown."""
-        yield "| model | " + " | ".join(f"`{client.path}`" for client in CLIENTS) + " |"
-        yield "|---" * (1 + len(CLIENTS)) + "|"
-        for model in models(self._name):
-            shown = [self._shown(model, client) for client in CLIENTS]
+        yield from HEAD
+        for model in models(self.name):
+            shown = [self.shown(model, client) for client in CLIENTS]
             yield f"| `{model.id}` | " + " | ".join(shown) + " |"
 
-    def _shown(self, model: Model, client: Client) -> str:
+    def shown(self, model: Model, client: Client) -> str:
+        """Return the text of a cell."""
         route, failures = self._cell(model, client)
         return f"{route}: {'fails at ' + ', '.join(failures) if failures else 'ok'}"
 

@@ -7,9 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from copilot_proxy.formats.types import ClientRequest, ClientResponse, ErrorBody, Json
 from tests import grammars
 
-Json = dict[str, Any]
+Turn = Json
+"""A message of the conversation; an item, for Responses."""
 
 PNG: Final = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
@@ -44,7 +46,7 @@ class Said:
     """Tokens of the prompt, including those from the cache."""
     cached: int
     answered: int
-    turns: list[Json]
+    turns: list[Turn]
     """The answer in the form in which it is sent back with the next request."""
 
 
@@ -53,7 +55,7 @@ class Ask:
     """A request, independent of the API except for its turns."""
 
     model: str
-    turns: list[Json]
+    turns: list[Turn]
     system: str | None = None
     tools: bool = False
     limit: int | None = None
@@ -72,31 +74,31 @@ class Client:
     cut: str
     """The finishes of an answer that is complete, has calls, or reached the limit."""
 
-    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         """Return a user turn; `mark` requests caching where the API supports that."""
         raise NotImplementedError
 
-    def assistant(self, text: str) -> list[Json]:
+    def assistant(self, text: str) -> list[Turn]:
         """Return a made-up assistant turn."""
         return [{"role": "assistant", "content": text}]
 
-    def results(self, outputs: list[tuple[str, str]]) -> list[Json]:
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
         """Return the results of calls, by their ids."""
         raise NotImplementedError
 
-    def body(self, ask: Ask) -> Json:
+    def body(self, ask: Ask) -> ClientRequest:
         """Return a request body."""
         raise NotImplementedError
 
-    def read(self, body: Json) -> Said:
+    def read(self, body: ClientResponse) -> Said:
         """Return what a whole answer says."""
         raise NotImplementedError
 
-    def fold(self, text: str) -> Json:
+    def fold(self, text: str) -> ClientResponse:
         """Return the whole answer that a stream makes; fail unless it follows the grammar."""
         raise NotImplementedError
 
-    def check_error(self, body: Json) -> None:
+    def check_error(self, body: ErrorBody) -> None:
         """Fail unless the body is an error in the API's shape."""
         error = body["error"]
         assert {"message", "type", "param", "code"} <= set(error), error
@@ -115,19 +117,19 @@ class ChatClient(Client):
     endpoint = "/chat/completions"
     stopped, called, cut = "stop", "tool_calls", "length"
 
-    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         url = f"data:image/png;base64,{PNG}"
         picture = {"type": "image_url", "image_url": {"url": url}}
         content = [{"type": "text", "text": text}, picture] if image else text
         return [{"role": "user", "content": content}]
 
-    def results(self, outputs: list[tuple[str, str]]) -> list[Json]:
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
         return [{"role": "tool", "tool_call_id": id, "content": text} for id, text in outputs]
 
-    def body(self, ask: Ask) -> Json:
+    def body(self, ask: Ask) -> ClientRequest:
         head = [{"role": "system", "content": ask.system}] if ask.system else []
         function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
-        body: Json = {"model": ask.model, "messages": [*head, *ask.turns]}
+        body: ClientRequest = {"model": ask.model, "messages": [*head, *ask.turns]}
         if ask.tools:
             body["tools"] = [{"type": "function", "function": function}]
         if ask.limit:
@@ -136,7 +138,7 @@ class ChatClient(Client):
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body
 
-    def read(self, body: Json) -> Said:
+    def read(self, body: ClientResponse) -> Said:
         assert "chat.completion" == body["object"]
         (choice,) = body["choices"]
         message, usage = choice["message"], body["usage"]
@@ -154,7 +156,7 @@ class ChatClient(Client):
             [message],
         )
 
-    def fold(self, text: str) -> Json:
+    def fold(self, text: str) -> ClientResponse:
         return grammars.fold_chunks(grammars.chat_chunks(text))
 
     def check_broken(self, text: str) -> None:
@@ -171,20 +173,20 @@ class ResponsesClient(Client):
     endpoint = "/responses"
     stopped, called, cut = "completed", "completed", "max_output_tokens"
 
-    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         url = f"data:image/png;base64,{PNG}"
-        content: list[Json] = [{"type": "input_text", "text": text}]
+        content: list[Turn] = [{"type": "input_text", "text": text}]
         if image:
             content.append({"type": "input_image", "image_url": url, "detail": "auto"})
         return [{"type": "message", "role": "user", "content": content}]
 
-    def results(self, outputs: list[tuple[str, str]]) -> list[Json]:
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
         return [
             {"type": "function_call_output", "call_id": id, "output": text} for id, text in outputs
         ]
 
-    def body(self, ask: Ask) -> Json:
-        body: Json = {"model": ask.model, "input": ask.turns}
+    def body(self, ask: Ask) -> ClientRequest:
+        body: ClientRequest = {"model": ask.model, "input": ask.turns}
         if ask.system:
             body["instructions"] = ask.system
         if ask.tools:
@@ -196,7 +198,7 @@ class ResponsesClient(Client):
             body["stream"] = True
         return body
 
-    def read(self, body: Json) -> Said:
+    def read(self, body: ClientResponse) -> Said:
         assert "response" == body["object"]
         output, usage = body["output"], body["usage"]
         assert len(output) == len({item["id"] for item in output}), "each item has its own id"
@@ -219,7 +221,7 @@ class ResponsesClient(Client):
             output,
         )
 
-    def fold(self, text: str) -> Json:
+    def fold(self, text: str) -> ClientResponse:
         events = grammars.responses_events(text)
         response = grammars.fold_response(events)
         said = "".join(e["delta"] for e in events if e["type"] == "response.output_text.delta")
@@ -246,7 +248,7 @@ class MessagesClient(Client):
     endpoint = "/v1/messages"
     stopped, called, cut = "end_turn", "tool_use", "max_tokens"
 
-    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         source = {"type": "base64", "media_type": "image/png", "data": PNG}
         words: Json = {"type": "text", "text": text}
         if mark:
@@ -254,14 +256,18 @@ class MessagesClient(Client):
         pictures = [{"type": "image", "source": source}] if image else []
         return [{"role": "user", "content": [words, *pictures]}]
 
-    def results(self, outputs: list[tuple[str, str]]) -> list[Json]:
+    def results(self, outputs: list[tuple[str, str]]) -> list[Turn]:
         blocks = [
             {"type": "tool_result", "tool_use_id": id, "content": text} for id, text in outputs
         ]
         return [{"role": "user", "content": blocks}]
 
-    def body(self, ask: Ask) -> Json:
-        body: Json = {"model": ask.model, "max_tokens": ask.limit or 1000, "messages": ask.turns}
+    def body(self, ask: Ask) -> ClientRequest:
+        body: ClientRequest = {
+            "model": ask.model,
+            "max_tokens": ask.limit or 1000,
+            "messages": ask.turns,
+        }
         if ask.system:
             body["system"] = ask.system
         if ask.tools:
@@ -270,7 +276,7 @@ class MessagesClient(Client):
             body["stream"] = True
         return body
 
-    def read(self, body: Json) -> Said:
+    def read(self, body: ClientResponse) -> Said:
         assert ("message", "assistant") == (body["type"], body["role"])
         usage = body["usage"]
         cached = usage["cache_read_input_tokens"]
@@ -288,10 +294,10 @@ class MessagesClient(Client):
             [{"role": "assistant", "content": body["content"]}],
         )
 
-    def fold(self, text: str) -> Json:
+    def fold(self, text: str) -> ClientResponse:
         return grammars.fold_message(grammars.messages_events(text))
 
-    def check_error(self, body: Json) -> None:
+    def check_error(self, body: ErrorBody) -> None:
         assert "error" == body["type"]
         kind = body["error"]["type"]
         assert kind.endswith("_error") or kind == "request_too_large", body

@@ -12,7 +12,7 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.main import app
 from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
 from copilot_proxy.formats.rules.fields import REASONS
-from copilot_proxy.model_names import FAMILIES
+from copilot_proxy.model_names import FAMILY_NAMES
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, setting_names
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +68,7 @@ def test_every_setting_is_documented(name: str) -> None:
     assert ENVIRONMENT_PREFIX in text("docs/configuration.md")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_every_family_is_documented(family: str) -> None:
     """The names of families that always mean a model are in docs/api.md."""
     assert f"`{family}`" in section(text("docs/api.md"), "Models and their names")

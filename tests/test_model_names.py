@@ -8,7 +8,7 @@ from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.model_ids import parse_name
 from copilot_proxy.model_names import (
     DEFAULT_FAMILY,
-    FAMILIES,
+    FAMILY_NAMES,
     needs_catalogue,
     resolve,
     similar_ids,
@@ -103,7 +103,7 @@ def test_families(name: str, march: str | None, november: str | None, future: st
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILY_NAMES)
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
     """A name of a family that the documentation uses works with every account."""

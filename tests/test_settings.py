@@ -9,8 +9,8 @@ import pytest
 
 from copilot_proxy.errors import UsageError
 from copilot_proxy.headers import Identity
+from copilot_proxy.host_names import is_loopback
 from copilot_proxy.masking import Secret
-from copilot_proxy.setting_values import is_loopback
 from copilot_proxy.settings import (
     ENVIRONMENT_PREFIX,
     Settings,

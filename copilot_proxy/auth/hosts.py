@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from copilot_proxy.errors import SignInError, UsageError
+from copilot_proxy.host_names import is_host, is_loopback
 from copilot_proxy.masking import mask
-from copilot_proxy.setting_values import is_host, is_loopback
 from copilot_proxy.settings import (
     DEFAULT_GITHUB_API_URL,
     DEFAULT_GITHUB_URL,

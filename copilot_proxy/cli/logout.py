@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from copilot_proxy.cli.console import print_message
-from copilot_proxy.setting_values import is_loopback
+from copilot_proxy.host_names import is_loopback
 from copilot_proxy.settings import Settings, load_settings
 
 

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import (
+    CHAT_COMPLETIONS_PATH,
+    EMBEDDINGS_PATH,
+    MESSAGES_PATH,
+    RESPONSES_PATH,
+    Model,
+)
 from copilot_proxy.cli.prices import price_text
 
 if TYPE_CHECKING:
@@ -13,10 +19,10 @@ _GAP: Final = 2
 _UNBOUNDED: Final = 100_000
 """A width in characters at which no name is cut."""
 _APIS: Final = {
-    "/chat/completions": "chat",
-    "/responses": "responses",
-    "/v1/messages": "messages",
-    "/embeddings": "embeddings",
+    CHAT_COMPLETIONS_PATH: "chat",
+    RESPONSES_PATH: "responses",
+    MESSAGES_PATH: "messages",
+    EMBEDDINGS_PATH: "embeddings",
 }
 
 

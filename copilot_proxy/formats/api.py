@@ -17,14 +17,11 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
 from copilot_proxy.formats.types import (
-    ChatChunk,
     ChatRequest,
-    ChatUsage,
     ClientEvent,
     ClientRequest,
-    ClientResponse,
-    CopilotUsage,
     ErrorBody,
     Json,
     UpstreamBody,
@@ -43,78 +40,6 @@ class RequestMetrics(NamedTuple):
     images: int = 0
     effort: str | None = None
     """The requested reasoning effort, as the client spells it."""
-
-
-class StreamTranslator(Protocol):
-    """Translates Copilot's response to one request into events, or into one whole response.
-
-    `feed` takes the decoded JSON of one of Copilot's events, or of a whole body, and returns the
-    resulting events. `close` is called once, after Copilot's response has ended, and returns the
-    last events; `done` is whether Copilot marked the end, so that a missing finish reason does not
-    mean that the response was cut. Both raise `UpstreamError` if Copilot's response is an error or
-    invalid.
-    """
-
-    notes: list[str] | None
-    """Gets a line for what Copilot reports to have changed in the request; None if nobody reads
-    it."""
-
-    @property
-    def usage(self) -> ChatUsage | None:
-        """Copilot's token counts so far, in the format of Chat Completions."""
-        ...
-
-    @property
-    def copilot_usage(self) -> CopilotUsage | None:
-        """The cost that GitHub charges, once Copilot has reported it."""
-        ...
-
-    @property
-    def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event and that was passed on as an event."""
-        ...
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the model has sent its finish reason; only token counts may come after it."""
-        ...
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether Copilot's last event has arrived, so that there is nothing more to wait for."""
-        ...
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether `feed` has already returned the client's last event, before `close`."""
-        ...
-
-    def feed(self, data: object) -> list[ClientEvent]: ...
-
-    def close(self, *, done: bool = False) -> list[ClientEvent]: ...
-
-    def whole(self, events: list[ClientEvent]) -> ClientResponse:
-        """Return the response for a client that does not stream.
-
-        `events` are all events that `feed` and `close` have returned. Raises `UpstreamError`.
-        """
-        ...
-
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]:
-        """Return the events that report `error` in the middle of a stream and end it."""
-        ...
-
-
-class ChatWriter(Protocol):
-    """Translates Chat Completions chunks into a client's events; see `StreamTranslator`."""
-
-    def feed(self, chunk: ChatChunk) -> list[ClientEvent]: ...
-
-    def close(self) -> list[ClientEvent]: ...
-
-    def whole(self, events: list[ClientEvent]) -> ClientResponse: ...
-
-    def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]: ...
 
 
 class ClientApi(Protocol):

@@ -24,6 +24,8 @@ OTHER_UPSTREAM_HINT: Final = (
     "Send the document's text, or start the server without --upstream: this upstream sends no PDFs."
 )
 
+_FILE_TYPES: Final = ("file", "input_file", "document")
+"""The types of parts that hold a file, on the three client APIs."""
 _MAGIC: Final = b"%PDF-"
 _MAGIC_WITHIN: Final = 1024
 """PDF readers accept other bytes before the magic number, up to this many bytes in total."""
@@ -174,32 +176,35 @@ def first_pdf(request: ClientRequest) -> str | None:
     """Return the path of the first PDF in a checked request of any client API, also in the results
     of tools; None if there is none."""
     for root in ("messages", "input"):
-        found = _search(request.get(root))
-        if found is not None:
+        items = request.get(root)
+        if isinstance(items, list) and (found := _search(items)) is not None:
             return f"{root}{found}"
     return None
 
 
-def _search(value: object) -> str | None:
-    """Return the rest of the path of the first PDF in `value`; it is put together on the way back,
-    since most requests have none."""
-    if isinstance(value, list):
-        for i, item in enumerate(value):
-            if isinstance(item, dict) and (found := _search(item)) is not None:
-                return f"[{i}]{found}"
-        return None
-    match value:
+def _search(items: list[Any]) -> str | None:
+    """Return the rest of the path of the first PDF in messages, items or parts; it is put together
+    on the way back, since most requests have none."""
+    for i, item in enumerate(items):
+        if not isinstance(item, dict):
+            continue
+        if item.get("type") in _FILE_TYPES and (found := _pdf_in(item)) is not None:
+            return f"[{i}]{found}"
+        for name in ("content", "output"):
+            inner = item.get(name)
+            if isinstance(inner, list) and (found := _search(inner)) is not None:
+                return f"[{i}].{name}{found}"
+    return None
+
+
+def _pdf_in(part: Json) -> str | None:
+    match part:
         case {"type": "file", "file": {"file_data": str(data)}}:
             return ".file.file_data" if _holds_pdf(data) else None
         case {"type": "input_file", "file_data": str(data)}:
             return ".file_data" if _holds_pdf(data) else None
         case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
             return ".source.data" if _holds_pdf(data) else None
-        case dict():
-            for name in ("content", "output"):
-                inner = value.get(name)
-                if isinstance(inner, list) and (found := _search(inner)) is not None:
-                    return f".{name}{found}"
     return None
 
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.catalogue import API_PATHS, Catalogue
 from copilot_proxy.formats.error_table import is_known_code
-from copilot_proxy.model_notices import messages
+from copilot_proxy.model_notices import notices
 
 _NAME: Final = re.compile(r"[\w.:/ -]{1,60}", re.ASCII)
 _LIST_LIMIT: Final = 100
@@ -76,9 +76,7 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "capabilities.supports.reasoning_effort": frozenset(
         {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
     ),
-    "supported_endpoints": frozenset(
-        {"/chat/completions", "/responses", "ws:/responses", "/v1/messages", "/embeddings"}
-    ),
+    "supported_endpoints": API_PATHS | {"ws:/responses"},
 }
 """The values of such fields, by their path."""
 _MODEL_CODES: Final = frozenset({"model_pending_deprecation"})
@@ -124,7 +122,7 @@ def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
             found.append(_unknown("model", model.id))
         found += [
             _unknown("model message", code)
-            for code, _ in messages(model.raw)
+            for code, _ in notices(model.raw)
             if code and code not in _MODEL_CODES
         ]
         if len(found) > _LIST_LIMIT:

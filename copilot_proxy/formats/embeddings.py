@@ -18,9 +18,6 @@ from copilot_proxy.formats.chat_completions.request import check_shape, parse_ob
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json, UpstreamBody
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
-PATH: Final = "/embeddings"
-"""The path of the Copilot API."""
-
 MAX_INPUTS: Final = 2048
 """Inputs that OpenAI allows in one request."""
 

@@ -28,6 +28,8 @@ _CLAUDES: Final[Mapping[str, Any]] = {
 """The traits of every Claude, and thus of the Messages API."""
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
+_OLD_OPENAI: Final = re.compile(r"gpt-(3\.5|4)[^\d]")
+"""The families before GPT-5. The catalogue does not mark them; an unknown family counts as new."""
 _STRICT_CHAT: Final = frozenset({
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
     "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls",
@@ -97,7 +99,12 @@ FAMILIES: Final = (
         name="Messages",
         source="Anthropic API reference: Messages; Copilot API, observed 2026-11",
         apis=("messages",),
-        traits={**_CLAUDES, "fields": MESSAGES_FIELDS, "schema_properties": False},
+        traits={
+            **_CLAUDES,
+            "fields": MESSAGES_FIELDS,
+            "schema_properties": False,
+            "open_output_schemas": False,
+        },
     ),
     Family(
         # On Chat Completions, only the catalogue says whether a model accepts PDFs.
@@ -114,19 +121,17 @@ FAMILIES: Final = (
         traits={"max_tool_id_length": 40},
     ),
     Family(
-        # The catalogue does not mark these models, so older families are excluded by name. An
-        # unknown family counts as new.
         name="GPT-5, the o-series and newer",
         source="OpenAI API reference: only the default temperature and top_p are supported",
         vendors=_OPENAI,
-        unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
+        unless_family=_OLD_OPENAI,
         traits={"fixed_sampling": ("temperature", "top_p")},
     ),
     Family(
         name="GPT-5, the o-series and newer, on Chat Completions",
         source="OpenAI's error 'max_tokens is not supported with this model'",
         vendors=_OPENAI,
-        unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
+        unless_family=_OLD_OPENAI,
         apis=("chat_completions",),
         traits={"limit_field": "max_completion_tokens"},
     ),
@@ -134,7 +139,7 @@ FAMILIES: Final = (
         name="GPT-5 and newer, on Responses",
         source="OpenAI API reference: file inputs; Copilot API, observed 2026-11: input_file",
         vendors=_OPENAI,
-        unless_family=re.compile(r"gpt-(3\.5|4)[^\d]"),
+        unless_family=_OLD_OPENAI,
         apis=("responses",),
         traits={"documents": True},
     ),

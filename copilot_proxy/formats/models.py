@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from copilot_proxy.catalogue import ENABLE_URL, Model
+from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, EMBEDDINGS_PATH, ENABLE_URL, Model
 from copilot_proxy.formats.types import Json
 
 _CREATED: Final = 1_700_000_000
@@ -115,7 +115,7 @@ def model_list(
 
 
 def _default_endpoints(model: Model) -> list[str]:
-    return ["/embeddings"] if model.type == "embeddings" else ["/chat/completions"]
+    return [EMBEDDINGS_PATH if model.type == "embeddings" else CHAT_COMPLETIONS_PATH]
 
 
 def _input_modalities(model: Model) -> list[str]:

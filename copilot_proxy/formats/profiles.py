@@ -6,7 +6,7 @@ override earlier ones. No other file of `formats` looks at a model's id, vendor 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -140,10 +140,15 @@ class ModelProfile:
     """Whether PDFs are accepted; None if unknown."""
     structured_output: bool = True
     """Whether a JSON schema for the output is accepted."""
+    open_output_schemas: bool = True
+    """Whether this schema may allow additional properties."""
     cache_marks: int | None = None
     """The most prompt cache marks; None if the model caches without marks."""
     one_hour_cache: bool = False
     """Whether a cache mark may ask for one hour."""
+
+    derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """What other modules have derived from the profile."""
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:

@@ -8,17 +8,12 @@ from dataclasses import dataclass, field
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.api import (
-    ChatWriter,
-    ClientApi,
-    StreamTranslator,
-    UpstreamApi,
-    is_same_api,
-)
+from copilot_proxy.formats.api import ClientApi, UpstreamApi, is_same_api
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatRequest,
     ChatUsage,

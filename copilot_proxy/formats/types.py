@@ -21,11 +21,11 @@ UpstreamBody = dict[str, Any]
 ChatRequest = dict[str, Any]
 """A Chat Completions request: `chat_completions.schema.ChatCompletionRequest`."""
 ChatChunk = dict[str, Any]
-"""A chunk of a Chat Completions stream: `chat_completions.schema.ChatCompletionChunk`."""
+"""A chunk of a Chat Completions stream: `chat_completions.response_schema.ChatCompletionChunk`."""
 ChatCompletion = dict[str, Any]
-"""A whole Chat Completions response: `chat_completions.schema.ChatCompletion`."""
+"""A whole Chat Completions response: `chat_completions.response_schema.ChatCompletion`."""
 ChatUsage = dict[str, Any]
-"""Token counts in the format of Chat Completions: `chat_completions.schema.Usage`."""
+"""Token counts in the format of Chat Completions: `chat_completions.response_schema.ChatUsage`."""
 CopilotUsage = dict[str, Any]
 """The cost that GitHub charges for a response: ``total_nano_aiu`` and ``token_details``."""
 

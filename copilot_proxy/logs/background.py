@@ -1,6 +1,7 @@
 """Formats and writes log lines in a thread, so that no request waits for a reader or a disk."""
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
@@ -18,6 +19,8 @@ _MAX_LINE: Final = 64 * 1024
 """Maximum length, in characters, of a message, a traceback or a path that waits."""
 _STOP_TIMEOUT: Final = 1.0
 """Seconds for writing the waiting records when the server stops."""
+_PAUSE: Final = 0.01
+"""Seconds between batches of records. To wake the thread for each would slow every request down."""
 
 
 class BackgroundHandler(QueueHandler):
@@ -116,6 +119,8 @@ class BackgroundHandler(QueueHandler):
 class _Listener(QueueListener):
     """The thread, which survives records that cannot be formatted."""
 
+    queue: "SimpleQueue[logging.LogRecord]"
+
     def __init__(
         self,
         queue: "SimpleQueue[logging.LogRecord]",
@@ -124,6 +129,14 @@ class _Listener(QueueListener):
     ) -> None:
         super().__init__(queue, target)
         self._drop_notice = drop_notice
+
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        """Return the next record; once there is none, wait for a batch before waking up again."""
+        try:
+            return self.queue.get_nowait()
+        except Empty:
+            time.sleep(_PAUSE)
+            return self.queue.get(block)
 
     def handle(self, record: logging.LogRecord) -> None:
         """Write `record`, and after the last one the notice about dropped records. A record with

@@ -15,17 +15,17 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
 from copilot_proxy.headers import FORWARDED_PREFIXES
+from copilot_proxy.host_names import is_loopback
 from copilot_proxy.keys import ApiKey, Keys
 from copilot_proxy.middleware.error_responses import send_error
 from copilot_proxy.middleware.host_header import host_name, plain_address
+from copilot_proxy.middleware.log_filter import LogFilter
 from copilot_proxy.middleware.paths import normalize_path, split_base
 from copilot_proxy.relay.records import RequestContext, new_request_id
-from copilot_proxy.setting_values import is_loopback
 
 log = logging.getLogger(__name__)
 
 _OPEN_PATHS: Final = ("/health",)
-_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico")
 _EXPOSED_HEADERS: Final = (
     "x-request-id",
     "request-id",
@@ -77,6 +77,7 @@ class AccessMiddleware:
         self._any_host = not names and not is_loopback(host)
         self._hosts = names | {host.lower().strip("[]")}
         self._origins = set(cors_origins)
+        self._is_logged = LogFilter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -115,7 +116,7 @@ class AccessMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context.status = message["status"]
-                if _is_logged(context):
+                if self._is_logged(context):
                     log.info("http", extra={"context": context})
                 sent = [*message.get("headers", ()), *extra]
                 message["headers"] = [*sent, _exposed(sent)] if origin in self._origins else sent
@@ -127,7 +128,9 @@ class AccessMiddleware:
         elif is_preflight:
             await _send_empty(send_with_headers, 204)
         else:
-            await self._app(scope, receive, send_with_headers)
+            # A HEAD request is answered as a GET, and uvicorn leaves the body out.
+            inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+            await self._app(inner, receive, send_with_headers)
 
     def _refusal(
         self,
@@ -233,16 +236,6 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
         code="origin_not_allowed",
         hint="If the page is yours, allow its origin with --cors-origin, and let it use fetch().",
     )
-
-
-def _is_logged(context: RequestContext) -> bool:
-    """Return whether to log the request here: failures, and GET requests except to quiet paths.
-
-    Requests that call Copilot have a record, which is logged when they end.
-    """
-    is_failure = context.status is not None and context.status >= 400
-    is_lookup = context.method == "GET" and context.path not in _QUIET_PATHS
-    return not context.has_record and (is_failure or is_lookup)
 
 
 async def _send_empty(send: Send, status: int) -> None:

@@ -1,13 +1,15 @@
 """Parses the Host header, and the address at which a connection was accepted."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
-from copilot_proxy.setting_values import is_host
+from copilot_proxy.host_names import is_host
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.IGNORECASE)
 
 
+@lru_cache(maxsize=16)
 def host_name(host: str) -> str:
     """Return the name in a Host header, without port and IPv6 brackets; empty if it is invalid.
 

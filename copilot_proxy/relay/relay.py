@@ -1,11 +1,11 @@
 """Answers one request: resolves the model, calls Copilot on the right API, writes the record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
-from copilot_proxy.catalogue import ENABLE_URL, Alias
+from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
 from copilot_proxy.cost.nano import merged
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.errors import UpstreamRefusal
@@ -27,7 +27,7 @@ from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.recording import outcome_recorded
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.relay.reply import Reply, header_value
+from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Call, Upstream
 
@@ -109,7 +109,7 @@ class Relay:
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = _call("embeddings", embeddings.PATH, resolved, body, record, caller)
+                call = _call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     record.add_headers(answer.headers)
                     answers.append(await answer.whole())
@@ -150,7 +150,7 @@ class Relay:
                     if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
                         record.route = "count_tokens"
                         route = {"x-copilot-proxy-route": "count_tokens"}
-                        return counted, route | _notes_header(resolved.notes)
+                        return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
                     is_unsupported = error.code == "unsupported_api_for_model"
                     if (
@@ -162,7 +162,7 @@ class Relay:
             tokens = await asyncio.to_thread(count, client.countable_text(request))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
-                _notes_header((*resolved.notes, _ESTIMATED)),
+                notes_header((*resolved.notes, _ESTIMATED)),
             )
 
     @contextmanager
@@ -265,11 +265,6 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
-
-
-def _notes_header(notes: Sequence[str]) -> dict[str, str]:
-    """Return the header with the notes; none if there are no notes."""
-    return {"x-copilot-proxy-notes": header_value("; ".join(notes))} if notes else {}
 
 
 def _call(

@@ -42,15 +42,13 @@ class Reply:
     def headers(self) -> dict[str, str]:
         """Response headers for the client: the route, the notes, the quota, and after `whole` also
         the cost."""
-        headers = {
+        self._record.sent_notes = len(self._prepared.notes)
+        return {
             "x-copilot-proxy-route": self._prepared.api.name,
             **forwarded_headers(self._response.headers),
             **cost_headers(self._record),
+            **notes_header(self._prepared.notes),
         }
-        self._record.sent_notes = len(self._prepared.notes)
-        if self._prepared.notes:
-            headers["x-copilot-proxy-notes"] = header_value("; ".join(self._prepared.notes))
-        return headers
 
     def fail(self, error: CopilotProxyError) -> list[ClientEvent]:
         """Return the events that report `error` in the middle of the stream, and end it."""
@@ -187,7 +185,14 @@ def _decode(data: bytes) -> object:
             return data
 
 
-def header_value(text: str) -> str:
-    """Return `text` as one line of printable ASCII, cut to `_MAX_HEADER_LENGTH`."""
-    line = "".join(c if 32 <= ord(c) < 127 else "?" for c in text)
-    return line if len(line) <= _MAX_HEADER_LENGTH else line[: _MAX_HEADER_LENGTH - 3] + "..."
+def notes_header(notes: Sequence[str]) -> dict[str, str]:
+    """Return the header with the notes; none if there are no notes.
+
+    Its value is one line of printable ASCII of at most `_MAX_HEADER_LENGTH`.
+    """
+    if not notes:
+        return {}
+    line = "".join(c if 32 <= ord(c) < 127 else "?" for c in "; ".join(notes))
+    if len(line) > _MAX_HEADER_LENGTH:
+        line = line[: _MAX_HEADER_LENGTH - 3] + "..."
+    return {"x-copilot-proxy-notes": line}

@@ -4,18 +4,15 @@ from litestar import post
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.chat_completions.schema import (
-    ChatCompletion,
-    ChatCompletionRequest,
-    ErrorBody,
-)
+from copilot_proxy.formats.chat_completions.response_schema import ChatCompletion, OpenAIErrorBody
+from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 
 
 @post(
-    "/v1/chat/completions",
+    CHAT_COMPLETIONS.client_path,
     status_code=200,
     operation_class=documented(
         ChatCompletionRequest,
@@ -23,7 +20,7 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
     ),
     responses=answers_with(
         ChatCompletion,
-        ErrorBody,
+        OpenAIErrorBody,
         "The completion. With `stream`, server-sent events: each is a ChatCompletionChunk, and "
         "the stream ends with `data: [DONE]`.",
     ),

@@ -4,7 +4,7 @@ import msgspec
 from litestar import post
 from litestar.types import ASGIApp
 
-from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.embeddings import EmbeddingList, EmbeddingsRequest, parse_request
 from copilot_proxy.relay.costs import cost_headers
 from copilot_proxy.routes.openapi import answers_with, documented
@@ -22,7 +22,9 @@ from copilot_proxy.routes.streaming import WholeAnswer
     "/v1/embeddings",
     status_code=200,
     operation_class=documented(EmbeddingsRequest),
-    responses=answers_with(EmbeddingList, ErrorBody, "The vectors, in the order of the inputs."),
+    responses=answers_with(
+        EmbeddingList, OpenAIErrorBody, "The vectors, in the order of the inputs."
+    ),
     summary="Create embeddings (OpenAI)",
 )
 async def embeddings(request: LitestarRequest) -> ASGIApp:

@@ -1,9 +1,9 @@
-"""``GET /health`` and ``GET /``: whether the server is up, and what it is."""
+"""``GET /health``, ``/`` and ``/api/hello``: whether the server is up, and what it is."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from litestar import MediaType, post, route
+from litestar import MediaType, get, post
 
 from copilot_proxy import __version__
 from copilot_proxy.cost.quota import Quota
@@ -56,9 +56,8 @@ class Health:
     """Null until there was an answer."""
 
 
-@route(
+@get(
     "/health",
-    http_method=["GET", "HEAD"],
     summary="Show whether the server is up",
     response_description="The state of the server.",
 )
@@ -99,7 +98,7 @@ def _quota(quota: Quota | None) -> HealthQuota | None:
     )
 
 
-@route("/", http_method=["GET", "HEAD"], media_type=MediaType.TEXT, include_in_schema=False)
+@get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> str:
     """Return a short text for users who open the address in a browser."""
     kind = " Its answers are simulated." if get_services(request).simulated else ""
@@ -107,6 +106,12 @@ async def root(request: LitestarRequest) -> str:
         f"copilot-proxy {__version__} is running.{kind}\n"
         "Point an OpenAI client at /v1. The API is described at /schema.\n"
     )
+
+
+@get("/api/hello", include_in_schema=False)
+async def hello() -> dict[str, str]:
+    """Answer Claude Code, which asks this first to find out whether it can reach its base URL."""
+    return {"message": "hello"}
 
 
 @post("/api/event_logging/{rest:path}", status_code=204, include_in_schema=False)

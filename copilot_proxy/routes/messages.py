@@ -20,14 +20,14 @@ from copilot_proxy.routes.streaming import WholeAnswer
 
 
 @post(
-    "/v1/messages",
+    MESSAGES.client_path,
     status_code=200,
     operation_class=documented(
         schema.MessagesRequest, events="The events of Anthropic's Messages API."
     ),
     responses=answers_with(
         schema.Message,
-        schema.ErrorBody,
+        schema.AnthropicErrorBody,
         "The message. With `stream`, the events of Anthropic's Messages API.",
     ),
     summary="Create a message (Anthropic)",
@@ -46,7 +46,7 @@ async def messages(request: LitestarRequest) -> ASGIApp:
     operation_class=documented(schema.CountTokensRequest),
     responses=answers_with(
         schema.TokenCount,
-        schema.ErrorBody,
+        schema.AnthropicErrorBody,
         "The number of input tokens, as Copilot counts them. If it is an estimate, the header "
         "x-copilot-proxy-notes says so.",
     ),

@@ -4,7 +4,7 @@ import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
 
-from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.models import ModelList, ModelObject
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_context, get_services
@@ -13,7 +13,7 @@ from copilot_proxy.routes.services import LitestarRequest, get_caller, get_conte
 @get(
     "/v1/models",
     operation_class=documented(),
-    responses=answers_with(ModelList, ErrorBody, "Chat and embeddings models."),
+    responses=answers_with(ModelList, OpenAIErrorBody, "Chat and embeddings models."),
     summary="List the models",
 )
 async def list_models(request: LitestarRequest) -> Response[bytes]:
@@ -29,7 +29,7 @@ async def list_models(request: LitestarRequest) -> Response[bytes]:
 @get(
     "/v1/models/{model_id:path}",
     operation_class=documented(),
-    responses=answers_with(ModelObject, ErrorBody, "The model."),
+    responses=answers_with(ModelObject, OpenAIErrorBody, "The model."),
     summary="Show a model",
 )
 async def get_model(request: LitestarRequest, model_id: FromPath[str]) -> Response[bytes]:

@@ -21,10 +21,8 @@ from litestar.openapi.spec import (
 )
 
 from copilot_proxy import __version__
-from copilot_proxy.formats.chat_completions.schema import (
-    ChatCompletionChunk,
-    ChatCompletionRequest,
-)
+from copilot_proxy.formats.chat_completions.response_schema import ChatCompletionChunk
+from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest
 from copilot_proxy.formats.embeddings import EmbeddingsRequest
 from copilot_proxy.formats.messages.schema import CountTokensRequest, MessagesRequest
 from copilot_proxy.formats.responses.schema import ResponsesRequest

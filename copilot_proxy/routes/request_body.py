@@ -1,17 +1,24 @@
 """Receives and decompresses request bodies, within limits of size and time."""
 
 import asyncio
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from litestar.types import Receive
 
 from copilot_proxy.errors import CopilotProxyError, RequestError
-from copilot_proxy.formats.decompression import MAX_MEMBERS, WINDOWS, Decompressor
+from copilot_proxy.formats.decompression import (
+    ENCODINGS,
+    MAX_MEMBERS,
+    DecompressionError,
+    Decompressor,
+)
 
 _MIN_RATE: Final = 64 * 1024
 """Bytes a second at which a large body has to arrive."""
+_MAX_ENCODINGS: Final = 2
+_MAGIC: Final[Mapping[str, bytes]] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How compressed bodies begin."""
 
 
 class ClientGone(CopilotProxyError):
@@ -37,8 +44,32 @@ async def receive_body(
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body = await _receive_all(receive, limit, timeout)
-    encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-    return body if encoding in ("", "identity") else _decompress(body, encoding, limit)
+    encodings = _encodings(headers, body)
+    # In a thread, since a small body can be a large one, and other requests must not wait for it.
+    return await asyncio.to_thread(_decompress, body, encodings, limit) if encodings else body
+
+
+def _encodings(headers: Mapping[bytes, bytes], body: bytes) -> list[str]:
+    """Return the content encodings of a body, in the order in which they were applied.
+
+    Some clients and proxies leave the header out; JSON never begins like compressed data.
+    """
+    names = headers.get(b"content-encoding", b"").decode("latin-1").lower().split(",")
+    encodings = [name.strip() for name in names if name.strip() not in ("", "identity")]
+    if not encodings:
+        return [name for name, magic in _MAGIC.items() if body.startswith(magic)]
+    for encoding in encodings:
+        if encoding not in ENCODINGS:
+            raise RequestError(
+                f"The content encoding {encoding[:40]!r} is not supported.",
+                status=415,
+                hint="Send the body uncompressed, or compress it with gzip, deflate, br or zstd.",
+            )
+    if len(encodings) > _MAX_ENCODINGS:
+        raise RequestError(
+            f"The body is compressed {len(encodings)} times.", status=415, hint="Compress it once."
+        )
+    return encodings
 
 
 async def _receive_all(receive: Receive, limit: int, timeout: float) -> bytes:
@@ -63,30 +94,26 @@ async def _receive_all(receive: Receive, limit: int, timeout: float) -> bytes:
         raise _too_slow(size) from None
 
 
-def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    if encoding not in WINDOWS:
-        raise RequestError(
-            f"The content encoding {encoding[:40]!r} is not supported.",
-            status=415,
-            hint="Send the body uncompressed, or compress it with gzip or deflate.",
-        )
-    decompressor = Decompressor(encoding)
-    parts: list[bytes] = []
-    left = limit
-    try:
-        for part in decompressor.feed(body):
-            parts.append(part)
-            left -= len(part)
-            if left < 0:
-                raise _too_large(limit)
-    except zlib.error:
-        raise RequestError(
-            f"The body is not valid {encoding}, or has other data after it.",
-            hint=f"Send a single body; as gzip, it may have at most {MAX_MEMBERS} members.",
-        ) from None
-    if not decompressor.is_complete:
-        raise RequestError(f"The body's {encoding} data is not complete.")
-    return b"".join(parts)
+def _decompress(body: bytes, encodings: Sequence[str], limit: int) -> bytes:
+    for encoding in reversed(encodings):
+        decompressor = Decompressor(encoding)
+        parts: list[bytes] = []
+        left = limit
+        try:
+            for part in decompressor.feed(body):
+                parts.append(part)
+                left -= len(part)
+                if left < 0:
+                    raise _too_large(limit)
+        except DecompressionError:
+            raise RequestError(
+                f"The body is not valid {encoding}, or has other data after it.",
+                hint=f"Send a single body; it may have at most {MAX_MEMBERS} members or frames.",
+            ) from None
+        if not decompressor.is_complete:
+            raise RequestError(f"The body's {encoding} data is not complete.")
+        body = b"".join(parts)
+    return body
 
 
 def _too_large(limit: int) -> RequestError:

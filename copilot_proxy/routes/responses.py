@@ -5,7 +5,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.chat_completions.schema import ErrorBody
+from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
 from copilot_proxy.routes.answers import answer
@@ -14,14 +14,14 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 
 
 @post(
-    "/v1/responses",
+    RESPONSES.client_path,
     status_code=200,
     operation_class=documented(
         schema.ResponsesRequest, events="The events of OpenAI's Responses API."
     ),
     responses=answers_with(
         schema.Response,
-        ErrorBody,
+        OpenAIErrorBody,
         "The response. With `stream`, the events of OpenAI's Responses API.",
     ),
     summary="Create a response (OpenAI)",
@@ -33,7 +33,7 @@ async def responses(request: LitestarRequest) -> ASGIApp:
     return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes)
 
 
-@get("/v1/responses", include_in_schema=False)
+@get(RESPONSES.client_path, include_in_schema=False)
 async def refuse_web_socket(request: LitestarRequest) -> Response[bytes]:
     """Refuse a WebSocket with 426, so that the client falls back to plain requests.
 

@@ -122,6 +122,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if b"://" in self.url and not self.url.startswith(b"/"):
             self._use_target_host()
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            # Such clients do not know chunks. uvicorn closes their connections after the response.
+            self.cycle.chunked_encoding = False
+            self.cycle.expected_content_length = _AnyLength()
         if not self.pipeline:
             self._answering = self.cycle
         elif len(self.pipeline) <= _MAX_PIPELINED:
@@ -220,6 +224,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if all(key != b"host" for key, _ in self.headers):
             self.headers.append((b"host", name))
         self.headers[:] = [(key, name if key == b"host" else value) for key, value in self.headers]
+
+
+class _AnyLength(int):
+    """The length of a body that ends with the connection (RFC 9112, section 6.3): uvicorn counts
+    what it sends against a length, and this one matches every body."""
+
+    def __lt__(self, sent: int) -> bool:
+        return False
+
+    def __sub__(self, sent: int) -> "_AnyLength":
+        return self
+
+    def __ne__(self, remaining: object) -> bool:
+        return False
 
 
 def _limit_send_buffer(connection: socket.socket) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from copilot_proxy.setting_values import is_loopback
+from copilot_proxy.host_names import is_loopback
 
 _TIMEOUT: Final = 0.3
 """Seconds that the other program has to answer ``GET /health``."""

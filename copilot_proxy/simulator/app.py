@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from .recorder import BUG, CLIENT_GONE, COMPLETE, FAULT
 from .refusal import PLAIN, Refusal, copilot, plain
 from .responses_socket import Connection
 from .state import State
+from .types import Json
 from .websocket import WebSocket
 
 WELCOME = (
@@ -194,10 +194,10 @@ def _switch(call: Call, name: str) -> None:
     if call.method == "DELETE":
         faults.off(name)
         return
-    body: dict[str, Any] = {}
+    body: Json = {}
     if call.body:
         try:
-            body = msgspec.json.decode(call.body, type=dict[str, Any])
+            body = msgspec.json.decode(call.body, type=Json)
         except msgspec.DecodeError:
             raise copilot(400, "The body must be a JSON object.") from None
     options = {key: body[key] for key in ("times", "path", "value") if key in body}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue
 from .models import visible
 from .refusal import copilot, invalid, plain
+from .types import Model
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
     from .state import State
 
 FIRST_API_VERSION = "2026-08-01"

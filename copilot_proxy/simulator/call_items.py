@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from . import responses_tools
 from .refusal import invalid
-
-if TYPE_CHECKING:
-    from .catalogue import Model
-
-Json = dict[str, Any]
+from .types import Item, Model
 
 TEXTS = {
     "function_call": ("call_id", "name", "arguments"),
@@ -31,7 +25,7 @@ OUTPUTS = {
 }
 
 
-def check(item: Json, model: Model) -> None:
+def check(item: Item, model: Model) -> None:
     """Raise a 400 for an item that the model does not know, or that lacks a field."""
     kind = str(item.get("type"))
     if kind in NEEDS and not responses_tools.takes(model, NEEDS[kind]):
@@ -55,7 +49,7 @@ def check(item: Json, model: Model) -> None:
         raise invalid(f"unknown kind of input item: {kind}")
 
 
-def _output(kind: str, item: Json) -> None:
+def _output(kind: str, item: Item) -> None:
     output = item.get("output")
     parts = [output] if isinstance(output, str) else output
     if not isinstance(item.get("call_id"), str) or not isinstance(parts, list):
@@ -64,7 +58,7 @@ def _output(kind: str, item: Json) -> None:
         raise invalid(f"{kind}: output has to be text or a list of parts")
 
 
-def check_answers(found: list[Json]) -> None:
+def check_answers(found: list[Item]) -> None:
     """Raise a 400 unless every call has an output of its kind, and every output a call."""
     for call, output in OUTPUTS.items():
         # A search that the server ran has no call_id.

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-Model = dict[str, Any]
+from .types import Json, Model
 
 CATALOGUES = {
     "2026-11": "the models of November 2026",
@@ -55,7 +55,7 @@ def limit(model: Model, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def vision_limits(model: Model) -> dict[str, Any]:
+def vision_limits(model: Model) -> Json:
     """Return the limits of its images and documents; empty if the entry has none."""
     limits = model.get("capabilities", {}).get("limits", {}).get("vision")
     return limits if isinstance(limits, dict) else {}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from .catalogue import vendor
-from .chat_format import FILTERS, HIT, Facts, Json, filter_chunk
+from .chat_format import FILTERS, HIT, ChatFacts, filter_chunk
 from .chat_format_azure import Azure
 from .chat_format_claude import Claude
 from .chat_format_gemini import Gemini
 from .chat_format_kimi import Kimi
 from .script import REFUSAL
 from .stream import DONE, Answer, Event
+from .types import ChatCompletion
 
 FORMATS = {"claude": Claude, "gemini": Gemini, "kimi": Kimi}
 FAILED = "the stream was ended by the server"
 
 
-def without_choices(facts: Facts) -> Answer:
+def without_choices(facts: ChatFacts) -> Answer:
     """Return the answer of newer Claude models to a request for a single token: only usage."""
     format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
     body = {"choices": [], **facts.envelope, **format_.costs()}
@@ -26,7 +27,7 @@ def without_choices(facts: Facts) -> Answer:
     )
 
 
-def with_refusal(body: Json) -> Json:
+def with_refusal(body: ChatCompletion) -> ChatCompletion:
     """Return the body with the explanation of a refusal in each message that is one."""
     for choice in body["choices"]:
         if choice.get("finish_reason") == "refusal":
@@ -34,7 +35,7 @@ def with_refusal(body: Json) -> Json:
     return body
 
 
-def answer(facts: Facts) -> Answer:
+def answer(facts: ChatFacts) -> Answer:
     """Return the answer in the format of the model's vendor."""
     format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
     leading = filter_chunk(HIT if facts.finish == "content_filter" else FILTERS)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalogue, chat_rules, claude, models, pricing
 from .chat_answers import answer, without_choices
-from .chat_format import Facts
+from .chat_format import ChatFacts
 from .conversation import Conversation, Tool
 from .faults import QUIRKS
 from .messages_answers import whole as native_body
 from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .shared_rules import images
 from .stream import send
+from .types import ChatMessage, ChatRequest, Model, OfferedTool
 
 if TYPE_CHECKING:
     from .call import Call
@@ -37,7 +38,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     pricing.charge(call, model)
     if "fenced_json" in quirks and conversation.schema is not None:
         reply.text = f"Here it is:\n```json\n{reply.text}\n```"
-    facts = Facts(
+    facts = ChatFacts(
         model,
         reply,
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
@@ -53,7 +54,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     await send(call, ready, headers, streamed=bool(body.get("stream")))
 
 
-def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
+def read(body: ChatRequest, model: Model) -> Conversation:
     """Return the parts of the request that decide the reply."""
     messages = body["messages"]
     format_ = body.get("response_format") or {}
@@ -99,14 +100,14 @@ def text_of(content: Any) -> str:
     return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def _last_user_text(messages: list[dict[str, Any]]) -> str:
+def _last_user_text(messages: list[ChatMessage]) -> str:
     for message in reversed(messages):
         if message["role"] == "user":
             return last_words(message.get("content"))
     return ""
 
 
-def _results(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _results(messages: list[ChatMessage]) -> list[tuple[str, str]]:
     """Return (tool name, result) of the results at the end of the conversation.
 
     System messages after them are skipped, since coding agents add such messages.
@@ -126,7 +127,7 @@ def _results(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return found
 
 
-def _tool(tool: dict[str, Any]) -> Tool:
+def _tool(tool: OfferedTool) -> Tool:
     return Tool(tool["function"]["name"], tool["function"]["parameters"])
 
 
@@ -136,7 +137,7 @@ def _forced(choice: Any) -> str | None:
     return choice if choice in ("none", "required") else None
 
 
-def _count(body: dict[str, Any]) -> int:
+def _count(body: ChatRequest) -> int:
     """Estimate the prompt's token count; each image counts as `IMAGE_TOKENS`."""
     total = 3
     for message in body["messages"]:

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .catalogue import Model, backend_name, vendor
+from .catalogue import backend_name, vendor
 from .conversation import Reply, ToolCall
 from .pricing import copilot_usage
 from .script import REFUSAL, pieces
 from .stream import DONE, Event
-
-Json = dict[str, Any]
+from .types import ChatCall, ChatChunk, ChatCompletion, ChatDelta, ChatUsage, Json, Model, Quirks
 
 SAFE = {"filtered": False, "severity": "safe"}
 FILTERS = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), SAFE)
@@ -24,14 +23,14 @@ HIT = {**FILTERS, "violence": {"filtered": True, "severity": "high"}}
 
 
 @dataclass
-class Facts:
+class ChatFacts:
     """The data from which an answer is made."""
 
     model: Model
     reply: Reply
     include_usage: bool = False
     choices: int = 1
-    quirks: dict[str, Any] = field(default_factory=dict)
+    quirks: Quirks = field(default_factory=dict)
     created: int = field(default_factory=lambda: int(time.time()))
     id: str = ""
     call_ids: list[str] = field(default_factory=list)
@@ -94,12 +93,14 @@ FINISHES = {"finish_error": "error", "content_filter": "content_filter", "finish
 class ChatFormat:
     """A vendor's format of an answer."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ChatFacts) -> None:
         self.facts = facts
         self.reply = facts.reply
         self.quirks = facts.quirks
 
-    def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
+    def chunk(
+        self, delta: ChatDelta | None, *, finish: str | None = None, **more: Any
+    ) -> ChatChunk:
         """Return a chunk with one choice."""
         choice: Json = {"finish_reason": finish} if finish else {}
         if finish == "refusal":
@@ -117,14 +118,14 @@ class ChatFormat:
             yield Event(chunk, final=final)
         yield DONE
 
-    def chunks(self) -> Iterator[Json]:
+    def chunks(self) -> Iterator[ChatChunk]:
         raise NotImplementedError
 
-    def usage(self) -> Json:
+    def usage(self) -> ChatUsage:
         """Return the token counts in the vendor's format."""
         raise NotImplementedError
 
-    def whole(self) -> Json:
+    def whole(self) -> ChatCompletion:
         """Return the answer as one object."""
         raise NotImplementedError
 
@@ -145,7 +146,7 @@ class ChatFormat:
             return {"index": 0}
         return {"index": number + ("calls_from_one" in self.quirks)}
 
-    def extras(self) -> Iterator[Json]:
+    def extras(self) -> Iterator[ChatChunk]:
         """Yield chunks that carry no part of the answer."""
         if "references" in self.quirks:
             yield {"choices": None, "copilot_references": [], **self.facts.envelope}
@@ -153,7 +154,7 @@ class ChatFormat:
             found = [{"id": 1, "start_offset": 0, "end_offset": 5, "details": {"type": "code"}}]
             yield self.chunk({"content": "", "copilot_annotations": {"IPCodeCitations": found}})
 
-    def full_calls(self) -> list[Json]:
+    def full_calls(self) -> list[ChatCall]:
         """Return the complete tool calls."""
         return [
             {
@@ -164,7 +165,7 @@ class ChatFormat:
             for call, call_id in zip(self.reply.calls, self.facts.call_ids, strict=True)
         ]
 
-    def fragments(self) -> Iterator[Json]:
+    def fragments(self) -> Iterator[ChatCall]:
         """Yield the fragments in which the tool calls are streamed."""
         for number, full in enumerate(self.full_calls()):
             index = self.index(number)
@@ -179,11 +180,11 @@ class ChatFormat:
     def first_fragment(self, name: str) -> Json:
         return {"arguments": "", "name": name}
 
-    def next_fragment(self, part: str) -> Json:
+    def next_fragment(self, part: str) -> ChatCall:
         return {"function": {"arguments": part}}
 
 
-def filter_chunk(results: Json) -> Json:
+def filter_chunk(results: Json) -> ChatChunk:
     """Return Azure's chunk without choices that reports the filter results of the prompt."""
     return {
         "choices": [],

@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from .chat_format import FILTERS, HIT, ChatFormat, Json, filter_chunk
+from .chat_format import FILTERS, HIT, ChatFormat, filter_chunk
+from .types import ChatChunk, ChatCompletion, ChatDelta, ChatMessage, ChatUsage, Json
 
 NO_ERROR = {"error": {"code": "", "message": ""}}
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -15,7 +16,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 class Azure(ChatFormat):
     """The format of GPT, and of every vendor without a specific one."""
 
-    def usage(self) -> Json:
+    def usage(self) -> ChatUsage:
         reply = self.reply
         completion = reply.completion_tokens + reply.reasoning_tokens
         details = {"accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}
@@ -29,7 +30,9 @@ class Azure(ChatFormat):
             "total_tokens": reply.prompt_tokens + completion,
         }
 
-    def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
+    def chunk(
+        self, delta: ChatDelta | None, *, finish: str | None = None, **more: Any
+    ) -> ChatChunk:
         more.setdefault("system_fingerprint", "fp_569604b1f8")
         chunk = super().chunk(delta, finish=finish, **more)
         if self.facts.include_usage:
@@ -38,7 +41,7 @@ class Azure(ChatFormat):
             chunk["choices"][0].setdefault("finish_reason", None)
         return chunk
 
-    def chunks(self) -> Iterator[Json]:
+    def chunks(self) -> Iterator[ChatChunk]:
         hit = self.facts.finish == "content_filter"
         yield filter_chunk(HIT if hit else FILTERS)
         yield from self.extras()
@@ -49,7 +52,7 @@ class Azure(ChatFormat):
         if self.facts.include_usage:
             yield {**self.chunk({}), "choices": [], **self.costs()}
 
-    def choice(self, index: int) -> Iterator[Json]:
+    def choice(self, index: int) -> Iterator[ChatChunk]:
         """Yield all chunks of one choice."""
         offsets = {"check_offset": 2257, "start_offset": 2257, "end_offset": 2312}
         checked: Json = {
@@ -78,11 +81,11 @@ class Azure(ChatFormat):
             {"content": None}, finish=self.facts.finish, index=index, choice=results, **costs
         )
 
-    def whole(self) -> Json:
+    def whole(self) -> ChatCompletion:
         facts, reply = self.facts, self.reply
         hit = facts.finish == "content_filter"
         length = 8 + len(reply.text) % 28
-        message: Json = {"padding": ALPHABET[:length], "role": "assistant"}
+        message: ChatMessage = {"padding": ALPHABET[:length], "role": "assistant"}
         if reply.calls:
             message["tool_calls"] = self.full_calls()
         else:

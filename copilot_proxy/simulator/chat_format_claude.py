@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .chat_format import ChatFormat, Json, opaque
+from .chat_format import ChatFormat, opaque
 from .script import pieces
+from .types import ChatCall, ChatChunk, ChatCompletion, ChatDelta, ChatUsage, Json
 
 
 class Claude(ChatFormat):
     """Claude's format of chat completions."""
 
-    def usage(self) -> Json:
+    def usage(self) -> ChatUsage:
         reply = self.reply
         completion = reply.completion_tokens + reply.reasoning_tokens
         return {
@@ -24,23 +25,23 @@ class Claude(ChatFormat):
             "total_tokens": reply.prompt_tokens + completion,
         }
 
-    def reasoning(self) -> list[Json]:
+    def reasoning(self) -> list[ChatDelta]:
         """Return the deltas that carry the reasoning and its signature."""
         if not self.reply.reasoning:
             return []
         names = ("reasoning_text", "reasoning_opaque")
         if "thinking_fields" in self.quirks:
             names = ("thinking", "signature")
-        deltas: list[Json] = [{names[0]: part} for part in pieces(self.reply.reasoning)]
+        deltas: list[ChatDelta] = [{names[0]: part} for part in pieces(self.reply.reasoning)]
         return [*deltas, {names[1]: opaque(self.reply.reasoning)}]
 
     def first_fragment(self, name: str) -> Json:
         return {"name": name}
 
-    def next_fragment(self, part: str) -> Json:
+    def next_fragment(self, part: str) -> ChatCall:
         return {"function": {"arguments": part}, "type": "function"}
 
-    def chunks(self) -> Iterator[Json]:
+    def chunks(self) -> Iterator[ChatChunk]:
         yield from self.extras()
         for delta in self.reasoning():
             yield self.chunk({"content": None, **delta, "role": "assistant"})
@@ -57,7 +58,7 @@ class Claude(ChatFormat):
                 yield self.chunk({"content": None, "tool_calls": [empty]}, index=place)
         yield self.chunk({"content": None}, finish=self.facts.finish, **self.costs())
 
-    def whole(self) -> Json:
+    def whole(self) -> ChatCompletion:
         facts = self.facts
         text = "".join(self.text())
         first: Json = {"content": text, "role": "assistant"}

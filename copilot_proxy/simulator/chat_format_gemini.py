@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .chat_format import ChatFormat, Json, opaque
+from .chat_format import ChatFormat, opaque
+from .types import ChatChunk, ChatCompletion, ChatDelta, ChatMessage, ChatUsage
 
 
 class Gemini(ChatFormat):
     """Gemini's format of chat completions."""
 
-    def usage(self) -> Json:
+    def usage(self) -> ChatUsage:
         reply = self.reply
         return _gemini_usage(
             reply.prompt_tokens,
@@ -20,19 +21,21 @@ class Gemini(ChatFormat):
             reply.reasoning_tokens,
         )
 
-    def chunk(self, delta: Json | None, *, finish: str | None = None, **more: Any) -> Json:
+    def chunk(
+        self, delta: ChatDelta | None, *, finish: str | None = None, **more: Any
+    ) -> ChatChunk:
         chunk = super().chunk(delta, finish=finish, **more)
         chunk.setdefault("usage", _gemini_usage(0, 0, 0, 0))
         return chunk
 
-    def chunks(self) -> Iterator[Json]:
+    def chunks(self) -> Iterator[ChatChunk]:
         yield from self.extras()
         if self.reply.reasoning:
             text = self.reply.reasoning + "\n\n\n"
             yield self.chunk({"content": None, "role": "assistant", "reasoning_text": text})
         for part in self.text():
             yield self.chunk({"content": part, "role": "assistant"})
-        last: Json = {"content": None, "role": "assistant"}
+        last: ChatDelta = {"content": None, "role": "assistant"}
         calls = self.full_calls()
         if calls:
             last["tool_calls"] = [one | self.index(number) for number, one in enumerate(calls)]
@@ -40,9 +43,9 @@ class Gemini(ChatFormat):
             last["reasoning_opaque"] = opaque(self.reply.reasoning)
         yield self.chunk(last, finish=self.facts.finish, **self.costs())
 
-    def whole(self) -> Json:
+    def whole(self) -> ChatCompletion:
         text = "".join(self.text())
-        message: Json = {"content": text or None, "role": "assistant"}
+        message: ChatMessage = {"content": text or None, "role": "assistant"}
         if self.reply.calls:
             message["tool_calls"] = self.full_calls()
         if self.reply.reasoning:
@@ -52,7 +55,7 @@ class Gemini(ChatFormat):
         return {"choices": [choice], **self.facts.envelope, **self.costs()}
 
 
-def _gemini_usage(prompt: int, cached: int, completion: int, reasoning: int) -> Json:
+def _gemini_usage(prompt: int, cached: int, completion: int, reasoning: int) -> ChatUsage:
     return {
         "completion_tokens": completion,
         "prompt_tokens": prompt,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .chat_format import ChatFormat, Json
+from .chat_format import ChatFormat
 from .script import pieces
+from .types import ChatChunk, ChatCompletion, ChatMessage, ChatUsage
 
 
 class Kimi(ChatFormat):
     """The format of Moonshot's models."""
 
-    def usage(self) -> Json:
+    def usage(self) -> ChatUsage:
         reply = self.reply
         completion = reply.completion_tokens + reply.reasoning_tokens
         return {
@@ -22,7 +23,7 @@ class Kimi(ChatFormat):
             "total_tokens": reply.prompt_tokens + completion,
         }
 
-    def chunks(self) -> Iterator[Json]:
+    def chunks(self) -> Iterator[ChatChunk]:
         yield from self.extras()
         yield self.chunk({"content": "", "role": "assistant"})
         for part in pieces(self.reply.reasoning):
@@ -33,8 +34,8 @@ class Kimi(ChatFormat):
             yield self.chunk({"content": None, "tool_calls": [fragment]})
         yield self.chunk({"content": None}, finish=self.facts.finish, **self.costs())
 
-    def whole(self) -> Json:
-        message: Json = {"content": "".join(self.text()), "role": "assistant"}
+    def whole(self) -> ChatCompletion:
+        message: ChatMessage = {"content": "".join(self.text()), "role": "assistant"}
         if self.reply.calls:
             message["tool_calls"] = self.full_calls()
         if self.reply.reasoning:

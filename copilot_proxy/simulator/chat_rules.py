@@ -9,12 +9,10 @@ from .chat_vendor_rules import claude, gemini, gpt5, kimi
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
 from .shared_rules import MAX_TOOLS, check_images, check_tool, images, typed
+from .types import ChatMessage, ChatRequest, Model
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
-
-Json = dict[str, Any]
 
 MAX_CHOICES = 128
 
@@ -44,7 +42,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def shape(body: Any) -> Json:
+def shape(body: Any) -> ChatRequest:
     """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
         raise invalid()
@@ -59,7 +57,7 @@ def shape(body: Any) -> Json:
     return body
 
 
-def _message_shape(message: Json) -> None:
+def _message_shape(message: ChatMessage) -> None:
     content = message.get("content")
     if not isinstance(message.get("role"), str) or not isinstance(content, str | list | None):
         raise invalid()
@@ -78,7 +76,7 @@ def _message_shape(message: Json) -> None:
             raise invalid()
 
 
-def check(body: Json, model: Model, call: Call) -> None:
+def check(body: ChatRequest, model: Model, call: Call) -> None:
     """Raise a 400 for anything that the model or the API does not accept."""
     kind = catalogue.vendor(model)
     for message in body["messages"]:
@@ -99,7 +97,7 @@ def check(body: Json, model: Model, call: Call) -> None:
     _tools(body, model, kind)
 
 
-def _message(message: Json, kind: str) -> None:
+def _message(message: ChatMessage, kind: str) -> None:
     """Check the role and the content parts of a message."""
     role, content = message["role"], message.get("content")
     if role not in ROLES and not (role == "developer" and kind == "azure"):
@@ -116,7 +114,7 @@ def _message(message: Json, kind: str) -> None:
         raise invalid()
 
 
-def _answered(messages: list[Json]) -> None:
+def _answered(messages: list[ChatMessage]) -> None:
     """Check that every tool call is followed by its result, and every result has a call."""
     open_calls: list[str] = []
     place = 0
@@ -142,7 +140,7 @@ def _unmatched(number: int, ids: list[str]) -> Exception:
     )
 
 
-def _parameters(body: Json, model: Model) -> None:
+def _parameters(body: ChatRequest, model: Model) -> None:
     """Check fields that no model accepts, or only models that declare them."""
     for name in ("service_tier", "store"):
         if body.get(name) is not None:
@@ -170,7 +168,7 @@ def _parameters(body: Json, model: Model) -> None:
             raise invalid("response_format.json_schema is missing or no schema")
 
 
-def _effort(body: Json, model: Model) -> None:
+def _effort(body: ChatRequest, model: Model) -> None:
     effort = body.get("reasoning_effort")
     offered = catalogue.supports(model, "reasoning_effort") or []
     if effort is not None and effort not in offered:
@@ -188,7 +186,7 @@ def _effort(body: Json, model: Model) -> None:
             raise invalid(f"thinking_budget {budget} is out of range")
 
 
-def _tools(body: Json, model: Model, kind: str) -> None:
+def _tools(body: ChatRequest, model: Model, kind: str) -> None:
     tools = body.get("tools") or []
     if tools and not catalogue.supports(model, "tool_calls"):
         raise invalid(f"tools are not supported by model {model['id']}")

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .refusal import invalid, plain
 from .sampling import sampling_error
 from .schema_rules import is_gemini_schema
-
-if TYPE_CHECKING:
-    from .catalogue import Model
-
-Json = dict[str, Any]
+from .types import ChatMessage, ChatRequest, Model
 
 KNOWN = {
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
@@ -25,7 +20,7 @@ KNOWN = {
 }  # fmt: skip
 
 
-def gpt5(body: Json) -> None:
+def gpt5(body: ChatRequest) -> None:
     """Apply OpenAI's rules for reasoning models."""
     if body.get("max_tokens") is not None:
         raise invalid(
@@ -40,7 +35,7 @@ def gpt5(body: Json) -> None:
             )
 
 
-def claude(body: Json, model: Model) -> None:
+def claude(body: ChatRequest, model: Model) -> None:
     """Apply Claude's rules for parameters and for the end of the conversation."""
     for name in body:
         if name not in KNOWN:
@@ -64,7 +59,7 @@ def claude(body: Json, model: Model) -> None:
     _claude_limits(body, model)
 
 
-def _claude_limits(body: Json, model: Model) -> None:
+def _claude_limits(body: ChatRequest, model: Model) -> None:
     asked = body.get("max_completion_tokens") or body.get("max_tokens") or 0
     most = catalogue.limit(model, "max_non_streaming_output_tokens")
     if not body.get("stream") and most is not None and asked > most:
@@ -78,27 +73,27 @@ def _claude_limits(body: Json, model: Model) -> None:
         raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
 
 
-def _has_empty_text(message: Json) -> bool:
+def _has_empty_text(message: ChatMessage) -> bool:
     content = message.get("content")
     if isinstance(content, str):
         return not content.strip()
     return any(not part.get("text", "x").strip() for part in content or [])
 
 
-def _ends_in_space(message: Json) -> bool:
+def _ends_in_space(message: ChatMessage) -> bool:
     content = message.get("content")
     text = content if isinstance(content, str) else (content or [{}])[-1].get("text", "")
     return bool(text[-1:].isspace())
 
 
-def kimi(body: Json) -> None:
+def kimi(body: ChatRequest) -> None:
     """Apply Kimi's rules: its own temperature and top_p, and those that editors send to all."""
     for name, own, editors in (("temperature", 1, 0), ("top_p", 0.95, 1)):
         if body.get(name) not in (None, own, editors):
             raise invalid(f"invalid {name}: only {own} is allowed for this model")
 
 
-def gemini(body: Json, model: Model) -> None:
+def gemini(body: ChatRequest, model: Model) -> None:
     """Apply Gemini's rules, including the signatures that the newest models require."""
     for tool in body.get("tools") or []:
         function = tool.get("function")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import catalogue
-from .catalogue import Model
+from .types import Model
 
 NO_SAMPLING = 4.7
 """The first version that takes only the default temperature, and hides its thinking."""

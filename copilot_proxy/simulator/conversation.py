@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from .types import Json, OfferedTool, Schema
 
 
 @dataclass(frozen=True)
@@ -11,16 +12,16 @@ class Tool:
     """A tool that the client offers."""
 
     name: str
-    schema: dict[str, Any] = field(default_factory=dict)
+    schema: Schema = field(default_factory=dict)
     custom: bool = False
     """Whether its input is free text instead of JSON."""
-    grammar: dict[str, Any] | None = None
+    grammar: Json | None = None
     """``{"syntax": "lark"|"regex", "definition"}``, if a custom tool's input has to follow one."""
     namespace: str | None = None
     """The name of the group that it belongs to."""
     deferred: bool = False
     """Whether the model sees it only after a search."""
-    definition: dict[str, Any] = field(default_factory=dict)
+    definition: OfferedTool = field(default_factory=dict)
     """The tool, or the group that it belongs to, as the request has it."""
 
 
@@ -30,7 +31,7 @@ class Search:
 
     client: bool = False
     """Whether the client runs the search."""
-    schema: dict[str, Any] = field(default_factory=dict)
+    schema: Schema = field(default_factory=dict)
     """The schema of the arguments, if the client runs it."""
 
 
@@ -51,7 +52,7 @@ class Conversation:
     parallel: bool = True
     images: int = 0
     documents: int = 0
-    schema: dict[str, Any] | None = None
+    schema: Schema | None = None
     """The JSON schema of the answer; an empty schema allows any object."""
     limit: int | None = None
     """The maximum number of tokens in the answer."""
@@ -79,8 +80,8 @@ class ToolSearch:
     """A search for tools, with those that it found if the server ran it."""
 
     client: bool
-    arguments: dict[str, Any]
-    found: list[dict[str, Any]] = field(default_factory=list)
+    arguments: Json
+    found: list[OfferedTool] = field(default_factory=list)
 
 
 @dataclass

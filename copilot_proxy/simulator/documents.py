@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from .messages_thinking import invalid_request
 from .refusal import copilot, invalid
-
-if TYPE_CHECKING:
-    from .catalogue import Model
-
-Json = dict[str, Any]
+from .types import Json, Model, Part
 
 PDF = "application/pdf"
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
@@ -37,7 +32,7 @@ def check_source(source: Json) -> None:
         raise invalid_request("The PDF specified was not valid.")
 
 
-def check_file(part: Json, model: Model) -> None:
+def check_file(part: Part, model: Model) -> None:
     """Raise a 400 for an ``input_file`` part of the Responses API that is no PDF."""
     if catalogue.gpt_version(model) < catalogue.FIRST_WITH_FILES:
         raise invalid(f"input_file is not supported by model {model['id']}")

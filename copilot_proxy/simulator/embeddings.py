@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import catalogue, models
 from .refusal import copilot, plain
 from .script import tokens
+from .types import EmbeddingsRequest, Model
 
 if TYPE_CHECKING:
     from .call import Call
@@ -43,7 +44,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     )
 
 
-def _size(body: dict[str, Any], model: catalogue.Model) -> int:
+def _size(body: EmbeddingsRequest, model: Model) -> int:
     size = body.get("dimensions")
     if size is None:
         return DEFAULT_SIZE

@@ -21,7 +21,7 @@ WEEKLY_TEXT = (
 )
 
 
-class Answer(NamedTuple):
+class FaultAnswer(NamedTuple):
     """An error response: its description, and the function that makes it from the fault's value."""
 
     description: str

@@ -9,6 +9,7 @@ from typing import Any
 from .exchange_answers import EXCHANGE_ANSWERS
 from .fault_answers import ANSWERS
 from .refusal import Refusal
+from .types import Json, Quirks
 
 EXCHANGE = "/copilot_internal/v2/token"
 MODEL_PATHS = ("/chat/completions", "/responses", "/v1/messages", "/embeddings")
@@ -138,7 +139,7 @@ class Faults:
         with self._lock:
             self._on.clear()
 
-    def listed(self) -> dict[str, Any]:
+    def listed(self) -> Json:
         """Return the active faults and the whole catalogue.
 
         ``{"on": {name: {"value", "path", "times"}}, "catalogue": {name: description}}``
@@ -162,7 +163,7 @@ class Faults:
                     del self._on[name]
             return fault
 
-    def take_all(self, names: dict[str, str], path: str) -> dict[str, Any]:
+    def take_all(self, names: dict[str, str], path: str) -> Quirks:
         """Return those of `names` that apply to a request to `path`, with their values."""
         taken = {}
         for name in list(self._on):

@@ -14,6 +14,7 @@ from .call import github_request_id
 from .refusal import JSON, Refusal, github, no_access
 from .refusal import html as html_page
 from .state import EXCHANGING_CLIENTS, OTHER_CLIENTS, DeviceCode
+from .types import Json
 
 if TYPE_CHECKING:
     from .call import Call
@@ -176,7 +177,7 @@ async def exchange(call: Call) -> None:
     value, expires_at = state.issue_copilot_token()
     left = max(int(account.entitlement - account.used - state.spent), 0)
     limited = account.free and not account.credits
-    body: dict[str, Any] = {
+    body: Json = {
         "token": value,
         "expires_at": expires_at,
         "refresh_in": state.refresh_in,
@@ -246,7 +247,7 @@ def _accept(call: Call, token: str) -> None:
         raise github(401, "Bad credentials")
 
 
-def _fields(call: Call) -> dict[str, Any]:
+def _fields(call: Call) -> Json:
     """Return the fields of a form or of a JSON object."""
     body = call.record.body
     return body if isinstance(body, dict) else {}
@@ -257,7 +258,7 @@ async def _fail(call: Call, error: str, **more: Any) -> None:
     await _say(call, {**body, **more})
 
 
-async def _say(call: Call, answer: dict[str, Any]) -> None:
+async def _say(call: Call, answer: Json) -> None:
     """Answer in JSON if the client accepts it, else as a form; errors are status 200, too."""
     if "application/json" in call.headers.get("accept", ""):
         await call.answer(200, msgspec.json.encode(answer), JSON, headers())

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from .refusal import Refusal, copilot, invalid
-
-Json = dict[str, Any]
+from .types import Block, ChatMessage
 
 CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]+")
 MAX_CHAT_ID = 40
@@ -33,7 +31,7 @@ def too_long(path: str, text: str, most: int) -> Refusal:
     )
 
 
-def check_chat(messages: list[Json], kind: str) -> None:
+def check_chat(messages: list[ChatMessage], kind: str) -> None:
     """Raise a 400 for tool calls that the vendor does not accept; `kind` names the vendor."""
     for number, message in enumerate(messages):
         if message["role"] == "tool":
@@ -60,7 +58,7 @@ def _arguments(text: str, number: int, place: int, kind: str) -> None:
         raise invalid(f"{path}: Input should be a valid dictionary")
 
 
-def tool_result_error(number: int, found: list[Json], calls: list[str]) -> str | None:
+def tool_result_error(number: int, found: list[Block], calls: list[str]) -> str | None:
     """Return Claude's error message about the message after `calls`; None if it is valid."""
     kinds = [block["type"] for block in found]
     results = [block["tool_use_id"] for block in found if block["type"] == "tool_result"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import (
     catalogue,
@@ -21,11 +21,10 @@ from .messages_answers import Thoughts, answer
 from .refusal import plain
 from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .stream import send
+from .types import Block, ClaudeMessage, Json, MessagesRequest, Model
 
 if TYPE_CHECKING:
     from .call import Call
-
-Json = dict[str, Any]
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
@@ -54,7 +53,7 @@ async def count_tokens(call: Call, headers: dict[str, str]) -> None:
     await call.json({"input_tokens": _count(body)}, headers)
 
 
-def read(body: Json, model: catalogue.Model) -> Conversation:
+def read(body: MessagesRequest, model: Model) -> Conversation:
     """Return the parts of the request that decide the reply."""
     messages = body["messages"]
     choice = body.get("tool_choice") or {}
@@ -80,7 +79,7 @@ def read(body: Json, model: catalogue.Model) -> Conversation:
     return found
 
 
-def _thoughts(body: Json, model: catalogue.Model, call: Call) -> Thoughts:
+def _thoughts(body: MessagesRequest, model: Model, call: Call) -> Thoughts:
     """Check the thinking blocks of the conversation, and say how the next ones are sent."""
     dropped = messages_binding.check(body, model, call.state.opaque_strings)
     controls = messages_betas.BINDING in messages_betas.betas_of(call)
@@ -91,7 +90,7 @@ def _thoughts(body: Json, model: catalogue.Model, call: Call) -> Thoughts:
     )
 
 
-def _number(messages: list[Json], kind: str) -> int:
+def _number(messages: list[ClaudeMessage], kind: str) -> int:
     return sum(1 for message in messages for _ in messages_rules.sources(message, kind))
 
 
@@ -99,22 +98,22 @@ def _forced(choice: Json) -> str | None:
     return {"any": "required", "none": "none"}.get(choice.get("type", "auto"))
 
 
-def _blocks(message: Json) -> list[Json]:
+def _blocks(message: ClaudeMessage) -> list[Block]:
     return messages_rules.blocks(message)
 
 
-def _text(message: Json) -> str:
+def _text(message: ClaudeMessage) -> str:
     return "\n".join(one["text"] for one in _blocks(message) if one["type"] == "text")
 
 
-def _last_user_text(messages: list[Json]) -> str:
+def _last_user_text(messages: list[ClaudeMessage]) -> str:
     for message in reversed(messages):
         if message["role"] == "user" and (text := last_words(_blocks(message))):
             return text
     return ""
 
 
-def _results(messages: list[Json]) -> list[tuple[str, str]]:
+def _results(messages: list[ClaudeMessage]) -> list[tuple[str, str]]:
     """Return (tool name, result) of the results in the last non-system message."""
     names = {
         one["id"]: str(one.get("name"))
@@ -130,7 +129,7 @@ def _results(messages: list[Json]) -> list[tuple[str, str]]:
     ]
 
 
-def _count(body: Json) -> int:
+def _count(body: MessagesRequest) -> int:
     system = body.get("system") or ""
     total = 3 + tokens(system if isinstance(system, str) else str(system))
     for message in body["messages"]:
@@ -138,7 +137,7 @@ def _count(body: Json) -> int:
     return total + sum(tokens(str(tool)) for tool in body.get("tools") or [])
 
 
-def _block_tokens(block: Json) -> int:
+def _block_tokens(block: Block) -> int:
     if block["type"] == "image":
         return IMAGE_TOKENS
     if block["type"] == "document":

@@ -10,14 +10,13 @@ from typing import Any
 import msgspec
 
 from . import messages_binding
-from .catalogue import Model, backend_name
+from .catalogue import backend_name
 from .conversation import Reply, ToolCall
 from .opaque_strings import OpaqueStrings
 from .pricing import copilot_usage
 from .script import REFUSAL, pieces
 from .stream import Answer, Event
-
-Json = dict[str, Any]
+from .types import Block, Json, MessagesAnswer, MessagesUsage, Model, Quirks
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Thoughts:
     transformations: list[Json] | None = None
     """The blocks that were dropped from the conversation; None if the client did not ask."""
 
-    def block(self, text: str, opaque_strings: OpaqueStrings) -> Json:
+    def block(self, text: str, opaque_strings: OpaqueStrings) -> Block:
         """Return a signed thinking block."""
         signature = messages_binding.sign(opaque_strings, self.mark)
         shown = "" if self.hidden else text
@@ -48,7 +47,7 @@ def answer(
     model: Model,
     reply: Reply,
     opaque_strings: OpaqueStrings,
-    quirks: Json,
+    quirks: Quirks,
     thoughts: Thoughts = SHOWN,
 ) -> Answer:
     """Return the answer to a request."""
@@ -66,14 +65,14 @@ def answer(
     )
 
 
-def stop_reason(reply: Reply, quirks: Json) -> str:
+def stop_reason(reply: Reply, quirks: Quirks) -> str:
     """Return the ``stop_reason`` of the reply."""
     if "content_filter" in quirks:
         return "refusal"
     return "stop_sequence" if reply.stop_sequence else REASONS[reply.finish]
 
 
-def usage(reply: Reply) -> Json:
+def usage(reply: Reply) -> MessagesUsage:
     """Return the token counts; in this API the input excludes cached tokens."""
     return {
         "input_tokens": reply.prompt_tokens - reply.cached_tokens,
@@ -88,9 +87,9 @@ def whole(
     model: Model,
     reply: Reply,
     opaque_strings: OpaqueStrings,
-    quirks: Json,
+    quirks: Quirks,
     thoughts: Thoughts = SHOWN,
-) -> Json:
+) -> MessagesAnswer:
     """Return the answer as one object."""
     dropped = thoughts.transformations
     more: Json = {} if dropped is None else {"input_transformations": dropped}
@@ -112,10 +111,10 @@ def whole(
 
 
 def blocks(
-    reply: Reply, opaque_strings: OpaqueStrings, quirks: Json, thoughts: Thoughts
-) -> list[Json]:
+    reply: Reply, opaque_strings: OpaqueStrings, quirks: Quirks, thoughts: Thoughts
+) -> list[Block]:
     """Return the content blocks."""
-    found: list[Json] = []
+    found: list[Block] = []
     if reply.reasoning:
         found.append(thoughts.block(reply.reasoning, opaque_strings))
     if reply.text and reply.calls and thoughts.mark is not None:
@@ -138,7 +137,7 @@ def _input(call: ToolCall) -> Any:
 
 
 def events(
-    model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Json, thoughts: Thoughts
+    model: Model, reply: Reply, opaque_strings: OpaqueStrings, quirks: Quirks, thoughts: Thoughts
 ) -> Iterator[Event]:
     """Yield the events of the answer."""
     full = whole(model, reply, opaque_strings, quirks, thoughts)
@@ -175,7 +174,7 @@ def _event(kind: str, **more: Any) -> Event:
     return Event({"type": kind, **more}, kind)
 
 
-def _begun(block: Json) -> Json:
+def _begun(block: Block) -> Block:
     """Return a block as its content_block_start shows it, without content."""
     if block["type"] == "thinking":
         return {"type": "thinking", "thinking": "", "signature": ""}
@@ -184,7 +183,7 @@ def _begun(block: Json) -> Json:
     return {**block, "input": {}}
 
 
-def _deltas(block: Json, call: ToolCall | None, quirks: Json) -> Iterator[Json]:
+def _deltas(block: Block, call: ToolCall | None, quirks: Quirks) -> Iterator[Json]:
     if block["type"] == "thinking":
         for part in pieces(block["thinking"]):
             yield {"type": "thinking_delta", "thinking": part}

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import claude
 from .messages_thinking import invalid_request
+from .types import Block, Json, MessagesRequest, Model
 
 if TYPE_CHECKING:
-    from .catalogue import Model
     from .opaque_strings import OpaqueStrings
-
-Json = dict[str, Any]
 
 FREE = "signature"
 BOUND = "bound signature"
@@ -22,7 +20,7 @@ MARK_SIZE = 8
 """Bytes of a mark, which identifies a conversation up to some block."""
 
 
-def mark_of(body: Json) -> bytes:
+def mark_of(body: MessagesRequest) -> bytes:
     """Return the mark of the whole conversation of a request."""
     *_, (_, _, last) = _marks(body)
     return last
@@ -35,7 +33,7 @@ def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
     return strings.make(BOUND, 200, mark=mark)
 
 
-def check(body: Json, model: Model, strings: OpaqueStrings) -> list[Json]:
+def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[Json]:
     """Return the entries of ``input_transformations``: one for each block that is dropped.
 
     Raises a 400 for a signature that is not one, and for a block of another conversation unless
@@ -62,7 +60,7 @@ def check(body: Json, model: Model, strings: OpaqueStrings) -> list[Json]:
     return dropped
 
 
-def _is_valid(block: Json, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
+def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
     """Whether a block is bound to one of these marks, or to none."""
     signature = block.get("signature")
     if isinstance(signature, str) and strings.is_valid(BOUND, signature):
@@ -72,7 +70,7 @@ def _is_valid(block: Json, marks: list[bytes], model: Model, strings: OpaqueStri
     return True
 
 
-def _marks(body: Json) -> Iterator[tuple[str, Json | None, bytes]]:
+def _marks(body: MessagesRequest) -> Iterator[tuple[str, Block | None, bytes]]:
     """Yield (path, block with its role, mark up to and including it); first for system and tools.
 
     Cache breakpoints do not count, nor whether a text is a string or a block.
@@ -87,7 +85,7 @@ def _marks(body: Json) -> Iterator[tuple[str, Json | None, bytes]]:
             yield f"messages.{number}.content.{place}", tagged, mark
 
 
-def _list(content: Any) -> list[Json]:
+def _list(content: Any) -> list[Block]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     return content or []

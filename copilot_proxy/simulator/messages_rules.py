@@ -16,12 +16,10 @@ from . import (
 )
 from .messages_betas import betas_of
 from .messages_thinking import invalid_request
+from .types import ClaudeMessage, Json, MessagesRequest, Model
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
-
-Json = dict[str, Any]
 
 KNOWN = {
     "model", "messages", "max_tokens", "system", "stream", "stop_sequences", "temperature",
@@ -49,7 +47,7 @@ BLOCKS = {
 }  # fmt: skip
 
 
-def shape(body: Any, call: Call, *, counting: bool = False) -> Json:
+def shape(body: Any, call: Call, *, counting: bool = False) -> MessagesRequest:
     """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
         raise invalid_request("The request body is not valid JSON.")
@@ -111,7 +109,7 @@ def _block(path: str, block: Any) -> None:
             _block(f"{path}.tool_result.content.{place}", inner)
 
 
-def blocks(message: Json) -> list[Any]:
+def blocks(message: ClaudeMessage) -> list[Any]:
     """Return the blocks of a message or tool result, whose content may be a string."""
     content = message.get("content")
     if isinstance(content, str):
@@ -119,7 +117,7 @@ def blocks(message: Json) -> list[Any]:
     return content if isinstance(content, list) else []
 
 
-def check(body: Json, model: Model, call: Call) -> None:
+def check(body: MessagesRequest, model: Model, call: Call) -> None:
     """Raise a 400 for anything that the model or the API does not accept."""
     _images(body, model, call)
     betas = betas_of(call)
@@ -141,7 +139,7 @@ def check(body: Json, model: Model, call: Call) -> None:
         )
 
 
-def sources(message: Json, kind: str = "image") -> Iterator[Json]:
+def sources(message: ClaudeMessage, kind: str = "image") -> Iterator[Json]:
     """Yield the sources of a message's images or documents, also of those in tool results."""
     for block in blocks(message):
         if block["type"] == kind:
@@ -150,7 +148,7 @@ def sources(message: Json, kind: str = "image") -> Iterator[Json]:
             yield from sources(block, kind)
 
 
-def _images(body: Json, model: Model, call: Call) -> None:
+def _images(body: MessagesRequest, model: Model, call: Call) -> None:
     for message in body["messages"]:
         for source in sources(message, "document"):
             documents.check_source(source)
@@ -164,7 +162,7 @@ def _images(body: Json, model: Model, call: Call) -> None:
     shared_rules.check_images(urls, model, call)
 
 
-def _answered(messages: list[Json]) -> None:
+def _answered(messages: list[ClaudeMessage]) -> None:
     """Check that every tool_use has a result in the next message, and vice versa."""
     calls: list[str] = []
     for number, message in enumerate(messages):

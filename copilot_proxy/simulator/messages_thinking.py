@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
 
 from . import catalogue, claude
 from .refusal import Refusal, anthropic, copilot
 from .sampling import sampling_error
 from .schema_rules import is_schema
-
-if TYPE_CHECKING:
-    from .catalogue import Model
-
-Json = dict[str, Any]
+from .types import MessagesRequest, Model, Thinking
 
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 DISPLAY_BETA = "thinking-display-updates-2026-08-18"
@@ -33,7 +28,7 @@ def invalid_request(message: str) -> Refusal:
     return anthropic(400, "invalid_request_error", message, request_id)
 
 
-def check(body: Json, model: Model, betas: set[str]) -> None:
+def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
     """Raise a 400 for thinking, effort or temperature that the model does not accept."""
     temperature = body.get("temperature")
     if text := sampling_error(model, body):
@@ -46,19 +41,19 @@ def check(body: Json, model: Model, betas: set[str]) -> None:
     _effort(body, model)
 
 
-def thinks(body: Json, model: Model) -> bool:
+def thinks(body: MessagesRequest, model: Model) -> bool:
     """Whether the model thinks before it answers the request."""
     kind = (body.get("thinking") or {}).get("type")
     return claude.always_thinks(model) or kind in ("enabled", "adaptive")
 
 
-def hides_thinking(body: Json, model: Model) -> bool:
+def hides_thinking(body: MessagesRequest, model: Model) -> bool:
     """Whether thinking blocks come without their text, which is the default of newer models."""
     display = (body.get("thinking") or {}).get("display")
     return display == "omitted" or (display is None and claude.is_modern(model))
 
 
-def _thinking(body: Json, model: Model) -> None:
+def _thinking(body: MessagesRequest, model: Model) -> None:
     thinking = body.get("thinking")
     if thinking is None:
         return
@@ -77,7 +72,7 @@ def _thinking(body: Json, model: Model) -> None:
             raise invalid_request("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
-def _fields(thinking: Json, model: Model, betas: set[str]) -> None:
+def _fields(thinking: Thinking, model: Model, betas: set[str]) -> None:
     """Check the fields besides the type: which are known, and which need a beta."""
     kind = thinking.get("type")
     for name in thinking:
@@ -107,14 +102,14 @@ def _fields(thinking: Json, model: Model, betas: set[str]) -> None:
         )
 
 
-def _forced_tools(body: Json, model: Model) -> None:
+def _forced_tools(body: MessagesRequest, model: Model) -> None:
     if (body.get("tool_choice") or {}).get("type") not in ("any", "tool"):
         return
     if thinks(body, model):
         raise invalid_request("Thinking may not be enabled when tool_choice forces tool use.")
 
 
-def _effort(body: Json, model: Model) -> None:
+def _effort(body: MessagesRequest, model: Model) -> None:
     config = body.get("output_config")
     if config is None:
         return

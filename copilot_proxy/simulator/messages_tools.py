@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import catalogue, messages_betas, shared_rules
 from .messages_thinking import invalid_request
 from .refusal import Refusal
-
-if TYPE_CHECKING:
-    from .catalogue import Model
-
-Json = dict[str, Any]
+from .types import MessagesRequest, Model
 
 TOOL_KEYS = {
     "name", "description", "input_schema", "cache_control", "type", "strict",
@@ -24,7 +20,7 @@ MAX_CACHE_BREAKPOINTS = 4
 TTLS = ("5m", "1h")
 
 
-def check(body: Json, model: Model, betas: set[str]) -> None:
+def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
     """Raise a 400 for tools, or a choice of them, that Copilot does not accept."""
     tools = body.get("tools") or []
     allowed = TOOL_KEYS | ({"defer_loading"} if messages_betas.TOOLS in betas else set())
@@ -53,7 +49,7 @@ def check(body: Json, model: Model, betas: set[str]) -> None:
         raise invalid_request(f"Tool '{choice.get('name')}' not found in provided tools")
 
 
-def check_cache_control(body: Json, betas: set[str]) -> None:
+def check_cache_control(body: MessagesRequest, betas: set[str]) -> None:
     """Check the breakpoints: only type ephemeral, a ttl only with its beta, at most four."""
     count = 0
     for path, value in _find(body, ""):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .catalogue import CHAT, RESPONSES, Model, endpoints_of, vendor
+from .catalogue import CHAT, RESPONSES, endpoints_of, vendor
 from .refusal import Refusal, copilot, invalid
+from .types import Json, Model
 
 if TYPE_CHECKING:
     from .call import Call
@@ -81,7 +82,7 @@ async def policy(call: Call, headers: dict[str, str]) -> None:
     await call.json(model["policy"], headers)
 
 
-def find(state: State, body: dict[str, Any], endpoint: str) -> Model:
+def find(state: State, body: Json, endpoint: str) -> Model:
     """Return the entry of the model that a request names; raise a 400 if `endpoint` lacks it."""
     model_id = body.get("model")
     model = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlencode
+
+from .types import AccountBody, QuotaSnapshot
 
 UNLIMITED = {"entitlement": 0, "remaining": 0, "quota_remaining": 0.0, "percent_remaining": 100.0}
 
@@ -149,7 +150,7 @@ def reset_day(now: datetime.datetime | None = None) -> datetime.datetime:
     return (first + datetime.timedelta(days=32)).replace(day=1)
 
 
-def snapshot(plan: Plan, quota: str, spent: float) -> dict[str, Any]:
+def snapshot(plan: Plan, quota: str, spent: float) -> QuotaSnapshot:
     """Return one entry of ``quota_snapshots``; `spent` is added to what the plan had used."""
     metered = "chat" if plan.free else "premium_interactions"
     if plan.entitlement == -1:
@@ -168,7 +169,7 @@ def snapshot(plan: Plan, quota: str, spent: float) -> dict[str, Any]:
         return _other_snapshot(plan, quota)
     used = plan.used + spent
     left = max(plan.entitlement - used, 0.0)
-    found: dict[str, Any] = {
+    found: QuotaSnapshot = {
         "entitlement": plan.entitlement,
         "remaining": int(left),
         "quota_remaining": round(left, 2),
@@ -188,7 +189,7 @@ def snapshot(plan: Plan, quota: str, spent: float) -> dict[str, Any]:
     return found
 
 
-def _other_snapshot(plan: Plan, quota: str) -> dict[str, Any]:
+def _other_snapshot(plan: Plan, quota: str) -> QuotaSnapshot:
     """Return the snapshot of a quota that does not meter this plan."""
     if not plan.free:
         more = {"overage_count": 0, "overage_permitted": False, "quota_id": quota}
@@ -214,10 +215,10 @@ def endpoints(plan: Plan, api: str) -> dict[str, str]:
     }
 
 
-def account(plan: Plan, api: str, spent: float) -> dict[str, Any]:
+def account(plan: Plan, api: str, spent: float) -> AccountBody:
     """Return the body of ``GET /copilot_internal/user``."""
     day = reset_day()
-    body: dict[str, Any] = {
+    body: AccountBody = {
         "login": plan.login,
         "access_type_sku": plan.sku,
         "analytics_tracking_id": "2c5d9d0be5b1f3a1",

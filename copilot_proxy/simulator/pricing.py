@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .refusal import copilot
+from .types import CopilotUsage, Json, Model
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
     from .conversation import Reply
 
 DEFAULT_PRICES = {"input_price": 250, "output_price": 1000, "cache_read_price": 25}
 """AI credits per million tokens, for models whose entry has no price."""
 
 
-def copilot_usage(model: Model, reply: Reply) -> dict[str, Any]:
+def copilot_usage(model: Model, reply: Reply) -> CopilotUsage:
     """Return token counts with their prices; the total is in billionths of an AI credit."""
     prices = model.get("billing", {}).get("token_prices", {})
     size = prices.get("batch_size", 1_000_000)
@@ -42,9 +42,9 @@ def copilot_usage(model: Model, reply: Reply) -> dict[str, Any]:
     return {"token_details": details, "total_nano_aiu": total}
 
 
-def _tier(prices: dict[str, Any], reply: Reply) -> dict[str, Any]:
+def _tier(prices: Json, reply: Reply) -> Json:
     """Return the prices that apply to a prompt of this length."""
-    tier: dict[str, Any] = prices.get("default", DEFAULT_PRICES)
+    tier: Json = prices.get("default", DEFAULT_PRICES)
     most = tier.get("max_prompt_tokens", tier.get("context_max"))
     if most is not None and reply.prompt_tokens > most:
         tier = prices.get("long_context", tier)

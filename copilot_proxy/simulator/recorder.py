@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .types import Json
+
 COMPLETE = "complete"
 CLIENT_GONE = "client_gone"
 FAULT = "fault"
@@ -60,7 +62,7 @@ class RecordedRequest:
         """Whether the client disconnected before the answer was complete."""
         return self.finished == CLIENT_GONE
 
-    def public(self) -> dict[str, Any]:
+    def public(self) -> Json:
         """Return the record as JSON data, with secrets masked."""
         headers = dict(self.headers)
         if "authorization" in headers:

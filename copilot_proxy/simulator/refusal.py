@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from .types import Json
+
 PLAIN = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -69,7 +71,7 @@ def invalid(message: str = "invalid request body") -> Refusal:
 
 def anthropic(status: int, kind: str, message: str, request_id: str = "") -> Refusal:
     """Return an error in the shape of Claude's own API, which its backends label as JSON."""
-    body: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": message}}
+    body: Json = {"type": "error", "error": {"type": kind, "message": message}}
     if request_id:
         body["request_id"] = request_id
     return Refusal(status, body, content_type="application/json")

@@ -10,9 +10,10 @@ from .conversation import Conversation
 from .documents import DOCUMENT_TOKENS
 from .faults import QUIRKS
 from .responses_answers import answer
-from .responses_items import Facts, has_phases
+from .responses_items import ResponseFacts, has_phases
 from .script import IMAGE_TOKENS, last_words, make_reply, refuse, tokens
 from .stream import send
+from .types import Item, Model, ResponsesRequest
 
 if TYPE_CHECKING:
     from .call import Call
@@ -32,11 +33,11 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     reply = make_reply(conversation)
     if "refusal" in quirks:
         refuse(reply)
-    facts = Facts(model, reply, body, call.state.opaque_strings, quirks)
+    facts = ResponseFacts(model, reply, body, call.state.opaque_strings, quirks)
     await send(call, answer(facts), headers, streamed=bool(body.get("stream")))
 
 
-def read(body: dict[str, Any], model: catalogue.Model) -> Conversation:
+def read(body: ResponsesRequest, model: Model) -> Conversation:
     """Return the parts of the request that decide the reply."""
     items = responses_rules.items(body)
     format_ = (body.get("text") or {}).get("format") or {}
@@ -76,14 +77,14 @@ def text_of(content: Any) -> str:
     return "\n".join(str(part["text"]) for part in parts if "text" in part)
 
 
-def _last_user_text(items: list[dict[str, Any]]) -> str:
+def _last_user_text(items: list[Item]) -> str:
     for item in reversed(items):
         if item.get("role") == "user":
             return last_words(item["content"])
     return ""
 
 
-def _results(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _results(items: list[Item]) -> list[tuple[str, str]]:
     """Return (tool name, output) of the outputs at the end of the conversation.
 
     System messages after them are skipped, since coding agents add such messages.
@@ -105,7 +106,7 @@ def _forced(choice: Any) -> str | None:
     return choice if choice in ("none", "required") else None
 
 
-def _count(body: dict[str, Any], items: list[dict[str, Any]]) -> int:
+def _count(body: ResponsesRequest, items: list[Item]) -> int:
     total = 3 + tokens(body.get("instructions") or "")
     for item in items:
         if item.get("type") in EMPTY_ITEMS:

@@ -8,11 +8,10 @@ from typing import Any
 from .catalogue import backend_name
 from .conversation import Reply
 from .pricing import copilot_usage
-from .responses_items import Facts, output
+from .responses_items import ResponseFacts, output
 from .script import pieces
 from .stream import Answer, Event
-
-Json = dict[str, Any]
+from .types import Item, Json, Response, ResponsesUsage
 
 CALLS = {
     "function_call": ("arguments", "function_call_arguments"),
@@ -21,7 +20,7 @@ CALLS = {
 """Kind of call -> the field with its input, and the name of the events that stream it."""
 
 
-def answer(facts: Facts) -> Answer:
+def answer(facts: ResponseFacts) -> Answer:
     """Return the answer to a request."""
     return Answer(
         lambda: _Stream(facts).events(),
@@ -39,7 +38,7 @@ def answer(facts: Facts) -> Answer:
     )  # fmt: skip
 
 
-def usage(reply: Reply) -> Json:
+def usage(reply: Reply) -> ResponsesUsage:
     """Return the token counts; the output includes the reasoning."""
     output = reply.completion_tokens + reply.reasoning_tokens
     return {
@@ -51,7 +50,7 @@ def usage(reply: Reply) -> Json:
     }
 
 
-def whole(facts: Facts) -> Json:
+def whole(facts: ResponseFacts) -> Response:
     """Return the answer as one object."""
     body = facts.body
     reasoning = body.get("reasoning") or {}
@@ -96,7 +95,7 @@ def whole(facts: Facts) -> Json:
     }
 
 
-def _failed(facts: Facts, code: str) -> Event:
+def _failed(facts: ResponseFacts, code: str) -> Event:
     error = {"code": code, "message": "The server had an error while processing your request."}
     response = {**whole(facts), "status": "failed", "error": error, "output": []}
     costs = response.pop("copilot_usage")
@@ -110,7 +109,7 @@ def _failed(facts: Facts, code: str) -> Event:
 class _Stream:
     """The numbered events of an answer."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: ResponseFacts) -> None:
         self.facts = facts
         self.number = 0
 
@@ -135,9 +134,9 @@ class _Stream:
         response = {**full, "id": facts.new_id(), "output": output(facts)}
         yield self.event(kind, final=True, response=response, copilot_usage=costs)
 
-    def item(self, index: int, item: Json) -> Iterator[Event]:
+    def item(self, index: int, item: Item) -> Iterator[Event]:
         """Yield the events of one output item."""
-        begun: Json = {**item, "id": self.facts.new_id()}
+        begun: Item = {**item, "id": self.facts.new_id()}
         kind = item["type"]
         if kind == "reasoning":
             begun["summary"] = []
@@ -156,7 +155,7 @@ class _Stream:
         done = {**item, "id": self.facts.new_id()}
         yield self.event("response.output_item.done", output_index=index, item=done)
 
-    def reasoning(self, index: int, item: Json) -> Iterator[Event]:
+    def reasoning(self, index: int, item: Item) -> Iterator[Event]:
         if "no_reasoning_deltas" in self.facts.quirks:
             return
         base = "response.reasoning_summary"
@@ -170,7 +169,7 @@ class _Stream:
                 yield self.event(f"{base}_text.delta", item_id=fresh, **at, delta=piece)
             yield self.event(f"{base}_text.done", item_id=self.facts.new_id(), **at, text=text)
 
-    def message(self, index: int, item: Json) -> Iterator[Event]:
+    def message(self, index: int, item: Item) -> Iterator[Event]:
         at: Json = {"output_index": index, "content_index": 0}
         if item["content"][0]["type"] == "refusal":
             yield from self.refusal(at, item["content"][0]["refusal"])
@@ -195,7 +194,7 @@ class _Stream:
         full = {**part, "refusal": text}
         yield self.event("response.content_part.done", item_id=new_id(), **at, part=full)
 
-    def call(self, index: int, item: Json) -> Iterator[Event]:
+    def call(self, index: int, item: Item) -> Iterator[Event]:
         name, event = CALLS[item["type"]]
         text = item[name]
         if "runaway_arguments" in self.facts.quirks:

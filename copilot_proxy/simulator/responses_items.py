@@ -5,28 +5,26 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
-from .catalogue import Model, gpt_version
+from .catalogue import gpt_version
 from .conversation import Reply, ToolCall
 from .opaque_strings import OpaqueStrings
 from .script import REFUSAL
-
-Json = dict[str, Any]
+from .types import Item, Json, Model, Part, Quirks, ResponsesRequest
 
 FIRST_WITH_PHASES = 5.3
 """The first GPT that says which of its texts is the final answer."""
 
 
 @dataclass
-class Facts:
+class ResponseFacts:
     """The data from which an answer is made."""
 
     model: Model
     reply: Reply
-    body: Json
+    body: ResponsesRequest
     opaque_strings: OpaqueStrings
-    quirks: Json = field(default_factory=dict)
+    quirks: Quirks = field(default_factory=dict)
     created: int = field(default_factory=lambda: int(time.time()))
     call_ids: list[str] = field(default_factory=list)
     search_id: str = field(default_factory=lambda: "call_" + secrets.token_hex(12))
@@ -46,7 +44,7 @@ class Facts:
         return {"encrypted_content": self.opaque_strings.make(f"encrypted {self.model['id']}", 240)}
 
     @property
-    def summary(self) -> list[Json]:
+    def summary(self) -> list[Part]:
         """The summary of the reasoning, if the request asks for one."""
         if not (self.body.get("reasoning") or {}).get("summary"):
             return []
@@ -72,10 +70,10 @@ def has_phases(model: Model) -> bool:
     return gpt_version(model) >= FIRST_WITH_PHASES
 
 
-def output(facts: Facts) -> list[Json]:
+def output(facts: ResponseFacts) -> list[Item]:
     """Return all output items, with new ids."""
     reply = facts.reply
-    found: list[Json] = []
+    found: list[Item] = []
     if "compaction" in facts.quirks:
         sealed = facts.opaque_strings.make(f"encrypted {facts.model['id']}", 240)
         found.append({"id": facts.new_id(), "type": "compaction", "encrypted_content": sealed})
@@ -83,7 +81,7 @@ def output(facts: Facts) -> list[Json]:
         found.append(
             {"id": facts.new_id(), "type": "reasoning", "summary": facts.summary, **facts.encrypted}
         )
-    part: Json = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
+    part: Part = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
     if reply.finish == "refusal":
         part = {"type": "refusal", "refusal": REFUSAL}
     if reply.finish == "refusal" or (reply.text and "wordless" not in facts.quirks):
@@ -104,7 +102,7 @@ def output(facts: Facts) -> list[Json]:
     return found
 
 
-def _search(facts: Facts) -> list[Json]:
+def _search(facts: ResponseFacts) -> list[Item]:
     """Return the search for tools; its output too, if the server ran it."""
     search = facts.reply.search
     if search is None:
@@ -122,7 +120,7 @@ def _search(facts: Facts) -> list[Json]:
     return found
 
 
-def _call(call: ToolCall) -> Json:
+def _call(call: ToolCall) -> Item:
     """Return a call without its ids."""
     group = {"namespace": call.namespace} if call.namespace else {}
     if call.custom:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from . import call_items, catalogue, documents, history_rules, responses_tools, shared_rules
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
+from .types import Item, Model, Part, ResponsesRequest
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
-
-Json = dict[str, Any]
 
 KNOWN = {
     "model", "input", "instructions", "stream", "store", "tools", "tool_choice",
@@ -49,7 +47,7 @@ FIRST_WITH_BREAKPOINTS = 5.6
 MAX_BREAKPOINTS = 4
 
 
-def shape(body: Any) -> Json:
+def shape(body: Any) -> ResponsesRequest:
     """Return the body if it has the shape of a request, else raise a 400."""
     if not isinstance(body, dict):
         raise invalid()
@@ -68,7 +66,7 @@ def shape(body: Any) -> Json:
     return body
 
 
-def items(body: Json) -> list[Json]:
+def items(body: ResponsesRequest) -> list[Item]:
     """Return the input as a list of items; it may be a string."""
     given = body["input"]
     if isinstance(given, str):
@@ -76,7 +74,7 @@ def items(body: Json) -> list[Json]:
     return list(given)
 
 
-def check(body: Json, model: Model, call: Call) -> None:
+def check(body: ResponsesRequest, model: Model, call: Call) -> None:
     """Raise a 400 for anything that the model or the API does not accept."""
     _fields(body)
     _caching(body, model)
@@ -92,7 +90,7 @@ def check(body: Json, model: Model, call: Call) -> None:
     responses_tools.check(body, items(body), model, call)
 
 
-def _fields(body: Json) -> None:
+def _fields(body: ResponsesRequest) -> None:
     for name in ("service_tier", "store", "safety_identifier", "background"):
         if body.get(name):
             raise copilot(400, f"{name} is not supported", "unsupported_value", param=name)
@@ -120,7 +118,7 @@ def _fields(body: Json) -> None:
         raise invalid("text.format.schema is missing")
 
 
-def _caching(body: Json, model: Model) -> None:
+def _caching(body: ResponsesRequest, model: Model) -> None:
     """Check the explicit breakpoints of the prompt's cache, which newer models know."""
     options = body.get("prompt_cache_options")
     marked = [part for item in items(body) for part in _marked(item)]
@@ -135,13 +133,13 @@ def _caching(body: Json, model: Model) -> None:
         raise invalid(f"at most {MAX_BREAKPOINTS} prompt_cache_breakpoint are allowed")
 
 
-def _marked(item: Json) -> list[Json]:
+def _marked(item: Item) -> list[Part]:
     content = item.get("content")
     found = content if isinstance(content, list) else []
     return [one for one in found if isinstance(one, dict) and one.get("prompt_cache_breakpoint")]
 
 
-def _reasoning(body: Json, model: Model) -> None:
+def _reasoning(body: ResponsesRequest, model: Model) -> None:
     offered = catalogue.supports(model, "reasoning_effort")
     effort = (body.get("reasoning") or {}).get("effort")
     if effort is not None and effort not in (offered or []):
@@ -161,7 +159,7 @@ def _reasoning(body: Json, model: Model) -> None:
             )
 
 
-def _item(item: Json, model: Model, call: Call) -> None:
+def _item(item: Item, model: Model, call: Call) -> None:
     """Check an input item; ids and encrypted contents of another connection are a 400."""
     opaque_strings = call.state.opaque_strings
     given = item.get("id")
@@ -188,7 +186,7 @@ def _item(item: Json, model: Model, call: Call) -> None:
         call_items.check(item, model)
 
 
-def _message(item: Json) -> None:
+def _message(item: Item) -> None:
     role, content = item.get("role"), item.get("content")
     if role not in ("system", "developer", "user", "assistant"):
         raise invalid(f"unknown role: {role}")
@@ -213,7 +211,7 @@ def images(value: Any) -> Iterator[str]:
         yield url
 
 
-def parts(value: Any, kind: str) -> Iterator[Json]:
+def parts(value: Any, kind: str) -> Iterator[Part]:
     """Yield all content parts of a type, at any depth."""
     if isinstance(value, list):
         for one in value:
@@ -226,7 +224,7 @@ def parts(value: Any, kind: str) -> Iterator[Json]:
             yield from parts(value.get("output"), kind)
 
 
-def _ids(found: list[Json]) -> None:
+def _ids(found: list[Item]) -> None:
     """Check the length of the ids of calls and outputs."""
     for number, item in enumerate(found):
         given = item.get("call_id")

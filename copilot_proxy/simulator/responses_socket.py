@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import catalogue, gateway, plans, responses, responses_rules
-from .call import Broken, Call, ClientGone
+from .call import Broken, Call, ClientGone, Scope
 from .recorder import CLIENT_GONE, COMPLETE, FAULT
 from .refusal import Refusal, copilot, invalid, plain
+from .types import Item, Json, QuotaSnapshot, ResponsesRequest
 from .websocket import SocketClosed, WebSocket
 
 if TYPE_CHECKING:
     from .state import State
-
-Json = dict[str, Any]
 
 ENDS = ("response.completed", "response.incomplete")
 NOT_OF_A_REQUEST = (
@@ -37,7 +36,9 @@ async def _nowhere(message: Any) -> None:
 class SocketCall(Call):
     """A request that came as a message. What handlers write as SSE is sent as messages."""
 
-    def __init__(self, scope: Json, state: State, socket: WebSocket, message: Json) -> None:
+    def __init__(
+        self, scope: Scope, state: State, socket: WebSocket, message: ResponsesRequest
+    ) -> None:
         initiator = str(message.get("initiator", "user")).encode()
         headers = [
             *scope["headers"],
@@ -54,7 +55,7 @@ class SocketCall(Call):
         self.gone = socket.closed
         self.ids: list[str] = []
         """The ids that the response had in its events."""
-        self.output: list[Json] | None = None
+        self.output: list[Item] | None = None
         """The output of the finished response."""
         self._socket = socket
         self._sse = b""
@@ -114,7 +115,7 @@ class SocketCall(Call):
         except SocketClosed:
             raise ClientGone from None
 
-    def _quota(self) -> Json:
+    def _quota(self) -> dict[str, QuotaSnapshot]:
         account = self.state.account
         name = "premium_interactions"
         found = plans.snapshot(account, name, self.state.spent)
@@ -124,11 +125,11 @@ class SocketCall(Call):
 class Connection:
     """A WebSocket to ``/responses``, which remembers the responses that it has sent."""
 
-    def __init__(self, scope: Json, socket: WebSocket, state: State) -> None:
+    def __init__(self, scope: Scope, socket: WebSocket, state: State) -> None:
         self._scope = scope
         self._socket = socket
         self._state = state
-        self._history: dict[str, list[Json]] = {}
+        self._history: dict[str, list[Item]] = {}
 
     async def run(self) -> None:
         """Answer the upgrade request, then every message."""
@@ -202,7 +203,7 @@ class Connection:
             return
         self._remember(call)
 
-    def _check_model(self, message: Json) -> None:
+    def _check_model(self, message: ResponsesRequest) -> None:
         """Raise a 400 for a model that is not served over WebSockets."""
         model = self._state.model(str(message.get("model")))
         if model is not None and catalogue.SOCKET not in catalogue.endpoints_of(model):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import catalogue, shared_rules
 from .conversation import Search, Tool
 from .refusal import copilot, invalid
+from .types import Item, Model, OfferedTool, ResponsesRequest
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
-
-Json = dict[str, Any]
 
 FIRST_VERSIONS = {
     "custom": 5.3,
@@ -35,7 +33,7 @@ def takes(model: Model, kind: str) -> bool:
     return catalogue.gpt_version(model) >= FIRST_VERSIONS[kind]
 
 
-def check(body: Json, items: list[Json], model: Model, call: Call) -> None:
+def check(body: ResponsesRequest, items: list[Item], model: Model, call: Call) -> None:
     """Raise a 400 for tools, or a choice of them, that the model does not accept."""
     tools = body.get("tools") or []
     for item in items:
@@ -54,7 +52,7 @@ def check(body: Json, items: list[Json], model: Model, call: Call) -> None:
             raise invalid("tool_choice names a tool that is not offered")
 
 
-def offered(body: Json, items: list[Json]) -> list[Tool]:
+def offered(body: ResponsesRequest, items: list[Item]) -> list[Tool]:
     """Return all tools of a request: its own, additional ones, and those that a search loaded."""
     found = {}
     for definition in body.get("tools") or []:
@@ -68,7 +66,7 @@ def offered(body: Json, items: list[Json]) -> list[Tool]:
     return list(found.values())
 
 
-def search_of(body: Json) -> Search | None:
+def search_of(body: ResponsesRequest) -> Search | None:
     """Return the offer to search for tools, if the request has one."""
     for tool in body.get("tools") or []:
         if tool.get("type") == "tool_search":
@@ -77,7 +75,7 @@ def search_of(body: Json) -> Search | None:
     return None
 
 
-def _flat(tool: Json, *, loaded: bool = False) -> Iterator[Tool]:
+def _flat(tool: OfferedTool, *, loaded: bool = False) -> Iterator[Tool]:
     """Yield a function or custom tool, or those of a namespace."""
     kind = tool.get("type")
     members = tool.get("tools") or [] if kind == "namespace" else [tool]
@@ -96,7 +94,7 @@ def _flat(tool: Json, *, loaded: bool = False) -> Iterator[Tool]:
         )
 
 
-def _additional(item: Json, model: Model) -> None:
+def _additional(item: Item, model: Model) -> None:
     if not takes(model, "additional_tools"):
         raise invalid("unknown kind of input item: additional_tools")
     tools = item.get("tools")
@@ -106,7 +104,7 @@ def _additional(item: Json, model: Model) -> None:
         raise invalid("additional_tools: tools has to be a list of tools")
 
 
-def _tool(number: int, tool: Json, model: Model, call: Call) -> None:
+def _tool(number: int, tool: OfferedTool, model: Model, call: Call) -> None:
     kind = str(tool.get("type"))
     if kind == "function":
         shared_rules.check_tool(number, tool.get("name"), tool.get("parameters"))
@@ -125,7 +123,7 @@ def _tool(number: int, tool: Json, model: Model, call: Call) -> None:
         raise copilot(400, f"Unknown parameter: '{path}'.", "unknown_parameter", param=path)
 
 
-def _custom(number: int, tool: Json) -> None:
+def _custom(number: int, tool: OfferedTool) -> None:
     shared_rules.check_tool(number, tool.get("name"), {"type": "object"})
     format_ = tool.get("format")
     if format_ is None:
@@ -138,7 +136,7 @@ def _custom(number: int, tool: Json) -> None:
         raise invalid(f"tools[{number}].format: a grammar has a syntax and a definition")
 
 
-def _namespace(number: int, tool: Json) -> None:
+def _namespace(number: int, tool: OfferedTool) -> None:
     shared_rules.check_tool(number, tool.get("name"), {"type": "object"})
     if not isinstance(tool.get("description"), str):
         raise invalid(f"Missing required parameter: 'tools[{number}].description'.")
@@ -146,7 +144,7 @@ def _namespace(number: int, tool: Json) -> None:
         raise invalid(f"Missing required parameter: 'tools[{number}].tools'.")
 
 
-def _search(number: int, tool: Json) -> None:
+def _search(number: int, tool: OfferedTool) -> None:
     execution = tool.get("execution", "server")
     if execution not in ("server", "client"):
         raise invalid(f"tools[{number}].execution: has to be server or client")

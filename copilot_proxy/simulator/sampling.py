@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import catalogue, claude
-from .catalogue import Model
+from .types import Json, Model
 
 
-def sampling_error(model: Model, body: dict[str, Any]) -> str | None:
+def sampling_error(model: Model, body: Json) -> str | None:
     """Return Claude's error message about the values of a request; None if they are valid."""
     _, version = catalogue.claude_version(model)
     temperature, top_p = body.get("temperature"), body.get("top_p")

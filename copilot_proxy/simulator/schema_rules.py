@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .types import Schema
+
 NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 MIN_SIZES = ("minItems", "minLength")
 MAX_SIZES = ("maxItems", "maxLength")
@@ -39,7 +41,7 @@ def is_gemini_schema(value: Any) -> bool:
     return all(is_gemini_schema(one) for one in inner)
 
 
-def _plain(schema: dict[str, Any]) -> bool:
+def _plain(schema: Schema) -> bool:
     """Check the keywords that contain no other schema."""
     numbers = [schema[name] for name in NUMBERS if name in schema]
     sizes = [schema[name] for name in (*MIN_SIZES, *MAX_SIZES) if name in schema]
@@ -59,7 +61,7 @@ def _plain(schema: dict[str, Any]) -> bool:
     )
 
 
-def _nested(schema: dict[str, Any]) -> bool:
+def _nested(schema: Schema) -> bool:
     """Check the keywords that contain other schemas."""
     inner: list[Any] = []
     for name in LISTS:

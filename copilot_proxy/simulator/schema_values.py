@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from .prompt import Prompt
-
-Schema = dict[str, Any]
+from .types import Json, Schema
 
 FORMATS = {
     "date-time": "2026-11-22T10:00:00Z",
@@ -107,7 +106,7 @@ def _kind(schema: Schema, depth: int) -> str:
     return "number" if "minimum" in schema else "string"
 
 
-def _object(schema: Schema, root: Schema, prompt: Prompt, depth: int) -> dict[str, Any]:
+def _object(schema: Schema, root: Schema, prompt: Prompt, depth: int) -> Json:
     properties = schema.get("properties", {})
     names = [name for name in properties if name in schema.get("required", [])]
     names += [name for name in schema.get("required", []) if name not in properties]

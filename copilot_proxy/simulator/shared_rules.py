@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue
 from .refusal import copilot, invalid
 from .schema_rules import is_schema
+from .types import ChatMessage, Json, Model
 
 if TYPE_CHECKING:
     from .call import Call
-    from .catalogue import Model
-
-Json = dict[str, Any]
 
 MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -36,7 +34,7 @@ def typed(body: Json, types: dict[str, tuple[type, ...]]) -> None:
             raise invalid()
 
 
-def images(message: Json) -> Iterator[str]:
+def images(message: ChatMessage) -> Iterator[str]:
     """Yield the URLs of a message's images."""
     content = message.get("content")
     for part in content if isinstance(content, list) else []:

@@ -13,6 +13,7 @@ from .faults import Faults
 from .opaque_strings import OpaqueStrings
 from .plans import PLANS, Plan
 from .recorder import Concurrency, RecordedRequest, Recorder
+from .types import Model
 
 SIMULATED_TOKEN = "ghu_Simu1ated0000000000000000000000000"  # noqa: S105  # opens nothing real
 """An OAuth token that is valid from the start, without a sign-in."""
@@ -52,7 +53,7 @@ class Options(TypedDict, total=False):
     expires_in: int
     expires_at: int | None
     github_down: bool
-    catalogue: str | list[dict[str, Any]]
+    catalogue: str | list[Model]
     minimum_api_version: str
     minimum_editor: tuple[int, int]
     body_limit: int
@@ -120,7 +121,7 @@ class State(Settings):
         self,
         *,
         plan: str = "pro",
-        catalogue: str | list[dict[str, Any]] = DEFAULT_CATALOGUE,
+        catalogue: str | list[Model] = DEFAULT_CATALOGUE,
         github_down: bool = False,
         faults: Iterable[str] = (),
         **settings: Any,
@@ -250,6 +251,6 @@ class State(Settings):
         """Make the exchange accept the account again."""
         self.notification = None
 
-    def model(self, model_id: str) -> dict[str, Any] | None:
+    def model(self, model_id: str) -> Model | None:
         """Return the catalogue entry of a model; the first one if an id occurs twice."""
         return next((one for one in self.catalogue if one.get("id") == model_id), None)

@@ -13,6 +13,7 @@ import msgspec
 from .call import Call
 from .faults import STREAMS
 from .refusal import HTML, JSON, UNICORN
+from .types import Json, Quirks
 
 ODD_SIZES = (1, 11, 3, 29, 2, 7)
 
@@ -41,7 +42,7 @@ class Answer:
     """An answer as events and as a whole body, and how its API reports errors inside a stream."""
 
     events: Callable[[], Iterable[Event]]
-    whole: Callable[[], dict[str, Any]]
+    whole: Callable[[], Json]
     error: Callable[[str], Event]
     failed: Callable[[str], Event] | None = None
     leading: Event | None = None
@@ -68,7 +69,7 @@ async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed:
 class _Writer:
     """Writes one stream."""
 
-    def __init__(self, call: Call, answer: Answer, faults: dict[str, Any]) -> None:
+    def __init__(self, call: Call, answer: Answer, faults: Quirks) -> None:
         self.call = call
         self.answer = answer
         self.faults = faults

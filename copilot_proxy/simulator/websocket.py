@@ -7,10 +7,15 @@ import base64
 import hashlib
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from uvicorn import Config
 from uvicorn.server import ServerState
+
+from .types import Json
+
+if TYPE_CHECKING:
+    from .call import Scope
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
@@ -101,7 +106,7 @@ class WebSocket(asyncio.Protocol):
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],
+        app_state: Json,
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._serve = config.app.socket  # type: ignore[union-attr]  # it is an `Application`
@@ -186,7 +191,7 @@ class WebSocket(asyncio.Protocol):
         self.transport.close()
 
 
-def _scope(head: bytes) -> dict[str, Any]:
+def _scope(head: bytes) -> Scope:
     """Return the ASGI scope of the head of a request."""
     first, *lines = head.split(b"\r\n")
     method, target, _ = first.split(b" ", 2)

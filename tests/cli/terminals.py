@@ -203,7 +203,9 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
             return
         try:
             with client_of(uds or port) as client:
-                client.get("/health")  # answered once all startup messages are printed
+                client.get("/health")  # answered once all startup messages are logged
+                for handler in logging.getLogger().handlers:
+                    handler.flush()
                 use(client)
         except BaseException as failure:
             failures.append(failure)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from tests.matrix_clients import Client, Json
+from copilot_proxy.formats.types import ClientEvent, ErrorBody
+from tests.matrix_clients import Client
 
 
 @dataclass
@@ -16,7 +17,7 @@ class Seen:
     answer: httpx.Response
     text: str = ""
     """The text of the answer, as far as it arrived."""
-    error: Json | None = None
+    error: ErrorBody | None = None
     """The error object, from the body or an event; None if the answer is complete."""
     midway: bool = False
     """Whether the error is an event of a stream that had started."""
@@ -58,13 +59,13 @@ def _read_stream(client: Client, body: str, seen: Seen) -> None:
         client.check_error(last)
 
 
-def events_of(body: str) -> Iterator[Json]:
+def events_of(body: str) -> Iterator[ClientEvent]:
     for line in body.splitlines():
         if line.startswith("data: {"):
             yield json.loads(line.removeprefix("data: "))
 
 
-def delta(event: Json) -> str:
+def delta(event: ClientEvent) -> str:
     if event.get("type") == "response.output_text.delta":
         return str(event["delta"])
     if event.get("type") == "content_block_delta":

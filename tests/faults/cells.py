@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from copilot_proxy.formats.types import ClientRequest
 from tests.faults.refused import ACCOUNT, LIMITS, REQUEST, SERVER
 from tests.faults.table import CONNECTION, CUT, ODD, WRONG, Error, Row
-from tests.matrix_clients import CLIENTS, Ask, Client, Json
+from tests.matrix_clients import CLIENTS, Ask, Client, Turn
 
 EMBEDDINGS: Final = "/v1/embeddings"
 BY_POOL: Final = (*CONNECTION, *CUT, *WRONG)
@@ -21,10 +22,10 @@ class Embeddings(Client):
     path = EMBEDDINGS
     endpoint = "/embeddings"
 
-    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Json]:
+    def user(self, text: str, *, image: bool = False, mark: bool = False) -> list[Turn]:
         return []
 
-    def body(self, ask: Ask) -> Json:
+    def body(self, ask: Ask) -> ClientRequest:
         return {"model": ask.model, "input": ["Ahoy", "there"], "dimensions": 8}
 
 

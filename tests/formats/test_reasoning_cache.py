@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
-
-Json = dict[str, Any]
+from copilot_proxy.formats.types import Json
 
 
 def call(name: str, id: str) -> Json:

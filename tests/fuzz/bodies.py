@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-Json = dict[str, Any]
+from copilot_proxy.formats.types import ClientRequest
+
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 ANY_TEXT: Final = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -38,9 +39,9 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @st.composite
-def changed(draw: Draw, valid: list[Json]) -> Json:
+def changed(draw: Draw, valid: list[ClientRequest]) -> ClientRequest:
     """Return a valid value with up to three parts replaced, removed or moved."""
-    value: Json = copy.deepcopy(draw(st.sampled_from(valid)))
+    value: ClientRequest = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 3))):
         found = list(places(value))
         if not found:
@@ -76,9 +77,9 @@ def like(value: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def nudged(draw: Draw, valid: list[Json]) -> Json:
+def nudged(draw: Draw, valid: list[ClientRequest]) -> ClientRequest:
     """Return a valid value with small changes that may keep it valid."""
-    value: Json = copy.deepcopy(draw(st.sampled_from(valid)))
+    value: ClientRequest = copy.deepcopy(draw(st.sampled_from(valid)))
     for _ in range(draw(st.integers(1, 3))):
         holder, key = draw(st.sampled_from([p for p in places(value) if p[1] != "model"]))
         if isinstance(holder, dict) and draw(st.booleans()):
@@ -134,7 +135,7 @@ HEADERS: Final = st.sampled_from(
 Sent = tuple[bytes, dict[str, str]]
 
 
-def sent(valid: list[Json]) -> st.SearchStrategy[Sent]:
+def sent(valid: list[ClientRequest]) -> st.SearchStrategy[Sent]:
     """Return bodies and headers for a route that accepts the `valid` bodies.
 
     Half of them are probably valid, a quarter is almost valid, and the others are arbitrary.
@@ -146,5 +147,5 @@ def sent(valid: list[Json]) -> st.SearchStrategy[Sent]:
     return st.one_of(nudge, nudge, nudge, nudge, change, change, odd, junk)
 
 
-def _plain(value: Json) -> bytes:
+def _plain(value: ClientRequest) -> bytes:
     return json.dumps(value).encode()

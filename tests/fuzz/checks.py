@@ -1,14 +1,13 @@
 """Checks that an answer of the server is valid in its API."""
 
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
+from copilot_proxy.formats.types import ClientResponse
 from tests import grammars
 from tests.formats.openai_schemas import check_completion
 from tests.matrix_clients import Client
-
-Json = dict[str, Any]
 
 OUR_FAULT: Final = "copilot-proxy failed with an internal error"
 
@@ -32,7 +31,7 @@ def check_refusal(client: Client, answer: httpx.Response) -> None:
     client.check_error(answer.json())
 
 
-def check_whole(client: Client, body: Json) -> None:
+def check_whole(client: Client, body: ClientResponse) -> None:
     """Check a whole answer."""
     match client.api:
         case "chat_completions":

@@ -1,10 +1,9 @@
 """Valid requests of each route with as many fields as possible, from which cases are made."""
 
-from typing import Any, Final
+from typing import Final
 
+from copilot_proxy.formats.types import ClientRequest, Json
 from tests.matrix_clients import CLIENTS, TOOL, Ask, Client
-
-Json = dict[str, Any]
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
 """A model of each of Copilot's APIs, and one of several."""
@@ -38,7 +37,7 @@ MORE: Final[dict[str, Json]] = {
         "temperature": 1,
     },
 }
-CALLED: Final[dict[str, list[Json]]] = {
+CALLED: Final[dict[str, list[ClientRequest]]] = {
     "chat_completions": [
         {
             "role": "assistant",
@@ -56,16 +55,16 @@ CALLED: Final[dict[str, list[Json]]] = {
         }
     ],
 }
-EMBEDDINGS: Final[list[Json]] = [
+EMBEDDINGS: Final[list[ClientRequest]] = [
     {"model": "text-embedding-3-small", "input": "x", "dimensions": 3},
     {"model": "text-embedding-3-small", "input": ["x", "y"], "encoding_format": "base64"},
     {"model": "text-embedding-3-small", "input": [[15339], [1917]], "user": "me"},
 ]
 
 
-def requests_of(client: Client) -> list[Json]:
+def requests_of(client: Client) -> list[ClientRequest]:
     """Return for each model a short request, a stream, and a long conversation."""
-    found: list[Json] = []
+    found: list[ClientRequest] = []
     for model in MODELS:
         turns = [
             *client.user("Hi", image=True, mark=True),
@@ -83,7 +82,7 @@ def requests_of(client: Client) -> list[Json]:
     return found
 
 
-def counted_requests() -> list[Json]:
+def counted_requests() -> list[ClientRequest]:
     """Return requests for the counting of tokens."""
     requests = requests_of(CLIENTS[2])
     dropped = ("max_tokens", "stream", "temperature", "stop_sequences", "metadata")

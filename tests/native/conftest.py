@@ -5,18 +5,18 @@ simulator is strict, and its records are exact.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
 
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.simulator import Simulator
 from copilot_proxy.simulator.call import Call
 from copilot_proxy.simulator.faults import MODEL_PATHS
 from copilot_proxy.simulator.recorder import RecordedRequest
 from tests.conftest import Proxy
 
-Json = dict[str, Any]
 NEW: Final = "some_field_of_tomorrow"
 
 
@@ -28,7 +28,7 @@ class Wire:
         self._simulator = simulator
         self._written = written
 
-    def post(self, path: str, body: Json, **headers: str) -> httpx.Response:
+    def post(self, path: str, body: ClientRequest, **headers: str) -> httpx.Response:
         """Return the server's successful answer to a client that speaks Copilot's own API."""
         self._written.clear()
         answer = self.http.post(path, json=body, headers=headers)

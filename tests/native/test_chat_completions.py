@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.types import ChatRequest
 from tests.grammars import frames
 from tests.matrix_clients import PNG, SCHEMA
-from tests.native.conftest import NEW, Json, Wire
+from tests.native.conftest import NEW, Wire
 
 PATH = "/v1/chat/completions"
 
 
-def chat_request(**more: Any) -> Json:
+def chat_request(**more: Any) -> ChatRequest:
     """A long conversation with all fields of the chat API."""
     url = {"url": f"data:image/png;base64,{PNG}", "detail": "low"}
     call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
@@ -62,7 +63,7 @@ def test_chat_requests_pass(wire: Wire, stream: bool) -> None:
 @pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5", "gemini-2.5-pro"])
 def test_chat_answers_pass(wire: Wire, model: str) -> None:
     """An answer arrives complete, with its reasoning and cost."""
-    request: Json = {
+    request: ChatRequest = {
         "model": model,
         "max_tokens": 1000,
         "messages": [{"role": "user", "content": "Look in Paris and London."}],

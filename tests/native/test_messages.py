@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.types import Json, MessagesEvent, MessagesRequest
 from copilot_proxy.simulator import Simulator
 from tests.grammars import fold_message, messages_events, named_events
 from tests.matrix_clients import PNG, SCHEMA
-from tests.native.conftest import NEW, Json, Wire
+from tests.native.conftest import NEW, Wire
 
 PATH = "/v1/messages"
 MARK: Json = {"cache_control": {"type": "ephemeral"}}
 
 
-def messages_request(**more: Any) -> Json:
+def messages_request(**more: Any) -> MessagesRequest:
     """A long conversation with all fields of the Messages API."""
     source = {"type": "base64", "media_type": "image/png", "data": PNG}
     image = {"type": "image", "source": source}
@@ -121,7 +122,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
     ],
 )
 def test_repairs_of_messages_requests(
-    wire: Wire, sent: Json, reaches: Json, note: str | None
+    wire: Wire, sent: MessagesRequest, reaches: MessagesRequest, note: str | None
 ) -> None:
     """Only what Copilot refuses is changed, with notes about what matters."""
     request = messages_request()
@@ -166,7 +167,7 @@ def test_thinking_is_sent_back(wire: Wire, stream: bool) -> None:
 ADDED = ("copilot_annotations", "amazon-bedrock-invocationMetrics")
 
 
-def without_additions(event: Json) -> Json:
+def without_additions(event: MessagesEvent) -> MessagesEvent:
     """Return an event without Copilot's additions."""
     event = {name: value for name, value in event.items() if name not in ADDED}
     if "delta" in event:

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.formats.types import Response, ResponsesRequest
 from tests.grammars import named_events, responses_events
 from tests.matrix_clients import PNG, SCHEMA
-from tests.native.conftest import NEW, Json, Wire
+from tests.native.conftest import NEW, Wire
 
 PATH = "/v1/responses"
 
 
-def responses_request(**more: Any) -> Json:
+def responses_request(**more: Any) -> ResponsesRequest:
     """A long conversation with all fields of the Responses API."""
     image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "low"}
     function = {"type": "function", "name": "look", "parameters": SCHEMA, "strict": False}
@@ -81,7 +82,7 @@ def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
     ],
 )
 def test_repairs_of_responses_requests(
-    wire: Wire, sent: Json, reaches: Json, note: str | None
+    wire: Wire, sent: ResponsesRequest, reaches: ResponsesRequest, note: str | None
 ) -> None:
     """Only these fields are changed, with notes about what matters."""
     request = responses_request()
@@ -118,7 +119,7 @@ def pinned(value: Any) -> Any:
     return value
 
 
-def repaired_response(response: Json) -> Json:
+def repaired_response(response: Response) -> Response:
     """Return a response as the client gets it, except for its ids."""
     response = {"metadata": {}, **pinned(response)}
     del response["output_text"]

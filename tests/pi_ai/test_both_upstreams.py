@@ -15,8 +15,6 @@ from tests.conftest import NO_TLS
 from tests.matrix_clients import PNG, SCHEMA
 from tests.pi_ai.conftest import Served
 
-Json = dict[str, Any]
-
 MODELS = ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro")
 """Models that cover all vendors and all of Copilot's APIs."""
 TOOL: Any = {

@@ -15,18 +15,18 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.chat_completions.fold import fold
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.pi_ai.stream_to_chat import PiAiToChat
+from copilot_proxy.formats.types import ChatCompletion, Json, PiAiRequest
 from copilot_proxy.settings import load_settings
 from copilot_proxy.upstreams.pi_ai.failures import request_error
 from copilot_proxy.upstreams.pi_ai.package import command_for
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
-from copilot_proxy.upstreams.pi_ai.sidecar_process import Message, SidecarCommand
+from copilot_proxy.upstreams.pi_ai.sidecar_process import SidecarCommand, SidecarMessage
 from tests.formats.pi_ai.models import CLAUDE, GPT_4
 from tests.pi_ai.conftest import give_pi_ai, needs_pi_ai
 from tests.servers import serving
 
 pytestmark = needs_pi_ai
 
-Json = dict[str, Any]
 OPEN = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n"
@@ -94,12 +94,12 @@ class Client:
         self.url = url
         self.command = command
 
-    async def first(self, **more: Any) -> Message:
+    async def first(self, **more: Any) -> SidecarMessage:
         """Return the outcome of the call."""
         async with self.sidecar.exchange(self.request(**more)) as exchange:
             return (await exchange.read())[0]
 
-    async def answer(self, model: Any = GPT_4) -> Json:
+    async def answer(self, model: Any = GPT_4) -> ChatCompletion:
         """Return the completion; raise the client's error."""
         reader = PiAiToChat("m", include_usage=True)
         chunks: list[Any] = []
@@ -109,7 +109,7 @@ class Client:
                     chunks += reader.feed(json.loads(bytes(one.event))) if one.event else []
         return fold(chunks + reader.close())
 
-    def request(self, model: Any = GPT_4, **more: Any) -> Json:
+    def request(self, model: Any = GPT_4, **more: Any) -> PiAiRequest:
         hello = {"model": model.id, "messages": [{"role": "user", "content": "Hi"}]}
         body = pi_ai_from_chat(hello, model, []).body
         parts = {name: body[name] for name in ("pi", "context", "options", "payload", "opaque")}
@@ -145,7 +145,7 @@ def client(running: Client) -> Client:
     return running
 
 
-def text_of(completion: Json) -> str:
+def text_of(completion: ChatCompletion) -> str:
     text: str = completion["choices"][0]["message"]["content"]
     return text
 

@@ -28,8 +28,8 @@ from copilot_proxy.upstreams.pi_ai.package import (
     PACKAGE,
     can_load,
     command_for,
-    environment,
     find_node,
+    sidecar_environment,
     version,
 )
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
@@ -338,8 +338,9 @@ def test_the_process_gets_what_it_needs_of_the_environment() -> None:
         "HOME": "/home/me",
         "SSL_CERT_FILE": "/ca.pem",
         "NODE_EXTRA_CA_CERTS": "/ca.pem",
-    } == environment(given)
-    assert "/other.pem" == environment({"NODE_EXTRA_CA_CERTS": "/other.pem"})["NODE_EXTRA_CA_CERTS"]
+    } == sidecar_environment(given)
+    named = sidecar_environment({"NODE_EXTRA_CA_CERTS": "/other.pem"})
+    assert "/other.pem" == named["NODE_EXTRA_CA_CERTS"]
 
 
 def test_the_native_upstream_does_not_load_it(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ import contextlib
 import gzip
 import json
 import socket
+import sys
 import zlib
 from urllib.parse import urlsplit
 
+import brotli
 import pytest
 
 from copilot_proxy.logs.reporter import Reporter
@@ -14,7 +16,13 @@ from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 CHAT = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+ZSTD = zstd.compress(CHAT)
 COMPRESSED = gzip.compress(CHAT, mtime=0)  # a fixed time keeps the test ids the same
 PATH = "/v1/chat/completions"
 
@@ -28,6 +36,15 @@ PATH = "/v1/chat/completions"
         ("gzip", b"".join(gzip.compress(bytes([one]), mtime=0) for one in CHAT)),
         ("gzip", COMPRESSED + gzip.compress(b"", mtime=0)),
         ("deflate", zlib.compress(CHAT)),
+        ("deflate", zlib.compress(CHAT, wbits=-15)),
+        ("br", brotli.compress(CHAT)),
+        ("zstd", ZSTD),
+        ("zstd", b"".join(zstd.compress(bytes([one])) for one in CHAT)),
+        ("gzip, identity", COMPRESSED),
+        ("gzip, zstd", zstd.compress(COMPRESSED)),
+        ("", COMPRESSED),
+        ("", ZSTD),
+        ("", b"\xef\xbb\xbf" + CHAT),
         ("identity", CHAT),
         ("", CHAT),
     ],
@@ -43,7 +60,15 @@ def test_encodings(proxy: Proxy, encoding: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("encoding", "body", "status"),
     [
-        ("br", CHAT, 415),
+        ("compress", CHAT, 415),
+        ("gzip, gzip, gzip", CHAT, 415),
+        ("br", CHAT, 400),
+        ("br", brotli.compress(CHAT)[:-3], 400),
+        ("br", brotli.compress(CHAT) + b"garbage", 400),
+        ("zstd", CHAT, 400),
+        ("zstd", ZSTD[:-3], 400),
+        ("zstd", ZSTD + b"garbage", 400),
+        ("", ZSTD[:-3], 400),
         ("gzip", CHAT, 400),
         ("gzip", COMPRESSED[:-9], 400),
         ("gzip", b"", 400),
@@ -72,13 +97,19 @@ def test_too_large(simulator: Simulator) -> None:
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:
         declared = client.post(PATH, content=b"x" * 2001)
         streamed = client.post(PATH, content=iter([b"x" * 1500] * 2))
-        bomb, bombs = (
-            client.post(PATH, content=packed, headers={"content-encoding": "gzip"})
-            for packed in (gzip.compress(b" " * 1_000_000), gzip.compress(b" " * 1500) * 2)
-        )
+        bombs = [
+            client.post(PATH, content=packed, headers={"content-encoding": encoding})
+            for encoding, packed in (
+                ("gzip", gzip.compress(b" " * 1_000_000)),
+                ("gzip", gzip.compress(b" " * 1500) * 2),
+                ("br", brotli.compress(b" " * 1_000_000)),
+                ("zstd", zstd.compress(b" " * 1_000_000)),
+                ("zstd", zstd.compress(b" " * 1500) * 2),
+            )
+        ]
         fits = client.post(PATH, content=CHAT + b" " * (2000 - len(CHAT)))
 
-    assert [413] * 4 == [a.status_code for a in (declared, streamed, bomb, bombs)]
+    assert [413] * 7 == [a.status_code for a in (declared, streamed, *bombs)]
     assert "2000" in declared.json()["error"]["message"]
     assert 200 == fits.status_code
 
@@ -91,6 +122,26 @@ def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> 
             head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n"
             conn.sendall(head.encode())
             assert b"413" in conn.recv(100)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_http_1_0(proxy: Proxy, stream: bool) -> None:
+    """A client that speaks HTTP/1.0 gets no chunks: the body ends with the connection."""
+    address = urlsplit(proxy.url)
+    body = json.dumps({**json.loads(CHAT), "stream": stream}).encode()
+    head = f"POST {PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as conn:
+        conn.sendall(head.encode() + body)
+        reply = b"".join(iter(lambda: conn.recv(65536), b""))
+
+    fields, _, answer = reply.partition(b"\r\n\r\n")
+    assert b"200 OK" in fields
+    assert b"transfer-encoding" not in fields
+    if stream:
+        assert answer.startswith(b"data: {")
+        assert answer.endswith(b"data: [DONE]\n\n")
+    else:
+        assert json.loads(answer)["choices"]
 
 
 def test_expect_100_continue(simulator: Simulator) -> None:
@@ -186,6 +237,18 @@ def test_unknown_paths_and_methods(
         answer = client.request(method, path)
 
     assert (status, code) == (answer.status_code, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4o", "/health", "/", "/api/hello"])
+def test_head(proxy: Proxy, path: str) -> None:
+    """HEAD gets the headers of GET, and no body."""
+    with proxy.client() as client:
+        answer, head = client.get(path), client.head(path)
+
+    assert (200, 200) == (answer.status_code, head.status_code)
+    assert b"" == head.content
+    assert answer.headers["content-type"] == head.headers["content-type"]
+    assert answer.headers["content-length"] == head.headers["content-length"]
 
 
 def test_web_socket(proxy: Proxy) -> None:

@@ -4,18 +4,16 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from copilot_proxy.composition import make_services
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.routes.services import Services
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.upstreams.internet import PNG, URL, Internet, Page
 from tests.upstreams.internet import internet as internet  # a fixture
-
-Json = dict[str, Any]
 
 DATA = base64.b64encode(PNG).decode()
 
@@ -38,32 +36,32 @@ def online(simulator: Simulator, internet: Internet) -> Iterator[OnlineProxy]:
         yield running
 
 
-def chat(url: str) -> Json:
+def chat(url: str) -> ClientRequest:
     part = {"type": "image_url", "image_url": {"url": url}}
     return {"messages": [{"role": "user", "content": [part]}]}
 
 
-def plain_chat(url: str) -> Json:
+def plain_chat(url: str) -> ClientRequest:
     return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]}
 
 
-def responses(url: str) -> Json:
+def responses(url: str) -> ClientRequest:
     return {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}
 
 
-def tool_output(url: str) -> Json:
+def tool_output(url: str) -> ClientRequest:
     call = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}
     image = {"type": "input_image", "image_url": url}
     output = {"type": "function_call_output", "call_id": "c1", "output": [image]}
     return {"input": [{"role": "user", "content": "Look"}, call, output]}
 
 
-def messages(url: str) -> Json:
+def messages(url: str) -> ClientRequest:
     block = {"type": "image", "source": {"type": "url", "url": url}}
     return {"max_tokens": 50, "messages": [{"role": "user", "content": [block]}]}
 
 
-def tool_result(url: str) -> Json:
+def tool_result(url: str) -> ClientRequest:
     block = {"type": "image", "source": {"type": "url", "url": url}}
     use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [block]}
@@ -87,7 +85,7 @@ EACH = pytest.mark.parametrize(
 )
 MODELS = pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5", "claude-sonnet-4.5"])
 
-Make = Callable[[str], Json]
+Make = Callable[[str], ClientRequest]
 
 
 @MODELS

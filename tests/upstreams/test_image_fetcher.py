@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.upstreams.image_fetcher import MAX_IMAGE, MAX_TOTAL, MAX_URLS, ImageFetcher
 from tests.pdfs import PDF, PDF_BYTES, PDF_URL
 from tests.upstreams.internet import (
@@ -24,8 +25,6 @@ from tests.upstreams.internet import (
     refusal,
 )
 from tests.upstreams.internet import internet as internet  # a fixture
-
-Json = dict[str, Any]
 
 SOURCE = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()}
 
@@ -94,7 +93,7 @@ async def test_where_images_are_found(
         {"input": [{"content": [{"type": "input_file", "file_url": "file:///etc/passwd"}]}]},
     ],
 )
-async def test_nothing_else_is_touched(internet: Internet, request_: Json) -> None:
+async def test_nothing_else_is_touched(internet: Internet, request_: ClientRequest) -> None:
     """Data URLs, text and malformed parts stay as they are, and nothing is fetched."""
     before = repr(request_)
 

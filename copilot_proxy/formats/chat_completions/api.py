@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import ChatWriter, NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.content_parts import read_files
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.chat_completions.request import (
@@ -21,6 +21,7 @@ from copilot_proxy.formats.models import model_list, model_object
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.rules import FittedBody
+from copilot_proxy.formats.translators import ChatWriter
 from copilot_proxy.formats.types import ChatRequest, ErrorBody, UpstreamBody
 from copilot_proxy.headers import Initiator
 
@@ -31,7 +32,7 @@ class ChatCompletionsApi:
     name = "chat_completions"
     client_path = "/v1/chat/completions"
     identifying_header = request_id_header = b""
-    path = "/chat/completions"
+    path = CHAT_COMPLETIONS_PATH
     conversation_field = "messages"
     stream_end = sse.encode(sse.DONE)
     native: NativePassage | None = None

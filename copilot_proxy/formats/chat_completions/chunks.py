@@ -7,6 +7,7 @@ import time
 import uuid
 
 from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json
@@ -78,14 +79,9 @@ class Chunks:
         ended without one. Raises `BrokenResponse` for the latter two.
         """
         if reason is None and not self.has_begun:
-            raise BrokenResponse(
-                "Copilot sent an empty answer.", hint="Try again, or try another model."
-            )
+            raise broken_responses.empty_answer()
         if reason is None:
-            raise BrokenResponse(
-                "Copilot's answer broke off before it was complete.",
-                hint="The answer so far may be incomplete. Try again.",
-            )
+            raise broken_responses.broke_off()
         if reason == "error":
             raise BrokenResponse(
                 "Copilot's model failed while it was answering.",

@@ -4,6 +4,7 @@ A `RequestError` names the invalid field as OpenAI does: ``messages[0].content``
 """
 
 import re
+from codecs import BOM_UTF8
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +36,9 @@ _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
 def parse_json(body: bytes) -> Any:
-    """Decode a JSON body; raises `RequestError` if it is not JSON."""
+    """Decode a JSON body, which may begin with a byte order mark; raises `RequestError` if it is
+    not JSON."""
+    body = body.removeprefix(BOM_UTF8)
     if not body.strip():
         raise RequestError("The request has no body; a JSON object is required.")
     try:

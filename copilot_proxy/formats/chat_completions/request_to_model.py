@@ -6,11 +6,11 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.profiles import profile_of
+from copilot_proxy.formats.reasoning_labels import OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import FittedBody, fit
 from copilot_proxy.formats.types import ChatRequest, Json
 
-_OTHER_APIS: Final = ("responses:", "messages:")
 """Prefixes of a ``reasoning_opaque`` that another API encrypted."""
 _PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
 
@@ -102,7 +102,7 @@ def _normalize_assistant(message: Json) -> None:
     else:
         message.pop("tool_calls", None)
     _drop_nulls(message)
-    if str(message.get("reasoning_opaque", "")).startswith(_OTHER_APIS):
+    if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
         # Another vendor encrypted it, so neither it nor its text is of use to this model.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)

@@ -1,4 +1,4 @@
-"""The types of Chat Completions, for validating requests and for the OpenAPI page.
+"""The types of Chat Completions requests, for validating them and for the OpenAPI page.
 
 Requests are validated against these types but passed on as decoded JSON, so that unknown fields are
 preserved. Unset optional fields may be null, as OpenAI's SDKs send them.
@@ -120,7 +120,7 @@ class ToolMessage(Struct, tag_field="role", tag="tool"):
     tool_call_id: str
 
 
-Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+ChatMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
 
 class FunctionDefinition(Struct):
@@ -140,7 +140,7 @@ class CustomToolDefinition(Struct):
     format: Json | None = None
 
 
-class Tool(Struct):
+class ChatTool(Struct):
     """A `function`, or a `custom` tool whose input is one text."""
 
     function: FunctionDefinition | None = None
@@ -166,7 +166,7 @@ class ChatCompletionRequest(Struct):
     """The body of ``POST /v1/chat/completions``; other fields of OpenAI's schema are passed on."""
 
     model: str
-    messages: list[Message]
+    messages: list[ChatMessage]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
@@ -175,7 +175,7 @@ class ChatCompletionRequest(Struct):
     top_p: float | None = None
     n: int | None = None
     stop: str | list[str] | None = None
-    tools: list[Tool] | None = None
+    tools: list[ChatTool] | None = None
     tool_choice: str | Json | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
@@ -187,137 +187,3 @@ class ChatCompletionRequest(Struct):
     top_logprobs: int | None = None
     seed: int | None = None
     user: str | None = None
-
-
-class PromptTokensDetails(Struct):
-    """Details of the prompt tokens."""
-
-    cached_tokens: int
-    audio_tokens: int = 0
-
-
-class CompletionTokensDetails(Struct):
-    """Details of the completion tokens."""
-
-    reasoning_tokens: int
-    audio_tokens: int = 0
-    accepted_prediction_tokens: int = 0
-    rejected_prediction_tokens: int = 0
-
-
-class Usage(Struct):
-    """The token counts of one request."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-    completion_tokens_details: CompletionTokensDetails
-
-
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-
-
-class AnswerMessage(Struct):
-    """The assistant's message, with `reasoning_content` if the model shows its reasoning."""
-
-    role: Literal["assistant"]
-    content: str | None
-    refusal: str | None
-    tool_calls: list[ToolCall] | None = None
-    reasoning_content: str | None = None
-    reasoning_opaque: str | None = None
-
-
-class Choice(Struct):
-    """The only choice of a response."""
-
-    index: int
-    message: AnswerMessage
-    finish_reason: FinishReason
-    logprobs: Json | None
-
-
-class ChatCompletion(Struct):
-    """The response to a request without `stream`; `created` is in seconds since 1970."""
-
-    id: str
-    object: Literal["chat.completion"]
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage | None = None
-    system_fingerprint: str | None = None
-
-
-class CalledFunctionDelta(Struct):
-    """`name` is sent once; the `arguments` of one index are concatenated to one JSON text."""
-
-    name: str | None = None
-    arguments: str | None = None
-
-
-class CalledCustomToolDelta(Struct):
-    """`name` is sent once; the `input` of one index is joined to one text."""
-
-    name: str | None = None
-    input: str | None = None
-
-
-class ToolCallDelta(Struct):
-    """`id`, `type` and the name are sent only with the first delta of a call."""
-
-    index: int
-    function: CalledFunctionDelta | None = None
-    custom: CalledCustomToolDelta | None = None
-    id: str | None = None
-    type: Literal["function", "custom"] | None = None
-
-
-class Delta(Struct):
-    """The part of the message that a chunk adds."""
-
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[ToolCallDelta] | None = None
-    reasoning_content: str | None = None
-    reasoning_opaque: str | None = None
-
-
-class ChunkChoice(Struct):
-    """`finish_reason` is null except in the last chunk that has a choice."""
-
-    index: int
-    delta: Delta
-    finish_reason: FinishReason | None
-    logprobs: Json | None
-
-
-class ChatCompletionChunk(Struct):
-    """An event of a stream; all chunks of a stream have the same `id`, `created` and `model`."""
-
-    id: str
-    object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: Usage | None = None
-    system_fingerprint: str | None = None
-
-
-class ErrorObject(Struct):
-    """`hint` says what to do next; `request_id` identifies the request in the server's log."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-    hint: str | None = None
-    request_id: str | None = None
-
-
-class ErrorBody(Struct):
-    """The body of every error response, or an error event of a stream."""
-
-    error: ErrorObject

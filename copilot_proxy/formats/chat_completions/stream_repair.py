@@ -9,12 +9,13 @@ from typing import Final
 
 import msgspec
 
-from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
+from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import (
     ChatChunk,
@@ -26,29 +27,6 @@ from copilot_proxy.formats.types import (
 )
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
-FINISH_REASONS: Final[Mapping[str, str]] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "function_call": "stop",
-    # Claude's reasons, which Copilot sometimes passes on.
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "pause_turn": "stop",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-    # Gemini's.
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-    "blocklist": "content_filter",
-    "spii": "content_filter",
-    "malformed_function_call": "error",
-    "error": "error",
-}
 _REASONING_FIELDS: Final = ("reasoning_text", "reasoning_content", "thinking", "cot_summary")
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
 
@@ -85,7 +63,7 @@ class ChatRepair(ChunkTranslator):
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):
-            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+            raise broken_responses.not_an_object()
         if "choices" not in data and (
             "stop_reason" in data or isinstance(data.get("content"), list)
         ):
@@ -167,7 +145,7 @@ class ChatRepair(ChunkTranslator):
 
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
-            self._finish = FINISH_REASONS.get(reason.lower(), "stop")
+            self._finish = openai_reason(reason)
             self.is_finished = True
 
     def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
@@ -195,15 +173,15 @@ def _from_anthropic(body: Message) -> ChatCompletion:
                 message["tool_calls"].append({"id": block.get("id"), "function": function})
     usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    cached = count(counts, "cache_read_input_tokens")
-    created = count(counts, "cache_creation_input_tokens")
+    cached = count_of(counts, "cache_read_input_tokens")
+    created = count_of(counts, "cache_creation_input_tokens")
     return {
         "id": body.get("id"),
         "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
         "stop_details": body.get("stop_details"),
         "usage": {
-            "prompt_tokens": count(counts, "input_tokens") + cached + created,
-            "completion_tokens": count(counts, "output_tokens"),
+            "prompt_tokens": count_of(counts, "input_tokens") + cached + created,
+            "completion_tokens": count_of(counts, "output_tokens"),
             "prompt_tokens_details": {
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,

@@ -11,19 +11,19 @@ def repair_usage(usage: object) -> ChatUsage | None:
     """
     if not isinstance(usage, dict):
         return None
-    prompt = count(usage, "prompt_tokens")
-    completion = count(usage, "completion_tokens")
+    prompt = count_of(usage, "prompt_tokens")
+    completion = count_of(usage, "completion_tokens")
     prompt_details = _details(usage, "prompt_tokens_details")
     completion_details = _details(usage, "completion_tokens_details")
-    separate = count(usage, "reasoning_tokens")
-    total = count(usage, "total_tokens")
+    separate = count_of(usage, "reasoning_tokens")
+    total = count_of(usage, "total_tokens")
     if separate and total == prompt + completion + separate:
         completion += separate
     details: Json = {
-        "cached_tokens": count(prompt_details, "cached_tokens"),
-        "audio_tokens": count(prompt_details, "audio_tokens"),
+        "cached_tokens": count_of(prompt_details, "cached_tokens"),
+        "audio_tokens": count_of(prompt_details, "audio_tokens"),
     }
-    if created := count(prompt_details, "cache_creation_input_tokens"):
+    if created := count_of(prompt_details, "cache_creation_input_tokens"):
         details["cache_creation_input_tokens"] = created
     return {
         "prompt_tokens": prompt,
@@ -31,10 +31,14 @@ def repair_usage(usage: object) -> ChatUsage | None:
         "total_tokens": total or prompt + completion,
         "prompt_tokens_details": details,
         "completion_tokens_details": {
-            "reasoning_tokens": count(completion_details, "reasoning_tokens") or separate,
-            "audio_tokens": count(completion_details, "audio_tokens"),
-            "accepted_prediction_tokens": count(completion_details, "accepted_prediction_tokens"),
-            "rejected_prediction_tokens": count(completion_details, "rejected_prediction_tokens"),
+            "reasoning_tokens": count_of(completion_details, "reasoning_tokens") or separate,
+            "audio_tokens": count_of(completion_details, "audio_tokens"),
+            "accepted_prediction_tokens": count_of(
+                completion_details, "accepted_prediction_tokens"
+            ),
+            "rejected_prediction_tokens": count_of(
+                completion_details, "rejected_prediction_tokens"
+            ),
         },
     }
 
@@ -44,7 +48,7 @@ def _details(usage: ChatUsage, name: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def count(usage: ChatUsage, name: str) -> int:
+def count_of(usage: ChatUsage, name: str) -> int:
     """Return the number under `name`; 0 if there is none."""
     value = usage.get(name)
     return int(value) if isinstance(value, int | float) and value > 0 else 0

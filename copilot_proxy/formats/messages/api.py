@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import MESSAGES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
@@ -51,7 +51,7 @@ class MessagesApi:
     client_path = "/v1/messages"
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
-    path = "/v1/messages"
+    path = MESSAGES_PATH
     count_path = "/v1/messages/count_tokens"
     conversation_field = "messages"
     stream_end = b""

@@ -17,11 +17,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, MESSAGES_LABEL, label_of
 from copilot_proxy.formats.types import Json
 
-_MESSAGES: Final = "messages:"
-_CHAT: Final = "chat:"
-_TAG: Final = re.compile(r"^(messages|responses|chat):")
 _SIGNATURE: Final = re.compile(r"^[A-Za-z0-9+/=_-]+$")
 _ITEM: Final = re.compile(
     r"^(?:(?P<start>\d{1,9}):)?(?P<redacted>!?)(?P<signature>[A-Za-z0-9+/=_-]+)$"
@@ -51,7 +49,7 @@ def claude_signature(value: object) -> str | None:
     """Return Claude's signature without our tag, or None if `value` is not one."""
     if not isinstance(value, str):
         return None
-    value = value.removeprefix(_MESSAGES)
+    value = value.removeprefix(MESSAGES_LABEL)
     return value if _SIGNATURE.match(value) else None
 
 
@@ -88,7 +86,7 @@ class ReasoningWriter:
             return f" {self._start}:{marker}{signature}"
         self._has_signature = True
         start = f"{self._start}:" if self._start else ""
-        return f"{_MESSAGES}{start}{marker}{signature}"
+        return f"{MESSAGES_LABEL}{start}{marker}{signature}"
 
 
 def parse_thoughts(text: object, opaque: object) -> list[Thought]:
@@ -97,10 +95,10 @@ def parse_thoughts(text: object, opaque: object) -> list[Thought]:
     The list is empty if the reasoning is not Claude's, or if the opaque value does not fit the
     text.
     """
-    if not isinstance(opaque, str) or not opaque.startswith(_MESSAGES):
+    if not isinstance(opaque, str) or not opaque.startswith(MESSAGES_LABEL):
         return []
     text = text if isinstance(text, str) else ""
-    matches = [_ITEM.match(item) for item in opaque.removeprefix(_MESSAGES).split(" ")]
+    matches = [_ITEM.match(item) for item in opaque.removeprefix(MESSAGES_LABEL).split(" ")]
     items = [match for match in matches if match]
     starts = [int(item["start"] or 0) for item in items]
     # A block without text starts after a gap that is not there.
@@ -122,7 +120,7 @@ def thinking_blocks(text: object, opaque: object) -> list[Json]:
 
 def to_signature(opaque: str) -> str:
     """Return an opaque value as the signature of a thinking block."""
-    return opaque if _TAG.match(opaque) else _CHAT + opaque
+    return opaque if label_of(opaque) else CHAT_LABEL + opaque
 
 
 def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
@@ -134,11 +132,11 @@ def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
     tagged = list(_tagged_thoughts(blocks))
     api_tag = next((tag for tag, _ in tagged if tag), "")
     thoughts = [thought for tag, thought in tagged if tag in ("", api_tag)]
-    if api_tag == _MESSAGES:
+    if api_tag == MESSAGES_LABEL:
         return _write([thought for thought in thoughts if thought.signature])
     text = _GAP.join(thought.text for thought in thoughts if thought.text)
     signatures = [thought.signature for thought in thoughts if thought.signature]
-    if api_tag == _CHAT:
+    if api_tag == CHAT_LABEL:
         return text, "".join(signatures)
     return text, api_tag + " ".join(signatures)
 
@@ -150,13 +148,13 @@ def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
         redacted = block["type"] == "redacted_thinking"
         text = block.get("thinking") or ""
         value = block.get("data" if redacted else "signature") or ""
-        tag = _TAG.match(value)
-        if tag and tag[0] != _MESSAGES:
-            yield tag[0], Thought(text, value[tag.end() :])
+        tag = label_of(value)
+        if tag and tag != MESSAGES_LABEL:
+            yield tag, Thought(text, value.removeprefix(tag))
         elif tag:
-            yield from ((_MESSAGES, thought) for thought in parse_thoughts(text, value))
+            yield from ((MESSAGES_LABEL, thought) for thought in parse_thoughts(text, value))
         elif _SIGNATURE.match(value):
-            yield _MESSAGES, Thought(text, value, redacted)
+            yield MESSAGES_LABEL, Thought(text, value, redacted)
         else:
             yield "", Thought(text, "")
 

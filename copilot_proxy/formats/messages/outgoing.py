@@ -218,6 +218,16 @@ class MessagesBody(OutgoingBody):
     def reduce_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
         cache_marks.reduce_marks(self.body, max_marks, notes, one_hour=one_hour)
 
+    @property
+    def output_schema(self) -> Json | None:
+        output_format = (self.body.get("output_config") or {}).get("format")
+        schema = output_format.get("schema") if isinstance(output_format, dict) else None
+        return schema if isinstance(schema, dict) else None
+
+    def set_output_schema(self, schema: Json) -> None:
+        config = self.body["output_config"]
+        self.body["output_config"] = {**config, "format": {**config["format"], "schema": schema}}
+
     def instruct_schema(self, notes: list[str]) -> None:
         instruct_schema(self.body, notes)
 

@@ -9,12 +9,9 @@ from typing import Any, Final
 from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.chat_completions.tool_choice import apply_allowed_tools, tool_name
 from copilot_proxy.formats.custom_tools import function_of
-from copilot_proxy.formats.efforts import BUDGETS
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
-from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction, close_schema
-from copilot_proxy.formats.profiles import ModelProfile
+from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, wants_summary
-from copilot_proxy.formats.rules.limits import default_limit
 from copilot_proxy.formats.rules.tool_kinds import CUSTOM_REPLACED, no_tool_allowed
 from copilot_proxy.formats.types import ChatRequest, Json, MessagesRequest
 
@@ -50,16 +47,16 @@ _DROP_REASONS: Final[Mapping[str, str]] = {
 """Why a field is dropped, if not because Claude's API has no equivalent."""
 
 
-def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> MessagesRequest:
+def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
     """Return the body for the Messages API; `notes` gets a line for each change that may matter.
 
-    `profile` decides which form of thinking is used. Other limits of the model are left to
-    `formats.rules`. Raises `RequestError` for an image that is not base64.
+    What the model accepts is left to `formats.rules`. Raises `RequestError` for an image that is
+    not base64.
     """
     chat = {name: value for name, value in chat.items() if value is not None}
     system, messages = translate_messages(chat["messages"], notes)
     body: MessagesRequest = {
-        "model": profile.id or chat["model"],
+        "model": chat["model"],
         "messages": messages,
         "stream": chat.get("stream") is True,
     }
@@ -74,7 +71,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Mes
     if stop := chat.get("stop"):
         body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
     _set_tools(chat, body, notes)
-    _set_thinking(chat, body, profile)
+    _set_thinking(chat, body)
     _set_format(chat, body, notes)
     known = (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_LOCAL_FIELDS)
     for name in chat:
@@ -124,25 +121,16 @@ def _tool_choice(choice: Any, notes: list[str]) -> Json | None:
     return None
 
 
-def _set_thinking(chat: ChatRequest, body: MessagesRequest, profile: ModelProfile) -> None:
-    """Set the thinking that the client requested; without a request there is none."""
-    effort, budget = chat.get("reasoning_effort"), chat.get("thinking_budget")
-    if effort is None and profile.adaptive and wants_summary(chat):
-        body["thinking"] = {"type": "adaptive"}
+def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
+    """Set the thinking that the client requested in a form that this API has.
+
+    The form for an effort depends on the model, and is left to `formats.rules`.
+    """
+    budget = chat.get("thinking_budget")
     if isinstance(chat.get("thinking"), dict):
         body["thinking"] = chat["thinking"]
     elif type(budget) is int:
         body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    elif effort == "none":
-        body["thinking"] = {"type": "disabled"}
-    elif isinstance(effort, str) and profile.adaptive:
-        body["thinking"] = {"type": "adaptive"}
-        body["output_config"] = {"effort": effort}
-    elif isinstance(effort, str):
-        # At most half of the limit, so that there is room for an answer after the thinking.
-        most = max(_expected_limit(body, profile) // 2, BUDGETS["minimal"])
-        tokens = min(BUDGETS.get(effort, BUDGETS["medium"]), most)
-        body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
 
 
 def shows_reasoning(chat: ChatRequest) -> bool:
@@ -159,14 +147,6 @@ def shows_reasoning(chat: ChatRequest) -> bool:
     return asks or kind in ("enabled", "adaptive")
 
 
-def _expected_limit(body: MessagesRequest, profile: ModelProfile) -> int:
-    """Return the limit that the response will have, in tokens."""
-    limit: int = body.get("max_tokens", 0)
-    if limit < 1:
-        limit = default_limit(profile, streams=body["stream"]) or 0
-    return min(limit, profile.max_output or limit)
-
-
 def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> None:
     response_format = chat.get("response_format") or {}
     if response_format.get("type") == "json_object":
@@ -177,4 +157,4 @@ def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> N
     elif response_format.get("type") == "json_schema":
         schema = (response_format.get("json_schema") or {}).get("schema") or {"type": "object"}
         config = body.setdefault("output_config", {})
-        config["format"] = {"type": "json_schema", "schema": close_schema(schema)}
+        config["format"] = {"type": "json_schema", "schema": schema}

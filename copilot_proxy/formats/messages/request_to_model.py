@@ -70,9 +70,11 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     `notes` gets a line for each change that may matter. Raises `RequestError`.
     """
     profile = profile_of(model, "messages")
-    body = from_chat(chat, profile, notes)
+    body = from_chat(chat, notes)
+    body["model"] = profile.id or chat["model"]
     fit_tools(body, notes)
     outgoing = MessagesBody(body, translated=True, shows_reasoning=shows_reasoning(chat))
+    outgoing.requested_effort = chat.get("reasoning_effort")
     return fit(outgoing, profile, notes)
 
 

@@ -52,7 +52,7 @@ class MessageParam(Struct):
     content: str | list[Block]
 
 
-class Tool(Struct):
+class MessagesTool(Struct):
     """A client's tool with `input_schema`, or one of Anthropic's tools with a dated `type`."""
 
     name: str | None = None
@@ -90,7 +90,7 @@ class CountTokensRequest(Struct):
     model: str
     messages: list[MessageParam]
     system: str | list[Block] | None = None
-    tools: list[Tool] | None = None
+    tools: list[MessagesTool] | None = None
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
@@ -108,14 +108,14 @@ class MessagesRequest(Struct):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
-    tools: list[Tool] | None = None
+    tools: list[MessagesTool] | None = None
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     metadata: Json | None = None
 
 
-class Usage(Struct):
+class MessagesUsage(Struct):
     """Token counts of one request; `input_tokens` exclude cached tokens, read or written."""
 
     input_tokens: int
@@ -134,7 +134,7 @@ class Message(Struct):
     content: list[Block]
     stop_reason: str | None
     stop_sequence: str | None
-    usage: Usage
+    usage: MessagesUsage
 
 
 class TokenCount(Struct):
@@ -143,7 +143,7 @@ class TokenCount(Struct):
     input_tokens: int
 
 
-class ErrorObject(Struct):
+class AnthropicError(Struct):
     """An error; `type` is one of Anthropic's error types, and `hint` says what to do next."""
 
     type: str
@@ -151,11 +151,11 @@ class ErrorObject(Struct):
     hint: str | None = None
 
 
-class ErrorBody(Struct):
+class AnthropicErrorBody(Struct):
     """The body of an error response, and an event of a stream; `request_id` is also in the log."""
 
     type: Literal["error"]
-    error: ErrorObject
+    error: AnthropicError
     request_id: str
 
 
@@ -176,7 +176,7 @@ class ModelInfo(Struct):
     max_tokens: int | None = None
 
 
-class ModelList(Struct):
+class AnthropicModelList(Struct):
     """The models of the account, on one page."""
 
     data: list[ModelInfo]

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from copilot_proxy.errors import BrokenResponse, CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.refusals import stop_details
 from copilot_proxy.formats.messages.encrypted_reasoning import to_signature
 from copilot_proxy.formats.messages.errors import error_event
@@ -99,10 +100,7 @@ class ChatToMessages:
     def close(self) -> list[MessagesEvent]:
         """Return the events that end the message; raises `BrokenResponse` if it is incomplete."""
         if self._finish is None:
-            raise BrokenResponse(
-                "Copilot's answer broke off before it was complete.",
-                hint="The answer so far may be incomplete. Try again.",
-            )
+            raise broken_responses.broke_off()
         if self._held_opaque and self._calls:
             self._release_opaque()
         events: list[MessagesEvent] = []

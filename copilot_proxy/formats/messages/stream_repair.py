@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.messages.errors import error_event
 from copilot_proxy.formats.messages.message_events import MessageAssembler, message_to_events
 from copilot_proxy.formats.messages.transformations import (
@@ -94,7 +95,7 @@ class MessagesRepair:
     def feed(self, data: object) -> list[MessagesEvent]:
         """Return the events for one event or a whole message of Copilot's."""
         if not isinstance(data, dict):
-            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+            raise broken_responses.not_an_object()
         if self.failure is not None or self._has_stopped:
             return []
         if data.get("type") == "error" or data.get("error"):
@@ -128,13 +129,8 @@ class MessagesRepair:
         if done and self._has_started:
             return [_UNSTATED_END, {"type": "message_stop"}]
         if not self._has_started:
-            raise BrokenResponse(
-                "Copilot sent an empty answer.", hint="Try again, or try another model."
-            )
-        raise BrokenResponse(
-            "Copilot's answer broke off before it was complete.",
-            hint="The answer so far may be incomplete. Try again.",
-        )
+            raise broken_responses.empty_answer()
+        raise broken_responses.broke_off()
 
     def _fail(self, data: MessagesEvent) -> list[MessagesEvent]:
         failure = parse_error_event(data)

@@ -1,13 +1,14 @@
 """Translates responses of Copilot's Messages API to chat chunks."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
+from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.messages.encrypted_reasoning import ReasoningWriter
@@ -18,16 +19,6 @@ from copilot_proxy.formats.messages.usage import add_usage, usage_to_chat
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json, MessagesEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
-
-_FINISH_REASONS: Final[Mapping[str, str]] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-}
 
 
 class MessagesToChat(ChunkTranslator):
@@ -62,7 +53,7 @@ class MessagesToChat(ChunkTranslator):
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event or a whole message of Copilot's."""
         if not isinstance(data, dict):
-            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+            raise broken_responses.not_an_object()
         if data.get("type") == "error" or data.get("error"):
             raise parse_error_event(data)
         if self.notes is not None and data.get("type") != "content_block_delta":
@@ -109,7 +100,7 @@ class MessagesToChat(ChunkTranslator):
         if not isinstance(reason, str) or not reason:
             return
         self._start(chunks)
-        self._finish = _FINISH_REASONS.get(reason, "stop")
+        self._finish = openai_reason(reason)
         if reason == "refusal":
             self._add_text("refusal", explanation(delta), chunks)
 

@@ -1,22 +1,16 @@
-"""Prepares JSON schemas for structured output, and instructions for models without it."""
+"""Turns structured output into instructions, for models without it."""
 
 from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.formats.types import Json, MessagesRequest
+from copilot_proxy.formats.types import MessagesRequest
 
 ANY_JSON: Final = "Answer with one JSON object and nothing else: no other words, no code fence."
 BY_SCHEMA: Final = (
     "Answer with JSON and nothing else: no other words, no code fence. "
     "It must be valid against this JSON schema:\n"
 )
-
-_SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
-"""The keywords whose value maps client-defined names to schemas."""
-
-_VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
-"""The keywords whose value contains no schemas."""
 
 
 def instruct_schema(body: MessagesRequest, notes: list[str]) -> None:
@@ -46,24 +40,3 @@ def add_instruction(body: MessagesRequest, text: str) -> None:
 def schema_instruction(schema: Any) -> str:
     """Return the instruction to answer with JSON, valid against `schema` unless it is empty."""
     return BY_SCHEMA + msgspec.json.encode(schema).decode() if schema else ANY_JSON
-
-
-def close_schema(schema: Any) -> Any:
-    """Return a copy of a JSON schema in which no object allows additional properties.
-
-    Claude's structured output requires that. What is valid against the copy is also valid against
-    the original.
-    """
-    if isinstance(schema, list):
-        return [close_schema(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    copy: Json = {}
-    for name, value in schema.items():
-        if name in _SCHEMA_MAPS and isinstance(value, dict):
-            copy[name] = {key: close_schema(inner) for key, inner in value.items()}
-        else:
-            copy[name] = value if name in _VALUE_KEYWORDS else close_schema(value)
-    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
-        copy["additionalProperties"] = False
-    return copy

@@ -7,7 +7,7 @@ the `prompt_tokens` of Chat Completions include them.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.types import ChatUsage, Json
 
 COUNTS: Final = (
@@ -25,7 +25,7 @@ def add_usage(known: Json, usage: object) -> Json:
     """
     if not isinstance(usage, dict):
         return known
-    known = {**known, **{name: usage[name] for name in COUNTS if count(usage, name)}}
+    known = {**known, **{name: usage[name] for name in COUNTS if count_of(usage, name)}}
     if isinstance(usage.get("output_tokens_details"), dict):
         known["output_tokens_details"] = usage["output_tokens_details"]
     return known
@@ -33,10 +33,10 @@ def add_usage(known: Json, usage: object) -> Json:
 
 def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
     """Return Anthropic's usage in the format of Chat Completions."""
-    counts = {name: count(dict(usage), name) for name in COUNTS}
+    counts = {name: count_of(dict(usage), name) for name in COUNTS}
     cached, created = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
     details = usage.get("output_tokens_details")
-    reasoning = count(details, "thinking_tokens") if isinstance(details, dict) else 0
+    reasoning = count_of(details, "thinking_tokens") if isinstance(details, dict) else 0
     repaired = repair_usage(
         {
             "prompt_tokens": counts["input_tokens"] + cached + created,
@@ -56,11 +56,11 @@ def usage_from_chat(usage: ChatUsage | None) -> Json:
     usage = usage or {}
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}
-    cached = count(details, "cached_tokens")
-    created = count(details, "cache_creation_input_tokens")
+    cached = count_of(details, "cached_tokens")
+    created = count_of(details, "cache_creation_input_tokens")
     return {
-        "input_tokens": max(0, count(usage, "prompt_tokens") - cached - created),
+        "input_tokens": max(0, count_of(usage, "prompt_tokens") - cached - created),
         "cache_creation_input_tokens": created,
         "cache_read_input_tokens": cached,
-        "output_tokens": count(usage, "completion_tokens"),
+        "output_tokens": count_of(usage, "completion_tokens"),
     }

@@ -9,9 +9,10 @@ import re
 from typing import Any, Final
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError
+from copilot_proxy.formats import broken_responses
+from copilot_proxy.formats.chat_completions.finish_reasons import FINISH_REASONS, openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
-from copilot_proxy.formats.chat_completions.stream_repair import FINISH_REASONS
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.responses.usage import chat_usage
 from copilot_proxy.formats.types import ChatUsage, CopilotUsage, Json, PiAiEvent
 from copilot_proxy.formats.upstream_errors import parse_error_event
@@ -43,7 +44,7 @@ def finish_reason(event: PiAiEvent) -> str | None:
     reason = _object(last.get("delta")).get("stop_reason")
     for choice in _choices(last):
         reason = choice.get("finish_reason") or reason
-    return FINISH_REASONS.get(reason.lower(), "stop") if isinstance(reason, str) else None
+    return openai_reason(reason) if isinstance(reason, str) else None
 
 
 def refusal_of(event: PiAiEvent) -> str:
@@ -76,20 +77,20 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
     if last.get("type") == _INCOMPLETE:
         return chat_usage(_object(last.get("response")).get("usage"))
     usage = _object((_object(event.get("message")) or _object(event.get("error"))).get("usage"))
-    read, written = count(usage, "cacheRead"), count(usage, "cacheWrite")
-    prompt, completion = count(usage, "input") + read + written, count(usage, "output")
+    read, written = count_of(usage, "cacheRead"), count_of(usage, "cacheWrite")
+    prompt, completion = count_of(usage, "input") + read + written, count_of(usage, "output")
     if not prompt and not completion:
         return None
     return repair_usage(
         {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
-            "total_tokens": count(usage, "totalTokens"),
+            "total_tokens": count_of(usage, "totalTokens"),
             "prompt_tokens_details": {
                 "cached_tokens": read,
                 "cache_creation_input_tokens": written,
             },
-            "completion_tokens_details": {"reasoning_tokens": count(usage, "reasoning")},
+            "completion_tokens_details": {"reasoning_tokens": count_of(usage, "reasoning")},
         }
     )
 
@@ -107,23 +108,14 @@ def error_of(event: PiAiEvent) -> UpstreamError:
     if last.get("type") == "error":
         return parse_error_event({"error": last})
     if event.get("broke") == "silent":
-        return BrokenResponse(
-            "Copilot fell silent in the middle of its answer.",
-            hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
-        )
+        return broken_responses.fell_silent()
     if event.get("broke") == "cut":
-        return BrokenResponse(
-            "The connection to Copilot broke in the middle of its answer.",
-            hint="The answer so far may be incomplete. Try again.",
-        )
+        return broken_responses.connection_broke()
     text = _text(event)
     if event.get("broke") == "garbled" or _INVALID_JSON.search(text):
-        return BrokenResponse("Copilot sent an event that is not a JSON object.")
+        return broken_responses.not_an_object()
     if _CUT.search(text):
-        return BrokenResponse(
-            "Copilot's answer broke off before it was complete.",
-            hint="The answer so far may be incomplete. Try again.",
-        )
+        return broken_responses.broke_off()
     reason = mask(text)[:_MAX_REASON].rstrip(".") or "it gave no reason"
     return BrokenResponse(f"pi-ai could not read Copilot's answer: {reason}.")
 

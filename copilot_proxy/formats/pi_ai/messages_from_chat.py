@@ -13,6 +13,7 @@ from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import parse_thoughts
 from copilot_proxy.formats.messages.messages_to_chat import FAILED
 from copilot_proxy.formats.pi_ai.models import PROVIDER, PiApi
+from copilot_proxy.formats.reasoning_labels import label_of
 from copilot_proxy.formats.responses.encrypted_reasoning import encrypted_contents
 from copilot_proxy.formats.rules.results import NO_RESULT
 from copilot_proxy.formats.tool_arguments import parsed_input
@@ -20,7 +21,6 @@ from copilot_proxy.formats.types import Json
 
 _EMPTY: Final = "(The result is empty.)"
 """The text of an empty result; without it, pi-ai would claim that there is an image."""
-_TAGS: Final = ("messages:", "responses:", "chat:")
 _SEPARATOR: Final = "\n\n"
 _NO_TOKENS: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 
@@ -121,7 +121,7 @@ class MessagesTranslator:
             ]
             return [_thinking_block("", msgspec.json.encode(item).decode()) for item in items]
         # On this API, pi-ai's signature is the name of the field in which to send the text back.
-        foreign = opaque.startswith(_TAGS)
+        foreign = bool(label_of(opaque))
         if opaque and not foreign:
             if calls := message.get("tool_calls"):
                 self.opaque[_id(calls[0]["id"])] = opaque

@@ -6,7 +6,7 @@ pi-ai's own list of models is not used: the catalogue decides here as well.
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import CHAT_COMPLETIONS_PATH, MESSAGES_PATH, RESPONSES_PATH, Model
 from copilot_proxy.formats.profiles import Api, ModelProfile
 from copilot_proxy.formats.types import Json
 
@@ -15,9 +15,9 @@ PiApi = Literal["anthropic-messages", "openai-responses", "openai-completions"]
 PROVIDER: Final = "github-copilot"
 _ENDPOINTS: Final[Mapping[PiApi, str]] = {
     # In pi-ai's order: the vendor's API first.
-    "anthropic-messages": "/v1/messages",
-    "openai-responses": "/responses",
-    "openai-completions": "/chat/completions",
+    "anthropic-messages": MESSAGES_PATH,
+    "openai-responses": RESPONSES_PATH,
+    "openai-completions": CHAT_COMPLETIONS_PATH,
 }
 APIS: Final[Mapping[PiApi, Api]] = {
     "anthropic-messages": "messages",

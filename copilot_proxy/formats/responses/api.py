@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.catalogue import Model
+from copilot_proxy.catalogue import RESPONSES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.api import NativePassage, RequestMetrics
@@ -47,7 +47,7 @@ class ResponsesApi:
     name = "responses"
     client_path = "/v1/responses"
     identifying_header = request_id_header = b""
-    path = "/responses"
+    path = RESPONSES_PATH
     conversation_field = "input"
     stream_end = b""
     native: NativePassage | None = _Native()

@@ -6,16 +6,12 @@ for reasoning from the chat API itself. Responses items hold it in `encrypted_co
 Responses API's own has no label, and the chat API's has ``chat:``.
 """
 
-from typing import Final
-
-RESPONSES: Final = "responses:"
-MESSAGES: Final = "messages:"
-_CHAT: Final = "chat:"
+from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, OTHER_APIS, RESPONSES_LABEL
 
 
 def tag_of(opaque: str) -> str:
     """Return the label that an opaque value begins with, or an empty string."""
-    return next((tag for tag in (RESPONSES, MESSAGES) if opaque.startswith(tag)), "")
+    return next((tag for tag in OTHER_APIS if opaque.startswith(tag)), "")
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
@@ -26,14 +22,14 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
     """
     if encrypted.split() != [encrypted]:
         return ""
-    return f"{RESPONSES if first else ' '}{encrypted}"
+    return f"{RESPONSES_LABEL if first else ' '}{encrypted}"
 
 
 def encrypted_contents(opaque: object) -> list[str]:
     """Return the encrypted contents in an opaque value; an empty list if another API made it."""
-    if not isinstance(opaque, str) or not opaque.startswith(RESPONSES):
+    if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
-    return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES))]
+    return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]
 
 
 def to_client(opaque: str, tag: str) -> str:
@@ -41,14 +37,14 @@ def to_client(opaque: str, tag: str) -> str:
     text = opaque.strip()
     if tag_of(text):
         return text
-    return f"{tag or _CHAT}{text}"
+    return f"{tag or CHAT_LABEL}{text}"
 
 
 def from_client(encrypted: str) -> str:
     """Return the opaque value for a client's `encrypted_content`."""
-    if encrypted.startswith(_CHAT):
-        return encrypted.removeprefix(_CHAT)
-    return encrypted if tag_of(encrypted) else f"{RESPONSES}{encrypted}"
+    if encrypted.startswith(CHAT_LABEL):
+        return encrypted.removeprefix(CHAT_LABEL)
+    return encrypted if tag_of(encrypted) else f"{RESPONSES_LABEL}{encrypted}"
 
 
 def join_opaque(first: str, second: str) -> str:

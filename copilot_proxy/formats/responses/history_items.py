@@ -64,7 +64,7 @@ def compacted_message() -> Json:
     return _message("user", COMPACTED)
 
 
-def as_text(item: Json) -> Json:
+def as_user_message(item: Json) -> Json:
     """Return an item of an unknown type as a message of the user."""
     return _message("user", f"({item['type']}: {_json(_described(item))})")
 

@@ -7,7 +7,7 @@ from copilot_proxy.formats.custom_tools import InputDecoder, custom_input
 from copilot_proxy.formats.responses.ids import prefix_of, short_id
 from copilot_proxy.formats.responses.tools import (
     CALL_TYPES,
-    Tool,
+    ClientTool,
     ToolNames,
     parse_search_arguments,
 )
@@ -28,7 +28,7 @@ class _Item:
     """An output item: its fixed id, the tool that it calls, and the completed item (`done`)."""
 
     def __init__(
-        self, id: str, kind: object = None, call_id: object = None, tool: Tool | None = None
+        self, id: str, kind: object = None, call_id: object = None, tool: ClientTool | None = None
     ) -> None:
         self.id = id
         self.kind = kind

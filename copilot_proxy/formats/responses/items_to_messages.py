@@ -7,9 +7,10 @@ of its calls directly follow it, wherever they were in the input: models reject 
 from typing import Any
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats import reasoning_labels
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
-from copilot_proxy.formats.responses.history_items import as_text, compacted_message
+from copilot_proxy.formats.responses.history_items import as_user_message, compacted_message
 from copilot_proxy.formats.types import Json
 
 
@@ -38,7 +39,7 @@ class _Turn:
             message["reasoning_opaque"] = self.opaque
             # Models other than OpenAI's need their reasoning back, unchanged, with its signature.
             tag = encrypted_reasoning.tag_of(self.opaque)
-            if self.summaries and tag != encrypted_reasoning.RESPONSES:
+            if self.summaries and tag != reasoning_labels.RESPONSES_LABEL:
                 message["reasoning_content"] = "".join(self.summaries)
         if self.calls:
             message["tool_calls"] = self.calls
@@ -97,7 +98,7 @@ class MessagesBuilder:
                 )
             case kind:
                 self._notes.append(f"changed {kind}: to a text, since the model does not know it")
-                self.add_item(as_text(item), path)
+                self.add_item(as_user_message(item), path)
 
     def _assistant(self) -> _Turn:
         if self._current is None:

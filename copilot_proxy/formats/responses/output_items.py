@@ -7,7 +7,7 @@ from typing import Final
 
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id, prefix_of
-from copilot_proxy.formats.responses.tools import CALL_TYPES, Tool, parse_search_arguments
+from copilot_proxy.formats.responses.tools import CALL_TYPES, ClientTool, parse_search_arguments
 from copilot_proxy.formats.types import Json, ResponsesEvent
 
 _CALL_EVENTS: Final = {
@@ -17,7 +17,7 @@ _CALL_EVENTS: Final = {
 """The first part of the types of events for the arguments or the input of a call."""
 
 
-class OutputItem:
+class OpenItem:
     """One item of a response; `index` is its position in the output."""
 
     kind = ""
@@ -43,7 +43,7 @@ class OutputItem:
         return {"type": kind, "item_id": self.id, "output_index": self.index, **more}
 
 
-class ReasoningItem(OutputItem):
+class ReasoningItem(OpenItem):
     """Reasoning: a summary of one part, and its encrypted content.
 
     `opaque` is the `reasoning_opaque` of the chat message; `tag` is its label, which later pieces
@@ -84,7 +84,7 @@ class ReasoningItem(OutputItem):
         return self._done(events)
 
 
-class MessageItem(OutputItem):
+class MessageItem(OpenItem):
     """A message: parts of text or refusal, one after the other."""
 
     kind = "message"
@@ -142,10 +142,10 @@ class MessageItem(OutputItem):
         return events
 
 
-class CallItem(OutputItem):
+class CallItem(OpenItem):
     """A call of the client's `tool`: a function, a custom tool or a tool search."""
 
-    def __init__(self, index: int, call_id: str, tool: Tool) -> None:
+    def __init__(self, index: int, call_id: str, tool: ClientTool) -> None:
         self.kind = CALL_TYPES[tool.kind]
         super().__init__(index)
         self._tool_kind = tool.kind

@@ -30,7 +30,7 @@ class InputItem(Struct):
     encrypted_content: str | None = None
 
 
-class Tool(Struct):
+class ResponsesTool(Struct):
     """A ``function``, a ``custom`` tool or a ``namespace`` of them; no others are supported."""
 
     type: str
@@ -76,7 +76,7 @@ class ResponsesRequest(Struct):
     input: str | list[InputItem]
     instructions: str | None = None
     stream: bool | None = None
-    tools: list[Tool] | None = None
+    tools: list[ResponsesTool] | None = None
     tool_choice: str | Json | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
@@ -120,7 +120,7 @@ class OutputTokensDetails(Struct):
     reasoning_tokens: int
 
 
-class Usage(Struct):
+class ResponsesUsage(Struct):
     """Token counts of one request; output tokens include reasoning."""
 
     input_tokens: int
@@ -163,10 +163,10 @@ class Response(Struct):
     temperature: float | None
     top_p: float | None
     tool_choice: str | Json
-    tools: list[Tool]
+    tools: list[ResponsesTool]
     max_output_tokens: int | None = None
     previous_response_id: str | None = None
     reasoning: Reasoning | None = None
     text: TextConfig | None = None
     truncation: str | None = None
-    usage: Usage | None = None
+    usage: ResponsesUsage | None = None

@@ -3,13 +3,14 @@
 import time
 from typing import Any
 
-from copilot_proxy.errors import BrokenResponse, CopilotProxyError
+from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id
 from copilot_proxy.formats.responses.output_items import (
     CallItem,
     MessageItem,
-    OutputItem,
+    OpenItem,
     ReasoningItem,
 )
 from copilot_proxy.formats.responses.response_object import base_response, failed_response
@@ -46,7 +47,7 @@ class ChatToResponses:
         self._tools = ToolNames(request)
         self._now = now
         self._number = 0
-        self._items: list[OutputItem] = []
+        self._items: list[OpenItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
         """Open until the response ends, since the pieces of several calls may alternate."""
@@ -82,10 +83,7 @@ class ChatToResponses:
         Raises `BrokenResponse` if there was no finish reason.
         """
         if self._finish is None:
-            raise BrokenResponse(
-                "The answer broke off before it was complete.",
-                hint="The answer so far may be incomplete. Try again.",
-            )
+            raise broken_responses.broke_off()
         reason = _INCOMPLETE.get(self._finish)
         if reason is None:
             self._response["status"] = "completed"

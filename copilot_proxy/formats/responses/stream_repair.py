@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamRefusal
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.responses.ids import new_id, short_id
 from copilot_proxy.formats.responses.item_repair import ItemRepair
 from copilot_proxy.formats.responses.response_events import TERMINAL, whole_events
@@ -86,7 +87,7 @@ class ResponsesRepair:
     def feed(self, data: object) -> list[ResponsesEvent]:
         """Return the client's events for one event, or for a whole response."""
         if not isinstance(data, dict):
-            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+            raise broken_responses.not_an_object()
         if self.is_finished:
             return []
         kind = data.get("type")
@@ -105,13 +106,8 @@ class ResponsesRepair:
         if self.is_finished:
             return []
         if self._number == 0:
-            raise BrokenResponse(
-                "Copilot sent an empty answer.", hint="Try again, or try another model."
-            )
-        raise BrokenResponse(
-            "Copilot's answer broke off before it was complete.",
-            hint="The answer so far may be incomplete. Try again.",
-        )
+            raise broken_responses.empty_answer()
+        raise broken_responses.broke_off()
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
         """Return the events that end the stream with `error`, and keep the items so far."""

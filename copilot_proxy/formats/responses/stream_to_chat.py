@@ -7,7 +7,7 @@ finish reason and the usage follow the same rules as for all other models.
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
 from copilot_proxy.formats.chat_completions.stream_repair import ChatRepair
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
@@ -94,7 +94,7 @@ class ResponsesToChat(ChunkTranslator):
     def feed(self, data: object) -> list[ChatChunk]:
         """Return the chunks for one event, or for a whole response."""
         if not isinstance(data, dict):
-            raise BrokenResponse("Copilot sent an event that is not a JSON object.")
+            raise broken_responses.not_an_object()
         if self.is_finished:
             return []
         kind = data.get("type")

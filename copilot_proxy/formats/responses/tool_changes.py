@@ -12,7 +12,7 @@ import msgspec
 from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.responses.tools import (
     TOOL_SEARCH,
-    Tool,
+    ClientTool,
     ToolNames,
     as_tool,
     is_client_search,
@@ -188,14 +188,14 @@ def _is_hosted_search(tool: Json) -> bool:
 
 def _search_function(tool: Json, names: ToolNames) -> Json:
     function = {name: v for name, v in tool.items() if name in ("description", "parameters")}
-    name = names.flat(Tool("search", TOOL_SEARCH))
+    name = names.flat(ClientTool("search", TOOL_SEARCH))
     return {"type": "function", "name": name, **function, "strict": False}
 
 
 def _search_choice(choice: Json, names: ToolNames) -> Json:
     if choice.get("type") != TOOL_SEARCH:
         return {**choice}
-    return {"type": "function", "name": names.flat(Tool("search", TOOL_SEARCH))}
+    return {"type": "function", "name": names.flat(ClientTool("search", TOOL_SEARCH))}
 
 
 def _search_item(item: Json, names: ToolNames) -> Json:
@@ -205,7 +205,7 @@ def _search_item(item: Json, names: ToolNames) -> Json:
         return {
             "type": "function_call",
             "call_id": item["call_id"],
-            "name": names.flat(Tool("search", TOOL_SEARCH)),
+            "name": names.flat(ClientTool("search", TOOL_SEARCH)),
             "arguments": arguments if isinstance(arguments, str) else _json(arguments or {}),
         }
     found = [

@@ -37,13 +37,13 @@ CALL_TYPES: Final[Mapping[str, str]] = {
 """The item type of a call, by the `kind` of the tool."""
 _HASH_LENGTH: Final = 8
 
-Kind = Literal["function", "custom", "search"]
+ToolKind = Literal["function", "custom", "search"]
 
 
-class Tool(NamedTuple):
+class ClientTool(NamedTuple):
     """A tool as the client knows it."""
 
-    kind: Kind
+    kind: ToolKind
     name: str
     namespace: str | None = None
 
@@ -60,8 +60,8 @@ class ToolNames:
     """
 
     def __init__(self, request: ResponsesRequest) -> None:
-        self._tools: dict[str, Tool] = {}
-        self._names: dict[Tool, str] = {}
+        self._tools: dict[str, ClientTool] = {}
+        self._names: dict[ClientTool, str] = {}
         own = list(tools_of(request))
         later = [tool for item in item_list(request) for tool in tools_of(item)]
         self.is_plain = not later and all(tool.get("type") == "function" for tool in own)
@@ -74,11 +74,11 @@ class ToolNames:
             for inner in tools_of(space):
                 self._add(inner, _text(space.get("name")))
 
-    def client_tool(self, name: str) -> Tool:
+    def client_tool(self, name: str) -> ClientTool:
         """Return the client's tool with the flat name; an unknown one is a plain function."""
-        return self._tools.get(name) or Tool("function", name)
+        return self._tools.get(name) or ClientTool("function", name)
 
-    def flat(self, tool: Tool) -> str:
+    def flat(self, tool: ClientTool) -> str:
         """Return the flat name of a tool, which may be one of earlier in the conversation."""
         return self._names.get(tool) or _joined(tool)
 
@@ -95,15 +95,17 @@ class ToolNames:
         self._names[tool] = name
 
 
-def as_tool(definition: Json, namespace: str | None = None) -> Tool | None:
+def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None:
     """Return the tool that a definition, call or choice is about; None for tools without calls."""
     kind = definition.get("type")
     if kind == TOOL_SEARCH:
-        return Tool("search", TOOL_SEARCH) if definition.get("execution") == "client" else None
+        return (
+            ClientTool("search", TOOL_SEARCH) if definition.get("execution") == "client" else None
+        )
     if kind in ("function", "function_call"):
-        return Tool("function", _text(definition.get("name")), namespace)
+        return ClientTool("function", _text(definition.get("name")), namespace)
     if kind in ("custom", "custom_tool_call"):
-        return Tool("custom", _text(definition.get("name")), namespace)
+        return ClientTool("custom", _text(definition.get("name")), namespace)
     return None
 
 
@@ -134,7 +136,7 @@ def parse_search_arguments(arguments: object) -> Json:
     return decoded if isinstance(decoded, dict) else {}
 
 
-def _joined(tool: Tool) -> str:
+def _joined(tool: ClientTool) -> str:
     if not tool.namespace:
         return tool.name
     return f"{tool.namespace.removesuffix('__')}__{tool.name}"

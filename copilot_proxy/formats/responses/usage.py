@@ -1,6 +1,6 @@
 """Translates token counts between the Responses API and Chat Completions."""
 
-from copilot_proxy.formats.chat_completions.usage import count, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.types import ChatUsage, Json
 
 
@@ -10,9 +10,9 @@ def chat_usage(usage: object) -> ChatUsage | None:
         return None
     return repair_usage(
         {
-            "prompt_tokens": count(usage, "input_tokens"),
-            "completion_tokens": count(usage, "output_tokens"),
-            "total_tokens": count(usage, "total_tokens"),
+            "prompt_tokens": count_of(usage, "input_tokens"),
+            "completion_tokens": count_of(usage, "output_tokens"),
+            "total_tokens": count_of(usage, "total_tokens"),
             "prompt_tokens_details": usage.get("input_tokens_details"),
             "completion_tokens_details": usage.get("output_tokens_details"),
         }
@@ -37,7 +37,7 @@ def responses_usage(usage: ChatUsage) -> Json:
         "input_tokens": usage["prompt_tokens"],
         "input_tokens_details": {
             "cached_tokens": prompt_details["cached_tokens"],
-            "cache_write_tokens": count(prompt_details, "cache_creation_input_tokens"),
+            "cache_write_tokens": count_of(prompt_details, "cache_creation_input_tokens"),
         },
         "output_tokens": usage["completion_tokens"],
         "output_tokens_details": {

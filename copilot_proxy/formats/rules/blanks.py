@@ -12,8 +12,6 @@ _TEXT_TYPES: Final = ("text", "input_text", "output_text")
 
 def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop blank texts, and the messages that have no other content."""
-    if profile.accepts_blank_texts:
-        return
     for holder in outgoing.contents():
         content = holder.get("content")
         remaining = without_blanks(content)

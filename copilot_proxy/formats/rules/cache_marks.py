@@ -9,8 +9,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 def mark_stable(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Mark the prefix that the next request is likely to repeat: cached input costs a tenth."""
-    if profile.cache_marks is not None:
-        outgoing.mark_stable()
+    outgoing.mark_stable()
 
 
 def reduce_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

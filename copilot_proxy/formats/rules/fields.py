@@ -79,7 +79,7 @@ def drop_empty_prediction(outgoing: OutgoingBody, profile: ModelProfile, notes: 
 
 def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop ``parallel_tool_calls`` if the model does not support it."""
-    if profile.parallel_calls is False and "parallel_tool_calls" in outgoing.body:
+    if "parallel_tool_calls" in outgoing.body:
         del outgoing.body["parallel_tool_calls"]
         notes.append("dropped parallel_tool_calls: the model does not support it")
 
@@ -88,15 +88,13 @@ def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     """Change the tool choice ``validated``, which newer Gemini models know, to ``auto``."""
     choice = outgoing.body.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else choice
-    if kind == "validated" and not profile.validated_choice:
+    if kind == "validated":
         outgoing.set_tool_choice_auto()
         notes.append("changed tool_choice: validated to auto, which the model accepts")
 
 
 def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop ``eager_input_streaming`` of tools if the model does not support it."""
-    if profile.eager_input_streaming:
-        return
     tools = [tool.function for tool in outgoing.tools]
     for tool in [tool for tool in tools if EAGER_INPUT in tool]:
         if tool.pop(EAGER_INPUT):
@@ -107,5 +105,5 @@ def disable_unsupported_stream(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
     """Request a whole response if the model does not stream; the client still gets a stream."""
-    if not profile.streams and outgoing.body.get("stream") is True:
+    if outgoing.body.get("stream") is True:
         outgoing.body["stream"] = False

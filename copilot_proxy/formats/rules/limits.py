@@ -31,13 +31,9 @@ def set_default(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     """Set a limit for Claude, whose output may otherwise be cut short."""
     if profile.default_output is None or outgoing.limit_field is not None:
         return
-    limit = default_limit(profile, streams=outgoing.body.get("stream") is True)
+    streams = outgoing.body.get("stream") is True
+    limit = profile.default_output if streams else profile.default_unstreamed_output
     outgoing.body[profile.limit_field or outgoing.limit_fields[0]] = limit
-
-
-def default_limit(profile: ModelProfile, *, streams: bool) -> int | None:
-    """Return the limit for a client that sets none; None to set none."""
-    return profile.default_output if streams else profile.default_unstreamed_output
 
 
 def raise_to_minimum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -59,6 +59,8 @@ class OutgoingBody(ABC):
     """Whether the results of one message's calls must be in one message as well."""
     effort_field: str
     """The name of the effort in notes."""
+    requested_effort: str | None = None
+    """The effort that the client asked for, if only this API has forms of thinking."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
@@ -281,6 +283,14 @@ class OutgoingBody(ABC):
         """
 
     # Structured output
+
+    @property
+    def output_schema(self) -> Json | None:
+        """The schema of the output; None if there is none."""
+        return None
+
+    def set_output_schema(self, schema: Json) -> None:  # noqa: B027
+        """Replace the schema of the output."""
 
     def instruct_schema(self, notes: list[str]) -> None:  # noqa: B027
         """Turn the output schema into an instruction."""

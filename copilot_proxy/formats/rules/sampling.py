@@ -27,7 +27,7 @@ def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 def drop_while_thinking(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop the fields that Claude does not accept together with thinking."""
     body = outgoing.body
-    if profile.samples_while_thinking or not outgoing.thinks:
+    if not outgoing.thinks:
         return
     for name in ("temperature", "top_k"):
         if name in body and not (name == "temperature" and body[name] == 1):
@@ -39,7 +39,7 @@ def drop_while_thinking(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 def drop_top_p(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop top_p if the model accepts either temperature or top_p, and both are set."""
-    if profile.one_of_temperature_and_top_p and {"temperature", "top_p"} <= outgoing.body.keys():
+    if {"temperature", "top_p"} <= outgoing.body.keys():
         _drop(outgoing.body, "top_p", "the model does not accept it with temperature", notes)
 
 

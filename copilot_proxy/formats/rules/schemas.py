@@ -1,11 +1,19 @@
 """Adapts the schemas of tools and of structured output to what the model accepts."""
 
+from typing import Any, Final
+
 from copilot_proxy.formats.profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
 from copilot_proxy.formats.types import Json
 
+_SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions")
+"""The keywords whose value maps client-defined names to schemas."""
 
-def fit_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+_VALUE_KEYWORDS: Final = ("enum", "const", "default", "examples", "required")
+"""The keywords whose value contains no schemas."""
+
+
+def fit_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Give every tool an object schema, which Copilot requires."""
     for tool in outgoing.tools:
         current = tool.function.get(tool.schema_key)
@@ -18,8 +26,13 @@ def fit_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -
 
 def fit_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Turn an output schema into an instruction if the model does not support schemas."""
-    if not profile.structured_output:
-        outgoing.instruct_schema(notes)
+    outgoing.instruct_schema(notes)
+
+
+def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Close the objects of the output schema, as the model requires."""
+    if (schema := outgoing.output_schema) is not None:
+        outgoing.set_output_schema(close_schema(schema))
 
 
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
@@ -32,3 +45,24 @@ def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
     if current.get("type") == "object" and ("properties" in current or not properties):
         return current
     return {"properties": {}, **current, "type": current.get("type") or "object"}
+
+
+def close_schema(schema: Any) -> Any:
+    """Return a copy of a JSON schema in which no object allows additional properties.
+
+    What is valid against the copy is also valid against
+    the original.
+    """
+    if isinstance(schema, list):
+        return [close_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copy: Json = {}
+    for name, value in schema.items():
+        if name in _SCHEMA_MAPS and isinstance(value, dict):
+            copy[name] = {key: close_schema(inner) for key, inner in value.items()}
+        else:
+            copy[name] = value if name in _VALUE_KEYWORDS else close_schema(value)
+    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
+        copy["additionalProperties"] = False
+    return copy

@@ -7,7 +7,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 def drop_blank(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop stop sequences of only whitespace."""
     stops = outgoing.stops
-    if profile.accepts_blank_stops or not stops:
+    if not stops:
         return
     remaining = [stop for stop in stops if stop.strip()]
     if len(remaining) < len(stops):

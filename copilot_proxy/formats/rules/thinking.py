@@ -12,7 +12,7 @@ CALL_TOOL: Final = "Call the tool {} now, and no other tool."
 CALL_ANY_TOOL: Final = "Call one of the tools now. Do not answer without a tool call."
 BINDING: Final = "block_binding"
 """The field of thinking that says what to do with thinking of a different conversation."""
-_ADAPTIVE: Final = ("required_form", "adaptive_only")
+ADAPTIVE: Final = ("required_form", "adaptive_only")
 """The classes of models that refuse a budget."""
 _FIELDS: Final[Mapping[str, Collection[str]]] = {
     "enabled": ("type", "budget_tokens", "display", BINDING),
@@ -27,7 +27,7 @@ def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
     Models that always think cannot be forced to call a tool.
     """
-    if profile.forced_tools or not outgoing.forces_tool:
+    if not outgoing.forces_tool:
         return
     name = outgoing.forced_tool
     outgoing.set_tool_choice_auto()
@@ -42,7 +42,7 @@ def disable_for_forced_tool(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
     """Disable thinking if a tool is forced: Claude refuses the combination."""
-    if not profile.thinks_with_forced_tool and outgoing.forces_tool and outgoing.thinks:
+    if outgoing.forces_tool and outgoing.thinks:
         outgoing.disable_thinking("Claude does not think when tool_choice forces a tool", notes)
 
 
@@ -51,16 +51,32 @@ def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
     Adaptive thinking can.
     """
-    if profile.thinking in _ADAPTIVE:
-        return
     if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)
 
 
 def drop_unsupported(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop thinking if the model does not support it."""
-    if profile.thinking == "none" and _kind(outgoing) in ("enabled", "adaptive"):
+    if _kind(outgoing) in ("enabled", "adaptive"):
         _drop(outgoing, "the model does not support it", notes)
+
+
+def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Choose the form of thinking for a client whose own API only has an effort."""
+    effort = outgoing.requested_effort
+    if outgoing.thinking is not None:
+        return
+    if effort is None:
+        if profile.adaptive and outgoing.shows_reasoning:
+            outgoing.set_thinking({"type": "adaptive"})
+    elif effort == "none":
+        outgoing.set_thinking({"type": "disabled"})
+    elif profile.adaptive:
+        outgoing.set_thinking({"type": "adaptive"})
+        outgoing.set_effort(effort)
+    else:
+        budget = _with_room(BUDGETS.get(effort, BUDGETS["medium"]), outgoing.limit)
+        outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
 
 
 def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -70,7 +86,7 @@ def fit_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) ->
         return
     if kind == "adaptive" and profile.adaptive is False:
         _use_budget(outgoing, profile, notes)
-    elif kind == "enabled" and profile.thinking in _ADAPTIVE:
+    elif kind == "enabled" and profile.thinking in ADAPTIVE:
         _use_adaptive(outgoing, profile, notes)
     elif kind == "disabled" and profile.thinking == "adaptive_only":
         outgoing.set_thinking({"type": "adaptive"})
@@ -81,10 +97,7 @@ def _use_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     limit = outgoing.limit
     if limit is not None and limit <= MIN_BUDGET:
         return  # `fit_budget` adds the note that there is no room for a budget
-    budget = BUDGETS.get(outgoing.effort or "high", BUDGETS["high"])
-    if limit is not None:
-        # The client did not choose the budget, so leave at least half of the limit for the output.
-        budget = max(min(budget, limit // 2), MIN_BUDGET)
+    budget = _with_room(BUDGETS.get(outgoing.effort or "high", BUDGETS["high"]), limit)
     outgoing.set_thinking({"type": "enabled", "budget_tokens": budget, **_display(outgoing)})
     notes.append("changed thinking: the model requires a budget, not adaptive")
 
@@ -127,12 +140,7 @@ def fit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
 
 def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Ask for adaptive thinking if the model always thinks, as GitHub's clients do."""
-    if (
-        profile.thinking == "adaptive_only"
-        and outgoing.has_thinking_forms
-        and outgoing.thinking is None
-        and not outgoing.forces_tool
-    ):
+    if outgoing.has_thinking_forms and outgoing.thinking is None and not outgoing.forces_tool:
         outgoing.set_thinking({"type": "adaptive"})
 
 
@@ -146,14 +154,14 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         outgoing.set_thinking({"display": "summarized", **thinking})
 
 
-def bind(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
     Otherwise it refuses a conversation that was changed after the thinking, for example by a
     client that shortens it.
     """
     thinking = outgoing.thinking
-    if thinking and profile.bound_thinking and outgoing.thinks:
+    if thinking and outgoing.thinks:
         binding = {"prefix_mismatch_behavior": "drop_block"}
         outgoing.set_thinking({BINDING: binding, **thinking})
 
@@ -170,6 +178,14 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     if unknown:
         outgoing.set_thinking({k: v for k, v in thinking.items() if k not in unknown})
         notes += [f"dropped thinking.{name}: the model does not accept it" for name in unknown]
+
+
+def _with_room(budget: int, limit: int | None) -> int:
+    """Leave at least half of the limit for the output, for a budget that the client did not choose.
+
+    A budget cannot be lower than the minimum, even if that takes more than half.
+    """
+    return budget if limit is None else max(min(budget, limit // 2), MIN_BUDGET)
 
 
 def _display(outgoing: OutgoingBody) -> Json:

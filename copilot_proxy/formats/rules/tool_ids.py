@@ -23,8 +23,6 @@ _DEFAULT_LENGTH: Final = 64
 def fit_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the ids of calls and results that the model refuses."""
     pattern, max_length = profile.tool_id, profile.max_tool_id_length
-    if pattern is None and max_length is None:
-        return
     length = max_length or _DEFAULT_LENGTH
 
     def fit(holders: list[Json], key: str) -> bool:

@@ -40,8 +40,6 @@ def fit_invalid_json(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 def fit_objects(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Wrap arguments that are JSON but not an object, for models that accept only objects."""
-    if not profile.object_arguments:
-        return
     changed = False
     key = outgoing.input_key
     is_text = key == _TEXT_KEY

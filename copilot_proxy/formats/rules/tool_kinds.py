@@ -15,7 +15,7 @@ CUSTOM_REPLACED: Final = "changed custom tools: to functions, since the model do
 
 def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Move tools that an item of the conversation adds to the request's tools."""
-    if not profile.additional_tools and outgoing.lift_additional_tools():
+    if outgoing.lift_additional_tools():
         notes.append("moved additional_tools: to tools")
 
 
@@ -24,14 +24,13 @@ def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
     A search that the client runs becomes a function; the tools that it has found are offered.
     """
-    if not profile.tool_search and outgoing.replace_tool_search():
+    if outgoing.replace_tool_search():
         notes.append(NO_SEARCH)
 
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace namespaces by their tools, whose names get the namespace's as a prefix."""
-    if not profile.namespaces:
-        outgoing.flatten_namespaces()
+    outgoing.flatten_namespaces()
 
 
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -39,7 +38,7 @@ def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
     The translator of the response changes calls of these functions back.
     """
-    if not profile.custom_tools and outgoing.replace_custom_tools():
+    if outgoing.replace_custom_tools():
         notes.append(CUSTOM_REPLACED)
 
 

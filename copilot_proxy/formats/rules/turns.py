@@ -15,15 +15,12 @@ def merge_consecutive_assistants(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
     """Merge consecutive assistant messages."""
-    if not profile.consecutive_assistants:
-        count = outgoing.merge_consecutive_assistants()
-        notes += ["merged consecutive assistant messages"] * count
+    count = outgoing.merge_consecutive_assistants()
+    notes += ["merged consecutive assistant messages"] * count
 
 
 def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Add a user message at the beginning if the conversation begins with an assistant message."""
-    if profile.may_begin_with_assistant:
-        return
     turns = outgoing.turns
     first = next((i for i, turn in enumerate(turns) if outgoing.role(turn) != "system"), None)
     if first is not None and outgoing.role(turns[first]) == "assistant":
@@ -33,8 +30,6 @@ def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Add a user message if the last one is the assistant's, or if there are only instructions."""
-    if profile.may_end_with_assistant:
-        return
     roles = (outgoing.role(turn) for turn in reversed(outgoing.turns))
     last = next((role for role in roles if role != "system"), None)
     if last == "assistant" or (last is None and outgoing.has_instructions):

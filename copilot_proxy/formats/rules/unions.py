@@ -51,8 +51,6 @@ _NULL: Final = {"type": "null"}
 
 def fit_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Rewrite the schemas of tools that the model would refuse."""
-    if profile.schema_unions:
-        return
     for tool in outgoing.tools:
         current = tool.function.get(tool.schema_key)
         if not isinstance(current, dict):

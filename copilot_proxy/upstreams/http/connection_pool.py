@@ -45,7 +45,7 @@ _CLOSE_ITERATIONS: Final = 8
 Origin = tuple[str, str, int]
 
 
-class _Target(NamedTuple):
+class _UrlParts(NamedTuple):
     """The parts of a URL."""
 
     origin: Origin
@@ -158,16 +158,16 @@ class ConnectionPool:
 
 
 @lru_cache(maxsize=64)
-def _parse_url(address: str) -> _Target:
+def _parse_url(address: str) -> _UrlParts:
     """Parse a URL. Cached, because there are few, and parsing takes 5% of the time of a request."""
     url = httpx.URL(address)
     port = url.port or (443 if url.scheme == "https" else 80)
-    return _Target(
+    return _UrlParts(
         (url.scheme, url.host, port), url.netloc.decode("ascii"), url.raw_path.decode("ascii")
     )
 
 
-def _head(request: HttpRequest, target: _Target) -> bytes:
+def _head(request: HttpRequest, target: _UrlParts) -> bytes:
     values = "".join(request.headers.values())
     if _FORBIDDEN.search(values) or not values.isascii():
         raise httpx.LocalProtocolError("a header contains a forbidden character")

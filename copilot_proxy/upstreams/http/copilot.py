@@ -22,6 +22,7 @@ from copilot_proxy.errors import (
     UpstreamUnreachable,
     allow_client_retry,
 )
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
@@ -217,8 +218,5 @@ async def _read_error_body(response: HttpResponse) -> bytes:
 
 def _response_error(response: HttpResponse, body: bytes) -> UpstreamError:
     if response.status < 400:
-        return BrokenResponse(
-            f"Copilot answered with the unexpected status {response.status}.",
-            hint="A proxy may have sent the response. Check HTTPS_PROXY.",
-        )
+        return broken_responses.unexpected_status(response.status)
     return parse_error_response(response.status, response.headers, body)

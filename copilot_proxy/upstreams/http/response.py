@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -10,7 +9,8 @@ import httpx
 import msgspec
 
 from copilot_proxy.errors import BrokenResponse
-from copilot_proxy.formats.decompression import Decompressor
+from copilot_proxy.formats import broken_responses
+from copilot_proxy.formats.decompression import DecompressionError, Decompressor
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
 from copilot_proxy.upstreams.http.transport import HttpResponse
@@ -79,7 +79,7 @@ class CopilotResponse:
 def decode_body(body: bytes) -> Any:
     """Decode the JSON of a complete response; raises `BrokenResponse`."""
     if not body.strip():
-        raise BrokenResponse("Copilot sent an empty answer.", hint="Try again.")
+        raise broken_responses.empty_answer()
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -122,7 +122,7 @@ def _gzip_reader(
             try:
                 if plain := b"".join(decompressor.feed(piece)):
                     return plain
-            except zlib.error as error:
+            except DecompressionError as error:
                 raise httpx.DecodingError(str(error)) from error
         return b""
 
@@ -147,11 +147,5 @@ def _is_stream(headers: Mapping[str, str], stream_requested: bool) -> bool:
 
 def _interrupted(error: Exception) -> BrokenResponse:
     if isinstance(error, httpx.TimeoutException):
-        return BrokenResponse(
-            "Copilot fell silent in the middle of its answer.",
-            hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
-        )
-    return BrokenResponse(
-        "The connection to Copilot broke in the middle of its answer.",
-        hint="The answer so far may be incomplete. Try again.",
-    )
+        return broken_responses.fell_silent()
+    return broken_responses.connection_broke()

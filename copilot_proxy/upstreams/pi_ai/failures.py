@@ -5,10 +5,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from copilot_proxy.errors import BrokenResponse, UpstreamError, UpstreamUnreachable
+from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.masking import mask
 
-PI_AI: Final = "PI_AI"
+PI_AI_FAILED: Final = "PI_AI"
 """The code of errors that occur before a request is sent."""
 
 
@@ -73,7 +74,7 @@ def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
     Its `sent` is false only if certainly nothing was sent.
     """
     code, text = str(outcome.get("code", "")), str(outcome.get("text", ""))
-    if code == PI_AI:
+    if code == PI_AI_FAILED:
         return BrokenResponse(
             f"pi-ai could not send the request: {mask(text)[:500] or 'no reason given'}."
         )
@@ -91,8 +92,5 @@ def response_error(outcome: Mapping[str, Any]) -> UpstreamError:
     """Return the error for a response with `status`, `headers` and `body` that is not a 2xx."""
     status = outcome["status"]
     if status < 400:
-        return BrokenResponse(
-            f"Copilot answered with the unexpected status {status}.",
-            hint="A proxy may have sent the response. Check HTTPS_PROXY.",
-        )
+        return broken_responses.unexpected_status(status)
     return parse_error_response(status, outcome["headers"], outcome["body"].encode())

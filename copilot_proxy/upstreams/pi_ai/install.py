@@ -19,7 +19,7 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.upstreams.pi_ai.interrupts import uninterrupted
-from copilot_proxy.upstreams.pi_ai.npm import Npm, environment
+from copilot_proxy.upstreams.pi_ai.npm import Npm, npm_environment
 from copilot_proxy.upstreams.pi_ai.package import (
     PACKAGE,
     can_load,
@@ -53,7 +53,7 @@ class Installer:
             if can_load(self._node, self._folder):
                 return False
             self._report("pi-ai is installed, but some of its files are missing or damaged.")
-        npm = Npm(environment(os.environ, certificate_file(os.environ)))
+        npm = Npm(npm_environment(os.environ, certificate_file(os.environ)))
         temporary = self._temporary_folder()
         try:
             self._install(npm, temporary)

@@ -119,7 +119,7 @@ def npm_error(output: str) -> CopilotProxyError:
     )
 
 
-def environment(environ: Mapping[str, str], certificate_file: str | None) -> dict[str, str]:
+def npm_environment(environ: Mapping[str, str], certificate_file: str | None) -> dict[str, str]:
     """Return the environment for npm: `environ` without our settings, which may contain secrets,
     and with `certificate_file` as a file of additional certificate authorities."""
     passed = {name: v for name, v in environ.items() if not name.startswith("COPILOT_PROXY_")}

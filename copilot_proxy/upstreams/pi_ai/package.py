@@ -95,7 +95,7 @@ def command_for(settings: Settings) -> SidecarCommand:
         raise _missing(f"pi-ai {current} is installed, but {required} is required.", INSTALL)
     return SidecarCommand(
         arguments=_arguments(node, folder, settings.connect_timeout, settings.read_timeout),
-        environ=environment(os.environ),
+        environ=sidecar_environment(os.environ),
         repair_hint=INSTALL,
     )
 
@@ -109,7 +109,7 @@ def can_load(node: str, folder: Path) -> bool:
             capture_output=True,
             timeout=_LOAD_TIMEOUT,
             check=False,
-            env=environment(os.environ),
+            env=sidecar_environment(os.environ),
         )
     except (OSError, subprocess.SubprocessError):
         return False
@@ -129,7 +129,7 @@ def _arguments(node: str, folder: Path, connect_timeout: float, read_timeout: fl
     return [node, str(sidecar), str(folder), *timeouts]
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
+def sidecar_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for the sidecar, a part of `environ`."""
     passed = {name: value for name, value in environ.items() if _PASSED_VARIABLES.fullmatch(name)}
     if file := certificate_file(passed):

@@ -31,7 +31,7 @@ _EXIT_TIMEOUT: Final = 3.0
 """Seconds that the process may take to exit by itself."""
 
 
-class Message(msgspec.Struct, omit_defaults=True):
+class SidecarMessage(msgspec.Struct, omit_defaults=True):
     """A line from the process; it belongs to an exchange if it has an `id`.
 
     See `sidecar.mjs` for the protocol.
@@ -68,13 +68,13 @@ class SidecarExchange:
         self.ended = False
         """Whether all messages have been read, and the process has finished the exchange."""
         self._process = process
-        self._messages: list[Message] = []
+        self._messages: list[SidecarMessage] = []
         self._error: CopilotProxyError | None = None
         self._is_complete = False
         self._changed = asyncio.Event()
         self._read_count = 0
 
-    def put(self, message: Message) -> None:
+    def put(self, message: SidecarMessage) -> None:
         """Store a message until it is read; messages after the last one are ignored."""
         if not self._is_complete:
             self._is_complete = message.end
@@ -91,7 +91,7 @@ class SidecarExchange:
         """The number of unread messages."""
         return len(self._messages)
 
-    async def read(self) -> list[Message]:
+    async def read(self) -> list[SidecarMessage]:
         """Return all unread messages, at least one; none at the end.
 
         Raises `BrokenResponse` if the process died.
@@ -200,7 +200,7 @@ class SidecarProcess:
 
     async def _listen(self) -> None:
         assert self.process.stdout is not None  # noqa: S101  # started with a pipe
-        decoder = msgspec.json.Decoder(Message)
+        decoder = msgspec.json.Decoder(SidecarMessage)
         reason = "exited"
         try:
             while line := await self.process.stdout.readline():
@@ -211,7 +211,7 @@ class SidecarProcess:
             reason = "sent an invalid message"
         self._died(reason)
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: SidecarMessage) -> None:
         if message.ready:
             self.ready.set()
         elif message.damaged:

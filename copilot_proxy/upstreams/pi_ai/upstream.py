@@ -22,7 +22,7 @@ from copilot_proxy.upstreams.http.copilot import INTENT, CopilotUpstream, is_sta
 from copilot_proxy.upstreams.http.response import decode_body
 from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
-from copilot_proxy.upstreams.pi_ai.sidecar_process import Message, SidecarExchange
+from copilot_proxy.upstreams.pi_ai.sidecar_process import SidecarExchange, SidecarMessage
 
 
 class PiAiStreamResponse:
@@ -37,7 +37,7 @@ class PiAiStreamResponse:
         self,
         exchange: SidecarExchange,
         headers: Mapping[str, str],
-        more: list[Message],
+        more: list[SidecarMessage],
         closing: AsyncExitStack,
     ) -> None:
         self.headers = headers
@@ -147,7 +147,7 @@ class PiAiUpstream:
             async with AsyncExitStack() as stack:
                 context = self.sidecar.exchange(self._request(call, token))
                 exchange = await stack.enter_async_context(context)
-                outcome, *more = await exchange.read() or [Message()]
+                outcome, *more = await exchange.read() or [SidecarMessage()]
                 if outcome.head is not None:
                     auth.accepted(token)
                     headers = outcome.head["headers"]

@@ -77,6 +77,7 @@ CHAT: Final = ("chat_completions",)
 OPENAIS: Final = ("chat_completions", "responses")
 STOPPING: Final = ("chat_completions", "messages")
 SCHEMA: Final = {"type": "json_schema", "schema": {"type": "object"}}
+OPEN: Final = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
 
 
 def _marked(client: str) -> list[Json]:
@@ -314,6 +315,27 @@ CASES: Final[dict[str, Case]] = {
         own={"messages": {"output_config": {"format": SCHEMA}}},
         broken=lambda body: "output_config" in body,
         note="changed output_config.format",
+    ),
+    "output.closed": Case(
+        models=("claude-opus-5",),
+        own={
+            "chat_completions": {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "a", "schema": OPEN["schema"]},
+                }
+            },
+            "responses": {"text": {"format": {**OPEN, "name": "a"}}},
+            "messages": {"output_config": {"format": OPEN}},
+        },
+        broken=lambda body: "additionalProperties" not in json.dumps(body),
+    ),
+    "thinking.effort": Case(
+        models=("claude-opus-5", "claude-sonnet-4.6"),
+        clients=OPENAIS,
+        options={"effort": "high"},
+        broken=lambda body: not thinks(body),
+        bites=_on("messages"),
     ),
     "tools.forced": Case(
         models=(ALWAYS_THINKS,),

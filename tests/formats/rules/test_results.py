@@ -14,12 +14,13 @@ from copilot_proxy.formats.messages.outgoing import MessagesBody
 from copilot_proxy.formats.profiles import profile_of
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
 from copilot_proxy.formats.responses.tools import ToolNames
-from copilot_proxy.formats.rules import blanks, turns
+from copilot_proxy.formats.rules import blanks, book
 from copilot_proxy.formats.rules.results import NO_RESULT, pair_results
 from copilot_proxy.formats.rules.turns import CONTINUE
 from copilot_proxy.formats.types import Json
 from tests.conftest import examples
 
+_WHOLE_MESSAGES = ("turns.consecutive", "tools.results", "turns.first", "turns.last")
 MARK = {"type": "ephemeral"}
 
 
@@ -33,13 +34,9 @@ def fit_history(messages: list[Json], to: Model | None, notes: list[str]) -> lis
     """Return the messages after the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
-    for rule in (
-        turns.merge_consecutive_assistants,
-        pair_results,
-        turns.add_first_user_turn,
-        turns.add_last_user_turn,
-    ):
-        rule(body, profile, notes)
+    for rule in book.RULES:
+        if rule.name in _WHOLE_MESSAGES and rule.concerns(profile):
+            rule.apply(body, profile, notes)
     return body.turns
 
 

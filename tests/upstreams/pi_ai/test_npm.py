@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.upstreams.pi_ai.npm import environment, npm_error
+from copilot_proxy.upstreams.pi_ai.npm import npm_environment, npm_error
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_environment_of_npm() -> None:
     """npm gets the environment without our settings; its own certificate file wins."""
     given = {"HOME": "/home/me", "COPILOT_PROXY_GITHUB_TOKEN": "ghu_x"}
 
-    assert {"HOME": "/home/me"} == environment(given, None)
-    assert "/ca.pem" == environment(given, "/ca.pem")["NODE_EXTRA_CA_CERTS"]
+    assert {"HOME": "/home/me"} == npm_environment(given, None)
+    assert "/ca.pem" == npm_environment(given, "/ca.pem")["NODE_EXTRA_CA_CERTS"]
     own = {"NODE_EXTRA_CA_CERTS": "/own.pem"}
-    assert own == environment(own, "/ca.pem")
+    assert own == npm_environment(own, "/ca.pem")

@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
-from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Json
+from tests.matrix_clients import CLIENTS, TOOL, Ask, Client, Turn
 
 CHAT, RESPONSES, MESSAGES = CLIENTS
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
@@ -29,7 +30,12 @@ def http(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client
 
 
 def post(
-    http: httpx.Client, client: Client, model: str, *, extra: Json | None = None, **more: Any
+    http: httpx.Client,
+    client: Client,
+    model: str,
+    *,
+    extra: ClientRequest | None = None,
+    **more: Any,
 ) -> httpx.Response:
     turns = more.pop("turns", client.user("Ahoy"))
     body = client.body(Ask(model, turns, **more))
@@ -160,7 +166,7 @@ def test_a_model_moves(
     ],
 )
 def test_unknown_values_in_the_catalogue(
-    http: httpx.Client, simulator: Simulator, change: Json
+    http: httpx.Client, simulator: Simulator, change: ClientRequest
 ) -> None:
     """Unknown endpoints, vendors and fields do not hide known ones."""
     entry = simulator.state.model("gpt-5.5")
@@ -229,7 +235,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
     ids=lambda value: getattr(value, "api", None),
 )
 def test_notes(
-    http: httpx.Client, client: Client, model: str, extra: Json, note: str, stream: bool
+    http: httpx.Client, client: Client, model: str, extra: ClientRequest, note: str, stream: bool
 ) -> None:
     """Whatever does not reach the model is named in a header, native or translated."""
     assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
@@ -239,10 +245,10 @@ def test_notes(
     assert note in answer.headers["x-copilot-proxy-notes"]
 
 
-def conversations(client: Client) -> Iterator[tuple[list[Json], str]]:
+def conversations(client: Client) -> Iterator[tuple[list[Turn], str]]:
     """Conversations, with the author of the last turn."""
     question, reply = client.user("Hi"), client.assistant("Hello")
-    calls: dict[str, list[Json]] = {
+    calls: dict[str, list[Turn]] = {
         "chat_completions": [
             {
                 "role": "assistant",

@@ -7,9 +7,8 @@ import pytest
 from copilot_proxy.formats.chat_completions import request as chat_completions
 from copilot_proxy.formats.messages import request as messages
 from copilot_proxy.formats.responses import request as responses
+from copilot_proxy.formats.types import Json
 from copilot_proxy.headers import user_turn
-
-Json = dict[str, Any]
 
 REMINDER: Final = (
     "<system-reminder>\nThe todo list is empty. Say nothing of it.\n</system-reminder>\n"

@@ -1,6 +1,6 @@
 """The flat names of tools in namespaces."""
 
-from copilot_proxy.formats.responses.tools import Tool, ToolNames
+from copilot_proxy.formats.responses.tools import ClientTool, ToolNames
 
 
 def test_a_tool_outside_of_namespaces_keeps_its_name() -> None:
@@ -8,7 +8,7 @@ def test_a_tool_outside_of_namespaces_keeps_its_name() -> None:
     inside = {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "b"}]}
     names = ToolNames({"tools": [inside, {"type": "function", "name": "n__b"}]})
 
-    plain, spaced = Tool("function", "n__b"), Tool("function", "b", "n")
+    plain, spaced = ClientTool("function", "n__b"), ClientTool("function", "b", "n")
     assert "n__b" == names.flat(plain)
     assert names.flat(spaced).startswith("n__b_")
     assert (plain, spaced) == (

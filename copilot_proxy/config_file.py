@@ -1,0 +1,25 @@
+"""Reads ``config.toml``."""
+
+import tomllib
+from pathlib import Path
+
+from copilot_proxy.errors import UsageError
+
+
+def read_config(path: Path) -> dict[str, object]:
+    """Return the settings in the file by name; none if there is no file. Raises `UsageError`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", hint="Make it a file that you can read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        hint = "Correct the syntax at that position."
+        if "Invalid value" in str(error):
+            hint += ' Text must be in quotes, such as default_model = "gpt-5-mini".'
+        raise UsageError(f"{path} is not valid TOML: {error}.", hint=hint) from error

@@ -1,0 +1,43 @@
+"""The errors about Copilot's broken answers that several APIs and upstreams report."""
+
+from copilot_proxy.errors import BrokenResponse
+
+_INCOMPLETE = "The answer so far may be incomplete. Try again."
+
+
+def empty_answer() -> BrokenResponse:
+    """Return the error for an answer without any content."""
+    return BrokenResponse("Copilot sent an empty answer.", hint="Try again, or try another model.")
+
+
+def broke_off() -> BrokenResponse:
+    """Return the error for a stream that ended without saying that it was complete."""
+    return BrokenResponse("Copilot's answer broke off before it was complete.", hint=_INCOMPLETE)
+
+
+def not_an_object() -> BrokenResponse:
+    """Return the error for an event that is something else than a JSON object."""
+    return BrokenResponse("Copilot sent an event that is not a JSON object.")
+
+
+def fell_silent() -> BrokenResponse:
+    """Return the error for an answer that does not go on."""
+    return BrokenResponse(
+        "Copilot fell silent in the middle of its answer.",
+        hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",
+    )
+
+
+def connection_broke() -> BrokenResponse:
+    """Return the error for a connection that was lost during the answer."""
+    return BrokenResponse(
+        "The connection to Copilot broke in the middle of its answer.", hint=_INCOMPLETE
+    )
+
+
+def unexpected_status(status: int) -> BrokenResponse:
+    """Return the error for a status that is neither a success nor an error."""
+    return BrokenResponse(
+        f"Copilot answered with the unexpected status {status}.",
+        hint="A proxy may have sent the response. Check HTTPS_PROXY.",
+    )

@@ -1,0 +1,33 @@
+"""The finish reasons of Copilot's models, in all APIs, and the one of OpenAI's that each means."""
+
+from collections.abc import Mapping
+from typing import Final
+
+FINISH_REASONS: Final[Mapping[str, str]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "stop",
+    # Claude's reasons, which Copilot sometimes passes on in chat completions.
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "stop",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    # Gemini's.
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
+    "malformed_function_call": "error",
+    "error": "error",
+}
+
+
+def openai_reason(reason: str) -> str:
+    """Return OpenAI's finish reason, or ``error`` if the model failed; ``stop`` if unknown."""
+    return FINISH_REASONS.get(reason.lower(), "stop")

@@ -1,0 +1,48 @@
+"""Decides which HTTP requests get a line in the log."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from copilot_proxy.relay.records import RequestContext
+
+_QUIET_PATHS: Final = ("/", "/health", "/favicon.ico", "/api/hello")
+_PROBED_PATHS: Final = (
+    "/api/tags",
+    "/api/version",
+    "/api/v0/models",
+    "/api/v1/models",
+    "/props",
+    "/v1/props",
+    "/slots",
+    "/version",
+    "/v1/models/info",
+    "/v1/model/info",
+)
+"""Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. Some clients ask for all of them each
+time they start, to find out which server this is."""
+_PROBE_INTERVAL: Final = 60.0
+"""Seconds without a probe after which the next one is logged."""
+
+
+class LogFilter:
+    """Says of each request whether to log it; `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_probe = float("-inf")
+
+    def __call__(self, context: RequestContext) -> bool:
+        """Return true for failures, and for GET requests except to quiet paths.
+
+        Requests that call Copilot have a record, which is logged when they end. Of several probes
+        for other servers, only the first is logged.
+        """
+        if context.has_record:
+            return False
+        if context.status == 404 and context.path in _PROBED_PATHS:
+            is_first = self._clock() >= self._next_probe
+            self._next_probe = self._clock() + _PROBE_INTERVAL
+            return is_first
+        is_failure = context.status is not None and context.status >= 400
+        return is_failure or (context.method == "GET" and context.path not in _QUIET_PATHS)

@@ -1,0 +1,40 @@
+"""Which HTTP requests are logged."""
+
+import pytest
+
+from copilot_proxy.middleware.log_filter import LogFilter
+from copilot_proxy.relay.records import RequestContext
+
+
+def context(path: str, status: int, method: str = "GET") -> RequestContext:
+    return RequestContext("id", method, path, {}, status=status)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "method", "logged"),
+    [
+        ("/v1/models", 200, "GET", True),
+        ("/health", 200, "GET", False),
+        ("/api/hello", 200, "GET", False),
+        ("/api/hello", 403, "GET", True),
+        ("/v1/messages", 400, "POST", True),
+        ("/api/event_logging/batch", 204, "POST", False),
+        ("/nowhere", 404, "GET", True),
+    ],
+)
+def test_failures_and_lookups_are_logged(path: str, status: int, method: str, logged: bool) -> None:
+    """Failures get a line, and what a user looks up, but not the checks of monitors."""
+    assert logged == LogFilter()(context(path, status, method))
+
+
+def test_probes_get_one_line() -> None:
+    """The probes of a client that starts are one line; those of its next start are another."""
+    now = 0.0
+    is_logged = LogFilter(lambda: now)
+    start = ["/api/v1/models", "/api/tags", "/props", "/v1/props", "/version"] * 3
+
+    first = [is_logged(context(path, 404)) for path in start]
+    now = 100.0
+    second = [is_logged(context(path, 404)) for path in start]
+
+    assert [True, *[False] * 14] == first == second
