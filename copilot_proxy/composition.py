@@ -1,12 +1,12 @@
 """The composition root: creates the objects that the commands need to talk to Copilot."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from copilot_proxy.errors import hints_for_simulator
+from copilot_proxy.errors import UsageError, hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from copilot_proxy.auth.copilot_auth import Clock, CopilotAuth
     from copilot_proxy.auth.credential import Credential
     from copilot_proxy.auth.github import GitHub
+    from copilot_proxy.budget.budget import Budget
     from copilot_proxy.dumps import Dumps
     from copilot_proxy.ledger.recorder import Ledger
     from copilot_proxy.relay.records import RequestRecord
@@ -63,11 +64,13 @@ class Backend:
     relay: "Relay"
     dumps: "Dumps | None" = None
     ledger: "Ledger | None" = None
+    budget: "Budget | None" = None
 
     async def aclose(self) -> None:
         """Close all connections and the ledger; it is safe to call this twice."""
-        if self.ledger is not None:
-            await asyncio.to_thread(self.ledger.close)
+        for one in (self.ledger, self.budget):
+            if one is not None:
+                await asyncio.to_thread(one.close)
         await self.auth.close()
         await self.upstream.aclose()
         await self.github.aclose()
@@ -124,7 +127,8 @@ def make_backend(
 
         sidecar = Sidecar("pi-ai", lambda: command_for(settings))
         upstream = PiAiUpstream(native, auth, settings.identity, sidecar)
-    ledger = _ledger_for(settings)
+    ledger, budget = _accounts(settings)
+    reports = [one for one in (report, ledger, budget) if one is not None]
     return Backend(
         github=github,
         auth=auth,
@@ -133,27 +137,42 @@ def make_backend(
             upstream,
             default_model=settings.default_model,
             aliases=settings.aliases,
-            report=report if ledger is None else _both(report, ledger),
+            report=_in_turn(reports),
+            admission=budget,
         ),
         dumps=dumps,
         ledger=ledger,
+        budget=budget,
     )
 
 
-def _ledger_for(settings: Settings) -> "Ledger | None":
+def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
+    """Return the ledger and the budget, which needs the ledger; raises `UsageError`."""
     if not settings.ledger:
-        return None
+        if settings.budget:
+            raise UsageError(
+                "A budget needs the ledger, which is off.",
+                hint=f"Remove the setting `ledger` from {settings.sources['ledger']}.",
+            )
+        return None, None
+    from copilot_proxy.budget.budget import Budget
     from copilot_proxy.ledger.recorder import Ledger
 
-    return Ledger(settings.ledger_file)
+    return Ledger(settings.ledger_file), Budget(settings.ledger_file, settings.budget)
 
 
-def _both(first: "Report", second: "Report") -> "Report":
+def _in_turn(reports: "Sequence[Report]") -> "Report":
+    """Return a function that calls all of `reports`; an error of one does not stop the others."""
+    first, *others = reports
+    if not others:
+        return first
+    rest = _in_turn(others)
+
     def report(record: "RequestRecord") -> None:
         try:
             first(record)
         finally:
-            second(record)
+            rest(record)
 
     return report
 

@@ -13,6 +13,7 @@ import typer
 
 from copilot_proxy import __version__
 from copilot_proxy.cli.boundary import flush_stderr, open_streams, run_command
+from copilot_proxy.cli.budget import budget
 from copilot_proxy.cli.chat import chat
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.login import login
@@ -33,6 +34,7 @@ _COMMANDS = (
     chat,
     models,
     usage,
+    budget,
     simulate,
 )
 

@@ -154,10 +154,15 @@ def _report(
     form: str,
     threshold: float | None,
 ) -> int:
+    from copilot_proxy.budget import limits_file
+    from copilot_proxy.budget.report import limit_states
     from copilot_proxy.cli import usage_output, usage_report
 
     group: Group = word if word in _VIEWS else "model"  # type: ignore[assignment]
     report = usage_report.read(database, group, period, filters)
+    limits = limits_file.read(settings.ledger_file.with_name(limits_file.NAME))
+    limits = limits.with_defaults(settings.budget)
+    report = replace(report, limits=limit_states(database, limits, report.now))
     if as_model is not None:
         from copilot_proxy.cli.usage_as import with_prices_of
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import two_columns
 from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.nano import credits
@@ -30,6 +31,7 @@ def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
             rows.append(("Left", quota_line(report.quota)))
             if report.quota.left is not None:
                 rows.append(("Forecast", forecast(report)))
+        rows += [("Budget", limit_line(one)) for one in report.limits]
         yield from two_columns(rows).splitlines()
         if report.rows:
             yield ""
@@ -178,7 +180,7 @@ def _as_json(report: Report) -> str:
         "total": _row(report.total),
         "rows": [_row(row) for row in report.rows],
         "quota": quota_json(report),
-        "budget": [],
+        "budget": [one.as_json() for one in report.limits],
     }
     return json.dumps(found, indent=2)
 

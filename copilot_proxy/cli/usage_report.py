@@ -1,8 +1,10 @@
 """What the ``usage`` command shows, before it is text: sums, and what is left of the quota."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from copilot_proxy.budget.report import LimitState
 from copilot_proxy.cost.quota import Quota, runs_out
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period, this_month, today
@@ -24,6 +26,8 @@ class Report:
     quota_at: datetime | None
     """When Copilot reported the quota."""
     now: datetime
+    limits: Sequence[LimitState] = ()
+    """The limits of the budget."""
     as_model: str | None = None
     """The model whose prices were used instead, if any."""
 

@@ -1,7 +1,7 @@
 """Writes rows into the ledger: all rows of a batch, their chain and their sums, or nothing."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from copilot_proxy.ledger.chain import next_link
@@ -33,7 +33,7 @@ _TOKENS: Final = tuple(
 _LOST: Final = _PLACE["cache_lost_nano_aiu"]
 
 
-def insert(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Write `rows` in one transaction; a row whose request is in the ledger already is skipped.
 
     Raises `sqlite3.Error`, and then nothing has been written.
@@ -48,7 +48,7 @@ def insert(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
         raise
 
 
-def _insert(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def _insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     links: dict[str, tuple[int, bytes]] = {}
     sums: dict[Row, list[int]] = {}
     for row in rows:
@@ -61,6 +61,11 @@ def _insert(database: sqlite3.Connection, rows: Iterable[Row]) -> None:
         if database.execute(_INSERT, (*row, chain)).rowcount:
             links[day] = count + 1, chain
             add_to(sums, row)
+    if database.execute("SELECT EXISTS (SELECT 1 FROM reservations)").fetchone()[0]:
+        # What is spent is no longer reserved, in the same transaction.
+        database.executemany(
+            "DELETE FROM reservations WHERE request_id = ?", ((row[0],) for row in rows)
+        )
     database.executemany(_ADD, ((*group, *amounts) for group, amounts in sums.items()))
     database.executemany(
         "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = excluded.rows, "

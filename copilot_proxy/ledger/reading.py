@@ -11,6 +11,7 @@ from copilot_proxy.ledger.database import (
     open_for_writing,
     open_in_memory,
 )
+from copilot_proxy.ledger.schema import VERSION, version_of
 
 
 def open_ledger(path: Path, *, write: bool = False) -> Database:
@@ -21,7 +22,13 @@ def open_ledger(path: Path, *, write: bool = False) -> Database:
     try:
         if write and path.exists():
             return open_for_writing(path)
-        return open_for_reading(path) or open_in_memory()
+        database = open_for_reading(path)
+        if database is None:
+            return open_in_memory()
+        if version_of(database) == VERSION:
+            return database
+        database.close()
+        return open_for_writing(path)  # which brings its tables up to date
     except sqlite3.Error as error:
         raise CopilotProxyError(
             f"The ledger {path} cannot be read: {str(error).rstrip('.')}.",

@@ -34,7 +34,7 @@ class Ledger:
     def __call__(self, record: RequestRecord) -> None:
         """Record a request that has ended; to be called on the event loop."""
         self._queue.put((record, time.time_ns() // 1000))
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._start()
 
     def close(self) -> None:
@@ -73,6 +73,8 @@ class Ledger:
                     rows.append(row_of(record, ended, sizes))
                 except Exception:  # whatever Copilot has sent must not end the thread
                     log.exception("Request %s is not in the ledger.", record.request_id)
+                    if record.reserved is not None:
+                        writer.release(record.request_id)
             entries.clear()
             writer.write(rows, is_last=not is_open)
             if is_open:

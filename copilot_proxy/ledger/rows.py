@@ -10,6 +10,7 @@ from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.estimate import EventSizes
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.masking import mask
+from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.costs import cost_of, is_complete
 from copilot_proxy.relay.records import RequestRecord
 
@@ -80,19 +81,21 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
                 quota.resets_at.isoformat() if quota.resets_at else None,
             )
         ),
-        None,
+        record.reserved,
         None,
         None,
     )
 
 
 def outcome(record: RequestRecord) -> str:
-    """Return how the request ended: ``ok``, ``client_left``, ``refused_upstream``, ``refused_here``
-    or ``broken``."""
+    """Return how the request ended: ``ok``, ``client_left``, ``refused_budget``,
+    ``refused_upstream``, ``refused_here`` or ``broken``."""
     if record.client_gone:
         return "client_left"
     if record.error is None:
         return "ok"
+    if record.error == BUDGET_EXCEEDED:
+        return "refused_budget"
     if record.upstream_status is not None:
         return "refused_upstream"
     return "refused_here" if record.local or not record.attempts else "broken"

@@ -101,6 +101,21 @@ CREATE TABLE sums (
     last_us INTEGER NOT NULL,
     PRIMARY KEY ({", ".join(GROUPS)})
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sums_session ON sums (session);
+CREATE TABLE reservations (
+    request_id TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    started_us INTEGER NOT NULL,
+    day TEXT NOT NULL,
+    month TEXT NOT NULL,
+    key TEXT NOT NULL,
+    client TEXT NOT NULL,
+    project TEXT NOT NULL,
+    session TEXT NOT NULL,
+    model TEXT NOT NULL,
+    api TEXT NOT NULL,
+    nano_aiu INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 _MIGRATIONS: Final = (_FIRST_VERSION,)
 """The script at index n brings a file from version n to n + 1. Only add to this list."""

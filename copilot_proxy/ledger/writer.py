@@ -15,6 +15,7 @@ from typing import Final
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
+from copilot_proxy.ledger.reservations import release
 from copilot_proxy.ledger.rows import Row
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,13 @@ class Writer:
                 log.warning("The ledger %s can be written again.", self._path)
             self._failed_at = None
 
+    def release(self, request_id: str) -> None:
+        """End the reservation of a request that gets no row."""
+        try:
+            release(self._open(), [request_id])
+        except (sqlite3.Error, OSError, CopilotProxyError) as error:
+            log.warning("The reservation of request %s stays for a day: %s", request_id, error)
+
     def close(self) -> None:
         """Close the file; report rows that could not be written."""
         if self._waiting:
@@ -93,6 +101,7 @@ class Writer:
                 insert(self._open(), self._waiting[:1])
             except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
                 log.exception("A row could not be written to the ledger %s.", self._path)
+                self.release(self._waiting[0][0])
             del self._waiting[:1]
 
     def _open(self) -> sqlite3.Connection:

@@ -8,6 +8,7 @@ from typing import Any
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.quota import Quota, quota_of
+from copilot_proxy.errors import is_misread
 from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import Unknown
@@ -106,6 +107,8 @@ class RequestRecord:
     """The events of Copilot's answer, if it was streamed."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept for a moment to estimate its tokens, if the answer ended without counts."""
+    reserved: int | None = None
+    """What the budget has reserved for the request, in nano-AIU."""
     quota: Quota | None = None
     """What is left of the quota, according to the answer's headers."""
     upstream_id: str | None = None
@@ -143,4 +146,7 @@ class RequestRecord:
 
 def new_request_id() -> str:
     """Return a new request id; the client's response, the log and Copilot's logs contain it."""
-    return str(uuid.uuid4())
+    # Error responses contain the id, too.
+    while is_misread(request_id := str(uuid.uuid4())):
+        pass
+    return request_id

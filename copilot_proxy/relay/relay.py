@@ -21,15 +21,17 @@ from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
-from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
+from copilot_proxy.formats.types import ClientRequest, Json
 from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.relay.admission import Admission, AdmitAll
 from copilot_proxy.relay.caller import SERVER_USER, Caller
+from copilot_proxy.relay.calls import make_call
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.recording import outcome_recorded
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.tokenizer import count, decode
-from copilot_proxy.upstreams.base import Call, Upstream
+from copilot_proxy.upstreams.base import Upstream
 
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
@@ -43,11 +45,13 @@ class Relay:
         *,
         default_model: str,
         report: Callable[[RequestRecord], None],
+        admission: Admission | None = None,
         aliases: Mapping[str, Alias] | None = None,
     ) -> None:
         self._upstream = upstream
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
+        self._admission = admission or AdmitAll()
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
         self._reasoning = ReasoningCache()
@@ -105,11 +109,12 @@ class Relay:
                 else embeddings.texts(request, decode)
             )
             record.route = "embeddings"
+            await self._admit(resolved, record, request)
             answers: list[Any] = []
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
-                call = _call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
+                call = make_call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
                     record.add_headers(answer.headers)
                     answers.append(await answer.whole())
@@ -140,7 +145,7 @@ class Relay:
             if is_same_api(client, api):
                 body = client.for_counting(request, resolved.model)
                 headers = api.headers(body, betas, [])
-                call = _call(
+                call = make_call(
                     "count_tokens", client.count_path, resolved, body, record, caller, headers
                 )
                 try:
@@ -188,6 +193,11 @@ class Relay:
                 self.quota = record.quota
             self._report(record)
 
+    async def _admit(self, resolved: ResolvedModel, record: RequestRecord, request: Json) -> None:
+        """Raise `CopilotProxyError` if the request may not cost anything more."""
+        record.model, record.listed = resolved.id, resolved.model
+        await self._admission.admit(record, request)
+
     async def _send(
         self,
         client: ClientApi,
@@ -204,6 +214,7 @@ class Relay:
         resolved = await self.models.for_request(
             "chat", request["model"], caller, betas, required=fixed_api is not None
         )
+        await self._admit(resolved, record, request)
         known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
         refused = list(self._unsupported.get(known, ())) if known is not None else []
         retried = False
@@ -223,7 +234,7 @@ class Relay:
             record.route, record.notes = prepared.api.name, prepared.notes
             record.initiator = prepared.initiator
             api, body = prepared.api, prepared.body
-            call = _call(
+            call = make_call(
                 api.name,
                 api.path,
                 resolved,
@@ -265,33 +276,3 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
-
-
-def _call(
-    api: str,
-    path: str | None,
-    resolved: ResolvedModel,
-    body: UpstreamBody,
-    record: RequestRecord,
-    caller: Caller,
-    headers: Mapping[str, str] | None = None,
-    *,
-    vision: bool | None = None,
-) -> Call:
-    """Return a call to Copilot.
-
-    The model is set here for every API, so that no API can send the client's own name for a model
-    instead of the model that the caller's key was checked for.
-    """
-    record.model, record.listed = resolved.id, resolved.model
-    record.attempts += 1
-    return Call(
-        api=api,
-        path=path,
-        body={**body, "model": resolved.id},
-        initiator=record.initiator,
-        vision=record.images > 0 if vision is None else vision,
-        request_id=record.request_id,
-        headers=headers or {},
-        auth=caller.auth,
-    )
