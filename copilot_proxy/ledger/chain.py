@@ -10,13 +10,15 @@ from hashlib import sha256
 import msgspec
 
 from copilot_proxy.ledger.rows import Row
-from copilot_proxy.ledger.schema import COLUMNS
 
 
 def next_link(previous: bytes, row: Row) -> bytes:
     """Return the hash of `row`, whose predecessor of the same day has the hash `previous`.
 
-    Nulls are left out, so columns that are added later do not change the hashes of older rows.
+    Nulls at the end are left out, so columns that are added there later do not change the hashes of
+    older rows.
     """
-    values = {name: value for name, value in zip(COLUMNS, row, strict=True) if value is not None}
-    return sha256(previous + msgspec.json.encode(values)).digest()
+    end = len(row)
+    while row[end - 1] is None:
+        end -= 1
+    return sha256(previous + msgspec.json.encode(row[:end])).digest()

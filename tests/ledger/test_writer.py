@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.ledger import reading, schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.recorder import Ledger
@@ -320,3 +321,18 @@ def test_a_bill_that_does_not_add_up(path: Path) -> None:
 
     assert [] == findings.changes
     assert 1 == len(findings.differences)
+
+
+def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of an older version gets the new columns, for reading too, and stays sound."""
+    writer = Writer(path)
+    writer.write([row(0)])
+    writer.close()
+    added = (*schema._MIGRATIONS, "ALTER TABLE requests ADD COLUMN mood TEXT")
+    monkeypatch.setattr(schema, "_MIGRATIONS", added)
+    for module in (schema, reading):
+        monkeypatch.setattr(module, "VERSION", len(added))
+    with closing(reading.open_ledger(path)) as database:
+        assert [(None,)] == database.execute("SELECT mood FROM requests").fetchall()
+
+    assert [] == checked(path)
