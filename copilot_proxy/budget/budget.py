@@ -10,17 +10,20 @@ import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.limits_file import NAME, Limits, LimitsFile, days_of
 from copilot_proxy.budget.texts import NAMES, amount, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.reserving import Reserver
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
+
+if TYPE_CHECKING:
+    from copilot_proxy.ledger.reserving import Reserver
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +47,8 @@ class Budget:
     """The budget of the server's account, as seen by one process."""
 
     def __init__(self, ledger: Path, defaults: Iterable[Limit]) -> None:
+        self._ledger = ledger
         self._file = LimitsFile(ledger.with_name(NAME), defaults)
-        self._reserver = Reserver(ledger)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None
         self._warned: set[tuple[Limit, str]] = set()
@@ -53,6 +56,13 @@ class Budget:
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a request that has ended, to estimate the next ones."""
         self._estimator(record)
+
+    @cached_property
+    def _reserver(self) -> "Reserver":
+        # Imported only if there are limits, so that nothing else has to wait for SQLite.
+        from copilot_proxy.ledger.reserving import Reserver
+
+        return Reserver(self._ledger)
 
     async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
         """Reserve what `request` will probably cost; raises `BudgetExceeded` if it does not fit.
@@ -76,14 +86,14 @@ class Budget:
             await loop.run_in_executor(self._executor, self._admit, record, request, limits)
         except asyncio.CancelledError:
             # The reservation may be made after the request has already been recorded.
-            self._executor.submit(self._reserver.release, record.request_id)
+            self._executor.submit(lambda: self._reserver.release(record.request_id))
             raise
 
     def close(self) -> None:
         """End the thread, and close the file."""
         executor, self._executor = self._executor, None
         if executor is not None:
-            executor.submit(self._reserver.close)
+            executor.submit(lambda: self._reserver.close())
             executor.shutdown()
 
     def _admit(self, record: RequestRecord, request: Mapping[str, Any], limits: Limits) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import print_result, two_columns
-from copilot_proxy.cost.nano import decimal
+from copilot_proxy.cost.nano import decimal, sum_of_details
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import requests_named
@@ -38,7 +38,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
     else:
         print_result(two_columns(_rows(request)))
         for note in json.loads(request["notes_json"] or "[]"):
-            print_result(f"{'Note':<14}{note}")
+            print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
     return 0
 
 
@@ -52,7 +52,7 @@ def _decoded(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
-    nano, recomputed = one["nano_aiu"], one["recomputed_nano_aiu"]
+    nano = one["nano_aiu"]
     source = _SOURCES.get(one["cost_source"], one["cost_source"])
     if one["price_date"]:
         source += f" of {one['price_date']}"
@@ -77,6 +77,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("Price tier", one["tier"]),
         ("Cost", f"{cost}: {source}"),
     ]
+    recomputed = sum_of_details(json.loads(one["details_json"] or "{}"))
     if one["cost_source"] == "reported" and recomputed not in (None, nano):
         rows.append(("Details", f"add up to {decimal(recomputed)} AI credits"))
     for detail in json.loads(one["details_json"] or "{}").get("token_details") or ():

@@ -27,8 +27,6 @@ class Cost(NamedTuple):
     tokens: Tokens | None = None
     tier: str | None = None
     """``default`` or ``long_context``, if the prices have tiers."""
-    recomputed: int | None = None
-    """The cost calculated from the details or prices, to compare with what Copilot reported."""
     price_date: str | None = None
     """The date of the bundled table, if it was used."""
 
@@ -50,11 +48,10 @@ def assess(
     counted = from_usage(usage)
     tokens = from_details(copilot_usage, counted.reasoning if counted else 0) or counted
     tier = prices.tier(tokens.prompt) if prices is not None and tokens is not None else None
-    from_parts = sum_of_details(copilot_usage)
     if (total := reported_total(copilot_usage)) is not None:
-        return Cost(total, "reported", tokens, tier, from_parts)
-    if from_parts is not None:
-        return Cost(from_parts, "details", tokens, tier, from_parts)
+        return Cost(total, "reported", tokens, tier)
+    if (from_parts := sum_of_details(copilot_usage)) is not None:
+        return Cost(from_parts, "details", tokens, tier)
     if tokens is None:
         return Cost(None, "unknown")
     return priced(tokens, model_id, prices)
@@ -70,9 +67,9 @@ def priced(tokens: Tokens, model_id: str | None, prices: PriceList | None) -> Co
     """Return the cost of `tokens` at `prices`, or else at those of the bundled table."""
     if prices is not None:
         nano = prices.cost(tokens)
-        return Cost(nano, "models", tokens, prices.tier(tokens.prompt), nano)
+        return Cost(nano, "models", tokens, prices.tier(tokens.prompt))
     table = table_prices(model_id) if model_id else None
     if table is None:
         return Cost(None, "unknown", tokens)
     nano = table.cost(tokens)
-    return Cost(nano, "table", tokens, table.tier(tokens.prompt), nano, table_date())
+    return Cost(nano, "table", tokens, table.tier(tokens.prompt), table_date())

@@ -14,7 +14,7 @@ from copilot_proxy.relay.records import RequestRecord
 
 log = logging.getLogger(__name__)
 
-_INTERVAL: Final = 0.1
+_INTERVAL: Final = 0.2
 """Seconds between two batches. The first request after a pause is written at once."""
 _CLOSE_SECONDS: Final = 10.0
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.estimate import EventSizes
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.masking import mask
@@ -54,7 +53,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         int(record.stream),
         record.initiator,
         record.attempts,
-        _text(record.upstream_id),
+        _plain(record.upstream_id),
         _text(record.model_asked),
         _text(record.model),
         _text(record.model_answered),
@@ -62,7 +61,9 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         cost.tier,
         *(cost.tokens or _NO_TOKENS),
         record.images,
-        *_price(cost),
+        cost.nano,
+        cost.source,
+        cost.price_date,
         None if details is None else msgspec.json.encode(details).decode(),
         record.status,
         outcome(record),
@@ -111,14 +112,15 @@ def _day_and_month(minute: int) -> tuple[str, str]:
     )
 
 
-def _price(cost: Cost) -> tuple[int | None, str, int | None, str | None]:
-    return cost.nano, cost.source, cost.recomputed, cost.price_date
-
-
 @lru_cache(maxsize=256)  # most requests share most texts
 def _text(value: str | None) -> str | None:
     """Return text that came from a client or from Copilot, short and without secrets."""
     if value is None:
         return None
-    text = value[:_MAX_TEXT]
-    return mask(text if text.isprintable() else "".join(filter(str.isprintable, text)))
+    return mask(_plain(value) or "")
+
+
+def _plain(value: str | None) -> str | None:
+    """Return an id that is no secret, short and printable."""
+    text = (value or "")[:_MAX_TEXT]
+    return (text if text.isprintable() else "".join(filter(str.isprintable, text))) or None

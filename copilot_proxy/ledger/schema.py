@@ -47,7 +47,6 @@ _REQUESTS: Final = (
     ("images", "INTEGER NOT NULL"),
     ("nano_aiu", "INTEGER"),
     ("cost_source", "TEXT NOT NULL"),
-    ("recomputed_nano_aiu", "INTEGER"),
     ("price_date", "TEXT"),
     ("details_json", "TEXT"),
     ("status", "INTEGER NOT NULL"),

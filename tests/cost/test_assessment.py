@@ -49,7 +49,6 @@ def test_the_reported_total_wins() -> None:
     cost = assess("claude-opus-5", LISTED, USAGE, reported)
 
     assert (7, "reported") == (cost.nano, cost.source)
-    assert 50_000_000 + 30_000_000 + 500_000_000 == cost.recomputed
 
 
 def test_the_details_come_second() -> None:
