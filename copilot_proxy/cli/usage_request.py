@@ -72,6 +72,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("Effort", one["effort"]),
         ("Initiator", one["initiator"]),
         ("Outcome", _joined(one["outcome"], str(one["status"]), one["error_code"])),
+        ("Finish", one["finish_reason"]),
         ("Attempts", str(one["attempts"])),
         ("Tokens", _tokens(one)),
         ("Price tier", one["tier"]),

@@ -68,6 +68,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         record.status,
         outcome(record),
         _text(record.error),
+        _text(record.finish_reason),
         msgspec.json.encode([mask(note) for note in record.notes]).decode()
         if record.notes
         else None,

@@ -52,6 +52,7 @@ _REQUESTS: Final = (
     ("status", "INTEGER NOT NULL"),
     ("outcome", "TEXT NOT NULL"),
     ("error_code", "TEXT"),
+    ("finish_reason", "TEXT"),
     ("notes_json", "TEXT"),
     ("quota_unit", "TEXT"),
     ("quota_entitlement", "REAL"),

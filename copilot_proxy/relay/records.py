@@ -95,6 +95,8 @@ class RequestRecord:
     """Whether the last event has been produced. Some clients disconnect as soon as they get it."""
     finished: bool = False
     """Whether the model has finished, so that its token counts are final."""
+    finish_reason: str | None = None
+    """Why the model has stopped, in the words of Copilot's API or of OpenAI's."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0

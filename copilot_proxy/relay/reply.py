@@ -160,6 +160,7 @@ class Reply:
         self._record.usage = translator.usage
         self._record.copilot_usage = translator.copilot_usage
         self._record.finished = translator.is_finished
+        self._record.finish_reason = translator.finish_reason
         if (failure := translator.failure) is not None:
             self._record.mark_failed(code_of(failure), failure.status)
 

@@ -70,6 +70,7 @@ def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
     assert sorted(charged) == sorted(row["nano_aiu"] for row in found)
     assert {"reported"} == {row["cost_source"] for row in found}
     assert {"ok"} == {row["outcome"] for row in found}
+    assert {row["finish_reason"] for row in found} == {"stop", "end_turn", "completed"}
     assert {*BODIES} == {f"/v1/{row['api'].replace('chat_c', 'chat/c')}" for row in found}
     for row in found:
         assert row["upstream_id"]
