@@ -187,7 +187,9 @@ def make_services(
     """Create the services of the server's routes, on `backend` or a new backend."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dumps import dumps_for
+    from copilot_proxy.formats.responses.memory import ResponseStore
     from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
+    from copilot_proxy.relay.response_memory import ResponseMemory
     from copilot_proxy.routes.services import Services
     from copilot_proxy.upstreams.image_fetcher import ImageFetcher
 
@@ -198,6 +200,11 @@ def make_services(
         settings=settings,
         upstream=backend.upstream,
         relay=backend.relay,
+        responses=ResponseMemory(
+            ResponseStore() if settings.responses_memory else None,
+            limit=settings.max_body_bytes,
+            workers=settings.workers,
+        ),
         aclose=backend.aclose,
         callers=CallerTokens(backend.github, settings, backend.auth.host),
         limiter=ConcurrencyLimiter(

@@ -250,17 +250,6 @@ def join_sentences(first: str, second: str | None) -> str:
     return f"{first}{'' if first.endswith(_SENTENCE_ENDS) else '.'} {second}"
 
 
-_MISREAD: Final = ("429", "500", "502", "503", "504", "524", "529")
-
-
-def is_misread(text: str) -> bool:
-    """Return whether some client may take a number in `text` for the status of a passing failure.
-
-    opencode and pi repeat a request if one of these is anywhere in the body of the error.
-    """
-    return any(number in text for number in _MISREAD)
-
-
 def code_of(error: CopilotProxyError) -> str:
     """Return the error's code, or its type if it has no code."""
     return error.code or error.type

@@ -147,6 +147,11 @@ class Settings:
         "Seconds for a request's headers to arrive, and again for its body; a large body gets one "
         "more second per 64 KiB.",
     )
+    responses_memory: bool = _setting(
+        True,
+        parse.boolean,
+        "Remember responses of the Responses API in memory, for `previous_response_id`.",
+    )
     max_concurrency: int = _setting(
         1000, parse.positive, "Maximum number of concurrent requests; more wait in a queue."
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano import credits
-from copilot_proxy.errors import is_misread
+from copilot_proxy.formats.final_errors import looks_repeatable
 
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
@@ -22,7 +22,7 @@ def amount(nano: int) -> str:
         f"{round(value):,} AI Credits".replace(",", " "),
         f"${value / 100:.1f}",
     )
-    return next((form for form in forms if not is_misread(form)), "the allowed amount")
+    return next((form for form in forms if not looks_repeatable(form)), "the allowed amount")
 
 
 def scope_text(limit: Limit) -> str:

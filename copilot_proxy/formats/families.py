@@ -194,6 +194,15 @@ FAMILIES: Final = (
         traits={"validated_choice": True},
     ),
     Family(
+        name="Gemini 3 and later, on Chat Completions",
+        source="Gemini API reference: thought signatures; Copilot's error 'missing a "
+        "thought_signature'",
+        vendors=("Google",),
+        ids=re.compile(r"gemini-([3-9]|\d\d)"),
+        apis=("chat_completions",),
+        traits={"signed_calls": True},
+    ),
+    Family(
         name="Gemini on Chat Completions",
         source="Copilot API, observed 2026-11: 'Extra inputs are not permitted'",
         vendors=("Google",),

@@ -36,7 +36,7 @@ _EXPOSED_HEADERS: Final = (
     "x-copilot-proxy-cost",
     "x-copilot-proxy-quota-left",
 )
-_METHODS: Final = "GET, POST, OPTIONS"
+_METHODS: Final = "GET, POST, DELETE, OPTIONS"
 _REQUESTED_HEADERS: Final = b"access-control-request-headers"
 _VARY: Final = (b"vary", b"Origin")
 _VARY_PREFLIGHT: Final = (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from copilot_proxy.relay.model_resolver import ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
@@ -25,3 +26,11 @@ class AdmitAll:
 
     async def admit(self, record: RequestRecord, request: Mapping[str, Any]) -> None:
         """Do nothing."""
+
+
+async def admit(
+    admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: Mapping[str, Any]
+) -> None:
+    """Ask `admission` about a request to a model; raises `CopilotProxyError` if it is refused."""
+    record.model, record.listed = resolved.id, resolved.model
+    await admission.admit(record, request)

@@ -11,7 +11,8 @@ from copilot_proxy.cost.tokens import Tokens, from_usage
 from copilot_proxy.relay.records import RequestRecord
 
 COUNT_TOKENS: Final = "count_tokens"
-"""The API of requests that only count tokens."""
+INPUT_TOKENS: Final = "input_tokens"
+"""The APIs of requests that only count tokens, which is free."""
 _PRICES: Final = "price_list"
 
 
@@ -23,7 +24,7 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     prices = prices_of(record.listed) if record.listed is not None else None
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
         return assess(record.model, prices, record.usage, record.copilot_usage)
-    if record.api == COUNT_TOKENS or not _was_processed(record):
+    if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
         # Copilot failed, or its answer never arrived: it may have charged for it.

@@ -8,10 +8,10 @@ from typing import Any
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.quota import Quota, quota_of
-from copilot_proxy.errors import is_misread
 from copilot_proxy.formats.api import ClientApi, RequestMetrics
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.drift import Unknown
+from copilot_proxy.formats.final_errors import looks_repeatable
 from copilot_proxy.headers import Initiator
 from copilot_proxy.keys import ApiKey
 from copilot_proxy.who import NOBODY, Who
@@ -148,7 +148,7 @@ class RequestRecord:
 
 def new_request_id() -> str:
     """Return a new request id; the client's response, the log and Copilot's logs contain it."""
-    # Error responses contain the id, too.
-    while is_misread(request_id := str(uuid.uuid4())):
-        pass
-    return request_id
+    while True:
+        # Some agents repeat a request if its error contains a number such as 429, even in an id.
+        if not looks_repeatable(request_id := str(uuid.uuid4())):
+            return request_id

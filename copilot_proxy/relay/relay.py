@@ -1,6 +1,7 @@
-"""Answers one request: resolves the model, calls Copilot on the right API, writes the record."""
+"""Answers one request: has it sent to Copilot, yields the reply, and writes the record."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
@@ -14,25 +15,25 @@ from copilot_proxy.formats.api import (
     ClientApi,
     CountingApi,
     RequestMetrics,
-    UpstreamApi,
     is_same_api,
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.reasoning_cache import ReasoningCache
-from copilot_proxy.formats.translation import prepare
+from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.types import ClientRequest, Json
-from copilot_proxy.formats.unexplained import explain
-from copilot_proxy.relay.admission import Admission, AdmitAll
+from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
-from copilot_proxy.relay.calls import make_call
-from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
+from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.recording import outcome_recorded
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
+from copilot_proxy.relay.sender import Sender, make_call
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream
 
+_EFFORT_FIELDS: Final = re.compile(
+    r"\b(reasoning_effort|reasoning\.effort|output_config\.effort)\b"
+)
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
@@ -52,11 +53,9 @@ class Relay:
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
         self._admission = admission or AdmitAll()
+        self._sender = Sender(upstream, self.models, self._admission)
         self.quota: Quota | None = None
         """What was left of the server's own quota at the last answer."""
-        self._reasoning = ReasoningCache()
-        self._unsupported: dict[tuple[str, tuple[str, ...]], tuple[UpstreamApi, ...]] = {}
-        """The APIs on which Copilot refused a model, by its id and listed endpoints."""
 
     @asynccontextmanager
     async def answer(
@@ -79,14 +78,13 @@ class Relay:
         record.stream = request.get("stream") is True
         with self._recording(client, record, request, client.metrics(request), caller):
             try:
-                reply = await self._send(client, request, record, caller, betas)
+                reply = await self._sender.send(client, request, record, caller, betas)
                 try:
                     yield reply
                 finally:
                     await reply.aclose()
             except UpstreamRefusal as error:
-                if error.code == "context_length_exceeded":
-                    error.param = client.conversation_field
+                _name_client_field(error, client)
                 await self._add_hint(error, request["model"], caller)
                 raise
 
@@ -109,7 +107,7 @@ class Relay:
                 else embeddings.texts(request, decode)
             )
             record.route = "embeddings"
-            await self._admit(resolved, record, request)
+            await admit(self._admission, resolved, record, request)
             answers: list[Any] = []
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
@@ -136,17 +134,17 @@ class Relay:
     ) -> tuple[Json, dict[str, str]]:
         """Return the token count of a checked request, and extra response headers.
 
-        Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
-        an estimate, and a note says so. Raises `CopilotProxyError`.
+        Copilot counts the tokens if it serves the model on the client's API and that API has a path
+        for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
         with self._recording(client, record, request, client.metrics(request), caller):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
-            if is_same_api(client, api):
-                body = client.for_counting(request, resolved.model)
+            if client.counting is not None and is_same_api(client, api):
+                body = client.counting.body(request, resolved.model)
                 headers = api.headers(body, betas, [])
                 call = make_call(
-                    "count_tokens", client.count_path, resolved, body, record, caller, headers
+                    "count_tokens", client.counting.path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
@@ -157,14 +155,16 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    is_unsupported = error.code == "unsupported_api_for_model"
-                    if (
-                        error.upstream_status < 500
-                        and error.upstream_status != 404
-                        and not is_unsupported
-                    ):
+                    # What the request itself survives, counting survives too.
+                    can_estimate = (
+                        error.upstream_status >= 500
+                        or error.upstream_status == 404
+                        or error.code == WRONG_API_CODE
+                        or is_foreign_reasoning(error.upstream_code, error.message)
+                    )
+                    if not can_estimate:
                         raise
-            tokens = await asyncio.to_thread(count, client.countable_text(request))
+            tokens = await asyncio.to_thread(lambda: count(client.countable_text(request)))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
                 notes_header((*resolved.notes, _ESTIMATED)),
@@ -193,74 +193,6 @@ class Relay:
                 self.quota = record.quota
             self._report(record)
 
-    async def _admit(self, resolved: ResolvedModel, record: RequestRecord, request: Json) -> None:
-        """Raise `CopilotProxyError` if the request may not cost anything more."""
-        record.model, record.listed = resolved.id, resolved.model
-        await self._admission.admit(record, request)
-
-    async def _send(
-        self,
-        client: ClientApi,
-        request: ClientRequest,
-        record: RequestRecord,
-        caller: Caller,
-        betas: Collection[str],
-    ) -> Reply:
-        """Send the request on an API that the catalogue lists for the model.
-
-        If Copilot refuses the API for this model, it is sent once more on another one.
-        """
-        fixed_api = self._upstream.fixed_api
-        resolved = await self.models.for_request(
-            "chat", request["model"], caller, betas, required=fixed_api is not None
-        )
-        await self._admit(resolved, record, request)
-        known = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
-        refused = list(self._unsupported.get(known, ())) if known is not None else []
-        retried = False
-        notes = [*record.notes, *resolved.notes]
-        while True:
-            prepared = prepare(
-                client,
-                request,
-                resolved.model,
-                self._reasoning,
-                fixed_api=fixed_api,
-                refused=refused,
-                betas=betas,
-                request_id=record.request_id,
-            )
-            prepared.notes[:0] = notes
-            record.route, record.notes = prepared.api.name, prepared.notes
-            record.initiator = prepared.initiator
-            api, body = prepared.api, prepared.body
-            call = make_call(
-                api.name,
-                api.path,
-                resolved,
-                body,
-                record,
-                caller,
-                prepared.headers,
-                vision=record.images > 0 or prepared.pdf_as_image,
-            )
-            try:
-                response = await self._upstream.send(call)
-            except UpstreamRefusal as error:
-                explain(error, prepared.body, prepared.tool_names)
-                if retried or fixed_api is not None or error.code != "unsupported_api_for_model":
-                    raise
-                retried = True
-                refused.append(prepared.api)
-                if (model := await self.models.reload(request["model"], caller)) is not None:
-                    resolved = ResolvedModel(model.id, model, resolved.notes)
-            else:
-                if retried and known is not None:
-                    # Remembered only after the other API has worked: while no API serves the
-                    # model, the refusal says nothing about this API.
-                    self._unsupported[known] = tuple(refused)
-                return Reply(response, prepared, record)
-
     async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:
         """Set a hint from the catalogue if Copilot refused the model."""
         if error.code != "model_not_found":
@@ -276,3 +208,12 @@ class Relay:
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
                 "serve it to this client. The plan, organisation or region may not allow it."
             )
+
+
+def _name_client_field(error: UpstreamRefusal, client: ClientApi) -> None:
+    """Name the field of the client's API that an error is about, instead of Copilot's."""
+    if error.code == "context_length_exceeded":
+        error.param = client.conversation_field
+    elif error.code == "invalid_reasoning_effort":
+        error.param = client.effort_field
+        error.message = _EFFORT_FIELDS.sub(client.effort_field, error.message)

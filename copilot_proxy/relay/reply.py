@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -22,6 +22,19 @@ _MAX_UNKNOWN: Final = 200
 """Unknown names that are recorded of one reply."""
 _END_TIMEOUT: Final = 3.0
 """Seconds to wait for token counts and the end of the stream after the model has finished."""
+
+
+class ReplySource(Protocol):
+    """A `Reply`, or what adds something to one."""
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    def fail(self, error: CopilotProxyError) -> list[ClientEvent]: ...
+
+    async def whole(self) -> ClientResponse: ...
+
+    def events(self) -> AsyncGenerator[list[ClientEvent], None]: ...
 
 
 class Reply:

@@ -7,13 +7,14 @@ from typing import Any, Final
 import msgspec
 from litestar import Request
 
-from copilot_proxy.auth.caller_tokens import CallerTokens
+from copilot_proxy.auth.caller_tokens import CallerTokens, token_digest
 from copilot_proxy.dumps import Dumps
 from copilot_proxy.formats.chat_completions.request import parse_json
 from copilot_proxy.middleware.concurrency import ConcurrencyLimiter
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.relay.relay import Relay
+from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
@@ -34,6 +35,7 @@ class Services:
     relay: Relay
     callers: CallerTokens
     limiter: ConcurrencyLimiter
+    responses: ResponseMemory
     aclose: Callable[[], Awaitable[None]]
     """Close all connections and stop all background tasks."""
     images: ImageFetcher | None = None
@@ -64,7 +66,9 @@ def get_caller(request: LitestarRequest) -> Caller:
     if services.settings.keys:
         return Caller(key=context.key)
     sent = context.headers.get(b"authorization") or context.headers.get(b"x-api-key", b"")
-    return Caller(services.callers.for_header(sent.decode("latin-1")), context.key)
+    value = sent.decode("latin-1")
+    auth = services.callers.for_header(value)
+    return Caller(auth, context.key, b"" if auth is None else token_digest(value))
 
 
 def start_record(

@@ -144,6 +144,9 @@ class ResponsesRepair:
         """Return the response with its fixed id and all fields that OpenAI's schema requires."""
         self._id = self._id or short_id("resp", response.get("id"))
         out = {**self._base, **response, "id": self._id}
+        # Copilot stores nothing, and does not know what this server remembers.
+        out["store"] = self._base["store"]
+        out["previous_response_id"] = self._base["previous_response_id"]
         # A null would keep OpenAI's own SDKs from filling it in.
         if out.get("output_text") is None:
             out.pop("output_text", None)
