@@ -109,14 +109,15 @@ class Budget:
         cost = self._estimator.estimate(record, request)
         try:
             refusal = self._reserver.reserve(record, cost, applying, *days_of(now))
+            if refusal is None:
+                record.reserved = cost
+                for limit, allowed in applying:
+                    self._warn(record, limit, allowed, now)
         except Exception as error:
             log.error("The budget is not applied: the ledger cannot be used: %s.", error)
             return
         if refusal is not None:
             raise _refused(*refusal, cost)
-        record.reserved = cost
-        for limit, allowed in applying:
-            self._warn(record, limit, allowed, now)
 
     def _warn(self, record: RequestRecord, limit: Limit, allowed: int, now: datetime) -> None:
         """Note on the request, and once in the log, that most of a limit is used."""
@@ -133,7 +134,7 @@ class Budget:
         )
         if (limit, period) not in self._warned:
             self._warned.add((limit, period))
-            log.warning("%s.", text.capitalize())
+            log.warning("%s%s.", text[0].upper(), text[1:])
 
 
 def _applies(limit: Limit, record: RequestRecord) -> bool:

@@ -6,6 +6,7 @@ writes the row of its request. One whose process has ended without a row becomes
 """
 
 import os
+import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -21,7 +22,7 @@ _MAX_AGE_US: Final = 24 * 3600 * 1_000_000
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 """What the server's own account has paid."""
 _COLUMNS: Final = (
-    "request_id", "pid", "started_us", "day", "month", "key", "client", "project", "session",
+    "request_id", "host", "pid", "started_us", "day", "month", "key", "client", "project", "session",
     "model", "api", "nano_aiu",
 )  # fmt: skip
 
@@ -30,6 +31,8 @@ class Reservation(NamedTuple):
     """What a request may cost. Texts are "" if they are unknown."""
 
     request_id: str
+    host: str
+    """The name of the machine or container, which has its own numbers of processes."""
     pid: int
     started_us: int
     day: str
@@ -120,7 +123,7 @@ def settle_abandoned(database: sqlite3.Connection, now_us: int) -> int:
     abandoned = [
         one
         for one in (Reservation(*values) for values in found)
-        if one.started_us < now_us - _MAX_AGE_US or not _is_running(one.pid)
+        if one.started_us < now_us - _MAX_AGE_US or not _is_running(one)
     ]
     if abandoned:
         insert(database, [_row(one, now_us) for one in abandoned])
@@ -141,11 +144,12 @@ def _condition(limit: Limit, day: str, month: str, session: str) -> tuple[str, l
     return where, values
 
 
-def _is_running(pid: int) -> bool:
-    if pid == os.getpid() or os.name != "posix":
+def _is_running(one: Reservation) -> bool:
+    """Return whether the process that made a reservation is, or may be, still running."""
+    if one.host != platform.node() or os.name != "posix":
         return True
     try:
-        os.kill(pid, 0)
+        os.kill(one.pid, 0)
     except ProcessLookupError:
         return False
     except OSError:

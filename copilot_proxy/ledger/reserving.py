@@ -1,6 +1,7 @@
 """The connection on which one process makes its reservations; used by one thread at a time."""
 
 import os
+import platform
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ class Reserver:
         now = time.time_ns() // 1000
         wanted = Reservation(
             record.request_id,
+            platform.node(),
             os.getpid(),
             now,
             day,

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.cost.estimate import EventSizes
+from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
@@ -16,6 +17,7 @@ from copilot_proxy.relay.records import RequestRecord
 CALLER: Final = "caller"
 """The account of a request with the client's own sign-in; the server's own is not named."""
 _MAX_TEXT: Final = 200
+_NO_QUOTA: Final = (None,) * len(Quota._fields)
 _NO_TOKENS: Final = (None,) * len(Tokens._fields)
 
 Row = tuple[Any, ...]
@@ -72,20 +74,20 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         msgspec.json.encode([mask(note) for note in record.notes]).decode()
         if record.notes
         else None,
-        *(
-            (None,) * 5
-            if quota is None
-            else (
-                quota.unit,
-                float(quota.entitlement),
-                float(quota.percent_left),
-                float(quota.overage),
-                quota.resets_at.isoformat() if quota.resets_at else None,
-            )
-        ),
+        *(_NO_QUOTA if quota is None else _quota(quota)),
         record.reserved,
         None,
         None,
+    )
+
+
+def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
+    return (
+        quota.unit,
+        float(quota.entitlement),
+        float(quota.percent_left),
+        float(quota.overage),
+        quota.resets_at.isoformat() if quota.resets_at else None,
     )
 
 

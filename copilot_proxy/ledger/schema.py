@@ -104,6 +104,7 @@ CREATE TABLE sums (
 CREATE INDEX sums_session ON sums (session);
 CREATE TABLE reservations (
     request_id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
     pid INTEGER NOT NULL,
     started_us INTEGER NOT NULL,
     day TEXT NOT NULL,
