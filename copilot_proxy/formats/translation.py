@@ -165,6 +165,11 @@ class Pipeline:
         return self._reader.is_finished
 
     @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped."""
+        return self._reader.finish_reason
+
+    @property
     def has_ended(self) -> bool:
         """Whether Copilot's last event has arrived."""
         return self._reader.has_ended

@@ -34,7 +34,7 @@ def answer(
     """
     services = get_services(request)
     caller = get_caller(request)
-    record = start_record(request, client.name, body_bytes, notes)
+    record = start_record(request, client.name, body, body_bytes, notes)
 
     @asynccontextmanager
     async def open_reply() -> AsyncIterator[ReplySource]:

@@ -18,6 +18,7 @@ from copilot_proxy.formats.responses.compaction import (
     summary_request,
 )
 from copilot_proxy.relay.compacted_reply import CompactedReply
+from copilot_proxy.relay.costs import INPUT_TOKENS
 from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
@@ -76,7 +77,7 @@ async def count_input_tokens(request: LitestarRequest) -> ASGIApp:
     services, caller = get_services(request), get_caller(request)
     parsed = {**RESPONSES.parse_count(data), "store": False}
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
-    record = start_record(request, "input_tokens", len(data))
+    record = start_record(request, INPUT_TOKENS, parsed, len(data))
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         count, headers = await services.relay.count_tokens(
@@ -102,7 +103,7 @@ async def compact_response(request: LitestarRequest) -> ASGIApp:
     services, caller = get_services(request), get_caller(request)
     parsed = {**RESPONSES.parse(data), "store": False, "stream": False}
     resumed = await services.responses.resume(parsed, caller, len(data), notes)
-    record = start_record(request, RESPONSES.name, len(data), notes)
+    record = start_record(request, RESPONSES.name, parsed, len(data), notes)
 
     async def make_answer() -> tuple[bytes, dict[str, str]]:
         asked = summary_request(resumed.request)

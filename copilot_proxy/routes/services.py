@@ -1,6 +1,6 @@
 """The services that routes share, and the caller, record and body of a request."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from copilot_proxy.routes.request_body import receive_body
 from copilot_proxy.settings import Settings
 from copilot_proxy.upstreams.base import Upstream
 from copilot_proxy.upstreams.image_fetcher import ImageFetcher
+from copilot_proxy.who import identify
 
 LitestarRequest = Request[Any, Any, Any]
 _FILE_TYPES: Final = (b"image", b"document", b"input_file")
@@ -71,15 +72,23 @@ def get_caller(request: LitestarRequest) -> Caller:
 
 
 def start_record(
-    request: LitestarRequest, api: str, body_bytes: int, notes: Iterable[str] = ()
+    request: LitestarRequest,
+    api: str,
+    body: Mapping[str, Any],
+    body_bytes: int,
+    notes: Iterable[str] = (),
 ) -> RequestRecord:
-    """Return a log record for `request` to the API named `api`, with its start time."""
+    """Return a record for `request` to the API named `api`, with its start time.
+
+    `body_bytes` is the size of the JSON `body` as received.
+    """
     context = get_context(request)
     context.has_record = True
     return RequestRecord(
         context.request_id,
         api,
         key=context.key.name if context.key else None,
+        who=identify(context.headers, body, context.named_client, context.project),
         body_bytes=body_bytes,
         notes=list(notes),
     )

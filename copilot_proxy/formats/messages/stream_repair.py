@@ -58,6 +58,7 @@ class MessagesRepair:
         self._tool_names = tool_names or {}
         self._has_started = False
         self._has_finished = False
+        self.finish_reason: str | None = None
         self._has_stopped = False
         self._counts: Json = {}
         self._guards: dict[Any, RunawayGuard] = {}
@@ -156,6 +157,7 @@ class MessagesRepair:
                 delta = data.get("delta")
                 if isinstance(delta, dict) and delta.get("stop_reason"):
                     self._has_finished = True
+                    self.finish_reason = str(delta["stop_reason"])
                 self._count(data.get("usage"))
             case "message_stop":
                 self._has_finished = self._has_stopped = True

@@ -67,6 +67,7 @@ class ResponsesRepair:
         self.failure: UpstreamRefusal | None = None
         self.response: Response | None = None
         self.is_finished = False
+        self.finish_reason: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -166,6 +167,9 @@ class ResponsesRepair:
 
     def _end(self, kind: str, response: Response) -> None:
         self.is_finished = True
+        details = response.get("incomplete_details")
+        reason = details.get("reason") if isinstance(details, dict) else None
+        self.finish_reason = str(reason or response.get("status"))
         self.response = response
         if kind == TERMINAL["failed"]:
             error = response.get("error")
