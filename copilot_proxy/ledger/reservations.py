@@ -22,9 +22,20 @@ _MAX_AGE_US: Final = 24 * 3600 * 1_000_000
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 """What the server's own account has paid."""
 _COLUMNS: Final = (
-    "request_id", "host", "pid", "started_us", "day", "month", "key", "client", "project", "session",
-    "model", "api", "nano_aiu",
-)  # fmt: skip
+    "request_id",
+    "host",
+    "pid",
+    "started_us",
+    "day",
+    "month",
+    "key",
+    "client",
+    "project",
+    "session",
+    "model",
+    "api",
+    "nano_aiu",
+)
 
 
 class Reservation(NamedTuple):
