@@ -170,16 +170,23 @@ class ClientApi(Protocol):
         ...
 
 
-class CountingApi(ClientApi, Protocol):
-    """A client API with a path for counting tokens, which Copilot may serve as well."""
+class NativeCounting(Protocol):
+    """Has Copilot count the tokens of a request."""
 
     @property
-    def count_path(self) -> str:
-        """The path for counting at Copilot."""
+    def path(self) -> str: ...
+
+    def body(self, request: ClientRequest, model: Model | None) -> UpstreamBody:
+        """Return the body to send to `path`; raises `RequestError`."""
         ...
 
-    def for_counting(self, request: ClientRequest, model: Model | None) -> UpstreamBody:
-        """Return the body to send to `count_path`; raises `RequestError`."""
+
+class CountingApi(ClientApi, Protocol):
+    """A client API with a path for counting tokens."""
+
+    @property
+    def counting(self) -> NativeCounting | None:
+        """The same at Copilot; None if Copilot has no such path for this API."""
         ...
 
     def countable_text(self, request: ClientRequest) -> str:

@@ -57,6 +57,7 @@ def prepare(
     model: Model | None,
     cache: ReasoningCache,
     *,
+    caller: bytes = b"",
     fixed_api: UpstreamApi | None = None,
     refused: Collection[UpstreamApi] = (),
     foreign: Collection[str] = (),
@@ -66,11 +67,12 @@ def prepare(
 ) -> PreparedRequest:
     """Translate a validated request of `client` for `model`.
 
-    `model` is None if the catalogue could not be read. `fixed_api` is the API to use if the
-    upstream has just one; `refused` are APIs on which Copilot has refused to serve the model.
-    `foreign` is encrypted reasoning that Copilot has refused; without `restores_reasoning`, none is
-    added from the cache. `betas` are the values of the client's ``anthropic-beta`` headers. Raises
-    `RequestError` if the chosen API cannot express the request.
+    `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
+    `fixed_api` is the API to use if the upstream has just one; `refused` are APIs on which Copilot
+    has refused to serve the model. `foreign` is encrypted reasoning that Copilot has refused;
+    without `restores_reasoning`, none is added from the cache. `betas` are the values of the
+    client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express the
+    request.
     """
     notes: list[str] = []
     initiator = client.initiator(request)
@@ -102,12 +104,13 @@ def prepare(
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(request, notes), CLIENT_FIELDS: client.fields(request)}
         if restores_reasoning:
-            chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
+            messages = cache.restore(caller, name, chat["messages"], vendor)
+            chat = {**chat, "messages": messages}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(
             request["model"],
             include_usage=client.wants_usage(request),
-            recorder=ReasoningRecorder(cache, name, vendor),
+            recorder=ReasoningRecorder(cache, caller, name, vendor),
             tool_names=fitted.tool_names,
             custom_tools=_custom_tools(chat),
         )
@@ -160,6 +163,11 @@ class Pipeline:
     def is_finished(self) -> bool:
         """Whether the model has sent its finish reason."""
         return self._reader.is_finished
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model has stopped."""
+        return self._reader.finish_reason
 
     @property
     def has_ended(self) -> bool:

@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, ENABLE_URL, Alias
-from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, code_of
+from copilot_proxy.cost.nano import merged
+from copilot_proxy.cost.quota import Quota
+from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
     ClientApi,
@@ -18,11 +19,12 @@ from copilot_proxy.formats.api import (
 )
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
-from copilot_proxy.formats.drift import unknown_codes
 from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoning
 from copilot_proxy.formats.types import ClientRequest, Json
+from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver
+from copilot_proxy.relay.recording import outcome_recorded
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.relay.sender import Sender, make_call
@@ -44,12 +46,16 @@ class Relay:
         *,
         default_model: str,
         report: Callable[[RequestRecord], None],
+        admission: Admission | None = None,
         aliases: Mapping[str, Alias] | None = None,
     ) -> None:
         self._upstream = upstream
         self.models = ModelResolver(upstream, default_model, aliases)
         self._report = report
-        self._sender = Sender(upstream, self.models)
+        self._admission = admission or AdmitAll()
+        self._sender = Sender(upstream, self.models, self._admission)
+        self.quota: Quota | None = None
+        """What was left of the server's own quota at the last answer."""
 
     @asynccontextmanager
     async def answer(
@@ -70,7 +76,7 @@ class Relay:
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recording(client, record, request, client.metrics(request)):
+        with self._recording(client, record, request, client.metrics(request), caller):
             try:
                 reply = await self._sender.send(client, request, record, caller, betas)
                 try:
@@ -90,7 +96,9 @@ class Relay:
         The inputs are sent in as many calls as the model's limit requires. Raises
         `CopilotProxyError`.
         """
-        with self._recording(CHAT_COMPLETIONS, record, request, embeddings.metrics(request)):
+        with self._recording(
+            CHAT_COMPLETIONS, record, request, embeddings.metrics(request), caller
+        ):
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.
             inputs = (
@@ -99,17 +107,20 @@ class Relay:
                 else embeddings.texts(request, decode)
             )
             record.route = "embeddings"
+            await admit(self._admission, resolved, record, request)
             answers: list[Any] = []
             vectors: list[list[float]] = []
             for batch in embeddings.batches(inputs, resolved.model):
                 body = embeddings.upstream_body(request, batch, resolved.model)
                 call = make_call("embeddings", EMBEDDINGS_PATH, resolved, body, record, caller)
                 async with aclosing(await self._upstream.send(call)) as answer:
+                    record.add_headers(answer.headers)
                     answers.append(await answer.whole())
                 vectors += embeddings.vectors(answers[-1], len(batch))
             record.mark_first_token()
             counts = embeddings.usage(answers)
             record.usage = {**counts, "completion_tokens": 0}
+            record.copilot_usage = merged(answers)
             return embeddings.embedding_list(request, vectors, counts)
 
     async def count_tokens(
@@ -123,20 +134,21 @@ class Relay:
     ) -> tuple[Json, dict[str, str]]:
         """Return the token count of a checked request, and extra response headers.
 
-        Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
-        an estimate, and a note says so. Raises `CopilotProxyError`.
+        Copilot counts the tokens if it serves the model on the client's API and that API has a path
+        for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recording(client, record, request, client.metrics(request)):
+        with self._recording(client, record, request, client.metrics(request), caller):
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
-            if is_same_api(client, api):
-                body = client.for_counting(request, resolved.model)
+            if client.counting is not None and is_same_api(client, api):
+                body = client.counting.body(request, resolved.model)
                 headers = api.headers(body, betas, [])
                 call = make_call(
-                    "count_tokens", client.count_path, resolved, body, record, caller, headers
+                    "count_tokens", client.counting.path, resolved, body, record, caller, headers
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
+                        record.add_headers(answer.headers)
                         counted = await answer.whole()
                     if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
                         record.route = "count_tokens"
@@ -152,7 +164,7 @@ class Relay:
                     )
                     if not can_estimate:
                         raise
-            tokens = await asyncio.to_thread(count, client.countable_text(request))
+            tokens = await asyncio.to_thread(lambda: count(client.countable_text(request)))
             return (
                 {"input_tokens": tokens + client.media_tokens(request)},
                 notes_header((*resolved.notes, _ESTIMATED)),
@@ -165,29 +177,20 @@ class Relay:
         record: RequestRecord,
         request: ClientRequest,
         metrics: RequestMetrics,
+        caller: Caller,
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
-        record.model = request["model"]
+        record.model = record.model_asked = request["model"]
         record.add_metrics(metrics)
+        record.own_sign_in = caller.auth is not None
         try:
-            yield
-        except CopilotProxyError as error:
-            record.mark_failed(code_of(error), client.error_status(error))
-            if isinstance(error, CooldownRefusal):
-                record.local, record.route = True, None
-            elif isinstance(error, UpstreamRefusal):
-                record.unknown += unknown_codes(error.upstream_code)
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            record.client_gone = not record.complete
-            raise
-        except Exception:
-            record.mark_failed("internal_error", 500)
-            raise
+            with outcome_recorded(client, record, request):
+                yield
         finally:
             record.unknown += self.models.unknown
             self.models.unknown = []
-            record.duration = time.perf_counter() - record.started
+            if record.quota is not None and not record.own_sign_in:
+                self.quota = record.quota
             self._report(record)
 
     async def _add_hint(self, error: UpstreamRefusal, name: str, caller: Caller) -> None:

@@ -15,6 +15,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoni
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -48,9 +49,10 @@ class _Conversation:
 class Sender:
     """Sends conversations through one upstream."""
 
-    def __init__(self, upstream: Upstream, models: ModelResolver) -> None:
+    def __init__(self, upstream: Upstream, models: ModelResolver, admission: Admission) -> None:
         self._upstream = upstream
         self._models = models
+        self._admission = admission
         self._reasoning = ReasoningCache()
         self._refused_reasoning = RefusedReasoning()
         self._unsupported: dict[_Listed, tuple[UpstreamApi, ...]] = {}
@@ -72,6 +74,7 @@ class Sender:
         resolved = await self._models.for_request(
             "chat", request["model"], caller, betas, required=fixed_api is not None
         )
+        await admit(self._admission, resolved, record, request)
         listed = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
         conversation = _Conversation(
             client=client,
@@ -119,6 +122,7 @@ class Sender:
             conversation.request,
             conversation.resolved.model,
             self._reasoning,
+            caller=conversation.caller.identity,
             fixed_api=conversation.fixed_api,
             refused=conversation.refused,
             foreign=conversation.foreign,
@@ -189,7 +193,8 @@ def make_call(
     The model is set here for every API, so that no API can send the client's own name for a model
     instead of the model that the caller's key was checked for.
     """
-    record.model = resolved.id
+    record.model, record.listed = resolved.id, resolved.model
+    record.attempts += 1
     return Call(
         api=api,
         path=path,

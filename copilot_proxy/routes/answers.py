@@ -1,7 +1,7 @@
 """Responses of the three chat APIs: server-sent events, or one JSON body."""
 
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.relay.reply import Reply
+from copilot_proxy.relay.reply import ReplySource
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
 
@@ -24,18 +24,22 @@ def answer(
     body_bytes: int,
     betas: Collection[str] = (),
     notes: Iterable[str] = (),
+    extend: Callable[[ReplySource], ReplySource] = lambda reply: reply,
 ) -> ASGIApp:
     """Return the response to `request`, whose checked JSON body of the API `client` is `body`.
 
     `body_bytes` is the size of the body as received, `betas` are the values of the request's
     ``anthropic-beta`` headers, and `notes` name the changes that were made to the body so far.
+    `extend` may add something to the reply before it is sent.
     """
     services = get_services(request)
     caller = get_caller(request)
-    record = start_record(request, client.name, body_bytes, notes)
+    record = start_record(request, client.name, body, body_bytes, notes)
 
-    def open_reply() -> AbstractAsyncContextManager[Reply]:
-        return services.relay.answer(client, body, record, caller=caller, betas=betas)
+    @asynccontextmanager
+    async def open_reply() -> AsyncIterator[ReplySource]:
+        async with services.relay.answer(client, body, record, caller=caller, betas=betas) as reply:
+            yield extend(reply)
 
     if body.get("stream") is not True:
         return WholeAnswer(_answer_maker(open_reply))

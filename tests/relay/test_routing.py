@@ -388,7 +388,7 @@ def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> Non
         (RESPONSES, {"reasoning": {"effort": "high"}}),
         (RESPONSES, {"reasoning": {"summary": "auto", "effort": "low"}}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "api", str(value)),
 )
 def test_claude_thinks_on_messages(
     http: httpx.Client, simulator: Simulator, client: Client, asks: ClientRequest

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import MESSAGES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.messages.betas import select_betas
 from copilot_proxy.formats.messages.blocks import thinking_signatures, without_thinking
@@ -51,6 +51,15 @@ class _Native:
         return MessagesRepair(request_id, tool_names, lists_transformations=lists)
 
 
+class _Counting:
+    """Copilot's ``count_tokens``."""
+
+    path = "/v1/messages/count_tokens"
+
+    def body(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
+        return messages_for_model(request, model, [], counting=True).body
+
+
 class MessagesApi:
     """Implements `formats.api.ClientApi` and `formats.api.UpstreamApi`."""
 
@@ -59,7 +68,7 @@ class MessagesApi:
     identifying_header = b"anthropic-version"
     request_id_header = b"request-id"
     path = MESSAGES_PATH
-    count_path = "/v1/messages/count_tokens"
+    counting: NativeCounting | None = _Counting()
     conversation_field = "messages"
     effort_field = MESSAGES_FIELDS.effort
     stream_end = b""
@@ -145,10 +154,6 @@ class MessagesApi:
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> FittedBody:
         return messages_from_chat(chat, model, notes)
-
-    def for_counting(self, request: MessagesRequest, model: Model | None) -> MessagesRequest:
-        """Return the body to send to Copilot's ``count_tokens``; raises `RequestError`."""
-        return messages_for_model(request, model, [], counting=True).body
 
     def headers(
         self, body: MessagesRequest, betas: Collection[str], notes: list[str]

@@ -6,7 +6,7 @@ from typing import Any, Final
 from copilot_proxy.catalogue import RESPONSES_PATH, Model
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
-from copilot_proxy.formats.api import NativePassage, RequestMetrics
+from copilot_proxy.formats.api import NativeCounting, NativePassage, RequestMetrics
 from copilot_proxy.formats.chat_completions.errors import error_body, error_status
 from copilot_proxy.formats.client_fields import RESPONSES_FIELDS, ClientFields
 from copilot_proxy.formats.models import model_list, model_object
@@ -17,7 +17,12 @@ from copilot_proxy.formats.responses.history_items import (
     item_contents,
     without_encrypted_items,
 )
-from copilot_proxy.formats.responses.request import count_images, initiator, parse_request
+from copilot_proxy.formats.responses.request import (
+    count_images,
+    initiator,
+    parse_count_request,
+    parse_request,
+)
 from copilot_proxy.formats.responses.request_to_chat import to_chat
 from copilot_proxy.formats.responses.request_to_model import (
     responses_for_model,
@@ -26,6 +31,7 @@ from copilot_proxy.formats.responses.request_to_model import (
 from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
+from copilot_proxy.formats.responses.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.rules import FittedBody
 from copilot_proxy.formats.types import (
     ChatRequest,
@@ -58,15 +64,22 @@ class ResponsesApi:
     effort_field = RESPONSES_FIELDS.effort
     stream_end = b""
     native: NativePassage | None = _Native()
+    counting: NativeCounting | None = None
 
     frame = staticmethod(sse.named_json)
     error_body = staticmethod(error_body)
     error_status = staticmethod(error_status)
     model_object = staticmethod(model_object)
     model_list = staticmethod(model_list)
+    countable_text = staticmethod(text_of)
+    media_tokens = staticmethod(media_tokens)
 
     def parse(self, body: bytes) -> ResponsesRequest:
         return parse_request(body)
+
+    def parse_count(self, body: bytes) -> ResponsesRequest:
+        """Return the checked request of the path for counting tokens; raises `RequestError`."""
+        return parse_count_request(body)
 
     def metrics(self, request: ResponsesRequest) -> RequestMetrics:
         items = request["input"]

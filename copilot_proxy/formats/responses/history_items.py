@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, summary_of
+from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER
 from copilot_proxy.formats.responses.tools import item_list
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
@@ -38,7 +40,6 @@ _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields of these items that say nothing, or are a whole image."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
 """Items that hold a summary of the conversation, encrypted."""
-_DROPPED: Final = ("item_reference", "configuration_update")
 
 
 def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
@@ -49,9 +50,13 @@ def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
     kind = item.get("type")
     if not isinstance(kind, str):
         return None
-    if kind in _DROPPED:
+    if kind == "configuration_update":
         notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []
+    if kind in _COMPACTIONS and (summary := summary_of(item.get("encrypted_content"))):
+        return [_message("user", summary)]
+    if kind == COMPACTION_TRIGGER:
+        return [_message("user", SUMMARY_PROMPT)]
     if kind in _CALLS:
         return [_call(item, kind, _CALLS[kind])]
     if kind in _OUTPUTS:
@@ -92,8 +97,11 @@ def without_encrypted_items(
 
 
 def _encrypted(item: Json) -> Any:
-    is_encrypted = item.get("type") in ("reasoning", *_COMPACTIONS)
-    return item.get("encrypted_content") if is_encrypted else None
+    if item.get("type") not in ("reasoning", *_COMPACTIONS):
+        return None
+    encrypted = item.get("encrypted_content")
+    # Copilot never gets to see our own, so it cannot have refused them.
+    return None if summary_of(encrypted) else encrypted
 
 
 def as_user_message(item: Json) -> Json:

@@ -89,13 +89,6 @@ class MessagesBuilder:
             case "compaction":
                 self._notes.append("changed a compaction item to text: the model cannot read it")
                 self.add_item(compacted_message(), path)
-            case "compaction_trigger":
-                raise RequestError(
-                    "The model's API cannot compact a conversation.",
-                    param=path,
-                    code="unsupported_value",
-                    hint="Use a GPT model, or let the client compact the conversation itself.",
-                )
             case kind:
                 self._notes.append(f"changed a {kind} item to text: the model does not support it")
                 self.add_item(as_user_message(item), path)

@@ -51,6 +51,9 @@ _TRANSLATED: Final = frozenset(
         "include",
         # Its options only concern padding, which is never sent.
         "stream_options",
+        # Both concern what this server remembers.
+        "store",
+        "previous_response_id",
     }
 )
 
@@ -60,14 +63,12 @@ _FUNCTION: Final = ("name", "description", "parameters", "strict")
 """The fields of a function in Chat Completions."""
 
 _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
-    "store": (False,),
     "background": (False,),
     "truncation": ("disabled",),
 }
 """Values that match what happens anyway, so dropping them needs no note."""
 
 _REASONS: Final[Mapping[str, str]] = {
-    "store": "Copilot stores nothing",
     "truncation": "the input is never truncated",
     "max_tool_calls": "it counts tools that Copilot does not run",
 }

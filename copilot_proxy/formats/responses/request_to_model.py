@@ -29,9 +29,9 @@ def responses_for_model(
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
         body["model"] = model.id
-    if body.get("store"):
-        notes.append("dropped store: Copilot stores nothing")
+    # Both concern what this server remembers; Copilot stores nothing.
     body["store"] = False
+    body.pop("previous_response_id", None)
     _include(body, notes)
     _reasoning(body)
     prepare_tools(body, notes)

@@ -72,7 +72,7 @@ def test_supported_items_are_unchanged() -> None:
     [
         ({"service_tier": "flex"}, {}, ["dropped service_tier: Copilot refuses it"]),
         ({"service_tier": "auto"}, {}, []),
-        ({"store": True}, {}, ["dropped store: Copilot stores nothing"]),
+        ({"store": True, "previous_response_id": "resp_1"}, {}, []),
         ({"store": False, "background": False, "metadata": {}}, {}, []),
         (
             {"metadata": {"a": "b"}},
@@ -208,8 +208,8 @@ def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
     ("item", "note"),
     [
         (
-            {"type": "item_reference", "id": "msg_1"},
-            "dropped an input item: Copilot does not support item_reference",
+            {"type": "configuration_update", "id": "cu_1"},
+            "dropped an input item: Copilot does not support configuration_update",
         ),
         (
             {"type": "web_search_call", "id": "ws_1", "status": "completed"},
