@@ -57,6 +57,18 @@ def assistant(api: str, id: str, *content: Json, stop: str = "stop") -> Json:
     }
 
 
+def test_many_calls_are_split() -> None:
+    """Copilot's chat API accepts 128 calls in a message, and Claude's more."""
+    calls = [call(f"c{number}") for number in range(130)]
+    results = [{"role": "tool", "tool_call_id": one["id"], "content": "x"} for one in calls]
+    turns = [user("Hi"), {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+
+    for to, expected in ((GPT_4, [128, 2]), (CLAUDE, [130])):
+        body, _ = translated(to, *turns)
+        said = [m["content"] for m in body["context"]["messages"] if m["role"] == "assistant"]
+        assert expected == [len(content) for content in said]
+
+
 def test_a_conversation_with_all_kinds_of_content() -> None:
     """System texts are joined, and all other content is translated in order."""
     body, notes = translated(
