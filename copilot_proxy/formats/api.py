@@ -158,6 +158,10 @@ class CountingApi(ClientApi, Protocol):
         """Return the body to send to `count_path`; raises `RequestError`."""
         ...
 
+    def counted(self, request: ClientRequest, answer: object) -> Json | None:
+        """Return the client's form of Copilot's answer; None if that has no count."""
+        ...
+
     def countable_text(self, request: ClientRequest) -> str:
         """Return all text that counts as input, for an estimate."""
         ...

@@ -138,8 +138,8 @@ class Relay:
                 )
                 try:
                     async with aclosing(await self._upstream.send(call)) as answer:
-                        counted = await answer.whole()
-                    if isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int):
+                        counted = client.counted(request, await answer.whole())
+                    if counted is not None:
                         record.route = "count_tokens"
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)

@@ -38,6 +38,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     ``messages[0].content[1].text``.
     """
     request = parse_object(body)
+    _check_thread(request)
     check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
         raise _error("model", "The model name is empty.")
@@ -60,6 +61,21 @@ def is_thinking_enabled(request: MessagesRequest) -> bool:
     """Return whether the request enables thinking."""
     thinking = request.get("thinking")
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
+
+
+def _check_thread(request: Json) -> None:
+    """Refuse a message thread, whose later requests contain only the new messages.
+
+    Anthropic's SDKs recognise the error by its `details`, and then send the whole conversation.
+    """
+    if request.get("thread") is None:
+        return
+    raise RequestError(
+        "`thread` is not supported: neither Copilot nor this server stores conversations.",
+        param="thread",
+        hint="Send the whole conversation in `messages`, without `thread`.",
+        extra={"details": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}},
+    )
 
 
 def _check_tools(tools: list[Json]) -> None:
