@@ -144,6 +144,13 @@ FAMILIES: Final = (
         traits={"documents": True},
     ),
     Family(
+        name="GPT 5.6 and later, on Responses",
+        source="OpenAI API reference: prompt caching; Copilot API, observed 2026-11",
+        ids=re.compile(r"gpt-(5\.([6-9]|\d\d)|([6-9]|[1-3]\d)(?!\d))"),
+        apis=("responses",),
+        traits={"fields": _RESPONSES | {"prompt_cache_options"}},
+    ),
+    Family(
         name="GPT before 5.3, on Responses",
         source="source code of pi-ai 1.6: grammar tools",
         ids=re.compile(r"gpt-([34]|5(\.[0-2])?(?![.\d]))|o\d"),

@@ -13,6 +13,7 @@ from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, ReasoningRecorder
+from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.translators import ChatWriter, StreamTranslator
 from copilot_proxy.formats.types import (
     ChatRequest,
@@ -73,13 +74,14 @@ def prepare(
             hint=NO_DOCUMENTS_HINT if fixed_api is None else OTHER_UPSTREAM_HINT,
         )
     translator: StreamTranslator
+    taken = drop_fields(client.name, request, notes)
     if api.native is not None and is_same_api(client, api):
-        fitted = api.native.body(request, model, notes)
+        fitted = api.native.body(taken, model, notes)
         translator = api.native.translator(request, fitted.tool_names, request_id)
         translator.notes = notes
     else:
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
-        chat = client.to_chat(request, notes)
+        chat = client.to_chat(taken, notes)
         chat = {**chat, "messages": cache.restore(name, chat["messages"], vendor)}
         fitted = api.from_chat(chat, model, notes)
         translator = api.reader(

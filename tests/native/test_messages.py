@@ -88,7 +88,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
     ("sent", "reaches", "note"),
     [
         ({"model": "claude-sonnet-4-5-20250929"}, {"model": "claude-sonnet-4.5"}, None),
-        ({"service_tier": "auto"}, {}, "dropped service_tier"),
+        ({"speed": "fast"}, {}, "dropped speed"),
         ({NEW: 1}, {}, f"dropped {NEW}"),
         (
             {

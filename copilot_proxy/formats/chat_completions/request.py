@@ -16,6 +16,7 @@ from copilot_proxy.formats.chat_completions.schema import ChatCompletionRequest,
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.lenient_json import decode_leniently
+from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.types import ChatRequest, Json
 from copilot_proxy.headers import Initiator, Turn
 
@@ -84,6 +85,7 @@ def parse_request(body: bytes) -> ChatRequest:
 
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
+    refuse_fields("chat_completions", request)
     check_shape(request, ChatCompletionRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")

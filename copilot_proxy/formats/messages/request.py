@@ -15,6 +15,7 @@ from copilot_proxy.formats.chat_completions.request import (
 )
 from copilot_proxy.formats.documents import check_source
 from copilot_proxy.formats.messages import schema
+from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.types import Json, MessagesRequest
 from copilot_proxy.headers import Initiator, Turn
 
@@ -38,7 +39,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     ``messages[0].content[1].text``.
     """
     request = parse_object(body)
-    _check_thread(request)
+    refuse_fields("messages", request, counting=counting)
     check_shape(request, schema.CountTokensRequest if counting else schema.MessagesRequest)
     if not request["model"]:
         raise _error("model", "The model name is empty.")
@@ -61,21 +62,6 @@ def is_thinking_enabled(request: MessagesRequest) -> bool:
     """Return whether the request enables thinking."""
     thinking = request.get("thinking")
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
-
-
-def _check_thread(request: Json) -> None:
-    """Refuse a message thread, whose later requests contain only the new messages.
-
-    Anthropic's SDKs recognise the error by its `details`, and then send the whole conversation.
-    """
-    if request.get("thread") is None:
-        return
-    raise RequestError(
-        "`thread` is not supported: neither Copilot nor this server stores conversations.",
-        param="thread",
-        hint="Send the whole conversation in `messages`, without `thread`.",
-        extra={"details": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}},
-    )
 
 
 def _check_tools(tools: list[Json]) -> None:

@@ -11,6 +11,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.request import check_shape, parse_object
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import image_hint
+from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.tools import HOSTED, item_list, tools_of
 from copilot_proxy.formats.types import Json, ResponsesRequest
@@ -40,6 +41,7 @@ def parse_request(body: bytes) -> ResponsesRequest:
 def check_request(request: ResponsesRequest) -> None:
     """Raise `RequestError` for a request that no upstream could answer."""
     _check_stored(request)
+    refuse_fields("responses", request)
     check_shape(request, schema.ResponsesRequest)
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
