@@ -1,9 +1,25 @@
-"""Detects what a terminal can show, and discards output that is not read."""
+"""Detects what a terminal can show, makes text safe to show, and discards output not read."""
 
 import os
+import re
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
+
+_UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 control characters, but tab and line feed
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that reorder the text around them
+    "\u2028\u2029]"  # line and paragraph separators
+)
+
+
+def escape_controls(text: str) -> str:
+    """Return `text` with its control characters as visible escapes, such as ``\\u001b``.
+
+    Text from Copilot or a client could otherwise clear the screen, write to the clipboard, or look
+    like other text. In a JSON document, the result is the same document.
+    """
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
 def can_draw(stream: TextIO | None = None) -> bool:

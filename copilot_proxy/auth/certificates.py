@@ -24,14 +24,23 @@ _HINT: Final = (
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return the TLS context; raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid."""
+    """Return the TLS context.
+
+    The first handshake raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid.
+    """
     return _ssl_context(*_certificate_paths())
 
 
+def check_paths() -> None:
+    """Raise `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR does not exist."""
+    _check_paths(*_certificate_paths())
+
+
 def _certificate_paths() -> tuple[str | None, str | None]:
-    """Return SSL_CERT_FILE and SSL_CERT_DIR; raises `UsageError` if they do not exist."""
-    file = os.environ.get("SSL_CERT_FILE") or None
-    folder = os.environ.get("SSL_CERT_DIR") or None
+    return os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
+
+
+def _check_paths(file: str | None, folder: str | None) -> None:
     if file is not None and not (os.path.isfile(file) and os.access(file, os.R_OK)):
         raise UsageError(
             f"SSL_CERT_FILE is set to {file}, which is not a readable file.", hint=_HINT
@@ -39,7 +48,6 @@ def _certificate_paths() -> tuple[str | None, str | None]:
     # Like PATH, it may list several folders; OpenSSL skips those that are missing.
     if folder is not None and not any(map(os.path.isdir, folder.split(os.pathsep))):
         raise UsageError(f"SSL_CERT_DIR is set to {folder}, which is not a folder.", hint=_HINT)
-    return file, folder
 
 
 class _Context(ssl.SSLContext):
@@ -79,6 +87,7 @@ class _Context(ssl.SSLContext):
         if self._file is None and self._folder is None:
             self._read_system_store()
             return
+        _check_paths(self._file, self._folder)
         try:
             self.load_verify_locations(self._file, self._folder)
         except (OSError, ssl.SSLError) as error:

@@ -1,5 +1,6 @@
 """Stores the token in the operating system's keyring, with a timeout for every call."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -12,11 +13,14 @@ from copilot_proxy.masking import mask
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SERVICE: Final = "g-copilot-proxy"
 _ENTRY: Final = "github"
 _PROBE: Final = "write-check"
+_QUIET: Final = 2.0
+"""Seconds after which the user is told what the program waits for."""
 _UNAVAILABLE: Final = "No keyring is available"
 _FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
 
@@ -86,7 +90,10 @@ class KeyringStore:
         if self._running is not None and not self._running.done():
             raise StoreError("The keyring is still not responding.", hint=_PROMPT_HINT)
         future = submit(call)
-        wait([future], self._timeout)
+        wait([future], min(self._timeout, _QUIET))
+        if not future.done() and self._timeout > _QUIET:
+            log.warning("Waiting for the system keyring; it may be asking for its password.")
+            wait([future], self._timeout - _QUIET)
         if not future.done():
             self._running = future  # type: ignore[assignment]  # only used for done()
             raise StoreError(

@@ -22,6 +22,8 @@ _LOCATIONS: Final = {
 }
 
 
+_CLEANUP_TIMEOUT: Final = 2.0
+"""Seconds that the keyring has to delete an old token, after a new one was saved elsewhere."""
 _READ_ONLY: Final = "The token in the settings is read-only."
 
 
@@ -65,8 +67,11 @@ class Credentials:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Create the stores: environment, keyring, file."""
-        return cls((EnvironmentStore(settings), KeyringStore(), FileStore(settings.data_dir)))
+        """Create the stores: environment, file, keyring.
+
+        The keyring comes last: where the token is in a file, it often does not respond.
+        """
+        return cls((EnvironmentStore(settings), FileStore(settings.data_dir), KeyringStore()))
 
     def store(self, name: str) -> CredentialStore:
         """Return the store of that name."""
@@ -112,8 +117,9 @@ class Credentials:
         for store in self.stores:
             if store.name in (name, "environment"):
                 continue
+            other = KeyringStore(_CLEANUP_TIMEOUT) if isinstance(store, KeyringStore) else store
             try:
-                store.delete()
+                other.delete()
             except StoreError as error:
                 failures.append(error.message)
         return failures

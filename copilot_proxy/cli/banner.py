@@ -16,7 +16,7 @@ from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
 from copilot_proxy.model_choice import Size, size_of
 from copilot_proxy.private_files import make_folder
-from copilot_proxy.terminal import can_style
+from copilot_proxy.terminal import can_style, escape_controls
 
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Catalogue, Model
@@ -60,9 +60,9 @@ class Banner:
         if self.settings.reaches_network:
             rows.append(("Network", self._network()))
         if self.account:
-            rows.append(("Account", self.account))
+            rows.append(("Account", escape_controls(self.account)))
         if models := self._models():
-            shown = ", ".join(map(_with_price, models))
+            shown = escape_controls(", ".join(map(_with_price, models)))
             rows.append(("Models", f"{shown}; list all: {self._list_command()}"))
         lines = [f"copilot-proxy {__version__} is ready.", ""]
         lines += [f"  {name:<10} {value}" for name, value in rows]

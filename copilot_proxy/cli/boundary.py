@@ -15,7 +15,7 @@ import typer
 from copilot_proxy.cli.console import print_error, print_message
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
-from copilot_proxy.terminal import discard
+from copilot_proxy.terminal import discard, escape_controls
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
@@ -46,6 +46,7 @@ def run_command(
     """
     # Without a handler, Python would print logged warnings to stderr.
     logging.getLogger("copilot_proxy").addHandler(logging.NullHandler())
+    logging.getLogger("copilot_proxy.auth.keyring_store").addHandler(_WAITING)
     try:
         code = command()
         sys.stdout.flush()
@@ -73,6 +74,17 @@ def run_command(
     except Exception as error:
         return _report_unexpected(error, debug, command_path)
     return code if isinstance(code, int) else 0
+
+
+class _Waiting(logging.Handler):
+    """Prints what a command waits for, unless the log does it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not logging.getLogger().handlers:
+            print_message(record.getMessage())
+
+
+_WAITING: Final = _Waiting(logging.WARNING)
 
 
 def open_streams() -> None:
@@ -146,4 +158,4 @@ def _show_traceback(error: Exception, debug: bool) -> None:
             frames = [frame for frame in one.stack if frame.filename.startswith(_PACKAGE)]
             one.stack = traceback.StackSummary.from_list(frames)
             one = one.__cause__ or one.__context__
-    typer.echo(mask("".join(summary.format())).rstrip(), err=True)
+    typer.echo(escape_controls(mask("".join(summary.format()))).rstrip(), err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from copilot_proxy.cli.console import print_message
 from copilot_proxy.cli.prices import credits_text
 from copilot_proxy.formats.copilot_usage import credits_of
-from copilot_proxy.terminal import can_draw
+from copilot_proxy.terminal import can_draw, escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,13 +36,13 @@ class AnswerPrinter(Protocol):
 
 
 class PlainPrinter:
-    """Prints the text unchanged to stdout, without buffering."""
+    """Prints the text to stdout, without buffering; unchanged, unless stdout is a terminal."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def write(self, text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(escape_controls(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
         self._last = text
 

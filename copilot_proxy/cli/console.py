@@ -14,6 +14,7 @@ import typer
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences
 from copilot_proxy.masking import mask
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
+from copilot_proxy.terminal import escape_controls
 
 NAME: Final = "copilot-proxy"
 _NAMES: Final = (NAME, f"g-{NAME}")
@@ -31,18 +32,24 @@ _GLUE: Final = "\xa0"
 
 def print_result(text: str) -> None:
     """Print a line to stdout, where other programs can read it."""
-    typer.echo(text)
+    typer.echo(escape_controls(text))
+
+
+def print_drawn(line: str) -> None:
+    """Print a line to stdout that has styles, and nothing else to escape."""
+    typer.echo(line)
 
 
 def print_message(text: str = "") -> None:
-    """Print text for the user to stderr, formatted by `format_message`."""
-    typer.echo(format_message(text), err=True)
+    """Print text for the user to stderr, safe for terminals and formatted by `format_message`."""
+    typer.echo(format_message(escape_controls(text)), err=True)
 
 
 def format_message(text: str) -> str:
     """Return `text` as stderr shows it.
 
-    On a terminal, long lines are wrapped between words. Where ``copilot-proxy`` is not on the PATH,
+    On a terminal, long lines are wrapped between words. Where
+    ``copilot-proxy`` is not on the PATH,
     commands in the text are replaced by ones that work.
     """
     text = _COMMAND.sub(_runnable, text)
@@ -54,7 +61,9 @@ def format_message(text: str) -> str:
 
 def print_error(error: CopilotProxyError) -> None:
     """Print an error and its hint to stderr."""
-    print_message(mask(f"Error: {error.message}"))
+    # An error of Copilot's must not look like several lines of this program.
+    message = escape_controls(error.message).replace("\n", " ")
+    print_message(mask(f"Error: {message}"))
     hint = error.hint
     refused = isinstance(error, NotSignedIn) and error.code in _REFUSED
     if refused and os.environ.get(_TOKEN) and _TOKEN not in (hint or ""):

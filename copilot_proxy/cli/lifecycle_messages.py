@@ -8,6 +8,7 @@ from copilot_proxy.cli.console import format_message, stderr_is_tty
 from copilot_proxy.cli.default_model import default_model_warning
 from copilot_proxy.errors import UpstreamError
 from copilot_proxy.settings import Settings
+from copilot_proxy.terminal import escape_controls
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.credential import Credential
@@ -61,9 +62,9 @@ class LifecycleMessages:
                 dump_dir=str(folder),
             )
         if catalogue is None:
-            self._emit(_no_catalogue_message(error), event="offline")
+            self._emit(escape_controls(_no_catalogue_message(error)), event="offline")
         elif warning := default_model_warning(catalogue, self._settings):
-            self._emit(f"{warning}\n", event="default_model")
+            self._emit(escape_controls(f"{warning}\n"), event="default_model")
 
     def finishing(self, count: int) -> None:
         """Report that the server will stop once `count` open requests have finished."""

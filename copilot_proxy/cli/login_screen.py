@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from copilot_proxy.cli.console import print_message
 from copilot_proxy.settings import ENVIRONMENT_PREFIX
-from copilot_proxy.terminal import can_draw
+from copilot_proxy.terminal import can_draw, escape_controls
 
 if TYPE_CHECKING:
     from copilot_proxy.auth.device_flow import Waiting
@@ -34,8 +34,8 @@ def show_code(code: "DeviceCode") -> None:
     from rich.text import Text
 
     lines = Group(
-        Align.center(Text.assemble("Open ", (code.verification_uri, "bold cyan"))),
-        Align.center(Text.assemble("and enter ", (code.user_code, "bold yellow"))),
+        Align.center(Text.assemble("Open ", (escape_controls(code.verification_uri), "bold cyan"))),
+        Align.center(Text.assemble("and enter ", (escape_controls(code.user_code), "bold yellow"))),
     )
     Console(stderr=True).print(Panel(lines, title="Sign in to GitHub", padding=(1, 4), width=64))
 

@@ -86,9 +86,17 @@ def run(arguments: Sequence[str]) -> int:
     )
 
 
+def _as_utf8(argument: str) -> str:
+    """Return an argument decoded as UTF-8, whatever the locale; invalid bytes are replaced.
+
+    Python keeps bytes that it cannot decode as lone surrogates, which cannot be sent or printed.
+    """
+    return os.fsencode(argument).decode("utf-8", "replace")
+
+
 def main() -> None:
     """The entry point."""
     open_streams()
-    code = run(sys.argv[1:])
+    code = run([_as_utf8(argument) for argument in sys.argv[1:]])
     flush_stderr()
     sys.exit(code)

@@ -5,7 +5,6 @@ while it grows. It is never taller than the screen, since lines that have scroll
 redrawn.
 """
 
-import re
 import time
 from collections.abc import Iterable
 from itertools import pairwise
@@ -17,12 +16,12 @@ from rich.markdown import CodeBlock, Markdown
 from rich.segment import Segment
 from rich.syntax import Syntax
 
+from copilot_proxy.terminal import escape_controls
+
 _REFRESHES: Final = 10
 """Redraws per second."""
 _REDRAW_INTERVAL: Final = 5
 """The shortest time between two redraws, as a multiple of the time that the last one took."""
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
 _FENCES: Final = ("```", "~~~")
 
 Lines = list[list[Segment]]
@@ -56,8 +55,8 @@ class MarkdownPrinter:
         self._live: Live | None = None
 
     def write(self, text: str) -> None:
-        """Render a piece of the answer, without its control characters."""
-        self._rest += _CONTROL.sub("", text.replace("\r\n", "\n"))
+        """Render a piece of the answer, with its control characters escaped."""
+        self._rest += escape_controls(text.replace("\r", ""))
         finished, self._rest = split(self._rest)
         self._tail.text = self._rest
         for block in finished:

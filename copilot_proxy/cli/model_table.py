@@ -11,6 +11,7 @@ from copilot_proxy.catalogue import (
     Model,
 )
 from copilot_proxy.cli.prices import price_text
+from copilot_proxy.terminal import escape_controls
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -108,7 +109,7 @@ def draw(
         justify: JustifyMethod = "right" if column.right else "left"
         table.add_column(column.title, justify=justify, no_wrap=True)
     for model in models:
-        table.add_row(*(column.text(model) for column in columns))
+        table.add_row(*(escape_controls(column.text(model)) for column in columns))
     # GitHub's text is not markup.
     console = Console(
         color_system="standard" if bold else None,

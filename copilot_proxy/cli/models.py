@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import print_drawn, print_message, print_result
 from copilot_proxy.cli.upstream_option import UpstreamOption
 from copilot_proxy.composition import make_backend, settings_for
 from copilot_proxy.errors import CopilotProxyError, UsageError
@@ -138,7 +138,7 @@ def _print_table(
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     default = default_model(catalogue, settings)
     for line in draw(shown, width=width, bold=can_style(sys.stdout), default=default):
-        print_result(line)
+        print_drawn(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
 
 

@@ -8,6 +8,7 @@ from copilot_proxy.formats.copilot_usage import credits_of
 from copilot_proxy.logs.fields import http_fields, printable, token_counts
 from copilot_proxy.logs.reporter import STOPPED
 from copilot_proxy.masking import mask
+from copilot_proxy.terminal import escape_controls
 
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
@@ -44,8 +45,13 @@ class TextFormatter(logging.Formatter):
         elif (http := http_fields(entry)) is not None:
             status, rest = http["status"], _http_columns(http)
         else:
-            return mask(f"{clock} {self._level(entry)} {super().format(entry)}")
+            text = escape_controls(super().format(entry))
+            return mask(f"{clock} {self._level(entry)} {text}")
         return mask(f"{clock} {self._status(status)} {rest}".rstrip())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the message in one line, so that it cannot look like several entries."""
+        return super().formatMessage(record).replace("\n", "\\n")
 
     def _level(self, entry: logging.LogRecord) -> str:
         text = entry.levelname.lower()

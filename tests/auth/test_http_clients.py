@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import HTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import trustme
 
 from copilot_proxy.auth import certificates
-from copilot_proxy.auth.http_clients import make_anonymous_client, make_client, proxy_for
+from copilot_proxy.auth.http_clients import make_anonymous_client, make_client
 from copilot_proxy.auth.network_errors import map_http_error
+from copilot_proxy.auth.proxies import proxy_for
 from copilot_proxy.errors import UsageError
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
@@ -215,14 +215,49 @@ def test_clients_get_certificate_errors_with_a_hint(
     assert answer.headers["x-should-retry"] == "false"
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://a:b:c"])
-def test_unusable_proxies_are_reported(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("socks5://127.0.0.1:1", "socks5://127.0.0.1:1"),
+        ("socks://user:secret@127.0.0.1:1", "socks://***@127.0.0.1:1"),
+        ("ftp://127.0.0.1:1", "ftp://127.0.0.1:1"),
+        ("http://a:b:c", "http://a:b:c"),
+        ("user:secret@a:b:c", "***@a:b:c"),
+        ("http://", "http://"),
+    ],
+)
+def test_unusable_proxies_are_reported(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
+) -> None:
     """SOCKS proxies, unknown schemes and malformed addresses are reported at the start."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(UsageError) as caught:
         make_client(SETTINGS)
 
-    assert "HTTPS_PROXY" in str(caught.value.hint)
+    assert caught.value.message == f"ALL_PROXY is set to {shown}, which cannot be used."
+    assert "Set ALL_PROXY" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NO_PROXY", "[::1]"),
+        ("NO_PROXY", "127.0.0.0/8,fe80::/10,::1/128"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9"),
+        ("SSL_CERT_FILE", "/nonexistent/company.pem"),
+    ],
+)
+async def test_what_is_not_needed_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Nothing but what a request needs has to be right: this one stays on this machine."""
+    monkeypatch.setenv(variable, value)
+    with ScriptedServer(Answer("direct")) as server:
+        local = Settings(github_url=server.url, github_api_url=server.url)
+        async with make_client(local) as client:
+            response = await client.get(server.url)
+
+    assert "direct" == response.text
 
 
 async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,22 +285,34 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
             "http://b:1",
         ),
         ({"ALL_PROXY": "http://a:1", "NO_PROXY": ".example"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "api.example"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "*.example"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "x, EXAMPLE."}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "*"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "api.example:443"}, "https://api.example", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "a.example:1"}, "https://a.example", "http://a:1"),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "example.com"}, "https://x.example", "http://a:1"),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "ample"}, "https://example", "http://a:1"),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "10.0.0.0/8"}, "http://10.1.2.3", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "10.0.0.0/8"}, "http://11.1.2.3", "http://a:1"),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "[fd00::/8]"}, "http://[fd00::1]:5", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "[fd00::1]"}, "http://[fd00::1]:5", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "[fd00::1"}, "http://[fd00::1]:5", None),
+        ({"ALL_PROXY": "http://a:1", "NO_PROXY": "//,/,:, ,"}, "https://x.example", "http://a:1"),
+        ({"HTTPS_PROXY": "http://b:1", "ALL_PROXY": "socks://a:1"}, "https://x", "http://b:1"),
         ({"ALL_PROXY": "http://a:1"}, "http://127.0.0.1:8000", None),
         ({"ALL_PROXY": "http://a:1"}, "http://localhost", None),
         ({"ALL_PROXY": "http://a:1"}, "http://[::1]:8000", None),
     ],
 )
-def test_child_processes_use_the_same_proxy(
+def test_which_proxy_is_used(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
 ) -> None:
-    """Child processes that call Copilot use the same proxy."""
+    """The most specific variable counts, unless NO_PROXY lists the host."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
     assert proxy == proxy_for(url)
-    # httpx has no public attribute for it.
-    way: Any = make_client(load_settings())._transport_for_url(httpx.URL(url))
-    assert (proxy is not None) == ("Proxy" in type(way._pool).__name__)
 
 
 async def test_loopback_is_never_accessed_through_a_proxy(

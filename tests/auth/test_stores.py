@@ -17,7 +17,7 @@ import pytest
 from keyring.backends import null
 
 from copilot_proxy import private_files
-from copilot_proxy.auth import file_store, keyring_store
+from copilot_proxy.auth import file_store, keyring_store, stores
 from copilot_proxy.auth.credential import Credential, CredentialStore, from_json, to_json
 from copilot_proxy.auth.stores import (
     Credentials,
@@ -592,6 +592,35 @@ def test_an_unanswered_prompt_times_out() -> None:
     assert store.load() is None
 
 
+def test_a_keyring_that_hangs_is_not_asked_for_what_the_file_has(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token in the file is found at once; only saving it asks the keyring, for a short time."""
+    monkeypatch.setattr(stores, "_CLEANUP_TIMEOUT", 0.05)
+    backend = PromptingKeyring()
+    keyring.set_keyring(backend)
+
+    assert ["The keyring did not respond within 0 seconds."] == credentials.save(MONA, "file")
+    asked = backend.asked
+    assert same(MONA, credentials.load(), "file")
+    assert asked == backend.asked
+    backend.released.set()
+
+
+def test_the_user_is_told_of_a_long_wait(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a while the program says that it waits for the keyring."""
+    monkeypatch.setattr(keyring_store, "_QUIET", 0.01)
+    backend = PromptingKeyring()
+    keyring.set_keyring(backend)
+    with pytest.raises(StoreError, match="did not respond within"):
+        KeyringStore(timeout=0.05).load()
+    backend.released.set()
+
+    assert ["Waiting for the system keyring; it may be asking for its password."] == caplog.messages
+
+
 # The environment
 
 
@@ -638,19 +667,19 @@ def credentials(own_home: Path) -> Credentials:
     return Credentials.from_settings(load_settings())
 
 
-def test_the_order_is_environment_keyring_file(
+def test_the_order_is_environment_file_keyring(
     memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first store that has a credential is used, and named."""
     credentials = Credentials.from_settings(load_settings())
-    assert ["environment", "keyring", "file"] == [store.name for store in credentials.stores]
+    assert ["environment", "file", "keyring"] == [store.name for store in credentials.stores]
     assert credentials.load() is None
-
-    credentials.store("file").save(MONA)
-    assert same(MONA, credentials.load(), "file")
 
     credentials.store("keyring").save(ACME)
     assert same(ACME, credentials.load(), "keyring")
+
+    credentials.store("file").save(MONA)
+    assert same(MONA, credentials.load(), "file")
 
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     found = Credentials.from_settings(load_settings()).load()
@@ -717,9 +746,9 @@ def test_forgetting_returns_stores_and_hosts(
     credentials.store("keyring").save(ACME)
     credentials.store("file").save(MONA)
 
-    assert ["acme.ghe.com", "github.com"] == credentials.hosts()
+    assert ["github.com", "acme.ghe.com"] == credentials.hosts()
     held, failed = credentials.delete()
-    assert (["keyring", "file"], []) == ([store.name for store in held], failed)
+    assert (["file", "keyring"], []) == ([store.name for store in held], failed)
     assert [] == credentials.hosts()
 
 

@@ -502,8 +502,8 @@ def test_markdown_does_not_depend_on_the_pieces(size: int) -> None:
 
 def test_markdown_without_control_characters() -> None:
     """Control characters in an answer do not reach the terminal."""
-    shown = drawn(["a\x1b]0;title\x07b\x1b[31mc\r\nd\x9b1m"], terminal=False)
-    assert shown == "a]0;titleb[31mc d1m\n"
+    shown = drawn(["a\x1b]0;b\x07\r", "\nc\x9b1m"], terminal=False)
+    assert shown == "a\\u001b]0;b\\u0007 c\\u009b1m\n"
 
 
 def test_markdown_without_words() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
-from copilot_proxy.auth.http_clients import proxy_for
+from copilot_proxy.auth.proxies import proxy_for
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
 from copilot_proxy.formats.api import UpstreamApi
