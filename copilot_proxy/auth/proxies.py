@@ -76,7 +76,8 @@ def _is_usable(proxy: str) -> bool:
 def _unusable(name: str, proxy: str) -> UsageError:
     spellings = (f"{name}_proxy", f"{name.upper()}_PROXY")
     variable = next((one for one in spellings if os.environ.get(one, "").strip() == proxy), None)
-    shown = re.sub(r"[^/]*@", "***@", proxy)[:200]
+    # All before the last @, since a password may contain a slash that should have been encoded.
+    shown = re.sub(r"^([a-z0-9+.-]*://)?.*@", r"\1***@", proxy, flags=re.I | re.S)[:200]
     subject = variable or "The system's proxy setting"
     is_set = "is set to" if variable else "is"
     return UsageError(
