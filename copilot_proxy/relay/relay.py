@@ -12,7 +12,6 @@ from copilot_proxy.formats import embeddings
 from copilot_proxy.formats.api import (
     ClientApi,
     CountingApi,
-    RequestMetrics,
     UpstreamApi,
     is_same_api,
 )
@@ -23,6 +22,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -70,7 +70,8 @@ class Relay:
         if alias is not None:
             request = client.with_parameters(request, alias.parameters)
         record.stream = request.get("stream") is True
-        with self._recording(client, record, request, client.metrics(request)):
+        with self._recording(client, record, request):
+            record.add_metrics(await run_if_large(record.body_bytes, client.metrics, request))
             try:
                 reply = await self._send(client, request, record, caller, betas)
                 try:
@@ -91,7 +92,8 @@ class Relay:
         The inputs are sent in as many calls as the model's limit requires. Raises
         `CopilotProxyError`.
         """
-        with self._recording(CHAT_COMPLETIONS, record, request, embeddings.metrics(request)):
+        with self._recording(CHAT_COMPLETIONS, record, request):
+            record.add_metrics(embeddings.metrics(request))
             resolved = await self.models.for_request("embeddings", request["model"], caller)
             # Loading the tokenizer's tables takes a while, and must not block other requests.
             inputs = (
@@ -127,11 +129,13 @@ class Relay:
         Copilot counts the tokens if it serves the model on the client's API. Otherwise the count is
         an estimate, and a note says so. Raises `CopilotProxyError`.
         """
-        with self._recording(client, record, request, client.metrics(request)):
+        with self._recording(client, record, request):
+            size = record.body_bytes
+            record.add_metrics(await run_if_large(size, client.metrics, request))
             resolved = await self.models.for_request("chat", request["model"], caller, betas)
             api = choose(client, resolved.model)
             if is_same_api(client, api):
-                body = client.for_counting(request, resolved.model)
+                body = await run_if_large(size, client.for_counting, request, resolved.model)
                 headers = api.headers(body, betas, [])
                 call = _call(
                     "count_tokens", client.count_path, resolved, body, record, caller, headers
@@ -151,9 +155,9 @@ class Relay:
                         and not is_unsupported
                     ):
                         raise
-            tokens = await asyncio.to_thread(count, client.countable_text(request))
+            tokens = await asyncio.to_thread(_estimate, client, request)
             return (
-                {"input_tokens": tokens + client.media_tokens(request)},
+                {"input_tokens": tokens},
                 notes_header((*resolved.notes, _ESTIMATED)),
             )
 
@@ -163,11 +167,9 @@ class Relay:
         client: ClientApi,
         record: RequestRecord,
         request: ClientRequest,
-        metrics: RequestMetrics,
     ) -> Iterator[None]:
         """Fill in `record` with how the block ends, and report it."""
         record.model = request["model"]
-        record.add_metrics(metrics)
         try:
             yield
         except CopilotProxyError as error:
@@ -210,7 +212,9 @@ class Relay:
         retried = False
         notes = [*record.notes, *resolved.notes]
         while True:
-            prepared = prepare(
+            prepared = await run_if_large(
+                record.body_bytes,
+                prepare,
                 client,
                 request,
                 resolved.model,
@@ -268,6 +272,10 @@ class Relay:
             )
 
 
+def _estimate(client: CountingApi, request: ClientRequest) -> int:
+    return count(client.countable_text(request)) + client.media_tokens(request)
+
+
 def _call(
     api: str,
     path: str | None,
@@ -294,4 +302,5 @@ def _call(
         request_id=record.request_id,
         headers=headers or {},
         auth=caller.auth,
+        body_bytes=record.body_bytes,
     )

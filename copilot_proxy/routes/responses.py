@@ -8,6 +8,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.chat_completions.response_schema import OpenAIErrorBody
 from copilot_proxy.formats.responses import schema
 from copilot_proxy.formats.responses.api import RESPONSES
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.routes.answers import answer
 from copilot_proxy.routes.openapi import answers_with, documented
 from copilot_proxy.routes.services import LitestarRequest, read_chat_body
@@ -29,7 +30,7 @@ from copilot_proxy.routes.services import LitestarRequest, read_chat_body
 async def responses(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account; see docs/api.md."""
     data, notes = await read_chat_body(request)
-    body = RESPONSES.parse(data)
+    body = await run_if_large(len(data), RESPONSES.parse, data)
     return answer(request, RESPONSES, body, body_bytes=len(data), notes=notes)
 
 

@@ -26,6 +26,7 @@ from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.api import UpstreamApi
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
+from copilot_proxy.large_work import run_if_large
 from copilot_proxy.upstreams.account_cooldowns import AccountCooldowns
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
@@ -114,7 +115,7 @@ class CopilotUpstream:
         """Send `call` and return the response; raises `CooldownRefusal` during a cooldown."""
         auth = call.auth or self._auth
         token = await auth.token()
-        path, content = call.path or "", _encoded(call.body)
+        path, content = call.path or "", await run_if_large(call.body_bytes, _encoded, call.body)
         return await self.account_cooldowns.call(
             auth,
             token,
