@@ -24,6 +24,7 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.api import UpstreamApi
+from copilot_proxy.formats.large_json import LARGE, encode_large
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import Identity
 from copilot_proxy.large_work import run_if_large
@@ -115,7 +116,8 @@ class CopilotUpstream:
         """Send `call` and return the response; raises `CooldownRefusal` during a cooldown."""
         auth = call.auth or self._auth
         token = await auth.token()
-        path, content = call.path or "", await run_if_large(call.body_bytes, _encoded, call.body)
+        path = call.path or ""
+        content = await run_if_large(call.body_bytes, _encoded, call.body, call.body_bytes)
         return await self.account_cooldowns.call(
             auth,
             token,
@@ -185,9 +187,10 @@ class CopilotUpstream:
             raise map_http_error(error, token.api_url) from error
 
 
-def _encoded(body: dict[str, Any]) -> bytes:
+def _encoded(body: dict[str, Any], size: int) -> bytes:
+    """Return the body as JSON; `size` is about how many bytes that are."""
     try:
-        return msgspec.json.encode(body)
+        return encode_large(body) if size >= LARGE else msgspec.json.encode(body)
     except RecursionError:
         raise RequestError("The body is nested too deeply.") from None
 
