@@ -39,7 +39,7 @@ class Watchdog:
 def watched(url: str, token: str) -> Iterator[Watchdog]:
     """Run a server with GitHub and Copilot at `url` while the block runs."""
     command = [sys.executable, "-m", "tests.watchdog", url, token]
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -8,6 +8,7 @@ and encoded in pieces.
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -77,7 +78,7 @@ def decode_large(body: bytes, decode: Decode) -> Any:
     for number, ends in enumerate(strings):
         placeholder = f"{name}{number}"
         parts += [body[position : ends[0]], placeholder.encode()]
-        pieces = zip(ends, ends[1:], strict=False)
+        pieces = pairwise(ends)
         texts[placeholder] = "".join([decode(b'"%b"' % body[a:b]) for a, b in pieces])
         position = ends[-1]
     return _replaced(decode(b"".join([*parts, body[position:]])), texts)
@@ -121,16 +122,17 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 
 def encode_large(value: Any) -> bytes:
     """Return `value` as JSON, with long strings encoded piece by piece."""
-    return msgspec.json.encode(_prepared(value))
+    return msgspec.json.encode(encode_strings(value))
 
 
-def _prepared(value: Any) -> Any:
+def encode_strings(value: Any) -> Any:
+    """Return `value` with its long strings encoded already, as `msgspec.Raw`."""
     if isinstance(value, str) and len(value) >= _LONG // 4:  # characters of up to four bytes
         starts = range(0, len(value), _PIECE // 4)
         pieces = [msgspec.json.encode(value[i : i + _PIECE // 4])[1:-1] for i in starts]
         return msgspec.Raw(b"".join([b'"', *pieces, b'"']))
     if isinstance(value, list):
-        return [_prepared(item) for item in value]
+        return [encode_strings(item) for item in value]
     if isinstance(value, dict):
-        return {name: _prepared(item) for name, item in value.items()}
+        return {name: encode_strings(item) for name, item in value.items()}
     return value

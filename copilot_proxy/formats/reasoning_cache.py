@@ -7,6 +7,7 @@ the model that produced it.
 """
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
@@ -29,17 +30,19 @@ class ReasoningCache:
         self._characters = 0
         self._entries: OrderedDict[str, tuple[str, str, str]] = OrderedDict()
         self._vendors: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = threading.Lock()  # large requests are translated in a thread
 
     def store(self, model: str, call_ids: Iterable[str], reasoning: str, opaque: str) -> None:
         """Store the reasoning of a response with these tool calls, under the first call's id."""
         first = next(iter(call_ids), None)
         if first is None or not opaque or len(opaque) + len(reasoning) > self._max_characters:
             return
-        self._remove(first)
-        self._entries[first] = (model, reasoning, opaque)
-        self._characters += len(reasoning) + len(opaque)
-        while len(self._entries) > self._max_calls or self._characters > self._max_characters:
-            self._remove(next(iter(self._entries)))
+        with self._lock:
+            self._remove(first)
+            self._entries[first] = (model, reasoning, opaque)
+            self._characters += len(reasoning) + len(opaque)
+            while len(self._entries) > self._max_calls or self._characters > self._max_characters:
+                self._remove(next(iter(self._entries)))
 
     def store_vendor(self, opaque: str, vendor: str) -> None:
         """Store which vendor encrypted some reasoning; other vendors cannot decrypt it."""
@@ -68,10 +71,11 @@ class ReasoningCache:
         calls = message.get("tool_calls") if message.get("role") == "assistant" else None
         if not calls or message.get("reasoning_opaque"):
             return message
-        entry = self._entries.get(calls[0]["id"])
-        if entry is None or entry[0] != model:
-            return message
-        self._entries.move_to_end(calls[0]["id"])
+        with self._lock:
+            entry = self._entries.get(calls[0]["id"])
+            if entry is None or entry[0] != model:
+                return message
+            self._entries.move_to_end(calls[0]["id"])
         filled = {**message, "reasoning_opaque": entry[2]}
         if entry[1]:
             filled["reasoning_content"] = entry[1]

@@ -22,7 +22,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from copilot_proxy.formats.types import ClientRequest, Json, UpstreamBody
 from copilot_proxy.formats.unexplained import explain
-from copilot_proxy.large_work import run_if_large
+from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
@@ -30,6 +30,7 @@ from copilot_proxy.relay.reply import Reply, notes_header
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Call, Upstream
 
+_UNSUPPORTED: Final = "unsupported_api_for_model"
 _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
@@ -148,18 +149,11 @@ class Relay:
                         route = {"x-copilot-proxy-route": "count_tokens"}
                         return counted, route | notes_header(resolved.notes)
                 except UpstreamRefusal as error:
-                    is_unsupported = error.code == "unsupported_api_for_model"
-                    if (
-                        error.upstream_status < 500
-                        and error.upstream_status != 404
-                        and not is_unsupported
-                    ):
+                    status, is_unsupported = error.upstream_status, error.code == _UNSUPPORTED
+                    if status < 500 and status != 404 and not is_unsupported:
                         raise
-            tokens = await asyncio.to_thread(_estimate, client, request)
-            return (
-                {"input_tokens": tokens},
-                notes_header((*resolved.notes, _ESTIMATED)),
-            )
+            tokens = await run_in_turn(_estimate, client, request)
+            return {"input_tokens": tokens}, notes_header((*resolved.notes, _ESTIMATED))
 
     @contextmanager
     def _recording(
@@ -242,7 +236,7 @@ class Relay:
                 response = await self._upstream.send(call)
             except UpstreamRefusal as error:
                 explain(error, prepared.body, prepared.tool_names)
-                if retried or fixed_api is not None or error.code != "unsupported_api_for_model":
+                if retried or fixed_api is not None or error.code != _UNSUPPORTED:
                     raise
                 retried = True
                 refused.append(prepared.api)

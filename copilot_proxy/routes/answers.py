@@ -8,7 +8,9 @@ import msgspec
 from litestar.types import ASGIApp
 
 from copilot_proxy.formats.api import ClientApi
+from copilot_proxy.formats.large_json import LARGE, encode_large, encode_strings
 from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.reply import Reply
 from copilot_proxy.routes.services import LitestarRequest, get_caller, get_services, start_record
 from copilot_proxy.routes.streaming import EventStream, MakeAnswer, OpenReply, WholeAnswer
@@ -37,23 +39,27 @@ def answer(
     def open_reply() -> AbstractAsyncContextManager[Reply]:
         return services.relay.answer(client, body, record, caller=caller, betas=betas)
 
+    # An answer of Responses repeats large parts of its request.
+    is_large = body_bytes >= LARGE
     if body.get("stream") is not True:
-        return WholeAnswer(_answer_maker(open_reply))
+        return WholeAnswer(_answer_maker(open_reply, is_large=is_large))
 
     return EventStream(
         open_reply,
-        client.frame,
+        (lambda event: client.frame(encode_strings(event))) if is_large else client.frame,
         client.stream_end,
         lambda error: client.fail(body, error, record.request_id),
         grace=services.settings.header_grace,
         keep_alive=services.settings.keep_alive,
+        encode_in_thread=is_large,
     )
 
 
-def _answer_maker(open_reply: OpenReply) -> MakeAnswer:
+def _answer_maker(open_reply: OpenReply, *, is_large: bool) -> MakeAnswer:
     async def make_answer() -> tuple[bytes, Mapping[str, str]]:
         async with open_reply() as reply:
             body = await reply.whole()
-            return _encode(body), reply.headers
+            encoded = await run_in_turn(encode_large, body) if is_large else _encode(body)
+            return encoded, reply.headers
 
     return make_answer
